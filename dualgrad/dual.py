@@ -1,0 +1,429 @@
+"""The dual tensor: a value and its tangent, travelling together through NumPy.
+
+A `Dual` carries ``primal + ε tangent`` with ε² = 0, so f(x + ε v) = f(x) + ε f'(x) v. It stands in for an array in any
+NumPy program; what each function does to the tangent is the business of `dualgrad.rules`, which fills `RULES`.
+
+Every `jvp` has a level of its own, higher than all before it. An operation works at the highest level among its
+operands and treats the rest as constants, which is all that nesting needs (no perturbation confusion). `LIVE` maps the
+levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K pushed in one pass.
+"""
+
+import dis
+import itertools
+import sys
+
+import numpy as np
+
+from .errors import LevelError, ShapeError, TangentLossError
+
+RULES = {}  # NumPy function -> pushforward taking the function's own arguments
+KINDS = {}  # NumPy function -> one of linear, elementwise, bilinear, composite, explicit, constant
+METHODS = {}  # ufunc method name -> pushforward taking (ufunc, *arguments)
+REFUSED = {}  # NumPy function -> what to write instead
+LIVE = {}  # level -> lead
+_levels = itertools.count(1)
+
+
+class Dual:
+    """A value and its tangent: ``primal + ε tangent``, ε² = 0.
+
+    Programs receive Duals inside `jvp` and need not make any. ``tangent.shape == lead + primal.shape`` with lead ``()``
+    or ``(K,)``; either part may be a Dual of a lower level, which is how higher order works. A frozen Dual (an
+    argument, or a view whose two parts do not alias alike) refuses writes.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> y, dy = dg.jvp(lambda x: print(x) or x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    Dual(float64[2], level 1)
+    >>> dy
+    array([2., 0.])
+    """
+
+    __slots__ = ("frozen", "level", "primal", "tangent")
+    __hash__ = None
+
+    def __init__(self, primal, tangent, level, frozen=False):
+        self.primal = primal
+        self.tangent = tangent
+        self.level = level
+        self.frozen = frozen
+
+    # ------------------------------------------------------------------ NumPy's protocols
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        rule = RULES.get(ufunc)
+        if rule is None:
+            raise NotImplementedError(no_rule(ufunc))
+        if method == "__call__":
+            return call_with_keywords(ufunc, rule, inputs, kwargs) if kwargs else rule(*inputs)
+        if method not in METHODS:
+            raise NotImplementedError(f"np.{ufunc.__name__}.{method} has no rule; supported: {', '.join(METHODS)}")
+        return METHODS[method](ufunc, *inputs, **kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        rule = RULES.get(function)
+        if rule is None:
+            raise NotImplementedError(no_rule(function))
+        return rule(*args, **kwargs)
+
+    # ------------------------------------------------------------------ shape, dtype, views
+
+    shape = property(lambda self: self.primal.shape)
+    ndim = property(lambda self: self.primal.ndim)
+    size = property(lambda self: self.primal.size)
+    dtype = property(lambda self: self.primal.dtype)
+
+    def __len__(self):
+        return len(self.primal)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self):
+        lead = LIVE.get(self.level)
+        directions = f", {lead[0]} directions" if lead else ", ended" if lead is None else ""
+        return f"Dual({self.dtype}[{', '.join(map(str, self.shape))}], level {self.level}{directions})"
+
+    def __getitem__(self, index):
+        lead = lead_of(self)
+        refuse_dual_index(index)
+        primal = self.primal[index]
+        frozen = self.frozen and is_basic(index)
+        if not lead:
+            return Dual(primal, self.tangent[index], self.level, frozen)
+        index = full_index(index, self.ndim)
+        if is_basic(index):
+            return Dual(primal, self.tangent[(slice(None), *index)], self.level, frozen)
+        # NumPy may move the axes of advanced indices to the front, so the lead axis waits at the back.
+        return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[index], -1, 0), self.level, self.frozen)
+
+    def __setitem__(self, index, value):
+        lead = lead_of(self)
+        refuse_dual_index(index)
+        if self.frozen:
+            raise TangentLossError(
+                "an argument of a differentiated function (or a view of it) is read-only: x = x.copy() first, "
+                "then write to the copy"
+            )
+        primal, tangent = match_level(self, value)
+        if tangent is not None and lead:
+            index = full_index(index, self.ndim)
+            target = np.shape(self.primal[index])
+            tangent = np.moveaxis(pad_lead(tangent, len(target)), 0, -1)
+            self.primal[index] = primal
+            np.moveaxis(self.tangent, 0, -1)[index] = tangent
+        elif lead:
+            self.primal[index] = primal
+            np.moveaxis(self.tangent, 0, -1)[full_index(index, self.ndim)] = 0
+        else:
+            self.primal[index] = primal
+            self.tangent[index] = 0 if tangent is None else tangent
+
+    # ------------------------------------------------------------------ exits: a tangent is never dropped silently
+
+    def __array__(self, dtype=None, copy=None):
+        if _caller_stores_item():
+            raise TangentLossError(_STORE)
+        raise TangentLossError(
+            "np.array, np.asarray, np.full, np.r_, np.c_ and the like make plain arrays, which would drop the "
+            "tangent of a Dual: use np.stack, np.concatenate or np.full_like, or dg.primal(x) to leave on purpose"
+        )
+
+    def __float__(self):
+        if _caller_stores_item():
+            raise TangentLossError(_STORE)
+        raise TangentLossError(
+            "float(), int() and the math module take plain numbers and would drop the tangent of a Dual: use NumPy's "
+            "function (np.sin for math.sin), or float(dg.primal(x)) to leave on purpose"
+        )
+
+    __int__ = __complex__ = __float__
+
+    def item(self, *args):
+        """Refused: it would drop the tangent."""
+        raise TangentLossError("item() and tolist() would drop the tangent of a Dual: use x[i], or dg.primal(x).item()")
+
+    tolist = item
+
+    def __index__(self):
+        raise TangentLossError("a Dual cannot be an index or a size: use int(dg.primal(x)) if its value is meant")
+
+    def __bool__(self):
+        lead_of(self)
+        return bool(self.primal)
+
+    def __reduce__(self):
+        raise TangentLossError("a Dual cannot be pickled: it lives only inside its jvp; save dg.primal(x)")
+
+
+_STORE = (
+    "a plain array cannot hold a Dual (plain[i] = dual would drop the tangent): make the buffer from the Dual, "
+    "np.zeros_like(dual) or np.zeros_like(dual, shape=...), or build the result with np.stack or np.concatenate"
+)
+
+
+def _caller_stores_item():
+    frame = sys._getframe(2)
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE_SUBSCR")
+
+
+# ---------------------------------------------------------------------- levels
+
+
+def new_level(lead):
+    """Open a level with the lead axes ``lead``; close it with ``LIVE.pop``."""
+    level = next(_levels)
+    LIVE[level] = lead
+    return level
+
+
+def lead_of(x):
+    """The lead axes of the jvp that a Dual belongs to.
+
+    Raises
+    ------
+    LevelError
+        When that jvp has ended.
+    """
+    lead = LIVE.get(x.level)
+    if lead is None:
+        raise ended()
+    return lead
+
+
+def ended():
+    """The error for a Dual that outlived its jvp."""
+    return LevelError(
+        "this Dual was kept after its jvp had ended (in a list, a global or a closure): return what you need from the "
+        "differentiated function (has_aux=True for extras), or keep dg.primal(x)"
+    )
+
+
+def match_level(buffer, value):
+    """The primal and tangent (None for a constant) that ``value`` has at the level of ``buffer``, or a named error."""
+    if not isinstance(value, Dual):
+        return value, None
+    lead_of(value)
+    if value.level > buffer.level:
+        raise LevelError(
+            f"the buffer belongs to an outer jvp (level {buffer.level}) and cannot hold a Dual of an inner one (level "
+            f"{value.level}): make the buffer inside the inner function, np.zeros_like(x) of its own argument x"
+        )
+    same = value.level == buffer.level
+    primal, tangent = (value.primal, value.tangent) if same else (value, None)
+    for part, into in ((primal, buffer.primal), (tangent, buffer.tangent)):
+        if isinstance(part, Dual) and (not isinstance(into, Dual) or into.level < part.level):
+            raise LevelError(
+                f"the buffer does not carry the tangent of the outer jvp (level {part.level}) that the value depends "
+                "on: make the buffer from a Dual that depends on both, np.zeros_like(x + y), or build the result with "
+                "np.stack or np.where"
+            )
+    return primal, tangent
+
+
+def primal(x):
+    """The plain value of ``x``, all levels stripped: the one deliberate exit from differentiation.
+
+    Parameters
+    ----------
+    x : Dual, array, number, or a tree of them (dict, list, tuple, Params)
+
+    Returns
+    -------
+    The same structure with plain values; anything that is not a Dual is returned as it is.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.derivative(lambda x: x * dg.primal(x))(3.0)      # the second factor counts as a constant
+    np.float64(3.0)
+    """
+    while isinstance(x, Dual):
+        x = x.primal
+    if isinstance(x, (dict, list, tuple)) or hasattr(x, "map_leaves"):
+        from .tree import map_leaves
+
+        return map_leaves(primal, x)
+    return x
+
+
+# ---------------------------------------------------------------------- indexing under a lead axis
+
+
+def full_index(index, ndim):
+    """``index`` as a tuple with its Ellipsis written out, so that axes may be added behind it."""
+    index = index if isinstance(index, tuple) else (index,)
+    used = sum(axes_consumed(i) for i in index)
+    for k, i in enumerate(index):
+        if i is Ellipsis:
+            return index[:k] + (slice(None),) * (ndim - used) + index[k + 1 :]
+    return index + (slice(None),) * (ndim - used)
+
+
+def axes_consumed(i):
+    """How many axes of the array one index takes."""
+    if i is None or i is Ellipsis:
+        return 0
+    if isinstance(i, (bool, np.bool_)):
+        return 0
+    return i.ndim if getattr(i, "dtype", None) == bool else np.ndim(i) if _is_mask(i) else 1
+
+
+def _is_mask(i):
+    return isinstance(i, list) and np.asarray(i).dtype == bool
+
+
+def is_basic(index):
+    """Whether every entry is a slice, an integer or None, so that NumPy returns a view."""
+    entries = index if isinstance(index, tuple) else (index,)
+    return all(
+        isinstance(i, (slice, int, np.integer)) and not isinstance(i, bool) or i is None or i is Ellipsis
+        for i in entries
+    )
+
+
+def refuse_dual_index(index):
+    """Raise when a Dual is used as an index."""
+    if isinstance(index, Dual) or (isinstance(index, tuple) and any(isinstance(i, Dual) for i in index)):
+        raise TangentLossError("a Dual cannot be an index: use dg.primal(x).astype(int) if its value is meant")
+
+
+def pad_lead(tangent, ndim):
+    """A tangent ``(K, *shape)`` with axes of size 1 behind K, so that ``shape`` broadcasts against ``ndim`` axes."""
+    missing = ndim + 1 - tangent.ndim
+    return tangent.reshape(tangent.shape[:1] + (1,) * missing + tangent.shape[1:]) if missing > 0 else tangent
+
+
+# ---------------------------------------------------------------------- out=, where=, dtype=
+
+
+def call_with_keywords(ufunc, rule, inputs, kwargs):
+    """A ufunc called with ``out``, ``where``, ``dtype`` or a gufunc's ``axes`` among the keywords."""
+    out, where, dtype = kwargs.pop("out", None), kwargs.pop("where", True), kwargs.pop("dtype", None)
+    out = out[0] if isinstance(out, tuple) else out
+    kwargs = {k: v for k, v in kwargs.items() if (k, v) not in (("order", "K"), ("subok", True))}
+    if kwargs and not (dtype is not None and set(kwargs) == {"casting"}):
+        raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")
+    if out is not None and not isinstance(out, Dual):
+        raise TangentLossError(
+            f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): write "
+            "plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
+        )
+    if dtype is not None:
+        inputs = [x.astype(dtype) if hasattr(x, "astype") else x for x in inputs]
+    if where is True:
+        result = rule(*inputs)
+    else:
+        with np.errstate(all="ignore"):  # the entries left out may be anywhere
+            result = rule(*inputs)
+            result = np.where(where, result, 0 if out is None else out)
+    return result if out is None else store(out, result)
+
+
+def store(out, result):
+    """Write ``result`` into the Dual ``out`` and return it, as ``out=`` does."""
+    if np.shape(result) != out.shape:
+        raise ShapeError(f"out= has shape {out.shape}; the result has shape {np.shape(result)}")
+    if not np.can_cast(result.dtype, out.dtype, "same_kind"):
+        raise TypeError(f"out= has dtype {out.dtype}; the result has dtype {result.dtype}, which does not fit in it")
+    out[...] = result
+    return out
+
+
+def no_rule(function):
+    """The message for a function without a rule: its name, the fix, and the nearest supported ones."""
+    import difflib
+
+    name = getattr(function, "__name__", str(function))
+    module = getattr(function, "__module__", None) or "numpy"
+    if function in REFUSED:
+        return f"{module}.{name} cannot take a Dual: {REFUSED[function]}"
+    names = sorted({f.__name__ for f in RULES})
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    nearest = f"; the nearest supported: {', '.join(near)}" if near else ""
+    return (
+        f"{module}.{name} has no tangent rule: add one with dg.defjvp({name}, rule), where "
+        f"rule(primals, tangents) returns (y, dy){nearest}"
+    )
+
+
+# ---------------------------------------------------------------------- operators and methods
+
+
+def _install_operators():
+    def forward(ufunc):
+        return lambda self, other: RULES[ufunc](self, other)
+
+    def reflected(ufunc):
+        return lambda self, other: RULES[ufunc](other, self)
+
+    def in_place(ufunc):
+        def operate(self, other):
+            result = RULES[ufunc](self, other)
+            return result if isinstance(primal(self), np.generic) else store(self, result)
+
+        return operate
+
+    binary = {
+        "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul,
+        "mod": np.remainder, "floordiv": np.floor_divide,
+    }  # fmt: skip
+    for name, ufunc in binary.items():
+        setattr(Dual, f"__{name}__", forward(ufunc))
+        setattr(Dual, f"__r{name}__", reflected(ufunc))
+        setattr(Dual, f"__i{name}__", in_place(ufunc))
+    comparisons = {
+        "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal,
+        "ne": np.not_equal,
+    }  # fmt: skip
+    for name, ufunc in comparisons.items():
+        setattr(Dual, f"__{name}__", forward(ufunc))
+
+    # NumPy's own operator takes these fast paths, so x**2 is bit for bit what it is on a plain array.
+    scalar_powers = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
+
+    def power(self, other):
+        plain_number = isinstance(other, (int, float)) and not isinstance(other, bool)
+        special = scalar_powers.get(other) if plain_number else None
+        return RULES[special](self) if special else RULES[np.power](self, other)
+
+    def in_place_power(self, other):
+        result = power(self, other)
+        return result if isinstance(primal(self), np.generic) else store(self, result)
+
+    Dual.__pow__, Dual.__ipow__ = power, in_place_power
+    Dual.__rpow__ = reflected(np.power)
+    Dual.__divmod__ = lambda self, other: (self // other, self % other)
+    Dual.__rdivmod__ = lambda self, other: (other // self, other % self)
+    Dual.__neg__ = lambda self: RULES[np.negative](self)
+    Dual.__pos__ = lambda self: RULES[np.positive](self)
+    Dual.__abs__ = lambda self: RULES[np.absolute](self)
+    Dual.__round__ = lambda self, digits=0: RULES[np.round](self, digits)
+
+    def method(function):
+        def call(self, *args, **kwargs):
+            return RULES[function](self, *args, **kwargs)
+
+        call.__name__, call.__doc__ = function.__name__, f"`numpy.{function.__name__}` of this Dual."
+        return call
+
+    functions = (
+        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conj, np.conjugate, np.copy,
+        np.cumprod, np.cumsum, np.diagonal, np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.ravel, np.repeat,
+        np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
+    )  # fmt: skip
+    for function in functions:
+        setattr(Dual, function.__name__, method(function))
+
+    Dual.reshape = lambda self, *shape, **kw: RULES[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
+    Dual.transpose = lambda self, *axes: RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+    Dual.flatten = lambda self, order="C": RULES[np.copy](RULES[np.ravel](self, order))
+    Dual.fill = lambda self, value: self.__setitem__(..., value)
+    Dual.T = property(lambda self: RULES[np.transpose](self))
+    Dual.mT = property(lambda self: RULES[np.swapaxes](self, -1, -2))
+    Dual.real = property(lambda self: RULES[np.real](self))
+    Dual.imag = property(lambda self: RULES[np.imag](self))
+
+
+_install_operators()

@@ -1,0 +1,130 @@
+"""LowRank: a matrix tangent held as factors, V = a bᵀ (one, or K of them).
+
+With signs a and b, the entries of V are ±1 and pairwise uncorrelated, so (V·G) V is an unbiased estimate of G with
+exactly the per-component variance of dense random signs, ‖g‖² - g_k²; but x @ V costs O(n + m) per row.
+"""
+
+import numpy as np
+
+from .errors import ShapeError
+
+
+class LowRank:
+    """``V = a bᵀ`` as a matrix tangent of shape ``(n, m)``, or ``(K, n, m)`` for K directions.
+
+    Parameters
+    ----------
+    a : array, shape ``lead + (n,)``
+    b : array, shape ``lead + (m,)``
+        Lead is ``()`` or ``(K,)``.
+    shape : tuple, optional
+        The shape of one tangent, for kernels: the last axis is m and the others together make up n.
+
+    Notes
+    -----
+    ``x @ V``, ``V @ x``, scaling, negation and ``.T`` keep the factors; any other use turns it dense by itself.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> v = dg.LowRank(np.array([1.0, -1.0]), np.array([1.0, 1.0, -1.0]))
+    >>> np.eye(2) @ v
+    array([[ 1.,  1., -1.],
+           [-1., -1.,  1.]])
+    >>> (2 * v).T.shape, np.sum(v)
+    ((3, 2), np.float64(0.0))
+    """
+
+    __slots__ = ("_shape", "a", "b")
+    __hash__ = None
+
+    def __init__(self, a, b, shape=None):
+        if a.ndim != b.ndim or a.shape[:-1] != b.shape[:-1] or a.ndim not in (1, 2):
+            raise ShapeError(f"got factors of shapes {a.shape} and {b.shape}; expected lead + (n,) and lead + (m,)")
+        shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
+        if int(np.prod(shape[:-1])) != a.shape[-1] or shape[-1] != b.shape[-1]:
+            raise ShapeError(f"got shape {shape} for factors of {a.shape[-1]} and {b.shape[-1]} entries")
+        self.a, self.b, self._shape = a, b, shape
+
+    @property
+    def shape(self):
+        """``lead`` and the shape of one tangent."""
+        return self.a.shape[:-1] + self._shape
+
+    ndim = property(lambda self: len(self.shape))
+    size = property(lambda self: int(np.prod(self.shape)))
+    dtype = property(lambda self: np.result_type(self.a, self.b))
+
+    def dense(self):
+        """The product as a plain array."""
+        return (self.a[..., :, None] * self.b[..., None, :]).reshape(self.shape)
+
+    @property
+    def T(self):  # noqa: N802
+        """The transposed matrix (of each direction), still as factors."""
+        if len(self._shape) != 2:
+            return self.dense().T
+        return LowRank(self.b, self.a)
+
+    def __repr__(self):
+        return f"LowRank({self.dtype}{list(self.shape)})"
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, index):
+        if self.a.ndim == 2 and isinstance(index, int):
+            return LowRank(self.a[index], self.b[index], self._shape)
+        return self.dense()[index]
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.dense(), dtype)
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.dense(), name)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if method == "__call__" and not kwargs:
+            if ufunc is np.matmul and len(self._shape) == 2:
+                x, v = inputs
+                if isinstance(v, LowRank) and not isinstance(x, LowRank) and np.ndim(x) == 2:
+                    return v._rows(x)
+                if isinstance(x, LowRank) and not isinstance(v, LowRank) and np.ndim(v) == 1:
+                    return np.matmul(x.b, v)[..., None] * x.a
+            if ufunc is np.multiply:
+                c, v = inputs if isinstance(inputs[1], LowRank) else inputs[::-1]
+                if not isinstance(c, LowRank) and np.ndim(c) == 0:
+                    return LowRank(c * v.a, v.b, v._shape)
+            if ufunc is np.negative:
+                return LowRank(-self.a, self.b, self._shape)
+        return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
+
+    def _rows(self, x):
+        """``x @ V`` for rows x: (x·a) bᵀ, in O(n + m) per row."""
+        along = np.matmul(x, self.a.T)  # (B,) or (B, K)
+        if self.a.ndim == 1:
+            return along[:, None] * self.b
+        return along.T[:, :, None] * self.b[:, None, :]
+
+    def __array_function__(self, function, types, args, kwargs):
+        return function(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
+
+    __matmul__ = lambda self, x: np.matmul(self, x)  # noqa: E731
+    __rmatmul__ = lambda self, x: np.matmul(x, self)  # noqa: E731
+    __mul__ = __rmul__ = lambda self, c: np.multiply(self, c)  # noqa: E731
+    __neg__ = lambda self: np.negative(self)  # noqa: E731
+    __add__ = __radd__ = lambda self, x: np.add(self, x)  # noqa: E731
+    __sub__ = lambda self, x: np.subtract(self, x)  # noqa: E731
+    __rsub__ = lambda self, x: np.subtract(x, self)  # noqa: E731
+    __truediv__ = lambda self, c: np.multiply(self, 1 / c)  # noqa: E731
+    __eq__ = lambda self, x: np.equal(self, x)  # noqa: E731
+    __ne__ = lambda self, x: np.not_equal(self, x)  # noqa: E731
+
+
+def _dense(x):
+    """Lists and tuples of LowRank too, for np.stack and its kin."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_dense, x))
+    return x.dense() if isinstance(x, LowRank) else x

@@ -1,0 +1,188 @@
+"""Params: named views into one contiguous vector, so that u, g and w of the papers are vectors of R^p."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .backend import is_array, to_numpy
+from .dual import Dual
+from .errors import LayoutError
+
+
+class Layout:
+    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes."""
+
+    __slots__ = ("shapes", "size", "slices")
+
+    def __init__(self, shapes):
+        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        self.slices, self.size = {}, 0
+        for name, shape in self.shapes.items():
+            count = int(np.prod(shape))
+            self.slices[name] = slice(self.size, self.size + count)
+            self.size += count
+
+    def __eq__(self, other):
+        return self is other or (isinstance(other, Layout) and list(self.shapes.items()) == list(other.shapes.items()))
+
+    __hash__ = None
+
+    def assemble(self, arrays):
+        """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
+        if any(isinstance(a, Dual) or not hasattr(a, "dense") and not is_array(a) for a in arrays.values()):
+            return Params._of_leaves(self, arrays) if all(is_array(a) for a in arrays.values()) else arrays
+        if any(hasattr(a, "dense") for a in arrays.values()):
+            return arrays
+        leads = {a.shape[: a.ndim - len(self.shapes[name])] for name, a in arrays.items()}
+        fits = all(a.shape[a.ndim - len(self.shapes[name]) :] == self.shapes[name] for name, a in arrays.items())
+        if len(leads) != 1 or not fits:
+            return arrays
+        return Params._pack(self, arrays, leads.pop())
+
+
+class Params(Mapping):
+    """A mapping from dotted names to arrays that are views into one contiguous ``vector``.
+
+    Parameters
+    ----------
+    arrays : dict of str to array
+        Floating or complex arrays of one dtype, copied into the new vector in order.
+
+    Attributes
+    ----------
+    vector : array, shape ``(p,)``, or ``(K, p)`` for K directions
+        All entries; writing to it writes to every view.
+    layout : Layout
+        Names and shapes, shared by all Params of one model.
+
+    Raises
+    ------
+    LayoutError
+        For arrays of different dtypes, and on assignment of a wrong name or shape.
+    TypeError
+        For integer or object arrays.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> params = dg.Params({"weight": np.ones((2, 2)), "bias": np.zeros(2)})
+    >>> params.vector[:] *= 3
+    >>> params["weight"]
+    array([[3., 3.],
+           [3., 3.]])
+    >>> params.size, list(params)
+    (6, ['weight', 'bias'])
+    """
+
+    __slots__ = ("_leaves", "_vector", "layout")
+
+    def __init__(self, arrays):
+        arrays = {name: a if is_array(a) else np.asarray(a) for name, a in arrays.items()}
+        dtypes = {np.dtype(a.dtype) for a in arrays.values()}
+        for name, a in arrays.items():
+            if not np.issubdtype(a.dtype, np.inexact):
+                raise TypeError(f"params[{name!r}] has dtype {a.dtype}; expected a floating or complex array")
+        if len(dtypes) > 1:
+            raise LayoutError(f"got arrays of dtypes {sorted(map(str, dtypes))}; expected one dtype for all of them")
+        layout = Layout({name: a.shape for name, a in arrays.items()})
+        self._set(layout, Params._vector_of(layout, arrays, ()))
+
+    def _set(self, layout, vector):
+        self.layout, self._vector = layout, vector
+        lead = vector.shape[:-1]
+        self._leaves = {
+            name: vector[..., place].reshape(lead + layout.shapes[name]) for name, place in layout.slices.items()
+        }
+
+    @staticmethod
+    def _vector_of(layout, arrays, lead):
+        if not arrays:
+            return np.zeros(0)
+        first = next(iter(arrays.values()))
+        vector = np.empty_like(first, shape=(*lead, layout.size), order="C")
+        for name, place in layout.slices.items():
+            vector[..., place] = arrays[name].reshape((*lead, -1))
+        return vector
+
+    @classmethod
+    def _pack(cls, layout, arrays, lead):
+        return cls.from_vector(layout, cls._vector_of(layout, arrays, lead))
+
+    @classmethod
+    def _of_leaves(cls, layout, arrays):
+        params = object.__new__(cls)
+        params.layout, params._vector, params._leaves = layout, None, dict(arrays)
+        return params
+
+    @classmethod
+    def from_vector(cls, layout, vector):
+        """Params whose views look into ``vector`` itself, of shape ``(p,)`` or with lead axes in front."""
+        if vector.shape[-1] != layout.size:
+            raise LayoutError(f"got a vector of {vector.shape[-1]} entries; the layout has {layout.size}")
+        params = object.__new__(cls)
+        params._set(layout, vector)
+        return params
+
+    @property
+    def vector(self):
+        """All entries as one vector; inside a jvp, a Dual put together from the leaves (read it, do not write)."""
+        if self._vector is None:
+            first = next(iter(self._leaves.values()))
+            lead = first.shape[: first.ndim - len(self.layout.shapes[next(iter(self._leaves))])]
+            return np.concatenate([leaf.reshape((*lead, -1)) for leaf in self._leaves.values()], -1)
+        return self._vector
+
+    @property
+    def size(self):
+        """The number p of parameters."""
+        return self.layout.size
+
+    @property
+    def dtype(self):
+        """The common dtype of all arrays."""
+        return next(iter(self._leaves.values())).dtype
+
+    def __getitem__(self, name):
+        try:
+            return self._leaves[name]
+        except KeyError:
+            raise KeyError(f"no parameter {name!r}; the names are {list(self._leaves)}") from None
+
+    def __setitem__(self, name, value):
+        view = self[name]
+        if np.shape(value) != view.shape:
+            raise LayoutError(f"params[{name!r}] has shape {view.shape}; got a value of shape {np.shape(value)}")
+        view[...] = value
+
+    def __iter__(self):
+        return iter(self._leaves)
+
+    def __len__(self):
+        return len(self._leaves)
+
+    def __repr__(self):
+        shapes = ", ".join(f"{name}: {tuple(leaf.shape)}" for name, leaf in self._leaves.items())
+        return f"Params({shapes}; {self.size} entries)"
+
+    def map_leaves(self, f):
+        """Params of ``f(array)`` for every array (a plain dict where the shapes change)."""
+        return self.layout.assemble({name: f(leaf) for name, leaf in self._leaves.items()})
+
+    def copy(self):
+        """Params with a vector of their own."""
+        return Params.from_vector(self.layout, self.vector.copy())
+
+    def zeros_like(self):
+        """Params of zeros in the same layout."""
+        return Params.from_vector(self.layout, np.zeros_like(self.vector))
+
+    def to(self, module):
+        """The same parameters on another backend: ``params.to(cupy)``, ``params.to(numpy)``."""
+        return Params.from_vector(self.layout, module.asarray(to_numpy(self.vector)))
+
+    def items_by_layer(self, prefix):
+        """The arrays whose names begin with ``prefix.``, under the rest of their names."""
+        start = prefix + "."
+        return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
+
+

@@ -1,0 +1,84 @@
+"""Arithmetic of two operands: sums, products, powers, extrema and remainders."""
+
+import numpy as np
+
+from ..dual import primal
+from .declare import constant, elementwise, explicit_binary, linear_sum, multiply_rule
+
+# ---------------------------------------------------------------------- sums, products, quotients
+
+linear_sum(np.add)
+linear_sum(np.subtract)
+multiply_rule()
+
+
+def _quotient(z, x, y, dx, dy):
+    return dx / y if dy is None else (dx - z * dy) / y
+
+
+elementwise(np.divide, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, quotient=_quotient)
+
+# ---------------------------------------------------------------------- powers and logarithms of sums
+
+
+def _power_by_base(y, x, n):
+    """n xⁿ⁻¹, and 0 where n = 0, also at x = 0."""
+    if isinstance(n, (int, float, complex)):
+        return n * x ** (n - 1) if n != 0 else 0 * x
+    none = primal(n) == 0
+    return np.where(none, 0, n * x ** np.where(none, 1, n - 1))
+
+
+def _power_by_exponent(y, x, n):
+    """xⁿ log x, and 0 at x = 0 (where 0ⁿ does not change with n > 0)."""
+    zero = primal(x) == 0
+    return np.where(zero, 0, y * np.log(np.where(zero, 1, x)))
+
+
+def _share(y, x, other, log):
+    """∂ logaddexp / ∂x = e^(x - y), which is 1 or 0 where the larger operand is infinite."""
+    infinite = np.isinf(primal(y))
+    mine, its = primal(x) == primal(y), primal(other) == primal(y)
+    return np.where(infinite, mine / np.maximum(mine + its * 1.0, 1), log(x - np.where(infinite, 0, y)))
+
+
+elementwise(np.power, _power_by_base, _power_by_exponent)
+elementwise(np.logaddexp, lambda z, x, y: _share(z, x, y, np.exp), lambda z, x, y: _share(z, y, x, np.exp))
+elementwise(np.logaddexp2, lambda z, x, y: _share(z, x, y, np.exp2), lambda z, x, y: _share(z, y, x, np.exp2))
+
+# ---------------------------------------------------------------------- angles, remainders
+
+
+def _over_square(a, x, y):
+    """a / (x² + y²), and 0 at the origin."""
+    square = x * x + y * y
+    origin = primal(square) == 0
+    return np.where(origin, 0, a / np.where(origin, 1, square))
+
+
+elementwise(np.arctan2, lambda z, y, x: _over_square(x, x, y), lambda z, y, x: _over_square(-y, x, y))
+elementwise(np.remainder, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.floor(x / y))
+constant(np.floor_divide)
+
+# ---------------------------------------------------------------------- extrema: the chosen tangent, ties shared evenly
+
+
+def _chosen(out, x, y, dx, dy, lead):
+    out, x, y = primal(out), primal(x), primal(y)
+    from_x, from_y = x == out, y == out
+    half = 1 - 0.5 * (from_x & from_y)
+    terms = [] if dx is None else [np.where(from_x, dx, 0)]
+    terms += [] if dy is None else [np.where(from_y, dy, 0)]
+    return (sum(terms[1:], terms[0]) * half).astype(out.dtype)
+
+
+for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
+    explicit_binary(extremum)(_chosen)
+
+# ---------------------------------------------------------------------- comparisons and logic
+
+constant(
+    np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
+    np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isclose, np.allclose, np.array_equal, np.array_equiv,
+)  # fmt: skip

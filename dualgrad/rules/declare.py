@@ -1,0 +1,422 @@
+"""The six kinds of rule, declared: what makes a table line a pushforward.
+
+========== ==================================================== ===========================================
+kind       meaning                                              a line of a table
+========== ==================================================== ===========================================
+linear     the function itself acts on the tangent              ``linear(np.negative)``
+elementwise partial derivatives, given the output ``y``         ``elementwise(np.tanh, lambda y, x: ...)``
+bilinear   Leibniz: f(dx, y) + f(x, dy)                         ``bilinear(np.multiply)``
+composite  defined by other NumPy functions                     ``composite(np.var, lambda x, ...: ...)``
+explicit   a written rule: ``(x, dx, ...) -> y, dy``            ``@explicit(np.sort)``
+constant   zero tangent: returns a plain array                  ``constant(np.sign)``
+========== ==================================================== ===========================================
+
+Rules are written with ``np.*`` and operators, so that primals and tangents may be Duals of a lower level.
+"""
+
+import functools
+
+import numpy as np
+
+from ..backend import is_host
+from ..dual import KINDS, LIVE, RULES, Dual, ended, lead_of, pad_lead, primal, store
+from ..errors import TangentLossError
+from .absorb import absorbing_bilinear, has_nan, parts, product, quietly
+from .lead import broadcast, each_direction
+
+# ---------------------------------------------------------------------- the operands of a call
+
+
+def duals_in(args):
+    """The Duals among the arguments, also inside lists and tuples."""
+    for a in args:
+        if isinstance(a, Dual):
+            yield a
+        elif isinstance(a, (list, tuple)):
+            yield from duals_in(a)
+
+
+def top_level(args):
+    """The highest level among the arguments and its lead axes; an ended jvp raises."""
+    level = max(d.level for d in duals_in(args))
+    if level not in LIVE:
+        raise ended()
+    return level, LIVE[level]
+
+
+def register(functions, kind, push):
+    """Enter a pushforward into the tables."""
+    for function in functions:
+        RULES[function] = push
+        KINDS[function] = kind
+
+
+def refuse_others(function, args, kwargs):
+    """Raise when an argument that the rule holds constant is a Dual."""
+    for name, a in [*((f"argument {k + 1}", a) for k, a in enumerate(args)), *kwargs.items()]:
+        if any(duals_in((a,))):
+            raise NotImplementedError(
+                f"np.{function.__name__} has no rule for a Dual as {name}: pass dg.primal(...) if it is a constant"
+            )
+
+
+def takes_out(push):
+    """``out=`` for array functions: compute, then write into the Dual that was given."""
+
+    @functools.wraps(push)
+    def with_out(*args, **kwargs):
+        out = kwargs.pop("out", None) if kwargs else None
+        result = push(*args, **kwargs)
+        if out is None:
+            return result
+        if not isinstance(out, Dual):
+            raise TangentLossError(
+                "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
+            )
+        return store(out, result)
+
+    return with_out
+
+
+def nested_as(y, dy):
+    """``dy`` nested as deeply as ``y``, so that a buffer of such values takes tangents of every outer level."""
+    while isinstance(y, Dual):
+        if not isinstance(dy, Dual) or dy.level < y.level:
+            return Dual(dy, np.zeros_like(y.tangent, shape=LIVE[y.level] + dy.shape, dtype=dy.dtype), y.level)
+        return dy
+    return dy
+
+
+# ---------------------------------------------------------------------- elementwise
+
+
+def elementwise(function, *partials, quotient=None):
+    """Declare partial derivatives, one per argument, each a function of the output and the arguments.
+
+    ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
+    """
+    push = _unary(function, *partials) if len(partials) == 1 else _binary(function, _chain(partials, quotient))
+    register([function], "elementwise", push)
+
+
+def _unary(function, partial):
+    def tangent(y, x, dx):
+        return product(partial(y, x), dx)
+
+    def push(x):
+        if x.level not in LIVE:
+            raise ended()
+        p = x.primal
+        y = function(p)
+        return Dual(y, quietly(tangent, y, p, x.tangent), x.level)
+
+    return push
+
+
+def _chain(partials, quotient):
+    """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
+
+    def tangent(out, x, y, dx, dy, lead):
+        if quotient is not None and dx is not None:
+            d = quotient(out, x, y, dx, dy)
+            if not has_nan(d):
+                return d
+        if dy is None:
+            d = product(partials[0](out, x, y), dx)
+        elif dx is None:
+            d = product(partials[1](out, x, y), dy)
+        else:
+            d = product(partials[0](out, x, y), dx) + product(partials[1](out, x, y), dy)
+        return d if d.shape == lead + out.shape else broadcast(d, lead, out.shape, out.dtype)
+
+    return tangent
+
+
+def _binary(function, tangent, quiet=True):
+    """The pushforward of a function of two broadcasting operands, from ``tangent(out, x, y, dx, dy, lead)``."""
+
+    def push(x, y):
+        xl = x.level if x.__class__ is Dual else 0
+        yl = y.level if y.__class__ is Dual else 0
+        level = xl if xl > yl else yl
+        lead = LIVE.get(level)
+        if lead is None:
+            raise ended()
+        dx = dy = None
+        if xl == level:
+            dx, x = x.tangent, x.primal
+        if yl == level:
+            dy, y = y.tangent, y.primal
+        out = function(x, y)
+        if lead:
+            dx = dx if dx is None else pad_lead(dx, out.ndim)
+            dy = dy if dy is None else pad_lead(dy, out.ndim)
+        d = quietly(tangent, out, x, y, dx, dy, lead) if quiet else tangent(out, x, y, dx, dy, lead)
+        return Dual(out, d, level)
+
+    return push
+
+
+# ---------------------------------------------------------------------- linear
+
+
+def linear(*functions, lead=None, alone=False):
+    """Declare functions linear in their first argument: the tangent goes through the function itself.
+
+    ``lead(dx, ndim, *args, **kwargs)`` does the same under a lead axis; without it the directions go one by one.
+    ``alone`` says that the call works under any lead as it stands (elementwise functions, the last axes).
+    """
+    for function in functions:
+        push = _linear_ufunc(function) if isinstance(function, np.ufunc) else takes_out(_linear(function, lead, alone))
+        register([function], "linear", push)
+
+
+def _linear_ufunc(function):
+    def push(x):
+        if x.level not in LIVE:
+            raise ended()
+        return Dual(function(x.primal), function(x.tangent), x.level)
+
+    return push
+
+
+def _linear(function, under, alone):
+    def push(x, *args, **kwargs):
+        if args or kwargs:
+            refuse_others(function, args, kwargs)
+        lead = lead_of(x)
+        p, dx = x.primal, x.tangent
+        y = function(p, *args, **kwargs)
+        if not lead or alone:
+            dy = function(dx, *args, **kwargs)
+        elif under is not None:
+            dy = under(dx, p.ndim, *args, **kwargs)
+        else:
+            dy = each_direction(lambda d: function(d, *args, **kwargs), dx)
+        if isinstance(y, (list, tuple)):
+            return [aliased(a, d, x) for a, d in zip(y, dy, strict=True)]
+        return aliased(y, dy, x)
+
+    return push
+
+
+def aliased(y, dy, x):
+    """The Dual of two results, of which either may be a view of ``x``: both views, or neither, or frozen."""
+    shares_primal, shares_tangent = _shares(y, x.primal), _shares(dy, x.tangent)
+    if shares_tangent and not shares_primal:
+        dy = dy.copy()
+    if dy.dtype != y.dtype:
+        dy = dy.astype(y.dtype)
+    return Dual(y, dy, x.level, shares_primal and (x.frozen or not shares_tangent))
+
+
+def _shares(a, b):
+    if isinstance(a, Dual):
+        return _shares(a.primal, b.primal) if isinstance(b, Dual) else _shares(a.primal, b)
+    if isinstance(b, Dual):
+        return _shares(a, b.primal)
+    return bool(np.may_share_memory(a, b)) if not isinstance(a, np.generic) else False
+
+
+def linear_sum(function):
+    """Declare a ufunc linear in both operands together: ``f(x, y)' = f(dx, dy)``, a constant counting as zero."""
+
+    def tangent(out, x, y, dx, dy, lead):
+        if dy is None:
+            d = broadcast(dx, lead, out.shape, out.dtype)
+        elif dx is None:
+            d = broadcast(function(0, dy) if function is np.subtract else dy, lead, out.shape, out.dtype)
+        else:
+            d = function(dx, dy)
+        return d if out.__class__ is not Dual else nested_as(out, d)
+
+    register([function], "linear", _binary(function, tangent, quiet=False))
+
+
+def linear_pieces(function, axis_under_lead):
+    """Declare a function linear in a sequence of arrays; ``axis_under_lead(axis, ndim)`` counts its axis from the end."""
+
+    def push(arrays, axis=0, **kwargs):
+        level, lead = top_level(arrays)
+        split = [parts(a, level) for a in arrays]
+        out = function([p for p, _ in split], axis=axis, **kwargs)
+        pieces = [np.zeros_like(out_part(out), shape=lead + np.shape(p)) if d is None else d for p, d in split]
+        if lead:
+            axis = axis_under_lead(axis, np.ndim(split[0][0]))
+        d = function(pieces, axis=axis, **kwargs)
+        return Dual(out, nested_as(out, d.astype(out.dtype) if d.dtype != out.dtype else d), level)
+
+    register([function], "linear", takes_out(push))
+
+
+def out_part(x):
+    """The plain array behind a result, as a template for zeros."""
+    return primal(x)
+
+
+# ---------------------------------------------------------------------- bilinear
+
+
+def bilinear(*functions, lead=None):
+    """Declare functions linear in each of two arguments: f(dx, y) + f(x, dy).
+
+    ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
+    """
+    for function in functions:
+        register([function], "bilinear", takes_out(_bilinear(function, lead)))
+
+
+def _bilinear(function, under):
+    def push(x, y, *args, **kwargs):
+        if args or kwargs:
+            refuse_others(function, args, kwargs)
+        level = max(x.level if isinstance(x, Dual) else 0, y.level if isinstance(y, Dual) else 0)
+        lead = LIVE.get(level)
+        if lead is None:
+            raise ended()
+        (x, dx), (y, dy) = parts(x, level), parts(y, level)
+        f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
+        out = f(x, y)
+        return Dual(out, quietly(leibniz, function, f, under, out, x, y, dx, dy, lead), level)
+
+    return push
+
+
+def leibniz(function, f, under, out, x, y, dx, dy, lead):
+    """f(dx, y) + f(x, dy), the inactive term left out; infinite entries count only where the tangent is nonzero."""
+    first = f if not lead else lambda a, b: _under_lead(function, f, under, a, b, 0)
+    second = f if not lead else lambda a, b: _under_lead(function, f, under, a, b, 1)
+    d = None if dx is None else first(dx, y)
+    if dy is not None:
+        e = second(x, dy)
+        d = e if d is None else _plus(d, e)
+    if is_host(d) and has_nan(d):
+        terms = [] if dx is None else [absorbing_bilinear(first, dx, np.asarray(y))]
+        terms += [] if dy is None else [absorbing_bilinear(lambda b, a: second(a, b), dy, np.asarray(x))]
+        d = sum(terms[1:], terms[0])
+    return d
+
+
+def _under_lead(function, f, under, a, b, which):
+    if under is not None:
+        return under(f, a, b, which)
+    return each_direction(lambda d: f(d, b), a) if which == 0 else each_direction(lambda d: f(a, d), b)
+
+
+def _plus(d, e):
+    """d + e, into d where it is a plain array (a fresh temporary costs more than the sum)."""
+    if d.__class__ is np.ndarray and e.__class__ is np.ndarray:
+        d += e
+        return d
+    return d + e
+
+
+def multiply_rule():
+    """Leibniz for the product of two broadcasting operands, kept apart from `bilinear` because it is the hot path."""
+
+    def tangent(out, x, y, dx, dy, lead):
+        if dy is None:
+            d = dx * y
+        elif dx is None:
+            d = x * dy
+        else:
+            d = _plus(dx * y, x * dy)
+        if has_nan(d):
+            terms = [] if dx is None else [product(y, dx)]
+            terms += [] if dy is None else [product(x, dy)]
+            d = sum(terms[1:], terms[0])
+        return d
+
+    register([np.multiply], "bilinear", _binary(np.multiply, tangent))
+
+
+# ---------------------------------------------------------------------- composite, explicit, constant
+
+
+def composite(function, definition):
+    """Declare a function by other NumPy functions; its value is still the function's own, bit for bit."""
+
+    def push(*args, **kwargs):
+        level, _ = top_level((*args, *kwargs.values()))
+        result = definition(*args, **kwargs)
+        y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
+        return _with_value(result, y, level)
+
+    register([function], "composite", takes_out(push))
+
+
+def _strip(x, level):
+    """The arguments with the Duals of one level replaced by their primals."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(_strip(a, level) for a in x)
+    return x.primal if isinstance(x, Dual) and x.level == level else x
+
+
+def _with_value(result, y, level):
+    if isinstance(y, (list, tuple)):
+        return [_with_value(r, v, level) for r, v in zip(result, y, strict=True)]
+    if not (isinstance(result, Dual) and result.level == level):
+        return y
+    d = result.tangent
+    return Dual(y, nested_as(y, d.astype(y.dtype) if d.dtype != y.dtype else d), level)
+
+
+def explicit(*functions):
+    """Declare a written rule of the first argument: ``rule(x, dx, lead, *args, **kwargs) -> y, dy``."""
+
+    def declare(rule):
+        for function in functions:
+            register([function], "explicit", takes_out(_explicit(function, rule)))
+        return rule
+
+    return declare
+
+
+def _explicit(function, rule):
+    def push(x, *args, **kwargs):
+        if args or kwargs:
+            refuse_others(function, args, kwargs)
+        lead = lead_of(x)
+        y, dy = rule(x.primal, x.tangent, lead, *args, **kwargs)
+        return Dual(y, dy.astype(y.dtype) if dy.dtype != y.dtype else dy, x.level)
+
+    return push
+
+
+def explicit_binary(function):
+    """Declare a written rule of two broadcasting operands: ``rule(out, x, y, dx, dy, lead) -> d``, None for inactive."""
+
+    def declare(rule):
+        register([function], "explicit", _binary(function, rule))
+        return rule
+
+    return declare
+
+
+def constant(*functions):
+    """Declare functions with zero tangent: they see plain values and return a plain array."""
+    for function in functions:
+        register([function], "constant", _constant(function))
+
+
+def _constant(function):
+    def push(*args, **kwargs):
+        for d in duals_in((*args, *kwargs.values())):
+            lead_of(d)
+        refuse_plain_out(kwargs)
+        return function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+
+    return push
+
+
+def refuse_plain_out(kwargs):
+    """A constant function may write only into plain arrays."""
+    if isinstance(kwargs.get("out"), Dual):
+        raise TangentLossError("this function has no tangent: give it a plain out=")
+
+
+def plain(x):
+    """All levels stripped, also inside lists and tuples."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(plain, x))
+    return primal(x) if isinstance(x, Dual) else x

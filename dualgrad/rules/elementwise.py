@@ -1,0 +1,118 @@
+"""Functions of one operand, entry by entry: each line is a row of a table of derivatives.
+
+``lambda y, x: ...`` is the derivative given the value ``y`` of the function at ``x``. At kinks and poles the
+conventions of ``docs/conventions.md`` hold.
+"""
+
+import math
+
+import numpy as np
+
+from ..dual import primal
+from .declare import constant, elementwise, explicit, linear
+
+# ---------------------------------------------------------------------- linear
+
+linear(np.negative, np.positive, np.conjugate, np.degrees, np.rad2deg, np.radians, np.deg2rad)
+
+# ---------------------------------------------------------------------- powers, exponentials, logarithms
+
+elementwise(np.square, lambda y, x: 2 * x)
+elementwise(np.sqrt, lambda y, x: 0.5 / y)
+elementwise(np.reciprocal, lambda y, x: -y * y)
+elementwise(np.exp, lambda y, x: y)
+elementwise(np.exp2, lambda y, x: math.log(2) * y)
+elementwise(np.expm1, lambda y, x: np.exp(x))
+elementwise(np.log, lambda y, x: 1 / x)
+elementwise(np.log2, lambda y, x: 1 / (math.log(2) * x))
+elementwise(np.log10, lambda y, x: 1 / (math.log(10) * x))
+elementwise(np.log1p, lambda y, x: 1 / (1 + x))
+
+# ---------------------------------------------------------------------- trigonometric and hyperbolic
+
+elementwise(np.sin, lambda y, x: np.cos(x))
+elementwise(np.cos, lambda y, x: -np.sin(x))
+elementwise(np.tan, lambda y, x: 1 + y * y)
+elementwise(np.arcsin, lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arccos, lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arctan, lambda y, x: 1 / (1 + x * x))
+elementwise(np.sinh, lambda y, x: np.cosh(x))
+elementwise(np.cosh, lambda y, x: np.sinh(x))
+elementwise(np.tanh, lambda y, x: np.cosh(x) ** -2.0)  # not 1 - y², which is 0 in the tails
+elementwise(np.arcsinh, lambda y, x: 1 / np.sqrt(1 + x * x))
+elementwise(np.arccosh, lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)))
+elementwise(np.arctanh, lambda y, x: 1 / ((1 - x) * (1 + x)))
+
+# ---------------------------------------------------------------------- sinc
+
+_SINC_SERIES = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 1) for k in range(1, 15)]
+
+
+@explicit(np.sinc)
+def sinc(x, dx, lead):
+    """sinc'(x) = (cos πx - sinc x) / x, by its power series where that cancels."""
+    y = np.sinc(x)
+    near = np.abs(primal(x)) < 0.6
+    safe, small = np.where(near, 1, x), np.where(near, x, 0)
+    series = 0
+    for c in reversed(_SINC_SERIES):
+        series = series * small * small + c
+    return y, np.where(near, series * small, (np.cos(math.pi * safe) - np.sinc(safe)) / safe) * dx
+
+
+# ---------------------------------------------------------------------- magnitude and angle (R-linear on complex numbers)
+
+
+def _dot(a, b):
+    """Re(conj(a) b): the real inner product of two complex numbers."""
+    return np.real(a) * np.real(b) + np.imag(a) * np.imag(b)
+
+
+@explicit(np.absolute, np.fabs)
+def absolute(x, dx, lead):
+    """sign(x) dx; for complex x, Re(conj(x) dx) / |x|; 0 at 0."""
+    y = np.absolute(x)
+    if not np.iscomplexobj(primal(x)):
+        return y, np.sign(primal(x)) * dx
+    zero = primal(y) == 0
+    return y, np.where(zero, 0, _dot(x, dx) / np.where(zero, 1, y))
+
+
+@explicit(np.angle)
+def angle(z, dz, lead, deg=False):
+    """Im(conj(z) dz) / |z|², and 0 at 0; 0 for real z."""
+    y = np.angle(z, deg)
+    square = np.absolute(z) ** 2
+    zero = primal(square) == 0
+    turn = np.real(z) * np.imag(dz) - np.imag(z) * np.real(dz)
+    return y, np.where(zero, 0, turn / np.where(zero, 1, square)) * (180 / math.pi if deg else 1)
+
+
+linear(np.real, np.imag, alone=True)
+
+
+@explicit(np.real_if_close)
+def real_if_close(x, dx, lead, tol=100):
+    """The real part where NumPy takes it, else the identity."""
+    y = np.real_if_close(primal(x), tol)
+    return (x + 0, dx + 0) if np.iscomplexobj(y) or not np.iscomplexobj(primal(x)) else (np.real(x) + 0, np.real(dx) + 0)
+
+
+@explicit(np.nan_to_num)
+def nan_to_num(x, dx, lead, copy=True, nan=0.0, posinf=None, neginf=None):
+    """The identity at finite entries; a replaced entry is a constant."""
+    finite = np.isfinite(primal(x))
+    return _replaced(x, nan, posinf, neginf), np.where(finite, dx, 0)
+
+
+def _replaced(x, nan, posinf, neginf):
+    plain = np.nan_to_num(primal(x), nan=nan, posinf=posinf, neginf=neginf)
+    return plain if x is primal(x) else np.where(np.isfinite(primal(x)), x, plain)
+
+
+# ---------------------------------------------------------------------- zero derivative
+
+constant(
+    np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
+    np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isreal, np.isrealobj, np.iscomplex, np.iscomplexobj,
+)  # fmt: skip

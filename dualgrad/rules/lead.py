@@ -1,0 +1,38 @@
+"""Axes under a lead: how a function of ``x`` is applied to tangents of shape ``(K, *x.shape)`` in one pass."""
+
+import numpy as np
+
+from ..dual import pad_lead
+
+
+def trailing(axis, ndim):
+    """``axis`` counted from the end, so that it means the same with a lead axis in front; None means every axis."""
+    if axis is None:
+        return tuple(range(-ndim, 0))
+    if isinstance(axis, (tuple, list)):
+        return tuple(trailing(a, ndim) for a in axis)
+    if not -ndim <= axis < ndim:
+        raise np.exceptions.AxisError(axis, ndim)
+    return axis if axis < 0 else axis - ndim
+
+
+def each_direction(f, dx):
+    """``f`` on every direction in turn: right for any linear f, used where no single call does the same."""
+    results = [f(dx[k]) for k in range(len(dx))]
+    if isinstance(results[0], (list, tuple)):
+        return [np.stack(pieces) for pieces in zip(*results, strict=True)]
+    return np.stack(results)
+
+
+def flat(dx):
+    """``(K, *shape)`` as ``(K, size)``."""
+    return dx.reshape(dx.shape[0], -1)
+
+
+def broadcast(dx, lead, shape, dtype):
+    """A fresh, writable array of shape ``lead + shape`` with the values of ``dx``."""
+    if lead:
+        dx = pad_lead(dx, len(shape))
+    if dx.shape == lead + shape and dx.dtype == dtype:
+        return dx.copy()
+    return np.broadcast_to(dx, lead + shape).astype(dtype)

@@ -1,0 +1,197 @@
+"""Products of vectors, matrices and tensors, and norms."""
+
+import numpy as np
+
+from ..dual import Dual, lead_of, pad_lead, primal
+from .declare import bilinear, composite, linear, nested_as, register, top_level
+from .lead import trailing
+from .absorb import parts
+from .reductions import safe_sqrt
+
+# ---------------------------------------------------------------------- products of two: f(dx, y) + f(x, dy)
+
+
+def _matmul_lead(f, a, b, which):
+    """One matrix product for all directions: (K, B, n) @ (n, m) collapses to (K B, n) @ (n, m)."""
+    va, vb = np.ndim(a) - (which == 0) == 1, np.ndim(b) - (which == 1) == 1
+    if which == 0 and not va and np.ndim(b) == 2:
+        rows = a.reshape(-1, a.shape[-1])
+        return np.matmul(rows, b).reshape(a.shape[:-1] + b.shape[-1:])
+    a = a[..., None, :] if va else a
+    b = b[..., :, None] if vb else b
+    ndim = max(np.ndim(a) - (which == 0), np.ndim(b) - (which == 1))
+    product = np.matmul(pad_lead(a, ndim), b) if which == 0 else np.matmul(a, pad_lead(b, ndim))
+    if va:
+        product = product[..., 0, :]
+    return product[..., 0] if vb else product
+
+
+def _dot_lead(f, a, b, which):
+    """dot is matmul up to two axes; beyond, it sums over the last axis of a and the last but one of b."""
+    na, nb = np.ndim(a) - (which == 0), np.ndim(b) - (which == 1)
+    if na == 0 or nb == 0:
+        return (pad_lead(a, nb) * b) if which == 0 else (a * pad_lead(b, na))
+    if nb <= 2 and na <= 2:
+        return _matmul_lead(f, a, b, which)
+    if which == 0:
+        return f(a, b)
+    return np.moveaxis(np.dot(a, b), na - 1, 0)
+
+
+def _outer_lead(f, a, b, which):
+    if which == 0:
+        return a.reshape(len(a), -1)[:, :, None] * np.ravel(b)
+    return np.ravel(a)[:, None] * b.reshape(len(b), -1)[:, None, :]
+
+
+bilinear(np.matmul, lead=_matmul_lead)
+bilinear(np.dot, lead=_dot_lead)
+bilinear(np.outer, lead=_outer_lead)
+bilinear(np.inner, np.tensordot, np.kron, np.cross, np.vdot)
+
+# ---------------------------------------------------------------------- einsum: linear in each of its operands
+
+
+def _spelled_out(subscripts, operands):
+    """The subscripts with their output, and with every Ellipsis replaced by letters."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow:
+        letters = inputs.replace(",", "").replace(".", "")
+        output = ("..." if "..." in inputs else "") + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1)
+    spare = [c for c in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if c not in subscripts]
+    widths = [np.ndim(x) - len(t.replace("...", "")) for t, x in zip(terms, operands, strict=True)]
+    widest = max([w for t, w in zip(terms, widths, strict=True) if "..." in t], default=0)
+    ellipsis = "".join(spare[:widest])
+    terms = [t.replace("...", ellipsis[widest - w :] if w else "") for t, w in zip(terms, widths, strict=True)]
+    return terms, output.replace("...", ellipsis), spare[widest]
+
+
+def _einsum(*operands, out=None, optimize=False, **kw):
+    """The sum over operands of einsum with that operand replaced by its tangent; the lead axis is one more letter."""
+    if not isinstance(operands[0], str):
+        operands = _from_sublists(operands)
+    subscripts, *operands = operands
+    level, lead = top_level(operands)
+    terms, output, extra = _spelled_out(subscripts, operands)
+    primals, tangents = zip(*(parts(x, level) for x in operands), strict=True)
+    y = np.einsum(subscripts, *primals, optimize=optimize, **kw)
+    letter = extra if lead else ""
+    d = None
+    for k, dx in enumerate(tangents):
+        if dx is not None:
+            spelled = ",".join([*terms[:k], letter + terms[k], *terms[k + 1 :]]) + "->" + letter + output
+            term = np.einsum(spelled, *primals[:k], dx, *primals[k + 1 :], optimize=optimize, **kw)
+            d = term if d is None else d + term
+    y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
+    result = Dual(y, nested_as(y, d + 0), level)
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
+def _from_sublists(operands):
+    """``einsum(x, [0, 1], y, [1, 2], [0, 2])`` as a string and operands."""
+    letter = lambda axis: "..." if axis is Ellipsis else "abcdefghijklmnopqrstuvwxyz"[axis]  # noqa: E731
+    pairs = list(zip(operands[0::2], operands[1::2], strict=False))
+    inputs = ",".join("".join(map(letter, axes)) for _, axes in pairs)
+    output = "->" + "".join(map(letter, operands[-1])) if len(operands) % 2 else ""
+    return inputs + output, *(x for x, _ in pairs)
+
+
+register([np.einsum], "bilinear", _einsum)
+
+# ---------------------------------------------------------------------- traces and norms
+
+linear(
+    np.trace,
+    lead=lambda dx, n, offset=0, axis1=0, axis2=1, **kw: np.trace(dx, offset, trailing(axis1, n), trailing(axis2, n), **kw),
+)
+
+
+def _square(x):
+    return np.real(x) ** 2 + np.imag(x) ** 2 if np.iscomplexobj(primal(x)) else x * x
+
+
+def _norm(x, ord=None, axis=None, keepdims=False):
+    """Norms of vectors and matrices by their definitions; the derivative at 0 is 0."""
+    if ord is None:
+        return safe_sqrt(np.sum(_square(x), axis=axis, keepdims=keepdims))
+    axis = tuple(range(np.ndim(x))) if axis is None else axis
+    axes = trailing(axis if isinstance(axis, tuple) else (axis,), np.ndim(x))
+    if len(axes) == 1:
+        return _vector_norm(x, ord, axes[0], keepdims)
+    return _matrix_norm(x, ord, axes, keepdims)
+
+
+def _vector_norm(x, order, axis, keepdims):
+    if order == 2:
+        return safe_sqrt(np.sum(_square(x), axis=axis, keepdims=keepdims))
+    size = np.abs(x)
+    if order in (np.inf, -np.inf):
+        return (np.max if order > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+    if order == 0:
+        return np.sum(0 * size, axis=axis, keepdims=keepdims)
+    total = np.sum(size**order, axis=axis, keepdims=keepdims)
+    zero = primal(total) == 0
+    return np.where(zero, 0, np.where(zero, 1, total) ** (1.0 / order))
+
+
+def _matrix_norm(x, order, axes, keepdims):
+    row, column = axes
+    if order == "fro":
+        return safe_sqrt(np.sum(_square(x), axis=axes, keepdims=keepdims))
+    if order in (1, -1, np.inf, -np.inf):
+        summed, kept = (row, column) if abs(order) == 1 else (column, row)
+        sums = np.sum(np.abs(x), axis=summed, keepdims=True)
+        y = (np.max if order > 0 else np.min)(sums, axis=kept, keepdims=True)
+        return y if keepdims else np.squeeze(y, axes)
+    if order in (2, -2, "nuc"):
+        return _spectral_norm(x, order, axes, keepdims)
+    raise ValueError(f"invalid norm order {order!r} for matrices")
+
+
+def _spectral_norm(x, order, axes, keepdims):
+    s = np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False)
+    y = np.sum(s, -1) if order == "nuc" else (np.max if order == 2 else np.min)(s, -1)
+    return np.expand_dims(y, axes) if keepdims else y
+
+
+composite(np.linalg.norm, _norm)
+
+# ---------------------------------------------------------------------- singular values
+
+
+def _ct(x):
+    """The conjugate transpose."""
+    return np.conj(np.swapaxes(x, -1, -2))
+
+
+def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    """dσ = Re diag(Uᴴ dA V); the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016)."""
+    if compute_uv and (np.iscomplexobj(primal(a)) or full_matrices and a.shape[-1] != a.shape[-2]):
+        raise NotImplementedError("np.linalg.svd of a Dual gives vectors for real matrices with full_matrices=False only")
+    lead = lead_of(a)
+    x, dx = a.primal, pad_lead(a.tangent, a.ndim) if lead else a.tangent
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    p = np.matmul(np.matmul(_ct(u), dx), _ct(vh))
+    ds = np.real(np.diagonal(p, 0, -2, -1)) + 0
+    if not compute_uv:
+        return Dual(s, ds, a.level)
+    gap = s[..., None, :] ** 2 - s[..., :, None] ** 2
+    same = primal(gap) == 0
+    f = np.where(same, 0, 1 / np.where(same, 1, gap))
+    left, right = p * s[..., None, :], s[..., :, None] * p
+    du = np.matmul(u, f * (left + _ct(left)))
+    dv = np.matmul(_ct(vh), f * (right + _ct(right)))
+    if x.shape[-2] > x.shape[-1]:
+        rest = np.matmul(dx, _ct(vh))
+        du = du + (rest - np.matmul(u, np.matmul(_ct(u), rest))) / s[..., None, :]
+    if x.shape[-1] > x.shape[-2]:
+        rest = np.matmul(_ct(dx), u)
+        dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
+    return Dual(u, du, a.level), Dual(s, ds, a.level), Dual(vh, np.swapaxes(dv, -1, -2), a.level)
+
+
+register([np.linalg.svd], "explicit", _svd)

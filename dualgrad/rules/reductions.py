@@ -1,0 +1,181 @@
+"""Sums, products, moments, extrema and scans along axes, and the methods of ufuncs: reduce, accumulate, outer."""
+
+import numpy as np
+
+from ..dual import METHODS, RULES, Dual, primal
+from ..errors import TangentLossError
+from .declare import composite, explicit, linear, plain
+from .lead import flat, trailing
+
+# ---------------------------------------------------------------------- sums and means
+
+
+def _sum_lead(dx, ndim, axis=None, **kw):
+    return np.sum(dx, axis=trailing(axis, ndim), **kw)
+
+
+def _cumsum_lead(dx, ndim, axis=None, **kw):
+    return np.cumsum(flat(dx), -1, **kw) if axis is None else np.cumsum(dx, trailing(axis, ndim), **kw)
+
+
+linear(np.sum, lead=_sum_lead)
+linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=trailing(axis, n), **kw))
+linear(np.cumsum, lead=_cumsum_lead)
+
+
+def _without_initial(push):
+    """``initial=`` is a constant: it belongs to the value and not to the tangent."""
+
+    def sum_(a, *args, initial=0, **kwargs):
+        y = push(a, *args, **kwargs)
+        return y if np.ndim(initial) == 0 and primal(initial) == 0 else y + initial
+
+    return sum_
+
+
+RULES[np.sum] = _without_initial(RULES[np.sum])
+
+# ---------------------------------------------------------------------- moments
+
+
+def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+    ddof = ddof if correction is None else correction
+    count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    if mean is None:
+        mean = np.mean(a, axis=axis, keepdims=True, where=where)
+    deviation = np.where(where, a - mean, 0)
+    square = np.real(deviation) ** 2 + np.imag(deviation) ** 2 if np.iscomplexobj(plain(a)) else deviation * deviation
+    return np.sum(square, axis=axis, keepdims=keepdims) / np.maximum(count - ddof, 0)
+
+
+def safe_sqrt(square):
+    """The square root of a sum of squares, with derivative 0 where that is 0 (the convention for norm and std)."""
+    zero = primal(square) == 0
+    return np.where(zero, 0, np.sqrt(np.where(zero, 1, square)))
+
+
+composite(np.var, _var)
+composite(np.std, lambda a, *args, **kw: safe_sqrt(_var(a, *args, **kw)))
+
+# ---------------------------------------------------------------------- products: pairwise, so that zeros are right
+
+
+def _axes_last(a, axis):
+    """``a`` with the axes of a reduction flattened into one last axis."""
+    axes = trailing(axis, np.ndim(a))
+    axes = axes if isinstance(axes, tuple) else (axes,)
+    kept = tuple(k for k in range(-np.ndim(a), 0) if k not in axes)
+    a = np.transpose(a, tuple(k % np.ndim(a) for k in kept + axes))
+    return np.reshape(a, (*(np.shape(a)[: len(kept)]), int(np.prod(np.shape(a)[len(kept) :]))))
+
+
+def _restore_dims(y, a, axis, keepdims):
+    return np.expand_dims(y, trailing(axis, np.ndim(a))) if keepdims else y
+
+
+def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
+    x = _axes_last(np.where(where, a, 1), axis)
+    while x.shape[-1] > 1:
+        half = x.shape[-1] // 2
+        x = np.concatenate([x[..., :half] * x[..., half : 2 * half], x[..., 2 * half :]], -1)
+    y = x[..., 0] if x.shape[-1] else np.ones_like(x, shape=x.shape[:-1])
+    return _restore_dims(y, a, axis, keepdims) * initial
+
+
+def _cumprod(a, axis=None, dtype=None):
+    a, axis = (np.ravel(a), -1) if axis is None else (a, trailing(axis, np.ndim(a)))
+    a, shift = np.moveaxis(a, axis, -1), 1
+    while shift < a.shape[-1]:
+        a = np.concatenate([a[..., :shift], a[..., shift:] * a[..., :-shift]], -1)
+        shift *= 2
+    return np.moveaxis(a, -1, axis)
+
+
+composite(np.prod, _prod)
+composite(np.cumprod, _cumprod)
+
+# ---------------------------------------------------------------------- extrema: ties share evenly
+
+
+def _extremum(function, nothing):
+    def rule(x, dx, lead, axis=None, keepdims=False, initial=nothing, where=True, **kw):
+        """The mean of the tangents of the entries that attain the extremum; an attained ``initial`` counts as one."""
+        if initial is not nothing:
+            kw["initial"] = initial
+        if where is not True:
+            kw["where"] = where
+        y = function(x, axis=axis, keepdims=keepdims, **kw)
+        axes = trailing(axis, np.ndim(x))
+        p = primal(x)
+        top = function(p, axis=axes, keepdims=True, **kw)
+        attained = ((p == top) | np.isnan(p)) & where
+        count = np.sum(attained, axis=axes, keepdims=True) + (0 if initial is nothing else top == initial)
+        chosen = np.where(attained, dx, 0) / np.where(count == 0, 1, count)
+        return y, np.sum(chosen, axis=axes, keepdims=keepdims)
+
+    return rule
+
+
+for extremum in (np.max, np.min):
+    explicit(extremum)(_extremum(extremum, np._NoValue))
+
+# ---------------------------------------------------------------------- methods of ufuncs
+
+_REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+_SCANS = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def _require_binary(ufunc, method):
+    if ufunc.nin != 2 or ufunc.signature is not None:
+        raise ValueError(f"{method} only supported for binary functions; np.{ufunc.__name__} is not one")
+
+
+def reduce(ufunc, a, axis=0, dtype=None, out=None, keepdims=False, **kw):
+    """``ufunc.reduce``: the named reduction where there is one, else a fold along the axis."""
+    _require_binary(ufunc, "reduce")
+    out = out[0] if isinstance(out, tuple) else out
+    if dtype is not None:
+        a = a.astype(dtype)
+    if ufunc in _REDUCTIONS:
+        return RULES[_REDUCTIONS[ufunc]](a, axis=axis, keepdims=keepdims, out=out, **kw)
+    if kw.get("where", True) is not True:
+        raise NotImplementedError(f"np.{ufunc.__name__}.reduce on a Dual does not take where=")
+    x = np.moveaxis(_axes_last(a, axis), -1, 0)
+    parts = ([kw["initial"]] if kw.get("initial", np._NoValue) is not np._NoValue else []) + list(x)
+    y = parts[0]
+    for part in parts[1:]:
+        y = ufunc(y, part)
+    return _stored(_restore_dims(y, a, axis, keepdims), out)
+
+
+def accumulate(ufunc, a, axis=0, dtype=None, out=None):
+    """``ufunc.accumulate``: the named scan where there is one, else step by step."""
+    _require_binary(ufunc, "accumulate")
+    out = out[0] if isinstance(out, tuple) else out
+    if dtype is not None:
+        a = a.astype(dtype)
+    if ufunc in _SCANS:
+        return RULES[_SCANS[ufunc]](a, axis=axis, out=out)
+    x = np.moveaxis(a, axis, 0)
+    steps = [x[0]] if len(x) else []
+    for part in x[1:]:
+        steps.append(ufunc(steps[-1], part))
+    return _stored(np.stack(steps, trailing(axis, a.ndim)) if steps else a.copy(), out)
+
+
+def outer(ufunc, a, b, **kw):
+    """``ufunc.outer``: every entry of a with every entry of b."""
+    _require_binary(ufunc, "outer")
+    return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kw)
+
+
+def _stored(result, out):
+    if out is None:
+        return result
+    if not isinstance(out, Dual):
+        raise TangentLossError("out= is a plain array, which cannot hold a Dual: use np.zeros_like(dual, shape=...)")
+    out[...] = result
+    return out
+
+
+METHODS.update(reduce=reduce, accumulate=accumulate, outer=outer)

@@ -1,0 +1,426 @@
+"""Functions that move entries about: shapes, joins, splits, selections, order. All but sorting are linear."""
+
+import numpy as np
+
+from ..dual import REFUSED, RULES, Dual, lead_of, pad_lead, primal
+from ..errors import TangentLossError
+from .absorb import parts
+from .declare import (
+    composite,
+    constant,
+    explicit,
+    linear,
+    linear_pieces,
+    nested_as,
+    plain,
+    refuse_others,
+    register,
+    top_level,
+)
+from .lead import broadcast, flat, trailing
+
+# ---------------------------------------------------------------------- shape: the lead axis stays in front
+
+
+def _trailing_axes(dx, ndim, axes=None):
+    """A permutation of the axes, the lead axis kept first."""
+    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in axes]
+    return (0, *(a + 1 for a in axes))
+
+
+def _insert_axes(axis, ndim):
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    return tuple(a if a < 0 else a - (ndim + len(axes)) for a in axes)
+
+
+def _pairs(argument, ndim):
+    """One axis or several, counted from the end, for moveaxis and flip."""
+    return trailing(argument, ndim)
+
+
+def _reshape_lead(dx, ndim, shape=None, order="C", **kw):
+    size = int(np.prod(dx.shape[1:]))
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    if -1 in shape:
+        known = -int(np.prod(shape))
+        shape = tuple(size // known if known and s == -1 else 0 if s == -1 else s for s in shape)
+    if order == "C":
+        return np.reshape(dx, dx.shape[:1] + shape)
+    return np.moveaxis(np.reshape(np.moveaxis(dx, 0, -1), (*shape, len(dx)), order=order), -1, 0)
+
+
+def _ravel_lead(dx, ndim, order="C"):
+    return _reshape_lead(dx, ndim, -1, order)
+
+
+linear(np.reshape, lead=_reshape_lead)
+linear(np.ravel, lead=_ravel_lead)
+linear(np.squeeze, lead=lambda dx, n, axis=None: dx.reshape(_squeezed(dx.shape, n, axis)))
+linear(np.expand_dims, lead=lambda dx, n, axis: np.expand_dims(dx, _insert_axes(axis, n)))
+linear(np.transpose, lead=lambda dx, n, axes=None: np.transpose(dx, _trailing_axes(dx, n, axes)))
+linear(np.swapaxes, lead=lambda dx, n, a, b: np.swapaxes(dx, trailing(a, n), trailing(b, n)))
+linear(np.moveaxis, lead=lambda dx, n, a, b: np.moveaxis(dx, _pairs(a, n), _pairs(b, n)))
+linear(np.rollaxis, lead=lambda dx, n, axis, start=0: np.rollaxis(dx, axis % n + 1, (start + n if start < 0 else start) + 1))
+linear(np.flip, lead=lambda dx, n, axis=None: np.flip(dx, trailing(axis, n)))
+linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
+
+
+def _squeezed(shape, ndim, axis):
+    drop = {a for a in range(-ndim, 0) if shape[a] == 1} if axis is None else set(np.atleast_1d(trailing(axis, ndim)))
+    return shape[:1] + tuple(shape[a] for a in range(-ndim, 0) if a not in drop)
+
+
+# ---------------------------------------------------------------------- broadcasting
+
+
+def _broadcast_to(x, shape, subok=False):
+    lead = lead_of(x)
+    shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    y = np.broadcast_to(x.primal, shape)
+    dx = pad_lead(x.tangent, len(shape)) if lead else x.tangent
+    return Dual(y, np.broadcast_to(dx, lead + shape), x.level, frozen=True)
+
+
+def _broadcast_arrays(*arrays, subok=False):
+    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    return [np.broadcast_to(a, shape) for a in arrays]
+
+
+register([np.broadcast_to], "linear", _broadcast_to)
+register([np.broadcast_arrays], "linear", _broadcast_arrays)
+
+for at_least, count in ((np.atleast_1d, 1), (np.atleast_2d, 2), (np.atleast_3d, 3)):
+
+    def _at_least(*arrays, count=count, function=at_least):
+        """(n,) becomes (1, n) and then (1, n, 1); (n, m) becomes (n, m, 1)."""
+        if len(arrays) > 1:
+            return tuple(_at_least(a, count=count, function=function) for a in arrays)
+        x = arrays[0]
+        return np.reshape(x, function(np.empty(np.shape(x))).shape) if isinstance(x, Dual) else function(x)
+
+    register([at_least], "linear", _at_least)
+
+# ---------------------------------------------------------------------- repetition, rolls, differences
+
+
+def _roll_lead(dx, ndim, shift, axis=None):
+    if axis is None:
+        return np.roll(flat(dx), shift, -1).reshape(dx.shape)
+    return np.roll(dx, shift, trailing(axis, ndim))
+
+
+def _repeat_lead(dx, ndim, repeats, axis=None):
+    return np.repeat(flat(dx) if axis is None else dx, repeats, -1 if axis is None else trailing(axis, ndim))
+
+
+def _tile_lead(dx, ndim, reps):
+    reps = (reps,) if isinstance(reps, (int, np.integer)) else tuple(reps)
+    return np.tile(pad_lead(dx, len(reps)), (1, *((1,) * (ndim - len(reps))), *reps))
+
+
+def _diff(a, n=1, axis=-1, prepend=None, append=None):
+    axis = trailing(axis, np.ndim(a))
+
+    def edge(e):
+        shape = list(np.shape(a))
+        shape[axis] = 1
+        return np.broadcast_to(e, shape) if np.ndim(e) == 0 else e
+
+    ends = [edge(prepend)] * (prepend is not None), [a], [edge(append)] * (append is not None)
+    pieces = [piece for group in ends for piece in group]
+    a = np.concatenate(pieces, axis) if len(pieces) > 1 else a
+    for _ in range(n):
+        a = a[_along(axis, slice(1, None))] - a[_along(axis, slice(None, -1))]
+    return a
+
+
+def _along(axis, index):
+    """The index that takes ``index`` on a negative axis."""
+    return (..., index) + (slice(None),) * (-axis - 1)
+
+
+linear(np.roll, lead=_roll_lead)
+linear(np.repeat, lead=_repeat_lead)
+linear(np.tile, lead=_tile_lead)
+composite(np.diff, lambda a, n=1, axis=-1, prepend=None, append=None: _diff(a, n, axis, prepend, append))
+linear(np.gradient)
+linear(np.take, np.take_along_axis)
+
+# ---------------------------------------------------------------------- diagonals
+
+
+def _diag_lead(dx, ndim, k=0):
+    if ndim == 2:
+        return np.diagonal(dx, k, -2, -1)
+    out = np.zeros_like(dx, shape=(len(dx),) + (dx.shape[-1] + abs(k),) * 2)
+    i = np.arange(dx.shape[-1])
+    out[:, i + max(-k, 0), i + max(k, 0)] = dx
+    return out
+
+
+def _triangle_lead(function, dx, ndim, k):
+    return function(dx, k) if ndim > 1 else function(np.broadcast_to(dx[:, None, :], dx.shape + dx.shape[-1:]), k)
+
+
+linear(np.diag, lead=_diag_lead)
+linear(np.tril, lead=lambda dx, n, k=0: _triangle_lead(np.tril, dx, n, k))
+linear(np.triu, lead=lambda dx, n, k=0: _triangle_lead(np.triu, dx, n, k))
+linear(
+    np.diagonal,
+    lead=lambda dx, n, offset=0, axis1=0, axis2=1: np.diagonal(dx, offset, trailing(axis1, n), trailing(axis2, n)),
+)
+
+# ---------------------------------------------------------------------- joins and splits
+
+linear_pieces(np.concatenate, trailing)
+linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
+
+
+def _append(arr, values, axis=None):
+    return np.concatenate([np.ravel(arr), np.ravel(values)] if axis is None else [arr, values], axis or 0)
+
+
+def _columns(arrays):
+    return np.concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], axis=1)
+
+
+def _hstack(arrays):
+    arrays = [np.atleast_1d(a) for a in arrays]
+    return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
+
+
+composite(np.append, _append)
+composite(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup], 0))
+composite(np.hstack, _hstack)
+composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2))
+composite(np.column_stack, _columns)
+if hasattr(np, "row_stack"):
+    RULES[np.row_stack] = RULES[np.vstack]
+
+
+def _split_lead(function):
+    return lambda dx, n, sections, axis=0: function(dx, sections, trailing(axis, n))
+
+
+def _split_as(axis_of):
+    return lambda dx, n, sections: np.array_split(dx, sections, axis_of(n)) if np.ndim(sections) else np.split(
+        dx, sections, axis_of(n)
+    )
+
+
+linear(np.split, lead=_split_lead(np.split))
+linear(np.array_split, lead=_split_lead(np.array_split))
+linear(np.hsplit, lead=_split_as(lambda n: -1 if n == 1 else 1 - n))
+linear(np.vsplit, lead=_split_as(lambda n: -n))
+linear(np.dsplit, lead=_split_as(lambda n: 2 - n))
+
+# ---------------------------------------------------------------------- selection
+
+
+def _where(condition, *choices):
+    """The tangent of the chosen branch; the other cannot poison it."""
+    if not choices:
+        return np.where(plain(condition))
+    condition = plain(condition)
+    x, y = choices
+    if not isinstance(x, Dual) and not isinstance(y, Dual):
+        return np.where(condition, x, y)
+    level, lead = top_level((x, y))
+    (x, dx), (y, dy) = parts(x, level), parts(y, level)
+    out = np.where(condition, x, y)
+    if lead:
+        dx, dy = (d if d is None else pad_lead(d, out.ndim) for d in (dx, dy))
+    d = np.where(condition, 0 if dx is None else dx, 0 if dy is None else dy)
+    if d.shape != lead + out.shape or d.dtype != out.dtype:
+        d = broadcast(d, lead, out.shape, out.dtype)
+    return Dual(out, nested_as(out, d), level)
+
+
+def _select(condlist, choicelist, default=0):
+    result = default
+    for condition, choice in zip(condlist[::-1], choicelist[::-1], strict=True):
+        result = np.where(condition, choice, result)
+    return result
+
+
+register([np.where], "linear", _where)
+composite(np.select, _select)
+
+# ---------------------------------------------------------------------- padding
+
+_LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "mean", "empty")
+
+
+def _pad(array, pad_width, mode="constant", **kw):
+    """NumPy's own padding acts on the tangent, with constant and end values counting as zero."""
+    if mode in ("maximum", "minimum", "median"):
+        return _stat_pad(array, pad_width, mode, **kw)
+    if mode not in _LINEAR_PADS:
+        raise NotImplementedError(f"np.pad has no rule for mode={mode!r}; supported: {_LINEAR_PADS} and statistics")
+    refuse_others(np.pad, (), kw)
+    lead = lead_of(array)
+    y = np.pad(array.primal, pad_width, mode, **kw)
+    if kw.get("reflect_type") == "odd":
+        homogeneous = kw
+    else:
+        homogeneous = {k: 0 if k in ("constant_values", "end_values") else v for k, v in kw.items()}
+    widths = _pad_widths(pad_width, array.ndim)
+    if not lead:
+        return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
+    pieces = [np.pad(d, widths, mode, **homogeneous) for d in array.tangent]
+    return Dual(y, np.stack(pieces), array.level)
+
+
+def _pad_widths(pad_width, ndim):
+    if isinstance(pad_width, dict):
+        widths = [(0, 0)] * ndim
+        for axis, width in pad_width.items():
+            widths[axis] = (width, width) if np.ndim(width) == 0 else tuple(width)
+        return widths
+    return [tuple(map(int, w)) for w in np.broadcast_to(pad_width, (ndim, 2))]
+
+
+def _stat_pad(array, pad_width, mode, stat_length=None):
+    statistic = {"maximum": np.max, "minimum": np.min, "median": _median}[mode]
+    lengths = [(None, None)] * array.ndim if stat_length is None else np.broadcast_to(stat_length, (array.ndim, 2))
+    for k, ((before, after), (first, last)) in enumerate(zip(_pad_widths(pad_width, array.ndim), lengths, strict=True)):
+        axis, n = k - array.ndim, array.shape[k]
+        head = array[_along(axis, slice(None, n if first is None else min(first, n)))]
+        tail = array[_along(axis, slice(n - (n if last is None else min(last, n)), None))]
+        edges = [np.repeat(statistic(part, axis=axis, keepdims=True), w, axis) for part, w in ((head, before), (tail, after))]
+        array = np.concatenate([edges[0], array, edges[1]], axis)
+    return array
+
+
+def _median(x, axis, keepdims):
+    n = x.shape[axis]
+    ordered = np.sort(x, axis)
+    return (ordered[_along(axis, slice((n - 1) // 2, n // 2 + 1))]).mean(axis, keepdims=keepdims)
+
+
+register([np.pad], "linear", _pad)
+
+# ---------------------------------------------------------------------- order: the tangent goes where its entry goes
+
+
+def _ordered(x, dx, order, axis):
+    if isinstance(dx, np.ndarray) or np.ndim(dx):
+        lifted = order[(None,) * (np.ndim(dx) - np.ndim(order))]
+        if np.ndim(dx) != np.ndim(order):
+            lifted = np.broadcast_to(lifted, dx.shape[:1] + order.shape)
+        return np.take_along_axis(x, order, axis), np.take_along_axis(dx, lifted, axis)
+    return x, dx
+
+
+def _flat_if_none(x, dx, axis):
+    return (np.ravel(x), flat(dx) if np.ndim(dx) > np.ndim(x) else np.ravel(dx), -1) if axis is None else (x, dx, axis)
+
+
+@explicit(np.sort)
+def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
+    """The permutation that sorts x, stable at ties."""
+    x, dx, axis = _flat_if_none(x, dx, axis)
+    axis = trailing(axis, x.ndim)
+    return _ordered(x, dx, np.argsort(primal(x), axis, kind="stable"), axis)
+
+
+@explicit(np.partition)
+def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
+    """The permutation that NumPy's partition of x makes."""
+    x, dx, axis = _flat_if_none(x, dx, axis)
+    axis = trailing(axis, x.ndim)
+    return _ordered(x, dx, np.argpartition(primal(x), kth, axis, kind), axis)
+
+
+# ---------------------------------------------------------------------- copies and buffers
+
+
+def _copy(a, order="K", subok=False):
+    """A writable copy, nested as deeply as the value, so that it takes tangents of every outer level."""
+    lead_of(a)
+    p, d = a.primal, a.tangent
+    order = "C" if d.ndim != p.ndim and order == "K" else order
+    p, d = (np.copy(v, order=order) if isinstance(v, Dual) else _plain_copy(v, order) for v in (p, d))
+    return Dual(p, nested_as(p, d), a.level)
+
+
+def _plain_copy(v, order):
+    return v.copy(order=order) if getattr(v, "ndim", 0) else v.copy()
+
+
+def _buffer(function):
+    """``zeros_like(dual)`` and its kin: a Dual of constant entries that accepts Duals."""
+
+    def push(a, *args, **kwargs):
+        refuse_others(function, args, kwargs)
+        if not isinstance(a, Dual):
+            return function(a, *args, **kwargs)
+        lead = lead_of(a)
+        kwargs.pop("subok", None)
+        p = function(a.primal, *args, **kwargs)
+        if not np.issubdtype(p.dtype, np.inexact):
+            return plain(p)
+        d = np.zeros_like(a.tangent, dtype=p.dtype, shape=lead + p.shape)
+        return Dual(p, nested_as(p, d), a.level)
+
+    return push
+
+
+def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    buffer = np.zeros_like(a, dtype=dtype, shape=shape)
+    if isinstance(fill_value, Dual) and not (isinstance(buffer, Dual) and buffer.level >= fill_value.level):
+        buffer = np.zeros_like(fill_value, dtype=dtype, shape=np.shape(buffer))
+    buffer[...] = fill_value
+    return buffer
+
+
+for like in (np.zeros_like, np.ones_like, np.empty_like):
+    register([like], "linear", _buffer(like))
+register([np.full_like], "linear", _full_like)
+register([np.copy], "linear", _copy)
+
+
+def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
+    """Another floating or complex precision; integers would drop the tangent."""
+    if not np.issubdtype(dtype, np.inexact):
+        raise TangentLossError(
+            f"astype({np.dtype(dtype).name}) would drop the tangent: use dg.primal(x).astype({np.dtype(dtype).name})"
+        )
+    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
+        raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
+    lead_of(x)
+    return Dual(x.primal.astype(dtype), x.tangent.astype(dtype), x.level)
+
+
+Dual.astype = _astype
+if hasattr(np, "astype"):
+    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype))
+
+
+def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
+    """start + k (stop - start) / (num - 1)."""
+    steps = max(num - 1, 1) if endpoint else max(num, 1)
+    start, stop = (np.broadcast_to(v, np.broadcast_shapes(np.shape(start), np.shape(stop))) for v in (start, stop))
+    k = np.arange(num).reshape((num,) + (1,) * np.ndim(start))
+    weight = np.asarray(k / steps, dtype=np.result_type(plain(start), plain(stop), 0.0))
+    y = np.moveaxis(start * (1 - weight) + stop * weight, 0, axis)
+    return (y, (stop - start) / steps) if retstep else y
+
+
+composite(np.linspace, _linspace)
+
+# ---------------------------------------------------------------------- facts about an array, not functions of it
+
+constant(
+    np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.argpartition, np.argwhere, np.nonzero,
+    np.flatnonzero, np.count_nonzero, np.searchsorted, np.all, np.any, np.result_type, np.can_cast, np.min_scalar_type,
+    np.common_type, np.shares_memory, np.may_share_memory, np.array_repr, np.array_str, np.array2string, np.isscalar,
+    np.nanargmax, np.nanargmin, np.digitize, np.ix_, np.unravel_index, np.ravel_multi_index,
+)  # fmt: skip
+
+REFUSED.update({
+    np.copyto: "use dual[...] = value for a Dual buffer, and np.full_like(dual, value) instead of np.full",
+    np.asarray: "use np.stack or np.concatenate",
+    np.array: "use np.stack or np.concatenate",
+    np.full: "use np.full_like(dual, value)",
+})  # fmt: skip

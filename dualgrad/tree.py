@@ -1,0 +1,126 @@
+"""Trees: nested dicts, lists, tuples and Params, taken apart into leaves and put together again.
+
+A structure is a nested description with the leaves left out; `flatten` and `unflatten` are inverse to each other.
+None is a tree without leaves, as in JAX; everything that is not a container is a leaf.
+"""
+
+from typing import NamedTuple
+
+from .errors import StructureError
+
+
+class Node(NamedTuple):
+    """A container: its type, its keys (or field count), and the structures of its children."""
+
+    kind: object
+    keys: tuple
+    children: tuple
+
+
+LEAF = Node("leaf", (), ())
+EMPTY = Node("none", (), ())
+
+
+def _is_params(tree):
+    return hasattr(tree, "map_leaves")
+
+
+def _children(tree):
+    """The kind, keys and children of a container, or None for a leaf."""
+    if isinstance(tree, dict):
+        return type(tree) if type(tree) is dict else dict, tuple(tree), tuple(tree.values())
+    if isinstance(tree, (list, tuple)):
+        return type(tree), tuple(range(len(tree))), tuple(tree)
+    if _is_params(tree):
+        return tree.layout, tuple(tree), tuple(tree.values())
+    return None
+
+
+def flatten(tree):
+    """The leaves of a tree, in order, and its structure."""
+    if tree is None:
+        return [], EMPTY
+    parts = _children(tree)
+    if parts is None:
+        return [tree], LEAF
+    kind, keys, children = parts
+    leaves, structures = [], []
+    for child in children:
+        below, structure = flatten(child)
+        leaves += below
+        structures.append(structure)
+    return leaves, Node(kind, keys, tuple(structures))
+
+
+def unflatten(structure, leaves):
+    """The tree of a structure with the given leaves; Params come back as Params where their leaves are arrays."""
+    leaves = iter(leaves)
+    return _build(structure, leaves)
+
+
+def _build(structure, leaves):
+    if structure is LEAF or structure == LEAF:
+        return next(leaves)
+    if structure == EMPTY:
+        return None
+    children = [_build(child, leaves) for child in structure.children]
+    kind = structure.kind
+    if kind is dict:
+        return dict(zip(structure.keys, children, strict=True))
+    if kind is list:
+        return children
+    if kind is tuple:
+        return tuple(children)
+    if isinstance(kind, type):
+        return kind(*children) if hasattr(kind, "_fields") else kind(children)
+    return kind.assemble(dict(zip(structure.keys, children, strict=True)))
+
+
+def leaves(tree):
+    """The leaves of a tree, in order."""
+    return flatten(tree)[0]
+
+
+def leaves_like(tree, structure, what, path=""):
+    """The leaves of ``tree``, matched to a structure by key; a difference raises and names the place.
+
+    A dict may stand for Params and Params for a dict, as long as their keys agree.
+    """
+    if structure == LEAF:
+        if isinstance(tree, (dict, list, tuple)) or _is_params(tree):
+            raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected an array there")
+        return [tree]
+    if structure == EMPTY:
+        if tree is not None:
+            raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected None there, as in the primal")
+        return []
+    parts = _children(tree) if tree is not None else None
+    sequence = structure.kind in (list, tuple) or isinstance(structure.kind, type) and issubclass(structure.kind, tuple)
+    if parts is None or sequence != isinstance(tree, (list, tuple)):
+        expected = "sequence" if sequence else "mapping"
+        raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected a {expected} like the primal's")
+    _, keys, _ = parts
+    if set(keys) != set(structure.keys):
+        missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)
+        raise StructureError(
+            f"{what}{path} does not match the primal's structure: missing {sorted(map(str, missing))}, "
+            f"unexpected {sorted(map(str, extra))}"
+        )
+    found = []
+    for key, child in zip(structure.keys, structure.children, strict=True):
+        found += leaves_like(tree[key], child, what, f"{path}[{key!r}]")
+    return found
+
+
+def map_leaves(f, tree):
+    """The same tree with ``f`` applied to every leaf."""
+    found, structure = flatten(tree)
+    return unflatten(structure, map(f, found))
+
+
+def paths(structure, path=""):
+    """The name of every leaf of a structure, as one would index it."""
+    if structure == LEAF:
+        return [path]
+    named = zip(structure.keys, structure.children, strict=True)
+    return [p for key, child in named for p in paths(child, f"{path}[{key!r}]")]
