@@ -1,6 +1,7 @@
 """Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
 
-from . import dual
+from . import directions, dual, estimators, nn, optim
+from .checkpoint import load, save
 from .dual import Dual, primal
 from .errors import (
     CheckpointError,
@@ -16,3 +17,40 @@ from .lowrank import LowRank
 from .params import Params
 from .random import Rng
 from .transforms import custom_jvp, defjvp, derivative, grad, hessian, hvp, jacfwd, jvp, supported, value_and_grad
+from .zero import ZERO
+
+__version__ = "0.1.0.dev0"
+
+__all__ = [
+    "ZERO",
+    "CheckpointError",
+    "Dual",
+    "DualgradError",
+    "LayoutError",
+    "LevelError",
+    "LowRank",
+    "NonFiniteError",
+    "Params",
+    "Rng",
+    "ShapeError",
+    "StructureError",
+    "TangentLossError",
+    "custom_jvp",
+    "defjvp",
+    "derivative",
+    "directions",
+    "dual",
+    "estimators",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacfwd",
+    "jvp",
+    "load",
+    "nn",
+    "optim",
+    "primal",
+    "save",
+    "supported",
+    "value_and_grad",
+]

@@ -11,6 +11,7 @@ levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K 
 import dis
 import itertools
 import sys
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -241,7 +242,7 @@ def primal(x):
     """
     while isinstance(x, Dual):
         x = x.primal
-    if isinstance(x, (dict, list, tuple)) or hasattr(x, "map_leaves"):
+    if isinstance(x, (dict, list, tuple, Mapping)):
         from .tree import map_leaves
 
         return map_leaves(primal, x)

@@ -118,7 +118,8 @@ class CheckpointError(DualgradError, ValueError):
     --------
     >>> import dualgrad as dg, os, tempfile
     >>> path = os.path.join(tempfile.mkdtemp(), "notes.npz")
-    >>> _ = open(path, "w").write("not a checkpoint")
+    >>> with open(path, "w") as file:
+    ...     _ = file.write("not a checkpoint")
     >>> try:
     ...     dg.load(path)
     ... except dg.CheckpointError:

@@ -35,7 +35,7 @@ class LowRank:
     ((3, 2), np.float64(0.0))
     """
 
-    __slots__ = ("_shape", "a", "b")
+    __slots__ = ("a", "b", "leaf_shape")
     __hash__ = None
 
     def __init__(self, a, b, shape=None):
@@ -44,12 +44,12 @@ class LowRank:
         shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
         if int(np.prod(shape[:-1])) != a.shape[-1] or shape[-1] != b.shape[-1]:
             raise ShapeError(f"got shape {shape} for factors of {a.shape[-1]} and {b.shape[-1]} entries")
-        self.a, self.b, self._shape = a, b, shape
+        self.a, self.b, self.leaf_shape = a, b, shape
 
     @property
     def shape(self):
         """``lead`` and the shape of one tangent."""
-        return self.a.shape[:-1] + self._shape
+        return self.a.shape[:-1] + self.leaf_shape
 
     ndim = property(lambda self: len(self.shape))
     size = property(lambda self: int(np.prod(self.shape)))
@@ -62,7 +62,7 @@ class LowRank:
     @property
     def T(self):  # noqa: N802
         """The transposed matrix (of each direction), still as factors."""
-        if len(self._shape) != 2:
+        if len(self.leaf_shape) != 2:
             return self.dense().T
         return LowRank(self.b, self.a)
 
@@ -74,20 +74,20 @@ class LowRank:
 
     def __getitem__(self, index):
         if self.a.ndim == 2 and isinstance(index, int):
-            return LowRank(self.a[index], self.b[index], self._shape)
+            return LowRank(self.a[index], self.b[index], self.leaf_shape)
         return self.dense()[index]
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self.dense(), dtype)
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if not hasattr(np.ndarray, name):
             raise AttributeError(name)
         return getattr(self.dense(), name)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if method == "__call__" and not kwargs:
-            if ufunc is np.matmul and len(self._shape) == 2:
+            if ufunc is np.matmul and len(self.leaf_shape) == 2:
                 x, v = inputs
                 if isinstance(v, LowRank) and not isinstance(x, LowRank) and np.ndim(x) == 2:
                     return v._rows(x)
@@ -96,9 +96,9 @@ class LowRank:
             if ufunc is np.multiply:
                 c, v = inputs if isinstance(inputs[1], LowRank) else inputs[::-1]
                 if not isinstance(c, LowRank) and np.ndim(c) == 0:
-                    return LowRank(c * v.a, v.b, v._shape)
+                    return LowRank(c * v.a, v.b, v.leaf_shape)
             if ufunc is np.negative:
-                return LowRank(-self.a, self.b, self._shape)
+                return LowRank(-self.a, self.b, self.leaf_shape)
         return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
 
     def _rows(self, x):

@@ -62,30 +62,49 @@ def jvp(f, primals, tangents, has_aux=False):
         raise TypeError("jvp takes a tuple of primals and a tuple of tangents: jvp(f, (x,), (v,))")
     if len(primals) != len(tangents):
         raise StructureError(f"got {len(primals)} primals and {len(tangents)} tangents; expected one tangent a primal")
+    if all(map(_plain_pair, primals, tangents)):
+        xs, vs, structure, lead = primals, tangents, None, ()
+    else:
+        xs, vs, structure, lead = _matched(primals, tangents)
+    level = new_level(lead)
+    try:
+        duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
+        result = f(*(duals if structure is None else unflatten(structure, duals)))
+        if has_aux:
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError("has_aux=True: the function must return a pair (y, aux)")
+            return *_split_tree(result[0], level, lead), map_leaves(lambda a: _strip(a, level), result[1])
+        return _split(result, level, lead) if result.__class__ is Dual else _split_tree(result, level, lead)
+    finally:
+        LIVE.pop(level, None)
+
+
+def _plain_pair(x, v):
+    """Whether a primal and its tangent are NumPy arrays that need no further look: the common case, kept fast."""
+    return x.__class__ is v.__class__ is np.ndarray and x.shape == v.shape and x.dtype is v.dtype and x.dtype.kind in "fc"
+
+
+def _matched(primals, tangents):
+    """The leaves of both trees, checked against each other, with their structure and lead axes."""
     xs, structure = flatten(tuple(primals))
     vs = leaves_like(tuple(tangents), structure, "tangents")
     xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
     lead = _lead(xs, vs, structure)
     vs = [_as_tangent(v, x, lead, structure, k) for k, (x, v) in enumerate(zip(xs, vs, strict=True))]
-    level = new_level(lead)
-    try:
-        duals = [Dual(x, nested_as(x, v), level, frozen=True) for x, v in zip(xs, vs, strict=True)]
-        result = f(*unflatten(structure, duals))
-        if has_aux and not (isinstance(result, tuple) and len(result) == 2):
-            raise TypeError("has_aux=True: the function must return a pair (y, aux)")
-        y, aux = result if has_aux else (result, None)
-        outputs, out_structure = flatten(y)
-        pairs = [_split(out, level, lead) for out in outputs]
-        aux = map_leaves(lambda a: _strip(a, level), aux) if has_aux else None
-    finally:
-        LIVE.pop(level, None)
-    value = unflatten(out_structure, [p for p, _ in pairs])
-    tangent = unflatten(out_structure, [t for _, t in pairs])
-    return (value, tangent, aux) if has_aux else (value, tangent)
+    return xs, [nested_as(x, v) for x, v in zip(xs, vs, strict=True)], structure, lead
+
+
+def _split_tree(result, level, lead):
+    """The primals and the tangents of a tree of outputs."""
+    outputs, structure = flatten(result)
+    pairs = [_split(out, level, lead) for out in outputs]
+    return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
 
 
 def as_primal(x, structure, k):
     """An array or array scalar of a floating or complex dtype."""
+    if x.__class__ is np.ndarray and x.dtype.kind in "fc":
+        return x
     if isinstance(x, Dual) and x.level not in LIVE:
         raise LevelError("a primal is a Dual whose jvp has ended: return it from the differentiated function instead")
     if isinstance(x, float):
@@ -106,7 +125,7 @@ def _lead(xs, vs, structure):
     """() if every tangent has its primal's shape, (K,) if every one has K in front of it."""
     found = {}
     for k, (x, v) in enumerate(zip(xs, vs, strict=True)):
-        shape = np.shape(v)
+        shape = v.shape if is_array(v) else np.shape(v)
         if shape == x.shape:
             found.setdefault((), k)
         elif shape[1:] == x.shape and len(shape) == len(x.shape) + 1:
@@ -124,6 +143,8 @@ def _lead(xs, vs, structure):
 
 
 def _as_tangent(v, x, lead, structure, k):
+    if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
+        return v
     if not is_array(v):
         v = np.asarray(v)
     if not isinstance(v, Dual) and isinstance(v, (np.ndarray, np.generic)) != isinstance(primal(x), (np.ndarray, np.generic)):

@@ -7,6 +7,7 @@ None is a tree without leaves, as in JAX; everything that is not a container is 
 from typing import NamedTuple
 
 from .errors import StructureError
+from .params import Params
 
 
 class Node(NamedTuple):
@@ -21,17 +22,13 @@ LEAF = Node("leaf", (), ())
 EMPTY = Node("none", (), ())
 
 
-def _is_params(tree):
-    return hasattr(tree, "map_leaves")
-
-
 def _children(tree):
     """The kind, keys and children of a container, or None for a leaf."""
     if isinstance(tree, dict):
         return type(tree) if type(tree) is dict else dict, tuple(tree), tuple(tree.values())
     if isinstance(tree, (list, tuple)):
         return type(tree), tuple(range(len(tree))), tuple(tree)
-    if _is_params(tree):
+    if isinstance(tree, Params):
         return tree.layout, tuple(tree), tuple(tree.values())
     return None
 
@@ -87,7 +84,7 @@ def leaves_like(tree, structure, what, path=""):
     A dict may stand for Params and Params for a dict, as long as their keys agree.
     """
     if structure == LEAF:
-        if isinstance(tree, (dict, list, tuple)) or _is_params(tree):
+        if isinstance(tree, (dict, list, tuple, Params)):
             raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected an array there")
         return [tree]
     if structure == EMPTY:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..dual import primal
-from .declare import constant, elementwise, explicit_binary, linear_sum, multiply_rule
+from .declare import composite, constant, elementwise, explicit_binary, linear_sum, multiply_rule
 
 # ---------------------------------------------------------------------- sums, products, quotients
 
@@ -31,6 +31,9 @@ def _power_by_base(y, x, n):
 
 def _power_by_exponent(y, x, n):
     """xⁿ log x, and 0 at x = 0 (where 0ⁿ does not change with n > 0)."""
+    x = x + 0j if np.iscomplexobj(primal(y)) else x
+    if isinstance(x, (int, float, complex)):
+        return y * np.log(x).item() if x != 0 else 0 * y
     zero = primal(x) == 0
     return np.where(zero, 0, y * np.log(np.where(zero, 1, x)))
 
@@ -39,7 +42,8 @@ def _share(y, x, other, log):
     """∂ logaddexp / ∂x = e^(x - y), which is 1 or 0 where the larger operand is infinite."""
     infinite = np.isinf(primal(y))
     mine, its = primal(x) == primal(y), primal(other) == primal(y)
-    return np.where(infinite, mine / np.maximum(mine + its * 1.0, 1), log(x - np.where(infinite, 0, y)))
+    share = np.where(mine, np.where(its, 0.5, 1), 0).astype(y.dtype)
+    return np.where(infinite, share, log(x - np.where(infinite, 0, y)))
 
 
 elementwise(np.power, _power_by_base, _power_by_exponent)
@@ -74,6 +78,16 @@ def _chosen(out, x, y, dx, dy, lead):
 
 for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     explicit_binary(extremum)(_chosen)
+
+
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):  # noqa: A002  (NumPy's names)
+    """min(max(x, low), high): at a bound, x and the bound share."""
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)
+
+
+composite(np.clip, _clip)
 
 # ---------------------------------------------------------------------- comparisons and logic
 

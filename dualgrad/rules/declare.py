@@ -21,7 +21,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import KINDS, LIVE, RULES, Dual, ended, lead_of, pad_lead, primal, store
 from ..errors import TangentLossError
-from .absorb import absorbing_bilinear, has_nan, parts, product, quietly
+from .absorb import absorb, absorbing_bilinear, has_nan, parts, product, quietly
 from .lead import broadcast, each_direction
 
 # ---------------------------------------------------------------------- the operands of a call
@@ -34,6 +34,11 @@ def duals_in(args):
             yield a
         elif isinstance(a, (list, tuple)):
             yield from duals_in(a)
+
+
+def _holds_dual(a):
+    kind = a.__class__
+    return kind is Dual or (kind is tuple or kind is list) and any(map(_holds_dual, a))
 
 
 def top_level(args):
@@ -53,8 +58,10 @@ def register(functions, kind, push):
 
 def refuse_others(function, args, kwargs):
     """Raise when an argument that the rule holds constant is a Dual."""
+    if not any(map(_holds_dual, args)) and not any(map(_holds_dual, kwargs.values())):
+        return
     for name, a in [*((f"argument {k + 1}", a) for k, a in enumerate(args)), *kwargs.items()]:
-        if any(duals_in((a,))):
+        if _holds_dual(a):
             raise NotImplementedError(
                 f"np.{function.__name__} has no rule for a Dual as {name}: pass dg.primal(...) if it is a constant"
             )
@@ -80,11 +87,12 @@ def takes_out(push):
 
 def nested_as(y, dy):
     """``dy`` nested as deeply as ``y``, so that a buffer of such values takes tangents of every outer level."""
-    while isinstance(y, Dual):
-        if not isinstance(dy, Dual) or dy.level < y.level:
-            return Dual(dy, np.zeros_like(y.tangent, shape=LIVE[y.level] + dy.shape, dtype=dy.dtype), y.level)
+    if not isinstance(y, Dual):
         return dy
-    return dy
+    p, d = parts(dy, y.level)
+    if d is None:
+        d = np.zeros_like(primal(y), shape=LIVE[y.level] + dy.shape, dtype=dy.dtype)
+    return Dual(nested_as(y.primal, p), nested_as(y.primal, d), y.level)
 
 
 # ---------------------------------------------------------------------- elementwise
@@ -101,7 +109,8 @@ def elementwise(function, *partials, quotient=None):
 
 def _unary(function, partial):
     def tangent(y, x, dx):
-        return product(partial(y, x), dx)
+        d = partial(y, x) * dx
+        return absorb(partial(y, x), dx) if has_nan(d) else d
 
     def push(x):
         if x.level not in LIVE:
@@ -152,7 +161,7 @@ def _binary(function, tangent, quiet=True):
             dx = dx if dx is None else pad_lead(dx, out.ndim)
             dy = dy if dy is None else pad_lead(dy, out.ndim)
         d = quietly(tangent, out, x, y, dx, dy, lead) if quiet else tangent(out, x, y, dx, dy, lead)
-        return Dual(out, d, level)
+        return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
 
@@ -211,6 +220,8 @@ def aliased(y, dy, x):
 
 
 def _shares(a, b):
+    if a.__class__ is np.ndarray and a.base is None and a is not b:
+        return False
     if isinstance(a, Dual):
         return _shares(a.primal, b.primal) if isinstance(b, Dual) else _shares(a.primal, b)
     if isinstance(b, Dual):
@@ -228,7 +239,7 @@ def linear_sum(function):
             d = broadcast(function(0, dy) if function is np.subtract else dy, lead, out.shape, out.dtype)
         else:
             d = function(dx, dy)
-        return d if out.__class__ is not Dual else nested_as(out, d)
+        return d
 
     register([function], "linear", _binary(function, tangent, quiet=False))
 
@@ -238,6 +249,8 @@ def linear_pieces(function, axis_under_lead):
 
     def push(arrays, axis=0, **kwargs):
         level, lead = top_level(arrays)
+        if axis is None:
+            arrays, axis = [np.ravel(a) for a in arrays], 0
         split = [parts(a, level) for a in arrays]
         out = function([p for p, _ in split], axis=axis, **kwargs)
         pieces = [np.zeros_like(out_part(out), shape=lead + np.shape(p)) if d is None else d for p, d in split]
@@ -277,7 +290,9 @@ def _bilinear(function, under):
         (x, dx), (y, dy) = parts(x, level), parts(y, level)
         f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
         out = f(x, y)
-        return Dual(out, quietly(leibniz, function, f, under, out, x, y, dx, dy, lead), level)
+        d = quietly(leibniz, function, f, under, out, x, y, dx, dy, lead)
+        d = d if d.dtype == out.dtype else d.astype(out.dtype)
+        return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
 
@@ -320,7 +335,11 @@ def multiply_rule():
         elif dx is None:
             d = x * dy
         else:
-            d = _plus(dx * y, x * dy)
+            d = dx * y
+            if d.__class__ is np.ndarray:
+                d += x * dy
+            else:
+                d = d + x * dy
         if has_nan(d):
             terms = [] if dx is None else [product(y, dx)]
             terms += [] if dy is None else [product(x, dy)]
@@ -339,6 +358,8 @@ def composite(function, definition):
     def push(*args, **kwargs):
         level, _ = top_level((*args, *kwargs.values()))
         result = definition(*args, **kwargs)
+        if any(result is a for a in args):
+            return result
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
         return _with_value(result, y, level)
 
@@ -378,7 +399,8 @@ def _explicit(function, rule):
             refuse_others(function, args, kwargs)
         lead = lead_of(x)
         y, dy = rule(x.primal, x.tangent, lead, *args, **kwargs)
-        return Dual(y, dy.astype(y.dtype) if dy.dtype != y.dtype else dy, x.level)
+        dy = dy.astype(y.dtype) if dy.dtype != y.dtype else dy
+        return Dual(y, dy if y.__class__ is not Dual else nested_as(y, dy), x.level)
 
     return push
 

@@ -1,5 +1,7 @@
 """Axes under a lead: how a function of ``x`` is applied to tangents of shape ``(K, *x.shape)`` in one pass."""
 
+import math
+
 import numpy as np
 
 from ..dual import pad_lead
@@ -26,7 +28,7 @@ def each_direction(f, dx):
 
 def flat(dx):
     """``(K, *shape)`` as ``(K, size)``."""
-    return dx.reshape(dx.shape[0], -1)
+    return dx.reshape(dx.shape[0], math.prod(dx.shape[1:]))
 
 
 def broadcast(dx, lead, shape, dtype):

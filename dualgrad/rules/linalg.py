@@ -1,10 +1,12 @@
 """Products of vectors, matrices and tensors, and norms."""
 
+import math
+
 import numpy as np
 
 from ..dual import Dual, lead_of, pad_lead, primal
 from .declare import bilinear, composite, linear, nested_as, register, top_level
-from .lead import trailing
+from .lead import flat, trailing
 from .absorb import parts
 from .reductions import safe_sqrt
 
@@ -15,7 +17,7 @@ def _matmul_lead(f, a, b, which):
     """One matrix product for all directions: (K, B, n) @ (n, m) collapses to (K B, n) @ (n, m)."""
     va, vb = np.ndim(a) - (which == 0) == 1, np.ndim(b) - (which == 1) == 1
     if which == 0 and not va and np.ndim(b) == 2:
-        rows = a.reshape(-1, a.shape[-1])
+        rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
         return np.matmul(rows, b).reshape(a.shape[:-1] + b.shape[-1:])
     a = a[..., None, :] if va else a
     b = b[..., :, None] if vb else b
@@ -27,11 +29,11 @@ def _matmul_lead(f, a, b, which):
 
 
 def _dot_lead(f, a, b, which):
-    """dot is matmul up to two axes; beyond, it sums over the last axis of a and the last but one of b."""
+    """dot is matmul unless both have many axes; then it sums over the last axis of a and the last but one of b."""
     na, nb = np.ndim(a) - (which == 0), np.ndim(b) - (which == 1)
     if na == 0 or nb == 0:
         return (pad_lead(a, nb) * b) if which == 0 else (a * pad_lead(b, na))
-    if nb <= 2 and na <= 2:
+    if nb <= 2 or na == 1:
         return _matmul_lead(f, a, b, which)
     if which == 0:
         return f(a, b)
@@ -39,9 +41,10 @@ def _dot_lead(f, a, b, which):
 
 
 def _outer_lead(f, a, b, which):
+    """Every entry of the raveled a with every one of b."""
     if which == 0:
-        return a.reshape(len(a), -1)[:, :, None] * np.ravel(b)
-    return np.ravel(a)[:, None] * b.reshape(len(b), -1)[:, None, :]
+        return flat(a)[:, :, None] * (b if np.ndim(b) == 0 else np.ravel(b))
+    return (a if np.ndim(a) == 0 else np.ravel(a)[:, None]) * flat(b)[:, None, :]
 
 
 bilinear(np.matmul, lead=_matmul_lead)
@@ -172,18 +175,25 @@ def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag(Uᴴ dA V); the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016)."""
     if compute_uv and (np.iscomplexobj(primal(a)) or full_matrices and a.shape[-1] != a.shape[-2]):
         raise NotImplementedError("np.linalg.svd of a Dual gives vectors for real matrices with full_matrices=False only")
-    lead = lead_of(a)
-    x, dx = a.primal, pad_lead(a.tangent, a.ndim) if lead else a.tangent
-    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    u, s, vh = _thin_svd(a)
+    if not compute_uv:
+        return Dual(np.linalg.svd(a.primal, compute_uv=False), s.tangent, a.level)
+    return u, s, vh
+
+
+def _thin_svd(a):
+    """The factors of a Dual; a complex vector keeps the phase that makes diag(Vᴴ dV) zero."""
+    lead_of(a)
+    x, dx = a.primal, a.tangent
+    u, s, vh = _thin_svd(x) if isinstance(x, Dual) else np.linalg.svd(x, full_matrices=False)
     p = np.matmul(np.matmul(_ct(u), dx), _ct(vh))
     ds = np.real(np.diagonal(p, 0, -2, -1)) + 0
-    if not compute_uv:
-        return Dual(s, ds, a.level)
     gap = s[..., None, :] ** 2 - s[..., :, None] ** 2
     same = primal(gap) == 0
     f = np.where(same, 0, 1 / np.where(same, 1, gap))
     left, right = p * s[..., None, :], s[..., :, None] * p
-    du = np.matmul(u, f * (left + _ct(left)))
+    phase = (p - _ct(p)) / (2 * s[..., None, :]) * np.eye(s.shape[-1]) if np.iscomplexobj(primal(p)) else 0
+    du = np.matmul(u, f * (left + _ct(left)) + phase)
     dv = np.matmul(_ct(vh), f * (right + _ct(right)))
     if x.shape[-2] > x.shape[-1]:
         rest = np.matmul(dx, _ct(vh))
@@ -191,7 +201,7 @@ def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     if x.shape[-1] > x.shape[-2]:
         rest = np.matmul(_ct(dx), u)
         dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
-    return Dual(u, du, a.level), Dual(s, ds, a.level), Dual(vh, np.swapaxes(dv, -1, -2), a.level)
+    return Dual(u, du, a.level), Dual(s, ds, a.level), Dual(vh, _ct(dv), a.level)
 
 
 register([np.linalg.svd], "explicit", _svd)

@@ -1,8 +1,10 @@
 """Sums, products, moments, extrema and scans along axes, and the methods of ufuncs: reduce, accumulate, outer."""
 
+import math
+
 import numpy as np
 
-from ..dual import METHODS, RULES, Dual, primal
+from ..dual import METHODS, RULES, Dual, lead_of, primal
 from ..errors import TangentLossError
 from .declare import composite, explicit, linear, plain
 from .lead import flat, trailing
@@ -23,24 +25,31 @@ linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=trailing(ax
 linear(np.cumsum, lead=_cumsum_lead)
 
 
-def _without_initial(push):
-    """``initial=`` is a constant: it belongs to the value and not to the tangent."""
+def _sum(push):
+    """``initial=`` is a constant: it belongs to the value and not to the tangent. Sums of everything skip np.sum."""
 
     def sum_(a, *args, initial=0, **kwargs):
-        y = push(a, *args, **kwargs)
+        if not args and not kwargs and a.primal.__class__ is a.tangent.__class__ is np.ndarray and not lead_of(a):
+            y = Dual(np.add.reduce(a.primal, axis=None), np.add.reduce(a.tangent, axis=None), a.level)
+        else:
+            y = push(a, *args, **kwargs)
         return y if np.ndim(initial) == 0 and primal(initial) == 0 else y + initial
 
     return sum_
 
 
-RULES[np.sum] = _without_initial(RULES[np.sum])
+RULES[np.sum] = _sum(RULES[np.sum])
 
 # ---------------------------------------------------------------------- moments
 
 
 def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
     ddof = ddof if correction is None else correction
-    count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
+    axes = trailing(axis, np.ndim(a))
+    if where is True:
+        count = math.prod(np.shape(a)[k] for k in (axes if isinstance(axes, tuple) else (axes,)))
+    else:
+        count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
     if mean is None:
         mean = np.mean(a, axis=axis, keepdims=True, where=where)
     deviation = np.where(where, a - mean, 0)
@@ -84,7 +93,7 @@ def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
 
 def _cumprod(a, axis=None, dtype=None):
     a, axis = (np.ravel(a), -1) if axis is None else (a, trailing(axis, np.ndim(a)))
-    a, shift = np.moveaxis(a, axis, -1), 1
+    a, shift = np.moveaxis(a, axis, -1) + 0, 1
     while shift < a.shape[-1]:
         a = np.concatenate([a[..., :shift], a[..., shift:] * a[..., :-shift]], -1)
         shift *= 2
@@ -116,7 +125,7 @@ def _extremum(function, nothing):
     return rule
 
 
-for extremum in (np.max, np.min):
+for extremum in (np.max, np.min, np.amax, np.amin):
     explicit(extremum)(_extremum(extremum, np._NoValue))
 
 # ---------------------------------------------------------------------- methods of ufuncs

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..backend import is_array
+from ..backend import like as on_device
 from ..dual import REFUSED, RULES, Dual, lead_of, pad_lead, primal
 from ..errors import TangentLossError
 from .absorb import parts
@@ -62,6 +64,8 @@ linear(np.swapaxes, lead=lambda dx, n, a, b: np.swapaxes(dx, trailing(a, n), tra
 linear(np.moveaxis, lead=lambda dx, n, a, b: np.moveaxis(dx, _pairs(a, n), _pairs(b, n)))
 linear(np.rollaxis, lead=lambda dx, n, axis, start=0: np.rollaxis(dx, axis % n + 1, (start + n if start < 0 else start) + 1))
 linear(np.flip, lead=lambda dx, n, axis=None: np.flip(dx, trailing(axis, n)))
+linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
+linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
 
 
@@ -124,7 +128,7 @@ def _diff(a, n=1, axis=-1, prepend=None, append=None):
     def edge(e):
         shape = list(np.shape(a))
         shape[axis] = 1
-        return np.broadcast_to(e, shape) if np.ndim(e) == 0 else e
+        return np.full_like(a, e, shape=shape) if np.ndim(e) == 0 else e
 
     ends = [edge(prepend)] * (prepend is not None), [a], [edge(append)] * (append is not None)
     pieces = [piece for group in ends for piece in group]
@@ -153,8 +157,8 @@ def _diag_lead(dx, ndim, k=0):
     if ndim == 2:
         return np.diagonal(dx, k, -2, -1)
     out = np.zeros_like(dx, shape=(len(dx),) + (dx.shape[-1] + abs(k),) * 2)
-    i = np.arange(dx.shape[-1])
-    out[:, i + max(-k, 0), i + max(k, 0)] = dx
+    i = range(dx.shape[-1])
+    out[:, [j + max(-k, 0) for j in i], [j + max(k, 0) for j in i]] = dx
     return out
 
 
@@ -177,7 +181,9 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 
 def _append(arr, values, axis=None):
-    return np.concatenate([np.ravel(arr), np.ravel(values)] if axis is None else [arr, values], axis or 0)
+    if axis is None:
+        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(o, v, shape=1) for v, o in ((arr, values), (values, arr)))
+    return np.concatenate([arr, values], axis or 0)
 
 
 def _columns(arrays):
@@ -244,7 +250,7 @@ def _select(condlist, choicelist, default=0):
 
 
 register([np.where], "linear", _where)
-composite(np.select, _select)
+register([np.select], "composite", _select)  # every step is exact, so the value is NumPy's own
 
 # ---------------------------------------------------------------------- padding
 
@@ -326,10 +332,11 @@ def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
 
 @explicit(np.partition)
 def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
-    """The permutation that NumPy's partition of x makes."""
+    """The permutation that NumPy's partition of x makes, read off its result: argpartition may make another."""
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
-    return _ordered(x, dx, np.argpartition(primal(x), kth, axis, kind), axis)
+    rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, kind), axis, kind="stable"), axis)
+    return _ordered(x, dx, np.take_along_axis(np.argsort(primal(x), axis, kind="stable"), rank, axis), axis)
 
 
 # ---------------------------------------------------------------------- copies and buffers
@@ -400,9 +407,9 @@ if hasattr(np, "astype"):
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """start + k (stop - start) / (num - 1)."""
     steps = max(num - 1, 1) if endpoint else max(num, 1)
-    start, stop = (np.broadcast_to(v, np.broadcast_shapes(np.shape(start), np.shape(stop))) for v in (start, stop))
-    k = np.arange(num).reshape((num,) + (1,) * np.ndim(start))
-    weight = np.asarray(k / steps, dtype=np.result_type(plain(start), plain(stop), 0.0))
+    k = np.arange(num).reshape((num,) + (1,) * max(np.ndim(start), np.ndim(stop)))
+    low, high = plain(start), plain(stop)
+    weight = on_device((k / steps).astype(np.result_type(low, high, 0.0)), low if is_array(low) else high)
     y = np.moveaxis(start * (1 - weight) + stop * weight, 0, axis)
     return (y, (stop - start) / steps) if retstep else y
 

@@ -1,0 +1,73 @@
+# make demo      train a network without a backward pass (makes .venv on the first call)
+# make test      all tests and doctests
+# make lint      ruff: rules and format
+# make docs      the documentation, in docs/_build/html; warnings are errors
+# make coverage  rewrite docs/coverage.md from the rule tables
+# make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
+# make test-gpu  the tests that need CuPy and a CUDA device
+# make clean     remove .venv and everything built
+#
+# Each goal installs what it needs into .venv, once. To use an interpreter that has it all already:
+#   make test-gpu PYTHON=python3
+
+VENV := .venv
+PYTHON ?= $(VENV)/bin/python
+JOBS ?= 2
+
+# ready,NAME: the stamp that says NAME's packages are in .venv, or nothing where PYTHON was given.
+ready = $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.ready-$(1))
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-gpu lint docs coverage bench bench-smoke clean
+.DELETE_ON_ERROR:
+
+demo: $(call ready,examples)
+	$(PYTHON) examples/digits.py $(ARGS)
+
+test: $(call ready,test)
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
+	$(PYTHON) -m pytest -q --doctest-modules dualgrad
+
+test-gpu: $(call ready,test)
+	$(PYTHON) -m pytest -m gpu $(ARGS)
+
+lint: $(call ready,lint)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+docs: $(call ready,docs)
+	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+coverage: $(call ready,docs)
+	$(PYTHON) docs/make_coverage.py $(ARGS)
+
+bench: $(call ready,bench)
+	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
+
+# A few repeats with whatever rivals are installed: says that the script runs, not how fast anything is.
+bench-smoke: $(call ready,test)
+	$(PYTHON) examples/benchmarks/bench.py --smoke
+
+clean:
+	rm -rf $(VENV) build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Dependency groups need pip 25.1, and venv brings an older one.
+$(VENV)/.ready-pip:
+	python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dualgrad needs Python 3.11 or newer")'
+	python3 -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
+	$(PIP) --editable ".[examples]"
+	touch $@
+
+$(VENV)/.ready-lint: pyproject.toml | $(VENV)/.ready-pip
+	$(PIP) --group lint
+	touch $@
+
+$(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+	$(PIP) --editable . --group $*
+	touch $@

@@ -1,0 +1,50 @@
+"""Sphinx: MyST pages and an API reference from the docstrings. A public name left out of it fails the build."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import public_names  # noqa: E402
+
+import dualgrad  # noqa: E402
+
+project = "dualgrad"
+author = "dualgrad developers"
+copyright = "2026, dualgrad developers"
+version = release = dualgrad.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+default_role = "py:obj"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+napoleon_use_rtype = False
+
+html_theme = "furo"
+html_title = f"dualgrad {version}"
+html_static_path = ["_static"]
+html_css_files = ["dualgrad.css"]
+html_show_sphinx = False
+
+
+def setup(app):
+    """Check the API reference before anything is rendered."""
+    app.connect("builder-inited", refuse_undocumented_names)
+
+
+def refuse_undocumented_names(app):
+    """Raise when a public name has no docstring, no example or no place in the reference."""
+    from sphinx.errors import ExtensionError
+
+    problems = public_names.problems()
+    if problems:
+        raise ExtensionError("the API reference is incomplete:\n  " + "\n  ".join(problems))

@@ -1,0 +1,74 @@
+"""Layer: a function of parameters and an input, with its tangent rule and the transpose of that rule written out."""
+
+import numpy as np
+
+from ..dual import LIVE, Dual, ended
+from ..errors import LayoutError
+from ..params import Params
+from ..random import Rng
+from ..rules.declare import nested_as
+from ..zero import ZERO
+
+
+class Layer:
+    """What all layers share. A layer holds no arrays; its parameters are a mapping from names to arrays.
+
+    A layer of one's own defines ``shapes`` (if it has parameters) and the three rules: ``forward(p, x)``;
+    ``jvp(p, x, dp, dx) -> y, dy``, which accepts a lead axis and `ZERO` in the tangents; and
+    ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.Linear(3, 2)
+    >>> params = layer.init(rng=0)
+    >>> params
+    Params(weight: (3, 2), bias: (2,); 8 entries)
+    >>> layer(params, np.zeros((5, 3), np.float32)).shape
+    (5, 2)
+    """
+
+    def shapes(self):
+        """The names and shapes of the parameters."""
+        return {}
+
+    def init(self, *, rng, dtype=np.float32):
+        """Fresh parameters. ``rng``: an int, a NumPy Generator or an `Rng`."""
+        rng = Rng(rng)
+        return Params({name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()})
+
+    def initial(self, name, shape, rng, dtype):
+        """The first value of one parameter."""
+        raise NotImplementedError(f"{type(self).__name__} has parameters but does not say how they start")
+
+    def __call__(self, p, x, **kwargs):
+        """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals."""
+        self.require(p)
+        level = max((v.level for v in (*p.values(), x) if isinstance(v, Dual)), default=0)
+        if not level:
+            return self.forward(p, x, **kwargs)
+        if level not in LIVE:
+            raise ended()
+        primals, tangents = {}, {}
+        for name, value in p.items():
+            primals[name], tangents[name] = at_level(value, level)
+        y, dy = self.jvp(primals, *_swap(at_level(x, level), tangents), **kwargs)
+        return y if dy is ZERO else Dual(y, nested_as(y, dy), level)
+
+    def require(self, p):
+        """Check that ``p`` has this layer's names; their shapes are checked where they meet the input."""
+        names = self.shapes()
+        if len(p) != len(names) or any(name not in p for name in names):
+            raise LayoutError(
+                f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
+            )
+
+
+def _swap(pair, tangents):
+    x, dx = pair
+    return x, tangents, dx
+
+
+def at_level(value, level):
+    """The primal and tangent of a value at a level; a constant has the tangent ZERO."""
+    return (value.primal, value.tangent) if isinstance(value, Dual) and value.level == level else (value, ZERO)

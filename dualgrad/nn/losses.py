@@ -1,0 +1,157 @@
+"""Losses: functions of a prediction and a target, with rules like those of a layer."""
+
+import numpy as np
+
+from ..dual import LIVE, Dual, ended, primal
+from ..errors import ShapeError
+from ..rules.declare import nested_as
+from ..zero import ZERO
+from .layer import at_level
+
+
+class Loss:
+    """What losses share: the reduction over examples, and jvp where the prediction is a Dual.
+
+    A loss defines ``evaluate(prediction, target) -> each, slope``: one number per example, and a function that returns
+    its derivative from the same intermediates; and ``check(prediction, target, reduction)``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.mse(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]), reduction="none")
+    array([2.])
+    """
+
+    def __repr__(self):
+        return f"nn.{type(self).__name__}"
+
+    def __call__(self, prediction, target, reduction="mean"):
+        self.check(primal(prediction), target, reduction)
+        if not isinstance(prediction, Dual):
+            return self.forward(prediction, target, reduction)
+        level = prediction.level
+        if level not in LIVE:
+            raise ended()
+        y, dy = self.jvp(*_first(at_level(prediction, level), target), reduction)
+        return Dual(y, nested_as(y, dy), level)
+
+    def forward(self, prediction, target, reduction="mean"):
+        """The loss of plain predictions."""
+        return _reduce(self.evaluate(prediction, target)[0], reduction)
+
+    def jvp(self, prediction, target, dprediction, reduction="mean"):
+        """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""
+        each, slope = self.evaluate(prediction, target)
+        if dprediction is ZERO:
+            return _reduce(each, reduction), ZERO
+        d = np.sum(slope() * dprediction, axis=-1)
+        return _reduce(each, reduction), _reduce(d, reduction, np.ndim(each))
+
+    def vjp(self, prediction, target, reduction="mean"):
+        """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
+        each, slope = self.evaluate(prediction, target)
+        scale = 1 / each.size if reduction == "mean" else 1
+
+        def pullback(dy):
+            dy = dy if np.ndim(dy) == 0 else dy[..., None]
+            return dy * (scale * slope())
+
+        return _reduce(each, reduction), pullback
+
+
+def _first(pair, target):
+    prediction, tangent = pair
+    return prediction, target, tangent
+
+
+def _reduce(each, reduction, ndim=None):
+    if reduction == "none":
+        return each
+    axes = tuple(range(-np.ndim(each) if ndim is None else -ndim, 0))
+    return np.mean(each, axis=axes) if reduction == "mean" else np.sum(each, axis=axes)
+
+
+def _check_reduction(reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"got reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
+
+
+class cross_entropy(Loss):  # noqa: N801  (a function to its users)
+    """ℓ = log Σ eᶻ - z_y ;  dℓ = ⟨softmax z - y, dz⟩.
+
+    Parameters
+    ----------
+    prediction : logits z, shape ``(..., classes)``
+    target : integer classes, shape ``(...)``, or distributions, shape ``(..., classes)``
+    reduction : "mean", "sum" or "none"
+
+    Raises
+    ------
+    ShapeError
+        When the shapes do not fit.
+    ValueError
+        When a class is out of range.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.cross_entropy(np.zeros((2, 4)), np.array([0, 3]))
+    np.float64(1.3862943611198906)
+    """
+
+    def check(self, z, target, reduction):
+        _check_reduction(reduction)
+        if np.ndim(z) == 0:
+            raise ShapeError("cross_entropy takes logits of shape (..., classes); got a number")
+        if np.shape(target) not in (z.shape, z.shape[:-1]):
+            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {np.shape(target)}")
+        if np.ndim(target) == z.ndim:
+            return
+        if np.result_type(target).kind not in "iu":
+            raise TypeError(f"cross_entropy takes integer classes of shape {z.shape[:-1]}, or distributions {z.shape}")
+        if target.__class__ is np.ndarray and target.size and not (0 <= target.min() and target.max() < z.shape[-1]):
+            raise ValueError(f"cross_entropy got classes {target.min()} to {target.max()}; expected 0 to {z.shape[-1] - 1}")
+
+    def evaluate(self, z, target):
+        soft = np.ndim(target) == z.ndim
+        top = np.max(primal(z), axis=-1, keepdims=True)
+        e = np.exp(z - top)
+        total = np.sum(e, axis=-1, keepdims=True)
+        log_total = (np.log(total) + top)[..., 0]
+
+        def slope():
+            if soft:
+                return e / total * np.sum(target, axis=-1, keepdims=True) - target
+            return e / total - (target[..., None] == np.arange(z.shape[-1], like=primal(z)))
+
+        if soft:
+            return log_total * np.sum(target, axis=-1) - np.sum(target * z, axis=-1), slope
+        return log_total - np.take_along_axis(z, target[..., None], -1)[..., 0], slope
+
+
+class mse(Loss):  # noqa: N801
+    """ℓ = mean (x - y)² over features and examples ;  dℓ = ⟨2 (x - y) / features, dx⟩, as torch's MSELoss.
+
+    Raises
+    ------
+    ShapeError
+        When the shapes differ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.mse(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]))
+    np.float64(2.0)
+    """
+
+    def check(self, x, target, reduction):
+        _check_reduction(reduction)
+        if np.ndim(x) == 0 or np.shape(target) != x.shape:
+            raise ShapeError(f"mse got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}")
+
+    def evaluate(self, x, target):
+        error = x - target
+        return np.mean(error * error, axis=-1), lambda: 2 / x.shape[-1] * error
+
+
+cross_entropy, mse = cross_entropy(), mse()

@@ -1,0 +1,51 @@
+"""Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
+
+
+class Objective:
+    """A model and a loss.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> objective = dg.nn.Objective(dg.nn.Linear(3, 2), dg.nn.cross_entropy)
+    >>> params = objective.model.init(rng=0, dtype=np.float64)
+    >>> batch = objective.bind(np.zeros((4, 3)), np.array([0, 1, 0, 1]))
+    >>> float(batch(params)) > 0
+    True
+    """
+
+    def __init__(self, model, loss):
+        self.model, self.loss = model, loss
+
+    def bind(self, x, y, **kwargs):
+        """The objective on one batch: a function of the parameters; keywords reach the model."""
+        return BoundObjective(self.model, self.loss, x, y, kwargs)
+
+
+class BoundObjective:
+    """``params -> loss(model(params, x), y)``, which also shows its model, batch and per-example losses.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> batch = dg.nn.Objective(dg.nn.Linear(1, 1), dg.nn.mse).bind(np.ones((2, 1)), np.zeros((2, 1)))
+    >>> batch.per_example({"weight": np.ones((1, 1)), "bias": np.ones(1)})
+    array([4., 4.])
+    """
+
+    def __init__(self, model, loss, x, y, kwargs):
+        self.model, self.loss, self.x, self.y, self.kwargs = model, loss, x, y, kwargs
+
+    def __call__(self, params):
+        return self.loss(self.model(params, self.x, **self.kwargs), self.y)
+
+    def per_example(self, params):
+        """The loss of every example, shape ``(B,)``."""
+        return self.loss(self.model(params, self.x, **self.kwargs), self.y, reduction="none")
+
+    def vjp(self, params):
+        """The loss, and its gradient by the transposed rules of model and loss."""
+        prediction, pull_model = self.model.vjp(params, self.x, **self.kwargs)
+        value, pull_loss = self.loss.vjp(prediction, self.y)
+        gradient, _ = pull_model(pull_loss(1.0))
+        return value, gradient

@@ -1,0 +1,63 @@
+"""The pages do what they say: every Python block runs with the output it prints, and every public name is documented."""
+
+import doctest
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [page for page in PAGES if "_build" not in page.parts]
+FENCE = re.compile(r"^(```+|:::+)\s*(\S*)")
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def python_only(page):
+    """The page with every line outside its Python blocks emptied, so that line numbers stay, and the blocks."""
+    lines, blocks, inside = [], [], False
+    for line in page.read_text("utf-8").splitlines():
+        fence = FENCE.match(line)
+        if fence:
+            inside = fence[2] in ("python", "pycon", "py") and not inside
+            if inside:
+                blocks.append([])
+        if inside and not fence:
+            blocks[-1].append(line)
+        lines.append(line if inside and not fence else "")
+    return "\n".join(lines) + "\n", blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_blocks_run_as_printed(page):
+    source, blocks = python_only(page)
+    for block in blocks:
+        assert block[0].startswith(">>> "), f"a Python block that is not run: {block[0]!r} (use a text block for those)"
+    test = doctest.DocTestParser().get_doctest(source, {"__name__": "__main__"}, page.name, str(page), 0)
+    report = []
+    result = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=report.append)
+    assert result.failed == 0, "".join(report)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_files_lead_somewhere(page):
+    text = page.read_text("utf-8")
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)\s]+)\)", text) if not t.startswith("http")]
+    missing = [t for t in targets if t and not (page.parent / t).exists()]
+    assert not missing
+
+
+def test_every_public_name_has_a_docstring_an_example_and_a_place_in_the_reference():
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "public_names.py"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_coverage_page_is_up_to_date():
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "make_coverage.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
