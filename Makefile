@@ -45,7 +45,7 @@ coverage: $(call ready,docs)
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
 
-# A few repeats with whatever rivals are installed: says that the script runs, not how fast anything is.
+# dualgrad alone, a few rounds: says that the script runs, not how fast anything is.
 bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 

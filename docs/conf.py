@@ -28,6 +28,7 @@ autodoc_typehints = "none"
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+napoleon_custom_sections = ["Returns"]  # our Returns are sentences, not lists of types
 
 html_theme = "furo"
 html_title = f"dualgrad {version}"

@@ -24,7 +24,7 @@ MEANING = {
     "explicit": "a rule written out",
     "constant": "zero derivative: the result is a plain array",
     "refused": "cannot carry a tangent; the error says what to write instead",
-    "other types": "takes no floating-point numbers (bits, integers, strings, dates), so there is nothing to differentiate",
+    "other types": "for bits, integers, strings or dates: there is nothing to differentiate",
     "not yet": "raises `NotImplementedError`; `dg.defjvp` adds a rule",
 }
 
@@ -97,7 +97,6 @@ def render(ufuncs, others):
         "Every function that NumPy lets a type override (`numpy.testing.overrides`), and what happens when it is given "
         "a Dual. Nothing is left open: a function has a rule, or it has no derivative, or it raises.",
         "",
-        "`np.eye` and its like, which NumPy lists twice, are counted once. "
         f"Of {len(ufuncs)} ufuncs, {count(ufuncs, *RULES)} have a tangent rule and {count(ufuncs, 'constant')} a zero "
         f"derivative. Of {len(others)} array functions, {count(others, *RULES)} have a tangent rule and "
         f"{count(others, 'constant')} a zero derivative.",
@@ -107,7 +106,8 @@ def render(ufuncs, others):
         *(f"| {k} | {MEANING[k]} | {count(ufuncs, k)} | {count(others, k)} |" for k in KINDS),
         f"| all | | {len(ufuncs)} | {len(others)} |",
         "",
-        f"Made by `make coverage` with NumPy {np.__version__}. `dg.supported()` answers the same from Python.",
+        f"Made by `make coverage` with NumPy {np.__version__}. `dg.supported()` answers the same from Python. "
+        "The few functions that NumPy lists twice, such as `np.eye`, are counted once.",
     ]
     for title, table in (("Ufuncs", ufuncs), ("Functions", others)):
         lines += ["", f"## {title}", "", "| kind | functions |", "|---|---|"]

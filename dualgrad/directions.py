@@ -32,12 +32,14 @@ def _lead(n):
 
 
 def _require_real(tree):
-    for leaf in flatten(tree)[0]:
-        if not hasattr(leaf, "dtype") or not np.issubdtype(leaf.dtype, np.floating):
-            kind = getattr(leaf, "dtype", type(leaf).__name__)
-            raise TypeError(f"directions are drawn for real floating parameters; got a leaf of {kind}")
+    leaves, structure = flatten(tree)
+    for leaf in leaves:
         if isinstance(leaf, Dual):
             raise DualgradError("draw the direction outside the differentiated function, or for dg.primal(params)")
+        if getattr(getattr(leaf, "dtype", None), "kind", None) != "f":
+            kind = getattr(leaf, "dtype", type(leaf).__name__)
+            raise TypeError(f"directions are drawn for real floating parameters; got a leaf of {kind}")
+    return leaves, structure
 
 
 class _Independent:
@@ -116,6 +118,10 @@ class Gaussian(_Independent):
         return rng.normal(shape, dtype=dtype, like=like)
 
 
+def _is_matrix(leaf):
+    return leaf.ndim > 1 and leaf.size > 0
+
+
 class LowRank:
     """Signs a bᵀ for every matrix (kernels: output channel times the rest), dense signs for vectors.
 
@@ -139,23 +145,20 @@ class LowRank:
     def sample(self, params, *, rng, n=None):
         """A direction for ``params``: a tree (a dict for Params) whose matrices are `dualgrad.LowRank`."""
         rng, lead = Rng(rng), _lead(n)
-        _require_real(params)
-        leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
-        sizes = [leaf.size // leaf.shape[-1] + leaf.shape[-1] if leaf.ndim > 1 and leaf.size else leaf.size for leaf in leaves]
-        signs = iter(self._split(rng, lead, sizes, leaves))
-        return unflatten(structure, [self._factors(s, leaf) for s, leaf in zip(signs, leaves, strict=True)])
-
-    def _split(self, rng, lead, sizes, leaves):
-        """One draw for all leaves."""
-        first = leaves[0] if leaves else None
-        signs = rng.signs((*lead, sum(sizes)), dtype=leaves[0].dtype if leaves else np.float64, like=first)
-        ends = np.cumsum([0, *sizes])
-        return [signs[..., start:stop] for start, stop in zip(ends, ends[1:], strict=False)]
+        leaves, structure = _require_real(dict(params) if isinstance(params, Params) else params)
+        counts = [leaf.size // leaf.shape[-1] + leaf.shape[-1] if _is_matrix(leaf) else leaf.size for leaf in leaves]
+        first = leaves[0] if leaves else np.zeros(0)
+        signs = rng.signs((*lead, sum(counts)), dtype=first.dtype, like=first)
+        drawn, start = [], 0
+        for leaf, count in zip(leaves, counts, strict=True):
+            drawn.append(self._factors(signs[..., start : start + count], leaf))
+            start += count
+        return unflatten(structure, drawn)
 
     def _factors(self, signs, leaf):
         if leaf.dtype != signs.dtype:
             signs = signs.astype(leaf.dtype)
-        if leaf.ndim < 2 or not leaf.size:
+        if not _is_matrix(leaf):
             return signs.reshape(signs.shape[:-1] + leaf.shape)
         return Factors(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape)
 

@@ -313,6 +313,7 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
         )
     if dtype is not None:
         inputs = [x.astype(dtype) if hasattr(x, "astype") else x for x in inputs]
+    rule = rule if any(isinstance(x, Dual) for x in inputs) else ufunc
     if where is True:
         result = rule(*inputs)
     else:
@@ -420,6 +421,8 @@ def _install_operators():
     Dual.reshape = lambda self, *shape, **kw: RULES[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
     Dual.transpose = lambda self, *axes: RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
     Dual.flatten = lambda self, order="C": RULES[np.copy](RULES[np.ravel](self, order))
+    Dual.conj = Dual.conjugate
+    Dual.__copy__ = Dual.__deepcopy__ = lambda self, memo=None: RULES[np.copy](self)
     Dual.fill = lambda self, value: self.__setitem__(..., value)
     Dual.T = property(lambda self: RULES[np.transpose](self))
     Dual.mT = property(lambda self: RULES[np.swapaxes](self, -1, -2))

@@ -4,6 +4,8 @@ With signs a and b, the entries of V are ±1 and pairwise uncorrelated, so (V·G
 exactly the per-component variance of dense random signs, ‖g‖² - g_k²; but x @ V costs O(n + m) per row.
 """
 
+import math
+
 import numpy as np
 
 from .errors import ShapeError
@@ -42,7 +44,7 @@ class LowRank:
         if a.ndim != b.ndim or a.shape[:-1] != b.shape[:-1] or a.ndim not in (1, 2):
             raise ShapeError(f"got factors of shapes {a.shape} and {b.shape}; expected lead + (n,) and lead + (m,)")
         shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
-        if int(np.prod(shape[:-1])) != a.shape[-1] or shape[-1] != b.shape[-1]:
+        if math.prod(shape[:-1]) != a.shape[-1] or shape[-1] != b.shape[-1]:
             raise ShapeError(f"got shape {shape} for factors of {a.shape[-1]} and {b.shape[-1]} entries")
         self.a, self.b, self.leaf_shape = a, b, shape
 
@@ -52,7 +54,7 @@ class LowRank:
         return self.a.shape[:-1] + self.leaf_shape
 
     ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: int(np.prod(self.shape)))
+    size = property(lambda self: math.prod(self.shape))
     dtype = property(lambda self: np.result_type(self.a, self.b))
 
     def dense(self):

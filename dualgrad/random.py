@@ -9,6 +9,7 @@ import sys
 import numpy as np
 
 from .backend import like as on_device
+from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
 _TABLES = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
@@ -48,7 +49,8 @@ class Rng:
         octets = (raw if sys.byteorder == "little" else raw.byteswap()).view(np.uint8)[: (count + 7) // 8]
         table = _TABLES.get(np.dtype(dtype))
         table = _SIGNS.astype(dtype) if table is None else table
-        return on_device(table.take(octets, axis=0).reshape(-1)[:count].reshape(shape), like)
+        signs = table.take(octets, axis=0, out=empty((len(octets), 8), table.dtype), mode="clip")
+        return on_device(signs.reshape(-1)[:count].reshape(shape), like)
 
     def normal(self, shape=(), *, dtype=np.float64, like=None):
         """Independent standard normals."""

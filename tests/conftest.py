@@ -1,10 +1,22 @@
-"""Hypothesis: the same examples on every run in CI, without a time limit of its own."""
+"""Hypothesis profiles (CI runs the same examples every time), and ``--full`` for tests marked slow."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("dev", max_examples=4, deadline=None)
 settings.register_profile("ci", max_examples=4, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="also run the tests marked slow")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--full"):
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="slow: run with --full"))

@@ -1,4 +1,4 @@
-"""The pages do what they say: every Python block runs with the output it prints, and every public name is documented."""
+"""The pages do what they say: every Python block prints what it shows, and every public name is documented."""
 
 import doctest
 import re
@@ -58,6 +58,10 @@ def test_every_public_name_has_a_docstring_an_example_and_a_place_in_the_referen
 
 def test_coverage_page_is_up_to_date():
     done = subprocess.run(
-        [sys.executable, ROOT / "docs" / "make_coverage.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, ROOT / "docs" / "make_coverage.py", "--check"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from catalogue import CATALOGUE, name_of
+from catalogue import CATALOGUE, DOMAINS, CONSTANT_CALLS, HIPS, HIPS_COMPOSED, HIPS_REFUSED, Draw, name_of
 from checks import (
     UnsureError,
     check_complex_step,
@@ -18,6 +18,7 @@ from checks import (
 )
 from hypothesis import given, reject
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from strict import device, host
 
 import dualgrad as dg
@@ -56,6 +57,15 @@ def test_every_rule_is_in_the_catalogue():
 def test_every_function_of_the_catalogue_has_a_rule():
     missing = {name_of(c.function) for c in CATALOGUE if c.function not in dg.supported()}
     assert not missing, f"no rule: {sorted(missing)}"
+
+
+def test_all_of_hips_autograd_has_a_rule():
+    assert len(HIPS) + len(HIPS_REFUSED) == 105
+    missing = [name_of(f) for f in HIPS + HIPS_COMPOSED if dg.supported().get(f, "constant") == "constant"]
+    assert not missing, f"functions with a forward rule in HIPS autograd and none here: {missing}"
+
+
+# ---------------------------------------------------------------------- every call of the catalogue
 
 
 @each_case
@@ -111,3 +121,57 @@ def test_on_a_strict_device(case):
         device_ys, device_ds = push(case.on(device), device(on), device(vs))
         for a, b in zip((*ys, *ds), (*device_ys, *device_ds), strict=True):
             close(host(b), a, 1e-12, what="device and host")
+
+
+# ---------------------------------------------------------------------- every shape, by kind
+
+UFUNCS = [f for f, kind in dg.supported().items() if isinstance(f, np.ufunc) and kind != "constant" and not f.signature]
+SIDES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+
+
+def domain_of(function):
+    """The domain of each operand in the function's first row."""
+    first = next(c for c in CATALOGUE if c.function is function)
+    domains = [a.domain if isinstance(a, Draw) else "positive" for a in first.args]
+    return [lambda rng, shape, d=d: DOMAINS[d](*(rng.uniform(0.1, 0.9, shape) for _ in range(3))) for d in domains]
+
+
+@pytest.mark.parametrize("function", UFUNCS, ids=name_of)
+@given(data=st.data(), seed=seeds, lead=st.integers(1, 3))
+def test_shapes_of_entrywise_functions(function, data, seed, lead):
+    """Scalars, empty arrays, axes of size 1 and operands of different ndim, with a constant on either side."""
+    shapes = data.draw(hnp.mutually_broadcastable_shapes(num_shapes=function.nin, max_dims=3, min_side=0, max_side=3))
+    rng = np.random.default_rng(seed)
+    xs = [np.asarray(draw(rng, shape)) for draw, shape in zip(domain_of(function), shapes.input_shapes, strict=True)]
+    active = subset(rng, len(xs))
+    vs, ws, stacked = direction(rng, xs, active), direction(rng, xs, active), direction(rng, xs, active, (lead,))
+    check_value(function, xs, vs)
+    check_value(function, xs, stacked, (lead,))
+    check_linear(function, xs, vs, ws)
+    check_directions(function, xs, stacked, lead)
+    check_fresh(function, xs, stacked)
+
+
+# ---------------------------------------------------------------------- constants
+
+CONSTANTS = [f for f, kind in dg.supported().items() if kind == "constant"]
+
+
+@pytest.mark.parametrize("function", CONSTANTS, ids=name_of)
+@pytest.mark.parametrize("lead", [(), (2,)], ids=["one", "K"])
+def test_constants_give_the_plain_answer(function, lead):
+    """NumPy's own result on the plain values, also two levels deep, and a tangent of zero."""
+    x = np.array([[1.5, -0.25, 2.0], [0.75, 2.5, -1.0]])
+    v = np.ones(lead + x.shape)
+    call = CONSTANT_CALLS.get(function, (lambda x: function(x, x * 2)) if getattr(function, "nin", 1) == 2 else function)
+
+    def program(x):
+        inner = dg.jvp(lambda y: (0.0, found.append(call(y))), (x,), (np.ones_like(dg.primal(x)),), has_aux=True)
+        found.append(call(x))
+        return inner[0]
+
+    found, expected = [], call(x)
+    dg.jvp(program, (x,), (v,))
+    for y in found:
+        assert type(y) is type(expected)
+        assert repr(y) == repr(expected)

@@ -6,6 +6,7 @@ from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..params import Params
 from ..random import Rng
+from ..scratch import empty_like
 from ..transforms import jvp
 from ..tree import flatten, leaves_like, unflatten
 from .estimate import Estimate, require_finite
@@ -80,9 +81,10 @@ class ForwardGradient:
 def _mean_of_products(slopes, directions, params, n):
     """(1/n) Σ_i slopes_i v_i, dense, in the kind of the parameters."""
     if isinstance(directions, Params):
-        return Params.from_vector(params.layout, _product(slopes, directions.vector, n))
+        vector = _product(slopes, directions.vector, n, out=empty_like(params.vector))
+        return Params.from_vector(params.layout, vector)
     if isinstance(params, Params):
-        gradient = Params.from_vector(params.layout, np.empty_like(params.vector))
+        gradient = Params.from_vector(params.layout, empty_like(params.vector))
         for name, v in directions.items():
             _product(slopes, v, n, out=gradient[name])
         return gradient
@@ -93,7 +95,11 @@ def _mean_of_products(slopes, directions, params, n):
 def _product(slopes, v, n, out=None):
     if isinstance(v, LowRank):
         return _factored(slopes, v, n, out)
-    g = slopes * v if n == 1 else np.tensordot(slopes / n, v, 1)
+    if n == 1:
+        return np.multiply(slopes, v, out=out)
+    if v.ndim == 2:
+        return np.matmul(slopes / n, v, out=out)
+    g = np.tensordot(slopes / n, v, 1)
     if out is None:
         return g
     out[...] = g

@@ -6,6 +6,7 @@ next layer recognises the pair and multiplies ``z`` by its matrix at once.
 
 import numpy as np
 
+from ..scratch import empty
 from ..zero import ZERO
 
 
@@ -31,5 +32,5 @@ def _address(a):
 
 def empty_joint(lead, shape, dtype):
     """A fresh joint buffer with its value and its tangent."""
-    z = np.empty((1 + (lead[0] if lead else 1), *shape), dtype)
+    z = empty((1 + (lead[0] if lead else 1), *shape), dtype)
     return z, z[0], z[1:] if lead else z[1]

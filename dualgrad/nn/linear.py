@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
+from ..scratch import empty
 from ..zero import ZERO
 from .joint import empty_joint, joint, plain
 from .layer import Layer
@@ -77,7 +78,7 @@ class Linear(Layer):
                 np.matmul(dx.reshape(-1, self.in_features), p["weight"], out=dy.reshape(-1, self.out_features))
         if dx is not ZERO:
             if dw is not ZERO:
-                dy += np.matmul(x, dw)
+                dy += np.matmul(x, dw, out=empty(dy.shape, dy.dtype)) if dw.__class__ is np.ndarray else np.matmul(x, dw)
         elif dw is ZERO:
             dy[...] = 0
         elif dw.__class__ is np.ndarray:

@@ -1,5 +1,7 @@
 """Losses: functions of a prediction and a target, with rules like those of a layer."""
 
+import math
+
 import numpy as np
 
 from ..dual import LIVE, Dual, ended, primal
@@ -45,7 +47,7 @@ class Loss:
         if dprediction is ZERO:
             return _reduce(each, reduction), ZERO
         d = np.sum(slope() * dprediction, axis=-1)
-        return _reduce(each, reduction), _reduce(d, reduction, np.ndim(each))
+        return _reduce(each, reduction), _reduce(d, reduction, each.ndim)
 
     def vjp(self, prediction, target, reduction="mean"):
         """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
@@ -65,10 +67,12 @@ def _first(pair, target):
 
 
 def _reduce(each, reduction, ndim=None):
+    """Mean or sum over examples, the last ``ndim`` axes (a lead axis stays)."""
     if reduction == "none":
         return each
-    axes = tuple(range(-np.ndim(each) if ndim is None else -ndim, 0))
-    return np.mean(each, axis=axes) if reduction == "mean" else np.sum(each, axis=axes)
+    ndim = each.ndim if ndim is None else ndim
+    total = np.sum(each, axis=tuple(range(-ndim, 0))) if ndim else each
+    return total / math.prod(each.shape[each.ndim - ndim :]) if reduction == "mean" else total
 
 
 def _check_reduction(reduction):
@@ -101,32 +105,55 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
 
     def check(self, z, target, reduction):
         _check_reduction(reduction)
-        if np.ndim(z) == 0:
-            raise ShapeError("cross_entropy takes logits of shape (..., classes); got a number")
-        if np.shape(target) not in (z.shape, z.shape[:-1]):
-            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {np.shape(target)}")
-        if np.ndim(target) == z.ndim:
+        if np.ndim(z) == 0 or not hasattr(target, "ndim"):
+            raise ShapeError("cross_entropy takes logits of shape (..., classes) and an array of classes")
+        if target.shape not in (z.shape, z.shape[:-1]):
+            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}")
+        if target.ndim == z.ndim:
             return
-        if np.result_type(target).kind not in "iu":
+        if target.dtype.kind not in "iu":
             raise TypeError(f"cross_entropy takes integer classes of shape {z.shape[:-1]}, or distributions {z.shape}")
-        if target.__class__ is np.ndarray and target.size and not (0 <= target.min() and target.max() < z.shape[-1]):
+        if target.__class__ is np.ndarray and not np.all((target >= 0) & (target < z.shape[-1])):
             raise ValueError(f"cross_entropy got classes {target.min()} to {target.max()}; expected 0 to {z.shape[-1] - 1}")
 
     def evaluate(self, z, target):
-        soft = np.ndim(target) == z.ndim
-        top = np.max(primal(z), axis=-1, keepdims=True)
-        e = np.exp(z - top)
-        total = np.sum(e, axis=-1, keepdims=True)
-        log_total = (np.log(total) + top)[..., 0]
+        each, e, total = _log_sum_exp(z, target)
+        weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
+        return each, lambda: e / total * weight - _distribution(z, target)
 
-        def slope():
-            if soft:
-                return e / total * np.sum(target, axis=-1, keepdims=True) - target
-            return e / total - (target[..., None] == np.arange(z.shape[-1], like=primal(z)))
+    def jvp(self, z, target, dz, reduction="mean"):
+        """⟨softmax z, dz⟩ - dz_y, from the exponentials that the value has computed."""
+        each, e, total = _log_sum_exp(z, target)
+        if dz is ZERO:
+            return _reduce(each, reduction), ZERO
+        weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1)
+        d = np.sum(e * dz, axis=-1) / total[..., 0] * weight - _at(dz, target, z.ndim)
+        return _reduce(each, reduction), _reduce(d, reduction, each.ndim)
 
-        if soft:
-            return log_total * np.sum(target, axis=-1) - np.sum(target * z, axis=-1), slope
-        return log_total - np.take_along_axis(z, target[..., None], -1)[..., 0], slope
+
+def _log_sum_exp(z, target):
+    """log Σ eᶻ - z_y of every example, with the exponentials and their sum, shifted to be safe."""
+    top = np.max(primal(z), axis=-1, keepdims=True)
+    e = np.exp(z - top)
+    total = np.sum(e, axis=-1, keepdims=True)
+    weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1)
+    return (np.log(total) + top)[..., 0] * weight - _at(z, target, z.ndim), e, total
+
+
+def _at(z, target, ndim):
+    """z_y: the entry of each example's class, or its mean under the target distribution; z may have a lead axis."""
+    if target.ndim == ndim:
+        return np.sum(target * z, axis=-1)
+    rows = z.reshape(z.shape[: z.ndim - ndim] + (-1, z.shape[-1]))
+    found = rows[..., np.arange(rows.shape[-2], like=primal(z)), target.reshape(-1)]
+    return found.reshape(z.shape[:-1])
+
+
+def _distribution(z, target):
+    """The target as distributions over classes, scaled as softmax is."""
+    if target.ndim == z.ndim:
+        return target
+    return target[..., None] == np.arange(z.shape[-1], like=primal(z))
 
 
 class mse(Loss):  # noqa: N801

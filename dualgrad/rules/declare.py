@@ -67,15 +67,16 @@ def refuse_others(function, args, kwargs):
             )
 
 
-def takes_out(push):
+def takes_out(function, push):
     """``out=`` for array functions: compute, then write into the Dual that was given."""
 
     @functools.wraps(push)
     def with_out(*args, **kwargs):
         out = kwargs.pop("out", None) if kwargs else None
-        result = push(*args, **kwargs)
         if out is None:
-            return result
+            return push(*args, **kwargs)
+        any_dual = any(map(_holds_dual, (*args, *kwargs.values())))
+        result = (push if any_dual else function)(*args, **kwargs)
         if not isinstance(out, Dual):
             raise TangentLossError(
                 "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
@@ -176,7 +177,8 @@ def linear(*functions, lead=None, alone=False):
     ``alone`` says that the call works under any lead as it stands (elementwise functions, the last axes).
     """
     for function in functions:
-        push = _linear_ufunc(function) if isinstance(function, np.ufunc) else takes_out(_linear(function, lead, alone))
+        ufunc = isinstance(function, np.ufunc)
+        push = _linear_ufunc(function) if ufunc else takes_out(function, _linear(function, lead, alone))
         register([function], "linear", push)
 
 
@@ -259,7 +261,7 @@ def linear_pieces(function, axis_under_lead):
         d = function(pieces, axis=axis, **kwargs)
         return Dual(out, nested_as(out, d.astype(out.dtype) if d.dtype != out.dtype else d), level)
 
-    register([function], "linear", takes_out(push))
+    register([function], "linear", takes_out(function, push))
 
 
 def out_part(x):
@@ -276,7 +278,7 @@ def bilinear(*functions, lead=None):
     ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
-        register([function], "bilinear", takes_out(_bilinear(function, lead)))
+        register([function], "bilinear", takes_out(function, _bilinear(function, lead)))
 
 
 def _bilinear(function, under):
@@ -363,7 +365,7 @@ def composite(function, definition):
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
         return _with_value(result, y, level)
 
-    register([function], "composite", takes_out(push))
+    register([function], "composite", takes_out(function, push))
 
 
 def _strip(x, level):
@@ -387,7 +389,7 @@ def explicit(*functions):
 
     def declare(rule):
         for function in functions:
-            register([function], "explicit", takes_out(_explicit(function, rule)))
+            register([function], "explicit", takes_out(function, _explicit(function, rule)))
         return rule
 
     return declare

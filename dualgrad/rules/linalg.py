@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from ..backend import is_host
+from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
 from .declare import bilinear, composite, linear, nested_as, register, top_level
 from .lead import flat, trailing
-from .absorb import parts
+from .absorb import absorbing_bilinear, has_nan, parts, quietly
 from .reductions import safe_sqrt
 
 # ---------------------------------------------------------------------- products of two: f(dx, y) + f(x, dy)
@@ -80,18 +82,29 @@ def _einsum(*operands, out=None, optimize=False, **kw):
     primals, tangents = zip(*(parts(x, level) for x in operands), strict=True)
     y = np.einsum(subscripts, *primals, optimize=optimize, **kw)
     letter = extra if lead else ""
-    d = None
-    for k, dx in enumerate(tangents):
-        if dx is not None:
-            spelled = ",".join([*terms[:k], letter + terms[k], *terms[k + 1 :]]) + "->" + letter + output
-            term = np.einsum(spelled, *primals[:k], dx, *primals[k + 1 :], optimize=optimize, **kw)
-            d = term if d is None else d + term
+    active = [k for k, dx in enumerate(tangents) if dx is not None]
+    d = quietly(_einsum_tangent, terms, letter, output, primals, tangents, active, {"optimize": optimize, **kw})
     y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
-    result = Dual(y, nested_as(y, d + 0), level)
+    result = Dual(y, nested_as(y, d), level)
     if out is None:
         return result
     out[...] = result
     return out
+
+
+def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
+    d = 0
+    for k in active:
+        others, rest = [*terms[:k], *terms[k + 1 :]], [*primals[:k], *primals[k + 1 :]]
+        spelled = lambda *factors, k=k: ",".join([letter + terms[k], *factors]) + "->" + letter + output  # noqa: E731
+        term = np.einsum(spelled(*others), tangents[k], *rest, **kw)
+        if others and is_host(term) and has_nan(term):
+            letters = "".join(dict.fromkeys("".join(others)))
+            rest = np.einsum(",".join(others) + "->" + letters, *rest)
+            f = lambda a, b, s=spelled(letters): np.einsum(s, a, b)  # noqa: E731
+            term = absorbing_bilinear(f, tangents[k], rest)
+        d = d + term
+    return d
 
 
 def _from_sublists(operands):
@@ -192,7 +205,7 @@ def _thin_svd(a):
     same = primal(gap) == 0
     f = np.where(same, 0, 1 / np.where(same, 1, gap))
     left, right = p * s[..., None, :], s[..., :, None] * p
-    phase = (p - _ct(p)) / (2 * s[..., None, :]) * np.eye(s.shape[-1]) if np.iscomplexobj(primal(p)) else 0
+    phase = (p - _ct(p)) / (2 * s[..., None, :]) * on_device(np.eye(s.shape[-1]), primal(s)) if np.iscomplexobj(primal(p)) else 0
     du = np.matmul(u, f * (left + _ct(left)) + phase)
     dv = np.matmul(_ct(vh), f * (right + _ct(right)))
     if x.shape[-2] > x.shape[-1]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dual import METHODS, RULES, Dual, lead_of, primal
 from ..errors import TangentLossError
-from .declare import composite, explicit, linear, plain
+from .declare import composite, explicit, linear, plain, takes_out
 from .lead import flat, trailing
 
 # ---------------------------------------------------------------------- sums and means
@@ -28,12 +28,14 @@ linear(np.cumsum, lead=_cumsum_lead)
 def _sum(push):
     """``initial=`` is a constant: it belongs to the value and not to the tangent. Sums of everything skip np.sum."""
 
-    def sum_(a, *args, initial=0, **kwargs):
+    def sum_(a, *args, initial=0, out=None, **kwargs):
+        if out is not None:
+            return takes_out(np.sum, sum_)(a, *args, initial=initial, out=out, **kwargs)
         if not args and not kwargs and a.primal.__class__ is a.tangent.__class__ is np.ndarray and not lead_of(a):
             y = Dual(np.add.reduce(a.primal, axis=None), np.add.reduce(a.tangent, axis=None), a.level)
         else:
             y = push(a, *args, **kwargs)
-        return y if np.ndim(initial) == 0 and primal(initial) == 0 else y + initial
+        return y if initial.__class__ is int and initial == 0 else y + initial
 
     return sum_
 

@@ -374,9 +374,10 @@ def _buffer(function):
 
 
 def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
-    buffer = np.zeros_like(a, dtype=dtype, shape=shape)
-    if isinstance(fill_value, Dual) and not (isinstance(buffer, Dual) and buffer.level >= fill_value.level):
-        buffer = np.zeros_like(fill_value, dtype=dtype, shape=np.shape(buffer))
+    like, shape = a, np.shape(a) if shape is None else shape
+    if isinstance(fill_value, Dual):  # a buffer for the levels of both
+        like = np.zeros_like(a, shape=()) + np.zeros_like(fill_value, shape=())
+    buffer = np.zeros_like(like, dtype=a.dtype if dtype is None else dtype, shape=shape)
     buffer[...] = fill_value
     return buffer
 
@@ -421,7 +422,7 @@ composite(np.linspace, _linspace)
 constant(
     np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.argpartition, np.argwhere, np.nonzero,
     np.flatnonzero, np.count_nonzero, np.searchsorted, np.all, np.any, np.result_type, np.can_cast, np.min_scalar_type,
-    np.common_type, np.shares_memory, np.may_share_memory, np.array_repr, np.array_str, np.array2string, np.isscalar,
+    np.common_type, np.shares_memory, np.may_share_memory, np.array_repr, np.array_str, np.array2string,
     np.nanargmax, np.nanargmin, np.digitize, np.ix_, np.unravel_index, np.ravel_multi_index,
 )  # fmt: skip
 

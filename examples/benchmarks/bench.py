@@ -1,0 +1,375 @@
+"""Speed of dualgrad against its rivals, measured in one run on one core, the contestants taking turns.
+
+    python examples/benchmarks/bench.py            every table of docs/benchmarks.md
+    python examples/benchmarks/bench.py --smoke    dualgrad alone, a few rounds: does it run?
+
+A figure is the best time over the rounds; a ratio compares best times of the same run. Rivals that are not installed
+are left out. Every library is held to one thread and one core.
+"""
+
+import argparse
+import json
+import os
+import sys
+import timeit
+
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
+    "JAX_PLATFORMS": "cpu",
+}
+SIZES = (784, 512, 512, 10)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--smoke", action="store_true", help="a few rounds, without rivals")
+    parser.add_argument("--only", nargs="+", choices=list(TABLES), help="run only these tables")
+    parser.add_argument("--rounds", type=int, default=15, help="turns each contestant takes (default 15)")
+    parser.add_argument("--json", metavar="PATH", help="also write the figures as JSON")
+    parser.add_argument(
+        "--blas-kernel",
+        metavar="NAME",
+        help="OpenBLAS kernel, such as SkylakeX: NumPy's OpenBLAS falls back to AVX2 on AVX-512 machines it does not know",
+    )
+    args = parser.parse_args()
+    if any(os.environ.get(k) != v for k, v in wanted_environment(args).items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | wanted_environment(args))
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    if args.smoke:
+        args.rounds = 2
+    print(machine())
+    results = {name: TABLES[name](args) for name in args.only or TABLES}
+    if args.json:
+        with open(args.json, "w") as file:
+            json.dump(results, file, indent=1)
+
+
+def wanted_environment(args):
+    return ONE_THREAD | ({"OPENBLAS_CORETYPE": args.blas_kernel} if args.blas_kernel else {})
+
+
+def machine():
+    import numpy as np
+
+    try:
+        from threadpoolctl import threadpool_info
+
+        blas = ", ".join(f"{lib['internal_api']} {lib.get('architecture', '')}" for lib in threadpool_info())
+    except ImportError:
+        blas = "unknown BLAS"
+    return f"NumPy {np.__version__}, {blas}, one core; best of the rounds, in microseconds\n"
+
+
+def take_turns(contestants, rounds, seconds=0.02):
+    """The best time of one call of each, in microseconds; all take a turn in every round."""
+    number, best = {}, dict.fromkeys(contestants, float("inf"))
+    for name, call in contestants.items():
+        call()
+        once = min(timeit.repeat(call, number=1, repeat=3))
+        number[name] = max(1, min(20000, int(seconds / max(once, 1e-9))))
+    for _ in range(rounds):
+        for name, call in contestants.items():
+            best[name] = min(best[name], timeit.timeit(call, number=number[name]) / number[name] * 1e6)
+    return best
+
+
+def rivals(*names, smoke=False):
+    """The rivals that are installed, imported."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = None if smoke else __import__(name)
+        except ImportError:
+            found[name] = None
+    if found.get("torch"):
+        found["torch"].set_num_threads(1)
+    return [found[name] for name in names]
+
+
+def show(title, header, rows):
+    widths = [max(len(str(row[k])) for row in [header, *rows]) for k in range(len(header))]
+    print(title)
+    for row in [header, ["-" * w for w in widths], *rows]:
+        print("  " + "  ".join(str(cell).rjust(w) if k else str(cell).ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))))
+    print(flush=True)
+
+
+def versus(ours, theirs, bar):
+    """A cell: the ratio, its bar, and whether it holds."""
+    return "-" if theirs is None else f"{ours / theirs:.2f} ({'<=' if ours / theirs <= bar else '>'} {bar})"
+
+
+# ---------------------------------------------------------------------- one operation
+
+
+def overhead(args):
+    """What one operation on a 4-element Dual costs over the NumPy calls that its rule makes."""
+    import numpy as np
+
+    import dualgrad as dg
+
+    x, v = np.linspace(0.1, 1.0, 4), np.ones(4)
+    found = {}
+
+    def inside(a):
+        b = a * 1.0
+
+        def guard(d):  # 0 * inf = 0: one look for NaN
+            return d.dot(d)
+
+        calls = {
+            "a * b": (lambda: a * b, lambda: (x * x, np.add(v * x, x * v), guard(v))),
+            "a * 2.0": (lambda: a * 2.0, lambda: (x * 2.0, v * 2.0, guard(v))),
+            "a + b": (lambda: a + b, lambda: (x + x, v + v)),
+            "a + 2.0": (lambda: a + 2.0, lambda: (x + 2.0, v.copy())),
+            "a / b": (lambda: a / b, lambda: (x / x, (v - x * v) / x, guard(v))),
+            "-a": (lambda: -a, lambda: (-x, -v)),
+            "np.exp": (lambda: np.exp(a), lambda: (np.exp(x), x * v, guard(v))),
+            "np.tanh": (lambda: np.tanh(a), lambda: (np.tanh(x), 1 / np.square(np.cosh(x)) * v, guard(v))),
+            "np.sqrt": (lambda: np.sqrt(a), lambda: (np.sqrt(x), 0.5 / x * v, guard(v))),
+            "np.sin": (lambda: np.sin(a), lambda: (np.sin(x), np.cos(x) * v, guard(v))),
+            "np.sum": (lambda: np.sum(a), lambda: (np.add.reduce(x, axis=None), np.add.reduce(v, axis=None))),
+            "a[1:]": (lambda: a[1:], lambda: (x[1:], v[1:])),
+            "a @ b": (lambda: a @ b, lambda: (x @ x, v @ x + x @ v)),
+        }
+        for name, (ours, numpy) in calls.items():
+            found[name] = take_turns({"dualgrad": ours, "numpy": numpy}, args.rounds, 0.005)
+        return a
+
+    dg.jvp(inside, (x,), (v,))
+    rows = [
+        [name, f"{t['dualgrad']:.2f}", f"{t['numpy']:.2f}", f"{t['dualgrad'] - t['numpy']:.2f}"] for name, t in found.items()
+    ]
+    over = [t["dualgrad"] - t["numpy"] for t in found.values()]
+    rows.append(["mean", "", "", f"{sum(over) / len(over):.2f}"])
+    show("Overhead of one operation (4 entries; bar: 1.2)", ["operation", "Dual", "its NumPy calls", "overhead"], rows)
+    return found
+
+
+def chain(args):
+    """sum(tanh(x*x + 2) * exp(-x)), one direction."""
+    import numpy as np
+
+    import dualgrad as dg
+
+    torch, autograd = rivals("torch", "autograd", smoke=args.smoke)
+    found, rows = {}, []
+    for n in (4, 64, 1000):
+        x, v = np.linspace(0.1, 1.0, n), np.ones(n)
+
+        def f(x):
+            return np.sum(np.tanh(x * x + 2) * np.exp(-x))
+
+        turns = {"dualgrad": lambda x=x, v=v, f=f: dg.jvp(f, (x,), (v,)), "numpy value": lambda x=x, f=f: f(x)}
+        if torch:
+            tx, tv = torch.tensor(x), torch.tensor(v)
+            turns["torch"] = lambda tx=tx, tv=tv: torch.func.jvp(
+                lambda x: torch.sum(torch.tanh(x * x + 2) * torch.exp(-x)), (tx,), (tv,)
+            )
+        if autograd:
+            import autograd.numpy as anp
+
+            def g(x):
+                return anp.sum(anp.tanh(x * x + 2) * anp.exp(-x))
+
+            turns["autograd"] = lambda x=x, v=v, g=g: autograd.make_jvp(g)(x)(v)
+        t = found[n] = take_turns(turns, args.rounds)
+        rows.append([
+            n, f"{t['numpy value']:.1f}", f"{t['dualgrad']:.1f}", versus(t["dualgrad"], t.get("torch"), 0.12),
+            versus(t["dualgrad"], t.get("autograd"), 0.35),
+        ])  # fmt: skip
+    show("jvp of sum(tanh(x*x + 2) * exp(-x))", ["n", "value", "dualgrad", "/ torch.func.jvp", "/ HIPS autograd"], rows)
+    return found
+
+
+# ---------------------------------------------------------------------- the network
+
+
+def network(batch):
+    """The 784-512-512-10 network with cross-entropy, its parameters and a batch, in float32."""
+    import numpy as np
+
+    from dualgrad import nn
+
+    a, b, c, d = SIZES
+    model = nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Linear(b, c), nn.ReLU(), nn.Linear(c, d))
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((batch, a)).astype(np.float32), rng.integers(0, d, batch)
+    return nn.Objective(model, nn.cross_entropy).bind(x, y), model.init(rng=0)
+
+
+def pairs(params):
+    """Weights and biases layer by layer, as the rivals take them."""
+    return [(params[f"{k}.weight"], params[f"{k}.bias"]) for k in (0, 2, 4)]
+
+
+def jax_loss(jax):
+    import jax.numpy as jnp
+
+    def loss(p, x, y):
+        for k, (w, b) in enumerate(p):
+            x = x @ w + b
+            x = jax.nn.relu(x) if k < len(p) - 1 else x
+        return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], 1))
+
+    return loss
+
+
+def products(params, direction, batch):
+    """The six matrix products that no jvp with dense tangents can do without."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    one = [rng.standard_normal((batch, s)).astype(np.float32) for s in SIZES]
+    two = [rng.standard_normal((2 * batch, s)).astype(np.float32) for s in SIZES]
+    weights, tangents = ([w for w, _ in pairs(p)] for p in (params, direction))
+    calls = [(one[0], weights[0]), (one[0], tangents[0])]
+    for k in (1, 2):
+        calls += [(two[k], weights[k]), (one[k], tangents[k])]
+    outs = [np.empty((len(a), w.shape[1]), np.float32) for a, w in calls]
+
+    def run():
+        for (a, w), out in zip(calls, outs, strict=True):
+            np.matmul(a, w, out=out)
+
+    return run
+
+
+def mlp(args):
+    """jvp of the network along a dense direction."""
+    import dualgrad as dg
+
+    torch, jax = rivals("torch", "jax", smoke=args.smoke)
+    found, rows = {}, []
+    for batch, jax_bar in ((32, 1.3), (128, 1.2), (512, 1.15)):
+        objective, params = network(batch)
+        v = dg.directions.Gaussian().sample(params, rng=1)
+        turns = {
+            "dualgrad": lambda o=objective, p=params, v=v: dg.jvp(o, (p,), (v,)),
+            "products": products(params, v, batch),
+        }
+        if torch:
+            tp, tv = ([tuple(map(torch.tensor, pair)) for pair in pairs(q)] for q in (params, v))
+            tx, ty = torch.tensor(objective.x), torch.tensor(objective.y)
+
+            def torch_loss(p, tx=tx, ty=ty):
+                x = tx
+                for k, (w, b) in enumerate(p):
+                    x = x @ w + b
+                    x = torch.relu(x) if k < len(p) - 1 else x
+                return torch.nn.functional.cross_entropy(x, ty)
+
+            turns["torch"] = lambda f=torch_loss, p=tp, v=tv: torch.func.jvp(f, (p,), (v,))
+        if jax:
+            loss = jax_loss(jax)
+            jp, jv = (jax.tree.map(jax.numpy.asarray, pairs(q)) for q in (params, v))
+            jx, jy = jax.numpy.asarray(objective.x), jax.numpy.asarray(objective.y)
+            fast = jax.jit(lambda p, v, x, y, loss=loss: jax.jvp(lambda q: loss(q, x, y), (p,), (v,)))
+            turns["jax"] = lambda f=fast, a=(jp, jv, jx, jy): jax.block_until_ready(f(*a))
+        t = found[batch] = take_turns(turns, args.rounds)
+        rows.append([
+            batch, f"{t['dualgrad']:.0f}", versus(t["dualgrad"], t.get("torch"), 1.0),
+            versus(t["dualgrad"], t.get("jax"), jax_bar), versus(t["dualgrad"], t["products"], 1.2),
+            "-" if "jax" not in t else f"{t['products'] / t['jax']:.2f}",
+        ])  # fmt: skip
+    header = ["batch", "dualgrad", "/ torch.func.jvp", "/ jitted JAX", "/ six products", "products / JAX"]
+    show("jvp of the 784-512-512-10 network, dense tangent, float32", header, rows)
+    return found
+
+
+def step(args):
+    """A whole training step with LowRank signs: draw a direction, jvp, SGD update."""
+    import dualgrad as dg
+
+    (jax,) = rivals("jax", smoke=args.smoke)
+    found, rows = {}, []
+    for batch, bar in ((32, 0.30), (128, 0.40), (512, 0.60)):
+        objective, params = network(batch)
+        rng, sgd = dg.Rng(0), dg.optim.SGD(lr=1e-7)
+        estimator = dg.estimators.ForwardGradient(directions=dg.directions.LowRank())
+
+        def train(objective=objective, params=params, estimator=estimator, sgd=sgd, rng=rng):
+            sgd.step(params, estimator.estimate(objective, params, rng=rng).gradient)
+
+        turns = {"dualgrad": train}
+        if jax:
+            turns |= {f"jax {name}": jax_step(jax, objective, params, name) for name in ("rademacher", "normal")}
+        t = found[batch] = take_turns(turns, args.rounds)
+        best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
+        rows.append([batch, *(f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax rademacher", "jax normal")), versus(t["dualgrad"], best, bar)])
+    header = ["batch", "dualgrad", "JAX rademacher", "JAX normal", "/ the faster"]
+    show("A training step there with LowRank signs: draw, jvp, SGD update", header, rows)
+    return found
+
+
+def jax_step(jax, objective, params, name):
+    """JAX's training step: draw dense directions, jvp, SGD update, jitted, the parameters donated."""
+    loss, draw = jax_loss(jax), getattr(jax.random, name)
+
+    def one(p, key, x, y):
+        leaves, tree = jax.tree.flatten(p)
+        key, *keys = jax.random.split(key, len(leaves) + 1)
+        v = tree.unflatten([draw(k, leaf.shape, dtype=leaf.dtype) for k, leaf in zip(keys, leaves, strict=True)])
+        _, d = jax.jvp(lambda q: loss(q, x, y), (p,), (v,))
+        return jax.tree.map(lambda w, u: w - 1e-7 * d * u, p, v), key
+
+    fast = jax.jit(one, donate_argnums=(0,))
+    state = {"now": (jax.tree.map(jax.numpy.array, pairs(params)), jax.random.key(0))}
+    x, y = jax.numpy.asarray(objective.x), jax.numpy.asarray(objective.y)
+
+    def run():
+        state["now"] = jax.block_until_ready(fast(*state["now"], x, y))
+
+    return run
+
+
+def many(args):
+    """16 dense directions in one pass, batch 128."""
+    import dualgrad as dg
+
+    (jax,) = rivals("jax", smoke=args.smoke)
+    objective, params = network(128)
+    v = dg.directions.Gaussian().sample(params, rng=1, n=16)
+    turns = {"dualgrad": lambda: dg.jvp(objective, (params,), (v,))}
+    if jax:
+        loss = jax_loss(jax)
+        jp, jv = (jax.tree.map(jax.numpy.asarray, pairs(q)) for q in (params, v))
+        x, y = jax.numpy.asarray(objective.x), jax.numpy.asarray(objective.y)
+
+        def along(p, x, y):
+            return lambda u: jax.jvp(lambda q: loss(q, x, y), (p,), (u,))[1]
+
+        mapped = jax.jit(lambda p, v, x, y: jax.vmap(along(p, x, y))(v))
+        looped = jax.jit(lambda p, v, x, y: jax.lax.map(along(p, x, y), v))
+        turns["jax vmap"] = lambda: jax.block_until_ready(mapped(jp, jv, x, y))
+        turns["jax lax.map"] = lambda: jax.block_until_ready(looped(jp, jv, x, y))
+    t = take_turns(turns, max(3, args.rounds // 2))
+    best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
+    row = [*(f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax vmap", "jax lax.map")), versus(t["dualgrad"], best, 1.15)]
+    show("16 dense directions in one pass, batch 128", ["dualgrad", "vmap(jvp)", "lax.map(jvp)", "/ the faster"], [row])
+    return t
+
+
+def signs(args):
+    """Drawing random signs."""
+    import numpy as np
+
+    import dualgrad as dg
+
+    rng, found, rows = dg.Rng(0), {}, []
+    for count in (10_000, 1_000_000):
+        t = take_turns({d: (lambda d=d, n=count: rng.signs(n, dtype=d)) for d in (np.float32, np.float64)}, args.rounds)
+        found[count] = {np.dtype(d).name: us * 1000 / count for d, us in t.items()}
+        rows.append([count, *(f"{ns:.2f}" for ns in found[count].values())])
+    show("Drawing signs, nanoseconds an entry (bar: 1.5)", ["entries", "float32", "float64"], rows)
+    return found
+
+
+TABLES = {"overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs}
+
+if __name__ == "__main__":
+    main()
