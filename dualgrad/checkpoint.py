@@ -96,13 +96,15 @@ def load(path):
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file.npz'
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened:
+            file = np.load(opened, allow_pickle=False)
             if not hasattr(file, "files") or "dualgrad" not in file.files:
-                raise CheckpointError(f"{path} is a NumPy file but not a checkpoint of dualgrad; expected one from dg.save")
-            header = json.loads(str(file["dualgrad"]))
-            if header.get("format") != _FORMAT:
-                raise CheckpointError(f"{path} has format {header.get('format')!r}; this version reads {_FORMAT!r}")
-            return _rebuild(header["tree"], file)
+                raise CheckpointError(f"{path} is a NumPy file but not a checkpoint of dualgrad: expected one of dg.save's")
+            with file:
+                header = json.loads(str(file["dualgrad"]))
+                if header.get("format") != _FORMAT:
+                    raise CheckpointError(f"{path} has format {header.get('format')!r}; this version reads {_FORMAT!r}")
+                return _rebuild(header["tree"], file)
     except (FileNotFoundError, IsADirectoryError, PermissionError, CheckpointError):
         raise
     except (ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, zipfile.BadZipFile, SyntaxError) as error:

@@ -17,7 +17,7 @@ from .dual import Dual
 from .errors import DualgradError
 from .lowrank import LowRank as Factors
 from .params import Params
-from .random import Rng
+from .random import as_rng
 from .tree import flatten, map_leaves, unflatten
 
 __all__ = ["Gaussian", "LowRank", "Rademacher"]
@@ -64,7 +64,7 @@ class _Independent:
         -------
         Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``.
         """
-        rng, lead = Rng(rng), _lead(n)
+        rng, lead = as_rng(rng), _lead(n)
         _require_real(params)
         if isinstance(params, Params):
             vector = params.vector
@@ -144,7 +144,7 @@ class LowRank:
 
     def sample(self, params, *, rng, n=None):
         """A direction for ``params``: a tree (a dict for Params) whose matrices are `dualgrad.LowRank`."""
-        rng, lead = Rng(rng), _lead(n)
+        rng, lead = as_rng(rng), _lead(n)
         leaves, structure = _require_real(dict(params) if isinstance(params, Params) else params)
         counts = [leaf.size // leaf.shape[-1] + leaf.shape[-1] if _is_matrix(leaf) else leaf.size for leaf in leaves]
         first = leaves[0] if leaves else np.zeros(0)

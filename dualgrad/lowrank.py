@@ -7,11 +7,12 @@ exactly the per-component variance of dense random signs, ‖g‖² - g_k²; but
 import math
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from .errors import ShapeError
 
 
-class LowRank:
+class LowRank(NDArrayOperatorsMixin):
     """``V = a bᵀ`` as a matrix tangent of shape ``(n, m)``, or ``(K, n, m)`` for K directions.
 
     Parameters
@@ -91,14 +92,16 @@ class LowRank:
         if method == "__call__" and not kwargs:
             if ufunc is np.matmul and len(self.leaf_shape) == 2:
                 x, v = inputs
-                if isinstance(v, LowRank) and not isinstance(x, LowRank) and np.ndim(x) == 2:
+                if isinstance(v, LowRank) and not isinstance(x, LowRank) and _ndim(x) == 2:
                     return v._rows(x)
-                if isinstance(x, LowRank) and not isinstance(v, LowRank) and np.ndim(v) == 1:
+                if isinstance(x, LowRank) and not isinstance(v, LowRank) and _ndim(v) == 1:
                     return np.matmul(x.b, v)[..., None] * x.a
             if ufunc is np.multiply:
                 c, v = inputs if isinstance(inputs[1], LowRank) else inputs[::-1]
-                if not isinstance(c, LowRank) and np.ndim(c) == 0:
+                if not isinstance(c, LowRank) and _ndim(c) == 0:
                     return LowRank(c * v.a, v.b, v.leaf_shape)
+            if ufunc is np.divide and isinstance(inputs[0], LowRank) and _ndim(inputs[1]) == 0:
+                return LowRank(self.a / inputs[1], self.b, self.leaf_shape)
             if ufunc is np.negative:
                 return LowRank(-self.a, self.b, self.leaf_shape)
         return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
@@ -113,16 +116,9 @@ class LowRank:
     def __array_function__(self, function, types, args, kwargs):
         return function(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
 
-    __matmul__ = lambda self, x: np.matmul(self, x)  # noqa: E731
-    __rmatmul__ = lambda self, x: np.matmul(x, self)  # noqa: E731
-    __mul__ = __rmul__ = lambda self, c: np.multiply(self, c)  # noqa: E731
-    __neg__ = lambda self: np.negative(self)  # noqa: E731
-    __add__ = __radd__ = lambda self, x: np.add(self, x)  # noqa: E731
-    __sub__ = lambda self, x: np.subtract(self, x)  # noqa: E731
-    __rsub__ = lambda self, x: np.subtract(x, self)  # noqa: E731
-    __truediv__ = lambda self, c: np.multiply(self, 1 / c)  # noqa: E731
-    __eq__ = lambda self, x: np.equal(self, x)  # noqa: E731
-    __ne__ = lambda self, x: np.not_equal(self, x)  # noqa: E731
+
+def _ndim(x):
+    return getattr(x, "ndim", 0)
 
 
 def _dense(x):

@@ -22,7 +22,7 @@ class _Optimizer:
     state_names = ()
 
     def __init__(self, lr):
-        if not np.isscalar(lr) or not lr > 0 or not np.isfinite(lr):
+        if not isinstance(lr, (int, float, np.floating)) or not 0 < lr < np.inf:
             raise ValueError(f"got lr={lr!r}; expected a positive number")
         self.lr, self.steps, self._state, self._shapes = lr, 0, None, None
 
@@ -41,11 +41,11 @@ class _Optimizer:
         NonFiniteError
             When the gradient has a NaN or an infinity. In both cases nothing has changed.
         """
-        leaves, gradients = _matched(params, gradient)
+        leaves, gradients, names = _matched(params, gradient)
         shapes = [leaf.shape for leaf in leaves]
         if self._shapes is not None and shapes != self._shapes:
             raise LayoutError(f"{self!r} was stepping arrays of shapes {self._shapes}; got {shapes}: reset() it first")
-        for g, name in zip(gradients, _names(params), strict=True):
+        for g, name in zip(gradients, names, strict=True):
             if not _finite(g):
                 raise NonFiniteError(
                     f"step {self.steps + 1} of {self!r}: gradient{name} is not finite; parameters and optimizer are "
@@ -180,19 +180,15 @@ def _matched(params, gradient):
     if isinstance(params, Params) and isinstance(gradient, Params):
         if params.layout != gradient.layout or params.vector.shape != gradient.vector.shape:
             raise LayoutError(f"got a gradient {gradient!r} for parameters {params!r}")
-        return [params.vector], [gradient.vector]
+        return [params.vector], [gradient.vector], [".vector"]
     leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
-    gradients = leaves_like(gradient, structure, "gradient")
-    for w, g, name in zip(leaves, gradients, paths(structure), strict=True):
+    gradients, names = leaves_like(gradient, structure, "gradient"), paths(structure)
+    for w, g, name in zip(leaves, gradients, names, strict=True):
         if not hasattr(w, "flags") or isinstance(w, (Dual, np.generic)):
             raise TypeError(f"params{name} is a {type(w).__name__}; expected an array, which a step changes in place")
         if np.shape(g) != w.shape:
             raise LayoutError(f"gradient{name} has shape {np.shape(g)}; expected {w.shape}")
-    return leaves, [g if hasattr(g, "dtype") else np.asarray(g) for g in gradients]
-
-
-def _names(params):
-    return [".vector"] if isinstance(params, Params) else paths(flatten(params)[1])
+    return leaves, [g if hasattr(g, "dtype") else np.asarray(g) for g in gradients], names
 
 
 def _finite(g):

@@ -172,6 +172,10 @@ class Params(Mapping):
         """Params with a vector of their own."""
         return Params.from_vector(self.layout, self.vector.copy())
 
+    def __reduce__(self):
+        """Copied and pickled as one vector, so that the views of the copy look into it."""
+        return Params.from_vector, (self.layout, self.vector)
+
     def zeros_like(self):
         """Params of zeros in the same layout."""
         return Params.from_vector(self.layout, np.zeros_like(self.vector))

@@ -103,3 +103,8 @@ class Rng:
             given = state.get("bit_generator") if isinstance(state, dict) else type(state).__name__
             raise ValueError(f"got the state of a {given}; this stream is a {kind}")
         self.generator.bit_generator.state = state
+
+
+def as_rng(rng):
+    """``rng`` itself if it is an `Rng` (of any subclass), else an `Rng` made from it: the keyword of SPEC 7."""
+    return rng if isinstance(rng, Rng) else Rng(rng)

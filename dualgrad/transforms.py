@@ -262,7 +262,7 @@ def value_and_grad(f, chunk=None):
             return y
 
         y, slopes, structure, xs = _push_basis(scalar, x, chunk)
-        if np.issubdtype(y.dtype, np.complexfloating):
+        if np.iscomplexobj(y):
             raise TypeError("grad takes a real function; f returned a complex number: use jacfwd or derivative")
         columns = [_real_and_imaginary(d, k) for d, k in zip(slopes, map(_is_complex, xs), strict=True)]
         return y, unflatten(structure, [_shaped(c, x.shape, x.dtype) for c, x in zip(columns, xs, strict=True)])

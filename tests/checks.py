@@ -59,7 +59,7 @@ def close(a, b, rtol, atol=None, what="values"):
 
 def same(a, b, what):
     """Equal type, dtype, shape and bits."""
-    assert a.dtype == b.dtype and a.shape == b.shape, f"{what}: {a.dtype}{a.shape} and {b.dtype}{b.shape}"
+    assert (a.dtype, a.shape) == (b.dtype, b.shape), f"{what}: {a.dtype}{a.shape} and {b.dtype}{b.shape}"
     assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), f"{what}:\n{a}\n{b}"
 
 
@@ -138,7 +138,7 @@ def check_nested_directions(f, xs, vs, stacked, lead):
     under = [derivative_along(derivative_along(f, s), vs) for s in singles]
     for whole, parts, what in ((outer, over, "K over one"), (inner, under, "one over K")):
         found = whole(*xs)
-        expected = [[d for d in g(*xs)] for g in parts]
+        expected = [list(g(*xs)) for g in parts]
         expected = np.concatenate([np.ravel(np.stack(pieces)) for pieces in zip(*expected, strict=True)])
         close(found, expected, 1e-10, what=what)
 
@@ -147,17 +147,18 @@ def check_nested_directions(f, xs, vs, stacked, lead):
 
 
 def check_fresh(f, xs, vs):
-    """Doubling a result in place leaves the operands alone, unless it is a view of value and tangent alike."""
+    """Writing to a result leaves the operands alone, unless it is a view of value and tangent alike; and each entry of
+    a result can be written by itself."""
+    f, moved, tangents = moving(f, xs, vs)
 
     def program(*args):
         for owned in (False, True):
             for k in range(len(outputs(f(*args)))):
                 operands = [a.copy() for a in args] if owned else args
                 _double(f, operands, k, owned)
+                _write_first(outputs(f(*[a.copy() for a in args]))[k])
         return 0.0
 
-    g, moved, tangents = moving(f, xs, vs)
-    f = g
     dg.jvp(program, moved, tangents)
 
 
@@ -168,8 +169,10 @@ def _double(f, operands, k, owned):
         return
     try:
         y *= 2
-    except (ValueError, dg.TangentLossError):  # read-only, as NumPy's own result, or a view of an argument
+    except dg.TangentLossError:  # a view of an argument
         pass
+    except ValueError:
+        assert not y.primal.flags.writeable, "the value can be written and the tangent cannot"
     for a, (p, t) in zip(operands, before, strict=True):
         written = _numbers(a.primal) != p
         assert owned or not written.any(), "an argument was written through a result"
@@ -177,7 +180,73 @@ def _double(f, operands, k, owned):
         same(_numbers(a.tangent), np.where(written, 2 * t, t), "the operand's tangent after doubling the result")
 
 
+def _write_first(y):
+    if not isinstance(y, Dual) or y.frozen or y.size == 0 or not getattr(y.primal.flags, "writeable", False):
+        return
+    first = (0,) * y.ndim
+    at_first = np.zeros(y.shape, bool)
+    at_first[first] = True
+    p, t = np.array(y.primal), np.array(y.tangent)
+    y[first] = 5
+    same(np.array(y.primal), np.where(at_first, 5, p).astype(p.dtype), "the value after writing its first entry")
+    same(np.array(y.tangent), np.where(at_first, 0, t).astype(t.dtype), "the tangent after writing the first entry")
+
+
 def _numbers(x):
     """A copy as real numbers: the real and imaginary parts of a complex array are written apart."""
     x = np.array(x)
     return np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x
+
+
+# ---------------------------------------------------------------------- all together
+
+
+def direction(rng, xs, active, lead=()):
+    """A random tangent for every active argument, None for the others."""
+
+    def one(x):
+        v = rng.uniform(0.2, 1, lead + x.shape) * rng.choice([-1, 1], lead + x.shape)
+        if np.iscomplexobj(x):
+            v = v * np.exp(1j * rng.uniform(0, 6, lead + x.shape))
+        return np.asarray(v, x.dtype)
+
+    return [one(x) if a else None for x, a in zip(xs, active, strict=True)]
+
+
+def subset(rng, count):
+    """Which of the arguments move: all of them every other time."""
+    while True:
+        active = rng.random(count) < 0.5
+        if active.any():
+            return active | (rng.random() < 0.5)
+
+
+def examine_derivatives(f, xs, rng):
+    """Orders 1, 2 and 3, every argument active or constant at each order by chance."""
+    directions = [direction(rng, xs, subset(rng, len(xs))) for _ in range(3)]
+    check_order(f, xs, *directions[:1])
+    check_order(f, xs, *directions[:2])
+    check_order(f, xs, *directions)
+    check_complex_step(f, xs, directions[0])
+
+
+def examine_laws(f, xs, rng, lead):
+    """Value, shape, dtype, linearity, K directions, aliasing."""
+    active = subset(rng, len(xs))
+    vs, ws, stacked = direction(rng, xs, active), direction(rng, xs, active), direction(rng, xs, active, (lead,))
+    check_value(f, xs, vs)
+    check_value(f, xs, stacked, (lead,))
+    check_untouched(f, xs, vs)
+    check_linear(f, xs, vs, ws)
+    check_directions(f, xs, stacked, lead)
+    check_nested_directions(f, xs, direction(rng, xs, subset(rng, len(xs))), stacked, lead)
+    check_fresh(f, xs, vs)
+    check_fresh(f, xs, stacked)
+
+
+def examine_single_precision(f, xs):
+    """float32 in, float32 out (or what NumPy makes of it), one direction and K."""
+    rng = np.random.default_rng(0)
+    xs = [x.astype(np.complex64 if np.iscomplexobj(x) else np.float32) for x in xs]
+    for lead in ((), (2,)):
+        check_value(f, xs, direction(rng, xs, np.ones(len(xs), bool), lead), lead)

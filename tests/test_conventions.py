@@ -184,7 +184,9 @@ def test_matmul_with_an_infinite_entry():
     np.testing.assert_array_equal(dg.jacfwd(lambda a: a @ x)(a)[0], [[0, 1], [0, 0]])
 
 
-QUIET = [np.sqrt, np.log, np.reciprocal, np.exp, np.arctanh, lambda x: x**0.5, lambda x: x / x, np.log1p, np.linalg.norm]
+QUIET = [
+    np.sqrt, np.log, np.reciprocal, np.exp, np.arctanh, lambda x: x**0.5, lambda x: x / x, np.log1p, np.linalg.norm,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("f", QUIET)

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..params import Params
-from ..random import Rng
+from ..random import as_rng
 from ..scratch import empty_like
 from ..transforms import jvp
 from ..tree import flatten, leaves_like, unflatten
@@ -60,7 +60,7 @@ class ForwardGradient:
         NonFiniteError
             When the loss or a directional derivative is NaN or infinite.
         """
-        directions = self.directions.sample(params, rng=Rng(rng), n=None if self.n == 1 else self.n)
+        directions = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
         value, slopes = jvp(objective, (params,), (directions,))
         if np.shape(value) != ():
             raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")

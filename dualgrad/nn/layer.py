@@ -5,7 +5,7 @@ import numpy as np
 from ..dual import LIVE, Dual, ended
 from ..errors import LayoutError
 from ..params import Params
-from ..random import Rng
+from ..random import as_rng
 from ..rules.declare import nested_as
 from ..zero import ZERO
 
@@ -34,7 +34,7 @@ class Layer:
 
     def init(self, *, rng, dtype=np.float32):
         """Fresh parameters. ``rng``: an int, a NumPy Generator or an `Rng`."""
-        rng = Rng(rng)
+        rng = as_rng(rng)
         return Params({name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()})
 
     def initial(self, name, shape, rng, dtype):

@@ -15,7 +15,7 @@ from ..dual import LIVE, Dual, pad_lead
 
 
 class _Quiet(threading.local):
-    """One context per thread in which NumPy ignores floating-point errors; entering it costs 0.1 µs, not errstate's 1."""
+    """One context per thread in which NumPy ignores floating-point errors; entering it costs 0.1 µs, errstate 1."""
 
     def __init__(self):
         context = contextvars.copy_context()

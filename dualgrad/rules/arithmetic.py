@@ -80,7 +80,7 @@ for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     explicit_binary(extremum)(_chosen)
 
 
-def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):  # noqa: A002  (NumPy's names)
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
     """min(max(x, low), high): at a bound, x and the bound share."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = a if low is None else np.maximum(a, low)

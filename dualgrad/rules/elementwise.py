@@ -60,7 +60,7 @@ def sinc(x, dx, lead):
     return y, np.where(near, series * small, (np.cos(math.pi * safe) - np.sinc(safe)) / safe) * dx
 
 
-# ---------------------------------------------------------------------- magnitude and angle (R-linear on complex numbers)
+# ---------------------------------------------------------------------- magnitude and angle (R-linear on complex z)
 
 
 def _dot(a, b):
@@ -95,7 +95,8 @@ linear(np.real, np.imag, alone=True)
 def real_if_close(x, dx, lead, tol=100):
     """The real part where NumPy takes it, else the identity."""
     y = np.real_if_close(primal(x), tol)
-    return (x + 0, dx + 0) if np.iscomplexobj(y) or not np.iscomplexobj(primal(x)) else (np.real(x) + 0, np.real(dx) + 0)
+    keep = np.iscomplexobj(y) or not np.iscomplexobj(primal(x))
+    return (x + 0, dx + 0) if keep else (np.real(x) + 0, np.real(dx) + 0)
 
 
 @explicit(np.nan_to_num)

@@ -1,5 +1,6 @@
 """Products of vectors, matrices and tensors, and norms."""
 
+import functools
 import math
 
 import numpy as np
@@ -7,9 +8,9 @@ import numpy as np
 from ..backend import is_host
 from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
+from .absorb import absorbing_bilinear, has_nan, parts, quietly
 from .declare import bilinear, composite, linear, nested_as, register, top_level
 from .lead import flat, trailing
-from .absorb import absorbing_bilinear, has_nan, parts, quietly
 from .reductions import safe_sqrt
 
 # ---------------------------------------------------------------------- products of two: f(dx, y) + f(x, dy)
@@ -101,8 +102,7 @@ def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
         if others and is_host(term) and has_nan(term):
             letters = "".join(dict.fromkeys("".join(others)))
             rest = np.einsum(",".join(others) + "->" + letters, *rest)
-            f = lambda a, b, s=spelled(letters): np.einsum(s, a, b)  # noqa: E731
-            term = absorbing_bilinear(f, tangents[k], rest)
+            term = absorbing_bilinear(functools.partial(np.einsum, spelled(letters)), tangents[k], rest)
         d = d + term
     return d
 
@@ -187,7 +187,7 @@ def _ct(x):
 def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag(Uᴴ dA V); the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016)."""
     if compute_uv and (np.iscomplexobj(primal(a)) or full_matrices and a.shape[-1] != a.shape[-2]):
-        raise NotImplementedError("np.linalg.svd of a Dual gives vectors for real matrices with full_matrices=False only")
+        raise NotImplementedError("np.linalg.svd of a Dual gives vectors of real matrices with full_matrices=False only")
     u, s, vh = _thin_svd(a)
     if not compute_uv:
         return Dual(np.linalg.svd(a.primal, compute_uv=False), s.tangent, a.level)

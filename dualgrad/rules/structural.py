@@ -201,7 +201,7 @@ composite(np.hstack, _hstack)
 composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2))
 composite(np.column_stack, _columns)
 if hasattr(np, "row_stack"):
-    RULES[np.row_stack] = RULES[np.vstack]
+    RULES[np.vstack] = RULES[np.vstack]
 
 
 def _split_lead(function):

@@ -1,0 +1,310 @@
+"""Layers and losses, from one catalogue: the three rules of each against each other, the engine and differences."""
+
+import numpy as np
+import pytest
+from oracles import along, richardson
+from strict import device, host
+
+import dualgrad as dg
+from dualgrad import nn
+from dualgrad.nn.joint import joint
+
+RNG = np.random.default_rng(7)
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_in_any_order():
+    RNG.bit_generator.state = START
+
+
+LAYERS = {
+    "Linear": (nn.Linear(5, 3), (4, 5)),
+    "Linear without bias": (nn.Linear(5, 3, bias=False), (4, 5)),
+    "Linear on sequences": (nn.Linear(5, 3), (2, 4, 5)),
+    "Linear on one example": (nn.Linear(5, 3), (5,)),
+    "Linear on no examples": (nn.Linear(5, 3), (0, 5)),
+    "ReLU": (nn.ReLU(), (4, 5)),
+    "Tanh": (nn.Tanh(), (4, 5)),
+    "Sequential": (nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2)), (4, 5)),
+    "Sequential, nested": (nn.Sequential(nn.Sequential(nn.Linear(5, 6), nn.ReLU()), nn.Linear(6, 2)), (4, 5)),
+}
+CLASSES = RNG.integers(0, 5, 4)
+SOFT = RNG.dirichlet(np.ones(5), 4)
+LOSSES = {
+    "cross_entropy": (nn.cross_entropy, (4, 5), CLASSES),
+    "cross_entropy, soft": (nn.cross_entropy, (4, 5), SOFT),
+    "cross_entropy, unnormalised": (nn.cross_entropy, (4, 5), 2 * SOFT),
+    "cross_entropy, sequences": (nn.cross_entropy, (2, 4, 5), RNG.integers(0, 5, (2, 4))),
+    "cross_entropy, one example": (nn.cross_entropy, (5,), np.array(2)),
+    "mse": (nn.mse, (4, 5), RNG.standard_normal((4, 5))),
+}
+layers = pytest.mark.parametrize(("layer", "shape"), LAYERS.values(), ids=LAYERS)
+losses = pytest.mark.parametrize(("loss", "shape", "target"), LOSSES.values(), ids=LOSSES)
+leads = pytest.mark.parametrize("lead", [(), (1,), (3,)], ids=["one", "K=1", "K=3"])
+
+
+def draw(layer, shape, lead=()):
+    """Parameters, input, and tangents for both."""
+    params = layer.init(rng=1, dtype=np.float64)
+    x = RNG.standard_normal(shape)
+    dp = {name: RNG.standard_normal(lead + p.shape) for name, p in params.items()}
+    return dict(params), x, dp, RNG.standard_normal(lead + shape)
+
+
+def close(a, b, rtol=1e-12):
+    np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+
+
+def engine_jvp(layer, p, x, dp, dx):
+    """The engine's derivative of `forward`, with ZERO tangents left out."""
+    moving = {name: d for name, d in dp.items() if d is not dg.ZERO}
+    still = dx is dg.ZERO
+
+    def forward(q, *inputs):
+        return layer.forward(p | q, *(inputs or (x,)))
+
+    return dg.jvp(forward, ({n: p[n] for n in moving}, *(() if still else (x,))), (moving, *(() if still else (dx,))))
+
+
+def test_every_public_layer_and_loss_is_in_the_catalogue():
+    covered = {type(layer).__name__ for layer, _ in LAYERS.values()} | {type(loss).__name__ for loss, _, _ in LOSSES.values()}
+    assert covered | {"Layer", "Loss", "Objective", "BoundObjective"} == set(nn.__all__)
+
+
+@leads
+@layers
+def test_jvp_is_the_engines(layer, shape, lead):
+    p, x, dp, dx = draw(layer, shape, lead)
+    for found, expected in zip(layer.jvp(p, x, dp, dx), engine_jvp(layer, p, x, dp, dx), strict=True):
+        assert np.shape(found) == np.shape(expected)
+        close(found, expected)
+
+
+@leads
+@layers
+@pytest.mark.parametrize("still", ["input", "weights", "biases"])
+def test_symbolic_zeros_are_absorbed(layer, shape, lead, still):
+    p, x, dp, dx = draw(layer, shape, lead)
+    dx = dg.ZERO if still == "input" else dx
+    dp = {n: dg.ZERO if still == "weights" and d.ndim > len(lead) + 1 or still == "biases" and d.ndim == len(lead) + 1 else d for n, d in dp.items()}
+    y, dy = layer.jvp(p, x, dp, dx)
+    if dx is dg.ZERO and all(d is dg.ZERO for d in dp.values()):
+        assert dy is dg.ZERO
+        return
+    for found, expected in zip((y, dy), engine_jvp(layer, p, x, dp, dx), strict=True):
+        close(found, expected)
+
+
+@layers
+def test_all_zero_tangents_give_zero(layer, shape):
+    p, x, dp, _ = draw(layer, shape)
+    assert layer.jvp(p, x, dict.fromkeys(dp, dg.ZERO), dg.ZERO)[1] is dg.ZERO
+
+
+@leads
+@layers
+def test_lowrank_tangents_are_their_dense_form(layer, shape, lead):
+    p, x, dp, dx = draw(layer, shape, lead)
+    low = {
+        n: dg.LowRank(RNG.standard_normal(lead + v.shape[:1]), RNG.standard_normal(lead + v.shape[1:])) if v.ndim == 2 else dp[n]
+        for n, v in p.items()
+    }
+    dense = {n: v.dense() if isinstance(v, dg.LowRank) else v for n, v in low.items()}
+    for tangent in (dx, dg.ZERO) if p else (dx,):
+        for found, expected in zip(layer.jvp(p, x, low, tangent), layer.jvp(p, x, dense, tangent), strict=True):
+            close(found, expected)
+
+
+@layers
+def test_vjp_is_the_transpose_of_jvp(layer, shape):
+    p, x, dp, dx = draw(layer, shape)
+    y, dy = layer.jvp(p, x, dp, dx)
+    value, pullback = layer.vjp(p, x)
+    close(value, y)
+    u = RNG.standard_normal(np.shape(y))
+    bar_p, bar_x = pullback(u)
+    assert set(bar_p) == set(p)
+    close(np.sum(u * dy), sum(np.sum(bar_p[n] * dp[n]) for n in p) + np.sum(bar_x * dx))
+
+
+@layers
+def test_jvp_agrees_with_differences(layer, shape):
+    p, x, dp, dx = draw(layer, shape)
+
+    def forward(x, *weights):
+        return layer.forward(dict(zip(p, weights, strict=True)), x)
+
+    small = [0.01 * d for d in (dx, *dp.values())]  # so that no step crosses a kink
+    estimate, error = richardson(along(forward, (x, *p.values()), small))
+    found = 0.01 * layer.jvp(p, x, dp, dx)[1]
+    assert np.all(np.abs(found - estimate) <= 1e-10 + 10 * error)
+
+
+@layers
+def test_second_order_by_nesting(layer, shape):
+    """jvp of jvp through the layer's own rule, against the engine's on `forward`."""
+    p, x, dp, dx = draw(layer, shape)
+    _, _, ep, ex = draw(layer, shape)
+
+    def slope(call):
+        return lambda p, x: dg.jvp(call, (p, x), (dp, dx))[1]
+
+    _, ours = dg.jvp(slope(layer), (p, x), (ep, ex))
+    _, engines = dg.jvp(slope(layer.forward), (p, x), (ep, ex))
+    close(ours, engines)
+
+
+@layers
+def test_jvp_of_a_pullback_gives_a_symmetric_hessian(layer, shape):
+    p, x, _, _ = draw(layer, shape)
+    u = RNG.standard_normal(np.shape(layer(p, x)))
+    mask = np.sin(np.arange(u.size)).reshape(u.shape)
+
+    def gradient(x):
+        y, pullback = layer.vjp(p, x)
+        return pullback(u * mask * y)[1]  # the gradient of Σ u mask y² / 2
+
+    if x.size:
+        hessian = dg.jacfwd(gradient)(x).reshape(x.size, x.size)
+        close(hessian, hessian.T)
+        close(hessian, dg.hessian(lambda x: np.sum(u * mask * layer.forward(p, x) ** 2) / 2)(x).reshape(x.size, x.size))
+
+
+@leads
+@layers
+def test_the_same_on_a_device(layer, shape, lead):
+    p, x, dp, dx = draw(layer, shape, lead)
+    on = {n: device(v) for n, v in p.items()}, device(x), {n: device(v) for n, v in dp.items()}, device(dx)
+    for found, expected in zip(layer.jvp(*on), layer.jvp(p, x, dp, dx), strict=True):
+        close(host(found), expected)
+
+
+@layers
+def test_float32_stays_float32(layer, shape):
+    params = layer.init(rng=1)
+    x = RNG.standard_normal(shape).astype(np.float32)
+    dp = {n: np.ones_like(p) for n, p in params.items()}
+    y, dy = layer.jvp(params, x, dp, np.ones_like(x))
+    assert y.dtype == dy.dtype == np.float32
+    _, pullback = layer.vjp(params, x)
+    bar_p, bar_x = pullback(y)
+    assert bar_x.dtype == np.float32
+    assert all(g.dtype == np.float32 for g in bar_p.values())
+
+
+@layers
+def test_inputs_are_untouched(layer, shape):
+    p, x, dp, dx = draw(layer, shape)
+    before = [a.copy() for a in (x, dx, *p.values(), *dp.values())]
+    layer.jvp(p, x, dp, dx)
+    layer.vjp(p, x)
+    assert all(np.array_equal(a, b) for a, b in zip(before, (x, dx, *p.values(), *dp.values()), strict=True))
+
+
+# ---------------------------------------------------------------------- losses
+
+
+@leads
+@losses
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_loss_jvp_is_the_engines_and_vjp_its_transpose(loss, shape, target, reduction, lead):
+    z, dz = RNG.standard_normal(shape), RNG.standard_normal(lead + shape)
+    y, dy = loss.jvp(z, target, dz, reduction)
+    expected = dg.jvp(lambda z: loss.forward(z, target, reduction), (z,), (dz,))
+    close(y, expected[0])
+    close(dy, expected[1])
+    assert np.shape(dy) == lead + np.shape(y)
+    if not lead:
+        value, pullback = loss.vjp(z, target, reduction)
+        u = RNG.standard_normal(np.shape(y))
+        close(value, y)
+        close(np.sum(u * dy), np.sum(pullback(u) * dz))
+    called = dg.jvp(lambda z: loss(z, target, reduction), (z,), (dz,))
+    close(called[1], dy)
+
+
+@losses
+def test_loss_second_order(loss, shape, target):
+    z = RNG.standard_normal(shape)
+    close(dg.hessian(lambda z: loss(z, target))(z), dg.hessian(lambda z: loss.forward(z, target))(z), 1e-11)
+
+
+def test_cross_entropy_is_stable_and_right():
+    z = np.array([[1000.0, 0.0], [0.0, -1000.0]])
+    close(nn.cross_entropy(z, np.array([1, 1]), "none"), [1000.0, 1000.0])
+    expected = -np.log(np.exp(2.0) / (np.exp(2.0) + 1))
+    close(nn.cross_entropy(np.array([[2.0, 0.0]]), np.array([0])), expected)
+
+
+def test_loss_tangent_zero():
+    assert nn.mse.jvp(np.ones((2, 2)), np.ones((2, 2)), dg.ZERO)[1] is dg.ZERO
+
+
+# ---------------------------------------------------------------------- joint buffers, initial values, errors
+
+
+def test_a_joint_buffer_is_recognised_and_nothing_else_is():
+    layer = nn.Linear(5, 3)
+    p, x, dp, dx = draw(layer, (4, 5), (2,))
+    y, dy = layer.jvp(p, x, dp, dx)
+    assert joint(y, dy) is y.base
+    assert joint(x, dx) is None
+    assert joint(y[:2], dy[:, :2]) is None
+    assert joint(y, dy[:1]) is None
+    assert joint(dy[0], dy) is None
+
+
+def test_linear_starts_as_in_torch():
+    params = nn.Linear(100, 50).init(rng=0)
+    assert params["weight"].dtype == np.float32
+    assert 0.095 < np.abs(params["weight"]).max() <= 0.1
+    assert np.array_equal(params.vector, nn.Linear(100, 50).init(rng=0).vector)
+
+
+def test_errors_say_what_was_given_and_expected():
+    model = nn.Sequential(nn.Linear(5, 3), nn.ReLU(), nn.Linear(4, 2))
+    params = model.init(rng=0)
+    with pytest.raises(dg.ShapeError, match=r"layer 2: Linear\(4, 2\) got an input of shape \(1, 3\); expected \(..., 4\)"):
+        model(params, np.zeros((1, 5), np.float32))
+    with pytest.raises(dg.LayoutError, match="another model"):
+        nn.Linear(5, 3)(params, np.zeros((1, 5)))
+    with pytest.raises(ValueError, match="classes 5 to 5; expected 0 to 4"):
+        nn.cross_entropy(np.zeros((1, 5)), np.array([5]))
+    with pytest.raises(ValueError, match="classes -1 to -1"):
+        nn.cross_entropy(np.zeros((1, 5)), np.array([-1]))
+    with pytest.raises(dg.ShapeError, match="targets of shape"):
+        nn.cross_entropy(np.zeros((2, 5)), np.array([1]))
+    with pytest.raises(TypeError, match="integer classes"):
+        nn.cross_entropy(np.zeros((2, 5)), np.array([1.0, 2.0]))
+    with pytest.raises(ValueError, match="'mean', 'sum' or 'none'"):
+        nn.mse(np.zeros((2, 5)), np.zeros((2, 5)), "average")
+    with pytest.raises(dg.ShapeError, match="mse got"):
+        nn.mse(np.zeros((2, 5)), np.zeros(5))
+
+
+def test_a_dual_kept_by_a_layer_call_is_refused():
+    kept = []
+    layer = nn.Linear(2, 2)
+    params = layer.init(rng=0, dtype=np.float64)
+    dg.jvp(lambda p: kept.append(p) or np.sum(p["weight"]), (params,), (params,))
+    with pytest.raises(dg.LevelError):
+        layer(kept[0], np.ones((1, 2)))
+
+
+# ---------------------------------------------------------------------- objectives
+
+
+def test_an_objective_binds_a_batch():
+    model = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+    x, y = RNG.standard_normal((6, 5)), RNG.integers(0, 3, 6)
+    batch = nn.Objective(model, nn.cross_entropy).bind(x, y)
+    params = model.init(rng=0, dtype=np.float64)
+    assert batch.model is model
+    assert batch.x is x
+    close(np.mean(batch.per_example(params)), batch(params))
+    value, gradient = batch.vjp(params)
+    exact = dg.grad(batch)(params)
+    close(value, batch(params))
+    for name, g in gradient.items():
+        close(g, exact[name])

@@ -1,0 +1,143 @@
+"""Params: names, views into one vector, and what happens to them inside a jvp."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from strict import DeviceArray, device
+
+import dualgrad as dg
+from dualgrad.params import Layout
+
+
+@pytest.fixture
+def params():
+    weight, bias = np.arange(6.0).reshape(2, 3), np.array([7.0, 8.0, 9.0])
+    return dg.Params({"0.weight": weight, "0.bias": bias, "scale": np.array(5.0)})
+
+
+def test_the_vector_holds_all_entries_in_order(params):
+    np.testing.assert_array_equal(params.vector, [0, 1, 2, 3, 4, 5, 7, 8, 9, 5])
+    assert params.vector.flags.c_contiguous
+    assert (params.size, len(params), params.dtype) == (10, 3, np.float64)
+    assert list(params) == ["0.weight", "0.bias", "scale"]
+    assert {k: v.shape for k, v in params.items()} == {"0.weight": (2, 3), "0.bias": (3,), "scale": ()}
+
+
+def test_the_arrays_are_views(params):
+    params.vector[:] = 1
+    assert np.all(params["0.weight"] == 1)
+    params["0.weight"][0, 1] = 4
+    assert params.vector[1] == 4
+    params["0.bias"] = [1.0, 2.0, 3.0]
+    np.testing.assert_array_equal(params.vector[6:9], [1, 2, 3])
+    params["scale"][...] = 2
+    assert params.vector[9] == 2
+
+
+def test_the_arrays_given_are_copied():
+    a = np.ones(2)
+    params = dg.Params({"a": a})
+    params.vector[:] = 5
+    assert np.array_equal(a, [1, 1])
+
+
+def test_copies(params):
+    for other in (params.copy(), copy.deepcopy(params), dg.Params(params), pickle.loads(pickle.dumps(params))):
+        assert isinstance(other, dg.Params)
+        other.vector[:] = -1
+        assert params.vector[0] == 0
+        assert np.all(other["0.weight"] == -1)
+
+
+def test_zeros_like_and_map_leaves(params):
+    assert not params.zeros_like().vector.any()
+    doubled = params.map_leaves(lambda a: 2 * a)
+    assert isinstance(doubled, dg.Params)
+    np.testing.assert_array_equal(doubled.vector, 2 * params.vector)
+    assert isinstance(params.map_leaves(np.sum), dict)
+    assert isinstance(params.map_leaves(lambda a: "text"), dict)
+
+
+def test_a_lead_axis(params):
+    many = dg.Params.from_vector(params.layout, np.zeros((4, 10)))
+    assert many["0.weight"].shape == (4, 2, 3)
+    many["0.bias"][2] = 1
+    assert many.vector[2, 6:9].sum() == 3
+    back = params.map_leaves(lambda a: np.stack([a, a]))
+    assert isinstance(back, dg.Params)
+    assert back.vector.shape == (2, 10)
+
+
+def test_layers(params):
+    assert {k: v.shape for k, v in params.items_by_layer("0").items()} == {"weight": (2, 3), "bias": (3,)}
+
+
+def test_empty_params():
+    params = dg.Params({})
+    assert params.size == 0
+    assert params.vector.shape == (0,)
+
+
+def test_float32_and_complex():
+    assert dg.Params({"a": np.ones(2, np.float32)}).vector.dtype == np.float32
+    assert dg.Params({"a": [1j, 2.0]}).dtype == complex
+
+
+ERRORS = [
+    (lambda p: dg.Params({"a": np.arange(3)}), r"params\['a'\] has dtype int64; expected a floating", TypeError),
+    (lambda p: dg.Params({"a": np.ones(2), "b": np.ones(2, np.float32)}), "one dtype for all", dg.LayoutError),
+    (lambda p: p["1.weight"], r"no parameter '1\.weight'; the names are \['0\.weight', '0\.bias', 'scale'\]", KeyError),
+    (lambda p: p.__setitem__("0.bias", np.ones(2)), r"'0\.bias'\] has shape \(3,\); got a value of", dg.LayoutError),
+    (lambda p: p.__setitem__("0.bias", 1.0), r"got a value of shape \(\)", dg.LayoutError),
+    (lambda p: p.__setitem__("new", np.ones(2)), "no parameter 'new'", KeyError),
+    (lambda p: dg.Params.from_vector(p.layout, np.ones(3)), "a vector of 3 entries; the layout has 10", dg.LayoutError),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("use", "message", "error"), ERRORS)
+def test_errors(params, use, message, error):
+    with pytest.raises(error, match=message):
+        use(params)
+
+
+def test_layouts_compare_by_names_shapes_and_order():
+    one = Layout({"a": (2,), "b": (3,)})
+    assert one == Layout({"a": (2,), "b": (3,)})
+    assert one != Layout({"b": (3,), "a": (2,)})
+    assert one != Layout({"a": (2,), "b": (3, 1)})
+
+
+def test_inside_a_jvp_the_vector_is_a_dual_of_the_leaves(params):
+    def f(p):
+        assert isinstance(p, dg.Params)
+        assert p.size == 10
+        return np.sum(p.vector**2) + p["scale"] * np.sum(p["0.weight"])
+
+    _y, dy = dg.jvp(f, (params,), (params,))
+    assert dy == 2 * np.sum(params.vector**2) + 2 * 5 * 15
+    vs = dg.Params.from_vector(params.layout, np.eye(10))
+    np.testing.assert_allclose(dg.jvp(f, (params,), (vs,))[1], dg.grad(f)(params).vector)
+
+
+def test_inside_a_jvp_the_leaves_are_read_only(params):
+    def f(p):
+        p["0.bias"] = np.zeros(3)
+        return 0.0
+
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        dg.jvp(f, (params,), (params,))
+
+
+def test_repr(params):
+    assert repr(params) == "Params(0.weight: (2, 3), 0.bias: (3,), scale: (); 10 entries)"
+
+
+def test_on_a_strict_device(params):
+    on = dg.Params({k: device(np.asarray(v)) for k, v in params.items()})
+    assert isinstance(on.vector, DeviceArray)
+    g = dg.grad(lambda p: np.sum(p["0.weight"] ** 2) * p["scale"])(on)
+    assert isinstance(g, dg.Params)
+    np.testing.assert_allclose(g.vector.get()[:6], 10 * params.vector[:6])
+    assert isinstance(on.to(np).vector, np.ndarray)
