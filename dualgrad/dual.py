@@ -147,6 +147,11 @@ class Dual:
 
     tolist = item
 
+    def __format__(self, spec):
+        if spec:
+            raise TangentLossError(f"a Dual has no format {spec!r}: format its value, dg.primal(x)")
+        return repr(self)
+
     def __index__(self):
         raise TangentLossError("a Dual cannot be an index or a size: use int(dg.primal(x)) if its value is meant")
 

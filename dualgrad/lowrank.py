@@ -89,36 +89,18 @@ class LowRank(NDArrayOperatorsMixin):
         return getattr(self.dense(), name)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if method == "__call__" and not kwargs:
-            if ufunc is np.matmul and len(self.leaf_shape) == 2:
-                x, v = inputs
-                if isinstance(v, LowRank) and not isinstance(x, LowRank) and _ndim(x) == 2:
-                    return v._rows(x)
-                if isinstance(x, LowRank) and not isinstance(v, LowRank) and _ndim(v) == 1:
-                    return np.matmul(x.b, v)[..., None] * x.a
-            if ufunc is np.multiply:
-                c, v = inputs if isinstance(inputs[1], LowRank) else inputs[::-1]
-                if not isinstance(c, LowRank) and _ndim(c) == 0:
-                    return LowRank(c * v.a, v.b, v.leaf_shape)
-            if ufunc is np.divide and isinstance(inputs[0], LowRank) and _ndim(inputs[1]) == 0:
-                return LowRank(self.a / inputs[1], self.b, self.leaf_shape)
-            if ufunc is np.negative:
-                return LowRank(-self.a, self.b, self.leaf_shape)
+        if method == "__call__" and ufunc in _FACTORED:
+            result = _FACTORED[ufunc](*inputs, **kwargs)
+            if result is not None:
+                return result
         return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
-
-    def _rows(self, x):
-        """``x @ V`` for rows x: (x·a) bᵀ, in O(n + m) per row."""
-        along = np.matmul(x, self.a.T)  # (B,) or (B, K)
-        if self.a.ndim == 1:
-            return along[:, None] * self.b
-        return along.T[:, :, None] * self.b[:, None, :]
 
     def __array_function__(self, function, types, args, kwargs):
         return function(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
 
 
 def _ndim(x):
-    return getattr(x, "ndim", 0)
+    return None if isinstance(x, LowRank) else getattr(x, "ndim", 0)
 
 
 def _dense(x):
@@ -126,3 +108,36 @@ def _dense(x):
     if isinstance(x, (list, tuple)):
         return type(x)(map(_dense, x))
     return x.dense() if isinstance(x, LowRank) else x
+
+
+# ---------------------------------------------------------------------- what keeps the factors; None means "go dense"
+
+
+def _matmul(x, v, out=None):
+    """``x @ V`` for rows x is (x·a) bᵀ, in O(n + m) per row; ``V @ x`` is a (b·x)."""
+    if _ndim(x) == 2 and len(v.leaf_shape) == 2:
+        along, b = np.matmul(x, v.a.T).T, v.b
+        return np.multiply(along[..., None], b[..., None, :], out=_one(out))
+    if _ndim(v) == 1 and len(x.leaf_shape) == 2 and out is None:
+        return np.matmul(x.b, v)[..., None] * x.a
+    return None
+
+
+def _one(out):
+    return out[0] if isinstance(out, tuple) else out
+
+
+def _multiply(x, y, out=None):
+    c, v = (x, y) if isinstance(y, LowRank) else (y, x)
+    return LowRank(c * v.a, v.b, v.leaf_shape) if _ndim(c) == 0 and out is None else None
+
+
+def _divide(v, c, out=None):
+    return LowRank(v.a / c, v.b, v.leaf_shape) if _ndim(c) == 0 and out is None else None
+
+
+def _negative(v, out=None):
+    return LowRank(-v.a, v.b, v.leaf_shape) if out is None else None
+
+
+_FACTORED = {np.matmul: _matmul, np.multiply: _multiply, np.divide: _divide, np.negative: _negative}

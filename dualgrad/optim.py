@@ -5,11 +5,12 @@ import numpy as np
 from .dual import Dual
 from .errors import LayoutError, NonFiniteError
 from .params import Params
+from .scratch import empty_like
 from .tree import flatten, leaves_like, paths
 
 __all__ = ["SGD", "Adam"]
 
-_BLOCK = 1 << 16  # entries of a vector worked on at a time
+_BLOCK = 1 << 15  # entries of a vector worked on at a time
 
 
 class _Optimizer:
@@ -132,7 +133,7 @@ class SGD(_Optimizer):
             m *= self.momentum
             m += g
             g = m
-        w -= self.lr * g
+        w -= np.multiply(self.lr, g, out=empty_like(g))
 
 
 class Adam(_Optimizer):

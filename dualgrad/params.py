@@ -188,5 +188,3 @@ class Params(Mapping):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
-
-

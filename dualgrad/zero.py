@@ -52,9 +52,9 @@ class _Zero:
         """ZERO again, whatever the axis."""
         return self
 
-    __add__ = __radd__ = __rsub__ = lambda self, x: np.add(self, x)  # noqa: E731
+    __add__ = __radd__ = __rsub__ = lambda self, x: np.add(self, x)
     __sub__ = lambda self, x: np.subtract(self, x)  # noqa: E731
-    __mul__ = __rmul__ = __matmul__ = __rmatmul__ = lambda self, x: self  # noqa: E731
+    __mul__ = __rmul__ = __matmul__ = __rmatmul__ = lambda self, x: self
     __neg__ = lambda self: self  # noqa: E731
 
 

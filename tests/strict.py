@@ -4,12 +4,24 @@ It refuses what CuPy refuses: `__array__`, mixing with host arrays, Python branc
 the functions CuPy does not have. Python numbers and NumPy scalars mix freely; reductions give 0-d device arrays.
 """
 
+import inspect
+
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 MISSING = {"vecdot", "matvec", "vecmat", "block", "unstack", "insert", "einsum_path", "geomspace", "spacing"}
+KEYWORDS = {  # and what it has no keyword for
+    "sum": "initial where", "prod": "initial where", "max": "initial where", "min": "initial where",
+    "amax": "initial where", "amin": "initial where", "mean": "where", "var": "where mean correction",
+    "std": "where mean correction", "partition": "kind order", "argpartition": "kind order", "take": "mode",
+    "sort": "order stable", "argsort": "order stable",
+}  # fmt: skip
 ON_HOST = {"shape", "ndim", "size", "result_type", "can_cast", "may_share_memory", "shares_memory", "iscomplexobj"}
 ON_HOST |= {"isrealobj", "common_type", "min_scalar_type", "array_repr", "array_str", "array2string"}
+
+
+class MissingError(TypeError):
+    """The device has no such function, or no such argument."""
 
 
 class DeviceArray(NDArrayOperatorsMixin):
@@ -27,12 +39,18 @@ class DeviceArray(NDArrayOperatorsMixin):
         if any(hasattr(type(x), "__array_ufunc__") and not _mixes(type(x)) for x in inputs):
             return NotImplemented
         require_present(ufunc)
+        if method == "reduce" and {"where", "initial"} & set(kwargs):
+            raise MissingError("the device's reductions have neither where nor initial")
         return wrap(getattr(ufunc, method)(*map(unwrap, inputs), **unwrap_out(kwargs)))
 
     def __array_function__(self, function, types, args, kwargs):
         if not all(map(_mixes, types)):
             return NotImplemented
         require_present(function)
+        given = inspect.signature(function).bind(*args, **kwargs).arguments if function.__name__ in KEYWORDS else ()
+        lacking = set(given) & set(KEYWORDS.get(function.__name__, "").split())
+        if lacking:
+            raise MissingError(f"the device's {function.__name__} has no {lacking}")
         name = function.__name__
         if name in ("asarray", "array", "ascontiguousarray"):  # like=: the one way in from the host
             return DeviceArray(function(*(a._held if isinstance(a, DeviceArray) else a for a in args), **kwargs))
@@ -107,7 +125,7 @@ for _name in (
 def require_present(function):
     """Refuse what CuPy lacks."""
     if function.__name__ in MISSING:
-        raise TypeError(f"the device has no {function.__name__}")
+        raise MissingError(f"the device has no {function.__name__}")
 
 
 def unwrap(x):

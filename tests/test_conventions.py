@@ -114,7 +114,7 @@ def test_sinc_is_accurate_near_zero_and_beyond(x, sign):
 
 
 def test_sinc_at_order_two_and_three():
-    assert np.isclose(second(np.sinc, 0.0), -np.pi**2 / 3, rtol=1e-14)
+    assert np.isclose(second(np.sinc, 0.0), -(np.pi**2) / 3, rtol=1e-14)
     assert slope(lambda x: slope_inside(lambda y: slope_inside(np.sinc, y), x), 0.0) == 0
 
 

@@ -549,6 +549,7 @@ def test_unknown_keywords_are_named():
 
 # ---------------------------------------------------------------------- exits: a tangent is never dropped silently
 
+
 def _store(x):
     plain = np.zeros(4)
     plain[0] = x[0]
@@ -598,7 +599,7 @@ EXITS = [
     (lambda x: pickle.dumps(x), "cannot be pickled"),
     (lambda x: pickle.dumps([x]), "cannot be pickled"),
     (lambda x: hash(x), "unhashable"),
-    (lambda x: f"{x[0]:f}", r"float\(dg\.primal"),
+    (lambda x: f"{x[0]:.3f}", r"format its value, dg\.primal\(x\)"),
 ]  # fmt: skip
 
 
@@ -698,5 +699,3 @@ def test_level_numbers_never_return():
 def test_unsure_samples_are_told_apart():
     with pytest.raises(UnsureError):
         check_order(np.abs, [np.array([1e-4])], [np.array([1.0])])
-
-

@@ -3,13 +3,14 @@
 import numpy as np
 
 from ..dual import primal
+from ..rules.absorb import has_nan, quietly
 from ..zero import ZERO
-from .joint import empty_joint, joint, plain
+from .joint import empty_joint, plain
 from .layer import Layer
 
 
 class ReLU(Layer):
-    """y = max(x, 0) ;  dy = [x > 0] dx ;  dx = [x > 0] ȳ. The derivative at 0 is 0.
+    """y = max(x, 0) ;  dy = [x > 0] dx ;  dx = [x > 0] ȳ. The derivative at 0 is 0; a NaN stays one.
 
     Examples
     --------
@@ -22,22 +23,26 @@ class ReLU(Layer):
         return "ReLU()"
 
     def forward(self, p, x):
-        return np.where(primal(x) > 0, x, 0)
+        return np.where(primal(x) <= 0, 0, x)
 
     def jvp(self, p, x, dp, dx):
-        active = primal(x) > 0
-        if dx is ZERO:
-            return np.where(active, x, 0), ZERO
-        both = joint(x, dx) if plain(x, dx) else None
-        if both is not None:
-            z, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
-            np.multiply(both, active, out=z)
-            return y, dy
-        return np.where(active, x, 0), np.where(active, dx, 0)
+        if dx is not ZERO and plain(x, dx):
+            return self._fast_jvp(x, dx)
+        off = primal(x) <= 0
+        return np.where(off, 0, x), dx if dx is ZERO else np.where(off, 0, dx)
+
+    def _fast_jvp(self, x, dx):
+        """The same into one joint buffer, by products (with a second look only if 0 · inf has made a NaN)."""
+        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        y[...] = x > 0
+        quietly(np.multiply, dx, y, dy)
+        if has_nan(dy):
+            dy[...] = np.where(x <= 0, 0, dx)
+        return np.maximum(x, 0, out=y), dy
 
     def vjp(self, p, x):
-        active = primal(x) > 0
-        return np.where(active, x, 0), lambda dy: ({}, np.where(active, dy, 0))
+        off = primal(x) <= 0
+        return np.where(off, 0, x), lambda dy: ({}, np.where(off, 0, dy))
 
 
 class Tanh(Layer):

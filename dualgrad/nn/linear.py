@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
+from ..lowrank import LowRank
 from ..scratch import empty
 from ..zero import ZERO
 from .joint import empty_joint, joint, plain
@@ -76,19 +77,14 @@ class Linear(Layer):
             np.matmul(x, p["weight"], out=y)
             if dx is not ZERO:
                 np.matmul(dx.reshape(-1, self.in_features), p["weight"], out=dy.reshape(-1, self.out_features))
-        if dx is not ZERO:
-            if dw is not ZERO:
-                dy += np.matmul(x, dw, out=empty(dy.shape, dy.dtype)) if dw.__class__ is np.ndarray else np.matmul(x, dw)
-        elif dw is ZERO:
-            dy[...] = 0
-        elif dw.__class__ is np.ndarray:
-            np.matmul(x, dw, out=dy)
-        else:
-            dy[...] = np.matmul(x, dw)
+        if dx is ZERO:
+            _weight_terms(x, dw, db, dy)
+        elif dw is not ZERO:
+            dy += _weight_terms(x, dw, db, empty(dy.shape, dy.dtype))
+        elif db is not ZERO:
+            dy += _row(db, 2)
         if self.bias:
             y += p["bias"]
-        if db is not ZERO:
-            dy += _row(db, 2)
         return y, dy
 
     def vjp(self, p, x):
@@ -114,6 +110,21 @@ def _rows(x, dw):
         return x @ dw
     y = np.reshape(x, (-1, x.shape[-1])) @ dw
     return np.reshape(y, dw.shape[:-2] + x.shape[:-1] + dw.shape[-1:])
+
+
+def _weight_terms(x, dw, db, out):
+    """x dW + db into ``out``; for dW = a bᵀ it is the one product [x·a, 1] [bᵀ; db]."""
+    if isinstance(dw, LowRank) and db is not ZERO:
+        left = np.ones((*out.shape[:-1], 2), out.dtype)
+        left[..., 0] = np.matmul(x, dw.a.T).T
+        return np.matmul(left, np.stack([dw.b, db], -2), out=out)
+    if dw is ZERO:
+        out[...] = 0
+    else:
+        np.matmul(x, dw, out=out)
+    if db is not ZERO:
+        out += _row(db, 2)
+    return out
 
 
 def _row(db, ndim):

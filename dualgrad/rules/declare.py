@@ -15,6 +15,7 @@ Rules are written with ``np.*`` and operators, so that primals and tangents may 
 """
 
 import functools
+import inspect
 
 import numpy as np
 
@@ -67,11 +68,14 @@ def refuse_others(function, args, kwargs):
             )
 
 
-def takes_out(function, push):
-    """``out=`` for array functions: compute, then write into the Dual that was given."""
+def takes_out(function, push, operands=1):
+    """``out=`` for array functions: compute, then write into the Dual that was given. Operands may come by name."""
+    names = _parameters(function)
 
     @functools.wraps(push)
     def with_out(*args, **kwargs):
+        while len(args) < operands:
+            args = (*args, kwargs.pop(names[len(args)]))
         out = kwargs.pop("out", None) if kwargs else None
         if out is None:
             return push(*args, **kwargs)
@@ -84,6 +88,13 @@ def takes_out(function, push):
         return store(out, result)
 
     return with_out
+
+
+def _parameters(function):
+    try:
+        return list(inspect.signature(function).parameters)
+    except ValueError:  # a C function without a signature takes its operands by position
+        return ()
 
 
 def nested_as(y, dy):
@@ -278,7 +289,7 @@ def bilinear(*functions, lead=None):
     ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
-        register([function], "bilinear", takes_out(function, _bilinear(function, lead)))
+        register([function], "bilinear", takes_out(function, _bilinear(function, lead), operands=2))
 
 
 def _bilinear(function, under):
@@ -365,7 +376,7 @@ def composite(function, definition):
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
         return _with_value(result, y, level)
 
-    register([function], "composite", takes_out(function, push))
+    register([function], "composite", takes_out(function, push, operands=0))
 
 
 def _strip(x, level):

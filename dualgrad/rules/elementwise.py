@@ -102,6 +102,8 @@ def real_if_close(x, dx, lead, tol=100):
 @explicit(np.nan_to_num)
 def nan_to_num(x, dx, lead, copy=True, nan=0.0, posinf=None, neginf=None):
     """The identity at finite entries; a replaced entry is a constant."""
+    if not copy:
+        raise NotImplementedError("np.nan_to_num(x, copy=False) writes into a Dual: use x[...] = np.nan_to_num(x)")
     finite = np.isfinite(primal(x))
     return _replaced(x, nan, posinf, neginf), np.where(finite, dx, 0)
 

@@ -9,7 +9,7 @@ from ..backend import is_host
 from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
-from .declare import bilinear, composite, linear, nested_as, register, top_level
+from .declare import bilinear, composite, linear, nested_as, register, takes_out, top_level
 from .lead import flat, trailing
 from .reductions import safe_sqrt
 
@@ -73,7 +73,7 @@ def _spelled_out(subscripts, operands):
     return terms, output.replace("...", ellipsis), spare[widest]
 
 
-def _einsum(*operands, out=None, optimize=False, **kw):
+def _einsum(*operands, optimize=False, **kw):
     """The sum over operands of einsum with that operand replaced by its tangent; the lead axis is one more letter."""
     if not isinstance(operands[0], str):
         operands = _from_sublists(operands)
@@ -86,11 +86,7 @@ def _einsum(*operands, out=None, optimize=False, **kw):
     active = [k for k, dx in enumerate(tangents) if dx is not None]
     d = quietly(_einsum_tangent, terms, letter, output, primals, tangents, active, {"optimize": optimize, **kw})
     y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
-    result = Dual(y, nested_as(y, d), level)
-    if out is None:
-        return result
-    out[...] = result
-    return out
+    return Dual(y, nested_as(y, d), level)
 
 
 def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
@@ -116,14 +112,16 @@ def _from_sublists(operands):
     return inputs + output, *(x for x, _ in pairs)
 
 
-register([np.einsum], "bilinear", _einsum)
+register([np.einsum], "bilinear", takes_out(np.einsum, _einsum, operands=0))
 
 # ---------------------------------------------------------------------- traces and norms
 
-linear(
-    np.trace,
-    lead=lambda dx, n, offset=0, axis1=0, axis2=1, **kw: np.trace(dx, offset, trailing(axis1, n), trailing(axis2, n), **kw),
-)
+
+def _trace_lead(dx, ndim, offset=0, axis1=0, axis2=1, **kw):
+    return np.trace(dx, offset, trailing(axis1, ndim), trailing(axis2, ndim), **kw)
+
+
+linear(np.trace, lead=_trace_lead)
 
 
 def _square(x):
@@ -187,7 +185,9 @@ def _ct(x):
 def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag(Uᴴ dA V); the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016)."""
     if compute_uv and (np.iscomplexobj(primal(a)) or full_matrices and a.shape[-1] != a.shape[-2]):
-        raise NotImplementedError("np.linalg.svd of a Dual gives vectors of real matrices with full_matrices=False only")
+        raise NotImplementedError(
+            "np.linalg.svd of a Dual gives vectors of real matrices with full_matrices=False only"
+        )
     u, s, vh = _thin_svd(a)
     if not compute_uv:
         return Dual(np.linalg.svd(a.primal, compute_uv=False), s.tangent, a.level)
@@ -205,7 +205,11 @@ def _thin_svd(a):
     same = primal(gap) == 0
     f = np.where(same, 0, 1 / np.where(same, 1, gap))
     left, right = p * s[..., None, :], s[..., :, None] * p
-    phase = (p - _ct(p)) / (2 * s[..., None, :]) * on_device(np.eye(s.shape[-1]), primal(s)) if np.iscomplexobj(primal(p)) else 0
+    phase = (
+        (p - _ct(p)) / (2 * s[..., None, :]) * on_device(np.eye(s.shape[-1]), primal(s))
+        if np.iscomplexobj(primal(p))
+        else 0
+    )
     du = np.matmul(u, f * (left + _ct(left)) + phase)
     dv = np.matmul(_ct(vh), f * (right + _ct(right)))
     if x.shape[-2] > x.shape[-1]:

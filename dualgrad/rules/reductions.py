@@ -35,7 +35,11 @@ def _sum(push):
             y = Dual(np.add.reduce(a.primal, axis=None), np.add.reduce(a.tangent, axis=None), a.level)
         else:
             y = push(a, *args, **kwargs)
-        return y if initial.__class__ is int and initial == 0 else y + initial
+        if initial.__class__ is int and initial == 0:
+            return y
+        if isinstance(initial, Dual):
+            return y + initial
+        return Dual(np.sum(a.primal, *args, initial=initial, **kwargs), y.tangent, y.level)
 
     return sum_
 
@@ -50,11 +54,11 @@ def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=N
     axes = trailing(axis, np.ndim(a))
     if where is True:
         count = math.prod(np.shape(a)[k] for k in (axes if isinstance(axes, tuple) else (axes,)))
+        deviation = a - (np.mean(a, axis=axis, keepdims=True) if mean is None else mean)
     else:
-        count = np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=keepdims)
-    if mean is None:
-        mean = np.mean(a, axis=axis, keepdims=True, where=where)
-    deviation = np.where(where, a - mean, 0)
+        a, count = np.where(where, a, 0), np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=True)
+        deviation = np.where(where, a - (np.sum(a, axis=axis, keepdims=True) / count if mean is None else mean), 0)
+        count = count if keepdims else np.squeeze(count, axes)
     square = np.real(deviation) ** 2 + np.imag(deviation) ** 2 if np.iscomplexobj(plain(a)) else deviation * deviation
     return np.sum(square, axis=axis, keepdims=keepdims) / np.maximum(count - ddof, 0)
 

@@ -35,9 +35,12 @@ def _insert_axes(axis, ndim):
     return tuple(a if a < 0 else a - (ndim + len(axes)) for a in axes)
 
 
-def _pairs(argument, ndim):
-    """One axis or several, counted from the end, for moveaxis and flip."""
-    return trailing(argument, ndim)
+def _moveaxis_lead(dx, ndim, source, destination):
+    return np.moveaxis(dx, trailing(source, ndim), trailing(destination, ndim))
+
+
+def _rollaxis_lead(dx, ndim, axis, start=0):
+    return np.rollaxis(dx, axis % ndim + 1, (start + ndim if start < 0 else start) + 1)
 
 
 def _reshape_lead(dx, ndim, shape=None, order="C", **kw):
@@ -60,9 +63,9 @@ linear(np.ravel, lead=_ravel_lead)
 linear(np.squeeze, lead=lambda dx, n, axis=None: dx.reshape(_squeezed(dx.shape, n, axis)))
 linear(np.expand_dims, lead=lambda dx, n, axis: np.expand_dims(dx, _insert_axes(axis, n)))
 linear(np.transpose, lead=lambda dx, n, axes=None: np.transpose(dx, _trailing_axes(dx, n, axes)))
-linear(np.swapaxes, lead=lambda dx, n, a, b: np.swapaxes(dx, trailing(a, n), trailing(b, n)))
-linear(np.moveaxis, lead=lambda dx, n, a, b: np.moveaxis(dx, _pairs(a, n), _pairs(b, n)))
-linear(np.rollaxis, lead=lambda dx, n, axis, start=0: np.rollaxis(dx, axis % n + 1, (start + n if start < 0 else start) + 1))
+linear(np.swapaxes, lead=lambda dx, n, axis1, axis2: np.swapaxes(dx, trailing(axis1, n), trailing(axis2, n)))
+linear(np.moveaxis, lead=_moveaxis_lead)
+linear(np.rollaxis, lead=_rollaxis_lead)
 linear(np.flip, lead=lambda dx, n, axis=None: np.flip(dx, trailing(axis, n)))
 linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
@@ -77,12 +80,12 @@ def _squeezed(shape, ndim, axis):
 # ---------------------------------------------------------------------- broadcasting
 
 
-def _broadcast_to(x, shape, subok=False):
-    lead = lead_of(x)
+def _broadcast_to(array, shape, subok=False):
+    lead = lead_of(array)
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    y = np.broadcast_to(x.primal, shape)
-    dx = pad_lead(x.tangent, len(shape)) if lead else x.tangent
-    return Dual(y, np.broadcast_to(dx, lead + shape), x.level, frozen=True)
+    y = np.broadcast_to(array.primal, shape)
+    dx = pad_lead(array.tangent, len(shape)) if lead else array.tangent
+    return Dual(y, np.broadcast_to(dx, lead + shape), array.level, frozen=True)
 
 
 def _broadcast_arrays(*arrays, subok=False):
@@ -182,21 +185,22 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(o, v, shape=1) for v, o in ((arr, values), (values, arr)))
+        pairs = (arr, values), (values, arr)
+        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(other, v, shape=1) for v, other in pairs)
     return np.concatenate([arr, values], axis or 0)
 
 
-def _columns(arrays):
-    return np.concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in arrays], axis=1)
+def _columns(tup):
+    return np.concatenate([np.reshape(a, (-1, 1)) if np.ndim(a) < 2 else a for a in tup], axis=1)
 
 
-def _hstack(arrays):
-    arrays = [np.atleast_1d(a) for a in arrays]
-    return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1)
+def _hstack(tup, **kw):
+    arrays = [np.atleast_1d(a) for a in tup]
+    return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1, **kw)
 
 
 composite(np.append, _append)
-composite(np.vstack, lambda tup: np.concatenate([np.atleast_2d(a) for a in tup], 0))
+composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw))
 composite(np.hstack, _hstack)
 composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2))
 composite(np.column_stack, _columns)
@@ -205,13 +209,11 @@ if hasattr(np, "row_stack"):
 
 
 def _split_lead(function):
-    return lambda dx, n, sections, axis=0: function(dx, sections, trailing(axis, n))
+    return lambda dx, n, indices_or_sections, axis=0: function(dx, indices_or_sections, trailing(axis, n))
 
 
 def _split_as(axis_of):
-    return lambda dx, n, sections: np.array_split(dx, sections, axis_of(n)) if np.ndim(sections) else np.split(
-        dx, sections, axis_of(n)
-    )
+    return lambda dx, n, indices_or_sections: np.split(dx, indices_or_sections, axis_of(n))
 
 
 linear(np.split, lead=_split_lead(np.split))
@@ -293,8 +295,8 @@ def _stat_pad(array, pad_width, mode, stat_length=None):
         axis, n = k - array.ndim, array.shape[k]
         head = array[_along(axis, slice(None, n if first is None else min(first, n)))]
         tail = array[_along(axis, slice(n - (n if last is None else min(last, n)), None))]
-        edges = [np.repeat(statistic(part, axis=axis, keepdims=True), w, axis) for part, w in ((head, before), (tail, after))]
-        array = np.concatenate([edges[0], array, edges[1]], axis)
+        first, last = (statistic(part, axis=axis, keepdims=True) for part in (head, tail))
+        array = np.concatenate([np.repeat(first, before, axis), array, np.repeat(last, after, axis)], axis)
     return array
 
 
@@ -335,7 +337,8 @@ def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
     """The permutation that NumPy's partition of x makes, read off its result: argpartition may make another."""
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
-    rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, kind), axis, kind="stable"), axis)
+    choice = {} if kind == "introselect" else {"kind": kind}  # CuPy has none
+    rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, **choice), axis, kind="stable"), axis)
     return _ordered(x, dx, np.take_along_axis(np.argsort(primal(x), axis, kind="stable"), rank, axis), axis)
 
 

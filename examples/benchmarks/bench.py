@@ -300,7 +300,8 @@ def step(args):
             turns |= {f"jax {name}": jax_step(jax, objective, params, name) for name in ("rademacher", "normal")}
         t = found[batch] = take_turns(turns, args.rounds)
         best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
-        rows.append([batch, *(f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax rademacher", "jax normal")), versus(t["dualgrad"], best, bar)])
+        cells = [f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax rademacher", "jax normal")]
+        rows.append([batch, *cells, versus(t["dualgrad"], best, bar)])
     header = ["batch", "dualgrad", "JAX rademacher", "JAX normal", "/ the faster"]
     show("A training step there with LowRank signs: draw, jvp, SGD update", header, rows)
     return found
