@@ -393,14 +393,25 @@ def _install_operators():
     def power(self, other):
         plain_number = isinstance(other, (int, float)) and not isinstance(other, bool)
         special = scalar_powers.get(other) if plain_number else None
-        return RULES[special](self) if special else RULES[np.power](self, other)
+        result = RULES[special](self) if special else RULES[np.power](self, other)
+        return scalar(result, self, other) if isinstance(self.primal, np.generic) else result
+
+    def reflected_power(self, other):
+        result = RULES[np.power](other, self)
+        return scalar(result, other, self) if isinstance(self.primal, np.generic) else result
+
+    def scalar(result, base, exponent):
+        """The value of ``**`` on scalars, which is not always that of np.power in the last bit."""
+        base, exponent = (x.primal if isinstance(x, Dual) and x.level == result.level else x for x in (base, exponent))
+        plain = not isinstance(base, Dual) and not isinstance(exponent, Dual)
+        return Dual(base**exponent, result.tangent, result.level) if plain else result
 
     def in_place_power(self, other):
         result = power(self, other)
         return result if isinstance(primal(self), np.generic) else store(self, result)
 
     Dual.__pow__, Dual.__ipow__ = power, in_place_power
-    Dual.__rpow__ = reflected(np.power)
+    Dual.__rpow__ = reflected_power
     Dual.__divmod__ = lambda self, other: (self // other, self % other)
     Dual.__rdivmod__ = lambda self, other: (other // self, other % self)
     Dual.__neg__ = lambda self: RULES[np.negative](self)

@@ -174,6 +174,8 @@ for f in (np.add, np.subtract, np.multiply):
     case(f, z(2, 2), z(2))
     case(f, z(2), real(2))
     case(f, real(0, 3), real(3))
+for draw in (real(2, 3), z(5), real(), z()):
+    case(np.multiply, draw, _call=lambda x: x * x)
 case(np.divide, real(2, 3), positive(3))
 case(np.divide, real(3), real(2, 1))
 case(np.divide, 2.0, real(3))
@@ -189,6 +191,11 @@ for n in (0, 1, 2, 3, -1, -2, 0.5, 2.5):
 for n in (0, 1, 2, 3, -1):
     case(np.power, real(2, 2), n)
     case(np.power, real(3), n, _call=lambda x, n: x**n)
+for n in (0, 1, 2, 3, -1, 0.5, 1.7):
+    case(np.power, positive(), n, _call=lambda x, n: x**n)
+    case(np.power, z(3), n, _call=lambda x, n: x**n)
+case(np.power, positive(), positive(), _call=lambda x, y: x**y)
+case(np.power, 2.0, positive(), _call=lambda x, y: x**y)
 case(np.power, real(2, 3), np.array([0.0, 2.0, 3.0]))
 case(np.power, 2.0, real(3))
 case(np.power, 3, real(2), _call=lambda b, x: b**x)

@@ -42,7 +42,12 @@ def test_a_tree_comes_back_as_it_went_in(tmp_path):
 
 @pytest.mark.parametrize(
     ("bad", "where"),
-    [(object(), r"tree\['a'\] is a object"), ({1: 2}, "keys that are not strings"), (np.array([None]), "is a ndarray"), ({1, 2}, "is a set")],
+    [
+        (object(), r"tree\['a'\] is a object"),
+        ({1: 2}, "keys that are not strings"),
+        (np.array([None]), "is a ndarray"),
+        ({1, 2}, "is a set"),
+    ],
 )
 def test_what_cannot_be_saved_is_named_and_the_old_file_stays(tmp_path, bad, where):
     path = tmp_path / "run.npz"
@@ -127,7 +132,9 @@ def test_a_kill_between_write_and_rename_keeps_the_old_file(tmp_path):
 def test_resumed_training_is_bit_identical(tmp_path, make):
     model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
     data = np.random.default_rng(0)
-    batch = nn.Objective(model, nn.cross_entropy).bind(data.standard_normal((9, 6)).astype(np.float32), np.arange(9) % 3)
+    batch = nn.Objective(model, nn.cross_entropy).bind(
+        data.standard_normal((9, 6)).astype(np.float32), np.arange(9) % 3
+    )
     estimator = estimators.ForwardGradient(directions.LowRank(), n=2)
 
     def train(params, optimizer, rng, steps):

@@ -206,6 +206,24 @@ def test_no_warning_beyond_the_primal_one(f, x):
         assert heard(lambda v=v: dg.jvp(f, (x,), (v,))) == heard(lambda: f(x))
 
 
+PRODUCTS = [
+    np.dot, np.inner, np.outer, np.kron, np.tensordot, np.vdot, np.matmul, np.multiply,
+    lambda x, y: np.einsum("ij,jk->ik", x, y), lambda x, y: np.einsum("ij,kl->ijkl", x, y),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("f", PRODUCTS)
+@pytest.mark.parametrize("chunk", [None, 1])
+def test_products_with_infinite_entries(f, chunk):
+    """The Jacobian beside an infinite entry is that beside a huge one, the huge ones replaced by infinity."""
+    x, y = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[2.0, INF], [-INF, 1.0]])
+    for of_one in (lambda x, y: f(x, y), lambda x, y: f(y, x)):
+        found = dg.jacfwd(of_one, chunk=chunk)(x, y)
+        huge = dg.jacfwd(of_one, chunk=chunk)(x, np.clip(y, -1e200, 1e200))
+        np.testing.assert_array_equal(found, np.where(np.abs(huge) > 1e199, np.sign(huge) * INF, huge))
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_absorption_at_second_order():
     """The Hessian of sum(sqrt(x)) at 0 is infinite in one place and zero beside it."""

@@ -12,7 +12,9 @@ every = pytest.mark.parametrize("distribution", ALL, ids=repr)
 
 
 def params():
-    return dg.Params({"w": np.zeros((3, 2), np.float32), "k": np.zeros((2, 2, 2), np.float32), "b": np.zeros(2, np.float32)})
+    return dg.Params(
+        {"w": np.zeros((3, 2), np.float32), "k": np.zeros((2, 2, 2), np.float32), "b": np.zeros(2, np.float32)}
+    )
 
 
 @every

@@ -39,7 +39,9 @@ def test_n_directions_divide_the_variance(distribution):
     g = {"w": G["w"][:1, :2], "b": G["b"][:1]}
     params = {"w": np.zeros((1, 2)), "b": np.zeros(1)}
     mean, variance = moments(
-        lambda rng: flat(estimator.estimate(lambda p: np.sum(p["w"] * g["w"]) + p["b"][0] * g["b"][0], params, rng=rng).gradient)
+        lambda rng: flat(
+            estimator.estimate(lambda p: np.sum(p["w"] * g["w"]) + p["b"][0] * g["b"][0], params, rng=rng).gradient
+        )
     )
     np.testing.assert_allclose(mean, flat(g), atol=1e-12)
     np.testing.assert_allclose(variance, flat(estimator.variance(g)), atol=1e-12)
@@ -50,20 +52,28 @@ def test_gaussian_variance_by_quadrature():
     nodes, weights = np.polynomial.hermite_e.hermegauss(3)
     weights = weights / weights.sum()
     g = np.array([1.0, -2.0])
-    grid = [(np.array([a, b]), p * q) for a, p in zip(nodes, weights, strict=True) for b, q in zip(nodes, weights, strict=True)]
+    grid = [
+        (np.array([a, b]), p * q)
+        for a, p in zip(nodes, weights, strict=True)
+        for b, q in zip(nodes, weights, strict=True)
+    ]
     mean = sum(p * (g @ v) * v for v, p in grid)
     second = sum(p * ((g @ v) * v) ** 2 for v, p in grid)
     np.testing.assert_allclose(mean, g, atol=1e-12)
     np.testing.assert_allclose(second - mean**2, directions.Gaussian().variance(g), atol=1e-12)
 
 
-@pytest.mark.parametrize("distribution", [directions.Rademacher(), directions.Gaussian(), directions.LowRank()], ids=repr)
+@pytest.mark.parametrize(
+    "distribution", [directions.Rademacher(), directions.Gaussian(), directions.LowRank()], ids=repr
+)
 @pytest.mark.parametrize("n", [1, 4])
 def test_the_estimate_is_the_mean_of_products(distribution, n):
     """ĝ = (1/n) Σ (g·v) v, computed again from the same directions, on a network and on a kernel-shaped leaf."""
     model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
     params = model.init(rng=0, dtype=np.float64)
-    batch = nn.Objective(model, nn.cross_entropy).bind(np.random.default_rng(0).standard_normal((6, 4)), np.arange(6) % 3)
+    batch = nn.Objective(model, nn.cross_entropy).bind(
+        np.random.default_rng(0).standard_normal((6, 4)), np.arange(6) % 3
+    )
     estimate = estimators.ForwardGradient(distribution, n=n).estimate(batch, params, rng=5)
     v = distribution.sample(params, rng=5, n=None if n == 1 else n)
     exact = estimators.Backprop().estimate(batch, params).gradient
@@ -93,7 +103,11 @@ def test_any_tree_of_parameters(distribution, n):
 def test_float32_stays_float32():
     params = nn.Linear(4, 3).init(rng=0)
     batch = nn.Objective(nn.Linear(4, 3), nn.cross_entropy).bind(np.ones((2, 4), np.float32), np.array([0, 1]))
-    for estimator in (estimators.ForwardGradient(directions.LowRank(), n=2), estimators.ForwardGradient(directions.Gaussian()), estimators.Backprop()):
+    for estimator in (
+        estimators.ForwardGradient(directions.LowRank(), n=2),
+        estimators.ForwardGradient(directions.Gaussian()),
+        estimators.Backprop(),
+    ):
         estimate = estimator.estimate(batch, params, rng=0)
         assert estimate.gradient.vector.dtype == estimate.value.dtype == np.float32
 
@@ -111,7 +125,9 @@ def test_estimates_do_not_share_memory():
 def test_backprop_is_the_exact_gradient():
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     params = model.init(rng=2, dtype=np.float64)
-    batch = nn.Objective(model, nn.cross_entropy).bind(np.random.default_rng(1).standard_normal((5, 3)), np.arange(5) % 2)
+    batch = nn.Objective(model, nn.cross_entropy).bind(
+        np.random.default_rng(1).standard_normal((5, 3)), np.arange(5) % 2
+    )
     found = estimators.Backprop().estimate(batch, params).gradient
     np.testing.assert_allclose(found.vector, dg.grad(batch)(params).vector, rtol=1e-12, atol=1e-15)
     assert not np.any(estimators.Backprop().variance(found).vector)

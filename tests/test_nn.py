@@ -68,7 +68,9 @@ def engine_jvp(layer, p, x, dp, dx):
 
 
 def test_every_public_layer_and_loss_is_in_the_catalogue():
-    covered = {type(layer).__name__ for layer, _ in LAYERS.values()} | {type(loss).__name__ for loss, _, _ in LOSSES.values()}
+    covered = {type(layer).__name__ for layer, _ in LAYERS.values()} | {
+        type(loss).__name__ for loss, _, _ in LOSSES.values()
+    }
     assert covered | {"Layer", "Loss", "Objective", "BoundObjective"} == set(nn.__all__)
 
 
@@ -87,7 +89,12 @@ def test_jvp_is_the_engines(layer, shape, lead):
 def test_symbolic_zeros_are_absorbed(layer, shape, lead, still):
     p, x, dp, dx = draw(layer, shape, lead)
     dx = dg.ZERO if still == "input" else dx
-    dp = {n: dg.ZERO if still == "weights" and d.ndim > len(lead) + 1 or still == "biases" and d.ndim == len(lead) + 1 else d for n, d in dp.items()}
+    dp = {
+        n: dg.ZERO
+        if still == "weights" and d.ndim > len(lead) + 1 or still == "biases" and d.ndim == len(lead) + 1
+        else d
+        for n, d in dp.items()
+    }
     y, dy = layer.jvp(p, x, dp, dx)
     if dx is dg.ZERO and all(d is dg.ZERO for d in dp.values()):
         assert dy is dg.ZERO
@@ -107,7 +114,9 @@ def test_all_zero_tangents_give_zero(layer, shape):
 def test_lowrank_tangents_are_their_dense_form(layer, shape, lead):
     p, x, dp, dx = draw(layer, shape, lead)
     low = {
-        n: dg.LowRank(RNG.standard_normal(lead + v.shape[:1]), RNG.standard_normal(lead + v.shape[1:])) if v.ndim == 2 else dp[n]
+        n: dg.LowRank(RNG.standard_normal(lead + v.shape[:1]), RNG.standard_normal(lead + v.shape[1:]))
+        if v.ndim == 2
+        else dp[n]
         for n, v in p.items()
     }
     dense = {n: v.dense() if isinstance(v, dg.LowRank) else v for n, v in low.items()}
@@ -265,7 +274,9 @@ def test_linear_starts_as_in_torch():
 def test_errors_say_what_was_given_and_expected():
     model = nn.Sequential(nn.Linear(5, 3), nn.ReLU(), nn.Linear(4, 2))
     params = model.init(rng=0)
-    with pytest.raises(dg.ShapeError, match=r"layer 2: Linear\(4, 2\) got an input of shape \(1, 3\); expected \(..., 4\)"):
+    with pytest.raises(
+        dg.ShapeError, match=r"layer 2: Linear\(4, 2\) got an input of shape \(1, 3\); expected \(..., 4\)"
+    ):
         model(params, np.zeros((1, 5), np.float32))
     with pytest.raises(dg.LayoutError, match="another model"):
         nn.Linear(5, 3)(params, np.zeros((1, 5)))

@@ -147,7 +147,12 @@ def test_a_foreign_state_is_refused():
     before = adam.state_dict()
     with pytest.raises(dg.LayoutError, match="expects"):
         sgd.load_state_dict(before)
-    for broken in (before | {"extra": 1}, {k: v for k, v in before.items() if k != "m"}, before | {"m": [np.ones(3)]}, {}):
+    for broken in (
+        before | {"extra": 1},
+        {k: v for k, v in before.items() if k != "m"},
+        before | {"m": [np.ones(3)]},
+        {},
+    ):
         with pytest.raises(dg.LayoutError):
             adam.load_state_dict(broken)
     assert_same(adam.state_dict(), before)

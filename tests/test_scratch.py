@@ -22,9 +22,22 @@ def test_a_free_array_is_reused_and_a_used_one_is_not():
 
 
 def test_every_kind_of_reference_counts():
-    for keep in (lambda a: a, lambda a: a.T, lambda a: a.reshape(256, -1)[1:], memoryview, lambda a: {"deep": [a]}, np.nditer):
+    for keep in (
+        lambda a: a,
+        lambda a: a.T,
+        lambda a: a.reshape(256, -1)[1:],
+        memoryview,
+        lambda a: {"deep": [a]},
+        np.nditer,
+    ):
         kept = keep(empty(SHAPE, np.float64))
-        inner = kept["deep"][0] if isinstance(kept, dict) else kept.operands[0] if isinstance(kept, np.nditer) else np.asarray(kept)
+        inner = (
+            kept["deep"][0]
+            if isinstance(kept, dict)
+            else kept.operands[0]
+            if isinstance(kept, np.nditer)
+            else np.asarray(kept)
+        )
         assert not np.shares_memory(inner, empty(SHAPE, np.float64))
 
 

@@ -110,19 +110,29 @@ def nested_as(y, dy):
 # ---------------------------------------------------------------------- elementwise
 
 
-def elementwise(function, *partials, quotient=None):
+def elementwise(function, *partials, over=None, quotient=None):
     """Declare partial derivatives, one per argument, each a function of the output and the arguments.
 
+    ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over.
     ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
     """
-    push = _unary(function, *partials) if len(partials) == 1 else _binary(function, _chain(partials, quotient))
+    unary = over is not None or len(partials) == 1
+    push = _unary(function, *partials, over=over) if unary else _binary(function, _chain(partials, quotient))
     register([function], "elementwise", push)
 
 
-def _unary(function, partial):
-    def tangent(y, x, dx):
-        d = partial(y, x) * dx
-        return absorb(partial(y, x), dx) if has_nan(d) else d
+def _unary(function, partial=None, over=None):
+    def multiplied(y, x, dx):
+        g = partial(y, x)
+        d = g * dx
+        return absorb(g, dx) if has_nan(d) else d
+
+    def divided(y, x, dx):
+        g = over(y, x)
+        d = dx / g
+        return absorb(1 / g, dx) if has_nan(d) else d
+
+    tangent = multiplied if over is None else divided
 
     def push(x):
         if x.level not in LIVE:
@@ -153,10 +163,15 @@ def _chain(partials, quotient):
     return tangent
 
 
-def _binary(function, tangent, quiet=True):
-    """The pushforward of a function of two broadcasting operands, from ``tangent(out, x, y, dx, dy, lead)``."""
+def _binary(function, tangent, quiet=True, square=None):
+    """The pushforward of a function of two broadcasting operands, from ``tangent(out, x, y, dx, dy, lead)``.
+
+    ``square`` is the function of one operand that ``function(x, x)`` is.
+    """
 
     def push(x, y):
+        if x is y and square is not None:
+            return RULES[square](x)
         xl = x.level if x.__class__ is Dual else 0
         yl = y.level if y.__class__ is Dual else 0
         level = xl if xl > yl else yl
@@ -359,7 +374,7 @@ def multiply_rule():
             d = sum(terms[1:], terms[0])
         return d
 
-    register([np.multiply], "bilinear", _binary(np.multiply, tangent))
+    register([np.multiply], "bilinear", _binary(np.multiply, tangent, square=np.square))
 
 
 # ---------------------------------------------------------------------- composite, explicit, constant

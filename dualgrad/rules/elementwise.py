@@ -1,6 +1,6 @@
 """Functions of one operand, entry by entry: each line is a row of a table of derivatives.
 
-``lambda y, x: ...`` is the derivative given the value ``y`` of the function at ``x``. At kinks and poles the
+``lambda y, x: ...`` is the derivative given the value ``y`` of the function at ``x``, or with ``over=`` its reciprocal. At kinks and poles the
 conventions of ``docs/conventions.md`` hold.
 """
 
@@ -18,30 +18,30 @@ linear(np.negative, np.positive, np.conjugate, np.degrees, np.rad2deg, np.radian
 # ---------------------------------------------------------------------- powers, exponentials, logarithms
 
 elementwise(np.square, lambda y, x: 2 * x)
-elementwise(np.sqrt, lambda y, x: 0.5 / y)
+elementwise(np.sqrt, over=lambda y, x: 2 * y)
 elementwise(np.reciprocal, lambda y, x: -y * y)
 elementwise(np.exp, lambda y, x: y)
 elementwise(np.exp2, lambda y, x: math.log(2) * y)
 elementwise(np.expm1, lambda y, x: np.exp(x))
-elementwise(np.log, lambda y, x: 1 / x)
-elementwise(np.log2, lambda y, x: 1 / (math.log(2) * x))
-elementwise(np.log10, lambda y, x: 1 / (math.log(10) * x))
-elementwise(np.log1p, lambda y, x: 1 / (1 + x))
+elementwise(np.log, over=lambda y, x: x)
+elementwise(np.log2, over=lambda y, x: math.log(2) * x)
+elementwise(np.log10, over=lambda y, x: math.log(10) * x)
+elementwise(np.log1p, over=lambda y, x: 1 + x)
 
 # ---------------------------------------------------------------------- trigonometric and hyperbolic
 
 elementwise(np.sin, lambda y, x: np.cos(x))
 elementwise(np.cos, lambda y, x: -np.sin(x))
 elementwise(np.tan, lambda y, x: 1 + y * y)
-elementwise(np.arcsin, lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)))
-elementwise(np.arccos, lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)))
-elementwise(np.arctan, lambda y, x: 1 / (1 + x * x))
+elementwise(np.arcsin, over=lambda y, x: np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arccos, over=lambda y, x: -np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arctan, over=lambda y, x: 1 + x * x)
 elementwise(np.sinh, lambda y, x: np.cosh(x))
 elementwise(np.cosh, lambda y, x: np.sinh(x))
-elementwise(np.tanh, lambda y, x: 1 / np.square(np.cosh(x)))  # not 1 - y², which is 0 in the tails
-elementwise(np.arcsinh, lambda y, x: 1 / np.sqrt(1 + x * x))
-elementwise(np.arccosh, lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)))
-elementwise(np.arctanh, lambda y, x: 1 / ((1 - x) * (1 + x)))
+elementwise(np.tanh, over=lambda y, x: np.square(np.cosh(x)))  # not 1 - y², which is 0 in the tails
+elementwise(np.arcsinh, over=lambda y, x: np.sqrt(1 + x * x))
+elementwise(np.arccosh, over=lambda y, x: np.sqrt(x - 1) * np.sqrt(x + 1))
+elementwise(np.arctanh, over=lambda y, x: (1 - x) * (1 + x))
 
 # ---------------------------------------------------------------------- sinc
 
