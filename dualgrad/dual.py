@@ -427,7 +427,7 @@ def _install_operators():
         return call
 
     functions = (
-        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conj, np.conjugate, np.copy,
+        np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conj, np.conjugate,
         np.cumprod, np.cumsum, np.diagonal, np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.ravel, np.repeat,
         np.round, np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
     )  # fmt: skip
@@ -436,6 +436,7 @@ def _install_operators():
 
     Dual.reshape = lambda self, *shape, **kw: RULES[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
     Dual.transpose = lambda self, *axes: RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+    Dual.copy = lambda self, order="C": RULES[np.copy](self, order)
     Dual.flatten = lambda self, order="C": RULES[np.copy](RULES[np.ravel](self, order))
     Dual.conj = Dual.conjugate
     Dual.__copy__ = Dual.__deepcopy__ = lambda self, memo=None: RULES[np.copy](self)

@@ -110,18 +110,19 @@ def nested_as(y, dy):
 # ---------------------------------------------------------------------- elementwise
 
 
-def elementwise(function, *partials, over=None, quotient=None):
+def elementwise(function, *partials, over=None, finite=False, quotient=None):
     """Declare partial derivatives, one per argument, each a function of the output and the arguments.
 
-    ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over.
+    ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over; ``finite``
+    says that it is zero nowhere, so that 0 · inf cannot arise.
     ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
     """
     unary = over is not None or len(partials) == 1
-    push = _unary(function, *partials, over=over) if unary else _binary(function, _chain(partials, quotient))
+    push = _unary(function, *partials, over=over, finite=finite) if unary else _binary(function, _chain(partials, quotient))
     register([function], "elementwise", push)
 
 
-def _unary(function, partial=None, over=None):
+def _unary(function, partial=None, over=None, finite=False):
     def multiplied(y, x, dx):
         g = partial(y, x)
         d = g * dx
@@ -130,7 +131,7 @@ def _unary(function, partial=None, over=None):
     def divided(y, x, dx):
         g = over(y, x)
         d = dx / g
-        return absorb(1 / g, dx) if has_nan(d) else d
+        return d if finite or not has_nan(d) else absorb(1 / g, dx)
 
     tangent = multiplied if over is None else divided
 
@@ -304,18 +305,26 @@ def bilinear(*functions, lead=None):
     ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
-        register([function], "bilinear", takes_out(function, _bilinear(function, lead), operands=2))
+        push = _bilinear(function, lead)
+        ufunc = isinstance(function, np.ufunc)
+        register([function], "bilinear", push if ufunc else takes_out(function, push, operands=2))
 
 
 def _bilinear(function, under):
     def push(x, y, *args, **kwargs):
         if args or kwargs:
             refuse_others(function, args, kwargs)
-        level = max(x.level if isinstance(x, Dual) else 0, y.level if isinstance(y, Dual) else 0)
+        xl = x.level if x.__class__ is Dual else 0
+        yl = y.level if y.__class__ is Dual else 0
+        level = xl if xl > yl else yl
         lead = LIVE.get(level)
         if lead is None:
             raise ended()
-        (x, dx), (y, dy) = parts(x, level), parts(y, level)
+        dx = dy = None
+        if xl == level:
+            dx, x = x.tangent, x.primal
+        if yl == level:
+            dy, y = y.tangent, y.primal
         f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
         out = f(x, y)
         d = quietly(leibniz, function, f, under, out, x, y, dx, dy, lead)

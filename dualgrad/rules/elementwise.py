@@ -35,11 +35,11 @@ elementwise(np.cos, lambda y, x: -np.sin(x))
 elementwise(np.tan, lambda y, x: 1 + y * y)
 elementwise(np.arcsin, over=lambda y, x: np.sqrt((1 - x) * (1 + x)))
 elementwise(np.arccos, over=lambda y, x: -np.sqrt((1 - x) * (1 + x)))
-elementwise(np.arctan, over=lambda y, x: 1 + x * x)
+elementwise(np.arctan, over=lambda y, x: 1 + x * x, finite=True)
 elementwise(np.sinh, lambda y, x: np.cosh(x))
 elementwise(np.cosh, lambda y, x: np.sinh(x))
-elementwise(np.tanh, over=lambda y, x: np.square(np.cosh(x)))  # not 1 - y², which is 0 in the tails
-elementwise(np.arcsinh, over=lambda y, x: np.sqrt(1 + x * x))
+elementwise(np.tanh, over=lambda y, x: np.square(np.cosh(x)), finite=True)  # not 1 - y², which is 0 in the tails
+elementwise(np.arcsinh, over=lambda y, x: np.sqrt(1 + x * x), finite=True)
 elementwise(np.arccosh, over=lambda y, x: np.sqrt(x - 1) * np.sqrt(x + 1))
 elementwise(np.arctanh, over=lambda y, x: (1 - x) * (1 + x))
 

@@ -349,7 +349,6 @@ def _copy(a, order="K", subok=False):
     """A writable copy, nested as deeply as the value, so that it takes tangents of every outer level."""
     lead_of(a)
     p, d = a.primal, a.tangent
-    order = "C" if d.ndim != p.ndim and order == "K" else order
     p, d = (np.copy(v, order=order) if isinstance(v, Dual) else _plain_copy(v, order) for v in (p, d))
     return Dual(p, nested_as(p, d), a.level)
 
