@@ -16,6 +16,7 @@ from .errors import CheckpointError
 from .params import Layout, Params
 
 _FORMAT = "dualgrad-checkpoint-1"
+_DAMAGE = (ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile)
 
 
 def save(path, tree):
@@ -43,7 +44,8 @@ def save(path, tree):
     arrays = {}
     description = json.dumps({"format": _FORMAT, "tree": _describe(tree, arrays, "tree")})
     path = os.path.abspath(os.fspath(path))
-    handle, partial = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".partial", dir=os.path.dirname(path))
+    folder, name = os.path.split(path)
+    handle, partial = tempfile.mkstemp(prefix=name + ".", suffix=".partial", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, dualgrad=np.array(description), **arrays)
@@ -54,7 +56,7 @@ def save(path, tree):
     except BaseException:
         os.unlink(partial)
         raise
-    _sync_directory(os.path.dirname(path))
+    _sync_directory(folder)
 
 
 def _umask():
@@ -99,7 +101,7 @@ def load(path):
         with open(path, "rb") as opened:
             file = np.load(opened, allow_pickle=False)
             if not hasattr(file, "files") or "dualgrad" not in file.files:
-                raise CheckpointError(f"{path} is a NumPy file but not a checkpoint of dualgrad: expected one of dg.save's")
+                raise CheckpointError(f"{path} is a NumPy file but not a checkpoint of dualgrad: give one of dg.save's")
             with file:
                 header = json.loads(str(file["dualgrad"]))
                 if header.get("format") != _FORMAT:
@@ -107,7 +109,7 @@ def load(path):
                 return _rebuild(header["tree"], file)
     except (FileNotFoundError, IsADirectoryError, PermissionError, CheckpointError):
         raise
-    except (ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, zipfile.BadZipFile, SyntaxError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(
             f"{path} is damaged, truncated, or not a checkpoint of dualgrad ({type(error).__name__}: {error}); go back "
             "to an older one"
@@ -132,7 +134,7 @@ def _describe(tree, arrays, where):
         name = f"array_{len(arrays)}"
         arrays[name] = to_numpy(tree)
         return {"array": name, "scalar": isinstance(tree, np.generic)}
-    raise TypeError(f"{where} is a {type(tree).__name__}; a checkpoint holds arrays, Params, numbers, strings and trees")
+    raise TypeError(f"{where} is a {type(tree).__name__}; a checkpoint holds arrays, Params, numbers, text and trees")
 
 
 def _rebuild(node, file):

@@ -36,7 +36,7 @@ class Dual:
     --------
     >>> import dualgrad as dg, numpy as np
     >>> y, dy = dg.jvp(lambda x: print(x) or x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
-    Dual(float64[2], level 1)
+    Dual(float64[2], level ...)
     >>> dy
     array([2., 0.])
     """
@@ -269,15 +269,10 @@ def full_index(index, ndim):
 
 def axes_consumed(i):
     """How many axes of the array one index takes."""
-    if i is None or i is Ellipsis:
+    if i is None or i is Ellipsis or isinstance(i, bool):
         return 0
-    if isinstance(i, (bool, np.bool_)):
-        return 0
-    return i.ndim if getattr(i, "dtype", None) == bool else np.ndim(i) if _is_mask(i) else 1
-
-
-def _is_mask(i):
-    return isinstance(i, list) and np.asarray(i).dtype == bool
+    mask = np.asarray(i) if isinstance(i, list) else i
+    return mask.ndim if getattr(mask, "dtype", None) == np.bool_ else 1
 
 
 def is_basic(index):
@@ -313,8 +308,8 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
         raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")
     if out is not None and not isinstance(out, Dual):
         raise TangentLossError(
-            f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): write "
-            "plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
+            f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): "
+            "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
         )
     if dtype is not None:
         inputs = [x.astype(dtype) if hasattr(x, "astype") else x for x in inputs]

@@ -6,9 +6,10 @@ import inspect
 import numpy as np
 
 from . import rules  # noqa: F401  (fills the rule tables)
-from .backend import is_array
+from .backend import is_array, is_host
 from .dual import KINDS, LIVE, RULES, Dual, new_level, primal
 from .errors import LevelError, ShapeError, StructureError
+from .lowrank import LowRank
 from .rules.declare import duals_in, nested_as, top_level
 from .tree import flatten, leaves_like, map_leaves, paths, unflatten
 
@@ -81,7 +82,9 @@ def jvp(f, primals, tangents, has_aux=False):
 
 def _plain_pair(x, v):
     """Whether a primal and its tangent are NumPy arrays that need no further look: the common case, kept fast."""
-    return x.__class__ is v.__class__ is np.ndarray and x.shape == v.shape and x.dtype is v.dtype and x.dtype.kind in "fc"
+    if not x.__class__ is v.__class__ is np.ndarray:
+        return False
+    return x.shape == v.shape and x.dtype is v.dtype and x.dtype.kind in "fc"
 
 
 def _matched(primals, tangents):
@@ -147,12 +150,11 @@ def _as_tangent(v, x, lead, structure, k):
         return v
     if not is_array(v):
         v = np.asarray(v)
-    if not isinstance(v, Dual) and isinstance(v, (np.ndarray, np.generic)) != isinstance(primal(x), (np.ndarray, np.generic)):
-        if not hasattr(v, "dense"):
-            raise TypeError(
-                f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected "
-                "both on one device"
-            )
+    if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
+        raise TypeError(
+            f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
+            "on one device"
+        )
     if v.dtype == x.dtype:
         return v
     if not np.can_cast(v.dtype, x.dtype, "same_kind"):
@@ -174,7 +176,11 @@ def _split(out, level, lead):
         if out.level not in LIVE:
             raise LevelError("an output is a Dual whose own jvp has ended: return it from that inner function instead")
     dtype = out.dtype if hasattr(out, "dtype") else np.result_type(type(out))
-    zero = np.zeros_like(primal(out), shape=lead + np.shape(out), dtype=np.result_type(dtype, np.float16 if dtype.kind in "fc" else np.float64))
+    zero = np.zeros_like(
+        primal(out),
+        shape=lead + np.shape(out),
+        dtype=np.result_type(dtype, np.float16 if dtype.kind in "fc" else np.float64),
+    )
     return out, zero if zero.shape else zero[()]
 
 
@@ -332,19 +338,20 @@ def _push_basis(f, x, chunk):
         raise ValueError(f"got chunk={chunk!r}; expected a positive number of directions")
     xs, structure = flatten(x)
     xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
-    y, slopes = None, []
-    for k, x in enumerate(xs):
+    x = unflatten(structure, xs)
+
+    def push(k, basis):
+        """f along basis directions of leaf k, the other leaves at rest."""
+        rest = [np.zeros_like(primal(o), shape=basis.shape[:1] + o.shape) for o in xs]
+        return jvp(f, (x,), (unflatten(structure, [*rest[:k], basis, *rest[k + 1 :]]),))
+
+    y, slopes = (None, []) if xs else (f(x), [])
+    for k, leaf in enumerate(xs):
         columns = []
-        units = (1, 1j) if _is_complex(x) else (1,)
-        for unit in units:
-            for start in range(0, x.size, chunk):
-                basis = _basis(primal(x), start, min(start + chunk, x.size), unit)
-                zeros = [np.zeros_like(primal(o), shape=basis.shape[:1] + o.shape) for o in xs]
-                y, d = jvp(f, (unflatten(structure, xs),), (unflatten(structure, [*zeros[:k], basis, *zeros[k + 1 :]]),))
+        for unit in (1, 1j) if _is_complex(leaf) else (1,):
+            for start in range(0, leaf.size, chunk) or [0]:
+                y, d = push(k, _basis(primal(leaf), start, min(start + chunk, leaf.size), unit))
                 columns.append(d)
-        if not columns:
-            y, d = jvp(f, (unflatten(structure, xs),), (unflatten(structure, [np.zeros_like(primal(o), shape=(0, *o.shape)) for o in xs]),))
-            columns.append(d)
         slopes.append(columns[0] if len(columns) == 1 else _join(columns))
     return y, slopes, structure, xs
 
@@ -359,8 +366,8 @@ def _basis(x, start, stop, unit):
 
 def _join(columns):
     """Chunks of directions, put together leaf by leaf."""
-    flat = [flatten(c) for c in columns]
-    return unflatten(flat[0][1], [np.concatenate(pieces) for pieces in zip(*(leaves for leaves, _ in flat), strict=True)])
+    leaves, structures = zip(*map(flatten, columns), strict=True)
+    return unflatten(structures[0], [np.concatenate(pieces) for pieces in zip(*leaves, strict=True)])
 
 
 def _halves(d):

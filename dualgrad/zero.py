@@ -8,7 +8,15 @@ _SUMS = {np.add, np.subtract}
 
 
 class _Zero:
-    """The symbolic zero, of every shape at once; the one instance is `ZERO`."""
+    """The symbolic zero, of every shape at once; the one instance is `ZERO`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> x = np.array([1.0, 2.0])
+    >>> x * dg.ZERO, x @ dg.ZERO, x + dg.ZERO
+    (ZERO, ZERO, array([1., 2.]))
+    """
 
     __slots__ = ()
     __hash__ = object.__hash__

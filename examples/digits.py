@@ -11,8 +11,10 @@ yardstick, by the exact gradient. The same start, batches, optimizer and number 
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -53,7 +55,7 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=4000, help="updates for every estimator (default 4000)")
+    parser.add_argument("--steps", type=int, default=5000, help="updates for every estimator (default 5000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the start, the batches and the directions")
     parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy")
     parser.add_argument("--checkpoint", metavar="PATH", help="save the state here every few seconds and on Ctrl-C")
@@ -78,6 +80,17 @@ def digits(xp):
     return (device(x[:-TEST]), device(y[:-TEST])), (device(x[-TEST:]), device(y[-TEST:]))
 
 
+@contextlib.contextmanager
+def asked_to_stop():
+    """A list that Ctrl-C fills, so that training stops between two updates and never within one."""
+    asked = []
+    before = signal.signal(signal.SIGINT, lambda *_: asked.append(True))
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Run:
     """One network learning by one estimator; everything that training changes is in ``state``."""
 
@@ -94,9 +107,9 @@ class Run:
         from tqdm import tqdm
 
         every, saved = max(1, args.steps // POINTS), time.monotonic()
-        bar = tqdm(total=args.steps, initial=self.step, desc=f"{name:>14}", file=sys.stderr, leave=True)
-        try:
-            while self.step < args.steps:
+        bar = tqdm(total=args.steps, initial=self.step, desc=f"{name:>14}", file=sys.stderr)
+        with bar, asked_to_stop() as asked:
+            while self.step < args.steps and not asked:
                 started = time.perf_counter()
                 self.update(*train)
                 self.seconds += time.perf_counter() - started
@@ -107,15 +120,11 @@ class Run:
                 if args.checkpoint and time.monotonic() - saved > 2:
                     save()
                     saved = time.monotonic()
-        except KeyboardInterrupt:
-            if args.checkpoint:
-                save()
-                sys.exit(f"\nstopped at step {self.step} of {name!r}; go on with --checkpoint {args.checkpoint} --resume")
-            sys.exit("\nstopped; with --checkpoint PATH the state would have been kept")
-        finally:
-            bar.close()
         if args.checkpoint:
             save()
+        if asked:
+            kept = f"go on with --checkpoint {args.checkpoint} --resume" if args.checkpoint else "nothing was kept"
+            sys.exit(f"\nstopped at step {self.step} of {name}; {kept}")
 
     def update(self, x, y):
         """Draw a batch, estimate the gradient, take a step."""
@@ -169,7 +178,8 @@ def table(runs, train):
     ]
     widths = [max(len(str(row[k])) for row in [header, *rows]) for k in range(len(header))]
     lines = [header, ["-" * w for w in widths], *rows]
-    return "\n" + "\n".join("  ".join(str(c).ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines) + "\n"
+    text = ["  ".join(str(c).ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n" + "\n".join(text) + "\n"
 
 
 def draw(runs, test, folder):
@@ -197,7 +207,8 @@ def draw(runs, test, folder):
     right.suptitle("Test images: 16 directions' prediction")
     for cell, k in zip(right.subplots(4, 4).flat, shown, strict=True):
         cell.imshow(x[k].reshape(8, 8), cmap="gray_r")
-        cell.set_title(f"{said[k]}" if said[k] == y[k] else f"{said[k]}, is {y[k]}", fontsize=9, pad=2, color="black" if said[k] == y[k] else "crimson")
+        title, color = (f"{said[k]}", "black") if said[k] == y[k] else (f"{said[k]}, is {y[k]}", "crimson")
+        cell.set_title(title, fontsize=9, pad=2, color=color)
         cell.set_axis_off()
     folder.mkdir(parents=True, exist_ok=True)
     path = (folder / "digits.png").resolve()

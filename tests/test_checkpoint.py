@@ -17,7 +17,7 @@ def test_a_tree_comes_back_as_it_went_in(tmp_path):
     rng = dg.Rng(3)
     rng.normal(5)
     tree = {
-        "params": dg.Params({"0.weight": np.arange(6.0, dtype=np.float32).reshape(2, 3), "0.bias": np.ones(3, np.float32)}),
+        "params": dg.Params({"weight": np.arange(6.0, dtype=np.float32).reshape(2, 3), "bias": np.ones(3, np.float32)}),
         "rng": rng.state_dict(), "step": 7, "name": "ünï", "rate": 0.1, "flag": True, "nothing": None,
         "list": [1, [2.5, np.arange(3)], (np.float32(1.5),)], "complex": np.array([1 + 2j]), "empty": {},
         "inf": float("inf"),
@@ -105,6 +105,13 @@ while True:
 """
 
 
+KILLED_BEFORE_RENAME = """
+import os, signal, sys, dualgrad as dg
+os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+dg.save(sys.argv[1], {"k": 2})
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.parametrize("delay", [0.005, 0.017, 0.031, 0.053])
 def test_a_kill_in_mid_save_leaves_a_whole_checkpoint(tmp_path, delay):
@@ -122,8 +129,7 @@ def test_a_kill_in_mid_save_leaves_a_whole_checkpoint(tmp_path, delay):
 def test_a_kill_between_write_and_rename_keeps_the_old_file(tmp_path):
     path = tmp_path / "run.npz"
     dg.save(path, {"k": 1})
-    code = "import os, sys, signal, dualgrad as dg\nos.replace = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\ndg.save(sys.argv[1], {'k': 2})"
-    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    done = subprocess.run([sys.executable, "-c", KILLED_BEFORE_RENAME, str(path)], check=False)
     assert done.returncode == -signal.SIGKILL
     assert dg.load(path) == {"k": 1}
 

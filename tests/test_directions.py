@@ -22,7 +22,11 @@ def params():
 def test_a_direction_fits_its_params(distribution, n):
     v = distribution.sample(params(), rng=0, n=n)
     lead = () if n is None else (n,)
-    assert {name: np.shape(a) for name, a in v.items()} == {"w": lead + (3, 2), "k": lead + (2, 2, 2), "b": lead + (2,)}
+    assert {name: np.shape(a) for name, a in v.items()} == {
+        "w": (*lead, 3, 2),
+        "k": (*lead, 2, 2, 2),
+        "b": (*lead, 2),
+    }
     assert all(a.dtype == np.float32 for a in v.values())
     dg.jvp(lambda p: np.sum(p["w"]) + np.sum(p["b"]) * np.sum(p["k"]), (params(),), (v,))
 

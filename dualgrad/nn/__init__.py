@@ -7,4 +7,15 @@ from .linear import Linear
 from .losses import Loss, cross_entropy, mse
 from .objective import BoundObjective, Objective
 
-__all__ = ["BoundObjective", "Layer", "Linear", "Loss", "Objective", "ReLU", "Sequential", "Tanh", "cross_entropy", "mse"]
+__all__ = [
+    "BoundObjective",
+    "Layer",
+    "Linear",
+    "Loss",
+    "Objective",
+    "ReLU",
+    "Sequential",
+    "Tanh",
+    "cross_entropy",
+    "mse",
+]

@@ -65,7 +65,7 @@ class Tanh(Layer):
         if dx is ZERO or not plain(x, dx):
             y = np.tanh(x)
             return y, (1 - y * y) * dx
-        z, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
         np.tanh(x, out=y)
         np.multiply(1 - y * y, dx, out=dy)
         return y, dy

@@ -33,7 +33,8 @@ class Linear(Layer):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> layer = dg.nn.Linear(2, 1)
-    >>> p, dp = {"weight": np.array([[2.0], [3.0]]), "bias": np.array([1.0])}, {"weight": np.ones((2, 1)), "bias": dg.ZERO}
+    >>> p = {"weight": np.array([[2.0], [3.0]]), "bias": np.array([1.0])}
+    >>> dp = {"weight": np.ones((2, 1)), "bias": dg.ZERO}
     >>> layer.jvp(p, np.array([[1.0, 1.0]]), dp, dg.ZERO)
     (array([[6.]]), array([[2.]]))
     """

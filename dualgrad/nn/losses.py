@@ -114,7 +114,8 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
         if target.dtype.kind not in "iu":
             raise TypeError(f"cross_entropy takes integer classes of shape {z.shape[:-1]}, or distributions {z.shape}")
         if target.__class__ is np.ndarray and not np.all((target >= 0) & (target < z.shape[-1])):
-            raise ValueError(f"cross_entropy got classes {target.min()} to {target.max()}; expected 0 to {z.shape[-1] - 1}")
+            low, high = target.min(), target.max()
+            raise ValueError(f"cross_entropy got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
 
     def evaluate(self, z, target):
         each, e, total = _log_sum_exp(z, target)
@@ -144,7 +145,7 @@ def _at(z, target, ndim):
     """z_y: the entry of each example's class, or its mean under the target distribution; z may have a lead axis."""
     if target.ndim == ndim:
         return np.sum(target * z, axis=-1)
-    rows = z.reshape(z.shape[: z.ndim - ndim] + (-1, z.shape[-1]))
+    rows = z.reshape((*z.shape[: z.ndim - ndim], -1, z.shape[-1]))
     found = rows[..., np.arange(rows.shape[-2], like=primal(z)), target.reshape(-1)]
     return found.reshape(z.shape[:-1])
 

@@ -117,8 +117,10 @@ def elementwise(function, *partials, over=None, finite=False, quotient=None):
     says that it is zero nowhere, so that 0 · inf cannot arise.
     ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
     """
-    unary = over is not None or len(partials) == 1
-    push = _unary(function, *partials, over=over, finite=finite) if unary else _binary(function, _chain(partials, quotient))
+    if over is not None or len(partials) == 1:
+        push = _unary(function, *partials, over=over, finite=finite)
+    else:
+        push = _binary(function, _chain(partials, quotient))
     register([function], "elementwise", push)
 
 
@@ -274,7 +276,7 @@ def linear_sum(function):
 
 
 def linear_pieces(function, axis_under_lead):
-    """Declare a function linear in a sequence of arrays; ``axis_under_lead(axis, ndim)`` counts its axis from the end."""
+    """Declare a function linear in a sequence; ``axis_under_lead(axis, ndim)`` counts its axis from the end."""
 
     def push(arrays, axis=0, **kwargs):
         level, lead = top_level(arrays)
@@ -443,7 +445,7 @@ def _explicit(function, rule):
 
 
 def explicit_binary(function):
-    """Declare a written rule of two broadcasting operands: ``rule(out, x, y, dx, dy, lead) -> d``, None for inactive."""
+    """Declare a written rule of two broadcasting operands: ``rule(out, x, y, dx, dy, lead) -> d``; None is inactive."""
 
     def declare(rule):
         register([function], "explicit", _binary(function, rule))

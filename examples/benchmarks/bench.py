@@ -32,7 +32,7 @@ def main():
     parser.add_argument(
         "--blas-kernel",
         metavar="NAME",
-        help="OpenBLAS kernel, such as SkylakeX: NumPy's OpenBLAS falls back to AVX2 on AVX-512 machines it does not know",
+        help="OpenBLAS kernel, such as SkylakeX: OpenBLAS falls back to AVX2 on AVX-512 machines it does not know",
     )
     args = parser.parse_args()
     if any(os.environ.get(k) != v for k, v in wanted_environment(args).items()):
@@ -94,7 +94,10 @@ def show(title, header, rows):
     widths = [max(len(str(row[k])) for row in [header, *rows]) for k in range(len(header))]
     print(title)
     for row in [header, ["-" * w for w in widths], *rows]:
-        print("  " + "  ".join(str(cell).rjust(w) if k else str(cell).ljust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))))
+        first, *others = (str(cell) for cell in row)
+        print(
+            "  " + "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))])
+        )
     print(flush=True)
 
 
@@ -142,7 +145,7 @@ def overhead(args):
 
     dg.jvp(inside, (x,), (v,))
     rows = [
-        [name, f"{t['dualgrad']:.2f}", f"{t['numpy']:.2f}", f"{t['dualgrad'] - t['numpy']:.2f}"] for name, t in found.items()
+        [k, f"{t['dualgrad']:.2f}", f"{t['numpy']:.2f}", f"{t['dualgrad'] - t['numpy']:.2f}"] for k, t in found.items()
     ]
     over = [t["dualgrad"] - t["numpy"] for t in found.values()]
     rows.append(["mean", "", "", f"{sum(over) / len(over):.2f}"])
@@ -167,9 +170,11 @@ def chain(args):
         turns = {"dualgrad": lambda x=x, v=v, f=f: dg.jvp(f, (x,), (v,)), "numpy value": lambda x=x, f=f: f(x)}
         if torch:
             tx, tv = torch.tensor(x), torch.tensor(v)
-            turns["torch"] = lambda tx=tx, tv=tv: torch.func.jvp(
-                lambda x: torch.sum(torch.tanh(x * x + 2) * torch.exp(-x)), (tx,), (tv,)
-            )
+
+            def h(x):
+                return torch.sum(torch.tanh(x * x + 2) * torch.exp(-x))
+
+            turns["torch"] = lambda tx=tx, tv=tv, h=h: torch.func.jvp(h, (tx,), (tv,))
         if autograd:
             import autograd.numpy as anp
 
@@ -219,6 +224,11 @@ def jax_loss(jax):
     return loss
 
 
+def jax_jvp(jax):
+    loss = jax_loss(jax)
+    return jax.jit(lambda p, v, x, y: jax.jvp(lambda q: loss(q, x, y), (p,), (v,)))
+
+
 def products(params, direction, batch):
     """The six matrix products that no jvp with dense tangents can do without."""
     import numpy as np
@@ -265,10 +275,9 @@ def mlp(args):
 
             turns["torch"] = lambda f=torch_loss, p=tp, v=tv: torch.func.jvp(f, (p,), (v,))
         if jax:
-            loss = jax_loss(jax)
             jp, jv = (jax.tree.map(jax.numpy.asarray, pairs(q)) for q in (params, v))
             jx, jy = jax.numpy.asarray(objective.x), jax.numpy.asarray(objective.y)
-            fast = jax.jit(lambda p, v, x, y, loss=loss: jax.jvp(lambda q: loss(q, x, y), (p,), (v,)))
+            fast = jax_jvp(jax)
             turns["jax"] = lambda f=fast, a=(jp, jv, jx, jy): jax.block_until_ready(f(*a))
         t = found[batch] = take_turns(turns, args.rounds)
         rows.append([
@@ -350,8 +359,9 @@ def many(args):
         turns["jax lax.map"] = lambda: jax.block_until_ready(looped(jp, jv, x, y))
     t = take_turns(turns, max(3, args.rounds // 2))
     best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
-    row = [*(f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax vmap", "jax lax.map")), versus(t["dualgrad"], best, 1.15)]
-    show("16 dense directions in one pass, batch 128", ["dualgrad", "vmap(jvp)", "lax.map(jvp)", "/ the faster"], [row])
+    cells = [f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax vmap", "jax lax.map")]
+    header = ["dualgrad", "vmap(jvp)", "lax.map(jvp)", "/ the faster"]
+    show("16 dense directions in one pass, batch 128", header, [[*cells, versus(t["dualgrad"], best, 1.15)]])
     return t
 
 
