@@ -1,7 +1,7 @@
 """Functions of one operand, entry by entry: each line is a row of a table of derivatives.
 
-``lambda y, x: ...`` is the derivative given the value ``y`` of the function at ``x``; ``over=`` its reciprocal. At kinks
-and poles the conventions of ``docs/conventions.md`` hold.
+``lambda y, x: ...`` is the derivative given the value ``y`` of the function at ``x``; ``over=`` its reciprocal. At
+kinks and poles the conventions of ``docs/conventions.md`` hold.
 """
 
 import math
