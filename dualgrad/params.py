@@ -154,6 +154,21 @@ class Params(Mapping):
             raise LayoutError(f"params[{name!r}] has shape {view.shape}; got a value of shape {np.shape(value)}")
         view[...] = value
 
+    def __contains__(self, name):
+        return name in self._leaves
+
+    def keys(self):
+        """The names."""
+        return self._leaves.keys()
+
+    def values(self):
+        """The arrays."""
+        return self._leaves.values()
+
+    def items(self):
+        """Pairs of name and array."""
+        return self._leaves.items()
+
     def __iter__(self):
         return iter(self._leaves)
 

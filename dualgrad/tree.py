@@ -6,6 +6,8 @@ None is a tree without leaves, as in JAX; everything that is not a container is 
 
 from typing import NamedTuple
 
+import numpy as np
+
 from .errors import StructureError
 from .params import Params
 
@@ -24,8 +26,10 @@ EMPTY = Node("none", (), ())
 
 def _children(tree):
     """The kind, keys and children of a container, or None for a leaf."""
+    if tree.__class__ is np.ndarray:
+        return None
     if isinstance(tree, dict):
-        return type(tree) if type(tree) is dict else dict, tuple(tree), tuple(tree.values())
+        return dict, tuple(tree), tuple(tree.values())
     if isinstance(tree, (list, tuple)):
         return type(tree), tuple(range(len(tree))), tuple(tree)
     if isinstance(tree, Params):
@@ -56,9 +60,9 @@ def unflatten(structure, leaves):
 
 
 def _build(structure, leaves):
-    if structure is LEAF or structure == LEAF:
+    if structure is LEAF:
         return next(leaves)
-    if structure == EMPTY:
+    if structure is EMPTY:
         return None
     children = [_build(child, leaves) for child in structure.children]
     kind = structure.kind
@@ -78,35 +82,41 @@ def leaves(tree):
     return flatten(tree)[0]
 
 
-def leaves_like(tree, structure, what, path=""):
+def leaves_like(tree, structure, what, path=()):
     """The leaves of ``tree``, matched to a structure by key; a difference raises and names the place.
 
     A dict may stand for Params and Params for a dict, as long as their keys agree.
     """
-    if structure == LEAF:
-        if isinstance(tree, (dict, list, tuple, Params)):
-            raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected an array there")
+    if structure is LEAF:
+        if tree.__class__ is not np.ndarray and isinstance(tree, (dict, list, tuple, Params)):
+            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there")
         return [tree]
-    if structure == EMPTY:
+    if structure is EMPTY:
         if tree is not None:
-            raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected None there, as in the primal")
+            given = type(tree).__name__
+            raise StructureError(f"{what}{_index(path)} is a {given}; expected None there, as in the primal")
         return []
-    parts = _children(tree) if tree is not None else None
-    sequence = structure.kind in (list, tuple) or isinstance(structure.kind, type) and issubclass(structure.kind, tuple)
+    parts = None if tree is None else _children(tree)
+    sequence = isinstance(structure.kind, type) and issubclass(structure.kind, (list, tuple))
     if parts is None or sequence != isinstance(tree, (list, tuple)):
-        expected = "sequence" if sequence else "mapping"
-        raise StructureError(f"{what}{path} is a {type(tree).__name__}; expected a {expected} like the primal's")
-    _, keys, _ = parts
-    if set(keys) != set(structure.keys):
+        given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
+        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's")
+    keys = parts[1]
+    if keys != structure.keys and set(keys) != set(structure.keys):
         missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)
         raise StructureError(
-            f"{what}{path} does not match the primal's structure: missing {sorted(map(str, missing))}, "
+            f"{what}{_index(path)} does not match the primal's structure: missing {sorted(map(str, missing))}, "
             f"unexpected {sorted(map(str, extra))}"
         )
     found = []
     for key, child in zip(structure.keys, structure.children, strict=True):
-        found += leaves_like(tree[key], child, what, f"{path}[{key!r}]")
+        found += leaves_like(tree[key], child, what, (*path, key))
     return found
+
+
+def _index(path):
+    """Keys as one would write them to reach a leaf: ``["w"][0]``."""
+    return "".join(f"[{key!r}]" for key in path)
 
 
 def map_leaves(f, tree):
@@ -115,9 +125,9 @@ def map_leaves(f, tree):
     return unflatten(structure, map(f, found))
 
 
-def paths(structure, path=""):
+def paths(structure, path=()):
     """The name of every leaf of a structure, as one would index it."""
-    if structure == LEAF:
-        return [path]
+    if structure is LEAF:
+        return [_index(path)]
     named = zip(structure.keys, structure.children, strict=True)
-    return [p for key, child in named for p in paths(child, f"{path}[{key!r}]")]
+    return [p for key, child in named for p in paths(child, (*path, key))]
