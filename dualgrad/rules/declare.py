@@ -50,6 +50,22 @@ def top_level(args):
     return level, LIVE[level]
 
 
+def operands(x, y):
+    """The level of a call of two operands, its lead axes, their primals and their tangents (None for a constant)."""
+    xl = x.level if x.__class__ is Dual else 0
+    yl = y.level if y.__class__ is Dual else 0
+    level = xl if xl > yl else yl
+    lead = LIVE.get(level)
+    if lead is None:
+        raise ended()
+    dx = dy = None
+    if xl == level:
+        dx, x = x.tangent, x.primal
+    if yl == level:
+        dy, y = y.tangent, y.primal
+    return level, lead, x, y, dx, dy
+
+
 def register(functions, kind, push):
     """Enter a pushforward into the tables."""
     for function in functions:
@@ -175,17 +191,7 @@ def _binary(function, tangent, quiet=True, square=None):
     def push(x, y):
         if x is y and square is not None:
             return RULES[square](x)
-        xl = x.level if x.__class__ is Dual else 0
-        yl = y.level if y.__class__ is Dual else 0
-        level = xl if xl > yl else yl
-        lead = LIVE.get(level)
-        if lead is None:
-            raise ended()
-        dx = dy = None
-        if xl == level:
-            dx, x = x.tangent, x.primal
-        if yl == level:
-            dy, y = y.tangent, y.primal
+        level, lead, x, y, dx, dy = operands(x, y)
         out = function(x, y)
         if lead:
             dx = dx if dx is None else pad_lead(dx, out.ndim)
@@ -284,18 +290,13 @@ def linear_pieces(function, axis_under_lead):
             arrays, axis = [np.ravel(a) for a in arrays], 0
         split = [parts(a, level) for a in arrays]
         out = function([p for p, _ in split], axis=axis, **kwargs)
-        pieces = [np.zeros_like(out_part(out), shape=lead + np.shape(p)) if d is None else d for p, d in split]
+        pieces = [np.zeros_like(primal(out), shape=lead + np.shape(p)) if d is None else d for p, d in split]
         if lead:
             axis = axis_under_lead(axis, np.ndim(split[0][0]))
         d = function(pieces, axis=axis, **kwargs)
         return Dual(out, nested_as(out, d.astype(out.dtype) if d.dtype != out.dtype else d), level)
 
     register([function], "linear", takes_out(function, push))
-
-
-def out_part(x):
-    """The plain array behind a result, as a template for zeros."""
-    return primal(x)
 
 
 # ---------------------------------------------------------------------- bilinear
@@ -316,17 +317,7 @@ def _bilinear(function, under):
     def push(x, y, *args, **kwargs):
         if args or kwargs:
             refuse_others(function, args, kwargs)
-        xl = x.level if x.__class__ is Dual else 0
-        yl = y.level if y.__class__ is Dual else 0
-        level = xl if xl > yl else yl
-        lead = LIVE.get(level)
-        if lead is None:
-            raise ended()
-        dx = dy = None
-        if xl == level:
-            dx, x = x.tangent, x.primal
-        if yl == level:
-            dy, y = y.tangent, y.primal
+        level, lead, x, y, dx, dy = operands(x, y)
         f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
         out = f(x, y)
         d = quietly(leibniz, function, f, under, out, x, y, dx, dy, lead)
@@ -464,16 +455,11 @@ def _constant(function):
     def push(*args, **kwargs):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)
-        refuse_plain_out(kwargs)
+        if isinstance(kwargs.get("out"), Dual):
+            raise TangentLossError(f"np.{function.__name__} has no tangent to write: give it a plain out=")
         return function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
 
     return push
-
-
-def refuse_plain_out(kwargs):
-    """A constant function may write only into plain arrays."""
-    if isinstance(kwargs.get("out"), Dual):
-        raise TangentLossError("this function has no tangent: give it a plain out=")
 
 
 def plain(x):

@@ -3,13 +3,15 @@
     python examples/benchmarks/bench.py            every table of docs/benchmarks.md
     python examples/benchmarks/bench.py --smoke    dualgrad alone, a few rounds: does it run?
 
-A figure is the best time over the rounds; a ratio compares best times of the same run. Rivals that are not installed
-are left out. Every library is held to one thread and one core.
+A figure is the best time over the rounds. A ratio is the median, over the rounds, of the ratio of two neighbouring
+turns, so that a machine that changes its pace changes it for both. Rivals that are not installed are left out. Every
+library is held to one thread and one core.
 """
 
 import argparse
 import json
 import os
+import statistics
 import sys
 import timeit
 
@@ -64,17 +66,35 @@ def machine():
     return f"NumPy {np.__version__}, {blas}, one core; best of the rounds, in microseconds\n"
 
 
+class Turns(dict):
+    """The best time of every contestant in microseconds, by name, and their ratios round by round."""
+
+    def __init__(self, times):
+        super().__init__({name: min(turns) for name, turns in times.items()})
+        self.times = times
+
+    def ratio(self, name, other):
+        return statistics.median(a / b for a, b in zip(self.times[name], self.times[other], strict=True))
+
+    def versus(self, other, bar):
+        """A cell: the ratio of dualgrad to another, its bar, and whether it holds."""
+        if other not in self:
+            return "-"
+        ratio = self.ratio("dualgrad", other)
+        return f"{ratio:.2f} ({'<=' if ratio <= bar else '>'} {bar})"
+
+
 def take_turns(contestants, rounds, seconds=0.02):
-    """The best time of one call of each, in microseconds; all take a turn in every round."""
-    number, best = {}, dict.fromkeys(contestants, float("inf"))
+    """The times of one call of each; all take a turn in every round."""
+    number, times = {}, {name: [] for name in contestants}
     for name, call in contestants.items():
         call()
         once = min(timeit.repeat(call, number=1, repeat=3))
         number[name] = max(1, min(20000, int(seconds / max(once, 1e-9))))
     for _ in range(rounds):
         for name, call in contestants.items():
-            best[name] = min(best[name], timeit.timeit(call, number=number[name]) / number[name] * 1e6)
-    return best
+            times[name].append(timeit.timeit(call, number=number[name]) / number[name] * 1e6)
+    return Turns(times)
 
 
 def rivals(*names, smoke=False):
@@ -99,11 +119,6 @@ def show(title, header, rows):
             "  " + "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))])
         )
     print(flush=True)
-
-
-def versus(ours, theirs, bar):
-    """A cell: the ratio, its bar, and whether it holds."""
-    return "-" if theirs is None else f"{ours / theirs:.2f} ({'<=' if ours / theirs <= bar else '>'} {bar})"
 
 
 # ---------------------------------------------------------------------- one operation
@@ -144,10 +159,11 @@ def overhead(args):
         return a
 
     dg.jvp(inside, (x,), (v,))
-    rows = [
-        [k, f"{t['dualgrad']:.2f}", f"{t['numpy']:.2f}", f"{t['dualgrad'] - t['numpy']:.2f}"] for k, t in found.items()
-    ]
     over = [t["dualgrad"] - t["numpy"] for t in found.values()]
+    rows = [
+        [name, f"{t['dualgrad']:.2f}", f"{t['numpy']:.2f}", f"{o:.2f}"]
+        for (name, t), o in zip(found.items(), over, strict=True)
+    ]
     rows.append(["mean", "", "", f"{sum(over) / len(over):.2f}"])
     show("Overhead of one operation (4 entries; bar: 1.2)", ["operation", "Dual", "its NumPy calls", "overhead"], rows)
     return found
@@ -184,8 +200,8 @@ def chain(args):
             turns["autograd"] = lambda x=x, v=v, g=g: autograd.make_jvp(g)(x)(v)
         t = found[n] = take_turns(turns, args.rounds)
         rows.append([
-            n, f"{t['numpy value']:.1f}", f"{t['dualgrad']:.1f}", versus(t["dualgrad"], t.get("torch"), 0.12),
-            versus(t["dualgrad"], t.get("autograd"), 0.35),
+            n, f"{t['numpy value']:.1f}", f"{t['dualgrad']:.1f}", t.versus("torch", 0.12),
+            t.versus("autograd", 0.35),
         ])  # fmt: skip
     show("jvp of sum(tanh(x*x + 2) * exp(-x))", ["n", "value", "dualgrad", "/ torch.func.jvp", "/ HIPS autograd"], rows)
     return found
@@ -281,9 +297,9 @@ def mlp(args):
             turns["jax"] = lambda f=fast, a=(jp, jv, jx, jy): jax.block_until_ready(f(*a))
         t = found[batch] = take_turns(turns, args.rounds)
         rows.append([
-            batch, f"{t['dualgrad']:.0f}", versus(t["dualgrad"], t.get("torch"), 1.0),
-            versus(t["dualgrad"], t.get("jax"), jax_bar), versus(t["dualgrad"], t["products"], 1.2),
-            "-" if "jax" not in t else f"{t['products'] / t['jax']:.2f}",
+            batch, f"{t['dualgrad']:.0f}", t.versus("torch", 1.0),
+            t.versus("jax", jax_bar), t.versus("products", 1.2),
+            f"{t.ratio('products', 'jax'):.2f}" if jax else "-",
         ])  # fmt: skip
     header = ["batch", "dualgrad", "/ torch.func.jvp", "/ jitted JAX", "/ six products", "products / JAX"]
     show("jvp of the 784-512-512-10 network, dense tangent, float32", header, rows)
@@ -308,9 +324,9 @@ def step(args):
         if jax:
             turns |= {f"jax {name}": jax_step(jax, objective, params, name) for name in ("rademacher", "normal")}
         t = found[batch] = take_turns(turns, args.rounds)
-        best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
+        faster = min((name for name in t if name.startswith("jax")), key=t.get, default=None)
         cells = [f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax rademacher", "jax normal")]
-        rows.append([batch, *cells, versus(t["dualgrad"], best, bar)])
+        rows.append([batch, *cells, t.versus(faster, bar)])
     header = ["batch", "dualgrad", "JAX rademacher", "JAX normal", "/ the faster"]
     show("A training step there with LowRank signs: draw, jvp, SGD update", header, rows)
     return found
@@ -358,10 +374,10 @@ def many(args):
         turns["jax vmap"] = lambda: jax.block_until_ready(mapped(jp, jv, x, y))
         turns["jax lax.map"] = lambda: jax.block_until_ready(looped(jp, jv, x, y))
     t = take_turns(turns, max(3, args.rounds // 2))
-    best = min((v for k, v in t.items() if k.startswith("jax")), default=None)
+    faster = min((name for name in t if name.startswith("jax")), key=t.get, default=None)
     cells = [f"{t[k]:.0f}" if k in t else "-" for k in ("dualgrad", "jax vmap", "jax lax.map")]
     header = ["dualgrad", "vmap(jvp)", "lax.map(jvp)", "/ the faster"]
-    show("16 dense directions in one pass, batch 128", header, [[*cells, versus(t["dualgrad"], best, 1.15)]])
+    show("16 dense directions in one pass, batch 128", header, [[*cells, t.versus(faster, 1.15)]])
     return t
 
 
