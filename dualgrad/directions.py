@@ -160,7 +160,7 @@ class LowRank:
             signs = signs.astype(leaf.dtype)
         if not _is_matrix(leaf):
             return signs.reshape(signs.shape[:-1] + leaf.shape)
-        return Factors(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape)
+        return Factors(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape, signs=True)
 
     def variance(self, gradient):
         """The variance of (g·v) v per component, ‖g‖² - g_k², in the structure of g."""

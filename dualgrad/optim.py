@@ -10,7 +10,7 @@ from .tree import flatten, leaves_like, paths
 
 __all__ = ["SGD", "Adam"]
 
-_BLOCK = 1 << 15  # entries of a vector worked on at a time
+_BLOCK = 1 << 16  # entries of a vector worked on at a time
 
 
 class _Optimizer:

@@ -107,10 +107,8 @@ def _product(slopes, v, n, out=None):
 
 
 def _factored(slopes, v, n, out):
-    """(slope a) bᵀ for one direction; for n of them Aᵀ diag(slopes) B / n, one product."""
-    out = None if out is None else out.reshape(v.a.shape[-1], v.b.shape[-1])
+    """slope · a bᵀ for one direction; for n of them Aᵀ diag(slopes) B / n, one product."""
     if n == 1:
-        g = np.multiply((slopes * v.a)[:, None], v.b, out=out)
-    else:
-        g = np.matmul((v.a * (slopes / n)[:, None]).T, v.b, out=out)
-    return g.reshape(v.leaf_shape)
+        return v.times(slopes, out)
+    out = None if out is None else out.reshape(v.a.shape[-1], v.b.shape[-1])
+    return np.matmul((v.a * (slopes / n)[:, None]).T, v.b, out=out).reshape(v.leaf_shape)

@@ -34,7 +34,7 @@ class ReLU(Layer):
     def _fast_jvp(self, x, dx):
         """The same into one joint buffer, by products (with a second look only if 0 · inf has made a NaN)."""
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
-        y[...] = x > 0
+        np.greater(x, 0, out=y)
         quietly(np.multiply, dx, y, dy)
         if has_nan(dy):
             dy[...] = np.where(x <= 0, 0, dx)
