@@ -319,3 +319,14 @@ def test_an_objective_binds_a_batch():
     close(value, batch(params))
     for name, g in gradient.items():
         close(g, exact[name])
+
+
+def test_relu_is_right_at_infinities_and_nan():
+    """The fast path and the definition agree where 0 · inf could arise."""
+    x = np.array([[-np.inf, -1.0, 0.0, 1.0, np.inf, np.nan]])
+    dx = np.array([[1.0, np.inf, -np.inf, np.inf, 1.0, 1.0]])
+    y, dy = nn.ReLU().jvp({}, x, {}, dx)
+    np.testing.assert_array_equal(y, [[0, 0, 0, 1, np.inf, np.nan]])
+    np.testing.assert_array_equal(dy, [[0, 0, 0, np.inf, 1, 1]])
+    for found, expected in zip((y, dy), dg.jvp(lambda x: nn.ReLU().forward({}, x), (x,), (dx,)), strict=True):
+        np.testing.assert_array_equal(found, expected)

@@ -32,13 +32,14 @@ class ReLU(Layer):
         return np.where(off, 0, x), dx if dx is ZERO else np.where(off, 0, dx)
 
     def _fast_jvp(self, x, dx):
-        """The same into one joint buffer, by products (with a second look only if 0 · inf has made a NaN)."""
+        """The same into one joint buffer, by products with [x > 0]; a second look only if 0 · inf has made a NaN."""
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
         np.greater(x, 0, out=y)
         quietly(np.multiply, dx, y, dy)
-        if has_nan(dy):
-            dy[...] = np.where(x <= 0, 0, dx)
-        return np.maximum(x, 0, out=y), dy
+        quietly(np.multiply, x, y, y)
+        if has_nan(y) or has_nan(dy):
+            y[...], dy[...] = np.where(x <= 0, 0, x), np.where(x <= 0, 0, dx)
+        return y, dy
 
     def vjp(self, p, x):
         off = primal(x) <= 0
