@@ -206,6 +206,8 @@ for f in (np.logaddexp, np.logaddexp2):
 case(np.arctan2, real(2, 3), real(3))
 case(np.arctan2, real(), real(2))
 case(np.arctan2, real(2), 1.0)
+case(np.hypot, real(2, 3), real(3))
+case(np.hypot, real(2), -1.5)
 case(np.remainder, real(2, 3), 3.5)
 case(np.remainder, inside(2, 3), above(3))
 case(np.remainder, real(2, 3), inside(3), _call=lambda x, y: np.remainder(10 + x / 10, 4 + y / 10))

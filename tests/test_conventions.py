@@ -63,6 +63,7 @@ TABLE = [
     ("norm of a complex 0", lambda: slope(np.linalg.norm, np.zeros(2, complex), 1j), 0),
     ("std of a constant", lambda: slope(np.std, [3, 3], [1, 5]), 0),
     ("arctan2 at the origin", lambda: pair(np.arctan2, 0, 0), 0),
+    ("hypot at the origin", lambda: pair(np.hypot, 0, 0), 0),
     ("x**0 at 0", lambda: slope(lambda x: x**0, 0.0), 0),
     ("x**0.0 at 0", lambda: slope(lambda x: x**0.0, 0.0), 0),
     ("power(x, 0) at 0", lambda: slope(lambda x: np.power(x, 0.0), 0.0), 0),
@@ -129,6 +130,7 @@ SECOND = [
     ("prod with two zeros", np.prod, [0.0, 0.0, 5.0], 10),
     ("maximum tied", lambda x: np.maximum(x, x * x), 1.0, 1),
     ("arctan2 at the origin", lambda x: np.arctan2(x, x), 0.0, 0),
+    ("hypot at the origin", lambda x: np.hypot(x, 0 * x), 0.0, 0),
 ]
 
 

@@ -182,7 +182,9 @@ def test_arguments_by_name(case, named):
 # ---------------------------------------------------------------------- precisions that meet
 
 DTYPES = [np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.int64, "float", "np.float64"]
-REAL_ONLY = (np.logaddexp, np.logaddexp2, np.arctan2, np.remainder, np.maximum, np.minimum, np.fmax, np.fmin)
+REAL_ONLY = (
+    np.logaddexp, np.logaddexp2, np.arctan2, np.hypot, np.remainder, np.maximum, np.minimum, np.fmax, np.fmin
+)  # fmt: skip
 
 
 def of_dtype(dtype):

@@ -60,7 +60,14 @@ def _over_square(a, x, y):
     return np.where(origin, 0, a / np.where(origin, 1, square))
 
 
+def _over(x, z):
+    """x / z, and 0 where z = 0."""
+    zero = primal(z) == 0
+    return np.where(zero, 0, x / np.where(zero, 1, z))
+
+
 elementwise(np.arctan2, lambda z, y, x: _over_square(x, x, y), lambda z, y, x: _over_square(-y, x, y))
+elementwise(np.hypot, lambda z, x, y: _over(x, z), lambda z, x, y: _over(y, z))
 elementwise(np.remainder, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.floor(x / y))
 constant(np.floor_divide)
 
