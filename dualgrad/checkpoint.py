@@ -16,7 +16,9 @@ from .errors import CheckpointError
 from .params import Layout, Params
 
 _FORMAT = "dualgrad-checkpoint-1"
-_DAMAGE = (ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, SyntaxError, zipfile.BadZipFile)
+_DAMAGE = (
+    ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, SyntaxError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip  (RuntimeError: a flipped bit that reads as encrypted, as an unknown compression, as endless nesting)
 
 
 def save(path, tree):

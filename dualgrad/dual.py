@@ -97,7 +97,7 @@ class Dual:
         if is_basic(index):
             return Dual(primal, self.tangent[(slice(None), *index)], self.level, frozen)
         # NumPy may move the axes of advanced indices to the front, so the lead axis waits at the back.
-        return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[index], -1, 0), self.level, self.frozen)
+        return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[index], -1, 0), self.level)
 
     def __setitem__(self, index, value):
         lead = lead_of(self)
@@ -301,8 +301,12 @@ def pad_lead(tangent, ndim):
 
 def call_with_keywords(ufunc, rule, inputs, kwargs):
     """A ufunc called with ``out``, ``where``, ``dtype`` or a gufunc's ``axes`` among the keywords."""
-    out, where, dtype = kwargs.pop("out", None), kwargs.pop("where", True), kwargs.pop("dtype", None)
+    out = kwargs.get("out")
     out = out[0] if isinstance(out, tuple) else out
+    if KINDS.get(ufunc) == "constant" and not isinstance(out, Dual):
+        return rule(*inputs, **kwargs)
+    kwargs.pop("out", None)
+    where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
     kwargs = {k: v for k, v in kwargs.items() if (k, v) not in (("order", "K"), ("subok", True))}
     if kwargs and not (dtype is not None and set(kwargs) == {"casting"}):
         raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")

@@ -82,6 +82,9 @@ class LowRank(NDArrayOperatorsMixin):
             return self.dense().T
         return LowRank(self.b, self.a)
 
+    def __neg__(self):  # np.negative turns dense: it is the rule of -x, whose tangent must be writable
+        return LowRank(-self.a, self.b, self.leaf_shape)
+
     def __repr__(self):
         return f"LowRank({self.dtype}{list(self.shape)})"
 
@@ -149,8 +152,4 @@ def _divide(v, c, out=None):
     return LowRank(v.a / c, v.b, v.leaf_shape) if _ndim(c) == 0 and out is None else None
 
 
-def _negative(v, out=None):
-    return LowRank(-v.a, v.b, v.leaf_shape) if out is None else None
-
-
-_FACTORED = {np.matmul: _matmul, np.multiply: _multiply, np.divide: _divide, np.negative: _negative}
+_FACTORED = {np.matmul: _matmul, np.multiply: _multiply, np.divide: _divide}

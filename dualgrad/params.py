@@ -129,7 +129,9 @@ class Params(Mapping):
         if self._vector is None:
             first = next(iter(self._leaves.values()))
             lead = first.shape[: first.ndim - len(self.layout.shapes[next(iter(self._leaves))])]
-            return np.concatenate([leaf.reshape((*lead, -1)) for leaf in self._leaves.values()], -1)
+            counts = [s.stop - s.start for s in self.layout.slices.values()]  # -1 would not do for an empty leaf
+            flat = [leaf.reshape((*lead, n)) for leaf, n in zip(self._leaves.values(), counts, strict=True)]
+            return np.concatenate(flat, -1)
         return self._vector
 
     @property

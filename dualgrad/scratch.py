@@ -2,7 +2,8 @@
 
 A fresh array of more than a few pages is touched page by page for the first time, which costs several times the
 arithmetic done on it. `empty` is ``np.empty`` that remembers what it gave out, and gives it again when its reference
-count says that the remembered entry is all that is left: no array, view or buffer of the caller's can see it.
+count says that the remembered entry is all that is left: no array, view or buffer of the caller's can see it. What is
+handed out is a view, so that its flags and shape are the caller's to set.
 """
 
 import sys
@@ -40,14 +41,14 @@ def empty(shape, dtype):
     known = _pool.arrays.setdefault((shape, dtype), [])
     for z in known:
         if sys.getrefcount(z) == _FREE:
-            return z
+            return z.view()
     z = np.empty(shape, dtype)
     if _pool.bytes + size > _LIMIT:
         _pool.__init__()
     else:
         known.append(z)
         _pool.bytes += size
-    return z
+    return z.view()
 
 
 def empty_like(x):

@@ -11,6 +11,7 @@ from .dual import KINDS, LIVE, RULES, Dual, new_level, primal
 from .errors import LevelError, ShapeError, StructureError
 from .lowrank import LowRank
 from .rules.declare import duals_in, nested_as, top_level
+from .rules.lead import direction
 from .tree import flatten, leaves_like, map_leaves, paths, unflatten
 
 # ---------------------------------------------------------------------- jvp
@@ -74,7 +75,7 @@ def jvp(f, primals, tangents, has_aux=False):
         if has_aux:
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError("has_aux=True: the function must return a pair (y, aux)")
-            return *_split_tree(result[0], level, lead), map_leaves(lambda a: _strip(a, level), result[1])
+            return *_split_tree(result[0], level, lead), map_leaves(lambda a: _aux(a, level), result[1])
         return _split(result, level, lead) if result.__class__ is Dual else _split_tree(result, level, lead)
     finally:
         LIVE.pop(level, None)
@@ -176,12 +177,22 @@ def _split(out, level, lead):
         if out.level not in LIVE:
             raise LevelError("an output is a Dual whose own jvp has ended: return it from that inner function instead")
     dtype = out.dtype if hasattr(out, "dtype") else np.result_type(type(out))
+    if dtype.kind not in "biufc":
+        raise TypeError(
+            f"the function returned a {type(out).__name__}; expected arrays or numbers, or trees of them (has_aux=True "
+            "for anything else)"
+        )
     zero = np.zeros_like(
         primal(out),
         shape=lead + np.shape(out),
         dtype=np.result_type(dtype, np.float16 if dtype.kind in "fc" else np.float64),
     )
     return out, zero if zero.shape else zero[()]
+
+
+def _aux(a, level):
+    """An extra output without its tangent; a view of an argument is copied, as it is among the outputs."""
+    return a.primal.copy() if isinstance(a, Dual) and a.level == level and a.frozen else _strip(a, level)
 
 
 def _strip(a, level):
@@ -516,7 +527,7 @@ def _apply_rule(rule, args, kwargs, name):
         found = []
         for a in leaves:
             if isinstance(a, Dual) and a.level == level:
-                found.append(a.tangent if k is None else a.tangent[k])
+                found.append(a.tangent if k is None else direction(a.tangent, k))
             else:
                 found.append(np.zeros_like(a) if is_array(a) else 0.0 if isinstance(a, (int, float)) else None)
         return unflatten(structure, found)
@@ -534,9 +545,9 @@ def _apply_rule(rule, args, kwargs, name):
     if not lead:
         ys, ds, structure = once(None)
     else:
-        results = [once(k) for k in range(lead[0])]
+        results = [once(k) for k in range(max(lead[0], 1))]
         ys, structure = results[0][0], results[0][2]
-        ds = [np.stack(pieces) for pieces in zip(*(d for _, d, _ in results), strict=True)]
+        ds = [np.stack(pieces)[: lead[0]] for pieces in zip(*(d for _, d, _ in results), strict=True)]
     return unflatten(structure, [Dual(y + 0, nested_as(y, d + 0), level) for y, d in zip(ys, ds, strict=True)])
 
 

@@ -6,7 +6,7 @@ from ..dual import LIVE, Dual, ended
 from ..errors import LayoutError
 from ..params import Params
 from ..random import as_rng
-from ..rules.declare import nested_as
+from ..rules.declare import aliased, nested_as
 from ..zero import ZERO
 
 
@@ -53,7 +53,11 @@ class Layer:
         for name, value in p.items():
             primals[name], tangents[name] = at_level(value, level)
         y, dy = self.jvp(primals, *_swap(at_level(x, level), tangents), **kwargs)
-        return y if dy is ZERO else Dual(y, nested_as(y, dy), level)
+        if dy is ZERO:
+            return y
+        dy = nested_as(y, dy)
+        moves = isinstance(x, Dual) and x.level == level
+        return aliased(y, dy, x) if moves else Dual(y, dy, level)  # a layer may return its input, or a view of it
 
     def require(self, p):
         """Check that ``p`` has this layer's names; their shapes are checked where they meet the input."""

@@ -63,7 +63,10 @@ class Linear(Layer):
         w, dw, db = p["weight"], dp["weight"], dp["bias"] if self.bias else ZERO
         if plain(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
-        return self.forward(p, x), dx @ w + _rows(x, dw) + _row(db, x.ndim)
+        y, dy = self.forward(p, x), dx @ w + _rows(x, dw)
+        if dy is ZERO and db is not ZERO:  # the bias alone moves, alike in every row
+            dy = np.zeros_like(db, shape=_lead((db, 1)) + y.shape)
+        return y, dy + _row(db, x.ndim)
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""

@@ -85,13 +85,18 @@ def refuse_others(function, args, kwargs):
 
 
 def takes_out(function, push, operands=1):
-    """``out=`` for array functions: compute, then write into the Dual that was given. Operands may come by name."""
+    """``out=`` for array functions: compute, then write into the Dual that was given. Operands may come by name, and
+    what NumPy puts at or behind ``dtype`` and ``out`` by position."""
     names = _parameters(function)
+    named = min((k for k, name in enumerate(names) if name in ("dtype", "out")), default=len(names))
 
     @functools.wraps(push)
     def with_out(*args, **kwargs):
         while len(args) < operands:
             args = (*args, kwargs.pop(names[len(args)]))
+        if len(args) > named > 0:
+            kwargs.update(zip(names[named:], args[named:], strict=False))
+            args = args[:named]
         out = kwargs.pop("out", None) if kwargs else None
         if out is None:
             return push(*args, **kwargs)
@@ -182,7 +187,7 @@ def _chain(partials, quotient):
     return tangent
 
 
-def _binary(function, tangent, quiet=True, square=None):
+def _binary(function, tangent, square=None):
     """The pushforward of a function of two broadcasting operands, from ``tangent(out, x, y, dx, dy, lead)``.
 
     ``square`` is the function of one operand that ``function(x, x)`` is.
@@ -196,7 +201,7 @@ def _binary(function, tangent, quiet=True, square=None):
         if lead:
             dx = dx if dx is None else pad_lead(dx, out.ndim)
             dy = dy if dy is None else pad_lead(dy, out.ndim)
-        d = quietly(tangent, out, x, y, dx, dy, lead) if quiet else tangent(out, x, y, dx, dy, lead)
+        d = quietly(tangent, out, x, y, dx, dy, lead)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
@@ -221,7 +226,7 @@ def _linear_ufunc(function):
     def push(x):
         if x.level not in LIVE:
             raise ended()
-        return Dual(function(x.primal), function(x.tangent), x.level)
+        return Dual(function(x.primal), quietly(function, x.tangent), x.level)
 
     return push
 
@@ -234,11 +239,11 @@ def _linear(function, under, alone):
         p, dx = x.primal, x.tangent
         y = function(p, *args, **kwargs)
         if not lead or alone:
-            dy = function(dx, *args, **kwargs)
+            dy = quietly(lambda: function(dx, *args, **kwargs))
         elif under is not None:
-            dy = under(dx, p.ndim, *args, **kwargs)
+            dy = quietly(lambda: under(dx, p.ndim, *args, **kwargs))
         else:
-            dy = each_direction(lambda d: function(d, *args, **kwargs), dx)
+            dy = quietly(each_direction, lambda d: function(d, *args, **kwargs), dx)
         if isinstance(y, (list, tuple)):
             return [aliased(a, d, x) for a, d in zip(y, dy, strict=True)]
         return aliased(y, dy, x)
@@ -278,7 +283,7 @@ def linear_sum(function):
             d = function(dx, dy)
         return d
 
-    register([function], "linear", _binary(function, tangent, quiet=False))
+    register([function], "linear", _binary(function, tangent))
 
 
 def linear_pieces(function, axis_under_lead):
@@ -387,7 +392,7 @@ def composite(function, definition):
 
     def push(*args, **kwargs):
         level, _ = top_level((*args, *kwargs.values()))
-        result = definition(*args, **kwargs)
+        result = quietly(lambda: definition(*args, **kwargs))  # the value's own warnings come with it, below
         if any(result is a for a in args):
             return result
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))

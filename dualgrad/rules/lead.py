@@ -20,10 +20,15 @@ def trailing(axis, ndim):
 
 def each_direction(f, dx):
     """``f`` on every direction in turn: right for any linear f, used where no single call does the same."""
-    results = [f(dx[k]) for k in range(len(dx))]
+    results = [f(direction(dx, k)) for k in range(max(len(dx), 1))]
     if isinstance(results[0], (list, tuple)):
-        return [np.stack(pieces) for pieces in zip(*results, strict=True)]
-    return np.stack(results)
+        return [np.stack(pieces)[: len(dx)] for pieces in zip(*results, strict=True)]
+    return np.stack(results)[: len(dx)]
+
+
+def direction(dx, k):
+    """Direction k; zeros where there is none (K = 0, along an empty leaf), which give the result its shape."""
+    return dx[k] if k < len(dx) else np.zeros_like(dx, shape=dx.shape[1:])
 
 
 def flat(dx):

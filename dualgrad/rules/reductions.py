@@ -6,6 +6,7 @@ import numpy as np
 
 from ..dual import METHODS, RULES, Dual, lead_of, primal
 from ..errors import TangentLossError
+from .absorb import quietly
 from .declare import composite, explicit, linear, plain, takes_out
 from .lead import flat, trailing
 
@@ -28,11 +29,9 @@ linear(np.cumsum, lead=_cumsum_lead)
 def _sum(push):
     """``initial=`` is a constant: it belongs to the value and not to the tangent. Sums of everything skip np.sum."""
 
-    def sum_(a, *args, initial=0, out=None, **kwargs):
-        if out is not None:
-            return takes_out(np.sum, sum_)(a, *args, initial=initial, out=out, **kwargs)
+    def sum_(a, *args, initial=0, **kwargs):
         if not args and not kwargs and a.primal.__class__ is a.tangent.__class__ is np.ndarray and not lead_of(a):
-            y = Dual(np.add.reduce(a.primal, axis=None), np.add.reduce(a.tangent, axis=None), a.level)
+            y = Dual(np.add.reduce(a.primal, axis=None), quietly(np.add.reduce, a.tangent, None), a.level)
         else:
             y = push(a, *args, **kwargs)
         if initial.__class__ is int and initial == 0:
@@ -44,7 +43,7 @@ def _sum(push):
     return sum_
 
 
-RULES[np.sum] = _sum(RULES[np.sum])
+RULES[np.sum] = takes_out(np.sum, _sum(RULES[np.sum]))
 
 # ---------------------------------------------------------------------- moments
 

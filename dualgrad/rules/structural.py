@@ -19,7 +19,7 @@ from .declare import (
     register,
     top_level,
 )
-from .lead import broadcast, flat, trailing
+from .lead import broadcast, each_direction, flat, trailing
 
 # ---------------------------------------------------------------------- shape: the lead axis stays in front
 
@@ -43,8 +43,9 @@ def _rollaxis_lead(dx, ndim, axis, start=0):
     return np.rollaxis(dx, axis % ndim + 1, (start + ndim if start < 0 else start) + 1)
 
 
-def _reshape_lead(dx, ndim, shape=None, order="C", **kw):
+def _reshape_lead(dx, ndim, shape=None, order="C", newshape=None, copy=None):
     size = int(np.prod(dx.shape[1:]))
+    shape = newshape if shape is None else shape  # its name until NumPy 2.1
     shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
     if -1 in shape:
         known = -int(np.prod(shape))
@@ -275,8 +276,8 @@ def _pad(array, pad_width, mode="constant", **kw):
     widths = _pad_widths(pad_width, array.ndim)
     if not lead:
         return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
-    pieces = [np.pad(d, widths, mode, **homogeneous) for d in array.tangent]
-    return Dual(y, np.stack(pieces), array.level)
+    d = each_direction(lambda d: np.pad(d, widths, mode, **homogeneous), array.tangent)
+    return Dual(y, d, array.level)
 
 
 def _pad_widths(pad_width, ndim):
