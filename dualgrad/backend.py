@@ -34,7 +34,7 @@ def namespace(name):
         import cupy
     except ImportError:
         raise ImportError(
-            "backend 'cupy' needs CuPy, which is not installed: pip install 'dualgrad[cuda12]' or 'dualgrad[cuda13]'"
+            "backend 'cupy' needs CuPy, which is not installed: pip install cupy-cuda12x, or cupy-cuda13x for CUDA 13"
         ) from None
     if not cupy.is_available():
         raise ImportError("backend 'cupy' found no CUDA device; use backend 'numpy' on this machine")

@@ -4,9 +4,11 @@ The file is an ordinary NumPy archive (no pickle): the arrays under numbered nam
 under ``dualgrad``. It is written beside its target, flushed to the disk and renamed, so a crash leaves the old file.
 """
 
+import contextlib
 import json
 import os
-import tempfile
+import secrets
+import shutil
 import zipfile
 
 import numpy as np
@@ -16,9 +18,10 @@ from .errors import CheckpointError
 from .params import Layout, Params
 
 _FORMAT = "dualgrad-checkpoint-1"
+# RuntimeError: a flipped bit may read as encryption, as an unknown compression, as endless nesting.
 _DAMAGE = (
     ValueError, KeyError, EOFError, OSError, TypeError, AttributeError, SyntaxError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip  (RuntimeError: a flipped bit that reads as encrypted, as an unknown compression, as endless nesting)
+)  # fmt: skip
 
 
 def save(path, tree):
@@ -45,26 +48,23 @@ def save(path, tree):
     """
     arrays = {}
     description = json.dumps({"format": _FORMAT, "tree": _describe(tree, arrays, "tree")})
-    path = os.path.abspath(os.fspath(path))
-    folder, name = os.path.split(path)
-    handle, partial = tempfile.mkstemp(prefix=name + ".", suffix=".partial", dir=folder)
+    path = os.path.realpath(os.fsdecode(path))  # a link keeps pointing at its file
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path} is a directory: give the name of a file")
+    partial = f"{path}.{secrets.token_hex(4)}.partial"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(partial, "xb") as file:
             np.savez(file, dualgrad=np.array(description), **arrays)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
+        if os.path.exists(path):
+            shutil.copymode(path, partial)
         os.replace(partial, path)
     except BaseException:
-        os.unlink(partial)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
         raise
-    _sync_directory(folder)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    _sync_directory(os.path.dirname(path))
 
 
 def _sync_directory(directory):

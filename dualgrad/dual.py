@@ -36,7 +36,7 @@ class Dual:
     --------
     >>> import dualgrad as dg, numpy as np
     >>> y, dy = dg.jvp(lambda x: print(x) or x * x, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
-    Dual(float64[2], level ...)
+    [1. 2.] + ε [1. 0.]
     >>> dy
     array([2., 0.])
     """
@@ -83,8 +83,11 @@ class Dual:
 
     def __repr__(self):
         lead = LIVE.get(self.level)
-        directions = f", {lead[0]} directions" if lead else ", ended" if lead is None else ""
+        directions = ", ended" if lead is None else f", {lead[0]} direction{'s'[: lead[0] != 1]}" if lead else ""
         return f"Dual({self.dtype}[{', '.join(map(str, self.shape))}], level {self.level}{directions})"
+
+    def __str__(self):
+        return f"{self.primal} + ε {self.tangent}"
 
     def __getitem__(self, index):
         lead = lead_of(self)
@@ -93,11 +96,11 @@ class Dual:
         frozen = self.frozen and is_basic(index)
         if not lead:
             return Dual(primal, self.tangent[index], self.level, frozen)
-        index = full_index(index, self.ndim)
         if is_basic(index):
+            index = index if isinstance(index, tuple) else (index,)
             return Dual(primal, self.tangent[(slice(None), *index)], self.level, frozen)
         # NumPy may move the axes of advanced indices to the front, so the lead axis waits at the back.
-        return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[index], -1, 0), self.level)
+        return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[before_lead(index)], -1, 0), self.level)
 
     def __setitem__(self, index, value):
         lead = lead_of(self)
@@ -109,14 +112,13 @@ class Dual:
             )
         primal, tangent = match_level(self, value)
         if tangent is not None and lead:
-            index = full_index(index, self.ndim)
             target = np.shape(self.primal[index])
             tangent = np.moveaxis(pad_lead(tangent, len(target)), 0, -1)
             self.primal[index] = primal
-            np.moveaxis(self.tangent, 0, -1)[index] = tangent
+            np.moveaxis(self.tangent, 0, -1)[before_lead(index)] = tangent
         elif lead:
             self.primal[index] = primal
-            np.moveaxis(self.tangent, 0, -1)[full_index(index, self.ndim)] = 0
+            np.moveaxis(self.tangent, 0, -1)[before_lead(index)] = 0
         else:
             self.primal[index] = primal
             self.tangent[index] = 0 if tangent is None else tangent
@@ -127,8 +129,9 @@ class Dual:
         if _caller_stores_item():
             raise TangentLossError(_STORE)
         raise TangentLossError(
-            "np.array, np.asarray, np.full, np.r_, np.c_ and the like make plain arrays, which would drop the "
-            "tangent of a Dual: use np.stack, np.concatenate or np.full_like, or dg.primal(x) to leave on purpose"
+            "a plain array was asked of a Dual, which would drop its tangent. For np.array, np.r_, np.c_ or a list of "
+            "Duals write np.stack or np.concatenate; leave np.asarray(x) out, x is an array already; for np.full write "
+            "np.full_like; wrap a function that is not NumPy's with @dg.custom_jvp; dg.primal(x) leaves on purpose"
         )
 
     def __float__(self):
@@ -171,7 +174,7 @@ _STORE = (
 
 def _caller_stores_item():
     frame = sys._getframe(2)
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith("STORE_SUBSCR")
+    return dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith(("STORE_SUBSCR", "STORE_SLICE"))
 
 
 # ---------------------------------------------------------------------- levels
@@ -257,22 +260,10 @@ def primal(x):
 # ---------------------------------------------------------------------- indexing under a lead axis
 
 
-def full_index(index, ndim):
-    """``index`` as a tuple with its Ellipsis written out, so that axes may be added behind it."""
+def before_lead(index):
+    """``index`` as a tuple that leaves alone a lead axis at the back."""
     index = index if isinstance(index, tuple) else (index,)
-    used = sum(axes_consumed(i) for i in index)
-    for k, i in enumerate(index):
-        if i is Ellipsis:
-            return index[:k] + (slice(None),) * (ndim - used) + index[k + 1 :]
-    return index + (slice(None),) * (ndim - used)
-
-
-def axes_consumed(i):
-    """How many axes of the array one index takes."""
-    if i is None or i is Ellipsis or isinstance(i, bool):
-        return 0
-    mask = np.asarray(i) if isinstance(i, list) else i
-    return mask.ndim if getattr(mask, "dtype", None) == np.bool_ else 1
+    return (*index, slice(None)) if any(i is Ellipsis for i in index) else index
 
 
 def is_basic(index):
@@ -339,19 +330,47 @@ def store(out, result):
 
 def no_rule(function):
     """The message for a function without a rule: its name, the fix, and the nearest supported ones."""
+    name = _dotted(function)
+    if function in REFUSED:
+        return f"{name} cannot take a Dual: {REFUSED[function]}"
+    return (
+        f"{name} has no tangent rule: add one with dg.defjvp({name}, rule), where rule(primals, tangents) returns "
+        f"(y, dy), or write it with functions that have one; the nearest supported: {_nearest(function)}"
+    )
+
+
+def _dotted(function):
+    """The name by which a user reaches a function."""
+    name = getattr(function, "__name__", str(function))
+    for short, module in (("np", "numpy"), ("np.linalg", "numpy.linalg"), ("np.fft", "numpy.fft")):
+        if getattr(sys.modules.get(module), name, None) is function:
+            return f"{short}.{name}"
+    for module in [m for m in sys.modules if m.startswith(("scipy.", "cupyx.")) and "._" not in m]:
+        if getattr(sys.modules[module], name, None) is function:
+            return f"{module}.{name}"
+    return f"{getattr(function, '__module__', None) or 'np'}.{name}"
+
+
+_EQUIVALENT = {
+    "average": "np.mean", "block": "np.concatenate, np.stack", "cbrt": "np.power", "convolve": "np.einsum",
+    "copysign": "np.abs, np.where", "delete": "np.concatenate", "float_power": "np.power", "fmod": "np.remainder",
+    "heaviside": "np.where", "insert": "np.concatenate", "interp": "np.where, np.take", "median": "np.sort, np.mean",
+    "meshgrid": "np.broadcast_arrays", "nanmean": "np.where, np.mean", "nansum": "np.where, np.sum",
+    "percentile": "np.sort, np.take", "polyval": "np.power, np.sum", "ptp": "np.max, np.min",
+    "quantile": "np.sort, np.take", "trapezoid": "np.sum, np.diff", "vecdot": "np.einsum", "matvec": "np.matmul",
+    "vecmat": "np.matmul",
+}  # fmt: skip
+
+
+def _nearest(function):
+    """What does the same, or else what is spelled alike."""
     import difflib
 
     name = getattr(function, "__name__", str(function))
-    module = getattr(function, "__module__", None) or "numpy"
-    if function in REFUSED:
-        return f"{module}.{name} cannot take a Dual: {REFUSED[function]}"
-    names = sorted({f.__name__ for f in RULES})
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    nearest = f"; the nearest supported: {', '.join(near)}" if near else ""
-    return (
-        f"{module}.{name} has no tangent rule: add one with dg.defjvp({name}, rule), where "
-        f"rule(primals, tangents) returns (y, dy){nearest}"
-    )
+    if name in _EQUIVALENT:
+        return _EQUIVALENT[name]
+    names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
+    return ", ".join(_dotted(names[near]) for near in difflib.get_close_matches(name, names, n=2, cutoff=0.0))
 
 
 # ---------------------------------------------------------------------- operators and methods

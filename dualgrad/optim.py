@@ -40,9 +40,14 @@ class _Optimizer:
         LayoutError
             When names or shapes differ from those of ``params``, or ``params`` from those of earlier steps.
         NonFiniteError
-            When the gradient has a NaN or an infinity. In both cases nothing has changed.
+            When the gradient has a NaN or an infinity.
+        TypeError
+            When ``params`` are read-only or no floating numbers, or the gradient's dtype does not fit theirs. In each
+            case nothing has changed.
         """
         leaves, gradients, names = _matched(params, gradient)
+        for w, g, name in zip(leaves, gradients, names, strict=True):
+            _require_steppable(w, g, name)
         shapes = [leaf.shape for leaf in leaves]
         if self._shapes is not None and shapes != self._shapes:
             raise LayoutError(f"{self!r} was stepping arrays of shapes {self._shapes}; got {shapes}: reset() it first")
@@ -61,6 +66,10 @@ class _Optimizer:
             self._sweep(w, g, state)
 
     def _sweep(self, w, g, state):
+        if w.dtype.kind == "c":  # as two real numbers, as in torch
+            for part in (np.real, np.imag):
+                self._update(*map(part, (w, g, *state)))
+            return None
         flat = [a.reshape(-1) for a in (w, g, *state)]
         if not all(a.flags.c_contiguous for a in (w, *state)):
             return self._update(w, g, *state)
@@ -73,9 +82,9 @@ class _Optimizer:
         self.steps, self._state, self._shapes = 0, None, None
 
     def state_dict(self):
-        """The state as plain data for `dualgrad.save`: the step count and one entry per named vector."""
+        """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector."""
         arrays = {} if self._state is None else {k: [v.copy() for v in vs] for k, vs in self._state.items()}
-        return {"kind": type(self).__name__, "steps": self.steps, "shapes": self._shapes, **arrays}
+        return {"kind": type(self).__name__, "lr": self.lr, "steps": self.steps, "shapes": self._shapes, **arrays}
 
     def load_state_dict(self, state):
         """Continue from a saved state.
@@ -85,19 +94,22 @@ class _Optimizer:
         LayoutError
             When names are missing or unknown; the optimizer is unchanged.
         """
-        expected = {"kind", "steps", "shapes"} | (set(self.state_names) if state.get("shapes") is not None else set())
+        expected = {"kind", "lr", "steps", "shapes"} | (
+            set(self.state_names) if state.get("shapes") is not None else set()
+        )
         if set(state) != expected or state["kind"] != type(self).__name__:
             raise LayoutError(
                 f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "
                 f"{sorted(expected)}"
             )
         if state["shapes"] is None:
+            self.lr = state["lr"]
             return self.reset()
         shapes = [tuple(shape) for shape in state["shapes"]]
         arrays = {name: [np.array(v) for v in state[name]] for name in self.state_names}
         if any([v.shape for v in vs] != shapes for vs in arrays.values()):
             raise LayoutError(f"the saved state's arrays do not have the shapes {shapes} that it names")
-        self.steps, self._shapes, self._state = state["steps"], shapes, arrays
+        self.lr, self.steps, self._shapes, self._state = state["lr"], state["steps"], shapes, arrays
         return None
 
 
@@ -190,6 +202,14 @@ def _matched(params, gradient):
         if np.shape(g) != w.shape:
             raise LayoutError(f"gradient{name} has shape {np.shape(g)}; expected {w.shape}")
     return leaves, [g if hasattr(g, "dtype") else np.asarray(g) for g in gradients], names
+
+
+def _require_steppable(w, g, name):
+    """Raise, before anything changes, where the update of one leaf could not be written."""
+    if not getattr(w.flags, "writeable", True):
+        raise TypeError(f"params{name} is read-only; a step changes it in place: give a writable array")
+    if w.dtype.kind not in "fc" or not np.can_cast(g.dtype, w.dtype, "same_kind"):
+        raise TypeError(f"params{name} has dtype {w.dtype} and its gradient {g.dtype}; expected floating, of one kind")
 
 
 def _finite(g):

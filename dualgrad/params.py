@@ -101,7 +101,7 @@ class Params(Mapping):
         first = next(iter(arrays.values()))
         vector = np.empty_like(first, shape=(*lead, layout.size), order="C")
         for name, place in layout.slices.items():
-            vector[..., place] = arrays[name].reshape((*lead, -1))
+            vector[..., place] = arrays[name].reshape((*lead, place.stop - place.start))
         return vector
 
     @classmethod
@@ -129,9 +129,8 @@ class Params(Mapping):
         if self._vector is None:
             first = next(iter(self._leaves.values()))
             lead = first.shape[: first.ndim - len(self.layout.shapes[next(iter(self._leaves))])]
-            counts = [s.stop - s.start for s in self.layout.slices.values()]  # -1 would not do for an empty leaf
-            flat = [leaf.reshape((*lead, n)) for leaf, n in zip(self._leaves.values(), counts, strict=True)]
-            return np.concatenate(flat, -1)
+            places = self.layout.slices.items()
+            return np.concatenate([self[name].reshape((*lead, s.stop - s.start)) for name, s in places], -1)
         return self._vector
 
     @property
@@ -142,7 +141,7 @@ class Params(Mapping):
     @property
     def dtype(self):
         """The common dtype of all arrays."""
-        return next(iter(self._leaves.values())).dtype
+        return next(iter(self._leaves.values()), self._vector).dtype
 
     def __getitem__(self, name):
         try:

@@ -13,6 +13,7 @@ from .lowrank import LowRank
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
 from .tree import flatten, leaves_like, map_leaves, paths, unflatten
+from .zero import ZERO
 
 # ---------------------------------------------------------------------- jvp
 
@@ -116,7 +117,7 @@ def as_primal(x, structure, k):
     if isinstance(x, complex):
         return np.complex128(x)
     if is_array(x) and hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact):
-        return x
+        return x.view(np.ndarray) if isinstance(x, np.ndarray) else x  # np.memmap and other subclasses
     kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
     where = paths(structure)[k]
     raise TypeError(
@@ -149,8 +150,10 @@ def _lead(xs, vs, structure):
 def _as_tangent(v, x, lead, structure, k):
     if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
         return v
+    if v is None or v is ZERO:
+        raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
     if not is_array(v):
-        v = np.asarray(v)
+        v = np.asarray(v)[()]
     if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
         raise TypeError(
             f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
@@ -231,19 +234,21 @@ def derivative(f):
     return df
 
 
-def grad(f, chunk=None):
-    """The gradient of a scalar function of one argument, in the argument's own structure.
+def grad(f, argnum=0, chunk=None):
+    """The gradient of a scalar function with respect to one argument, in the argument's own structure.
 
     Parameters
     ----------
     f : callable
+    argnum : int
+        Which positional argument to differentiate.
     chunk : int, optional
         How many directions to push in one pass (128 by default); memory grows with it.
 
     Returns
     -------
-    A function of x. It costs p / chunk passes for p entries of x: exact, and meant for small p or as a yardstick. At a
-    complex entry z = a + ib it is ∂f/∂a + i ∂f/∂b, the direction of steepest ascent.
+    A function of the arguments of f. It costs p / chunk passes for p entries of x: exact, and meant for small p or as
+    a yardstick. At a complex entry z = a + ib it is ∂f/∂a + i ∂f/∂b, the direction of steepest ascent.
 
     Raises
     ------
@@ -256,11 +261,11 @@ def grad(f, chunk=None):
     >>> dg.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': array([ 6., 12.]), 'b': np.float64(5.0)}
     """
-    both = value_and_grad(f, chunk)
-    return functools.wraps(f)(lambda x: both(x)[1])
+    both = value_and_grad(f, argnum, chunk)
+    return functools.wraps(f)(lambda *args: both(*args)[1])
 
 
-def value_and_grad(f, chunk=None):
+def value_and_grad(f, argnum=0, chunk=None):
     """The value and the gradient of a scalar function; see `grad`.
 
     Examples
@@ -271,14 +276,16 @@ def value_and_grad(f, chunk=None):
     """
 
     @functools.wraps(f)
-    def both(x):
+    def both(*args):
         def scalar(x):
-            y = f(x)
+            y = f(*args[:argnum], x, *args[argnum + 1 :])
+            if y is None or isinstance(y, (tuple, list, dict)):
+                raise ShapeError(f"grad takes a scalar function; f returned a {type(y).__name__}: use jacfwd")
             if np.shape(y) != ():
                 raise ShapeError(f"grad takes a scalar function; f returned shape {np.shape(y)}: use jacfwd")
             return y
 
-        y, slopes, structure, xs = _push_basis(scalar, x, chunk)
+        y, slopes, structure, xs = _push_basis(scalar, _argument(args, argnum), chunk)
         if np.iscomplexobj(y):
             raise TypeError("grad takes a real function; f returned a complex number: use jacfwd or derivative")
         columns = [_real_and_imaginary(d, k) for d, k in zip(slopes, map(_is_complex, xs), strict=True)]
@@ -322,7 +329,7 @@ def jacfwd(f, argnum=0, chunk=None):
         def of_one(x):
             return f(*args[:argnum], x, *args[argnum + 1 :])
 
-        y, slopes, structure, xs = _push_basis(of_one, args[argnum], chunk)
+        y, slopes, structure, xs = _push_basis(of_one, _argument(args, argnum), chunk)
         outputs, out_structure = flatten(y)
         blocks = []
         for k, out in enumerate(outputs):
@@ -336,6 +343,14 @@ def jacfwd(f, argnum=0, chunk=None):
         return unflatten(out_structure, blocks)
 
     return jacobian
+
+
+def _argument(args, argnum):
+    if not isinstance(argnum, (int, np.integer)) or not 0 <= argnum < len(args):
+        raise ValueError(
+            f"got argnum={argnum!r} and {len(args)} positional arguments; expected the place of one of them"
+        )
+    return args[argnum]
 
 
 def _is_complex(x):
@@ -410,7 +425,7 @@ def _shaped(column, shape, dtype):
     return column.astype(dtype) if column.dtype != dtype else column
 
 
-def hessian(f, chunk=None):
+def hessian(f, argnum=0, chunk=None):
     """The matrix of second derivatives, forward over forward: ``y.shape + x.shape + x.shape``; trees nest as in JAX.
 
     Examples
@@ -420,7 +435,7 @@ def hessian(f, chunk=None):
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacfwd(jacfwd(f, chunk=chunk), chunk=chunk)
+    return jacfwd(jacfwd(f, argnum, chunk), argnum, chunk)
 
 
 def hvp(f, x, v, chunk=None):
@@ -434,7 +449,7 @@ def hvp(f, x, v, chunk=None):
     >>> dg.hvp(lambda x: x[0] ** 2 * x[1], np.array([1.0, 2.0]), np.array([0.0, 1.0]))
     array([2., 0.])
     """
-    return jvp(grad(f, chunk), (x,), (v,))[1]
+    return jvp(grad(f, chunk=chunk), (x,), (v,))[1]
 
 
 # ---------------------------------------------------------------------- rules of one's own

@@ -260,6 +260,17 @@ for f in (np.max, np.min, np.amax, np.amin):
     case(f, real())
     case(f, real(1, 3), axis=0)
 
+for f in (np.sum, np.mean, np.prod):  # NumPy's own order of positions: axis, dtype, out, keepdims
+    case(f, real(2, 3), 0, None, None, True)
+for f in (np.max, np.min):
+    case(f, real(2, 3), 0, None, True)
+for f in (np.var, np.std):
+    case(f, real(3, 2), 0, None, None, 1, True)
+for f in (np.cumsum, np.cumprod):
+    case(f, real(2, 3), 1, np.float64, None)
+case(np.max, real(2, 3), _call=lambda x: x.max(1, None, True))
+case(np.sum, real(2, 3), _call=lambda x: np.sum(x, 0, None, np.zeros_like(x, shape=3)))
+
 # ---------------------------------------------------------------------- methods of ufuncs
 
 for f in (np.add, np.multiply, np.maximum, np.minimum, np.subtract, np.logaddexp, np.divide):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -157,3 +158,48 @@ def test_resumed_training_is_bit_identical(tmp_path, make):
     stream.load_state_dict(state["rng"])
     train(resumed, again, stream, 5)
     assert np.array_equal(resumed.vector, params.vector)
+
+
+def test_every_flipped_bit_is_harmless_or_refused(tmp_path):
+    good, bad = tmp_path / "good.npz", tmp_path / "bad.npz"
+    dg.save(good, {"w": np.arange(4.0), "n": 3})
+    raw, rng = good.read_bytes(), np.random.default_rng(0)
+    for place in range(len(raw)):
+        damaged = bytearray(raw)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        bad.write_bytes(damaged)
+        try:
+            tree = dg.load(bad)
+        except dg.CheckpointError:
+            continue
+        assert tree["n"] == 3
+        assert np.array_equal(tree["w"], np.arange(4.0))
+
+
+def test_links_and_permissions_are_kept(tmp_path):
+    path, link = tmp_path / "run.npz", tmp_path / "latest.npz"
+    dg.save(path, {"step": 1})
+    path.chmod(0o600)
+    link.symlink_to(path)
+    dg.save(link, {"step": 2})
+    assert link.is_symlink()
+    assert dg.load(path) == {"step": 2}
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_directory_is_refused_and_nothing_is_left(tmp_path):
+    with pytest.raises(IsADirectoryError, match="name of a file"):
+        dg.save(tmp_path, {"step": 1})
+    assert os.listdir(tmp_path) == []
+
+
+def test_threads_may_save_side_by_side(tmp_path):
+    mask = os.umask(0o022)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda k: dg.save(tmp_path / "run.npz", {"step": k}), range(100)))
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(mask)
+    assert dg.load(tmp_path / "run.npz")["step"] in range(100)
+    assert os.listdir(tmp_path) == ["run.npz"]

@@ -57,7 +57,7 @@ def test_interrupted_and_resumed_it_ends_bit_identical(tmp_path):
     process.send_signal(signal.SIGINT)
     code, _, errors = finish(process)
     assert code == 1, errors
-    assert re.search(r"stopped at step \d+ of .*--resume", errors)
+    assert re.search(r"stopped at step \d+ of .* --steps 250 --seed 0 --backend numpy --checkpoint .*--resume", errors)
     code, printed, errors = finish(start(tmp_path, "--checkpoint", str(broken), "--resume"))
     assert code == 0, errors
     assert "exact gradient" in printed
@@ -70,6 +70,18 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
     code, _, errors = finish(start(tmp_path, "--checkpoint", str(path), "--resume"))
     assert code == 1
     assert "was made with" in errors
+
+
+def test_an_existing_checkpoint_is_not_overwritten(tmp_path):
+    path = tmp_path / "run.npz"
+    path.write_text("precious")
+    code, _, errors = finish(start(tmp_path, "--checkpoint", str(path)))
+    assert code == 2
+    assert "exists: go on with --resume" in errors
+    code, _, errors = finish(start(tmp_path, "--checkpoint", str(path), "--resume"))
+    assert code == 1
+    assert errors.startswith("digits.py: ")
+    assert path.read_text() == "precious"
 
 
 def test_resume_needs_a_checkpoint(tmp_path):

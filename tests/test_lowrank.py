@@ -169,3 +169,16 @@ def test_rows_that_are_copied_are_the_rows_that_are_multiplied(dtype, c):
     out = np.empty((2, 3, 8), dtype)
     quick.times(c, out)
     assert np.array_equal(out, plain.dense() * c)
+
+
+def test_a_negated_dual_can_be_written():
+    def f(w):
+        y = -w
+        y += 1
+        return y
+
+    for v in (ONE, MANY):
+        y, dy = dg.jvp(f, (np.ones((4, 3)),), (v,))
+        np.testing.assert_array_equal(y, 0)
+        np.testing.assert_array_equal(dy, -v.dense())
+        assert isinstance(dg.jvp(np.negative, (np.ones((4, 3)),), (v,))[1], np.ndarray)

@@ -330,3 +330,98 @@ def test_relu_is_right_at_infinities_and_nan():
     np.testing.assert_array_equal(dy, [[0, 0, 0, np.inf, 1, 1]])
     for found, expected in zip((y, dy), dg.jvp(lambda x: nn.ReLU().forward({}, x), (x,), (dx,)), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_a_bias_alone_moves_every_row():
+    """Whatever the rank of the input, plain or nested, and without lending the bias tangent out."""
+    layer, w, b = nn.Linear(5, 3), RNG.standard_normal((5, 3)), RNG.standard_normal(3)
+    for shape in ((5,), (4, 5), (2, 4, 5)):
+        x = RNG.standard_normal(shape)
+        f = lambda b, x=x: layer({"weight": w, "bias": b}, x)  # noqa: E731
+        rows = x.size // 5
+        close(dg.grad(lambda b, f=f: np.sum(f(b)))(b), np.full(3, float(rows)))
+        y, dy = dg.jvp(f, (b,), (np.eye(3),))
+        assert dy.shape == (3, *y.shape)
+        twice = dg.jvp(lambda s, f=f: dg.jvp(f, (b,), (b * s,))[1], (2.0,), (1.0,))
+        close(twice[1], np.broadcast_to(b, y.shape))
+
+    def doubled(b):
+        y = layer({"weight": w, "bias": b}, np.ones(5))
+        y *= 2
+        return y, b
+
+    close(dg.jvp(doubled, (b,), (np.ones(3),))[1][1], np.ones(3))
+
+
+def test_a_layer_that_returns_its_input_does_not_lend_it_for_writing():
+    def doubled(x):
+        y = nn.Sequential()({}, x)
+        y *= 2
+        return y
+
+    x = np.ones(3)
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        dg.jvp(doubled, (x,), (x,))
+    np.testing.assert_array_equal(x, 1)
+    np.testing.assert_array_equal(dg.jvp(lambda x: doubled(x.copy()), (x,), (x,)), np.full((2, 3), 2.0))
+
+
+@pytest.mark.parametrize("loss", [nn.mse, nn.cross_entropy], ids=repr)
+def test_a_target_may_carry_a_tangent(loss):
+    x = np.array([[0.4, -1.0, 0.7]])
+    target = lambda s: np.exp(s * x)  # noqa: E731
+    close(
+        dg.derivative(lambda s: loss(s * x, target(s)))(0.8),
+        richardson(lambda h: loss((0.8 + h) * x, target(0.8 + h)))[0],
+    )
+    close(dg.derivative(lambda s: loss(x, target(s)))(0.8), richardson(lambda h: loss(x, target(0.8 + h)))[0])
+    inner = lambda s: dg.derivative(lambda r: loss(s * x, target(r * s)))(1.5)  # noqa: E731
+    close(dg.derivative(inner)(0.8), richardson(lambda h: inner(0.8 + h))[0], 1e-7)
+
+
+# ---------------------------------------------------------------------- a layer of one's own
+
+
+class Scale(nn.Layer):
+    """Only a forward rule: the engine does the rest."""
+
+    def shapes(self):
+        return {"scale": (5,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.normal(shape, dtype=dtype)
+
+    def forward(self, p, x):
+        return np.sin(x) * p["scale"]
+
+
+@leads
+def test_a_layer_needs_only_its_forward_rule(lead):
+    layer = Scale()
+    p, x, dp, dx = draw(layer, (4, 5), lead)
+    for tangents in ((dp, dx), (dp, dg.ZERO), ({"scale": dg.ZERO}, dx)):
+        for found, expected in zip(layer.jvp(p, x, *tangents), engine_jvp(layer, p, x, *tangents), strict=True):
+            close(found, expected)
+    assert layer.jvp(p, x, {"scale": dg.ZERO}, dg.ZERO)[1] is dg.ZERO
+    model = nn.Sequential(nn.Linear(5, 5), layer, nn.Linear(5, 2))
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.cross_entropy).bind(x, np.array([0, 1, 0, 1]))
+    v = dg.directions.LowRank().sample(params, rng=1, n=lead[0] if lead else None)
+    exact = dg.grad(batch)(params)
+    found = dg.jvp(batch, (params,), (v,))[1]
+    close(found, sum(np.sum(np.array(v[n]) * exact[n], axis=tuple(range(-exact[n].ndim, 0))) for n in params), 1e-10)
+    assert np.isfinite(dg.hvp(batch, params, exact).vector).all()
+    with pytest.raises(NotImplementedError, match=r"has no transposed rule: define vjp"):
+        dg.estimators.Backprop().estimate(batch, params)
+
+
+def test_wrong_uses_are_named():
+    with pytest.raises(TypeError, match=r"layer 1 is <ufunc 'tanh'>; expected a Layer"):
+        nn.Sequential(nn.Linear(2, 2), np.tanh)
+    layer = nn.Linear(2, 2)
+    with pytest.raises(dg.LayoutError, match=r"got a ndarray as parameters: call layer\(params, x\)"):
+        layer(np.ones((3, 2)), layer.init(rng=0))
+    with pytest.raises(dg.DualgradError, match="has no transposed rule: use one of"):
+        nn.Objective(layer, lambda z, y: np.sum(z)).bind(np.ones((1, 2)), None).vjp(layer.init(rng=0))
+    with pytest.raises(TypeError, match="expected an instance"):
+        dg.estimators.ForwardGradient(dg.directions.LowRank)

@@ -134,6 +134,9 @@ def test_state_is_saved_and_restored(make):
         first.step(w, g)
         second.step(copy, g)
     assert np.array_equal(w, copy)
+    second.lr = 0.5
+    second.load_state_dict(first.state_dict())
+    assert second.lr == first.lr
     second.reset()
     assert second.steps == 0
     fresh = make()
@@ -175,3 +178,29 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for name in a:
         assert all(np.array_equal(x, y) for x, y in zip(np.atleast_1d(a[name]), np.atleast_1d(b[name]), strict=True))
+
+
+@every
+def test_what_cannot_be_written_is_refused_before_anything_changes(make):
+    optimizer, frozen = make(), np.ones(2)
+    frozen.flags.writeable = False
+    tree = {"a": np.ones(2), "b": frozen}
+    with pytest.raises(TypeError, match=r"params\['b'\] is read-only"):
+        optimizer.step(tree, {"a": np.ones(2), "b": np.ones(2)})
+    for w, g in ((np.ones(2), np.ones(2) * 1j), (np.ones(2, int), np.ones(2))):
+        with pytest.raises(TypeError, match="expected floating, of one kind"):
+            optimizer.step(w, g)
+        np.testing.assert_array_equal(w, 1)
+    np.testing.assert_array_equal(tree["a"], 1)
+    assert optimizer.steps == 0
+    optimizer.step(np.ones(2), np.ones(2))
+
+
+@every
+def test_a_complex_number_is_two_real_ones(make):
+    w, pair = np.array([1 + 2j, 3 - 1j]), np.array([[1.0, 2.0], [3.0, -1.0]])
+    one, two = make(), make()
+    for g in (np.array([0.5 + 1j, 2j]), np.array([1.0 - 1j, 0.1])):
+        one.step(w, g)
+        two.step(pair, np.stack([g.real, g.imag], -1))
+    np.testing.assert_allclose(w, pair[:, 0] + 1j * pair[:, 1], rtol=1e-14)

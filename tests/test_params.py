@@ -141,3 +141,13 @@ def test_on_a_strict_device(params):
     assert isinstance(g, dg.Params)
     np.testing.assert_allclose(g.vector.get()[:6], 10 * params.vector[:6])
     assert isinstance(on.to(np).vector, np.ndarray)
+
+
+def test_empty_arrays_among_the_parameters():
+    params = dg.Params({"none": np.zeros((0, 2)), "scale": np.array(2.0), "w": np.ones(2)})
+    np.testing.assert_array_equal(dg.grad(lambda p: np.sum(p.vector**2))(params).vector, [4, 2, 2])
+    np.testing.assert_array_equal(
+        dg.grad(lambda p: np.sum(np.kron(p["none"], p["w"])) + p["scale"])(params).vector, [1, 0, 0]
+    )
+    nothing = dg.Params({})
+    assert (nothing.size, nothing.dtype, nothing.vector.shape) == (0, np.float64, (0,))

@@ -54,3 +54,14 @@ def test_threads_do_not_share():
 def test_small_and_like():
     assert empty((3,), np.float32).shape == (3,)
     assert empty_like(np.ones((300, 300), np.float32)).dtype == np.float32
+
+
+def test_flags_and_shape_are_the_callers_to_set():
+    taken = empty(SHAPE, np.float64)
+    taken.flags.writeable = False
+    del taken
+    taken = empty(SHAPE, np.float64)
+    assert taken.flags.writeable
+    taken.shape = (256, 256)
+    del taken
+    assert empty(SHAPE, np.float64).shape == SHAPE

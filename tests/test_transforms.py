@@ -240,16 +240,16 @@ def test_grad_of_params_is_params():
 def test_chunks_do_not_change_the_result(chunk):
     x = np.linspace(0.1, 1, 7)
     f = lambda x: np.prod(np.tanh(x)) + np.sum(x[1:] * x[:-1] ** 2)  # noqa: E731
-    np.testing.assert_allclose(dg.grad(f, chunk)(x), dg.grad(f)(x), rtol=1e-14)
+    np.testing.assert_allclose(dg.grad(f, chunk=chunk)(x), dg.grad(f)(x), rtol=1e-14)
     np.testing.assert_allclose(dg.jacfwd(np.cumprod, chunk=chunk)(x), dg.jacfwd(np.cumprod)(x), rtol=1e-14)
-    np.testing.assert_allclose(dg.hessian(f, chunk)(x), dg.hessian(f)(x), rtol=1e-13)
+    np.testing.assert_allclose(dg.hessian(f, chunk=chunk)(x), dg.hessian(f)(x), rtol=1e-13)
     np.testing.assert_allclose(dg.hvp(f, x, x, chunk), dg.hessian(f)(x) @ x, rtol=1e-13)
 
 
 @pytest.mark.parametrize("chunk", [0, -1, 2.5, "all"])
 def test_a_chunk_is_a_positive_number(chunk):
     with pytest.raises(ValueError, match="chunk"):
-        dg.grad(np.sum, chunk)(X)
+        dg.grad(np.sum, chunk=chunk)(X)
 
 
 def test_complex_gradient_points_uphill():
@@ -557,3 +557,39 @@ def test_a_custom_rule_is_heard_in_the_caller_s_errstate():
     f.defjvp(lambda primals, tangents: (primals[0], tangents[0] / np.zeros(3)))
     with pytest.raises(RuntimeWarning, match="divide"):
         dg.jvp(f, (X,), (V,))
+
+
+def test_no_directions_at_all():
+    """K = 0, and an empty leaf in a Jacobian, also where a rule goes direction by direction."""
+    double = dg.custom_jvp(lambda x: 2 * x)
+    double.defjvp(lambda primals, tangents: (2 * primals[0], 2 * tangents[0]))
+    for f in (np.exp, double, lambda x: np.kron(x, X), lambda x: np.pad(x, 1), lambda x: np.gradient(x, edge_order=1)):
+        y, dy = dg.jvp(f, (X,), (np.zeros((0, 3)),))
+        assert dy.shape == (0, *y.shape)
+    assert dg.jacfwd(lambda x: np.kron(x, X))(np.zeros(0)).shape == (0, 0)
+    assert dg.jacfwd(lambda x: np.pad(double(x), 1))(np.zeros(0)).shape == (2, 0)
+
+
+@pytest.mark.parametrize("out", ["text", (k for k in range(2)), object()])
+def test_an_output_that_is_no_number_is_refused(out):
+    with pytest.raises(TypeError, match="expected arrays or numbers"):
+        dg.jvp(lambda x: out, (X,), (V,))
+
+
+def test_extra_outputs_do_not_look_into_the_arguments():
+    _, _, aux = dg.jvp(lambda x: (x * 2, {"x": x, "part": x[1:]}), (X,), (V,), has_aux=True)
+    assert not any(np.shares_memory(a, X) for a in aux.values())
+
+
+def test_subclasses_of_ndarray(tmp_path):
+    stored = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=3)
+    stored[:] = X
+    for v in (V, np.eye(3)):
+        for found, expected in zip(
+            dg.jvp(lambda x: np.tanh(x) * x, (stored,), (v,)), dg.jvp(lambda x: np.tanh(x) * x, (X,), (v,)), strict=True
+        ):
+            assert type(found) is np.ndarray
+            np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(dg.jvp(np.exp, (X,), (stored,))[1], np.exp(X) * X)
+    with pytest.raises(TypeError, match="MaskedArray; expected a plain array"):
+        dg.jvp(np.exp, (np.ma.array(X, mask=[0, 1, 0]),), (V,))

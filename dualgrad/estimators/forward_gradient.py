@@ -41,7 +41,7 @@ class ForwardGradient:
     """
 
     def __init__(self, directions, n=1):
-        if not hasattr(directions, "sample"):
+        if not hasattr(directions, "sample") or isinstance(directions, type):
             raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
         if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
             raise ValueError(f"got n={n!r}; expected a positive number of directions")

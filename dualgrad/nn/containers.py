@@ -17,6 +17,9 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers):
+        for k, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layer {k} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
         self.layers = layers
         self._names = [{name: f"{k}.{name}" for name in layer.shapes()} for k, layer in enumerate(layers)]
         self._shapes = {f"{k}.{n}": s for k, layer in enumerate(layers) for n, s in layer.shapes().items()}

@@ -1,5 +1,7 @@
 """Layer: a function of parameters and an input, with its tangent rule and the transpose of that rule written out."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..dual import LIVE, Dual, ended
@@ -7,15 +9,19 @@ from ..errors import LayoutError
 from ..params import Params
 from ..random import as_rng
 from ..rules.declare import aliased, nested_as
+from ..transforms import jvp
 from ..zero import ZERO
+
+_INPUT = object()  # the name under which a layer's input travels beside its parameters
 
 
 class Layer:
     """What all layers share. A layer holds no arrays; its parameters are a mapping from names to arrays.
 
-    A layer of one's own defines ``shapes`` (if it has parameters) and the three rules: ``forward(p, x)``;
-    ``jvp(p, x, dp, dx) -> y, dy``, which accepts a lead axis and `ZERO` in the tangents; and
-    ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``.
+    A layer of one's own defines ``forward(p, x)`` and, if it has parameters, ``shapes()`` and
+    ``initial(name, shape, rng, dtype)``. Its tangents then come from the engine. It may add the two rules by hand:
+    ``jvp(p, x, dp, dx) -> y, dy``, which accepts a lead axis and `ZERO` in the tangents, for speed; and
+    ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``, for `dualgrad.estimators.Backprop`.
 
     Examples
     --------
@@ -26,6 +32,16 @@ class Layer:
     Params(weight: (3, 2), bias: (2,); 8 entries)
     >>> layer(params, np.zeros((5, 3), np.float32)).shape
     (5, 2)
+    >>> class Scale(dg.nn.Layer):
+    ...     def shapes(self):
+    ...         return {"scale": (3,)}
+    ...     def initial(self, name, shape, rng, dtype):
+    ...         return np.ones(shape, dtype)
+    ...     def forward(self, p, x):
+    ...         return x * p["scale"]
+    >>> model = dg.nn.Sequential(Scale(), layer)
+    >>> list(model.init(rng=0))
+    ['0.scale', '1.weight', '1.bias']
     """
 
     def shapes(self):
@@ -59,8 +75,29 @@ class Layer:
         moves = isinstance(x, Dual) and x.level == level
         return aliased(y, dy, x) if moves else Dual(y, dy, level)  # a layer may return its input, or a view of it
 
+    def jvp(self, p, x, dp, dx):
+        """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
+        primals = {**p, _INPUT: x}
+        moving = {name: d for name, d in {**dp, _INPUT: dx}.items() if d is not ZERO}
+        if not moving:
+            return self.forward(p, x), ZERO
+
+        def forward(duals):
+            both = primals | duals
+            return self.forward({name: both[name] for name in p}, both[_INPUT])
+
+        return jvp(forward, ({name: primals[name] for name in moving},), (moving,))
+
+    def vjp(self, p, x):
+        """The transposed rule, which only Backprop and gradient guessing need."""
+        raise NotImplementedError(
+            f"{self!r} has no transposed rule: define vjp(p, x) -> y, pullback, where pullback(dy) -> dp, dx"
+        )
+
     def require(self, p):
         """Check that ``p`` has this layer's names; their shapes are checked where they meet the input."""
+        if not isinstance(p, Mapping):
+            raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
         names = self.shapes()
         if len(p) != len(names) or any(name not in p for name in names):
             raise LayoutError(

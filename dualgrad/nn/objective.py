@@ -1,5 +1,7 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
+from ..errors import DualgradError
+
 
 class Objective:
     """A model and a loss.
@@ -45,6 +47,8 @@ class BoundObjective:
 
     def vjp(self, params):
         """The loss, and its gradient by the transposed rules of model and loss."""
+        if not hasattr(self.loss, "vjp"):
+            raise DualgradError(f"the loss {self.loss!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
         prediction, pull_model = self.model.vjp(params, self.x, **self.kwargs)
         value, pull_loss = self.loss.vjp(prediction, self.y)
         gradient, _ = pull_model(pull_loss(1.0))

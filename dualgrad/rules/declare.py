@@ -88,7 +88,7 @@ def takes_out(function, push, operands=1):
     """``out=`` for array functions: compute, then write into the Dual that was given. Operands may come by name, and
     what NumPy puts at or behind ``dtype`` and ``out`` by position."""
     names = _parameters(function)
-    named = min((k for k, name in enumerate(names) if name in ("dtype", "out")), default=len(names))
+    named = min((k for k, name in enumerate(names) if name in ("dtype", "out")), default=0)
 
     @functools.wraps(push)
     def with_out(*args, **kwargs):
@@ -112,8 +112,10 @@ def takes_out(function, push, operands=1):
 
 
 def _parameters(function):
+    """The names of the parameters that may be given by position."""
     try:
-        return list(inspect.signature(function).parameters)
+        parameters = inspect.signature(function).parameters.values()
+        return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     except ValueError:  # a C function without a signature takes its operands by position
         return ()
 
