@@ -363,14 +363,17 @@ _EQUIVALENT = {
 
 
 def _nearest(function):
-    """What does the same, or else what is spelled alike."""
+    """What does the same, or else what is spelled alike, or else what stands in the same module."""
     import difflib
 
     name = getattr(function, "__name__", str(function))
     if name in _EQUIVALENT:
         return _EQUIVALENT[name]
     names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
-    return ", ".join(_dotted(names[near]) for near in difflib.get_close_matches(name, names, n=2, cutoff=0.0))
+    near = [_dotted(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
+    module = _dotted(function).rpartition(".")[0] + "."
+    near = near or [n for n in map(_dotted, names.values()) if n.startswith(module) and module != "np."]
+    return ", ".join(near) or "none is close; dg.supported() lists them all"
 
 
 # ---------------------------------------------------------------------- operators and methods

@@ -110,6 +110,8 @@ def as_primal(x, structure, k):
     """An array or array scalar of a floating or complex dtype."""
     if x.__class__ is np.ndarray and x.dtype.kind in "fc":
         return x
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise TypeError(f"primals{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
     if isinstance(x, Dual) and x.level not in LIVE:
         raise LevelError("a primal is a Dual whose jvp has ended: return it from the differentiated function instead")
     if isinstance(x, float):

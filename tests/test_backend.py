@@ -52,7 +52,7 @@ def test_modules_by_name():
     with pytest.raises(ValueError, match="expected 'numpy' or 'cupy'"):
         namespace("jax")
     if cupy_or_none() is None:
-        with pytest.raises(ImportError, match=r"dualgrad\[cuda12\]|no CUDA device"):
+        with pytest.raises(ImportError, match=r"cupy-cuda12x|no CUDA device"):
             namespace("cupy")
 
 

@@ -774,3 +774,15 @@ def test_an_ellipsis_that_stands_for_nothing_still_parts_advanced_indices(index)
         return y
 
     verify(write, M)
+
+
+@pytest.mark.parametrize("order", ["A", "K"])
+def test_the_layout_in_memory_is_that_of_the_value(order):
+    x = np.asfortranarray(M)
+    for f in (lambda x: np.ravel(x, order), lambda x: x.T.flatten(order), lambda x: x.T.copy().ravel(order=order)):
+        for layout in (np.asfortranarray, np.ascontiguousarray):
+            np.testing.assert_array_equal(dg.jvp(f, (x,), (layout(M),))[1], f(x))
+            np.testing.assert_array_equal(dg.jvp(f, (x,), (np.stack([layout(M), M]),))[1], [f(x), f(x)])
+    np.testing.assert_array_equal(dg.jvp(lambda x: np.reshape(x, -1, order="A"), (x,), (M,))[1], x.ravel("A"))
+    with pytest.raises(NotImplementedError, match="not contiguous"):
+        dg.jvp(lambda x: np.ravel(x[:, ::2], "K"), (x[:, ::-1],), (M,))

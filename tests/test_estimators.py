@@ -110,6 +110,15 @@ def test_float32_stays_float32():
     ):
         estimate = estimator.estimate(batch, params, rng=0)
         assert estimate.gradient.vector.dtype == estimate.value.dtype == np.float32
+    wide = np.ones((3, 2))
+    for n in (1, 2):
+        for distribution in (directions.LowRank(), directions.Rademacher()):
+            tree = {"w": np.ones((3, 2), np.float32), "b": np.ones(2, np.float32)}
+            estimate = estimators.ForwardGradient(distribution, n=n).estimate(
+                lambda p: np.sum(p["w"] * wide) + np.sum(p["b"] * wide[0]), tree, rng=0
+            )
+            assert estimate.value.dtype == np.float64
+            assert all(g.dtype == np.float32 for g in estimate.gradient.values())
 
 
 def test_estimates_do_not_share_memory():

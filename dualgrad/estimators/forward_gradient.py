@@ -93,6 +93,7 @@ def _mean_of_products(slopes, directions, params, n):
 
 
 def _product(slopes, v, n, out=None):
+    slopes = slopes.astype(v.dtype)  # the loss may have another precision than the parameters
     if isinstance(v, LowRank):
         return _factored(slopes, v, n, out)
     if n == 1:

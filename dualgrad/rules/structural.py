@@ -61,6 +61,29 @@ def _ravel_lead(dx, ndim, order="C"):
 
 linear(np.reshape, lead=_reshape_lead)
 linear(np.ravel, lead=_ravel_lead)
+
+
+def _by_the_value(push):
+    """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
+
+    def settled(x, order):
+        if not isinstance(order, str) or order not in "AK":
+            return order
+        flags = primal(x).flags
+        if order == "K" and not flags.c_contiguous and not flags.f_contiguous:
+            raise NotImplementedError('order="K" of a Dual that is not contiguous: use order="C" or "F"')
+        return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
+
+    def push_by_the_value(*args, **kwargs):
+        x = args[0] if args else kwargs["a"]
+        return push(*(settled(x, a) for a in args), **{k: settled(x, v) for k, v in kwargs.items()})
+
+    return push_by_the_value
+
+
+for laid_out in (np.reshape, np.ravel):
+    RULES[laid_out] = _by_the_value(RULES[laid_out])
+
 linear(np.squeeze, lead=lambda dx, n, axis=None: dx.reshape(_squeezed(dx.shape, n, axis)))
 linear(np.expand_dims, lead=lambda dx, n, axis: np.expand_dims(dx, _insert_axes(axis, n)))
 linear(np.transpose, lead=lambda dx, n, axes=None: np.transpose(dx, _trailing_axes(dx, n, axes)))
