@@ -232,7 +232,7 @@ def draw(runs, test, folder):
     said = to_numpy(run.objective.model(run.params, test[0])).argmax(-1)
     wrong, right_ones = np.flatnonzero(said != y)[:4], np.flatnonzero(said == y)
     shown = [*right_ones[: 16 - len(wrong)], *wrong]
-    right.suptitle("Said by 16 directions' network (red: its first mistakes)")
+    right.suptitle("By 16 directions (red: its first mistakes)")
     for cell, k in zip(right.subplots(4, 4).flat, shown, strict=True):
         cell.imshow(x[k].reshape(8, 8), cmap="gray_r")
         title, color = (f"{said[k]}", "black") if said[k] == y[k] else (f"{said[k]}, is {y[k]}", "crimson")

@@ -189,10 +189,11 @@ def _chain(partials, quotient):
     return tangent
 
 
-def _binary(function, tangent, square=None):
+def _binary(function, tangent, quiet=True, square=None):
     """The pushforward of a function of two broadcasting operands, from ``tangent(out, x, y, dx, dy, lead)``.
 
-    ``square`` is the function of one operand that ``function(x, x)`` is.
+    ``quiet=False`` says that the tangent sees to its own warnings; ``square`` is the function of one operand that
+    ``function(x, x)`` is.
     """
 
     def push(x, y):
@@ -203,7 +204,7 @@ def _binary(function, tangent, square=None):
         if lead:
             dx = dx if dx is None else pad_lead(dx, out.ndim)
             dy = dy if dy is None else pad_lead(dy, out.ndim)
-        d = quietly(tangent, out, x, y, dx, dy, lead)
+        d = quietly(tangent, out, x, y, dx, dy, lead) if quiet else tangent(out, x, y, dx, dy, lead)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
@@ -225,10 +226,13 @@ def linear(*functions, lead=None, alone=False):
 
 
 def _linear_ufunc(function):
+    exact = function in (np.negative, np.positive, np.conjugate)  # these have nothing to warn of
+
     def push(x):
         if x.level not in LIVE:
             raise ended()
-        return Dual(function(x.primal), quietly(function, x.tangent), x.level)
+        dy = function(x.tangent) if exact else quietly(function, x.tangent)
+        return Dual(function(x.primal), dy, x.level)
 
     return push
 
@@ -282,10 +286,10 @@ def linear_sum(function):
         elif dx is None:
             d = broadcast(function(0, dy) if function is np.subtract else dy, lead, out.shape, out.dtype)
         else:
-            d = function(dx, dy)
+            d = quietly(function, dx, dy)
         return d
 
-    register([function], "linear", _binary(function, tangent))
+    register([function], "linear", _binary(function, tangent, quiet=False))
 
 
 def linear_pieces(function, axis_under_lead):
@@ -328,7 +332,7 @@ def _bilinear(function, under):
         f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
         out = f(x, y)
         d = quietly(leibniz, function, f, under, out, x, y, dx, dy, lead)
-        d = d if d.dtype == out.dtype else d.astype(out.dtype)
+        d = d if d.dtype is out.dtype or d.dtype == out.dtype else d.astype(out.dtype)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
@@ -342,7 +346,7 @@ def leibniz(function, f, under, out, x, y, dx, dy, lead):
     if dy is not None:
         e = second(x, dy)
         d = e if d is None else _plus(d, e)
-    if is_host(d) and has_nan(d):
+    if has_nan(d) and is_host(d):
         terms = [] if dx is None else [absorbing_bilinear(first, dx, np.asarray(y))]
         terms += [] if dy is None else [absorbing_bilinear(lambda b, a: second(a, b), dy, np.asarray(x))]
         d = sum(terms[1:], terms[0])
