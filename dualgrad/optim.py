@@ -94,6 +94,8 @@ class _Optimizer:
         LayoutError
             When names are missing or unknown; the optimizer is unchanged.
         """
+        if not isinstance(state, dict):
+            raise LayoutError(f"got a {type(state).__name__} as the state of {self!r}; expected a dict of state_dict()")
         expected = {"kind", "lr", "steps", "shapes"} | (
             set(self.state_names) if state.get("shapes") is not None else set()
         )

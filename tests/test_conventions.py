@@ -274,3 +274,18 @@ def test_plain_numpy_joins_and_products_keep_the_tangent():
 def test_a_tangent_never_broadcasts():
     with pytest.raises(dg.ShapeError, match="never broadcasts"):
         dg.jvp(np.sin, (np.zeros(3),), (np.ones(1),))
+
+
+def test_prod_multiplies_neighbours_first():
+    """As NumPy does, so that huge and tiny entries side by side do not overflow on the way."""
+    x = np.array([1e200, 1e-200, 1e200, 1e-200])
+    np.testing.assert_allclose(dg.grad(np.prod)(x), 1 / x, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "f", [np.sinc, np.absolute, np.angle, np.max, np.sort, lambda x: np.linalg.svd(x, compute_uv=False)]
+)
+def test_tangents_of_written_rules_are_quiet(f):
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    with np.errstate(all="raise"):
+        dg.jvp(f, (x,), (np.full_like(x, 1e308),))

@@ -158,6 +158,8 @@ def test_a_foreign_state_is_refused():
     ):
         with pytest.raises(dg.LayoutError):
             adam.load_state_dict(broken)
+    with pytest.raises(dg.LayoutError, match="got a NoneType"):
+        adam.load_state_dict(None)
     assert_same(adam.state_dict(), before)
 
 

@@ -439,7 +439,7 @@ def _explicit(function, rule):
         if args or kwargs:
             refuse_others(function, args, kwargs)
         lead = lead_of(x)
-        y, dy = rule(x.primal, x.tangent, lead, *args, **kwargs)
+        y, dy = quietly(lambda: rule(x.primal, x.tangent, lead, *args, **kwargs))
         dy = dy.astype(y.dtype) if dy.dtype != y.dtype else dy
         return Dual(y, dy if y.__class__ is not Dual else nested_as(y, dy), x.level)
 

@@ -221,4 +221,4 @@ def _thin_svd(a):
     return Dual(u, du, a.level), Dual(s, ds, a.level), Dual(vh, _ct(dv), a.level)
 
 
-register([np.linalg.svd], "explicit", _svd)
+register([np.linalg.svd], "explicit", lambda *args, **kwargs: quietly(lambda: _svd(*args, **kwargs)))

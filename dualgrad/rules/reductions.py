@@ -90,8 +90,8 @@ def _restore_dims(y, a, axis, keepdims):
 def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
     x = _axes_last(np.where(where, a, 1), axis)
     while x.shape[-1] > 1:
-        half = x.shape[-1] // 2
-        x = np.concatenate([x[..., :half] * x[..., half : 2 * half], x[..., 2 * half :]], -1)
+        even = x.shape[-1] // 2 * 2
+        x = np.concatenate([x[..., :even:2] * x[..., 1:even:2], x[..., even:]], -1)
     y = x[..., 0] if x.shape[-1] else np.ones_like(x, shape=x.shape[:-1])
     return _restore_dims(y, a, axis, keepdims) * initial
 
