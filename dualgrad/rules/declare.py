@@ -326,26 +326,28 @@ def bilinear(*functions, lead=None):
 
 def _bilinear(function, under):
     def push(x, y, *args, **kwargs):
+        f = function
         if args or kwargs:
             refuse_others(function, args, kwargs)
+            f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
-        f = (lambda a, b: function(a, b, *args, **kwargs)) if args or kwargs else function
         out = f(x, y)
-        d = quietly(leibniz, function, f, under, out, x, y, dx, dy, lead)
+        first, second = _under_lead(f, under) if lead else (f, f)
+        d = quietly(leibniz, first, second, x, y, dx, dy)
         d = d if d.dtype is out.dtype or d.dtype == out.dtype else d.astype(out.dtype)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
 
 
-def leibniz(function, f, under, out, x, y, dx, dy, lead):
+def leibniz(first, second, x, y, dx, dy):
     """f(dx, y) + f(x, dy), the inactive term left out; infinite entries count only where the tangent is nonzero."""
-    first = f if not lead else lambda a, b: _under_lead(function, f, under, a, b, 0)
-    second = f if not lead else lambda a, b: _under_lead(function, f, under, a, b, 1)
-    d = None if dx is None else first(dx, y)
-    if dy is not None:
-        e = second(x, dy)
-        d = e if d is None else _plus(d, e)
+    if dy is None:
+        d = first(dx, y)
+    elif dx is None:
+        d = second(x, dy)
+    else:
+        d = _plus(first(dx, y), second(x, dy))
     if has_nan(d) and is_host(d):
         terms = [] if dx is None else [absorbing_bilinear(first, dx, np.asarray(y))]
         terms += [] if dy is None else [absorbing_bilinear(lambda b, a: second(a, b), dy, np.asarray(x))]
@@ -353,10 +355,14 @@ def leibniz(function, f, under, out, x, y, dx, dy, lead):
     return d
 
 
-def _under_lead(function, f, under, a, b, which):
+def _under_lead(f, under):
+    """f with a lead axis on its first operand, and with one on its second."""
     if under is not None:
-        return under(f, a, b, which)
-    return each_direction(lambda d: f(d, b), a) if which == 0 else each_direction(lambda d: f(a, d), b)
+        return lambda a, b: under(f, a, b, 0), lambda a, b: under(f, a, b, 1)
+    return (
+        lambda a, b: each_direction(lambda d: f(d, b), a),
+        lambda a, b: each_direction(lambda d: f(a, d), b),
+    )
 
 
 def _plus(d, e):

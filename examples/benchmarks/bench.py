@@ -153,7 +153,7 @@ def overhead(args):
             "np.sin": (lambda: np.sin(a), lambda: (np.sin(x), np.cos(x) * v, guard(v))),
             "np.sum": (lambda: np.sum(a), lambda: (np.add.reduce(x, axis=None), np.add.reduce(v, axis=None))),
             "a[1:]": (lambda: a[1:], lambda: (x[1:], v[1:])),
-            "a @ b": (lambda: a @ b, lambda: (x @ x, v @ x + x @ v)),
+            "a @ b": (lambda: a @ b, lambda: (np.matmul(x, x), np.matmul(v, x) + np.matmul(x, v))),
         }
         turns = {(name, side): call for name, pair in calls.items() for side, call in zip(SIDES, pair, strict=True)}
         found.update(take_turns(turns, 2 * args.rounds, 0.005))
