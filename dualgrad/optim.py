@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .backend import like as on_device
+from .backend import to_numpy
 from .dual import Dual
 from .errors import LayoutError, NonFiniteError
 from .params import Params
@@ -60,6 +62,8 @@ class _Optimizer:
         if self._state is None:
             self._state = {name: [np.zeros_like(leaf) for leaf in leaves] for name in self.state_names}
             self._shapes = shapes
+        for name in self.state_names:  # a loaded state follows the parameters to their device
+            self._state[name] = [on_device(v, w) for v, w in zip(self._state[name], leaves, strict=True)]
         self.steps += 1
         for k, (w, g) in enumerate(zip(leaves, gradients, strict=True)):
             state = [self._state[name][k] for name in self.state_names]
@@ -217,7 +221,7 @@ def _require_steppable(w, g, name):
 def _finite(g):
     """Whether all entries are finite; one pass at BLAS speed unless the square of g overflows."""
     if g.__class__ is not np.ndarray:
-        return bool(np.all(np.isfinite(g)))
+        return bool(to_numpy(np.all(np.isfinite(g))))
     flat = g.reshape(-1)
     with np.errstate(all="ignore"):
         return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(g).all())

@@ -59,8 +59,11 @@ def work(args):
     settings = {"steps": args.steps, "seed": args.seed, "backend": args.backend}
     if args.resume:
         resume(args.checkpoint, settings, runs)
-    for name, run in runs.items():
-        run.train(name, args, train, test, lambda: save(args.checkpoint, settings, runs))
+    with asked_to_stop() as asked:
+        for name, run in runs.items():
+            run.train(name, args, asked, train, test, lambda: save(args.checkpoint, settings, runs))
+            if asked:
+                sys.exit(f"\nstopped at step {run.step} of {name}; {how_to_go_on(args)}")
     print(table(runs, train))
     print(NOTE)
     print(f"figure: {draw(runs, test, pathlib.Path(args.output))}")
@@ -111,6 +114,13 @@ def asked_to_stop():
         signal.signal(signal.SIGINT, before)
 
 
+def how_to_go_on(args):
+    if not args.checkpoint:
+        return "nothing was kept, for want of --checkpoint PATH"
+    same = f"--steps {args.steps} --seed {args.seed} --backend {args.backend}"
+    return f"go on with {same} --checkpoint {args.checkpoint} --resume"
+
+
 class Run:
     """One network learning by one estimator; everything that training changes is in ``state``."""
 
@@ -123,12 +133,12 @@ class Run:
         self.batches, self.rng = dg.Rng(seed).spawn(2)
         self.step, self.seconds, self.curve = 0, 0.0, []
 
-    def train(self, name, args, train, test, save):
+    def train(self, name, args, asked, train, test, save):
         from tqdm import tqdm
 
         every, saved = max(1, args.steps // POINTS), time.monotonic()
         bar = tqdm(total=args.steps, initial=self.step, desc=f"{name:>14}", file=sys.stderr)
-        with bar, asked_to_stop() as asked:
+        with bar:
             while self.step < args.steps and not asked:
                 started = time.perf_counter()
                 self.update(*train)
@@ -142,12 +152,6 @@ class Run:
                     saved = time.monotonic()
         if args.checkpoint:
             save()
-        if asked:
-            same = f"--steps {args.steps} --seed {args.seed} --backend {args.backend}"
-            kept = (
-                f"go on with {same} --checkpoint {args.checkpoint} --resume" if args.checkpoint else "nothing was kept"
-            )
-            sys.exit(f"\nstopped at step {self.step} of {name}; {kept}")
 
     def update(self, x, y):
         """Draw a batch, estimate the gradient, take a step."""

@@ -41,3 +41,10 @@ def test_digits_prints_its_table_and_saves_its_figure(tmp_path):
     assert len(figures) == 1
     assert figures[0].read_bytes().startswith(PNG)
     assert str(figures[0]) in printed
+
+
+@pytest.mark.gpu
+def test_digits_on_a_gpu(tmp_path):
+    if not pytest.importorskip("cupy").is_available():
+        pytest.skip("CuPy finds no device")
+    assert "LowRank" in run("digits.py", "--steps", 5, "--output", tmp_path, "--backend", "cupy")

@@ -1,0 +1,49 @@
+"""A training step on a device array: the same numbers as on the host, and no mixing of the two."""
+
+import numpy as np
+import pytest
+from strict import DeviceArray, device, host
+
+import dualgrad as dg
+from dualgrad import directions, estimators, nn, optim
+
+MODEL = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 3))
+X, Y = np.random.default_rng(0).standard_normal((7, 6)), np.arange(7) % 3
+ESTIMATORS = [
+    estimators.ForwardGradient(directions.Rademacher()),
+    estimators.ForwardGradient(directions.Gaussian(), n=3),
+    estimators.ForwardGradient(directions.LowRank()),
+    estimators.ForwardGradient(directions.LowRank(), n=4),
+    estimators.Backprop(),
+]
+
+
+def batch(on):
+    return nn.Objective(MODEL, nn.cross_entropy).bind(on(X), on(Y) if on is not device else DeviceArray(Y.copy()))
+
+
+def start(on):
+    params = MODEL.init(rng=0, dtype=np.float64)
+    return dg.Params.from_vector(params.layout, on(params.vector))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+@pytest.mark.parametrize("make", [lambda: optim.SGD(0.1, momentum=0.9), lambda: optim.Adam(0.01)], ids=["SGD", "Adam"])
+def test_training_and_resuming_on_a_device(estimator, make, tmp_path):
+    here, there, ours, theirs = start(np.array), start(device), make(), make()
+    rngs = dg.Rng(1), dg.Rng(1)
+    for step in range(4):
+        if step == 2:  # saved, and loaded into a new optimizer and new parameters
+            dg.save(tmp_path / "run.npz", {"params": there, "optimizer": theirs.state_dict()})
+            state = dg.load(tmp_path / "run.npz")
+            there = dg.Params.from_vector(there.layout, device(state["params"].vector))
+            theirs = make()
+            theirs.load_state_dict(state["optimizer"])
+        a = estimator.estimate(batch(np.array), here, rng=rngs[0])
+        b = estimator.estimate(batch(device), there, rng=rngs[1])
+        np.testing.assert_allclose(host(b.gradient.vector), a.gradient.vector, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(host(b.value), a.value, rtol=1e-12)
+        ours.step(here, a.gradient)
+        theirs.step(there, b.gradient)
+        assert isinstance(there.vector, DeviceArray)
+    np.testing.assert_allclose(host(there.vector), here.vector, rtol=1e-9, atol=1e-12)
