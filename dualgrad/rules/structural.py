@@ -59,10 +59,6 @@ def _ravel_lead(dx, ndim, order="C"):
     return _reshape_lead(dx, ndim, -1, order)
 
 
-linear(np.reshape, lead=_reshape_lead)
-linear(np.ravel, lead=_ravel_lead)
-
-
 def _by_the_value(push):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
@@ -81,9 +77,13 @@ def _by_the_value(push):
     return push_by_the_value
 
 
-for laid_out in (np.reshape, np.ravel):
-    RULES[laid_out] = _by_the_value(RULES[laid_out])
+def _squeezed(shape, ndim, axis):
+    drop = {a for a in range(-ndim, 0) if shape[a] == 1} if axis is None else set(np.atleast_1d(trailing(axis, ndim)))
+    return shape[:1] + tuple(shape[a] for a in range(-ndim, 0) if a not in drop)
 
+
+linear(np.reshape, lead=_reshape_lead)
+linear(np.ravel, lead=_ravel_lead)
 linear(np.squeeze, lead=lambda dx, n, axis=None: dx.reshape(_squeezed(dx.shape, n, axis)))
 linear(np.expand_dims, lead=lambda dx, n, axis: np.expand_dims(dx, _insert_axes(axis, n)))
 linear(np.transpose, lead=lambda dx, n, axes=None: np.transpose(dx, _trailing_axes(dx, n, axes)))
@@ -95,11 +95,8 @@ linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
 
-
-def _squeezed(shape, ndim, axis):
-    drop = {a for a in range(-ndim, 0) if shape[a] == 1} if axis is None else set(np.atleast_1d(trailing(axis, ndim)))
-    return shape[:1] + tuple(shape[a] for a in range(-ndim, 0) if a not in drop)
-
+for laid_out in (np.reshape, np.ravel):
+    RULES[laid_out] = _by_the_value(RULES[laid_out])
 
 # ---------------------------------------------------------------------- broadcasting
 
@@ -228,8 +225,6 @@ composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in
 composite(np.hstack, _hstack)
 composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2))
 composite(np.column_stack, _columns)
-if hasattr(np, "row_stack"):
-    RULES[np.vstack] = RULES[np.vstack]
 
 
 def _split_lead(function):
