@@ -5,7 +5,7 @@
 
 A figure is the best time over the rounds. A ratio is the median, over the rounds, of the ratio of two neighbouring
 turns, so that a machine that changes its pace changes it for both. Rivals that are not installed are left out. Every
-library is held to one thread and one core.
+library is held to one thread and one core, and chooses its kernels itself.
 """
 
 import argparse
@@ -22,6 +22,7 @@ ONE_THREAD = {
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
     "JAX_PLATFORMS": "cpu",
 }
+TUNING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would tie down NumPy's BLAS and nobody else's
 SIZES = (784, 512, 512, 10)
 SIDES = ("Dual", "its NumPy calls")
 
@@ -32,14 +33,10 @@ def main():
     parser.add_argument("--only", nargs="+", choices=list(TABLES), help="run only these tables")
     parser.add_argument("--rounds", type=int, default=15, help="turns each contestant takes (default 15)")
     parser.add_argument("--json", metavar="PATH", help="also write the figures as JSON")
-    parser.add_argument(
-        "--blas-kernel",
-        metavar="NAME",
-        help="OpenBLAS kernel, such as SkylakeX: OpenBLAS falls back to AVX2 on AVX-512 machines it does not know",
-    )
     args = parser.parse_args()
-    if any(os.environ.get(k) != v for k, v in wanted_environment(args).items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | wanted_environment(args))
+    wanted = {k: v for k, v in (os.environ | ONE_THREAD).items() if k not in TUNING}
+    if wanted != os.environ:  # the libraries read it when they are imported
+        os.execve(sys.executable, [sys.executable, *sys.argv], wanted)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if args.smoke:
@@ -49,10 +46,6 @@ def main():
     if args.json:
         with open(args.json, "w") as file:
             json.dump(results, file, indent=1)
-
-
-def wanted_environment(args):
-    return ONE_THREAD | ({"OPENBLAS_CORETYPE": args.blas_kernel} if args.blas_kernel else {})
 
 
 def machine():
