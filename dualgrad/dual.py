@@ -319,7 +319,11 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
 
 
 def store(out, result):
-    """Write ``result`` into the Dual ``out`` and return it, as ``out=`` does."""
+    """Write ``result`` into the Dual ``out`` and return it, as ``out=`` does; a plain ``out`` is refused."""
+    if not isinstance(out, Dual):
+        raise TangentLossError(
+            "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
+        )
     if np.shape(result) != out.shape:
         raise ShapeError(f"out= has shape {out.shape}; the result has shape {np.shape(result)}")
     if not np.can_cast(result.dtype, out.dtype, "same_kind"):

@@ -29,15 +29,17 @@ class Layout:
 
     def assemble(self, arrays):
         """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
-        if any(isinstance(a, Dual) or not hasattr(a, "dense") and not is_array(a) for a in arrays.values()):
-            return Params._of_leaves(self, arrays) if all(is_array(a) for a in arrays.values()) else arrays
+        if not all(map(is_array, arrays.values())):
+            return arrays
+        if any(isinstance(a, Dual) for a in arrays.values()):
+            return Params._of_leaves(self, arrays)
         if any(hasattr(a, "dense") for a in arrays.values()):
             return arrays
         leads = {a.shape[: a.ndim - len(self.shapes[name])] for name, a in arrays.items()}
         fits = all(a.shape[a.ndim - len(self.shapes[name]) :] == self.shapes[name] for name, a in arrays.items())
         if len(leads) != 1 or not fits:
             return arrays
-        return Params._pack(self, arrays, leads.pop())
+        return Params.from_vector(self, Params._vector_of(self, arrays, leads.pop()))
 
 
 class Params(Mapping):
@@ -103,10 +105,6 @@ class Params(Mapping):
         for name, place in layout.slices.items():
             vector[..., place] = arrays[name].reshape((*lead, place.stop - place.start))
         return vector
-
-    @classmethod
-    def _pack(cls, layout, arrays, lead):
-        return cls.from_vector(layout, cls._vector_of(layout, arrays, lead))
 
     @classmethod
     def _of_leaves(cls, layout, arrays):

@@ -5,6 +5,8 @@ import os
 import pytest
 from hypothesis import settings
 
+from dualgrad.dual import KINDS, RULES
+
 settings.register_profile("dev", max_examples=4, deadline=None)
 settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=100, deadline=None)
@@ -20,3 +22,13 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if "slow" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="slow: run with --full"))
+
+
+@pytest.fixture
+def tables():
+    """The rule tables, put back afterwards."""
+    saved = dict(RULES), dict(KINDS)
+    yield
+    for table, before in zip((RULES, KINDS), saved, strict=True):
+        table.clear()
+        table.update(before)

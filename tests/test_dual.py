@@ -786,3 +786,11 @@ def test_the_layout_in_memory_is_that_of_the_value(order):
     np.testing.assert_array_equal(dg.jvp(lambda x: np.reshape(x, -1, order="A"), (x,), (M,))[1], x.ravel("A"))
     with pytest.raises(NotImplementedError, match="not contiguous"):
         dg.jvp(lambda x: np.ravel(x[:, ::2], "K"), (x[:, ::-1],), (M,))
+
+
+@pytest.mark.parametrize("method", ["reduce", "accumulate"])
+@pytest.mark.parametrize("ufunc", [np.add, np.maximum, np.arctan2])
+def test_out_of_another_shape_is_refused(ufunc, method):
+    """Folds and scans write into out= as every other function does: never by broadcasting."""
+    with pytest.raises(dg.ShapeError, match="out= has shape"):
+        inside(lambda x: getattr(ufunc, method)(x, out=np.zeros_like(x, shape=(5, 4))))

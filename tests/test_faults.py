@@ -6,7 +6,7 @@ from catalogue import Case, inside, real, z
 from checks import examine_derivatives, examine_laws, examine_single_precision
 
 import dualgrad as dg
-from dualgrad.dual import KINDS, RULES, Dual, lead_of
+from dualgrad.dual import RULES, Dual, lead_of
 from dualgrad.rules.declare import bilinear, elementwise, explicit, explicit_binary, linear
 
 FAULTS = {}
@@ -220,16 +220,6 @@ def examine(case, part, examples=4):
             examine_laws(case, xs, rng, 1 + seed % 3)
         if part in ("precision", "all"):
             examine_single_precision(case, xs)
-
-
-@pytest.fixture
-def tables():
-    """The rule tables, put back afterwards."""
-    saved = dict(RULES), dict(KINDS)
-    yield
-    for table, before in zip((RULES, KINDS), saved, strict=True):
-        table.clear()
-        table.update(before)
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -68,12 +68,12 @@ class Layer:
         primals, tangents = {}, {}
         for name, value in p.items():
             primals[name], tangents[name] = at_level(value, level)
-        y, dy = self.jvp(primals, *_swap(at_level(x, level), tangents), **kwargs)
+        value, dx = at_level(x, level)
+        y, dy = self.jvp(primals, value, tangents, dx, **kwargs)
         if dy is ZERO:
             return y
         dy = nested_as(y, dy)
-        moves = isinstance(x, Dual) and x.level == level
-        return aliased(y, dy, x) if moves else Dual(y, dy, level)  # a layer may return its input, or a view of it
+        return Dual(y, dy, level) if dx is ZERO else aliased(y, dy, x)  # a layer may return its input, or a view of it
 
     def jvp(self, p, x, dp, dx):
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
@@ -103,11 +103,6 @@ class Layer:
             raise LayoutError(
                 f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
             )
-
-
-def _swap(pair, tangents):
-    x, dx = pair
-    return x, tangents, dx
 
 
 def at_level(value, level):

@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 
-from ..dual import LIVE, Dual, ended, primal
+from ..dual import Dual, lead_of, primal
 from ..errors import ShapeError
 from ..rules.declare import nested_as
 from ..zero import ZERO
-from .layer import at_level
 
 
 class Loss:
@@ -31,11 +30,9 @@ class Loss:
         self.check(primal(prediction), target, reduction)
         if not isinstance(prediction, Dual) or isinstance(target, Dual):  # the engine knows the target's tangent
             return self.forward(prediction, target, reduction)
-        level = prediction.level
-        if level not in LIVE:
-            raise ended()
-        y, dy = self.jvp(*_first(at_level(prediction, level), target), reduction)
-        return Dual(y, nested_as(y, dy), level)
+        lead_of(prediction)
+        y, dy = self.jvp(prediction.primal, target, prediction.tangent, reduction)
+        return Dual(y, nested_as(y, dy), prediction.level)
 
     def forward(self, prediction, target, reduction="mean"):
         """The loss of plain predictions."""
@@ -59,11 +56,6 @@ class Loss:
             return dy * (scale * slope())
 
         return _reduce(each, reduction), pullback
-
-
-def _first(pair, target):
-    prediction, tangent = pair
-    return prediction, target, tangent
 
 
 def _reduce(each, reduction, ndim=None):
@@ -118,27 +110,25 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
             raise ValueError(f"cross_entropy got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
 
     def evaluate(self, z, target):
-        each, e, total = _log_sum_exp(z, target)
-        weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
-        return each, lambda: e / total * weight - _distribution(z, target)
+        each, e, total, mass = _log_sum_exp(z, target)
+        return each, lambda: e / total * mass - _distribution(z, target)
 
     def jvp(self, z, target, dz, reduction="mean"):
         """⟨softmax z, dz⟩ - dz_y, from the exponentials that the value has computed."""
-        each, e, total = _log_sum_exp(z, target)
+        each, e, total, mass = _log_sum_exp(z, target)
         if dz is ZERO:
             return _reduce(each, reduction), ZERO
-        weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1)
-        d = np.sum(e * dz, axis=-1) / total[..., 0] * weight - _at(dz, target, z.ndim)
+        d = np.sum(e * dz, axis=-1) * (mass / total)[..., 0] - _at(dz, target, z.ndim)
         return _reduce(each, reduction), _reduce(d, reduction, each.ndim)
 
 
 def _log_sum_exp(z, target):
-    """log Σ eᶻ - z_y of every example, with the exponentials and their sum, shifted to be safe."""
+    """log Σ eᶻ - z_y of every example; the exponentials and their sum, shifted to be safe; the target's total mass."""
     top = np.max(primal(z), axis=-1, keepdims=True)
     e = np.exp(z - top)
     total = np.sum(e, axis=-1, keepdims=True)
-    weight = 1 if target.ndim < z.ndim else np.sum(target, axis=-1)
-    return (np.log(total) + top)[..., 0] * weight - _at(z, target, z.ndim), e, total
+    mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
+    return ((np.log(total) + top) * mass)[..., 0] - _at(z, target, z.ndim), e, total, mass
 
 
 def _at(z, target, ndim):

@@ -101,12 +101,7 @@ def takes_out(function, push, operands=1):
         if out is None:
             return push(*args, **kwargs)
         any_dual = any(map(_holds_dual, (*args, *kwargs.values())))
-        result = (push if any_dual else function)(*args, **kwargs)
-        if not isinstance(out, Dual):
-            raise TangentLossError(
-                "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
-            )
-        return store(out, result)
+        return store(out, (push if any_dual else function)(*args, **kwargs))
 
     return with_out
 

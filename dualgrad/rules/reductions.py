@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-from ..dual import METHODS, RULES, Dual, lead_of, primal
-from ..errors import TangentLossError
+from ..dual import METHODS, RULES, Dual, lead_of, primal, store
 from .absorb import quietly
 from .declare import composite, explicit, linear, plain, takes_out
 from .lead import flat, trailing
@@ -159,7 +158,8 @@ def reduce(ufunc, a, axis=0, dtype=None, out=None, keepdims=False, **kw):
     y = parts[0]
     for part in parts[1:]:
         y = ufunc(y, part)
-    return _stored(_restore_dims(y, a, axis, keepdims), out)
+    y = _restore_dims(y, a, axis, keepdims)
+    return y if out is None else store(out, y)
 
 
 def accumulate(ufunc, a, axis=0, dtype=None, out=None):
@@ -174,22 +174,14 @@ def accumulate(ufunc, a, axis=0, dtype=None, out=None):
     steps = [x[0]] if len(x) else []
     for part in x[1:]:
         steps.append(ufunc(steps[-1], part))
-    return _stored(np.stack(steps, trailing(axis, a.ndim)) if steps else a.copy(), out)
+    y = np.stack(steps, trailing(axis, a.ndim)) if steps else a.copy()
+    return y if out is None else store(out, y)
 
 
 def outer(ufunc, a, b, **kw):
     """``ufunc.outer``: every entry of a with every entry of b."""
     _require_binary(ufunc, "outer")
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kw)
-
-
-def _stored(result, out):
-    if out is None:
-        return result
-    if not isinstance(out, Dual):
-        raise TangentLossError("out= is a plain array, which cannot hold a Dual: use np.zeros_like(dual, shape=...)")
-    out[...] = result
-    return out
 
 
 METHODS.update(reduce=reduce, accumulate=accumulate, outer=outer)

@@ -170,7 +170,7 @@ def _along(axis, index):
 linear(np.roll, lead=_roll_lead)
 linear(np.repeat, lead=_repeat_lead)
 linear(np.tile, lead=_tile_lead)
-composite(np.diff, lambda a, n=1, axis=-1, prepend=None, append=None: _diff(a, n, axis, prepend, append))
+composite(np.diff, _diff)
 linear(np.gradient)
 linear(np.take, np.take_along_axis)
 
