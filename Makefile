@@ -4,6 +4,7 @@
 # make docs      the documentation, in docs/_build/html; warnings are errors
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
+# make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
@@ -18,7 +19,7 @@ JOBS ?= 2
 ready = $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.ready-$(1))
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-gpu lint docs coverage bench bench-smoke clean
+.PHONY: demo test test-oldest test-gpu lint docs coverage bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -27,6 +28,11 @@ demo: $(call ready,examples)
 test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
+
+RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py
+
+test-oldest: $(VENV)-oldest/.ready
+	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
 
 test-gpu: $(call ready,test)
 	$(PYTHON) -m pytest -m gpu $(ARGS)
@@ -50,7 +56,7 @@ bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 
 clean:
-	rm -rf $(VENV) build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Dependency groups need pip 25.1, and venv brings an older one.
@@ -70,4 +76,10 @@ $(VENV)/.ready-lint: pyproject.toml | $(VENV)/.ready-pip
 
 $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
+	touch $@
+
+$(VENV)-oldest/.ready: pyproject.toml | $(VENV)/.ready-pip
+	python3 -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group oldest
 	touch $@

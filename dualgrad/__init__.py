@@ -16,6 +16,8 @@ from .errors import (
 from .lowrank import LowRank
 from .params import Params
 from .random import Rng
+from .series import taylor
+from .tracing import Trace, trace
 from .transforms import custom_jvp, defjvp, derivative, grad, hessian, hvp, jacfwd, jvp, supported, value_and_grad
 from .zero import ZERO
 
@@ -35,6 +37,7 @@ __all__ = [
     "ShapeError",
     "StructureError",
     "TangentLossError",
+    "Trace",
     "custom_jvp",
     "defjvp",
     "derivative",
@@ -52,5 +55,7 @@ __all__ = [
     "primal",
     "save",
     "supported",
+    "taylor",
+    "trace",
     "value_and_grad",
 ]

@@ -58,8 +58,6 @@ class Dual:
             raise NotImplementedError(no_rule(ufunc))
         if method == "__call__":
             return call_with_keywords(ufunc, rule, inputs, kwargs) if kwargs else rule(*inputs)
-        if method not in METHODS:
-            raise NotImplementedError(f"np.{ufunc.__name__}.{method} has no rule; supported: {', '.join(METHODS)}")
         return METHODS[method](ufunc, *inputs, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
@@ -105,11 +103,7 @@ class Dual:
     def __setitem__(self, index, value):
         lead = lead_of(self)
         refuse_dual_index(index)
-        if self.frozen:
-            raise TangentLossError(
-                "an argument of a differentiated function (or a view of it) is read-only: x = x.copy() first, "
-                "then write to the copy"
-            )
+        require_writable(self)
         primal, tangent = match_level(self, value)
         if tangent is not None and lead:
             target = np.shape(self.primal[index])
@@ -275,6 +269,15 @@ def is_basic(index):
     )
 
 
+def require_writable(x):
+    """Raise for an argument, and for a view whose two parts do not alias alike."""
+    if x.frozen:
+        raise TangentLossError(
+            "an argument of a differentiated function (or a view of it) is read-only: x = x.copy() first, "
+            "then write to the copy"
+        )
+
+
 def refuse_dual_index(index):
     """Raise when a Dual is used as an index."""
     if isinstance(index, Dual) or (isinstance(index, tuple) and any(isinstance(i, Dual) for i in index)):
@@ -350,29 +353,16 @@ def _dotted(function):
         if getattr(sys.modules.get(module), name, None) is function:
             return f"{short}.{name}"
     for module in [m for m in sys.modules if m.startswith(("scipy.", "cupyx.")) and "._" not in m]:
-        if getattr(sys.modules[module], name, None) is function:
+        if vars(sys.modules[module]).get(name) is function:
             return f"{module}.{name}"
     return f"{getattr(function, '__module__', None) or 'np'}.{name}"
 
 
-_EQUIVALENT = {
-    "average": "np.mean", "block": "np.concatenate, np.stack", "cbrt": "np.power", "convolve": "np.einsum",
-    "copysign": "np.abs, np.where", "delete": "np.concatenate", "float_power": "np.power", "fmod": "np.remainder",
-    "heaviside": "np.where", "insert": "np.concatenate", "interp": "np.where, np.take", "median": "np.sort, np.mean",
-    "meshgrid": "np.broadcast_arrays", "nanmean": "np.where, np.mean", "nansum": "np.where, np.sum",
-    "percentile": "np.sort, np.take", "polyval": "np.power, np.sum", "ptp": "np.max, np.min",
-    "quantile": "np.sort, np.take", "trapezoid": "np.sum, np.diff", "vecdot": "np.einsum", "matvec": "np.matmul",
-    "vecmat": "np.matmul",
-}  # fmt: skip
-
-
 def _nearest(function):
-    """What does the same, or else what is spelled alike, or else what stands in the same module."""
+    """What is spelled alike, or else what stands in the same module."""
     import difflib
 
     name = getattr(function, "__name__", str(function))
-    if name in _EQUIVALENT:
-        return _EQUIVALENT[name]
     names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
     near = [_dotted(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
     module = _dotted(function).rpartition(".")[0] + "."

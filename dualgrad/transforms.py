@@ -7,6 +7,8 @@ import numpy as np
 
 from . import rules  # noqa: F401  (fills the rule tables)
 from .backend import is_array, is_host
+from .chunks import in_chunks
+from .coloring import Pattern, compressed
 from .dual import KINDS, LIVE, RULES, Dual, new_level, primal
 from .errors import LevelError, ShapeError, StructureError
 from .lowrank import LowRank
@@ -68,7 +70,7 @@ def jvp(f, primals, tangents, has_aux=False):
     if all(map(_plain_pair, primals, tangents)):
         xs, vs, structure, lead = primals, tangents, None, ()
     else:
-        xs, vs, structure, lead = _matched(primals, tangents)
+        xs, vs, structure, lead = match_tangents(primals, tangents)
     level = new_level(lead)
     try:
         duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
@@ -89,7 +91,7 @@ def _plain_pair(x, v):
     return x.shape == v.shape and x.dtype is v.dtype and x.dtype.kind in "fc"
 
 
-def _matched(primals, tangents):
+def match_tangents(primals, tangents):
     """The leaves of both trees, checked against each other, with their structure and lead axes."""
     xs, structure = flatten(tuple(primals))
     vs = leaves_like(tuple(tangents), structure, "tangents")
@@ -244,8 +246,8 @@ def grad(f, argnum=0, chunk=None):
     f : callable
     argnum : int
         Which positional argument to differentiate.
-    chunk : int, optional
-        How many directions to push in one pass (128 by default); memory grows with it.
+    chunk : int or "auto", optional
+        How many directions to push in one pass (128 by default); memory grows with it. For "auto" see `jacfwd`.
 
     Returns
     -------
@@ -296,7 +298,7 @@ def value_and_grad(f, argnum=0, chunk=None):
     return both
 
 
-def jacfwd(f, argnum=0, chunk=None):
+def jacfwd(f, argnum=0, chunk=None, sparsity=None):
     """The Jacobian of f with respect to one argument, column by column.
 
     Parameters
@@ -304,16 +306,23 @@ def jacfwd(f, argnum=0, chunk=None):
     f : callable
     argnum : int
         Which positional argument to differentiate.
-    chunk : int, optional
-        How many columns to push in one pass (128 by default); memory grows with it.
+    chunk : int or "auto", optional
+        How many columns to push in one pass (128 by default); memory grows with it. "auto" measures two small passes
+        and keeps the rest within 256 MiB (`dualgrad.chunks.BUDGET`) beside the result.
+    sparsity : boolean array, SciPy sparse array, or pair (rows, columns) of integer arrays, optional
+        Where the Jacobian of one real array with respect to another may have entries. Columns that share no row are
+        pushed together; a random direction more checks the pattern.
 
     Returns
     -------
     A function of the arguments of f, whose result has shape ``y.shape + x.shape``; trees nest as in JAX, the output's
-    structure outside and the argument's inside. At complex x, f is taken to be holomorphic.
+    structure outside and the argument's inside. At complex x, f is taken to be holomorphic. With ``sparsity`` the
+    result is as the pattern: dense, of SciPy's kind, or the entries at (rows, columns) alone.
 
     Raises
     ------
+    ValueError
+        When f has entries outside the sparsity pattern.
     ValueError
         When f is not holomorphic at a complex x, where no complex Jacobian exists: use `jvp`.
 
@@ -324,6 +333,10 @@ def jacfwd(f, argnum=0, chunk=None):
     array([[1., 0., 0.],
            [1., 1., 0.],
            [1., 1., 1.]])
+    >>> bands = np.abs(np.subtract.outer(np.arange(5), np.arange(5))) < 2
+    >>> sparse = dg.jacfwd(lambda x: np.diff(x, append=0) * x, sparsity=bands)     # three directions for five columns
+    >>> np.array_equal(sparse(np.ones(5)), dg.jacfwd(lambda x: np.diff(x, append=0) * x)(np.ones(5)))
+    True
     """
 
     @functools.wraps(f)
@@ -331,6 +344,8 @@ def jacfwd(f, argnum=0, chunk=None):
         def of_one(x):
             return f(*args[:argnum], x, *args[argnum + 1 :])
 
+        if sparsity is not None:
+            return _sparse_jacobian(of_one, _argument(args, argnum), chunk, sparsity)
         y, slopes, structure, xs = _push_basis(of_one, _argument(args, argnum), chunk)
         outputs, out_structure = flatten(y)
         blocks = []
@@ -347,6 +362,15 @@ def jacfwd(f, argnum=0, chunk=None):
     return jacobian
 
 
+def _sparse_jacobian(f, x, chunk, sparsity):
+    """The Jacobian of one real array with respect to another, by directions that stand for several columns."""
+    if not is_array(x) or _is_complex(x) or not is_array(y := f(x)):
+        raise TypeError("jacfwd(sparsity=...) takes a function of one real array that returns one array")
+    push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), -1)  # noqa: E731
+    pattern = Pattern(sparsity, y.shape, x.shape)
+    return compressed(push, x, pattern, lambda along, count: in_chunks(along, count, chunk))
+
+
 def _argument(args, argnum):
     if not isinstance(argnum, (int, np.integer)) or not 0 <= argnum < len(args):
         raise ValueError(
@@ -361,25 +385,22 @@ def _is_complex(x):
 
 def _push_basis(f, x, chunk):
     """The value of f and, for each leaf of x, its tangents along that leaf's basis (then i times it, if complex)."""
-    chunk = 128 if chunk is None else chunk
-    if not isinstance(chunk, (int, np.integer)) or chunk < 1:
-        raise ValueError(f"got chunk={chunk!r}; expected a positive number of directions")
     xs, structure = flatten(x)
     xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
     x = unflatten(structure, xs)
-
-    def push(k, basis):
-        """f along basis directions of leaf k, the other leaves at rest."""
-        rest = [np.zeros_like(primal(o), shape=basis.shape[:1] + o.shape) for o in xs]
-        return jvp(f, (x,), (unflatten(structure, [*rest[:k], basis, *rest[k + 1 :]]),))
-
     y, slopes = (None, []) if xs else (f(x), [])
+
+    def push(k, unit, start, stop):
+        """The tangents of f along basis directions of leaf k, the other leaves at rest."""
+        nonlocal y
+        rest = [np.zeros_like(primal(o), shape=(stop - start, *o.shape)) for o in xs]
+        rest[k] = _basis(primal(xs[k]), start, stop, unit)
+        y, d = jvp(f, (x,), (unflatten(structure, rest),))
+        return d
+
     for k, leaf in enumerate(xs):
-        columns = []
-        for unit in (1, 1j) if _is_complex(leaf) else (1,):
-            for start in range(0, leaf.size, chunk) or [0]:
-                y, d = push(k, _basis(primal(leaf), start, min(start + chunk, leaf.size), unit))
-                columns.append(d)
+        units = (1, 1j) if _is_complex(leaf) else (1,)
+        columns = [d for unit in units for d in in_chunks(functools.partial(push, k, unit), leaf.size, chunk)]
         slopes.append(columns[0] if len(columns) == 1 else _join(columns))
     return y, slopes, structure, xs
 
@@ -527,8 +548,11 @@ class custom_jvp:  # noqa: N801  (a decorator)
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         args, kwargs = bound.args, bound.kwargs
-        if not any(True for _ in duals_in(flatten(args)[0])):
+        top = max(duals_in(flatten(args)[0]), key=lambda a: a.level, default=None)
+        if top is None:
             return self.function(*args, **kwargs)
+        if top.__class__ is not Dual:  # a series
+            return top.__array_function__(self, (), args, kwargs)
         if self.rule is None:
             raise NotImplementedError(f"{self.__name__} has no rule yet: decorate one with @{self.__name__}.defjvp")
         return _apply_rule(self.rule, args, kwargs, self.__name__)

@@ -74,7 +74,7 @@ class Case(NamedTuple):
                 return f"{v.domain}{list(v.shape)}"
             if isinstance(v, (list, tuple)):
                 return "(" + " ".join(map(shown, v)) + ")"
-            return f"{v.dtype}{list(v.shape)}" if isinstance(v, np.ndarray) else str(v)
+            return f"{v.dtype}{list(v.shape)}" if isinstance(v, np.ndarray) else getattr(v, "__name__", str(v))
 
         name = name_of(self.function)
         return f"{name}-" + "-".join([*map(shown, self.args), *(f"{k}={shown(v)}" for k, v in self.kwargs.items())])

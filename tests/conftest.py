@@ -24,6 +24,19 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason="slow: run with --full"))
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item):
+    """Hypothesis hangs one more settings object onto a parametrised test at every case, and reads through all of them:
+    a thousand are too many for Python's stack."""
+    name = "_hypothesis_internal_use_settings"
+    test, settings_before = getattr(item, "obj", None), getattr(getattr(item, "obj", None), name, None)
+    try:
+        return (yield)
+    finally:
+        if settings_before is not None:
+            setattr(test, name, settings_before)
+
+
 @pytest.fixture
 def tables():
     """The rule tables, put back afterwards."""

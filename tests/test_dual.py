@@ -542,10 +542,13 @@ def test_dtype():
     assert y.dtype == y.tangent.dtype == np.float32
 
 
-@pytest.mark.parametrize("method", ["reduceat", "at"])
-def test_ufunc_methods_without_a_rule_raise_by_name(method):
-    with pytest.raises(NotImplementedError, match=rf"np\.add\.{method} has no rule; supported: reduce, acc.*, outer"):
-        inside(lambda x: getattr(np.add, method)(x, [0, 1], *([x[:2]] if method == "at" else [])))
+def test_at_respects_arguments_and_plain_arrays():
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        inside(lambda x: np.add.at(x, [0, 1], x[:2]))
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        inside(lambda x: np.multiply.at(x, [0, 1], x[:2]))
+    with pytest.raises(dg.TangentLossError, match=r"np\.add\.at cannot write a Dual into a plain array"):
+        inside(lambda x: np.add.at(np.zeros(4), [0, 1], x[:2]))
 
 
 def test_ufunc_methods_are_for_binary_ufuncs():
@@ -631,16 +634,37 @@ def test_storing_into_a_plain_array_names_the_fix(lead):
     assert "np.zeros_like(dual)" in str(caught.value.__cause__)
 
 
-def test_copyto_names_the_fix():
-    with pytest.raises(NotImplementedError, match=r"use dual\[\.\.\.\] = value"):
-        inside(lambda x: np.copyto(np.zeros(4), x))
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("copyto", lambda a, x: np.copyto(a, x)),
+        ("put", lambda a, x: np.put(a, [0], x)),
+        ("putmask", lambda a, x: np.putmask(a, a == 0, x)),
+        ("place", lambda a, x: np.place(a, a == 0, x)),
+        ("put_along_axis", lambda a, x: np.put_along_axis(a, np.array([0]), x[:1], 0)),
+        ("fill_diagonal", lambda a, x: np.fill_diagonal(a, x)),
+    ],
+)
+def test_writes_into_plain_arrays_and_arguments_are_refused(name, write):
+    shape = (2, 2) if name == "fill_diagonal" else (4,)
+    if name not in ("place", "fill_diagonal"):  # these two do not dispatch on what they write
+        with pytest.raises(dg.TangentLossError, match=f"np.{name} cannot write a Dual into a plain array"):
+            inside(lambda x: write(np.zeros(shape), x))
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        inside(lambda x: write(x.reshape(shape), x))
 
 
-def test_a_function_without_a_rule_names_itself_and_the_nearest():
+def test_a_function_without_a_rule_names_itself_and_the_nearest(tables):
+    del dg.dual.RULES[np.cbrt], dg.dual.RULES[np.sort_complex]
     with pytest.raises(NotImplementedError, match=r"np\.cbrt has no tangent rule: .* dg\.defjvp\(np\.cbrt, rule\)"):
         inside(np.cbrt)
     with pytest.raises(NotImplementedError, match=r"nearest supported: .*sort"):
-        inside(np.lexsort)
+        inside(np.sort_complex)
+
+
+def test_a_refused_function_says_what_to_write_instead():
+    with pytest.raises(NotImplementedError, match=r"np\.unique cannot take a Dual: .* np\.sort keeps the tangents"):
+        inside(np.unique)
 
 
 def test_a_dual_as_an_argument_held_constant_is_refused():

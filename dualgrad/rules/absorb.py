@@ -36,14 +36,15 @@ def quietly(function, *args):
 
 
 def has_nan(d):
-    """Whether ``d`` may hold a NaN; always true on a device, where looking would cost more than being careful."""
+    """Whether ``d`` may hold a NaN; always true on a device, where looking would cost more than being careful. A
+    series sees to its own (`dualgrad.series`)."""
     if d.__class__ is np.ndarray:
         flat = d if d.ndim == 1 else d.ravel("K")
         total = flat.dot(flat)
         return total != total
     if d.__class__ is Dual:
         return has_nan(d.primal) or has_nan(d.tangent)
-    return d != d if isinstance(d, np.generic) else True
+    return d != d if isinstance(d, np.generic) else not isinstance(d, Dual)
 
 
 def product(partial, dx):

@@ -22,10 +22,10 @@ elementwise(np.divide, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, quotient=_
 
 
 def _power_by_base(y, x, n):
-    """n xⁿ⁻¹, and 0 where n = 0, also at x = 0."""
+    """n xⁿ⁻¹, and 0 for n = 0 at x = 0."""
     if isinstance(n, (int, float, complex)):
         return n * x ** (n - 1) if n != 0 else 0 * x
-    none = primal(n) == 0
+    none = (primal(n) == 0) & (primal(x) == 0)
     return np.where(none, 0, n * x ** np.where(none, 1, n - 1))
 
 
@@ -47,6 +47,7 @@ def _share(y, x, other, log):
 
 
 elementwise(np.power, _power_by_base, _power_by_exponent)
+composite(np.float_power, lambda x, n: np.power(x * np.float64(1), n * np.float64(1)))
 elementwise(np.logaddexp, lambda z, x, y: _share(z, x, y, np.exp), lambda z, x, y: _share(z, y, x, np.exp))
 elementwise(np.logaddexp2, lambda z, x, y: _share(z, x, y, np.exp2), lambda z, x, y: _share(z, y, x, np.exp2))
 
@@ -69,7 +70,21 @@ def _over(x, z):
 elementwise(np.arctan2, lambda z, y, x: _over_square(x, x, y), lambda z, y, x: _over_square(-y, x, y))
 elementwise(np.hypot, lambda z, x, y: _over(x, z), lambda z, x, y: _over(y, z))
 elementwise(np.remainder, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.floor(x / y))
+elementwise(np.fmod, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.trunc(x / y))
+composite(np.divmod, lambda x, y: (np.floor_divide(x, y), np.remainder(x, y)))
 constant(np.floor_divide)
+
+# ---------------------------------------------------------------------- signs and steps
+
+elementwise(np.copysign, lambda z, x, s: np.sign(primal(x)) * np.sign(primal(z)), lambda z, x, s: np.zeros_like(z))
+
+
+@explicit_binary(np.heaviside)
+def heaviside(z, x, h, dx, dh, lead):
+    """dh at x = 0, else 0: a step has no slope."""
+    dh = np.zeros_like(z, shape=lead + z.shape) if dh is None else dh
+    return np.where(primal(x) == 0, dh, 0).astype(z.dtype)
+
 
 # ---------------------------------------------------------------------- extrema: the chosen tangent, ties shared evenly
 
@@ -95,6 +110,7 @@ def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
 
 
 composite(np.clip, _clip)
+composite(np._core.umath.clip, _clip)
 
 # ---------------------------------------------------------------------- comparisons and logic
 

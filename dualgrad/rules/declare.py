@@ -117,7 +117,7 @@ def _parameters(function):
 
 def nested_as(y, dy):
     """``dy`` nested as deeply as ``y``, so that a buffer of such values takes tangents of every outer level."""
-    if not isinstance(y, Dual):
+    if y.__class__ is not Dual:
         return dy
     p, d = parts(dy, y.level)
     if d is None:
@@ -342,7 +342,7 @@ def leibniz(first, second, x, y, dx, dy):
     elif dx is None:
         d = second(x, dy)
     else:
-        d = _plus(first(dx, y), second(x, dy))
+        d = plus(first(dx, y), second(x, dy))
     if has_nan(d) and is_host(d):
         terms = [] if dx is None else [absorbing_bilinear(first, dx, np.asarray(y))]
         terms += [] if dy is None else [absorbing_bilinear(lambda b, a: second(a, b), dy, np.asarray(x))]
@@ -360,7 +360,7 @@ def _under_lead(f, under):
     )
 
 
-def _plus(d, e):
+def plus(d, e):
     """d + e, into d where it is a plain array (a fresh temporary costs more than the sum)."""
     if d.__class__ is np.ndarray and e.__class__ is np.ndarray:
         d += e
@@ -403,7 +403,7 @@ def composite(function, definition):
         if any(result is a for a in args):
             return result
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
-        return _with_value(result, y, level)
+        return with_value(result, y, level)
 
     register([function], "composite", takes_out(function, push, operands=0))
 
@@ -415,11 +415,11 @@ def _strip(x, level):
     return x.primal if isinstance(x, Dual) and x.level == level else x
 
 
-def _with_value(result, y, level):
+def with_value(result, y, level):
     if isinstance(y, (list, tuple)):
-        return [_with_value(r, v, level) for r, v in zip(result, y, strict=True)]
-    if not (isinstance(result, Dual) and result.level == level):
-        return y
+        return type(y)([with_value(r, v, level) for r, v in zip(result, y, strict=True)])
+    if result.__class__ is not Dual or result.level != level:
+        return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
     return Dual(y, nested_as(y, d.astype(y.dtype) if d.dtype != y.dtype else d), level)
 

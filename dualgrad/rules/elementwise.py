@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..dual import primal
-from .declare import constant, elementwise, explicit, linear
+from .declare import composite, constant, elementwise, explicit, explicit_binary, linear
 
 # ---------------------------------------------------------------------- linear
 
@@ -19,6 +19,7 @@ linear(np.negative, np.positive, np.conjugate, np.degrees, np.rad2deg, np.radian
 
 elementwise(np.square, lambda y, x: 2 * x)
 elementwise(np.sqrt, over=lambda y, x: 2 * y)
+elementwise(np.cbrt, over=lambda y, x: 3 * y * y)
 elementwise(np.reciprocal, lambda y, x: -y * y)
 elementwise(np.exp, lambda y, x: y)
 elementwise(np.exp2, lambda y, x: math.log(2) * y)
@@ -30,18 +31,24 @@ elementwise(np.log1p, over=lambda y, x: 1 + x)
 
 # ---------------------------------------------------------------------- trigonometric and hyperbolic
 
+
+def _one_minus_square(x):
+    """1 - x², whose own derivative would cancel in the product near 0, and whose difference would near 1."""
+    return np.where(np.abs(primal(x)) < 0.5, 1 - x * x, (1 - x) * (1 + x))
+
+
 elementwise(np.sin, lambda y, x: np.cos(x))
 elementwise(np.cos, lambda y, x: -np.sin(x))
 elementwise(np.tan, lambda y, x: 1 + y * y)
-elementwise(np.arcsin, over=lambda y, x: np.sqrt((1 - x) * (1 + x)))
-elementwise(np.arccos, over=lambda y, x: -np.sqrt((1 - x) * (1 + x)))
+elementwise(np.arcsin, over=lambda y, x: np.sqrt(_one_minus_square(x)))
+elementwise(np.arccos, over=lambda y, x: -np.sqrt(_one_minus_square(x)))
 elementwise(np.arctan, over=lambda y, x: 1 + x * x, finite=True)
 elementwise(np.sinh, lambda y, x: np.cosh(x))
 elementwise(np.cosh, lambda y, x: np.sinh(x))
 elementwise(np.tanh, over=lambda y, x: np.square(np.cosh(x)), finite=True)  # not 1 - y², which is 0 in the tails
 elementwise(np.arcsinh, over=lambda y, x: np.sqrt(1 + x * x), finite=True)
 elementwise(np.arccosh, over=lambda y, x: np.sqrt(x - 1) * np.sqrt(x + 1))
-elementwise(np.arctanh, over=lambda y, x: (1 - x) * (1 + x))
+elementwise(np.arctanh, over=lambda y, x: _one_minus_square(x))
 
 # ---------------------------------------------------------------------- sinc
 
@@ -57,7 +64,7 @@ def sinc(x, dx, lead):
     series = 0
     for c in reversed(_SINC_SERIES):
         series = series * small * small + c
-    return y, np.where(near, series * small, (np.cos(math.pi * safe) - np.sinc(safe)) / safe) * dx
+    return y, np.where(near, series * small, (np.cos(math.pi * safe) - np.where(near, 0, y)) / safe) * dx
 
 
 # ---------------------------------------------------------------------- magnitude and angle (R-linear on complex z)
@@ -113,9 +120,34 @@ def _replaced(x, nan, posinf, neginf):
     return plain if x is primal(x) else np.where(np.isfinite(primal(x)), x, plain)
 
 
+# ---------------------------------------------------------------------- whole and fractional parts, powers of two
+
+composite(np.modf, lambda x: (x - np.trunc(x), np.trunc(x)))
+composite(np.frexp, lambda x: (np.ldexp(x, -np.frexp(primal(x))[1]), np.frexp(primal(x))[1]))
+explicit_binary(np.ldexp)(lambda out, x, e, dx, de, lead: np.ldexp(dx, e))
+
+# ---------------------------------------------------------------------- real functions that turn complex
+
+
+def _complex_power(x, p):
+    y = np.power(x + 0j, p)
+    return y if np.iscomplexobj(np.lib.scimath.power(primal(x), primal(p))) else np.real(y)
+
+
+elementwise(np.lib.scimath.sqrt, over=lambda y, x: 2 * y)
+elementwise(np.lib.scimath.log, over=lambda y, x: x.astype(y.dtype))
+elementwise(np.lib.scimath.log2, over=lambda y, x: math.log(2) * x.astype(y.dtype))
+elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dtype))
+elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
+elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.sin(y))
+elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
+composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n))
+composite(np.lib.scimath.power, _complex_power)
+
 # ---------------------------------------------------------------------- zero derivative
 
 constant(
     np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
     np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isreal, np.isrealobj, np.iscomplex, np.iscomplexobj,
+    np._core.umath._ones_like,
 )  # fmt: skip

@@ -6,12 +6,11 @@ import math
 import numpy as np
 
 from ..backend import is_host
-from ..backend import like as on_device
-from ..dual import Dual, lead_of, pad_lead, primal
+from ..dual import Dual, pad_lead, primal
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
-from .declare import bilinear, composite, linear, nested_as, register, takes_out, top_level
+from .declare import bilinear, composite, constant, linear, nested_as, register, takes_out, top_level
 from .lead import flat, trailing
-from .reductions import safe_sqrt
+from .reductions import _axes_last, _restore_dims, safe_sqrt
 
 # ---------------------------------------------------------------------- products of two: f(dx, y) + f(x, dy)
 
@@ -50,10 +49,29 @@ def _outer_lead(f, a, b, which):
     return (a if np.ndim(a) == 0 else np.ravel(a)[:, None]) * flat(b)[:, None, :]
 
 
+def _loops_lead(*core):
+    """A generalized ufunc of operands with so many core axes: the lead axis stays in front of the loops."""
+
+    def lead(f, a, b, which):
+        loops = max(np.ndim(a) - core[0] - (which == 0), np.ndim(b) - core[1] - (which == 1))
+        return f(pad_lead(a, loops + core[0]), b) if which == 0 else f(a, pad_lead(b, loops + core[1]))
+
+    return lead
+
+
+bilinear(np.vecdot, lead=_loops_lead(1, 1))
+if hasattr(np, "matvec"):
+    bilinear(np.matvec, lead=_loops_lead(2, 1))
+    bilinear(np.vecmat, lead=_loops_lead(1, 2))
 bilinear(np.matmul, lead=_matmul_lead)
 bilinear(np.dot, lead=_dot_lead)
 bilinear(np.outer, lead=_outer_lead)
 bilinear(np.inner, np.tensordot, np.kron, np.cross, np.vdot)
+bilinear(np.linalg.outer, lead=_outer_lead)
+bilinear(np.linalg.tensordot, np.linalg.cross)
+composite(np.linalg.matmul, np.matmul)
+composite(np.linalg.vecdot, lambda x1, x2, axis=-1: np.vecdot(np.moveaxis(x1, axis, -1), np.moveaxis(x2, axis, -1)))
+constant(np.einsum_path, np.linalg.matrix_rank)
 
 # ---------------------------------------------------------------------- einsum: linear in each of its operands
 
@@ -122,6 +140,7 @@ def _trace_lead(dx, ndim, offset=0, axis1=0, axis2=1, **kw):
 
 
 linear(np.trace, lead=_trace_lead)
+linear(np.linalg.trace, np.linalg.diagonal, np.matrix_transpose, np.linalg.matrix_transpose, alone=True)
 
 
 def _square(x):
@@ -172,53 +191,15 @@ def _spectral_norm(x, order, axes, keepdims):
     return np.expand_dims(y, axes) if keepdims else y
 
 
+def _vector_norm_of(x, *, axis=None, keepdims=False, ord=2):
+    """Of several axes as of one."""
+    return _restore_dims(_vector_norm(_axes_last(x, axis), ord, -1, False), x, axis, keepdims)
+
+
+def _matrix_norm_of(x, *, keepdims=False, ord="fro"):
+    return _matrix_norm(x, ord, (-2, -1), keepdims)
+
+
 composite(np.linalg.norm, _norm)
-
-# ---------------------------------------------------------------------- singular values
-
-
-def _ct(x):
-    """The conjugate transpose."""
-    return np.conj(np.swapaxes(x, -1, -2))
-
-
-def _svd(a, full_matrices=True, compute_uv=True, hermitian=False):
-    """dσ = Re diag(Uᴴ dA V); the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016)."""
-    if compute_uv and (np.iscomplexobj(primal(a)) or full_matrices and a.shape[-1] != a.shape[-2]):
-        raise NotImplementedError(
-            "np.linalg.svd of a Dual gives vectors of real matrices with full_matrices=False only"
-        )
-    u, s, vh = _thin_svd(a)
-    if not compute_uv:
-        return Dual(np.linalg.svd(a.primal, compute_uv=False), s.tangent, a.level)
-    return u, s, vh
-
-
-def _thin_svd(a):
-    """The factors of a Dual; a complex vector keeps the phase that makes diag(Vᴴ dV) zero."""
-    lead_of(a)
-    x, dx = a.primal, a.tangent
-    u, s, vh = _thin_svd(x) if isinstance(x, Dual) else np.linalg.svd(x, full_matrices=False)
-    p = np.matmul(np.matmul(_ct(u), dx), _ct(vh))
-    ds = np.real(np.diagonal(p, 0, -2, -1)) + 0
-    gap = s[..., None, :] ** 2 - s[..., :, None] ** 2
-    same = primal(gap) == 0
-    f = np.where(same, 0, 1 / np.where(same, 1, gap))
-    left, right = p * s[..., None, :], s[..., :, None] * p
-    phase = (
-        (p - _ct(p)) / (2 * s[..., None, :]) * on_device(np.eye(s.shape[-1]), primal(s))
-        if np.iscomplexobj(primal(p))
-        else 0
-    )
-    du = np.matmul(u, f * (left + _ct(left)) + phase)
-    dv = np.matmul(_ct(vh), f * (right + _ct(right)))
-    if x.shape[-2] > x.shape[-1]:
-        rest = np.matmul(dx, _ct(vh))
-        du = du + (rest - np.matmul(u, np.matmul(_ct(u), rest))) / s[..., None, :]
-    if x.shape[-1] > x.shape[-2]:
-        rest = np.matmul(_ct(dx), u)
-        dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
-    return Dual(u, du, a.level), Dual(s, ds, a.level), Dual(vh, _ct(dv), a.level)
-
-
-register([np.linalg.svd], "explicit", lambda *args, **kwargs: quietly(lambda: _svd(*args, **kwargs)))
+composite(np.linalg.vector_norm, _vector_norm_of)
+composite(np.linalg.matrix_norm, _matrix_norm_of)

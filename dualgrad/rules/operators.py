@@ -23,14 +23,6 @@ SPECIAL_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 # ---------------------------------------------------------------------- how each is called
 
 
-def _forward(ufunc):
-    return lambda self, other: RULES[ufunc](self, other)
-
-
-def _reflected(ufunc):
-    return lambda self, other: RULES[ufunc](other, self)
-
-
 def _in_place(operate):
     """The result written into the Dual itself; a scalar is replaced, as in NumPy."""
 
@@ -41,9 +33,9 @@ def _in_place(operate):
     return assign
 
 
-def _method(function):
+def _method(function, rules):
     def call(self, *args, **kwargs):
-        return RULES[function](self, *args, **kwargs)
+        return rules[function](self, *args, **kwargs)
 
     call.__name__, call.__doc__ = function.__name__, f"`numpy.{function.__name__}` of this Dual."
     return call
@@ -71,33 +63,40 @@ def _of_scalars(result, base, exponent):
     return Dual(base**exponent, result.tangent, result.level) if plain else result
 
 
-# ---------------------------------------------------------------------- onto the class
+# ---------------------------------------------------------------------- onto a class
 
-for name, ufunc in BINARY.items():
-    setattr(Dual, f"__{name}__", _forward(ufunc))
-    setattr(Dual, f"__r{name}__", _reflected(ufunc))
-    setattr(Dual, f"__i{name}__", _in_place(_forward(ufunc)))
-for name, ufunc in COMPARISONS.items():
-    setattr(Dual, f"__{name}__", _forward(ufunc))
-for function in METHODS:
-    setattr(Dual, function.__name__, _method(function))
 
+def equip(kind, rules):
+    """Give the class its operators and methods, each looked up in ``rules`` when it is called."""
+    for name, ufunc in BINARY.items():
+        forward = lambda self, other, ufunc=ufunc: rules[ufunc](self, other)  # noqa: E731
+        setattr(kind, f"__{name}__", forward)
+        setattr(kind, f"__r{name}__", lambda self, other, ufunc=ufunc: rules[ufunc](other, self))
+        setattr(kind, f"__i{name}__", _in_place(forward))
+    for name, ufunc in COMPARISONS.items():
+        setattr(kind, f"__{name}__", lambda self, other, ufunc=ufunc: rules[ufunc](self, other))
+    for function in METHODS:
+        setattr(kind, function.__name__, _method(function, rules))
+
+    kind.__divmod__ = lambda self, other: (self // other, self % other)
+    kind.__rdivmod__ = lambda self, other: (other // self, other % self)
+    kind.__neg__ = lambda self: rules[np.negative](self)
+    kind.__pos__ = lambda self: rules[np.positive](self)
+    kind.__abs__ = lambda self: rules[np.absolute](self)
+    kind.__round__ = lambda self, digits=0: rules[np.round](self, digits)
+    kind.__copy__ = kind.__deepcopy__ = lambda self, memo=None: rules[np.copy](self)
+
+    kind.conj = kind.conjugate
+    kind.copy = lambda self, order="C": rules[np.copy](self, order)
+    kind.fill = lambda self, value: self.__setitem__(..., value)
+    kind.flatten = lambda self, order="C": rules[np.copy](rules[np.ravel](self, order))
+    kind.reshape = lambda self, *shape, **kw: rules[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
+    kind.transpose = lambda self, *axes: rules[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
+    kind.T = property(lambda self: rules[np.transpose](self))
+    kind.mT = property(lambda self: rules[np.swapaxes](self, -1, -2))
+    kind.real = property(lambda self: rules[np.real](self))
+    kind.imag = property(lambda self: rules[np.imag](self))
+
+
+equip(Dual, RULES)
 Dual.__pow__, Dual.__rpow__, Dual.__ipow__ = _power, _reflected_power, _in_place(_power)
-Dual.__divmod__ = lambda self, other: (self // other, self % other)
-Dual.__rdivmod__ = lambda self, other: (other // self, other % self)
-Dual.__neg__ = lambda self: RULES[np.negative](self)
-Dual.__pos__ = lambda self: RULES[np.positive](self)
-Dual.__abs__ = lambda self: RULES[np.absolute](self)
-Dual.__round__ = lambda self, digits=0: RULES[np.round](self, digits)
-Dual.__copy__ = Dual.__deepcopy__ = lambda self, memo=None: RULES[np.copy](self)
-
-Dual.conj = Dual.conjugate
-Dual.copy = lambda self, order="C": RULES[np.copy](self, order)
-Dual.fill = lambda self, value: self.__setitem__(..., value)
-Dual.flatten = lambda self, order="C": RULES[np.copy](RULES[np.ravel](self, order))
-Dual.reshape = lambda self, *shape, **kw: RULES[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
-Dual.transpose = lambda self, *axes: RULES[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
-Dual.T = property(lambda self: RULES[np.transpose](self))
-Dual.mT = property(lambda self: RULES[np.swapaxes](self, -1, -2))
-Dual.real = property(lambda self: RULES[np.real](self))
-Dual.imag = property(lambda self: RULES[np.imag](self))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dual import METHODS, RULES, Dual, lead_of, primal, store
 from .absorb import quietly
-from .declare import composite, explicit, linear, plain, takes_out
+from .declare import composite, explicit, linear, plain, takes_out, with_value
 from .lead import flat, trailing
 
 # ---------------------------------------------------------------------- sums and means
@@ -107,6 +107,24 @@ def _cumprod(a, axis=None, dtype=None):
 composite(np.prod, _prod)
 composite(np.cumprod, _cumprod)
 
+# ---------------------------------------------------------------------- scans that may begin with the neutral element
+
+
+def _cumulative(scan, neutral):
+    def define(x, /, *, axis=None, dtype=None, include_initial=False):
+        axis = trailing(-1 if axis is None else axis, np.ndim(x))
+        y = scan(x, axis)
+        if not include_initial:
+            return y
+        return np.concatenate([np.full_like(primal(np.sum(x, axis, keepdims=True)), neutral), y], axis)
+
+    return define
+
+
+if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+    composite(np.cumulative_sum, _cumulative(np.cumsum, 0))
+    composite(np.cumulative_prod, _cumulative(np.cumprod, 1))
+
 # ---------------------------------------------------------------------- extrema: ties share evenly
 
 
@@ -132,6 +150,34 @@ def _extremum(function, nothing):
 for extremum in (np.max, np.min, np.amax, np.amin):
     explicit(extremum)(_extremum(extremum, np._NoValue))
 
+# ---------------------------------------------------------------------- without NaN: it counts for nothing
+
+
+def _without_nan(reduction, neutral):
+    return lambda a, *args, **kw: reduction(np.where(np.isnan(a), neutral, a), *args, **kw)
+
+
+def _nanvar(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
+    there = ~np.isnan(a) & where
+    return _var(np.where(there, a, 0), axis, None, ddof, keepdims, where=there, mean=mean, correction=correction)
+
+
+def _nanmean(a, axis=None, dtype=None, keepdims=False, *, where=True):
+    there = ~np.isnan(a) & where
+    total = np.sum(np.where(there, a, 0), axis=axis, keepdims=keepdims)
+    return total / np.sum(there, axis=axis, keepdims=keepdims)
+
+
+composite(np.nansum, _without_nan(np.sum, 0))
+composite(np.nanprod, _without_nan(np.prod, 1))
+composite(np.nancumsum, _without_nan(np.cumsum, 0))
+composite(np.nancumprod, _without_nan(np.cumprod, 1))
+composite(np.nanmax, _without_nan(np.max, -np.inf))
+composite(np.nanmin, _without_nan(np.min, np.inf))
+composite(np.nanmean, _nanmean)
+composite(np.nanvar, _nanvar)
+composite(np.nanstd, lambda a, *args, **kw: safe_sqrt(_nanvar(a, *args, **kw)))
+
 # ---------------------------------------------------------------------- methods of ufuncs
 
 _REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
@@ -150,7 +196,7 @@ def reduce(ufunc, a, axis=0, dtype=None, out=None, keepdims=False, **kw):
     if dtype is not None:
         a = a.astype(dtype)
     if ufunc in _REDUCTIONS:
-        return RULES[_REDUCTIONS[ufunc]](a, axis=axis, keepdims=keepdims, out=out, **kw)
+        return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, out=out, **kw)
     if kw.get("where", True) is not True:
         raise NotImplementedError(f"np.{ufunc.__name__}.reduce on a Dual does not take where=")
     x = np.moveaxis(_axes_last(a, axis), -1, 0)
@@ -169,7 +215,7 @@ def accumulate(ufunc, a, axis=0, dtype=None, out=None):
     if dtype is not None:
         a = a.astype(dtype)
     if ufunc in _SCANS:
-        return RULES[_SCANS[ufunc]](a, axis=axis, out=out)
+        return _SCANS[ufunc](a, axis=axis, out=out)
     x = np.moveaxis(a, axis, 0)
     steps = [x[0]] if len(x) else []
     for part in x[1:]:
@@ -184,4 +230,13 @@ def outer(ufunc, a, b, **kw):
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kw)
 
 
-METHODS.update(reduce=reduce, accumulate=accumulate, outer=outer)
+def reduceat(ufunc, a, indices, axis=0, dtype=None, out=None):
+    """``ufunc.reduceat``: the reduction of each slice from one index to the next; of one entry where that is less."""
+    x, ends = np.moveaxis(a, axis, 0), [*indices[1:], np.shape(a)[axis]]
+    pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
+    y = np.stack(pieces, trailing(axis, np.ndim(a)))
+    y = with_value(y, ufunc.reduceat(a.primal, indices, axis, dtype), a.level)
+    return y if out is None else store(out[0] if isinstance(out, tuple) else out, y)
+
+
+METHODS.update(reduce=reduce, accumulate=accumulate, outer=outer, reduceat=reduceat)

@@ -1,10 +1,13 @@
 """Functions that move entries about: shapes, joins, splits, selections, order. All but sorting are linear."""
 
+import functools
+import math
+
 import numpy as np
 
-from ..backend import is_array
+from ..backend import is_array, is_host
 from ..backend import like as on_device
-from ..dual import REFUSED, RULES, Dual, lead_of, pad_lead, primal
+from ..dual import RULES, Dual, lead_of, pad_lead, primal
 from ..errors import TangentLossError
 from .absorb import parts
 from .declare import (
@@ -19,7 +22,7 @@ from .declare import (
     register,
     top_level,
 )
-from .lead import broadcast, each_direction, flat, trailing
+from .lead import broadcast, direction, each_direction, flat, trailing
 
 # ---------------------------------------------------------------------- shape: the lead axis stays in front
 
@@ -170,7 +173,23 @@ def _along(axis, index):
 linear(np.roll, lead=_roll_lead)
 linear(np.repeat, lead=_repeat_lead)
 linear(np.tile, lead=_tile_lead)
+
+
+def _ediff1d(ary, to_end=None, to_begin=None):
+    return np.concatenate([np.ravel(v) for v in (to_begin, np.diff(np.ravel(ary)), to_end) if v is not None])
+
+
+def _resize(a, new_shape):
+    """The entries over and over."""
+    shape = np.broadcast_to(0, new_shape).shape
+    if a.size == 0:
+        return np.zeros_like(a, shape=shape)
+    return np.reshape(np.ravel(a)[[k % a.size for k in range(math.prod(shape))]], shape)
+
+
+composite(np.resize, _resize)
 composite(np.diff, _diff)
+composite(np.ediff1d, _ediff1d)
 linear(np.gradient)
 linear(np.take, np.take_along_axis)
 
@@ -191,6 +210,7 @@ def _triangle_lead(function, dx, ndim, k):
 
 
 linear(np.diag, lead=_diag_lead)
+composite(np.diagflat, lambda v, k=0: np.diag(np.ravel(v), k))
 linear(np.tril, lead=lambda dx, n, k=0: _triangle_lead(np.tril, dx, n, k))
 linear(np.triu, lead=lambda dx, n, k=0: _triangle_lead(np.triu, dx, n, k))
 linear(
@@ -220,6 +240,37 @@ def _hstack(tup, **kw):
     return np.concatenate(arrays, 0 if np.ndim(arrays[0]) == 1 else 1, **kw)
 
 
+def _block(arrays):
+    """Nested lists, joined from the last axis to the first."""
+    depth = lambda a: 1 + max(map(depth, a)) if isinstance(a, list) else 0  # noqa: E731
+    leaves = lambda a: [x for b in a for x in leaves(b)] if isinstance(a, list) else [a]  # noqa: E731
+    ndim = max([depth(arrays), *map(np.ndim, leaves(arrays))])
+
+    def joined(a, axis):
+        if isinstance(a, list):
+            return np.concatenate([joined(b, axis + 1) for b in a], axis)
+        return np.reshape(a, (1,) * (ndim - np.ndim(a)) + np.shape(a))
+
+    return joined(arrays, -depth(arrays))
+
+
+def _insert(arr, obj, values, axis=None):
+    """NumPy's own insertion, of each direction of the values into each of the array."""
+    level, lead = top_level((arr, values))
+    (x, dx), (v, dv) = parts(arr, level), parts(values, level)
+    y = np.insert(x, obj, v, axis)
+    dx, dv = (
+        np.zeros_like(p, shape=lead + np.shape(p)) if d is None else d for p, d in ((primal(x), dx), (primal(v), dv))
+    )
+    if not lead:
+        return Dual(y, nested_as(y, np.insert(dx, obj, dv, axis)), level)
+    d = np.stack([np.insert(direction(dx, k), obj, direction(dv, k), axis) for k in range(max(lead[0], 1))])[: lead[0]]
+    return Dual(y, nested_as(y, d), level)
+
+
+composite(np.block, _block)
+register([np.insert], "linear", _insert)
+linear(np.delete)
 composite(np.append, _append)
 composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw))
 composite(np.hstack, _hstack)
@@ -240,6 +291,9 @@ linear(np.array_split, lead=_split_lead(np.array_split))
 linear(np.hsplit, lead=_split_as(lambda n: -1 if n == 1 else 1 - n))
 linear(np.vsplit, lead=_split_as(lambda n: -n))
 linear(np.dsplit, lead=_split_as(lambda n: 2 - n))
+
+if hasattr(np, "unstack"):  # NumPy 2.1
+    linear(np.unstack, lead=lambda dx, n, *, axis=0: np.unstack(dx, axis=trailing(axis, n)))
 
 # ---------------------------------------------------------------------- selection
 
@@ -270,8 +324,88 @@ def _select(condlist, choicelist, default=0):
     return result
 
 
+def _choose(a, choices, mode="raise"):
+    count = len(choices)
+    which = np.clip(a, 0, count - 1) if mode == "clip" else a % count
+    return _select([which == k for k in range(count)], choices)
+
+
+def _compress(condition, a, axis=None):
+    chosen = np.flatnonzero(condition)
+    return np.take(a, chosen.tolist() if is_host(chosen) else chosen, axis)
+
+
+def _piecewise(x, condlist, funclist, *args, **kw):
+    """Each function on the entries of its condition, the last condition that holds."""
+    several = isinstance(condlist, (list, tuple)) and not isinstance(condlist[0], (bool, np.bool_))
+    conditions = [np.broadcast_to(plain(c), x.shape) for c in (condlist if several else [condlist])]
+    if len(funclist) == len(conditions) + 1:
+        conditions.append(~functools.reduce(np.logical_or, conditions))
+    y = np.zeros_like(x)
+    for condition, function in zip(conditions, funclist, strict=True):
+        y[condition] = function(x[condition], *args, **kw) if callable(function) else function
+    return y
+
+
+composite(np.choose, _choose)
+composite(np.compress, _compress)
+composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
+register([np.piecewise], "composite", _piecewise)
 register([np.where], "linear", _where)
 register([np.select], "composite", _select)  # every step is exact, so the value is NumPy's own
+
+# ---------------------------------------------------------------------- grids, windows, slices
+
+
+def _meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
+    if not copy:
+        raise NotImplementedError("np.meshgrid(copy=False) of a Dual would share its memory: leave copy out")
+    axes = list(range(len(xi)))
+    if indexing == "xy" and len(xi) > 1:
+        axes[:2] = 1, 0
+    grids = [np.reshape(x, [-1 if k == axis else 1 for k in range(len(xi))]) for x, axis in zip(xi, axes, strict=True)]
+    return tuple(g + 0 for g in (grids if sparse else np.broadcast_arrays(*grids)))
+
+
+def _sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=False):
+    if writeable:
+        raise NotImplementedError("sliding_window_view(writeable=True) of a Dual: its windows overlap; leave it out")
+    lead_of(x)
+    axis = trailing(tuple(range(x.ndim)) if axis is None else axis, x.ndim)
+    view = lambda a: np.lib.stride_tricks.sliding_window_view(a, window_shape, axis)  # noqa: E731
+    return Dual(view(x.primal), view(x.tangent), x.level, frozen=True)
+
+
+def _apply_along_axis(func1d, axis, arr, *args, **kw):
+    axis = trailing(axis, arr.ndim) + arr.ndim
+    rows = np.moveaxis(arr, axis, -1)
+    results = np.stack([func1d(row, *args, **kw) for row in np.reshape(rows, (-1, arr.shape[axis]))])
+    results = np.reshape(results, rows.shape[:-1] + results.shape[1:])
+    new = range(arr.ndim - 1, results.ndim)
+    return np.moveaxis(results, list(new), [axis + k for k in range(len(new))])
+
+
+def _apply_over_axes(func, a, axes):
+    for axis in np.atleast_1d(axes):
+        axis = int(axis) % a.ndim
+        y = func(a, axis)
+        a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
+    return a
+
+
+def _bincount(x, weights=None, minlength=0):
+    """Linear in the weights."""
+    refuse_others(np.bincount, (x,), {"minlength": minlength})
+    sums = lambda w: np.bincount(x, w, minlength)  # noqa: E731
+    dy = each_direction(sums, weights.tangent) if lead_of(weights) else sums(weights.tangent)
+    return Dual(sums(weights.primal), dy, weights.level)
+
+
+register([np.bincount], "linear", _bincount)
+composite(np.meshgrid, _meshgrid)
+register([np.lib.stride_tricks.sliding_window_view], "linear", _sliding_window_view)
+register([np.apply_along_axis], "composite", _apply_along_axis)
+register([np.apply_over_axes], "composite", _apply_over_axes)
 
 # ---------------------------------------------------------------------- padding
 
@@ -308,7 +442,7 @@ def _pad_widths(pad_width, ndim):
 
 
 def _stat_pad(array, pad_width, mode, stat_length=None):
-    statistic = {"maximum": np.max, "minimum": np.min, "median": _median}[mode]
+    statistic = {"maximum": np.max, "minimum": np.min, "median": np.median}[mode]
     lengths = [(None, None)] * array.ndim if stat_length is None else np.broadcast_to(stat_length, (array.ndim, 2))
     for k, ((before, after), (first, last)) in enumerate(zip(_pad_widths(pad_width, array.ndim), lengths, strict=True)):
         axis, n = k - array.ndim, array.shape[k]
@@ -317,12 +451,6 @@ def _stat_pad(array, pad_width, mode, stat_length=None):
         first, last = (statistic(part, axis=axis, keepdims=True) for part in (head, tail))
         array = np.concatenate([np.repeat(first, before, axis), array, np.repeat(last, after, axis)], axis)
     return array
-
-
-def _median(x, axis, keepdims):
-    n = x.shape[axis]
-    ordered = np.sort(x, axis)
-    return (ordered[_along(axis, slice((n - 1) // 2, n // 2 + 1))]).mean(axis, keepdims=keepdims)
 
 
 register([np.pad], "linear", _pad)
@@ -349,6 +477,9 @@ def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     return _ordered(x, dx, np.argsort(primal(x), axis, kind="stable"), axis)
+
+
+composite(np.sort_complex, lambda a: np.sort(a + 0j))
 
 
 @explicit(np.partition)
@@ -443,13 +574,7 @@ composite(np.linspace, _linspace)
 constant(
     np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.argpartition, np.argwhere, np.nonzero,
     np.flatnonzero, np.count_nonzero, np.searchsorted, np.all, np.any, np.result_type, np.can_cast, np.min_scalar_type,
+    np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, np.lexsort, np.isin,
     np.common_type, np.shares_memory, np.may_share_memory, np.array_repr, np.array_str, np.array2string,
     np.nanargmax, np.nanargmin, np.digitize, np.ix_, np.unravel_index, np.ravel_multi_index,
 )  # fmt: skip
-
-REFUSED.update({
-    np.copyto: "use dual[...] = value for a Dual buffer, and np.full_like(dual, value) instead of np.full",
-    np.asarray: "use np.stack or np.concatenate",
-    np.array: "use np.stack or np.concatenate",
-    np.full: "use np.full_like(dual, value)",
-})  # fmt: skip

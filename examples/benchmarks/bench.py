@@ -387,7 +387,65 @@ def signs(args):
     return found
 
 
-TABLES = {"overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs}
+# ---------------------------------------------------------------------- higher derivatives
+
+
+def taylor(args):
+    """Taylor coefficients of tanh(x*x + 2) * exp(-x) along one direction."""
+    import numpy as np
+
+    import dualgrad as dg
+
+    (jax,) = rivals("jax", smoke=args.smoke)
+
+    def f(x):
+        return np.tanh(x * x + 2) * np.exp(-x)
+
+    def nested(x, order):
+        g = lambda t: f(x + t * x)  # noqa: E731
+        for _ in range(order):
+            g = lambda t, g=g: dg.jvp(g, (t,), (np.float64(1.0),))[1]  # noqa: E731
+        return g(np.float64(0.0))
+
+    found, rows = {}, []
+    for n, order in ((4, 3), (4, 6), (4, 10), (10000, 3), (10000, 6), (10000, 10)):
+        x = np.linspace(0.1, 1.0, n)
+        turns = {"dualgrad": lambda x=x, k=order: dg.taylor(f, x, x, k)}
+        if order < 10:
+            turns["nested jvp"] = lambda x=x, k=order: nested(x, k)
+        if jax:
+            turns |= jets(jax, x, order)
+        t = found[f"{n}, order {order}"] = take_turns(turns, args.rounds)
+        if order == 10 and not args.smoke:
+            t["nested jvp"] = timeit.timeit(lambda x=x: nested(x, 10), number=1) * 1e6
+        rows.append([
+            n, order, f"{t['dualgrad']:.0f}", f"{t['nested jvp'] / t['dualgrad']:.0f}" if "nested jvp" in t else "-",
+            *(f"{t.ratio('dualgrad', name):.2f}" if name in t else "-" for name in ("jet", "jitted jet")),
+        ])  # fmt: skip
+    header = ["n", "order", "dualgrad", "nested jvp / dualgrad", "/ JAX jet", "/ jitted JAX jet"]
+    show("Taylor coefficients of tanh(x*x + 2) * exp(-x), float64", header, rows)
+    return found
+
+
+def jets(jax, x, order):
+    """JAX's Taylor mode on the same function, in its own float64, op by op and compiled."""
+    jax.config.update("jax_enable_x64", True)
+    jnp, jet = jax.numpy, __import__("jax.experimental.jet").experimental.jet.jet
+    x = jnp.asarray(x)
+
+    def coefficients(x):
+        return jet(lambda x: jnp.tanh(x * x + 2) * jnp.exp(-x), (x,), ((x, *[0 * x] * (order - 1)),))
+
+    fast = jax.jit(coefficients)
+    return {
+        "jet": lambda: jax.block_until_ready(coefficients(x)),
+        "jitted jet": lambda: jax.block_until_ready(fast(x)),
+    }
+
+
+TABLES = {
+    "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

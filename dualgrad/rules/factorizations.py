@@ -1,0 +1,412 @@
+"""Solving, inverting and factorizing matrices, and what is made of the factors.
+
+Sources: Giles 2008 (Collected matrix derivative results), Townsend 2016 (Differentiating the singular value
+decomposition), Golub and Pereyra 1973 (pseudo-inverses), Magnus 1985 (eigenvalues and eigenvectors). Matrices stand in
+the last two axes.
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from ..backend import is_host
+from ..backend import like as on_device
+from ..dual import Dual, lead_of, pad_lead, primal
+from .absorb import quietly
+from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
+
+# ---------------------------------------------------------------------- parts of matrices
+
+
+def _ct(x):
+    """The conjugate transpose."""
+    return np.conj(np.swapaxes(x, -1, -2))
+
+
+def _diagonal(x):
+    return np.diagonal(x, 0, -2, -1) + 0
+
+
+def _eye(x):
+    """The identity of the size and kind of the plain matrix x."""
+    return on_device(np.eye(x.shape[-1], dtype=x.dtype), x)
+
+
+def _hermitian(x, uplo="L"):
+    """The Hermitian matrix of which LAPACK reads one triangle."""
+    half, other = (np.tril(x), np.tril(x, -1)) if uplo in "Ll" else (np.triu(x), np.triu(x, 1))
+    h = half + _ct(other)
+    return h - 0.5 * (h - _ct(h)) if np.iscomplexobj(primal(x)) else h
+
+
+def _like(value, outputs):
+    """The outputs in a tuple with the names of NumPy's."""
+    return type(value)(*outputs) if hasattr(value, "_fields") else tuple(outputs)
+
+
+def _several(function):
+    """Declare a function with several results by its rule: ``rule(x, dx, *args, **kw) -> ((y, dy), ...)``, or plain
+    results where there is no tangent."""
+
+    def declare(rule):
+        def push(a, *args, **kw):
+            refuse_others(function, args, kw)
+            lead_of(a)
+            value = function(a.primal, *args, **kw)
+            several = isinstance(value, tuple)
+            pairs = quietly(lambda: rule(a.primal, a.tangent, value, *args, **kw))
+            outputs = [
+                y if dy is None else Dual(y, nested_as(y, dy.astype(y.dtype)), a.level)
+                for y, dy in zip(value if several else [value], pairs, strict=True)
+            ]
+            return _like(value, outputs) if several else outputs[0]
+
+        register([function], "explicit", push)
+        return rule
+
+    return declare
+
+
+# ---------------------------------------------------------------------- inverses and linear systems
+
+
+@explicit(np.linalg.inv)
+def inv(x, dx, lead):
+    """dY = -Y dX Y."""
+    y = np.linalg.inv(x)
+    return y, -np.matmul(np.matmul(y, dx), y)
+
+
+def _solve(a, b):
+    """A dX = dB - dA X."""
+    level, lead, a, b, da, db = operands(a, b)
+    x = np.linalg.solve(a, b)
+    return Dual(x, nested_as(x, quietly(_solve_tangent, lead, a, b, x, da, db).astype(x.dtype)), level)
+
+
+def _solve_tangent(lead, a, b, x, da, db):
+    vector = np.ndim(b) == 1
+    if vector:
+        x, db = x[..., None], None if db is None else db[..., None]
+    if lead:
+        da, db = (d if d is None else pad_lead(d, x.ndim) for d in (da, db))
+    rest = 0 if db is None else db
+    dx = np.linalg.solve(a, rest if da is None else rest - np.matmul(da, x))
+    return dx[..., 0] if vector else dx
+
+
+register([np.linalg.solve], "explicit", _solve)
+
+
+@explicit(np.linalg.pinv)
+def pinv(x, dx, lead, rcond=None, hermitian=False, **kw):
+    """dY = -Y dX Y + Y Yᴴ dXᴴ (I - X Y) + (I - Y X) dXᴴ Yᴴ Y, where the rank stays (Golub and Pereyra 1973)."""
+    y = np.linalg.pinv(x, rcond, hermitian, **kw)
+    dh, yh = _ct(dx), _ct(y)
+    xy, yx = np.matmul(x, y), np.matmul(y, x)
+    left, right = _eye(primal(xy)) - xy, _eye(primal(yx)) - yx
+    return y, y @ yh @ dh @ left + right @ dh @ yh @ y - y @ dx @ y
+
+
+# ---------------------------------------------------------------------- determinants
+
+
+def _well_conditioned(x):
+    """Whether no matrix comes near to a singular one; on a device, where looking would cost a wait, it is assumed."""
+    if not is_host(x) or x.size == 0:
+        return True
+    s = np.linalg.svd(x, compute_uv=False)
+    return bool(np.all(s[..., -1] > 1e-3 * s[..., 0]))
+
+
+def _det(a):
+    """dy = y tr(X⁻¹ dX); near a singular matrix by elimination in the basis of its singular vectors."""
+    lead_of(a)
+    if _well_conditioned(primal(a)):
+        x, dx = a.primal, a.tangent
+        y = np.linalg.det(x)
+        return Dual(y, nested_as(y, y * np.trace(np.linalg.solve(x, dx), 0, -2, -1)), a.level)
+    y = _det_by_elimination(a)
+    return Dual(np.linalg.det(a.primal), y.tangent, a.level)
+
+
+def _det_by_elimination(a):
+    """det A = det U · det(Uᴴ A V) · det Vᴴ with the constant U, V of the plain matrix: the middle one is diagonal but
+    for its tangents. Elimination by the large pivots leaves a small matrix, whose determinant takes no division."""
+    u, s, vh = np.linalg.svd(primal(a))
+    b = np.matmul(np.matmul(_ct(u), a), _ct(vh))
+    y = np.linalg.det(u) * np.linalg.det(vh)
+    for _ in range(int(np.min(np.sum(s > 1e-3 * s[..., :1], -1)))):
+        y = y * b[..., 0, 0]
+        b = b[..., 1:, 1:] - b[..., 1:, :1] * b[..., :1, 1:] / b[..., :1, :1]
+    return y * _det_without_division(b) if b.shape[-1] else y
+
+
+def _det_without_division(b):
+    """(-1)ⁿ⁻¹ of the corner of Fₙ, F₁ = B, Fₖ₊₁ = μ(Fₖ) B (Bird 2011)."""
+    n, f = b.shape[-1], b
+    for _ in range(n - 1):
+        d = _diagonal(f)
+        below = np.cumsum(d[..., ::-1], -1)[..., ::-1] - d
+        f = np.matmul(np.triu(f, 1) - below[..., :, None] * _eye(primal(b)), b)
+    return f[..., 0, 0] * (-1) ** (n - 1)
+
+
+register([np.linalg.det], "explicit", lambda a: quietly(_det, a))
+
+
+@_several(np.linalg.slogdet)
+def slogdet(x, dx, value):
+    """d log|y| = Re tr(X⁻¹ dX), and the sign turns by its imaginary part."""
+    turn = np.trace(np.linalg.solve(x, dx), 0, -2, -1)
+    yield value[0] * 1j * np.imag(turn) if np.iscomplexobj(primal(turn)) else 0 * turn
+    yield np.real(turn)
+
+
+# ---------------------------------------------------------------------- triangular factors
+
+
+@explicit(np.linalg.cholesky)
+def cholesky(x, dx, lead, upper=False):
+    """dL = L Φ(L⁻¹ dX L⁻ᴴ), Φ the lower triangle with half its diagonal; X is the Hermitian matrix of one triangle."""
+    y = np.linalg.cholesky(x, upper=upper)
+    l = _ct(y) if upper else y
+    p = np.linalg.solve(l, _hermitian(dx, "U" if upper else "L"))
+    dl = np.matmul(l, _half(np.linalg.solve(l, _ct(p))))
+    return y, _ct(dl) if upper else dl
+
+
+def _half(p):
+    """The lower triangle of a Hermitian matrix with half its diagonal."""
+    return np.tril(p) - 0.5 * _diagonal(p)[..., None] * _eye(primal(p))
+
+
+def _qr(a, mode="reduced"):
+    """Q and R of full-rank matrices, R with a real diagonal: M = Qᴴ dA R⁻¹ = Ω + dR R⁻¹ with Ω skew and dR upper."""
+    if mode not in ("reduced", "r") and not (mode == "complete" and a.shape[-2] <= a.shape[-1]):
+        raise NotImplementedError(f"np.linalg.qr(mode={mode!r}) of a Dual has no rule: use mode='reduced' or 'r'")
+    lead_of(a)
+    n = a.shape[-2]
+    x, dx = a[..., :n].primal, a[..., :n].tangent
+    q, r = np.linalg.qr(x)
+    z = _ct(np.linalg.solve(_ct(r), _ct(dx)))
+    m = np.matmul(_ct(q), z)
+    low = np.tril(m, -1)
+    skew = low - _ct(low)
+    if np.iscomplexobj(primal(m)):
+        skew = skew + 1j * np.imag(_diagonal(m))[..., None] * _eye(primal(m))
+    dq = np.matmul(q, skew) + (z - np.matmul(q, m))
+    q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((q, dq), (r, np.matmul(m - skew, r))))
+    if a.shape[-1] > n:
+        r = np.concatenate([r, np.matmul(_ct(q), a[..., n:])], -1)
+    value = np.linalg.qr(a.primal, mode)
+    if mode == "r":
+        return Dual(value, r.tangent, a.level)
+    return _like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
+
+
+register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*args, **kw)))
+
+# ---------------------------------------------------------------------- eigenvalues and singular values
+
+
+def _rounding(values):
+    """What rounding makes of a value that is zero."""
+    return 16 * np.finfo(values.dtype).eps * np.sum(np.abs(values), -1, keepdims=True)
+
+
+def _gaps(values):
+    """F_ij = 1 / (λ_j - λ_i), and 0 where the two coincide to rounding; and where they do."""
+    gap, p = values[..., None, :] - values[..., :, None], primal(values)
+    same = np.abs(primal(gap)) <= _rounding(p)[..., None]
+    return np.where(same, 0, 1 / np.where(same, 1, gap)), same
+
+
+def _parted(p, same):
+    """Whether P, or a tangent of it, is more than a multiple of the identity where values coincide: then the direction
+    parts them, and picks vectors of its own. A series might, at some order. On a device nobody looks."""
+    if p.__class__ is Dual:
+        return _parted(p.primal, same) or _parted(p.tangent, same)
+    size, d = np.abs(primal(p)), _diagonal(primal(p))
+    if not is_host(size) or size.size == 0:
+        return False
+    joined = same & ~np.eye(p.shape[-1], dtype=bool)
+    threshold = 1e3 * np.finfo(size.dtype).eps * np.max(size, (-2, -1), keepdims=True)
+    unlike = (size > threshold) | (np.abs(d[..., None, :] - d[..., :, None]) > threshold)
+    return bool(np.any(joined if isinstance(p, Dual) else joined & unlike))
+
+
+def _split(p, same):
+    """The derivatives of values in ascending order, along the direction of P: its diagonal, and where values coincide,
+    the eigenvalues of their block of P."""
+    if not _parted(p, same):
+        return np.real(_diagonal(p))
+    if isinstance(p, Dual):
+        raise _coincide("second derivatives of the values")
+    block = np.where(same, p, 0)
+    first = np.argmax(same, -1)  # the first value of each block; shifts keep the blocks in order
+    shift = 4 * np.max(np.abs(p), (-2, -1), initial=0)[..., None] * first
+    return np.linalg.eigvalsh(block + shift[..., None] * np.eye(p.shape[-1])) - shift
+
+
+def _coincide(what):
+    return np.linalg.LinAlgError(
+        f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. "
+        "Use what does not depend on the choice of vectors: a sum over the values, or a function of the matrix"
+    )
+
+
+def _eigh(x, dx, uplo):
+    w, v = np.linalg.eigh(x, uplo)
+    p = np.matmul(_ct(v), np.matmul(_hermitian(dx, uplo), v))
+    return w, v, p, *_gaps(w)
+
+
+@_several(np.linalg.eigh)
+def eigh(x, dx, value, UPLO="L"):
+    """dw = diag P and dV = V (F ∘ P), P = Vᴴ dX V, F_ij = 1 / (w_j - w_i)."""
+    _, v, p, f, same = _eigh(x, dx, UPLO)
+    if _parted(p, same):
+        raise _coincide("derivatives of the vectors of np.linalg.eigh")
+    return np.real(_diagonal(p)), np.matmul(v, f * p)
+
+
+@_several(np.linalg.eigvalsh)
+def eigvalsh(x, dx, value, UPLO="L"):
+    """dw = diag(Vᴴ dX V)."""
+    _, _, p, _, same = _eigh(x, dx, UPLO)
+    return [_split(p, same)]
+
+
+def _eig(x, dx):
+    w, v = np.linalg.eig(x)
+    p = np.linalg.solve(v, np.matmul(dx, v))
+    f, same = _gaps(w)
+    if _parted(p, same):
+        raise _coincide("derivatives of the results of np.linalg.eig")
+    return w, v, p, f
+
+
+@_several(np.linalg.eig)
+def eig(x, dx, value):
+    """dw = diag P and dV = V (F ∘ P), P = V⁻¹ dX V; each vector keeps its norm, and its largest entry its phase."""
+    _, v, p, f = _eig(x, dx)
+    dv = np.matmul(v, f * p)
+    along = np.sum(np.conj(v) * dv, -2, keepdims=True)
+    if np.iscomplexobj(primal(v)):
+        top = np.argmax(np.abs(primal(v)), -2)[..., None, :]
+        turn = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
+        turn = np.imag(turn / np.take_along_axis(v, top, -2))
+        along = np.real(along) + 1j * turn
+    return _diagonal(p), dv - v * along
+
+
+@_several(np.linalg.eigvals)
+def eigvals(x, dx, value):
+    """dw = diag(V⁻¹ dX V)."""
+    return [_diagonal(_eig(x, dx)[2])]
+
+
+def _svd_tangent(x, dx):
+    """P = Uᴴ dX V, with the factors and where values coincide; a value 0 is a kink: P is 0 there."""
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    p = np.matmul(_ct(u), np.matmul(dx, _ct(vh)))
+    return u, s, vh, p
+
+
+def _singular_values(x, dx):
+    """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
+    _, s, _, p = _svd_tangent(x, dx)
+    _, same = _gaps(s)
+    zero = primal(s) <= _rounding(primal(s))
+    p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + _ct(p)))
+    order = slice(None, None, -1)  # from descending to ascending, and back
+    return _split(p[..., order, order], same[..., order, order])[..., order]
+
+
+@_several(np.linalg.svd)
+def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
+    """dσ = Re diag P, P = Uᴴ dX V; the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016). Of the
+    phases that complex vectors may take, that which makes diag(Vᴴ dV) zero."""
+    if not compute_uv:
+        return [_singular_values(x, dx)]
+    if full_matrices and x.shape[-1] != x.shape[-2]:
+        raise NotImplementedError(
+            "np.linalg.svd of a Dual that is not square gives no basis of the null space: use full_matrices=False"
+        )
+    u, s, vh, p = _svd_tangent(x, dx)
+    f, same = _gaps(s * s)
+    left, right = p * s[..., None, :], s[..., :, None] * p
+    left, right = left + _ct(left), right + _ct(right)
+    if _parted(left, same):
+        raise _coincide("derivatives of the vectors of np.linalg.svd")
+    du, dv = f * left, np.matmul(_ct(vh), f * right)
+    if np.iscomplexobj(primal(x)):
+        du = du + 1j * (np.imag(_diagonal(p)) / s)[..., None] * on_device(np.eye(s.shape[-1]), primal(s))
+    du = np.matmul(u, du)
+    if x.shape[-2] > x.shape[-1]:
+        rest = np.matmul(dx, _ct(vh))
+        du = du + (rest - np.matmul(u, np.matmul(_ct(u), rest))) / s[..., None, :]
+    if x.shape[-1] > x.shape[-2]:
+        rest = np.matmul(_ct(dx), u)
+        dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
+    return du, np.real(_diagonal(p)), _ct(dv)
+
+
+@_several(np.linalg.svdvals)
+def svdvals(x, dx, value):
+    """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
+    return [_singular_values(x, dx)]
+
+
+# ---------------------------------------------------------------------- made of these
+
+
+def _lstsq(a, b, rcond=None):
+    """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values."""
+    x = np.matmul(np.linalg.pinv(a, rcond), b)
+    _, rest, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
+    if rest.size:
+        r = b - np.matmul(a, x)
+        rest = np.reshape(np.sum(np.real(np.conj(r) * r), 0), rest.shape)
+    return x, rest, rank, np.linalg.svdvals(a) if isinstance(a, Dual) else a
+
+
+def _matrix_power(a, n):
+    """By repeated squaring."""
+    if n < 0:
+        return _matrix_power(np.linalg.inv(a), -n)
+    if n < 2:
+        return a if n else np.zeros_like(a) + _eye(plain(a))
+    half = _matrix_power(a, n // 2)
+    square = np.matmul(half, half)
+    return np.matmul(square, a) if n % 2 else square
+
+
+def _tensorsolve(a, b, axes=None):
+    if axes is not None:
+        axes = [k % a.ndim for k in axes]
+        a = np.transpose(a, [k for k in range(a.ndim) if k not in axes] + axes)
+    shape = a.shape[-(a.ndim - np.ndim(b)) :]
+    return np.reshape(np.linalg.solve(np.reshape(a, (b.size, -1)), np.ravel(b)), shape)
+
+
+def _tensorinv(a, ind=2):
+    return np.reshape(np.linalg.inv(np.reshape(a, (math.prod(a.shape[:ind]), -1))), a.shape[ind:] + a.shape[:ind])
+
+
+def _cond(x, p=None):
+    """‖X‖ ‖X⁻¹‖; for p = 2 the ratio of the extreme singular values."""
+    if p in (None, 2, -2):
+        s = np.linalg.svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.linalg.norm(x, p, axis=(-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, axis=(-2, -1))
+
+
+composite(np.linalg.lstsq, _lstsq)
+composite(np.linalg.matrix_power, _matrix_power)
+composite(np.linalg.multi_dot, lambda arrays: functools.reduce(np.dot, arrays))
+composite(np.linalg.tensorsolve, _tensorsolve)
+composite(np.linalg.tensorinv, _tensorinv)
+composite(np.linalg.cond, _cond)

@@ -1,0 +1,15 @@
+"""SciPy's special functions and matrix functions on Duals: ``from dualgrad.scipy import special, linalg``.
+
+Importing it gives the ufuncs of ``scipy.special`` their rules. SciPy's other functions take no Duals, whatever one
+registers, so those with a rule stand here under the same names: they call SciPy on plain arrays and the rule on Duals.
+Every other name of the two modules is SciPy's own.
+"""
+
+try:
+    import scipy  # noqa: F401
+except ImportError:
+    raise ImportError("dualgrad.scipy needs SciPy, which is not installed: pip install scipy") from None
+
+from . import linalg, special
+
+__all__ = ["linalg", "special"]

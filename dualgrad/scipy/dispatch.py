@@ -1,0 +1,66 @@
+"""What NumPy's dispatch does for its own functions, for functions of SciPy."""
+
+import functools
+import inspect
+
+import numpy as np
+
+from ..dual import Dual, primal
+from ..rules.absorb import parts, quietly
+from ..rules.declare import nested_as, refuse_others, register, top_level
+from ..rules.lead import direction
+
+
+def others(module):
+    """The names that are not here are SciPy's own."""
+
+    def lookup(name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(module, name)
+
+    return lookup
+
+
+def dispatching(function):
+    """The function of plain arrays, which answers Duals by the rule declared for it, every argument by position."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def dispatch(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        found = [x for a in bound.args for x in (a if isinstance(a, tuple) else (a,)) if isinstance(x, Dual)]
+        top = max(found, key=lambda x: x.level, default=None)
+        if top is None:
+            return function(*bound.args)
+        return top.__array_function__(dispatch, (), bound.args, {})
+
+    return dispatch
+
+
+def solution(function, moving):
+    """Declare the tangent of an equation's solution: ``rule(x, args, *tangents) -> dx`` along one direction.
+
+    The tangents are those of the first ``moving`` arguments, zeros for a constant.
+    """
+
+    def declare(rule):
+        def push(*args):
+            refuse_others(function, args[moving:], {})
+            level, lead = top_level(args)
+            args, tangents = zip(*(parts(a, level) for a in args), strict=True)
+            x = function(*args)
+
+            def along(k):
+                ds = zip(args, tangents[:moving], strict=False)
+                ds = (np.zeros_like(primal(a)) if d is None else d if k is None else direction(d, k) for a, d in ds)
+                return quietly(rule, x, args, *ds)
+
+            dx = np.stack([along(k) for k in range(max(lead[0], 1))])[: lead[0]] if lead else along(None)
+            return Dual(x, nested_as(x, dx.astype(x.dtype)), level)
+
+        register([function], "explicit", push)
+        return rule
+
+    return declare

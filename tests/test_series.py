@@ -1,0 +1,364 @@
+"""Taylor mode: every function of the catalogue against nested jvp, known series to high order, and what it costs."""
+
+import functools
+import math
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+import samples_arrays  # noqa: F401  (each adds its rows to the catalogue)
+import samples_linalg  # noqa: F401
+import samples_statistics  # noqa: F401
+import strict
+from catalogue import CATALOGUE, Case, real
+from checks import derivative_along, direction, flat, moving, outputs, same, subset
+
+import dualgrad as dg
+from dualgrad.series import Series
+
+SMOOTH = [c for c in CATALOGUE if c.draws]
+ONE = np.float64(1.0)
+
+
+def coefficients(f, xs, vs, order):
+    """The Taylor coefficients of f along vs, each laid out as one vector."""
+    g, moved, tangents = moving(f, xs, vs)
+    series = dg.taylor(lambda x: g(*x), moved, tangents, order)
+    return [np.concatenate([np.ravel(y) for y in outputs(c)]) for c in series]
+
+
+def nested(f, xs, vs, order):
+    """The same by jvp of jvp of ... f."""
+    found = [flat(f)(*xs)]
+    for k in range(1, order + 1):
+        f = derivative_along(f, vs)
+        found.append(flat(f)(*xs) / math.factorial(k))
+    return found
+
+
+def compare(f, xs, vs, order):
+    for k, (c, d) in enumerate(zip(coefficients(f, xs, vs, order), nested(f, xs, vs, order), strict=True)):
+        assert c.shape == d.shape
+        assert c.dtype == d.dtype
+        bound = 1e-10 * np.max(np.abs(d), initial=1)
+        assert np.all(np.abs(c - d) <= bound), f"coefficient {k}:\n{c}\n{d}"
+
+
+@pytest.mark.parametrize("case", SMOOTH, ids=str)
+def test_equal_to_nested_jvp(case):
+    rng = np.random.default_rng(0)
+    xs = case.sample(rng)
+    compare(case, xs, direction(rng, xs, np.ones(len(xs), bool)), 3)
+    if len(xs) > 1:
+        compare(case, xs, direction(rng, xs, subset(rng, len(xs))), 2)
+
+
+def test_a_wrong_coefficient_is_noticed(monkeypatch):
+    """Planted faults: a factor forgotten in the integral, and a term in the product."""
+    case, rng = Case(np.exp, None, (real(3),), {}), np.random.default_rng(0)
+    xs = case.sample(rng)
+    monkeypatch.setattr(Series, "derivative", lambda self: self)
+    with pytest.raises(AssertionError, match="coefficient"):
+        compare(case, xs, direction(rng, xs, [True]), 3)
+
+
+# ---------------------------------------------------------------------- known series
+
+KNOWN = {
+    "exp": (np.exp, "exp", 0.3), "expm1": (np.expm1, "expm1", 1e-3), "log": (np.log, "log", 0.7),
+    "log1p": (np.log1p, "log1p", 1e-3), "sin": (np.sin, "sin", 0.3), "cos": (np.cos, "cos", 0.3),
+    "tan": (np.tan, "tan", 0.3), "arcsin": (np.arcsin, "asin", 0.3), "arccos": (np.arccos, "acos", 0.3),
+    "arctan": (np.arctan, "atan", 0.3), "sinh": (np.sinh, "sinh", 0.3), "cosh": (np.cosh, "cosh", 0.3),
+    "tanh": (np.tanh, "tanh", 0.3), "arcsinh": (np.arcsinh, "asinh", 0.3), "arccosh": (np.arccosh, "acosh", 2.0),
+    "arctanh": (np.arctanh, "atanh", 0.3), "sqrt": (np.sqrt, "sqrt", 0.7), "cbrt": (np.cbrt, "cbrt", 0.7),
+    "tanh(20)": (np.tanh, "tanh", 20.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_order_twelve_against_mpmath(name):
+    """Coefficients up to t^12, relative to the largest possible at that order for the nearest singularity."""
+    mpmath = pytest.importorskip("mpmath")
+    f, twin, x = KNOWN[name]
+    with mpmath.workdps(60):
+        expected = [float(c) for c in mpmath.taylor(getattr(mpmath, twin), mpmath.mpf(x), 12)]
+    for k, (c, d) in enumerate(zip(dg.taylor(f, x, 1.0, 12), expected, strict=True)):
+        assert abs(c - d) <= 1e-12 * max(abs(d), 1e-3), f"t^{k}: {c} and {d}"
+
+
+def test_powers_through_zero():
+    """Whole powers are products, also where the base is zero; a constant zero does not move."""
+    x, v = np.array([0.0, 0.0, 2.0]), np.array([1.0, 0.0, 1.0])
+    found = np.array(dg.taylor(lambda x: x**3, x, v, 4))
+    np.testing.assert_array_equal(found, [[0, 0, 8], [0, 0, 12], [0, 0, 6], [1, 0, 1], [0, 0, 0]])
+    found = np.array(dg.taylor(lambda x: np.power(x, np.array([2, 1, 2.0])), x, v, 3))
+    np.testing.assert_array_equal(found, [[0, 0, 4], [0, 0, 4], [1, 0, 1], [0, 0, 0]])
+
+
+def test_what_does_not_move_contributes_nothing():
+    """0 · inf = 0: the root at 0 along a direction that leaves it alone."""
+    found = np.array(dg.taylor(np.sqrt, np.array([0.0, 1.0]), np.array([0.0, 1.0]), 3))
+    np.testing.assert_array_equal(found, [[0, 1], [0, 0.5], [0, -0.125], [0, 0.0625]])
+
+
+def test_a_root_at_zero_is_infinite():
+    assert dg.taylor(np.sqrt, 0.0, 1.0, 1)[1] == np.inf
+
+
+# ---------------------------------------------------------------------- what a rival cannot push
+
+EVERYDAY = {
+    "tan": np.tan, "arctan": np.arctan, "arcsin": lambda x: np.arcsin(x / 3), "arccos": lambda x: np.arccos(x / 3),
+    "exp2": np.exp2, "cbrt": np.cbrt, "prod": np.prod, "sort": np.sort, "median": np.median,
+    "solve": lambda x: np.linalg.solve(np.diag(x) + 1, x), "inv": lambda x: np.linalg.inv(np.outer(x, x) + np.eye(3)),
+    "cholesky": lambda x: np.linalg.cholesky(np.outer(x, x) + np.eye(3)), "scan": lambda x: sum(np.cumsum(x)),
+    "relu": lambda x: np.maximum(x - 1, 0), "softplus": lambda x: np.logaddexp(0, x), "max": np.max,
+    "logaddexp": lambda x: np.logaddexp(x, x[::-1]), "hypot with a number": lambda x: np.hypot(x, 2.0),
+    "where": lambda x: np.where(x > 1, np.exp(x), x**2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_everyday_functions(name):
+    x, v = np.array([0.4, 1.3, 0.9]), np.array([1.0, -0.5, 0.25])
+    compare(EVERYDAY[name], [x], [v], 5)
+
+
+def newton(x):
+    """A loop that ends by the value it has reached."""
+    y = x
+    while abs(y * y - x) > 1e-12:
+        y = (y + x / y) / 2
+    return y
+
+
+def test_control_flow_in_python():
+    found, expected = dg.taylor(newton, 2.0, 1.0, 3), dg.taylor(np.sqrt, 2.0, 1.0, 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_writing_into_arrays():
+    def f(x):
+        y = np.zeros_like(x)
+        y[0], y[1:] = x[1] ** 2, np.sin(x[:2])
+        y *= x
+        row = y[1:]
+        row += 1
+        return y
+
+    compare(f, [np.array([0.3, 0.7, 1.2])], [np.array([1.0, -0.5, 0.3])], 4)
+
+
+def test_a_view_that_cannot_be_written_refuses():
+    def f(x):
+        np.broadcast_to(x, (2, 3))[0] = 1
+        return x
+
+    with pytest.raises(dg.TangentLossError, match="read-only"):
+        dg.taylor(f, np.ones(3), np.ones(3), 2)
+
+
+def test_the_callers_arrays_are_untouched():
+    x, v = np.ones(3), np.ones(3)
+
+    def f(y):
+        y[...] = 7
+        return y
+
+    dg.taylor(f, x, v, 2)
+    assert (x == 1).all()
+    assert (v == 1).all()
+
+
+# ---------------------------------------------------------------------- structure, precision, nesting
+
+
+def test_trees_in_and_out():
+    found = dg.taylor(lambda p: {"y": p["a"] * p["b"][0], "n": 3.0}, {"a": 2.0, "b": [5.0]}, {"a": 1.0, "b": [1.0]}, 2)
+    assert [c["y"] for c in found] == [10, 7, 1]
+    assert [c["n"] for c in found] == [3, 0, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.complex128])
+def test_precision_stays(dtype):
+    x = np.array([0.3, 0.7], dtype)
+    for c in dg.taylor(lambda x: np.exp(x) / (1 + x**2) + np.sqrt(x), x, x, 5):
+        assert c.dtype == dtype
+
+
+def test_the_value_is_numpy_s_own():
+    x = np.array([0.3, 0.7])
+    for f in (np.tanh, np.prod, np.linalg.inv, lambda x: x**1.5):
+        y = np.diag(x) if f is np.linalg.inv else x
+        same(dg.taylor(f, y, y, 2)[0], f(y), "the first coefficient")
+
+
+def test_order_zero_is_the_value():
+    assert dg.taylor(np.sin, 1.0, 1.0, 0) == [np.sin(1.0)]
+
+
+def test_nests_with_jvp_and_with_itself():
+    """Third derivatives of exp(xy), by every mixture of the two."""
+
+    def second(x):
+        """x² exp(0.7 x)."""
+        return 2 * dg.taylor(lambda y: np.exp(x * y), 0.7, 1.0, 2)[2]
+
+    def slope(x):
+        """x exp(0.7 x)."""
+        return dg.derivative(lambda y: np.exp(x * y))(0.7)
+
+    x = 0.4
+    e = math.exp(0.7 * x)
+    np.testing.assert_allclose(dg.derivative(second)(x), (2 * x + 0.7 * x * x) * e, rtol=1e-13)
+    np.testing.assert_allclose(dg.taylor(second, x, 1.0, 1)[1], (2 * x + 0.7 * x * x) * e, rtol=1e-13)
+    np.testing.assert_allclose(2 * dg.taylor(slope, x, 1.0, 2)[2], (2 * 0.7 + 0.49 * x) * e, rtol=1e-13)
+
+
+def test_custom_rules():
+    @dg.custom_jvp
+    def log1pexp(x):
+        return np.log1p(np.exp(x))
+
+    @log1pexp.defjvp
+    def rule(primals, tangents):
+        (x,), (dx,) = primals, tangents
+        return log1pexp(x), dx * (1 - np.exp(-log1pexp(x)))
+
+    np.testing.assert_allclose(
+        dg.taylor(log1pexp, 0.3, 1.0, 6), dg.taylor(lambda x: np.logaddexp(0, x), 0.3, 1.0, 6), rtol=1e-12
+    )
+
+
+def test_a_rule_given_to_numpy(tables):
+    dg.defjvp(np.i0, lambda primals, tangents: (np.i0(primals[0]), tangents[0] * np.exp(primals[0])))
+    found = dg.taylor(np.i0, 0.5, 1.0, 3)
+    np.testing.assert_allclose(found[1:], np.exp(0.5) / np.array([1, 2, 6]), rtol=1e-13)
+
+
+# ---------------------------------------------------------------------- errors
+
+
+def test_functions_without_a_rule_say_so(tables):
+    del dg.dual.RULES[np.tanh]
+    with pytest.raises(NotImplementedError, match=r"np\.tanh has no tangent rule"):
+        dg.taylor(np.tanh, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: dg.taylor(np.sin, 1.0, 1.0, -1), ValueError, "order=-1"),
+        (lambda: dg.taylor(np.sin, 1.0, 1.0, 2.0), ValueError, "order=2.0"),
+        (lambda: dg.taylor(np.sin, np.ones(3), np.ones(2)), dg.ShapeError, r"expected \(3,\)"),
+        (lambda: dg.taylor(np.sin, np.ones(3), np.ones((2, 3))), dg.ShapeError, "one direction"),
+        (lambda: dg.taylor(np.sin, 1, 1.0), TypeError, "write 3.0 for 3"),
+        (lambda: dg.taylor(float, 1.0, 1.0), dg.TangentLossError, "drop the tangent"),
+        (lambda: dg.taylor(np.asarray, np.ones(2), np.ones(2)), dg.TangentLossError, "plain array"),
+        (lambda: dg.taylor(lambda x: [1, 2][x], 1.0, 1.0), dg.TangentLossError, "index"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_a_series_that_outlived_its_taylor_raises():
+    kept = []
+    dg.taylor(lambda x: kept.append(x) or x, 1.0, 1.0)
+    with pytest.raises(dg.LevelError, match="ended"):
+        kept[0] + 1
+
+
+def test_one_line_repr():
+    seen = []
+    dg.taylor(lambda x: seen.append((repr(x), str(x))) or x, np.ones(2), np.ones(2), 1)
+    assert seen[0][0].startswith("Series(float64[2], order 1")
+    assert seen[0][1] == "[1. 1.] + [1. 1.] t^1"
+
+
+# ---------------------------------------------------------------------- cost
+
+
+def program(x):
+    return np.tanh(x * np.exp(x)) / (1 + np.sqrt(x)) + np.linalg.solve(np.eye(2) + x, x)
+
+
+def operations(order, monkeypatch):
+    """How many NumPy operations a series of that order makes, counted on the strict device."""
+    count = 0
+    for name in ("__array_ufunc__", "__array_function__"):
+        original = getattr(strict.DeviceArray, name)
+
+        def counted(self, *args, original=original, **kwargs):
+            nonlocal count
+            count += 1
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(strict.DeviceArray, name, counted)
+    eye, x = strict.device(np.eye(2)), strict.device(np.array([0.5, 0.7]))
+    dg.taylor(lambda x: np.tanh(x * np.exp(x)) / (1 + np.sqrt(x)) + np.linalg.solve(eye + x, x), x, x, order)
+    monkeypatch.undo()
+    return count
+
+
+def test_cost_is_quadratic_in_the_order(monkeypatch):
+    """Second differences of the count are constant: a polynomial of degree two in the order."""
+    counts = [operations(n, monkeypatch) for n in (4, 8, 12, 16, 20)]
+    assert counts[-1] < 25 * counts[0]
+    assert len(set(np.diff(counts, 3))) == 1, counts
+    assert np.all(np.diff(counts, 3) == 0), counts
+
+
+def measured(f):
+    """Seconds, and bytes at the peak."""
+    start = time.perf_counter()
+    f()
+    seconds = time.perf_counter() - start
+    tracemalloc.start()
+    f()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return seconds, peak
+
+
+def test_order_ten_beats_nesting_by_twenty_in_time_and_memory():
+    x = np.array([0.5, 0.7])
+
+    def f(x):
+        return np.sin(x) * np.exp(x)
+
+    def fast():
+        return dg.taylor(f, x, x, 10)[10]
+
+    def slope_of(g):
+        return lambda t: dg.jvp(g, (t,), (ONE,))[1]
+
+    def ten_fold():
+        g = functools.reduce(lambda g, _: slope_of(g), range(10), lambda t: f(x + t * x))
+        return g(np.float64(0.0)) / math.factorial(10)
+
+    np.testing.assert_allclose(fast(), ten_fold(), rtol=1e-9)
+    (seconds, peak), (slow_seconds, slow_peak) = measured(fast), measured(ten_fold)
+    assert slow_seconds > 20 * seconds, f"{slow_seconds / seconds:.1f} times the time"
+    assert slow_peak > 20 * peak, f"{slow_peak / peak:.1f} times the memory"
+
+
+def test_nothing_is_taped():
+    """Memory does not grow with the length of the program."""
+
+    def peak(steps):
+        def f(x):
+            for _ in range(steps):
+                x = np.sin(x) * x
+            return x
+
+        x = np.ones(1000)
+        tracemalloc.start()
+        dg.taylor(f, x, x, 3)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(40) < 1.2 * peak(10)
