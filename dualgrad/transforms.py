@@ -373,9 +373,7 @@ def _sparse_jacobian(f, x, chunk, sparsity):
 
 def _argument(args, argnum):
     if not isinstance(argnum, (int, np.integer)) or not 0 <= argnum < len(args):
-        raise ValueError(
-            f"got argnum={argnum!r} and {len(args)} positional arguments; expected the place of one of them"
-        )
+        raise ValueError(f"got argnum={argnum!r} and {len(args)} positional arguments; expected a place among them")
     return args[argnum]
 
 

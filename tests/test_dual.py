@@ -818,3 +818,16 @@ def test_out_of_another_shape_is_refused(ufunc, method):
     """Folds and scans write into out= as every other function does: never by broadcasting."""
     with pytest.raises(dg.ShapeError, match="out= has shape"):
         inside(lambda x: getattr(ufunc, method)(x, out=np.zeros_like(x, shape=(5, 4))))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(x, dtype=int), lambda x: np.prod(x, None, int), lambda x: np.cumsum(x, dtype=np.int32),
+        lambda x: np.linspace(x[0], x[1], 3, dtype=int), lambda x: np.stack([x, x], dtype=int, casting="unsafe"),
+        lambda x: np.add.reduce(x, dtype=int), lambda x: x.sum(dtype=bool), lambda x: x.astype(int),
+    ],
+)  # fmt: skip
+def test_a_dtype_without_room_for_a_tangent_is_refused(f):
+    with pytest.raises(dg.TangentLossError, match="would drop the tangent"):
+        inside(f)

@@ -216,6 +216,20 @@ def test_nests_with_jvp_and_with_itself():
     np.testing.assert_allclose(2 * dg.taylor(slope, x, 1.0, 2)[2], (2 * 0.7 + 0.49 * x) * e, rtol=1e-13)
 
 
+def test_networks():
+    """Layers and losses, which have rules of their own for Duals, by their definitions."""
+    model = dg.nn.Sequential(dg.nn.Linear(2, 3), dg.nn.Tanh(), dg.nn.Linear(3, 2), dg.nn.ReLU())
+    params = model.init(rng=0, dtype=np.float64)
+    v = dg.directions.Gaussian().sample(params, rng=1)
+    x, y = np.random.default_rng(0).standard_normal((4, 2)), np.array([0, 1, 0, 1])
+    for loss, target in ((dg.nn.cross_entropy, y), (dg.nn.mse, np.eye(2)[y])):
+        f = dg.nn.Objective(model, loss).bind(x, target)
+        slope = lambda p, f=f: dg.jvp(f, (p,), (v,))[1]  # noqa: E731
+        found = dg.taylor(f, params, v, 2)
+        np.testing.assert_allclose(found[1], slope(params), rtol=1e-12)
+        np.testing.assert_allclose(2 * found[2], dg.jvp(slope, (params,), (v,))[1], rtol=1e-12)
+
+
 def test_custom_rules():
     @dg.custom_jvp
     def log1pexp(x):

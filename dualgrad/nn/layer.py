@@ -60,9 +60,10 @@ class Layer:
     def __call__(self, p, x, **kwargs):
         """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals."""
         self.require(p)
-        level = max((v.level for v in (*p.values(), x) if isinstance(v, Dual)), default=0)
-        if not level:
+        top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
+        if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
             return self.forward(p, x, **kwargs)
+        level = top.level
         if level not in LIVE:
             raise ended()
         primals, tangents = {}, {}

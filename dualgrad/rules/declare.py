@@ -98,12 +98,20 @@ def takes_out(function, push, operands=1):
             kwargs.update(zip(names[named:], args[named:], strict=False))
             args = args[:named]
         out = kwargs.pop("out", None) if kwargs else None
+        require_inexact(kwargs.get("dtype"))
         if out is None:
             return push(*args, **kwargs)
         any_dual = any(map(_holds_dual, (*args, *kwargs.values())))
         return store(out, (push if any_dual else function)(*args, **kwargs))
 
     return with_out
+
+
+def require_inexact(dtype):
+    """Raise for a dtype that has no room for a tangent."""
+    if dtype is not None and not np.issubdtype(dtype, np.inexact):
+        name = np.dtype(dtype).name
+        raise TangentLossError(f"astype({name}), dtype={name} would drop the tangent: use dg.primal(x).astype({name})")
 
 
 def _parameters(function):

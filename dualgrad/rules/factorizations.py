@@ -332,9 +332,7 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     if not compute_uv:
         return [_singular_values(x, dx)]
     if full_matrices and x.shape[-1] != x.shape[-2]:
-        raise NotImplementedError(
-            "np.linalg.svd of a Dual that is not square gives no basis of the null space: use full_matrices=False"
-        )
+        raise NotImplementedError("np.linalg.svd of a Dual gives no basis of a null space: use full_matrices=False")
     u, s, vh, p = _svd_tangent(x, dx)
     f, same = _gaps(s * s)
     left, right = p * s[..., None, :], s[..., :, None] * p

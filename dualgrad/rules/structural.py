@@ -20,6 +20,7 @@ from .declare import (
     plain,
     refuse_others,
     register,
+    require_inexact,
     top_level,
 )
 from .lead import broadcast, direction, each_direction, flat, trailing
@@ -326,7 +327,7 @@ def _select(condlist, choicelist, default=0):
 
 def _choose(a, choices, mode="raise"):
     count = len(choices)
-    which = np.clip(a, 0, count - 1) if mode == "clip" else a % count
+    which = np.clip(a, 0, count - 1) if mode == "clip" else np.remainder(a, count)
     return _select([which == k for k in range(count)], choices)
 
 
@@ -542,10 +543,7 @@ register([np.copy], "linear", _copy)
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """Another floating or complex precision; integers would drop the tangent."""
-    if not np.issubdtype(dtype, np.inexact):
-        raise TangentLossError(
-            f"astype({np.dtype(dtype).name}) would drop the tangent: use dg.primal(x).astype({np.dtype(dtype).name})"
-        )
+    require_inexact(dtype)
     if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
         raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
     lead_of(x)
