@@ -7,7 +7,7 @@ from checks import examine_derivatives, examine_laws, examine_single_precision
 
 import dualgrad as dg
 from dualgrad.dual import RULES, Dual, lead_of
-from dualgrad.rules.declare import bilinear, elementwise, explicit, explicit_binary, linear
+from dualgrad.rules.declare import bilinear, composite, elementwise, explicit, explicit_binary, linear
 
 FAULTS = {}
 
@@ -24,6 +24,11 @@ def fault(case, part, complaint):
 
 def row(function, *args, **kwargs):
     return Case(function, None, args, kwargs)
+
+
+def dominant(function, *args):
+    """A row whose first argument, a matrix, is made far from singular."""
+    return Case(function, lambda x, *rest: function(x + 5 * np.eye(3), *rest), args, {})
 
 
 # ---------------------------------------------------------------------- wrong derivatives
@@ -95,6 +100,46 @@ def holomorphic_by_mistake():
 @fault(row(np.cumsum, real(2, 3), axis=0), "derivatives", "order 1")
 def wrong_axis():
     explicit(np.cumsum)(lambda x, dx, lead, axis: (np.cumsum(x, axis), np.cumsum(dx, -1)))
+
+
+@fault(dominant(np.linalg.inv, real(3, 3)), "derivatives", "order 1")
+def factors_of_an_inverse_exchanged():
+    def rule(x, dx, lead):
+        y = np.linalg.inv(x)
+        return y, -np.matmul(np.matmul(y, np.swapaxes(dx, -1, -2)), y)
+
+    explicit(np.linalg.inv)(rule)
+
+
+@fault(dominant(np.linalg.solve, real(3, 3), real(3)), "derivatives", "order [23]")
+def matrix_held_fixed_at_second_order():
+    right = RULES[np.linalg.solve]
+
+    def push(a, b):
+        plain = isinstance(a, Dual) and isinstance(a.primal, Dual)
+        return right(Dual(dg.primal(a) + 0 * a.primal, a.tangent, a.level) if plain else a, b)
+
+    RULES[np.linalg.solve] = push
+
+
+@fault(row(np.fft.rfft, real(4, 2), axis=0), "laws", "tangent of shape|direction")
+def transform_along_the_directions():
+    linear(np.fft.rfft, lead=lambda dx, ndim, axis: np.fft.rfft(dx, axis=axis))
+
+
+@fault(row(np.median, real(4)), "derivatives", "order 1")
+def one_of_the_two_middle_entries():
+    composite(np.median, lambda a: np.sort(a)[1])
+
+
+@fault(row(np.linalg.eigvalsh, real(3, 3)), "derivatives", "order 2")
+def vectors_that_do_not_turn():
+    def rule(x, dx, lead):
+        v = np.linalg.eigh(dg.primal(x))[1]
+        h = np.tril(dx) + np.swapaxes(np.tril(dx, -1), -1, -2)
+        return np.linalg.eigvalsh(x), np.diagonal(v.T @ h @ v, 0, -2, -1) + 0
+
+    explicit(np.linalg.eigvalsh)(rule)
 
 
 # ---------------------------------------------------------------------- broken laws
