@@ -235,6 +235,44 @@ def test_singular_values_at_zero_and_at_ties():
     assert not np.any(nested(np.linalg.svdvals, np.zeros((2, 3)), np.ones((2, 3))))
 
 
+def test_small_singular_values_are_not_taken_for_equal():
+    """1e-9 and 2e-9 beside 1: their squares differ by less than rounding, they do not."""
+    q, r = Q[:3, :3], np.linalg.qr(B[:3, :3])[0]
+    q = np.linalg.qr(q)[0]
+    x, d = q * [1.0, 2e-9, 1e-9] @ r, 1e-12 * C[:3, :3]
+    (u, s, vh), (du, ds, dvh) = dg.jvp(lambda x: tuple(np.linalg.svd(x)), (x,), (d,))
+    np.testing.assert_allclose(du * s @ vh + u * ds @ vh + u * s @ dvh, d, atol=1e-17)
+    assert np.max(np.abs(du)) > 1e-5
+
+
+def test_svd_and_pinv_of_hermitian_matrices():
+    x, d = A + A.T, B + B.T
+    u, s, vh = np.linalg.svd(x, hermitian=True)
+    du, ds, dvh = dg.jvp(lambda x: tuple(np.linalg.svd(x, hermitian=True)), (x,), (d,))[1]
+    np.testing.assert_allclose(du * s @ vh + u * ds @ vh + u * s @ dvh, d, atol=1e-12)
+    np.testing.assert_allclose(
+        nested(lambda x: np.linalg.pinv(x, hermitian=True), x, d), nested(np.linalg.inv, x, d), rtol=1e-10
+    )
+
+
+def test_what_is_not_a_number_gives_nan():
+    x = np.array([[np.nan, 1.0], [0.0, 1.0]])
+    assert np.isnan(nested(np.linalg.det, x, np.eye(2)))
+
+
+def test_tall_matrices_take_no_square_of_their_height():
+    """pinv and lstsq of a tall or a wide matrix make nothing of the size of its longer side squared."""
+    import tracemalloc
+
+    for shape in ((4000, 3), (3, 4000)):
+        x = RNG.standard_normal(shape)
+        tracemalloc.start()
+        dg.jvp(lambda x: np.linalg.lstsq(x, x[:, 0])[0], (x,), (x,))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 20e6
+
+
 def test_spectral_norm_at_a_tie_shares():
     np.testing.assert_allclose(nested(lambda x: np.linalg.norm(x, 2), np.eye(2), np.diag([1.0, 3.0])), 2, rtol=1e-14)
 

@@ -104,9 +104,13 @@ def pinv(x, dx, lead, rcond=None, hermitian=False, **kw):
     """dY = -Y dX Y + Y Yᴴ dXᴴ (I - X Y) + (I - Y X) dXᴴ Yᴴ Y, where the rank stays (Golub and Pereyra 1973)."""
     y = np.linalg.pinv(x, rcond, hermitian, **kw)
     dh, yh = _ct(dx), _ct(y)
-    xy, yx = np.matmul(x, y), np.matmul(y, x)
-    left, right = _eye(primal(xy)) - xy, _eye(primal(yx)) - yx
-    return y, y @ yh @ dh @ left + right @ dh @ yh @ y - y @ dx @ y
+    a, b = _triple(y, yh, dh), _triple(dh, yh, y)
+    return y, (a - _triple(a, x, y)) + (b - _triple(y, x, b)) - _triple(y, dx, y)
+
+
+def _triple(a, b, c):
+    """A B C, by the smaller of the squares A B and B C; A and C have the shape of the transpose of B."""
+    return (a @ b) @ c if a.shape[-2] <= a.shape[-1] else a @ (b @ c)
 
 
 # ---------------------------------------------------------------------- determinants
@@ -114,7 +118,7 @@ def pinv(x, dx, lead, rcond=None, hermitian=False, **kw):
 
 def _well_conditioned(x):
     """Whether no matrix comes near to a singular one; on a device, where looking would cost a wait, it is assumed."""
-    if not is_host(x) or x.size == 0:
+    if not is_host(x) or x.size == 0 or not np.all(np.isfinite(x)):
         return True
     s = np.linalg.svd(x, compute_uv=False)
     return bool(np.all(s[..., -1] > 1e-3 * s[..., 0]))
@@ -223,18 +227,20 @@ def _gaps(values):
     return np.where(same, 0, 1 / np.where(same, 1, gap)), same
 
 
+def _plain_parts(p):
+    return _plain_parts(p.primal) + _plain_parts(p.tangent) if p.__class__ is Dual else [primal(p)]
+
+
 def _parted(p, same):
     """Whether P, or a tangent of it, is more than a multiple of the identity where values coincide: then the direction
     parts them, and picks vectors of its own. A series might, at some order. On a device nobody looks."""
-    if p.__class__ is Dual:
-        return _parted(p.primal, same) or _parted(p.tangent, same)
-    size, d = np.abs(primal(p)), _diagonal(primal(p))
-    if not is_host(size) or size.size == 0:
-        return False
-    joined = same & ~np.eye(p.shape[-1], dtype=bool)
-    threshold = 1e3 * np.finfo(size.dtype).eps * np.max(size, (-2, -1), keepdims=True)
-    unlike = (size > threshold) | (np.abs(d[..., None, :] - d[..., :, None]) > threshold)
-    return bool(np.any(joined if isinstance(p, Dual) else joined & unlike))
+    parts = _plain_parts(p)
+    joined = same & ~np.eye(p.shape[-1], dtype=bool) if is_host(parts[0]) else np.False_
+    if not np.any(joined) or p.__class__ is not Dual and isinstance(p, Dual):
+        return bool(np.any(joined))
+    noise = 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
+    apart = (np.abs(d[..., None, :] - d[..., :, None]) for d in map(_diagonal, parts))
+    return any(np.any(joined & (np.maximum(np.abs(q), a) > noise)) for q, a in zip(parts, apart, strict=True))
 
 
 def _split(p, same):
@@ -308,9 +314,9 @@ def eigvals(x, dx, value):
     return [_diagonal(_eig(x, dx)[2])]
 
 
-def _svd_tangent(x, dx):
-    """P = Uᴴ dX V, with the factors and where values coincide; a value 0 is a kink: P is 0 there."""
-    u, s, vh = np.linalg.svd(x, full_matrices=False)
+def _svd_tangent(x, dx, hermitian=False):
+    """The factors, and P = Uᴴ dX V."""
+    u, s, vh = np.linalg.svd(x, full_matrices=False, hermitian=hermitian)
     p = np.matmul(_ct(u), np.matmul(dx, _ct(vh)))
     return u, s, vh, p
 
@@ -333,8 +339,10 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
         return [_singular_values(x, dx)]
     if full_matrices and x.shape[-1] != x.shape[-2]:
         raise NotImplementedError("np.linalg.svd of a Dual gives no basis of a null space: use full_matrices=False")
-    u, s, vh, p = _svd_tangent(x, dx)
-    f, same = _gaps(s * s)
+    u, s, vh, p = _svd_tangent(x, dx, hermitian)
+    f, same = _gaps(s)
+    total = s[..., None, :] + s[..., :, None]
+    f = f / np.where(same, 1, total)
     left, right = p * s[..., None, :], s[..., :, None] * p
     left, right = left + _ct(left), right + _ct(right)
     if _parted(left, same):
