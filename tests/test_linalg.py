@@ -1,5 +1,7 @@
 """Matrices at their boundaries (singular, degenerate, rank-deficient, empty), against identities and high precision."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -262,8 +264,6 @@ def test_what_is_not_a_number_gives_nan():
 
 def test_tall_matrices_take_no_square_of_their_height():
     """pinv and lstsq of a tall or a wide matrix make nothing of the size of its longer side squared."""
-    import tracemalloc
-
     for shape in ((4000, 3), (3, 4000)):
         x = RNG.standard_normal(shape)
         tracemalloc.start()
