@@ -3,6 +3,7 @@
 # make lint      ruff: rules and format
 # make docs      the documentation, in docs/_build/html; warnings are errors
 # make coverage  rewrite docs/coverage.md from the rule tables
+# make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
 # make test-gpu  the tests that need CuPy and a CUDA device
@@ -19,7 +20,7 @@ JOBS ?= 2
 ready = $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.ready-$(1))
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-oldest test-gpu lint docs coverage bench bench-smoke clean
+.PHONY: demo test test-oldest test-gpu lint docs coverage verification bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -47,6 +48,9 @@ docs: $(call ready,docs)
 
 coverage: $(call ready,docs)
 	$(PYTHON) docs/make_coverage.py $(ARGS)
+
+verification: $(call ready,test)
+	$(PYTHON) docs/make_verification.py $(ARGS)
 
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)

@@ -1,6 +1,6 @@
 """Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
 
-from . import directions, dual, estimators, nn, optim
+from . import directions, dual, estimators, nn, online, optim, testing
 from .checkpoint import load, save
 from .dual import Dual, primal
 from .errors import (
@@ -51,11 +51,13 @@ __all__ = [
     "jvp",
     "load",
     "nn",
+    "online",
     "optim",
     "primal",
     "save",
     "supported",
     "taylor",
+    "testing",
     "trace",
     "value_and_grad",
 ]

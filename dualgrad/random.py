@@ -35,8 +35,8 @@ class Rng:
     """
 
     def __init__(self, seed):
-        if isinstance(seed, Rng):
-            self.generator = seed.generator
+        if isinstance(seed, Rng):  # the same stream, whatever kind of Rng it is
+            self.__class__, self.__dict__ = seed.__class__, seed.__dict__
         elif isinstance(seed, (bool, float, str)):
             raise TypeError(f"got rng={seed!r}; expected an int, a numpy Generator or a dualgrad Rng")
         else:
@@ -71,7 +71,8 @@ class Rng:
         return on_device((x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(dtype), like)
 
     def bernoulli(self, p, shape=(), *, dtype=np.float64, like=None):
-        """Independent draws that are 1 with probability p and 0 otherwise."""
+        """Independent draws that are 1 with probability p (a number, or an array to broadcast) and 0 otherwise."""
+        shape = np.broadcast_shapes(np.shape(p), shape if isinstance(shape, tuple) else (shape,))
         return on_device((np.asarray(self.generator.random(shape)) < p).astype(dtype), like)
 
     def integers(self, low, high, shape=(), *, dtype=np.int64, like=None):

@@ -6,10 +6,10 @@ argument is held constant.
 """
 
 import numpy as np
-from oracles import along, complex_step, is_analytic, richardson
 
 import dualgrad as dg
 from dualgrad.dual import Dual
+from dualgrad.testing.oracles import along, complex_step, is_analytic, richardson
 
 
 class UnsureError(Exception):

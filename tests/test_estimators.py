@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from enumerate_signs import moments
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn
+from dualgrad.testing import assert_unbiased, assert_variance, exact_moments
 
 G = {"w": np.array([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]]), "b": np.array([1.0, -3.0])}
 FLAT = np.concatenate([G["w"].ravel(), G["b"]])
@@ -17,50 +17,34 @@ def linear(p):
     return np.sum(p["w"] * G["w"]) + np.sum(p["b"] * G["b"])
 
 
-def flat(gradient):
-    return np.concatenate([np.ravel(g) for g in gradient.values()])
-
-
 @SIGNS
 @pytest.mark.parametrize("kind", [dict, dg.Params])
 def test_unbiased_with_the_stated_variance(distribution, kind):
     estimator = estimators.ForwardGradient(directions=distribution)
     params = kind({"w": np.zeros((2, 3)), "b": np.zeros(2)})
-    mean, variance = moments(lambda rng: flat(estimator.estimate(linear, params, rng=rng).gradient))
-    np.testing.assert_allclose(mean, FLAT, atol=1e-12)
-    np.testing.assert_allclose(variance, flat(estimator.variance(G)), atol=1e-12)
-    np.testing.assert_allclose(variance, FLAT @ FLAT - FLAT**2, atol=1e-12)
+    assert_unbiased(estimator, linear, params, expectation=kind(G))
+    assert_variance(estimator, linear, params)
+    moments = exact_moments(lambda rng: dict(estimator.estimate(linear, params, rng=rng).gradient))
+    np.testing.assert_allclose(moments.variance, FLAT @ FLAT - FLAT**2, atol=1e-12)
     assert estimator.expectation(G) is G
 
 
-@SIGNS
+def quadratic(p):
+    return np.sum(p["w"] ** 2) * p["b"][0]
+
+
+@pytest.mark.parametrize(
+    "distribution", [directions.Rademacher(), directions.LowRank(), directions.Gaussian()], ids=repr
+)
 def test_n_directions_divide_the_variance(distribution):
-    estimator = estimators.ForwardGradient(directions=distribution, n=2)
-    g = {"w": G["w"][:1, :2], "b": G["b"][:1]}
-    params = {"w": np.zeros((1, 2)), "b": np.zeros(1)}
-    mean, variance = moments(
-        lambda rng: flat(
-            estimator.estimate(lambda p: np.sum(p["w"] * g["w"]) + p["b"][0] * g["b"][0], params, rng=rng).gradient
-        )
-    )
-    np.testing.assert_allclose(mean, flat(g), atol=1e-12)
-    np.testing.assert_allclose(variance, flat(estimator.variance(g)), atol=1e-12)
-
-
-def test_gaussian_variance_by_quadrature():
-    """‖g‖² + g_k² for normals: Gauss-Hermite nodes are exact for these polynomials of degree 4."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(3)
-    weights = weights / weights.sum()
-    g = np.array([1.0, -2.0])
-    grid = [
-        (np.array([a, b]), p * q)
-        for a, p in zip(nodes, weights, strict=True)
-        for b, q in zip(nodes, weights, strict=True)
-    ]
-    mean = sum(p * (g @ v) * v for v, p in grid)
-    second = sum(p * ((g @ v) * v) ** 2 for v, p in grid)
-    np.testing.assert_allclose(mean, g, atol=1e-12)
-    np.testing.assert_allclose(second - mean**2, directions.Gaussian().variance(g), atol=1e-12)
+    params = {"w": np.array([[0.5, -1.0]]), "b": np.array([2.0])}
+    for n in (1, 2):
+        estimator = estimators.ForwardGradient(directions=distribution, n=n)
+        assert_unbiased(estimator, quadratic, params, expectation=dg.grad(quadratic)(params))
+        assert_variance(estimator, quadratic, params)
+    g = np.concatenate([np.ravel(a) for a in dg.grad(quadratic)(params).values()])
+    stated = np.concatenate([np.ravel(a) for a in estimator.variance(dg.grad(quadratic)(params)).values()])
+    np.testing.assert_allclose(stated, (g @ g + (distribution.fourth_moment - 2) * g * g) / 2, rtol=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,19 @@
 import subprocess
 import sys
 
-EXTRAS = ("cupy", "hypothesis", "sklearn", "matplotlib", "tqdm", "scipy", "torch", "jax", "autograd", "pandas")
+EXTRAS = (
+    "cupy",
+    "hypothesis",
+    "pytest",
+    "sklearn",
+    "matplotlib",
+    "tqdm",
+    "scipy",
+    "torch",
+    "jax",
+    "autograd",
+    "pandas",
+)
 
 
 def run(code):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from oracles import along, richardson
 from strict import device, host
 
 import dualgrad as dg
 from dualgrad import nn
 from dualgrad.nn.joint import joint
+from dualgrad.testing.oracles import along, richardson
 
 RNG = np.random.default_rng(7)
 START = RNG.bit_generator.state

@@ -14,10 +14,10 @@ from catalogue import CATALOGUE, DOMAINS
 from checks import close, outputs
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from oracles import richardson
 from strict import MissingError, device, host
 
 import dualgrad as dg
+from dualgrad.testing.oracles import richardson
 
 SIZE = 6
 ROWS = [c for c in CATALOGUE if c.draws and all(math.prod(d.shape) for d in c.draws)]

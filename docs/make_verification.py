@@ -1,0 +1,165 @@
+"""Writes docs/verification.md: what dualgrad and five papers claim, beside the exact values.
+
+Fails when a claim of dualgrad deviates by more than 1e-12, or a planted fault escapes. ``--check`` writes nothing and
+fails also when the page would change in more than its deviations, which are rounding.
+"""
+
+import argparse
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+PAGE = HERE / "verification.md"
+ROUNDING = re.compile(r"\b\de[+-]\d\d\b")
+LARGEST = 1e-12
+
+HEAD = """\
+# Verification
+
+Every claim of a mean or a variance, beside its exact value: the estimator runs, unchanged, under every outcome of its
+random draws ([how](verify.md)). Deviations are rounding, and `.ci/run` fails when one exceeds 1e-12. Made by
+`make verification`.
+"""
+
+
+def numbers(x):
+    """A value or a few, to four digits."""
+    return ", ".join(f"{v:.4g}" for v in np.ravel(x))
+
+
+def deviation(found, claimed):
+    """The largest difference, as it stands in the tables."""
+    size = np.max(np.abs(np.asarray(found) - np.asarray(claimed)), initial=0)
+    if not size <= LARGEST * max(1.0, np.max(np.abs(claimed), initial=0)):
+        raise SystemExit(f"a claim fails: {numbers(claimed)} claimed, {numbers(found)} exact")
+    return f"{size:.0e}"
+
+
+def table(columns, rows):
+    """A Markdown table; a column whose name ends in ':' is set flush right."""
+    lines = ["| " + " | ".join(c.rstrip(":") for c in columns) + " |"]
+    lines.append("|" + "|".join("--:" if c.endswith(":") else "---" for c in columns) + "|")
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+def directions():
+    """Moments of the distributions, over three parameters in a vector or five in a matrix and a vector."""
+    import dualgrad as dg
+    from dualgrad.testing import exact_moments
+
+    shape = {"w": np.zeros((2, 2)), "b": np.zeros(1)}
+    for d in (dg.directions.Rademacher(), dg.directions.LowRank(), dg.directions.Gaussian()):
+        draw = lambda rng, d=d: [np.array(v) for v in d.sample(shape, rng=rng).values()]  # noqa: E731
+        mean, covariance, outcomes = exact_moments(draw)
+        fourth = exact_moments(lambda rng, draw=draw: [v**4 for v in draw(rng)], degree=8).mean
+        yield (
+            f"`{d!r}`", f"{outcomes:,}", deviation(mean, np.zeros(5)),
+            deviation(covariance, d.second_moment * np.eye(5)), f"{d.fourth_moment:g}", f"{np.mean(fourth):.4g}",
+            deviation(fourth, np.full(5, d.fourth_moment)),
+        )  # fmt: skip
+
+
+def estimators():
+    """Mean and variance of the gradient estimates of one small function."""
+    import dualgrad as dg
+    from dualgrad.testing import exact_moments
+
+    x, y = np.array([[1.0, -0.5], [0.25, 2.0]]), np.array([[1.0], [-1.0]])
+    loss = dg.nn.Objective(dg.nn.Linear(2, 1), dg.nn.mse).bind(x, y)
+    params = dg.Params({"weight": np.array([[0.5], [-1.0]]), "bias": np.array([2.0])})
+    g = dg.grad(loss)(params)
+    ds = (dg.directions.Rademacher(), dg.directions.LowRank(), dg.directions.Gaussian())
+    forward = [dg.estimators.ForwardGradient(d, n=n) for d in ds for n in (1, 2)]
+    for estimator in [*forward, dg.estimators.Backprop()]:
+        found = exact_moments(lambda rng, e=estimator: e.estimate(loss, params, rng=rng).gradient)
+        claims = [
+            np.concatenate([np.ravel(v) for v in claim.values()])
+            for claim in (estimator.expectation(g, loss, params), estimator.variance(g, loss, params))
+        ]
+        yield (
+            f"`{estimator!r}`", f"{found.outcomes:,}", numbers(claims[0]), deviation(found.mean, claims[0]),
+            numbers(claims[1]), numbers(found.variance), deviation(found.variance, claims[1]),
+        )  # fmt: skip
+
+
+def errata():
+    """What the papers print, what is right, and what enumeration finds."""
+    from errata import NOT_SHOWN
+    from errata import errata as entries
+
+    for e in entries():
+        d = deviation(e.exact, e.right)
+        yield e.number or "–", e.where, e.about, numbers(e.printed), numbers(e.right), numbers(e.exact), d
+    for number, why in NOT_SHOWN.items():
+        yield number, "", why, "", "", "", ""
+
+
+def mutations():
+    """How many planted faults of each kind are caught, and how many of their correct twins."""
+    from mutations import MUTATIONS, caught
+
+    planted, found, twins = Counter(), Counter(), Counter()
+    for m in MUTATIONS:
+        planted[m.kind] += 1
+        found[m.kind] += caught(m, wrong=True)
+        twins[m.kind] += caught(m, wrong=False)
+    if found != planted or any(twins.values()):
+        raise SystemExit(f"escaped: {planted - found}; correct ones accused: {+twins}")
+    for kind, count in planted.items():
+        yield kind, count, found[kind], twins[kind]
+    yield "**all**", sum(planted.values()), sum(found.values()), sum(twins.values())
+
+
+def render():
+    """The page."""
+    return (
+        "\n\n".join(
+            [
+                HEAD.rstrip(),
+                "## Directions",
+                "Five parameters, a 2 x 2 matrix and a vector of one: the claim is E v = 0, E v vᵀ = 1, E v_k⁴ = κ.",
+                table(["direction", "outcomes:", "E v:", "E v vᵀ:", "κ claimed:", "κ exact:", "κ:"], directions()),
+                "## Estimators",
+                "The gradient of a mean squared error in three parameters. The mean claimed is the gradient itself.",
+                table(
+                    ["estimator", "outcomes:", "mean claimed", "deviation:", "variance claimed", "exact", "deviation:"],
+                    estimators(),
+                ),
+                "## Errata of the papers",
+                "Where a formula in print and enumeration differ. Numbers count our list of errata; the last rows say "
+                "why the others are not shown this way.",
+                table(["no.:", "where", "about", "printed", "right", "exact", "deviation:"], errata()),
+                "## Planted faults",
+                "Each fault has a correct twin. The kit must catch the one and pass the other.",
+                table(["kind", "planted:", "caught:", "twins accused:"], mutations()),
+            ]
+        )
+        + "\n"
+    )
+
+
+def main():
+    """Write the page, or compare it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="fail if the page is out of date; write nothing")
+    check = parser.parse_args().check
+    text = render()
+    if not check:
+        PAGE.write_text(text, encoding="utf-8")
+        print(f"wrote {PAGE.relative_to(HERE.parent)}")
+        return 0
+    before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    if ROUNDING.sub("", before) != ROUNDING.sub("", text):
+        print("docs/verification.md is out of date: run `make verification`", file=sys.stderr)
+        return 1
+    print("docs/verification.md is up to date")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+    sys.exit(main())

@@ -1,0 +1,56 @@
+"""pytest fixtures, for a conftest.py that asks for them: ``pytest_plugins = ["dualgrad.testing.fixtures"]``.
+
+Each is the function of the same name, with directions and samples seeded from the name of the test; a derivative that
+no oracle can judge skips the test instead of passing it.
+"""
+
+import functools
+import zlib
+
+import pytest
+
+from .. import testing
+from ..random import Rng
+
+
+@pytest.fixture
+def rng(request):
+    """An `Rng` seeded from the name of the test."""
+    return Rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+def _skipping(check, rng):
+    @functools.wraps(check)
+    def checked(*args, **kwargs):
+        report = check(*args, **({"rng": rng} | kwargs), raises=False)
+        if report.failures:
+            pytest.fail(str(report), pytrace=False)
+        if not report.passed:
+            pytest.skip(f"unchecked\n{report}")
+        return report
+
+    return checked
+
+
+@pytest.fixture
+def check_jvp(rng):
+    """`dualgrad.testing.check_jvp`."""
+    return _skipping(testing.check_jvp, rng)
+
+
+@pytest.fixture
+def check_vjp(rng):
+    """`dualgrad.testing.check_vjp`."""
+    return _skipping(testing.check_vjp, rng)
+
+
+@pytest.fixture
+def check_mean(rng):
+    """`dualgrad.testing.check_mean`."""
+    return _skipping(testing.check_mean, rng)
+
+
+@pytest.fixture
+def check_variance(rng):
+    """`dualgrad.testing.check_variance`."""
+    return _skipping(testing.check_variance, rng)

@@ -1,0 +1,178 @@
+"""Report: what was checked, by which oracle, and where it is worst."""
+
+import textwrap
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..tree import flatten, paths
+
+
+class UncheckedWarning(UserWarning):
+    """No oracle could tell: the check neither passed nor failed.
+
+    Examples
+    --------
+    >>> import warnings, numpy as np
+    >>> from dualgrad import testing
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     report = testing.check_jvp(np.abs, (np.array([0.0]),), orders=(1,))
+    >>> report.status, caught[0].category.__name__
+    ('unchecked', 'UncheckedWarning')
+    """
+
+
+@dataclass(frozen=True)
+class Check:
+    """One comparison: of what, with which oracle, and how it came out.
+
+    Attributes
+    ----------
+    name : what was checked, such as "order 1"
+    oracle : what it was checked against
+    status : "passed", "failed" or "unchecked"
+    where : the worst element, as one would index it
+    found, expected : its two values
+    error, budget : their difference, and what was allowed
+    certified, total : how many elements the oracle could judge, and how many there are
+    note : why elements are unchecked, and other things to know
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad import testing
+    >>> testing.check_jvp(np.sin, (np.ones(2),)).checks[0].status
+    'passed'
+    """
+
+    name: str
+    oracle: str
+    status: str
+    where: str = ""
+    found: object = None
+    expected: object = None
+    error: float = 0.0
+    budget: float = 0.0
+    certified: int = 0
+    total: int = 0
+    note: str = ""
+    mask: object = field(default=True, repr=False, compare=False)
+
+    def lines(self, width):
+        """The lines of a report that are about this check."""
+        status = self.status.upper() if self.status == "failed" else self.status
+        line = f"{status:<11}{f'{self.name}: {self.oracle}':<{width}}"
+        if self.status != "unchecked" and self.total:
+            line += f"   error {self.error:.1e}, budget {self.budget:.1e}"
+            if self.certified < self.total:
+                line += f", {self.certified} of {self.total} entries"
+        where, indent = self.where or "the result", " " * 13
+        if self.status == "failed" and self.total:
+            yield line
+            yield f"{indent}at {where}: got {_number(self.found)}, expected {_number(self.expected)}"
+        else:
+            yield line.rstrip()
+        if self.note:
+            yield from textwrap.wrap(self.note, 100, initial_indent=indent, subsequent_indent=indent)
+
+
+def _number(x):
+    return f"{x:.10g}" if np.ndim(x) == 0 else str(x)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check of this kit returns: a list of `Check`, to print and to ask.
+
+    ``status`` is "failed" when any check failed, "unchecked" when something was judged by no oracle at all, else
+    "passed"; ``failures`` lists the failed checks.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad import testing
+    >>> report = testing.check_jvp(np.sin, (np.ones(2),))
+    >>> report.status, report.passed
+    ('passed', True)
+    """
+
+    title: str
+    checks: tuple
+
+    @property
+    def failures(self):
+        return [c for c in self.checks if c.status == "failed"]
+
+    @property
+    def status(self):
+        if self.failures:
+            return "failed"
+        judged = {}
+        for check in self.checks:
+            judged[check.name] = judged.get(check.name, False) | np.asarray(check.mask)
+        return "passed" if all(np.all(mask) for mask in judged.values()) else "unchecked"
+
+    @property
+    def passed(self):
+        return self.status == "passed"
+
+    def __str__(self):
+        width = max((len(f"{c.name}: {c.oracle}") for c in self.checks), default=0)
+        return "\n".join(
+            [f"{self.title}: {self.status.upper()}", *("  " + line for c in self.checks for line in c.lines(width))]
+        )
+
+
+class Elements:
+    """The entries of a tree in a row, and what each is called."""
+
+    def __init__(self, tree):
+        leaves, self.structure = flatten(tree)
+        self.names = paths(self.structure)
+        self.shapes = [np.shape(leaf) for leaf in leaves]
+        self.ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes])
+
+    def label(self, k):
+        """The name of entry k, as one would index it."""
+        leaf = int(np.searchsorted(self.ends, k, side="right"))
+        index = np.unravel_index(k - (self.ends[leaf - 1] if leaf else 0), self.shapes[leaf])
+        return self.names[leaf] + (f"[{', '.join(map(str, index))}]" if index else "")
+
+
+def row(tree):
+    """All entries of a tree as one vector, leaf by leaf (a dict in its own order), each in C order."""
+    leaves = [np.ravel(np.asarray(leaf)) for leaf in flatten(tree)[0]]
+    return np.concatenate(leaves) if leaves else np.zeros(0)
+
+
+def compare(name, oracle, elements, found, expected, budget, certified=True, note=""):
+    """The `Check` of two vectors: entry by entry |found - expected| <= budget, where the oracle is certain."""
+    certified = np.broadcast_to(certified, found.shape)
+    with np.errstate(all="ignore"):
+        agree = (found == expected) | (np.isnan(found) & np.isnan(expected))
+        error = np.where(agree, 0.0, np.abs(found - expected))
+        excess = error / np.maximum(budget, np.finfo(float).tiny)
+    excess = np.where(certified, np.where(np.isnan(excess), np.inf, excess), -1.0)
+    count = int(np.sum(certified))
+    if not count and found.size:
+        return Check(name, oracle, "unchecked", total=found.size, note=note, mask=certified)
+    if not found.size:
+        return Check(name, oracle, "passed", note=note or "the result has no entries")
+    k = int(np.argmax(excess))
+    status = "failed" if excess[k] > 1 else "passed"
+    budget = float(np.broadcast_to(budget, found.shape)[k])
+    where, found, expected, error = elements.label(k), found[k], expected[k], float(error[k])
+    return Check(name, oracle, status, where, found, expected, error, budget, count, excess.size, note, certified)
+
+
+def verdict(report, raises):
+    """The report; an AssertionError when it failed, and a warning when it could not be told."""
+    if not raises:
+        return report
+    if report.failures:
+        raise AssertionError(str(report))
+    if not report.passed:
+        warnings.warn(str(report), UncheckedWarning, stacklevel=3)
+    return report

@@ -1,0 +1,188 @@
+"""check_vjp: a layer's rules against each other, against the engine and against the definition of a transpose."""
+
+import numpy as np
+
+from ..nn.losses import Loss
+from ..random import as_rng
+from ..transforms import grad, jvp
+from ..tree import map_leaves
+from ..zero import ZERO
+from .derivatives import CheckError
+from .report import Check, Elements, Report, compare, row, verdict
+
+PAIRS = 4  # random pairs (u, v) for <u, J v> = <Jᵀ u, v>
+ENTRIES = 4096  # up to so many parameters and inputs, Jᵀ u is compared entry by entry
+
+
+def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
+    """Check a layer's transposed rule, and its explicit jvp: ⟨u, J v⟩ = ⟨Jᵀ u, v⟩, entry by entry where it is small.
+
+    The forward rule is the truth: its derivative by the engine is compared with the layer's ``jvp`` and ``vjp``. So
+    this certifies that the three rules agree; `check_jvp` of the forward rule certifies the engine.
+
+    Parameters
+    ----------
+    layer : object with ``forward(p, x)`` and ``vjp(p, x) -> y, pullback``, ``pullback(dy) -> dp, dx``
+        A `dualgrad.nn.Layer`, or anything shaped like one; a ``jvp(p, x, dp, dx)`` of its own is checked too. For a
+        `dualgrad.nn.Loss`, params is ``{}``, x the prediction, and ``target=`` goes to the rules.
+    params : mapping of arrays, such as Params
+    x : array
+        The input; integers are held constant.
+    rng : int, numpy.random.Generator or Rng, optional
+        Draws u and v; seed 0 by default.
+    raises : bool
+        Raise when the check fails; False only returns the report.
+    **kwargs
+        Passed on to every rule.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    AssertionError
+        With the report, when a check fails.
+    CheckError
+        When a rule writes to its input.
+    TypeError
+        When the layer has no ``forward`` or no ``vjp``.
+
+    Notes
+    -----
+    Cost: a handful of passes, and one jvp for every parameter and input entry while there are at most 4,096 of them;
+    for larger layers only the inner products are compared, leaf by leaf.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import testing
+    >>> layer = dg.nn.Linear(3, 2)
+    >>> testing.check_vjp(layer, layer.init(rng=0, dtype=np.float64), np.ones((4, 3))).passed
+    True
+    """
+    layer = _LossRules(layer) if isinstance(layer, Loss) else layer
+    for rule in ("forward", "vjp"):
+        if not callable(getattr(layer, rule, None)):
+            raise TypeError(f"check_vjp got {layer!r}, which has no {rule}; expected a layer with forward and vjp")
+    checks = _Transposes(layer, dict(params), np.asarray(x), as_rng(0 if rng is None else rng), kwargs)
+    return verdict(Report(f"check_vjp of {layer!r}", tuple(checks.all())), raises)
+
+
+class _LossRules:
+    """A loss with the signatures of a layer."""
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def __repr__(self):
+        return repr(self.loss)
+
+    def forward(self, p, x, target, **kwargs):
+        return self.loss.forward(x, target, **kwargs)
+
+    def jvp(self, p, x, dp, dx, target, **kwargs):
+        return self.loss.jvp(x, target, dx, **kwargs)
+
+    def vjp(self, p, x, target, **kwargs):
+        y, pull = self.loss.vjp(x, target, **kwargs)
+        return y, lambda dy: ({}, pull(dy))
+
+
+class _Transposes:
+    """The checks of one layer at one point."""
+
+    def __init__(self, layer, p, x, rng, kwargs):
+        self.layer, self.p, self.x, self.rng, self.kwargs = layer, p, x, rng, kwargs
+        moves = np.issubdtype(x.dtype, np.inexact)
+        self.point = {"params": p} | ({"x": x} if moves else {})
+
+    def forward(self, point):
+        return self.layer.forward(point["params"], point.get("x", self.x), **self.kwargs)
+
+    def draw(self, like):
+        def one(a):
+            return self.rng.normal(np.shape(a)).astype(np.asarray(a).dtype)
+
+        return map_leaves(one, like)
+
+    def all(self):
+        before = row([self.p, self.x]).tobytes()
+        y = self.forward(self.point)
+        value, pullback = self.layer.vjp(self.p, self.x, **self.kwargs)
+        self.outputs, self.inputs = Elements(y), Elements(self.point)
+        self.tolerance = 1e3 * np.finfo(np.asarray(y).dtype).eps
+        yield self.close("value of vjp", "forward", self.outputs, value, y)
+        v = self.draw(self.point)
+        yield from self.explicit(v)
+        us = [self.draw(y) for _ in range(PAIRS)]
+        pulled = [self.pull(pullback, u) for u in us]
+        for leaf in self.inputs.names:
+            yield self.identity(leaf, us, pulled)
+        if 0 < row(self.point).size <= ENTRIES:
+            exact = grad(lambda point: np.sum(us[0] * self.forward(point)))(self.point)
+            yield self.close("transpose", "Jᵀ u by the engine", self.inputs, pulled[0], exact)
+        mixed = self.pull(pullback, 2.5 * us[0] - us[1])
+        yield self.close(
+            "pullback is linear", "sums and multiples", self.inputs, mixed, 2.5 * row(pulled[0]) - row(pulled[1])
+        )
+        again = self.pull(pullback, us[0])
+        yield self.close("pullback can be called twice", "its first result", self.inputs, again, pulled[0])
+        if row([self.p, self.x]).tobytes() != before:
+            raise CheckError(f"{self.layer!r} writes to its parameters or its input: let it work on copies")
+
+    def close(self, name, oracle, elements, found, expected):
+        found, expected = row(found), row(expected)
+        if found.shape != expected.shape:
+            note = f"{found.size} entries for {expected.size}"
+            return Check(name, oracle, "failed", note=note, mask=True)
+        budget = self.tolerance * (np.abs(expected) + np.max(np.abs(expected), initial=0))
+        return compare(name, oracle, elements, found, expected, budget)
+
+    def explicit(self, v):
+        """The layer's own jvp against the engine's derivative of forward."""
+        if not callable(getattr(self.layer, "jvp", None)):
+            return
+        y, dy = jvp(self.forward, (self.point,), (v,))
+        value, found = self.layer.jvp(self.p, self.x, v["params"], v.get("x", ZERO), **self.kwargs)
+        found = np.zeros_like(dy) if found is ZERO else found
+        yield self.close("value of jvp", "forward", self.outputs, value, y)
+        yield self.close("jvp", "the engine on forward", self.outputs, found, dy)
+
+    def pull(self, pullback, u):
+        """Jᵀ u as a tree like the point; a symbolic zero is filled in, a wrong shape is refused."""
+        dp, dx = pullback(u)
+        missing = [name for name in self.p if name not in dp]
+        if missing or len(dp) != len(self.p):
+            raise AssertionError(f"the pullback of {self.layer!r} returns {sorted(dp)}; expected {sorted(self.p)}")
+        found = {"params": {name: _filled(dp[name], a) for name, a in self.p.items()}}
+        if "x" in self.point:
+            found["x"] = _filled(dx, self.x)
+        for name, got, like in zip(self.inputs.names, Elements(found).shapes, self.inputs.shapes, strict=True):
+            if got != like:
+                raise AssertionError(f"the pullback of {self.layer!r} returns shape {got} for {name}; expected {like}")
+        return found
+
+    def identity(self, leaf, us, pulled):
+        """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for tangents v of one leaf alone."""
+        found, expected, sizes = [], [], []
+        for u, back in zip(us, pulled, strict=True):
+            v = self.draw(self.point)
+            v = _only(v, self.inputs, leaf)
+            dy = jvp(self.forward, (self.point,), (v,))[1]
+            expected.append(np.sum(row(u) * row(dy)))
+            found.append(np.sum(row(back) * row(v)))
+            sizes.append(np.sum(np.abs(row(u) * row(dy))) + np.sum(np.abs(row(back) * row(v))))
+        found, expected = np.array(found), np.array(expected)
+        budget = self.tolerance * (np.array(sizes) + np.finfo(float).tiny)
+        return compare("⟨Jᵀu, v⟩ = ⟨u, Jv⟩", f"v in {leaf}", Elements(found), found, expected, budget)
+
+
+def _filled(d, like):
+    return np.zeros(np.shape(like), np.asarray(like).dtype) if d is ZERO else np.asarray(d)
+
+
+def _only(v, elements, leaf):
+    """The tangent v with every leaf zero but one."""
+    names = iter(elements.names)
+    return map_leaves(lambda a: a if next(names) == leaf else np.zeros_like(a), v)

@@ -1,0 +1,111 @@
+"""check_vjp: every layer and loss passes, wrong ones are named leaf by leaf, and what is no layer is refused."""
+
+import numpy as np
+import pytest
+from test_nn import LAYERS, LOSSES
+
+import dualgrad as dg
+from dualgrad import nn
+from dualgrad.testing import CheckError, check_vjp
+
+X = np.random.default_rng(0).standard_normal((4, 3))
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_layer_passes(name, dtype):
+    layer, shape = LAYERS[name]
+    x = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    assert check_vjp(layer, layer.init(rng=0, dtype=dtype), x).passed
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_passes(name):
+    loss, shape, target = LOSSES[name]
+    x = np.random.default_rng(1).standard_normal(shape)
+    for reduction in ("mean", "sum", "none"):
+        assert check_vjp(loss, {}, x, target=target, reduction=reduction).passed
+
+
+class Wrong(nn.Linear):
+    """A pullback that changes as it is told."""
+
+    def __init__(self, change):
+        super().__init__(3, 2)
+        self.change = change
+
+    def vjp(self, p, x):
+        y, pullback = super().vjp(p, x)
+        return y, lambda dy: self.change(*pullback(dy))
+
+
+def report_of(change):
+    layer = Wrong(change)
+    return check_vjp(layer, layer.init(rng=0, dtype=np.float64), X, raises=False)
+
+
+def test_the_wrong_leaf_is_named():
+    report = report_of(lambda dp, dx: (dp | {"bias": 1.0001 * dp["bias"]}, dx))
+    failed = {(c.name, c.oracle) for c in report.failures}
+    assert failed == {("⟨Jᵀu, v⟩ = ⟨u, Jv⟩", "v in ['params']['bias']"), ("transpose", "Jᵀ u by the engine")}
+    assert next(c for c in report.failures if c.name == "transpose").where.startswith("['params']['bias']")
+    layer = Wrong(lambda dp, dx: (dp, dx[::-1]))
+    params = layer.init(rng=0, dtype=np.float64)
+    with pytest.raises(AssertionError, match=r"v in \['x'\] .*\n.*got"):
+        check_vjp(layer, params, X)
+
+
+def test_large_layers_are_compared_by_inner_products():
+    layer = nn.Linear(100, 80)
+    report = check_vjp(layer, layer.init(rng=0, dtype=np.float64), np.ones((2, 100)))
+    assert report.passed
+    assert not [c for c in report.checks if c.name == "transpose"]
+
+
+def test_missing_names_and_shapes_are_failures():
+    with pytest.raises(AssertionError, match=r"returns \['weight'\]; expected \['bias', 'weight'\]"):
+        report_of(lambda dp, dx: ({"weight": dp["weight"]}, dx))
+    with pytest.raises(AssertionError, match=r"returns shape \(2, 3\) for \['params'\]\['weight'\]; expected \(3, 2\)"):
+        report_of(lambda dp, dx: (dp | {"weight": dp["weight"].T}, dx))
+
+
+def test_a_symbolic_zero_is_a_zero():
+    report = report_of(lambda dp, dx: (dp, dg.ZERO))
+    assert {c.oracle for c in report.failures} == {"v in ['x']", "Jᵀ u by the engine"}
+
+
+def test_integer_inputs_are_held_constant():
+    class Table(nn.Layer):
+        def shapes(self):
+            return {"table": (5, 2)}
+
+        def initial(self, name, shape, rng, dtype):
+            return rng.normal(shape, dtype=dtype)
+
+        def forward(self, p, x):
+            return p["table"][x]
+
+        def vjp(self, p, x):
+            def pullback(dy):
+                d = np.zeros_like(p["table"])
+                np.add.at(d, x, dy)
+                return {"table": d}, dg.ZERO
+
+            return p["table"][x], pullback
+
+    layer = Table()
+    assert check_vjp(layer, layer.init(rng=0, dtype=np.float64), np.array([0, 3, 3])).passed
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(TypeError, match="has no forward"):
+        check_vjp(np.sin, {}, X)
+
+    class Writes(nn.Tanh):
+        def vjp(self, p, x):
+            y, pullback = super().vjp(p, x)
+            x += 1
+            return y, pullback
+
+    with pytest.raises(CheckError, match="writes to its parameters or its input"):
+        check_vjp(Writes(), {}, X.copy())

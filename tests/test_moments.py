@@ -1,0 +1,320 @@
+"""exact_moments and the claims of estimators: known moments of every kind of draw, control flow, and named refusals."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import dualgrad as dg
+from dualgrad import directions, estimators
+from dualgrad.testing import (
+    InexactWarning,
+    ReplayError,
+    TooManyOutcomesError,
+    assert_unbiased,
+    assert_variance,
+    exact_moments,
+    quadrature,
+)
+
+G = np.array([1.0, -2.0, 0.5])
+
+
+def close(a, b, atol=1e-13):
+    np.testing.assert_allclose(a, b, rtol=1e-12, atol=atol)
+
+
+# ---------------------------------------------------------------------- the draws
+
+
+@pytest.mark.parametrize(
+    ("run", "mean", "variance", "outcomes"),
+    [
+        (lambda r: r.signs(3), [0, 0, 0], [1, 1, 1], 8),
+        (lambda r: r.signs((2, 2), dtype=np.float32), np.zeros(4), np.ones(4), 16),
+        (lambda r: r.bernoulli(0.3), [0.3], [0.21], 2),
+        (lambda r: r.bernoulli([0.3, 0.0, 1.0, 0.5]), [0.3, 0, 1, 0.5], [0.21, 0, 0, 0.25], 4),
+        (lambda r: r.bernoulli(0.25, (2,)), [0.25, 0.25], [0.1875, 0.1875], 4),
+        (lambda r: r.integers(-1, 3, (2,)), [0.5, 0.5], [1.25, 1.25], 16),
+        (lambda r: r.permutation(4), [1.5] * 4, [1.25] * 4, 24),
+        (lambda r: r.normal(2), [0, 0], [1, 1], 9),
+        (lambda r: r.normal() ** 2, [1], [2], 3),
+        (lambda r: r.uniform(1, 4), [2.5], [0.75], 3),
+        (lambda r: r.uniform(np.array([0.0, 1]), 2, (2,)), [1, 1.5], [1 / 3, 1 / 12], 9),
+        (lambda r: r.unit(3), [0, 0, 0], [1 / 3] * 3, 18),
+        (lambda r: r.unit((2, 2)), np.zeros(4), [0.5] * 4, 36),
+        (lambda r: r.unit(1), [0], [1], 2),
+        (lambda r: [3, {"a": np.ones(2)}], [3, 1, 1], [0, 0, 0], 1),
+    ],
+)
+def test_means_and_variances_of_draws(run, mean, variance, outcomes):
+    found = exact_moments(run)
+    close(found.mean, mean)
+    close(found.variance, variance)
+    assert found.outcomes == outcomes
+
+
+@given(dimension=st.integers(1, 5), degree=st.integers(1, 7), seed=st.integers(0, 99))
+def test_designs_integrate_polynomials_over_the_sphere(dimension, degree, seed):
+    """E Π x_k^{a_k} = Π (a_k - 1)!! / (d (d+2) ... (d + a - 2)) for even a_k, and 0 otherwise."""
+    powers = np.random.default_rng(seed).multinomial(degree, [1 / dimension] * dimension)
+    points, weights = quadrature.sphere(dimension, degree)
+    close(np.linalg.norm(points, axis=1), 1)
+    exact = 0.0
+    if not np.any(powers % 2):
+        double = math.prod(math.prod(range(1, a, 2)) for a in powers)
+        exact = double / math.prod(dimension + 2 * k for k in range(degree // 2))
+    close(weights @ np.prod(points**powers, axis=1), exact)
+    assert np.all(weights > 0)
+
+
+@pytest.mark.parametrize("degree", range(1, 12))
+def test_nodes_are_exact_to_their_degree(degree):
+    (x, w), (u, v) = quadrature.normal(degree), quadrature.uniform(degree)
+    for k in range(degree + 1):
+        close(w @ x**k, 0 if k % 2 else math.prod(range(1, k, 2)), 1e-9)
+        close(v @ u**k, 1 / (k + 1))
+
+
+def test_covariances():
+    found = exact_moments(lambda r: (lambda v: [v[0], v[0] * v[1], v[0] + v[1]])(r.signs(2)))
+    close(found.covariance, [[1, 0, 1], [0, 1, 0], [1, 0, 2]])
+    assert np.array_equal(found.covariance, found.covariance.T)
+
+
+def test_complex_results():
+    found = exact_moments(lambda r: (lambda v: [v[0] + 1j * v[1], 1j * v[0]])(r.signs(2)))
+    close(found.covariance, [[2, -1j], [1j, 1]])
+
+
+def test_results_are_laid_out_leaf_by_leaf():
+    found = exact_moments(lambda r: {"b": np.arange(4.0).reshape(2, 2), "a": [9.0]})
+    close(found.mean, [0, 1, 2, 3, 9])
+
+
+def test_a_mean_far_from_zero_costs_no_digits():
+    found = exact_moments(lambda r: 1e8 + np.sum(r.signs(12)))
+    close(found.mean, 1e8)
+    close(found.covariance, [[12.0]], 1e-6)
+
+
+def test_runs_may_branch_on_what_they_draw():
+    """A walk that stops at its first +1, after at most four steps: the branches differ in length."""
+
+    def run(rng):
+        for k in range(1, 5):
+            if rng.signs(1)[0] > 0:
+                return k
+        return 0
+
+    found = exact_moments(run)
+    assert found.outcomes == 5
+    close(found.mean, 1 / 2 + 2 / 4 + 3 / 8 + 4 / 16)
+
+
+def test_streams_are_passed_on_spawned_and_rewound():
+    def run(rng):
+        state = rng.state_dict()
+        first = dg.Rng(rng).signs(2)
+        left, right = rng.spawn(2)
+        other = left.signs(1) * right.signs(1)
+        rng.load_state_dict(state)
+        return [first, rng.signs(2), other]
+
+    found = exact_moments(run)
+    assert found.outcomes == 16
+    close(found.covariance[:2, 2:4], np.eye(2))
+
+
+def test_a_rewound_stream_must_be_read_as_before():
+    def run(rng):
+        state = rng.state_dict()
+        rng.signs(2)
+        rng.load_state_dict(state)
+        return rng.integers(0, 3)
+
+    with pytest.raises(ReplayError, match="drawn where something else had been"):
+        exact_moments(run)
+
+
+# ---------------------------------------------------------------------- what is not exact
+
+
+@pytest.mark.parametrize(
+    ("run", "degree", "what"),
+    [
+        (lambda r: np.abs(r.normal()), 5, "the mean and the covariance are"),
+        (lambda r: np.exp(r.normal(2)), 7, "the mean and the covariance are"),
+        (lambda r: (r.uniform() < 0.5) * 1.0, 5, "the mean and the covariance are"),
+        (lambda r: np.sign(r.unit(3)), 5, "the mean and the covariance are"),
+        (lambda r: r.normal() ** 4, 5, "the covariance is"),
+        (lambda r: r.unit(3) ** 3, 5, "the covariance is"),
+        (lambda r: r.normal(50)[37] ** 3 * 1e-3 + np.sum(r.signs(1)), 5, None),
+    ],
+)
+def test_what_nodes_do_not_integrate_is_named(run, degree, what):
+    if what is None:  # 3^50 outcomes
+        with pytest.raises(TooManyOutcomesError):
+            exact_moments(run, degree=degree)
+        return
+    with pytest.warns(InexactWarning, match=what):
+        exact_moments(run, degree=degree)
+
+
+def test_a_higher_degree_makes_it_exact():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = exact_moments(lambda r: r.normal() ** 4, degree=8)
+    close(found.mean, 3)
+    close(found.covariance, [[96]], 1e-10)
+
+
+@pytest.mark.parametrize(
+    ("run", "says"),
+    [
+        (lambda r: r.signs(21), r"signs\(21,\) has 2,097,152 outcomes; max_outcomes is 1,048,576"),
+        (lambda r: r.signs(2) * np.sum(r.normal(30)), r"signs\(2,\) · normal\(30,\)"),
+        (lambda r: dg.Rng(int(r.integers(0, 2**62))).signs(1), r"integers\(0, 4611686018427387904"),
+        (lambda r: [r.signs(1)[0] for _ in range(20 if r.signs(1)[0] < 0 else 1)], "outcomes there are more|has"),
+    ],
+)
+def test_too_many_outcomes_are_counted(run, says):
+    with pytest.raises(TooManyOutcomesError, match=says):
+        exact_moments(run, max_outcomes=2**20 if "more" not in says else 1000)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda r: np.random.default_rng().normal(),
+        lambda r: r.signs(2) * np.random.default_rng().choice([1, -1]),
+        lambda r: r.signs(1) * np.random.default_rng().choice([1, -1]),
+        lambda r, kept=[]: kept.append(0) or len(kept) * r.signs(1),
+    ],
+)
+def test_randomness_and_state_elsewhere_are_detected(run):
+    with pytest.raises(ReplayError, match="not reproducible"):
+        exact_moments(run)
+
+
+def test_a_generator_cannot_be_replayed():
+    with pytest.raises(ReplayError, match=r"rng.generator, which cannot be replayed"):
+        exact_moments(lambda r: r.generator.normal())
+
+
+def test_bad_input_is_named():
+    with pytest.raises(TypeError, match="expected a function of an Rng"):
+        exact_moments(3)
+    with pytest.raises(ValueError, match="degree=0"):
+        exact_moments(lambda r: r.signs(1), degree=0)
+    with pytest.raises(dg.NonFiniteError, match=r"outcome 1 is not finite: entry 0 .* signs\(1,\)"):
+        exact_moments(lambda r: np.sqrt(r.signs(1)[0]) if False else np.where(r.signs(1) > 0, 1.0, np.nan))
+    with pytest.raises(ReplayError, match="differ in size: 2 and 1"):
+        exact_moments(lambda r: np.ones(2 if r.signs(1)[0] > 0 else 1))
+
+
+# ---------------------------------------------------------------------- claims
+
+
+class Orthogonal:
+    """The first row of a random orthogonal matrix, by QR of normals: uniform on the sphere of radius √p."""
+
+    fourth_moment, cost = None, 3.0
+
+    def __repr__(self):
+        return "Orthogonal()"
+
+    def sample(self, params, *, rng, n=None):
+        p = len(params)
+        q, r = np.linalg.qr(dg.Rng(rng).normal((p, p)))
+        return np.sqrt(p) * np.sign(r[0, 0]) * q[:, 0]
+
+    def variance(self, g):
+        p = len(g)
+        return p / (p + 2) * (g @ g + 2 * g * g) - g * g
+
+
+def loss(w):
+    return np.sum(G * np.sin(w))
+
+
+def test_claims_of_the_library_hold_exactly():
+    for d in (directions.Rademacher(), directions.Gaussian(), directions.LowRank()):
+        for n in (1, 2):
+            e = estimators.ForwardGradient(d, n=n)
+            assert "all" in assert_unbiased(e, loss, np.zeros(3)).checks[0].oracle
+            assert assert_variance(e, loss, np.zeros(3)).passed
+
+
+def test_what_no_quadrature_makes_exact_is_checked_on_samples_and_says_so():
+    e = estimators.ForwardGradient(Orthogonal())
+    report = assert_unbiased(e, loss, np.zeros(3))
+    assert report.passed
+    assert "statistical: false alarms 1e-06" in str(report)
+    assert "detect a bias of" in str(report)
+    assert assert_variance(e, loss, np.zeros(3)).passed
+    with pytest.raises(AssertionError, match="statistical"):
+        assert_unbiased(e, loss, np.zeros(3), expectation=1.2 * G)
+
+
+def test_claims_may_be_given_as_arrays():
+    e = estimators.ForwardGradient(directions.Rademacher())
+    assert_unbiased(e, loss, np.zeros(3), expectation=G)
+    assert_variance(e, loss, np.zeros(3), variance=G @ G - G**2)
+    with pytest.raises(AssertionError, match=r"at \[1\]: got -2, expected -2.1"):
+        assert_unbiased(e, loss, np.zeros(3), expectation=np.array([1.0, -2.1, 0.5]))
+    with pytest.raises(ValueError, match="has 2 entries; expected 3"):
+        assert_variance(e, loss, np.zeros(3), variance=np.ones(2))
+
+
+def test_entries_are_named_in_the_structure_of_the_parameters():
+    params = dg.Params({"w": np.ones((2, 2)), "b": np.ones(1)})
+    wrong = dg.Params({"w": np.ones((2, 2)), "b": np.ones(1)})
+    f = lambda p: np.sum(p["w"]) + 2 * np.sum(p["b"])  # noqa: E731
+    with pytest.raises(AssertionError, match=r"at \['b'\]\[0\]: got 2, expected 1"):
+        assert_unbiased(estimators.ForwardGradient(directions.Rademacher()), f, params, expectation=wrong)
+
+
+def test_an_estimator_need_not_be_ours():
+    class Mine:
+        def estimate(self, objective, params, *, rng):
+            v = dg.Rng(rng).signs(params.shape)
+            gradient = dg.jvp(objective, (params,), (v,))[1] * v
+            return estimators.Estimate(objective(params), gradient)
+
+    assert_unbiased(Mine(), loss, np.zeros(3))
+    with pytest.raises(TypeError, match="has no variance method: pass variance="):
+        assert_variance(Mine(), loss, np.zeros(3))
+    with pytest.raises(TypeError, match="expected an estimator with estimate"):
+        assert_unbiased(loss, loss, np.zeros(3))
+
+
+def test_state_is_put_back_before_every_run():
+    class Averaging:
+        """A baseline that moves with every estimate."""
+
+        def __init__(self):
+            self.b = np.array([0.5, 0.5, 0.5])
+
+        def state_dict(self):
+            return {"b": self.b}
+
+        def load_state_dict(self, state):
+            self.b = state["b"]
+
+        def estimate(self, objective, params, *, rng):
+            v = dg.Rng(rng).signs(params.shape)
+            gradient = self.b + (dg.jvp(objective, (params,), (v,))[1] - self.b @ v) * v
+            self.b += 0.1 * gradient
+            return estimators.Estimate(None, gradient)
+
+    e = Averaging()
+    assert assert_unbiased(e, loss, np.zeros(3)).passed
+    left = G - 0.5
+    assert assert_variance(e, loss, np.zeros(3), variance=left @ left - left**2).passed
+    del Averaging.state_dict
+    with pytest.raises(ReplayError, match="keeps state between runs"):
+        assert_unbiased(Averaging(), loss, np.zeros(3))
