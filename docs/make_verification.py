@@ -81,21 +81,25 @@ def estimators():
             for claim in (estimator.expectation(g, loss, params), estimator.variance(g, loss, params))
         ]
         yield (
-            f"`{estimator!r}`", f"{found.outcomes:,}", numbers(claims[0]), deviation(found.mean, claims[0]),
+            f"`{estimator!r}`".replace("directions=", ""), f"{found.outcomes:,}", deviation(found.mean, claims[0]),
             numbers(claims[1]), numbers(found.variance), deviation(found.variance, claims[1]),
         )  # fmt: skip
 
 
 def errata():
     """What the papers print, what is right, and what enumeration finds."""
-    from errata import NOT_SHOWN
     from errata import errata as entries
 
     for e in entries():
         d = deviation(e.exact, e.right)
         yield e.number or "–", e.where, e.about, numbers(e.printed), numbers(e.right), numbers(e.exact), d
-    for number, why in NOT_SHOWN.items():
-        yield number, "", why, "", "", "", ""
+
+
+def not_shown():
+    """The errata that enumeration cannot decide."""
+    from errata import NOT_SHOWN
+
+    yield from NOT_SHOWN.items()
 
 
 def mutations():
@@ -122,17 +126,22 @@ def render():
                 HEAD.rstrip(),
                 "## Directions",
                 "Five parameters, a 2 x 2 matrix and a vector of one: the claim is E v = 0, E v vᵀ = 1, E v_k⁴ = κ.",
-                table(["direction", "outcomes:", "E v:", "E v vᵀ:", "κ claimed:", "κ exact:", "κ:"], directions()),
-                "## Estimators",
-                "The gradient of a mean squared error in three parameters. The mean claimed is the gradient itself.",
                 table(
-                    ["estimator", "outcomes:", "mean claimed", "deviation:", "variance claimed", "exact", "deviation:"],
+                    ["direction", "outcomes:", "E v off by:", "E v vᵀ off by:", "κ claimed:", "exact:", "off by:"],
+                    directions(),
+                ),
+                "## Estimators",
+                "The gradient of a mean squared error in three parameters. The mean claimed is that gradient; "
+                "variances are claimed entry by entry.",
+                table(
+                    ["estimator", "outcomes:", "mean off by:", "variance claimed", "exact", "off by:"],
                     estimators(),
                 ),
                 "## Errata of the papers",
-                "Where a formula in print and enumeration differ. Numbers count our list of errata; the last rows say "
-                "why the others are not shown this way.",
-                table(["no.:", "where", "about", "printed", "right", "exact", "deviation:"], errata()),
+                "Where a formula in print and enumeration differ; numbers count our list of 22.",
+                table(["no.:", "where", "about", "printed", "right", "exact", "off by:"], errata()),
+                "The others are no moments:",
+                table(["no.:", "why it is not shown this way"], not_shown()),
                 "## Planted faults",
                 "Each fault has a correct twin. The kit must catch the one and pass the other.",
                 table(["kind", "planted:", "caught:", "twins accused:"], mutations()),

@@ -135,6 +135,17 @@ def test_float32_is_checked_in_its_own_precision():
     assert {c.oracle for c in report.checks if c.name == "precision"} == {"dtype of the value", "double precision"}
 
 
+def test_a_function_that_rounds_to_float32_is_not_accused():
+    report = check_jvp(lambda x: x.astype(np.float32) * 2, (X,), orders=(1,))
+    assert report.passed
+    assert check_of(report, "order 1", "central").budget > 1e-5  # a tenth of a per mille, not 1e-8
+
+
+def test_nan_is_unchecked():
+    with pytest.warns(UncheckedWarning):
+        check_jvp(np.sin, (np.array([np.nan, 1.0]),))
+
+
 def test_complex_primals_take_differences_alone():
     report = check_jvp(lambda z: np.abs(z) ** 2 * z, (X + 1j,))
     assert report.passed

@@ -101,6 +101,9 @@ def test_what_is_no_layer_is_refused():
     with pytest.raises(TypeError, match="has no forward"):
         check_vjp(np.sin, {}, X)
 
+    with pytest.raises(dg.LayoutError, match="expected \\['bias', 'weight'\\]"):
+        check_vjp(nn.Linear(3, 2), {}, X)
+
     class Writes(nn.Tanh):
         def vjp(self, p, x):
             y, pullback = super().vjp(p, x)

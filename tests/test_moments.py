@@ -208,10 +208,14 @@ def test_a_generator_cannot_be_replayed():
 def test_bad_input_is_named():
     with pytest.raises(TypeError, match="expected a function of an Rng"):
         exact_moments(3)
+    with pytest.raises(TypeError, match="run returned None"):
+        exact_moments(lambda r: None)
+    with pytest.raises(TypeError, match="got Estimate"):
+        exact_moments(lambda r: estimators.Estimate(1.0, np.ones(2)))
     with pytest.raises(ValueError, match="degree=0"):
         exact_moments(lambda r: r.signs(1), degree=0)
     with pytest.raises(dg.NonFiniteError, match=r"outcome 1 is not finite: entry 0 .* signs\(1,\)"):
-        exact_moments(lambda r: np.sqrt(r.signs(1)[0]) if False else np.where(r.signs(1) > 0, 1.0, np.nan))
+        exact_moments(lambda r: np.where(r.signs(1) > 0, 1.0, np.nan))
     with pytest.raises(ReplayError, match="differ in size: 2 and 1"):
         exact_moments(lambda r: np.ones(2 if r.signs(1)[0] > 0 else 1))
 
@@ -318,3 +322,27 @@ def test_state_is_put_back_before_every_run():
     del Averaging.state_dict
     with pytest.raises(ReplayError, match="keeps state between runs"):
         assert_unbiased(Averaging(), loss, np.zeros(3))
+
+
+def test_estimators_that_work_in_place_leave_the_parameters_alone():
+    class SeedReplay:
+        """MeZO: perturb in place, come back, and draw the direction again from the rewound stream."""
+
+        def estimate(self, objective, params, *, rng):
+            state, values = rng.state_dict(), []
+            for step in (1e-3, -2e-3, 1e-3):
+                rng.load_state_dict(state)
+                params += step * rng.normal(params.shape)
+                values.append(objective(params))
+            rng.load_state_dict(state)
+            slope = (values[0] - values[1]) / 2e-3
+            return estimators.Estimate(values[2], slope * rng.normal(params.shape))
+
+    w = np.array([1.0, -2.0, 0.5], np.float32)
+    before = w.copy()
+    quadratic = lambda w: np.sum(w * w) + w[0] * w[1]  # noqa: E731
+    g = dg.grad(quadratic)(w.astype(float))
+    assert_unbiased(SeedReplay(), quadratic, w, atol=1e-9)
+    assert_variance(SeedReplay(), quadratic, w, variance=g @ g + g * g, atol=1e-9)
+    assert np.array_equal(w, before)
+    assert w.dtype == np.float32

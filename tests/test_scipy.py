@@ -19,6 +19,7 @@ from checks import UnsureError, examine_derivatives, examine_laws, examine_singl
 from samples_scipy import ROWS  # noqa: E402
 
 from dualgrad.scipy import linalg, special  # noqa: E402
+from dualgrad.testing import check_jvp  # noqa: E402
 
 seeds = st.integers(0, 2**32 - 1)
 each_row = pytest.mark.parametrize("row", ROWS, ids=str)
@@ -39,6 +40,11 @@ def test_derivatives(row, seed):
         examine_derivatives(row, row.sample(rng), rng)
     except UnsureError:
         reject()
+
+
+@each_row
+def test_the_kit_certifies_it(row):
+    assert check_jvp(lambda *args: row(*args), tuple(row.sample(np.random.default_rng(3)))).passed
 
 
 @each_row

@@ -1,5 +1,7 @@
 """The verification kit: claims about derivatives and estimators, checked exactly where that can be."""
 
+import importlib
+
 from .derivatives import CheckError, check_jvp
 from .moments import (
     InexactWarning,
@@ -32,3 +34,10 @@ __all__ = [
     "exact_moments",
     "power",
 ]
+
+
+def __getattr__(name):
+    """``testing.strategies``, which alone needs hypothesis, is imported when it is asked for."""
+    if name == "strategies":
+        return importlib.import_module(".strategies", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

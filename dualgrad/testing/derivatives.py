@@ -206,6 +206,7 @@ class _Checks:
     def __init__(self, f, xs, elements):
         self.f, self.xs, self.elements = f, xs, elements
         self.size = _largest(f(*xs))
+        self.eps = max((np.finfo(np.asarray(to_numpy(y)).dtype).eps for y in flatten(f.tree(*xs))[0]), default=0.0)
 
     def push(self, *directions):
         return self.f.tangent(*directions)(*self.xs)
@@ -214,7 +215,7 @@ class _Checks:
         """What an entry may be off: a part of itself, and a little of the largest entry, which may have cancelled."""
         with np.errstate(all="ignore"):
             size = np.abs(expected)
-        return relative * (size + 1e-4 * max(self.size, _largest(expected)))
+        return max(relative, 1e4 * self.eps) * (size + 1e-4 * max(self.size, _largest(expected)))
 
     def compare(self, name, oracle, found, expected, relative):
         return compare(name, oracle, self.elements, found, expected, self.budget(expected, relative))
@@ -236,7 +237,7 @@ class _Checks:
         longest = max((np.max(np.abs(d), initial=0) for d in v), default=0)
         start = 1 / max(longest, 1e-300) if longest > 1 else 1.0
         line = lambda t: below(*(x + t * d for x, d in zip(self.xs, v, strict=True)))  # noqa: E731
-        noise = np.finfo(float).eps * max(self.size, _largest(line(0.0)))
+        noise = self.eps * max(self.size, _largest(line(0.0)))
         at = slope(line, 0.05 * start, ROWS, noise)
         sure = settled(at, self.budget(at.value, SETTLED))
         budget = self.budget(at.value, RELATIVE) + 10 * at.error

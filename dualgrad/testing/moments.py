@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..errors import DualgradError, NonFiniteError
 from ..transforms import grad
+from ..tree import map_leaves
 from .polynomial import highest_degree
-from .replay import Path, Replay, ReplayError, not_reproducible
+from .replay import Path, Replay, ReplayError, require_same
 from .report import Elements, Report, compare, row, verdict
 from .samples import check_mean, check_variance
 
@@ -152,13 +154,17 @@ def _enumerate(run, degree, max_outcomes):
         choices, radices, y = repeats[k % len(repeats)]
         path = Path(choices, degree)
         again = _outcome(run, path)
-        if path.radices != radices or again.shape != y.shape or again.tobytes() != y.tobytes():
-            raise not_reproducible(y, again)
+        require_same(y, again)
+        if path.radices != radices:
+            raise ReplayError("the run is not reproducible: with the same draws from rng it goes on to draw others")
     return total.moments()
 
 
 def _outcome(run, path):
-    y = row(run(Replay(path)))
+    result = run(Replay(path))
+    if result is None:
+        raise TypeError("run returned None; expected the numbers whose moments are wanted")
+    y = row(result)
     return y if y.dtype.kind == "c" else y.astype(np.float64)
 
 
@@ -230,6 +236,7 @@ def assert_unbiased(
     objective : callable
         A differentiable scalar function of ``params``.
     params : Params, array or tree
+        The check runs on copies in double precision.
     atol : float
         The largest deviation allowed in an entry, relative to the largest entry of the claim if that exceeds 1.
     expectation : like params, optional
@@ -313,14 +320,21 @@ def assert_variance(
     return verdict(Report(f"assert_variance of {estimator!r}", tuple(found)), True)
 
 
+def _doubled(params):
+    """A copy of the parameters in double precision."""
+    return map_leaves(lambda a: np.array(to_numpy(a), np.float64), params)
+
+
 class _Claim:
     """An estimator at one point: how to run it, and what it says of itself. Its state is put back at the end."""
 
     def __init__(self, estimator, objective, params):
         if not callable(getattr(estimator, "estimate", None)):
             raise TypeError(f"got {estimator!r}; expected an estimator with estimate(objective, params, *, rng)")
-        self.estimator, self.objective, self.params = estimator, objective, params
-        self.gradient = grad(objective)(params)
+        if not callable(objective):
+            raise TypeError(f"got objective={objective!r}; expected a function of the parameters")
+        self.estimator, self.objective, self.params = estimator, objective, _doubled(params)
+        self.gradient = grad(objective)(self.params)
         self.elements = Elements(self.gradient)
         self.state = copy.deepcopy(estimator.state_dict()) if hasattr(estimator, "state_dict") else None
 
@@ -336,7 +350,8 @@ class _Claim:
 
     def run(self, rng):
         self.restore()
-        gradient = self.estimator.estimate(self.objective, self.params, rng=rng).gradient
+        params = _doubled(self.params)  # an estimator may work in place
+        gradient = self.estimator.estimate(self.objective, params, rng=rng).gradient
         return row(gradient)
 
     def of(self, what, given, default=None):

@@ -54,7 +54,8 @@ def settled(slope, allowed):
 
 
 def _slope(g, step, rows, noise):
-    middle = np.asarray(g(0.0))
+    with np.errstate(all="ignore"):
+        middle = np.asarray(g(0.0))
     hs, above, below = _values(g, step, rows)
     value, error = _extrapolate(*_quotients(above, below, 2 * hs, noise), 4.0)
     right, e1 = _extrapolate(*_quotients(above, [middle] * rows, hs, noise), 2.0)

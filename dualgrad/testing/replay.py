@@ -25,14 +25,19 @@ class ReplayError(DualgradError, RuntimeError):
     """
 
 
-def not_reproducible(y, again):
-    """The error that says how two runs with the same draws differ."""
-    if y.shape == again.shape and np.any(y != again):
-        k = int(np.argmax(y != again))
+def require_same(y, again):
+    """Raise when two runs with the same draws differ by more than rounding, and say how."""
+    if y.shape == again.shape:
+        with np.errstate(invalid="ignore"):
+            size = np.max(np.abs(y), initial=0, where=np.isfinite(y))
+            off = ~((y == again) | (np.abs(y - again) <= 1e-9 * size) | (np.isnan(y) & np.isnan(again)))
+        if not np.any(off):
+            return
+        k = int(np.argmax(off))
         differ = f"entry {k} is {y[k]:.6g} and then {again[k]:.6g}"
     else:
-        differ = "they draw different numbers of values"
-    return ReplayError(
+        differ = f"they have {y.size} and then {again.size} entries"
+    raise ReplayError(
         f"the run is not reproducible: with the same draws from rng, {differ}. It draws randomness outside rng (take "
         "all of it from the Rng given), or it keeps state between runs (make that state anew inside run)"
     )

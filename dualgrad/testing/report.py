@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..tree import flatten, paths
 
 
@@ -143,8 +144,12 @@ class Elements:
 
 def row(tree):
     """All entries of a tree as one vector, leaf by leaf (a dict in its own order), each in C order."""
-    leaves = [np.ravel(np.asarray(leaf)) for leaf in flatten(tree)[0]]
-    return np.concatenate(leaves) if leaves else np.zeros(0)
+    leaves = [np.ravel(np.asarray(to_numpy(leaf))) for leaf in flatten(tree)[0]]
+    found = np.concatenate(leaves) if leaves else np.zeros(0)
+    if found.dtype.kind not in "biufc":
+        kinds = {type(leaf).__name__ for leaf in flatten(tree)[0]}
+        raise TypeError(f"expected numbers, or arrays or trees of them; got {', '.join(sorted(kinds))}")
+    return found
 
 
 def compare(name, oracle, elements, found, expected, budget, certified=True, note=""):
@@ -153,7 +158,7 @@ def compare(name, oracle, elements, found, expected, budget, certified=True, not
     with np.errstate(all="ignore"):
         agree = (found == expected) | (np.isnan(found) & np.isnan(expected))
         error = np.where(agree, 0.0, np.abs(found - expected))
-        excess = error / np.maximum(budget, np.finfo(float).tiny)
+        excess = np.where(agree, 0.0, error / np.maximum(budget, np.finfo(float).tiny))
     excess = np.where(certified, np.where(np.isnan(excess), np.inf, excess), -1.0)
     count = int(np.sum(certified))
     if not count and found.size:

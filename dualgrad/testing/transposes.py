@@ -65,6 +65,8 @@ def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
     for rule in ("forward", "vjp"):
         if not callable(getattr(layer, rule, None)):
             raise TypeError(f"check_vjp got {layer!r}, which has no {rule}; expected a layer with forward and vjp")
+    if hasattr(layer, "require"):
+        layer.require(params)
     checks = _Transposes(layer, dict(params), np.asarray(x), as_rng(0 if rng is None else rng), kwargs)
     return verdict(Report(f"check_vjp of {layer!r}", tuple(checks.all())), raises)
 
