@@ -115,7 +115,9 @@ def mutations():
         raise SystemExit(f"escaped: {planted - found}; correct ones accused: {+twins}")
     for kind, count in planted.items():
         yield kind, count, found[kind], twins[kind]
-    yield "**all**", sum(planted.values()), sum(found.values()), sum(twins.values())
+    score = sum(planted.values()), sum(found.values()), sum(twins.values())
+    print("mutation score: {1} of {0} planted faults caught, {2} of {0} correct twins accused".format(*score))
+    yield "**all**", *score
 
 
 def render():
