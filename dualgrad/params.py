@@ -10,11 +10,15 @@ from .errors import LayoutError
 
 
 class Layout:
-    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes."""
+    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes.
 
-    __slots__ = ("shapes", "size", "slices")
+    ``buffers`` are arrays that belong to a model beside its parameters, such as running statistics.
+    """
 
-    def __init__(self, shapes):
+    __slots__ = ("buffers", "shapes", "size", "slices")
+
+    def __init__(self, shapes, buffers=None):
+        self.buffers = {} if buffers is None else buffers
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.slices, self.size = {}, 0
         for name, shape in self.shapes.items():
@@ -56,6 +60,8 @@ class Params(Mapping):
         All entries; writing to it writes to every view.
     layout : Layout
         Names and shapes, shared by all Params of one model.
+    buffers : dict of str to array
+        What a model keeps beside its parameters (running statistics): no entries of the vector, not differentiated.
 
     Raises
     ------
@@ -78,7 +84,7 @@ class Params(Mapping):
 
     __slots__ = ("_leaves", "_vector", "layout")
 
-    def __init__(self, arrays):
+    def __init__(self, arrays, buffers=None):
         arrays = {name: a if is_array(a) else np.asarray(a) for name, a in arrays.items()}
         dtypes = {np.dtype(a.dtype) for a in arrays.values()}
         for name, a in arrays.items():
@@ -86,7 +92,7 @@ class Params(Mapping):
                 raise TypeError(f"params[{name!r}] has dtype {a.dtype}; expected a floating or complex array")
         if len(dtypes) > 1:
             raise LayoutError(f"got arrays of dtypes {sorted(map(str, dtypes))}; expected one dtype for all of them")
-        layout = Layout({name: a.shape for name, a in arrays.items()})
+        layout = Layout({name: a.shape for name, a in arrays.items()}, buffers)
         self._set(layout, Params._vector_of(layout, arrays, ()))
 
     def _set(self, layout, vector):
@@ -130,6 +136,11 @@ class Params(Mapping):
             places = self.layout.slices.items()
             return np.concatenate([self[name].reshape((*lead, s.stop - s.start)) for name, s in places], -1)
         return self._vector
+
+    @property
+    def buffers(self):
+        """What the model keeps beside its parameters, by dotted name."""
+        return self.layout.buffers
 
     @property
     def size(self):
@@ -183,8 +194,9 @@ class Params(Mapping):
         return self.layout.assemble({name: f(leaf) for name, leaf in self._leaves.items()})
 
     def copy(self):
-        """Params with a vector of their own."""
-        return Params.from_vector(self.layout, self.vector.copy())
+        """Params with a vector, and buffers, of their own."""
+        buffers = {name: b.copy() for name, b in self.buffers.items()}
+        return Params.from_vector(Layout(self.layout.shapes, buffers) if buffers else self.layout, self.vector.copy())
 
     def __reduce__(self):
         """Copied and pickled as one vector, so that the views of the copy look into it."""
@@ -196,7 +208,8 @@ class Params(Mapping):
 
     def to(self, module):
         """The same parameters on another backend: ``params.to(cupy)``, ``params.to(numpy)``."""
-        return Params.from_vector(self.layout, module.asarray(to_numpy(self.vector)))
+        buffers = {name: module.asarray(to_numpy(b)) for name, b in self.buffers.items()}
+        return Params.from_vector(Layout(self.layout.shapes, buffers), module.asarray(to_numpy(self.vector)))
 
     def items_by_layer(self, prefix):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""

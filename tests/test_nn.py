@@ -1,11 +1,15 @@
 """Layers and losses, from one catalogue: the three rules of each against each other, the engine and differences."""
 
+import math
+import warnings
+
 import numpy as np
 import pytest
 from strict import device, host
 
 import dualgrad as dg
 from dualgrad import nn
+from dualgrad.nn.erf import erf
 from dualgrad.nn.joint import joint
 from dualgrad.testing.oracles import along, richardson
 
@@ -27,6 +31,22 @@ LAYERS = {
     "ReLU": (nn.ReLU(), (4, 5)),
     "Tanh": (nn.Tanh(), (4, 5)),
     "Sequential": (nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2)), (4, 5)),
+    "LeakyReLU": (nn.LeakyReLU(0.1), (4, 5)),
+    "ELU": (nn.ELU(0.7), (4, 5)),
+    "SELU": (nn.SELU(), (4, 5)),
+    "GELU": (nn.GELU(), (4, 5)),
+    "GELU, tanh": (nn.GELU("tanh"), (4, 5)),
+    "SiLU": (nn.SiLU(), (4, 5)),
+    "Softplus": (nn.Softplus(), (4, 5)),
+    "Softplus, steep": (nn.Softplus(beta=3.0, threshold=2.0), (4, 5)),
+    "Sigmoid": (nn.Sigmoid(), (4, 5)),
+    "HardTanh": (nn.HardTanh(-0.5, 0.8), (4, 5)),
+    "Sine": (nn.Sine(3.0), (4, 5)),
+    "Softmax": (nn.Softmax(), (2, 4, 5)),
+    "LogSoftmax": (nn.LogSoftmax(), (4, 5)),
+    "Residual": (nn.Residual(nn.Linear(5, 5), nn.Tanh()), (4, 5)),
+    "Residual with a shortcut": (nn.Residual(nn.Linear(5, 3), nn.Sigmoid(), shortcut=nn.Linear(5, 3)), (4, 5)),
+    "Parallel": (nn.Parallel(nn.Linear(5, 3), nn.Tanh(), nn.Sequential(nn.Linear(5, 2), nn.ReLU())), (4, 5)),
     "Sequential, nested": (nn.Sequential(nn.Sequential(nn.Linear(5, 6), nn.ReLU()), nn.Linear(6, 2)), (4, 5)),
 }
 CLASSES = RNG.integers(0, 5, 4)
@@ -71,7 +91,7 @@ def test_every_public_layer_and_loss_is_in_the_catalogue():
     covered = {type(layer).__name__ for layer, _ in LAYERS.values()} | {
         type(loss).__name__ for loss, _, _ in LOSSES.values()
     }
-    assert covered | {"Layer", "Loss", "Objective", "BoundObjective"} == set(nn.__all__)
+    assert covered | {"Activation", "Layer", "Loss", "Objective", "BoundObjective"} == set(nn.__all__)
 
 
 @leads
@@ -425,3 +445,28 @@ def test_wrong_uses_are_named():
         nn.Objective(layer, lambda z, y: np.sum(z)).bind(np.ones((1, 2)), None).vjp(layer.init(rng=0))
     with pytest.raises(TypeError, match="expected an instance"):
         dg.estimators.ForwardGradient(dg.directions.LowRank)
+
+
+# ---------------------------------------------------------------------- what each layer is particular about
+
+
+def test_erf_is_accurate_to_1e_14():
+    x = np.concatenate([np.linspace(-7, 7, 20_001), np.logspace(-300, 0, 300), [np.inf, -np.inf, 0.46875, 4.0]])
+    exact = np.array([math.erf(v) for v in x])
+    np.testing.assert_allclose(erf(x), exact, rtol=1e-14)
+    assert np.isnan(erf(np.array([np.nan]))[0])
+    assert erf(x.astype(np.float32)).dtype == np.float32
+    np.testing.assert_allclose(dg.derivative(erf)(0.5), 2 / np.sqrt(np.pi) * np.exp(-0.25), rtol=1e-14)
+
+
+def test_activations_at_the_ends_of_the_line():
+    x = np.array([-1e4, -40.0, 0.0, 40.0, 1e4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for layer in (nn.Sigmoid(), nn.SiLU(), nn.Softplus(), nn.GELU(), nn.GELU("tanh"), nn.ELU(), nn.SELU()):
+            y, dy = layer.jvp({}, x, {}, np.ones(5))
+            assert np.all(np.isfinite(y) & np.isfinite(dy))
+            engine = dg.jvp(lambda x, f=layer: f.forward({}, x), (x,), (np.ones(5),))
+            for found, expected in zip((y, dy), engine, strict=True):
+                np.testing.assert_allclose(found, expected, rtol=1e-12)
+    np.testing.assert_allclose(nn.Sigmoid().jvp({}, x, {}, np.ones(5))[1][[1, 3]], 4.248354255291589e-18, rtol=1e-12)

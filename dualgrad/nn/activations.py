@@ -1,14 +1,59 @@
-"""Activations: functions of one number, applied to every entry."""
+"""Activations: functions of one number, applied to every entry, and the softmax of the last axis.
+
+An elementwise activation is one method, ``curve(x) -> y, slope``, where ``slope()`` is its derivative from the same
+intermediates; the three rules are the same for all of them.
+"""
+
+import math
 
 import numpy as np
 
 from ..dual import primal
 from ..zero import ZERO
+from .erf import erf
 from .joint import empty_joint, plain
 from .layer import Layer
 
 
-class ReLU(Layer):
+class Activation(Layer):
+    """y = f(x) ;  dy = f'(x) dx ;  dx = f'(x) ȳ.
+
+    An activation of one's own defines ``curve(x) -> y, slope``, written with ``np.*``: slope() is f'(x).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Cube(dg.nn.Activation):
+    ...     def curve(self, x):
+    ...         return x**3, lambda: 3 * x**2
+    >>> Cube().jvp({}, np.array([2.0]), {}, np.array([1.0]))
+    (array([8.]), array([12.]))
+    """
+
+    def __repr__(self):
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
+    def forward(self, p, x):
+        return self.curve(x)[0]
+
+    def jvp(self, p, x, dp, dx):
+        y, slope = self.curve(x)
+        if dx is ZERO:
+            return y, ZERO
+        if not plain(x, dx) or not y.flags.owndata:
+            return y, slope() * dx
+        _, value, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], y.shape, y.dtype)
+        value[...] = y
+        return value, np.multiply(slope(), dx, out=dy)
+
+    def vjp(self, p, x):
+        y, slope = self.curve(x)
+        s = slope()
+        return y, lambda dy: ({}, s * dy)
+
+
+class ReLU(Activation):
     """y = max(x, 0) ;  dy = [x > 0] dx ;  dx = [x > 0] ȳ. The derivative at 0 is 0; a NaN stays one.
 
     Examples
@@ -17,9 +62,6 @@ class ReLU(Layer):
     >>> dg.nn.ReLU().jvp({}, np.array([-1.0, 0.0, 2.0]), {}, np.array([1.0, 1.0, 1.0]))
     (array([0., 0., 2.]), array([0., 0., 1.]))
     """
-
-    def __repr__(self):
-        return "ReLU()"
 
     def forward(self, p, x):
         return np.where(primal(x) <= 0, 0, x)
@@ -45,7 +87,134 @@ class ReLU(Layer):
         return np.where(off, 0, x), lambda dy: ({}, np.where(off, 0, dy))
 
 
-class Tanh(Layer):
+class LeakyReLU(Activation):
+    """y = x where x > 0, else a x ;  dy = dx or a dx ;  dx = ȳ or a ȳ. At 0 the slope is a.
+
+    Parameters
+    ----------
+    negative_slope : float
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.LeakyReLU(0.1)({}, np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
+
+    def __init__(self, negative_slope=0.01):
+        self.negative_slope = negative_slope
+
+    def curve(self, x):
+        s = _scale(x, primal(x) > 0, 1, self.negative_slope)
+        return s * x, lambda: s
+
+
+class ELU(Activation):
+    """y = x where x > 0, else α (eˣ - 1) ;  dy = dx or α eˣ dx ;  dx = ȳ or α eˣ ȳ.
+
+    Parameters
+    ----------
+    alpha : float
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.ELU()({}, np.array([-1.0, 2.0])).round(4)
+    array([-0.6321,  2.    ])
+    """
+
+    def __init__(self, alpha=1.0):
+        self.alpha = alpha
+
+    def curve(self, x):
+        return _elu(x, self.alpha, 1.0)
+
+
+class SELU(Activation):
+    """y = λ x where x > 0, else λ α (eˣ - 1) ;  dy = λ dx or λ α eˣ dx ;  dx likewise (Klambauer et al. 2017).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.SELU()({}, np.array([-1.0, 2.0])).round(4)
+    array([-1.1113,  2.1014])
+    """
+
+    def curve(self, x):
+        return _elu(x, 1.6732632423543772, 1.0507009873554805)
+
+
+class GELU(Activation):
+    """y = x Φ(x) ;  dy = (Φ(x) + x φ(x)) dx ;  dx = (Φ(x) + x φ(x)) ȳ, Φ the normal distribution, φ its density.
+
+    Parameters
+    ----------
+    approximate : "none" or "tanh"
+        With "tanh", Φ(x) ≈ (1 + tanh u) / 2, u = √(2/π) (x + 0.044715 x³) (Hendrycks and Gimpel 2016).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.GELU()({}, np.array([-1.0, 2.0])).round(4)
+    array([-0.1587,  1.9545])
+    """
+
+    def __init__(self, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"got approximate={approximate!r}; expected 'none' or 'tanh'")
+        self.approximate = approximate
+
+    def curve(self, x):
+        if self.approximate == "none":
+            phi = 0.5 * (1 + erf(x * math.sqrt(0.5)))
+            return x * phi, lambda: phi + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        c = math.sqrt(2 / math.pi)
+        t = np.tanh(x * (c + 0.044715 * c * x * x))
+        return 0.5 * x * (1 + t), lambda: 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (c + 3 * 0.044715 * c * x * x)
+
+
+class SiLU(Activation):
+    """y = x σ(x) ;  dy = σ (1 + x (1 - σ)) dx ;  dx = σ (1 + x (1 - σ)) ȳ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.SiLU()({}, np.array([-1.0, 2.0])).round(4)
+    array([-0.2689,  1.7616])
+    """
+
+    def curve(self, x):
+        y, rest = _sigmoid(x)
+        return x * y, lambda: y + x * (y * rest())
+
+
+class Softplus(Activation):
+    """y = log(1 + eˣ) ;  dy = σ(x) dx ;  dx = σ(x) ȳ.
+
+    Parameters
+    ----------
+    beta, threshold : float
+        y = softplus(βx) / β, and x itself where βx exceeds the threshold, as in torch.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Softplus()({}, np.array([0.0, 30.0])).round(4)
+    array([ 0.6931, 30.    ])
+    """
+
+    def __init__(self, beta=1.0, threshold=20.0):
+        self.beta, self.threshold = beta, threshold
+
+    def curve(self, x):
+        z = x if self.beta == 1 else self.beta * x
+        above = primal(z) > self.threshold
+        e = np.exp(np.where(above, -self.threshold, -np.abs(z)))
+        y = np.where(above, z, np.maximum(z, 0) + np.log1p(e))
+        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, _sigmoid(z)[0])
+
+
+class Tanh(Activation):
     """y = tanh x ;  dy = (1 - y²) dx ;  dx = (1 - y²) ȳ.
 
     Examples
@@ -55,21 +224,163 @@ class Tanh(Layer):
     (array([0., 0.]), array([1., 2.]))
     """
 
-    def __repr__(self):
-        return "Tanh()"
-
-    def forward(self, p, x):
-        return np.tanh(x)
+    def curve(self, x):
+        y = np.tanh(x)
+        return y, lambda: 1 - y * y
 
     def jvp(self, p, x, dp, dx):
         if dx is ZERO or not plain(x, dx):
-            y = np.tanh(x)
-            return y, (1 - y * y) * dx
+            return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
         np.tanh(x, out=y)
         np.multiply(1 - y * y, dx, out=dy)
         return y, dy
 
+
+class Sigmoid(Activation):
+    """y = σ(x) = 1 / (1 + e⁻ˣ) ;  dy = y (1 - y) dx ;  dx = y (1 - y) ȳ. Both tails keep their relative precision.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Sigmoid()({}, np.array([0.0, -40.0]))
+    array([5.00000000e-01, 4.24835426e-18])
+    """
+
+    def curve(self, x):
+        y, rest = _sigmoid(x)
+        return y, lambda: y * rest()
+
+
+class HardTanh(Activation):
+    """y = x within [min_val, max_val], else the end ;  dy = dx or 0 ;  dx = ȳ or 0. At the ends the slope is 0.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.HardTanh()({}, np.array([-3.0, 0.5]))
+    array([-1. ,  0.5])
+    """
+
+    def __init__(self, min_val=-1.0, max_val=1.0):
+        if not min_val < max_val:
+            raise ValueError(f"got min_val={min_val!r} and max_val={max_val!r}; expected min_val < max_val")
+        self.min_val, self.max_val = min_val, max_val
+
+    def curve(self, x):
+        v = primal(x)
+        inside = _scale(x, (v > self.min_val) & (v < self.max_val), 1, 0)
+        ends = np.where(v <= self.min_val, self.min_val, np.where(v >= self.max_val, self.max_val, 0)).astype(v.dtype)
+        return np.where(inside == 1, x, ends), lambda: inside
+
+
+class Sine(Activation):
+    """y = sin(ω x) ;  dy = ω cos(ω x) dx ;  dx = ω cos(ω x) ȳ (SIREN, Sitzmann et al. 2020).
+
+    Parameters
+    ----------
+    omega : float
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Sine(30.0)({}, np.array([0.0]))
+    array([0.])
+    """
+
+    def __init__(self, omega=30.0):
+        self.omega = omega
+
+    def curve(self, x):
+        z = self.omega * x
+        return np.sin(z), lambda: self.omega * np.cos(z)
+
+
+class Softmax(Layer):
+    """y = eˣ / Σ eˣ over the last axis ;  dy = y (dx - ⟨y, dx⟩) ;  dx = y (ȳ - ⟨y, ȳ⟩).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Softmax()({}, np.zeros((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]])
+    """
+
+    def __repr__(self):
+        return "Softmax()"
+
+    def forward(self, p, x):
+        return softmax(x)
+
+    def jvp(self, p, x, dp, dx):
+        y = softmax(x)
+        return y, ZERO if dx is ZERO else softmax_tangent(y, dx)
+
     def vjp(self, p, x):
-        y = np.tanh(x)
-        return y, lambda dy: ({}, (1 - y * y) * dy)
+        y = softmax(x)
+        return y, lambda dy: ({}, softmax_tangent(y, dy))
+
+
+class LogSoftmax(Layer):
+    """y = x - log Σ eˣ over the last axis ;  dy = dx - ⟨softmax x, dx⟩ ;  dx = ȳ - softmax(x) Σ ȳ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.LogSoftmax()({}, np.zeros((1, 2)))
+    array([[-0.69314718, -0.69314718]])
+    """
+
+    def __repr__(self):
+        return "LogSoftmax()"
+
+    def _parts(self, x):
+        shifted = x - np.max(primal(x), axis=-1, keepdims=True)
+        e = np.exp(shifted)
+        total = np.sum(e, axis=-1, keepdims=True)
+        return shifted - np.log(total), e / total
+
+    def forward(self, p, x):
+        return self._parts(x)[0]
+
+    def jvp(self, p, x, dp, dx):
+        y, s = self._parts(x)
+        return y, ZERO if dx is ZERO else dx - np.sum(s * dx, axis=-1, keepdims=True)
+
+    def vjp(self, p, x):
+        y, s = self._parts(x)
+        return y, lambda dy: ({}, dy - s * np.sum(dy, axis=-1, keepdims=True))
+
+
+# ---------------------------------------------------------------------- shared formulas
+
+
+def softmax(x):
+    """eˣ / Σ eˣ over the last axis, shifted to be safe."""
+    e = np.exp(x - np.max(primal(x), axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def softmax_tangent(y, dx):
+    """y (dx - ⟨y, dx⟩), which is its own transpose."""
+    return y * (dx - np.sum(y * dx, axis=-1, keepdims=True))
+
+
+def _scale(x, where, yes, no):
+    """One of two numbers by entry, in the dtype of x."""
+    return np.where(where, yes, no).astype(primal(x).dtype)
+
+
+def _sigmoid(x):
+    """σ(x), and a function that gives 1 - σ(x), both from e^(-|x|), so that neither tail loses digits."""
+    right = primal(x) >= 0
+    e = np.exp(np.where(right, -x, x))
+    r = 1 / (1 + e)
+    return np.where(right, r, e * r), lambda: np.where(right, e * r, r)
+
+
+def _elu(x, alpha, scale):
+    right = primal(x) > 0
+    left = np.where(right, 0, x)
+    s = _scale(x, right, scale, 0)
+    return s * x + scale * alpha * np.expm1(left), lambda: np.where(right, s, scale * alpha * np.exp(left))

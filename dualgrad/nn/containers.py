@@ -1,12 +1,68 @@
 """Containers: layers made of layers, with dotted parameter names."""
 
-from ..errors import ShapeError
+import numpy as np
+
+from ..errors import LayoutError, ShapeError
 from ..zero import ZERO
 from .layer import Layer
 
 
-class Sequential(Layer):
-    """One layer after another; parameter ``name`` of the k-th layer is called ``"k.name"``.
+class Container(Layer):
+    """What containers share: children by name, whose parameters are called ``"child.name"``."""
+
+    def __init__(self, children):
+        for name, layer in children.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(f"layer {name} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
+        self.children = children
+        self.takes = frozenset().union(*(layer.takes for layer in children.values()))
+        self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
+        self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}
+        self._params = {k: {n: f"{k}.{n}" for n in layer.shapes()} for k, layer in children.items()}
+        self._names = {k: {n: f"{k}.{n}" for n in layer.names()} for k, layer in children.items()}
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(map(repr, self.children.values()))})"
+
+    def shapes(self):
+        return self._shapes
+
+    def buffers(self):
+        return self._buffers
+
+    def initial(self, name, shape, rng, dtype):
+        child, _, rest = name.partition(".")
+        return self.children[child].initial(rest, shape, rng, dtype)
+
+    def call(self, rule, name, p, x, *tangents, **kwargs):
+        """One child's forward, jvp, vjp or advance, with its share of the parameters, tangents and keywords."""
+        layer = self.children[name]
+        args = [{n: p[full] for n, full in self._names[name].items()}, x]
+        if tangents:
+            dp, dx = tangents
+            args += [{n: dp[full] for n, full in self._params[name].items()}, dx]
+        mine = {k: v for k, v in kwargs.items() if k in layer.takes}
+        try:
+            return getattr(layer, rule)(*args, **mine)
+        except (ShapeError, LayoutError, TypeError, ValueError) as error:
+            raise _placed(error, name) from error.__cause__
+
+    def named(self, name, dp):
+        """A child's parameter gradients under their full names."""
+        return {full: dp[n] for n, full in self._params[name].items()}
+
+
+def _placed(error, name):
+    """The same error, with the dotted name of the layer it came from."""
+    text = str(error)
+    text = f"layer {name}.{text[6:]}" if text.startswith("layer ") else f"layer {name}: {text}"
+    return type(error)(text)
+
+
+class Sequential(Container):
+    """y = fₙ(... f₁(x)) ;  each tangent, and backwards each cotangent, from one layer to the next.
+
+    Parameter ``name`` of the k-th layer is called ``"k.name"``.
 
     Examples
     --------
@@ -17,57 +73,139 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers):
-        for k, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                raise TypeError(f"layer {k} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
+        super().__init__({str(k): layer for k, layer in enumerate(layers)})
         self.layers = layers
-        self._names = [{name: f"{k}.{name}" for name in layer.shapes()} for k, layer in enumerate(layers)]
-        self._shapes = {f"{k}.{n}": s for k, layer in enumerate(layers) for n, s in layer.shapes().items()}
 
-    def __repr__(self):
-        return f"Sequential({', '.join(map(repr, self.layers))})"
-
-    def shapes(self):
-        return self._shapes
-
-    def initial(self, name, shape, rng, dtype):
-        child, _, rest = name.partition(".")
-        return self.layers[int(child)].initial(rest, shape, rng, dtype)
-
-    def _steps(self, *mappings):
-        """Each layer with its share of the mappings, under its own names."""
-        for k, (layer, names) in enumerate(zip(self.layers, self._names, strict=True)):
-            yield k, layer, *({name: m[full] for name, full in names.items()} for m in mappings)
-
-    def forward(self, p, x):
-        for k, layer, q in self._steps(p):
-            x = _named(k, layer.forward, q, x)
+    def forward(self, p, x, **kwargs):
+        for name in self.children:
+            x = self.call("forward", name, p, x, **kwargs)
         return x
 
-    def jvp(self, p, x, dp, dx):
-        for k, layer, q, dq in self._steps(p, dp):
-            x, dx = _named(k, layer.jvp, q, x, dq, dx)
+    def advance(self, p, x, **kwargs):
+        for name in self.children:
+            x = self.call("advance", name, p, x, **kwargs)
+        return x
+
+    def jvp(self, p, x, dp, dx, **kwargs):
+        for name in self.children:
+            x, dx = self.call("jvp", name, p, x, dp, dx, **kwargs)
         return x, dx
 
-    def vjp(self, p, x):
-        pullbacks = []
-        for k, layer, q in self._steps(p):
-            x, pull = _named(k, layer.vjp, q, x)
-            pullbacks.append(pull)
+    def vjp(self, p, x, **kwargs):
+        pullbacks = {}
+        for name in self.children:
+            x, pullbacks[name] = self.call("vjp", name, p, x, **kwargs)
 
         def pullback(dy):
             dp = dict.fromkeys(self._shapes, ZERO)
-            for names, pull in zip(self._names[::-1], pullbacks[::-1], strict=True):
-                dq, dy = pull(dy)
-                dp.update({full: dq[name] for name, full in names.items()})
+            for name in reversed(pullbacks):
+                dq, dy = pullbacks[name](dy)
+                dp |= self.named(name, dq)
             return dp, dy
 
         return x, pullback
 
 
-def _named(k, rule, *args):
-    """Call a layer's rule; a shape error names the layer's place."""
-    try:
-        return rule(*args)
-    except ShapeError as error:
-        raise ShapeError(f"layer {k}: {error}") from None
+class Residual(Container):
+    """y = x + f(x) ;  dy = dx + df ;  dx = ȳ + Jᵀ ȳ.
+
+    Parameters
+    ----------
+    *layers : the layers of f, one after another, as in `Sequential`
+    shortcut : Layer, optional
+        Applied to x where the shapes differ: y = shortcut(x) + f(x).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> block = dg.nn.Residual(dg.nn.Linear(2, 2), dg.nn.Tanh())
+    >>> list(block.init(rng=0))
+    ['body.0.weight', 'body.0.bias']
+    """
+
+    def __init__(self, *layers, shortcut=None):
+        super().__init__({"body": Sequential(*layers)} | ({} if shortcut is None else {"shortcut": shortcut}))
+
+    def _both(self, rule, p, x, *tangents, **kwargs):
+        body = self.call(rule, "body", p, x, *tangents, **kwargs)
+        return body, self.call(rule, "shortcut", p, x, *tangents, **kwargs) if "shortcut" in self.children else None
+
+    def forward(self, p, x, **kwargs):
+        y, around = self._both("forward", p, x, **kwargs)
+        return self._sum(y, x if around is None else around)
+
+    def advance(self, p, x, **kwargs):
+        y, around = self._both("advance", p, x, **kwargs)
+        return self._sum(y, x if around is None else around)
+
+    def jvp(self, p, x, dp, dx, **kwargs):
+        (y, dy), around = self._both("jvp", p, x, dp, dx, **kwargs)
+        z, dz = (x, dx) if around is None else around
+        return self._sum(y, z), dy + dz
+
+    def vjp(self, p, x, **kwargs):
+        (y, pull), around = self._both("vjp", p, x, **kwargs)
+        z, pull_around = (x, lambda dy: ({}, dy)) if around is None else around
+
+        def pullback(dy):
+            (dp, dx), (dq, dz) = pull(dy), pull_around(dy)
+            return self.named("body", dp) | (self.named("shortcut", dq) if around else {}), dx + dz
+
+        return self._sum(y, z), pullback
+
+    def _sum(self, y, z):
+        if y.shape != z.shape:
+            raise ShapeError(f"{self!r} adds shapes {y.shape} and {z.shape}; give it a shortcut that makes them equal")
+        return y + z
+
+
+class Parallel(Container):
+    """y = (f₁(x), ..., fₙ(x)) side by side in the last axis ;  dy likewise ;  dx = Σ_k Jₖᵀ ȳₖ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> both = dg.nn.Parallel(dg.nn.Linear(3, 2), dg.nn.Tanh())
+    >>> both(both.init(rng=0), np.zeros((4, 3), np.float32)).shape
+    (4, 5)
+    """
+
+    def __init__(self, *layers):
+        super().__init__({str(k): layer for k, layer in enumerate(layers)})
+
+    def _joined(self, parts):
+        shapes = [y.shape[:-1] for y in parts]
+        if any(shape != shapes[0] for shape in shapes):
+            raise ShapeError(
+                f"{self!r} puts shapes {[y.shape for y in parts]} side by side; all but the last axis agree"
+            )
+        return np.concatenate(parts, axis=-1)
+
+    def forward(self, p, x, **kwargs):
+        return self._joined([self.call("forward", name, p, x, **kwargs) for name in self.children])
+
+    def advance(self, p, x, **kwargs):
+        return self._joined([self.call("advance", name, p, x, **kwargs) for name in self.children])
+
+    def jvp(self, p, x, dp, dx, **kwargs):
+        ys, ds = zip(*[self.call("jvp", name, p, x, dp, dx, **kwargs) for name in self.children], strict=True)
+        moving = next((d for d in ds if d is not ZERO), None)
+        if moving is None:
+            return self._joined(ys), ZERO
+        lead = moving.shape[: moving.ndim - ys[0].ndim]
+        ds = [np.zeros_like(moving, shape=lead + y.shape) if d is ZERO else d for y, d in zip(ys, ds, strict=True)]
+        return self._joined(ys), np.concatenate(ds, axis=-1)
+
+    def vjp(self, p, x, **kwargs):
+        ys, pulls = zip(*[self.call("vjp", name, p, x, **kwargs) for name in self.children], strict=True)
+        ends = np.cumsum([y.shape[-1] for y in ys])
+
+        def pullback(dy):
+            dp, total = {}, ZERO
+            for name, pull, part in zip(self.children, pulls, np.split(dy, ends[:-1], axis=-1), strict=True):
+                dq, dx = pull(part)
+                dp |= self.named(name, dq)
+                total = total + dx
+            return dp, total
+
+        return self._joined(ys), pullback

@@ -44,21 +44,40 @@ class Layer:
     ['0.scale', '1.weight', '1.bias']
     """
 
+    takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
+
     def shapes(self):
         """The names and shapes of the parameters."""
+        return {}
+
+    def buffers(self):
+        """What the layer keeps beside its parameters, as it starts: ``{name: (shape, value)}``."""
         return {}
 
     def init(self, *, rng, dtype=np.float32):
         """Fresh parameters. ``rng``: an int, a NumPy Generator or an `Rng`."""
         rng = as_rng(rng)
-        return Params({name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()})
+        arrays = {name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()}
+        return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self.buffers().items()})
+
+    def update_buffers(self, p, x, **kwargs):
+        """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step."""
+        self.advance(with_buffers(p), x, **self.accepted(kwargs))
+
+    def advance(self, p, x, **kwargs):
+        """Write the buffers in ``p`` anew from the batch; returns the output in training mode."""
+        return self.forward(p, x, **kwargs)
 
     def initial(self, name, shape, rng, dtype):
         """The first value of one parameter."""
         raise NotImplementedError(f"{type(self).__name__} has parameters but does not say how they start")
 
     def __call__(self, p, x, **kwargs):
-        """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals."""
+        """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals.
+
+        Keywords: ``train=True`` for training mode, ``rng=`` where something is drawn (an int, a Generator or an `Rng`).
+        """
+        p, kwargs = with_buffers(p), self.accepted(kwargs)
         self.require(p)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
@@ -76,16 +95,24 @@ class Layer:
         dy = nested_as(y, dy)
         return Dual(y, dy, level) if dx is ZERO else aliased(y, dy, x)  # a layer may return its input, or a view of it
 
-    def jvp(self, p, x, dp, dx):
+    def accepted(self, kwargs):
+        """Those of the keywords that this layer takes; a name that no layer knows is an error."""
+        unknown = kwargs.keys() - {"train", "rng"} - self.takes
+        if unknown:
+            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected train or rng")
+        found = {name: value for name, value in kwargs.items() if name in self.takes}
+        return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
+
+    def jvp(self, p, x, dp, dx, **kwargs):
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
         primals = {**p, _INPUT: x}
         moving = {name: d for name, d in {**dp, _INPUT: dx}.items() if d is not ZERO}
         if not moving:
-            return self.forward(p, x), ZERO
+            return self.forward(p, x, **kwargs), ZERO
 
         def forward(duals):
             both = primals | duals
-            return self.forward({name: both[name] for name in p}, both[_INPUT])
+            return self.forward({name: both[name] for name in p}, both[_INPUT], **kwargs)
 
         return jvp(forward, ({name: primals[name] for name in moving},), (moving,))
 
@@ -95,11 +122,15 @@ class Layer:
             f"{self!r} has no transposed rule: define vjp(p, x) -> y, pullback, where pullback(dy) -> dp, dx"
         )
 
+    def names(self):
+        """The names of parameters and buffers."""
+        return [*self.shapes(), *self.buffers()]
+
     def require(self, p):
         """Check that ``p`` has this layer's names; their shapes are checked where they meet the input."""
         if not isinstance(p, Mapping):
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
-        names = self.shapes()
+        names = self.names()
         if len(p) != len(names) or any(name not in p for name in names):
             raise LayoutError(
                 f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
@@ -109,3 +140,8 @@ class Layer:
 def at_level(value, level):
     """The primal and tangent of a value at a level; a constant has the tangent ZERO."""
     return (value.primal, value.tangent) if isinstance(value, Dual) and value.level == level else (value, ZERO)
+
+
+def with_buffers(p):
+    """The parameters and the buffers of a model in one mapping."""
+    return {**p, **p.buffers} if isinstance(p, Params) and p.buffers else p

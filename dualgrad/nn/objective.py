@@ -1,6 +1,8 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
 from ..errors import DualgradError
+from ..random import as_rng
+from .layer import with_buffers
 
 
 class Objective:
@@ -20,8 +22,25 @@ class Objective:
         self.model, self.loss = model, loss
 
     def bind(self, x, y, **kwargs):
-        """The objective on one batch: a function of the parameters; keywords reach the model."""
+        """The objective on one batch: a function of the parameters; keywords reach the model.
+
+        ``rng`` is advanced once, here: every call of the bound objective draws the same masks.
+        """
+        if "rng" in kwargs:
+            kwargs["rng"] = _Frozen(kwargs["rng"])
         return BoundObjective(self.model, self.loss, x, y, kwargs)
+
+
+class _Frozen:
+    """A stream that begins anew at every use."""
+
+    def __init__(self, rng):
+        (self.stream,) = as_rng(rng).spawn(1)
+        self.state = self.stream.state_dict()
+
+    def again(self):
+        self.stream.load_state_dict(self.state)
+        return self.stream
 
 
 class BoundObjective:
@@ -38,18 +57,22 @@ class BoundObjective:
     def __init__(self, model, loss, x, y, kwargs):
         self.model, self.loss, self.x, self.y, self.kwargs = model, loss, x, y, kwargs
 
+    def _keywords(self):
+        return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
+
     def __call__(self, params):
-        return self.loss(self.model(params, self.x, **self.kwargs), self.y)
+        return self.loss(self.model(params, self.x, **self._keywords()), self.y)
 
     def per_example(self, params):
         """The loss of every example, shape ``(B,)``."""
-        return self.loss(self.model(params, self.x, **self.kwargs), self.y, reduction="none")
+        return self.loss(self.model(params, self.x, **self._keywords()), self.y, reduction="none")
 
     def vjp(self, params):
         """The loss, and its gradient by the transposed rules of model and loss."""
         if not hasattr(self.loss, "vjp"):
             raise DualgradError(f"the loss {self.loss!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
-        prediction, pull_model = self.model.vjp(params, self.x, **self.kwargs)
+        keywords = self.model.accepted(self._keywords())
+        prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y)
         gradient, _ = pull_model(pull_loss(1.0))
         return value, gradient

@@ -141,7 +141,9 @@ class Network(NamedTuple):
     x: np.ndarray
 
 
-_ACTIVATIONS = st.sampled_from([nn.Tanh, nn.ReLU])
+_ACTIVATIONS = st.sampled_from(
+    [nn.Tanh, nn.ReLU, nn.Sigmoid, nn.Softplus, nn.SiLU, nn.GELU, nn.ELU, nn.Softmax, nn.LogSoftmax]
+)
 
 
 @st.composite
