@@ -44,6 +44,26 @@ LAYERS = {
     "Sine": (nn.Sine(3.0), (4, 5)),
     "Softmax": (nn.Softmax(), (2, 4, 5)),
     "LogSoftmax": (nn.LogSoftmax(), (4, 5)),
+    "Conv2d": (nn.Conv2d(3, 4, 3), (2, 5, 6, 3)),
+    "Conv2d, strided": (nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)), (2, 5, 6, 3)),
+    "Conv2d, groups": (nn.Conv2d(4, 6, 2, groups=2, padding=1), (2, 3, 4, 4)),
+    "Conv2d, depthwise": (nn.Conv2d(4, 4, 3, groups=4, padding="same", bias=False), (2, 3, 4, 4)),
+    "Conv2d, no examples": (nn.Conv2d(3, 4, 3), (0, 5, 6, 3)),
+    "Conv1d": (nn.Conv1d(3, 4, 3, stride=2, padding=1), (2, 7, 3)),
+    "ConvTranspose2d": (nn.ConvTranspose2d(3, 4, 3), (2, 3, 4, 3)),
+    "ConvTranspose2d, strided": (
+        nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dilation=2),
+        (2, 3, 4, 4),
+    ),
+    "MaxPool2d": (nn.MaxPool2d(2), (2, 4, 6, 3)),
+    "MaxPool2d, overlapping": (nn.MaxPool2d(3, stride=2, padding=1), (2, 5, 6, 3)),
+    "MaxPool2d, dilated": (nn.MaxPool2d(2, stride=1, dilation=2), (2, 5, 6, 3)),
+    "AvgPool2d": (nn.AvgPool2d(2), (2, 4, 6, 3)),
+    "AvgPool2d, overlapping": (nn.AvgPool2d((3, 2), stride=1, padding=1), (2, 5, 6, 3)),
+    "GlobalAvgPool2d": (nn.GlobalAvgPool2d(), (2, 4, 6, 3)),
+    "Flatten": (nn.Flatten(), (2, 4, 3)),
+    "Reshape": (nn.Reshape(3, -1), (2, 4, 3)),
+    "Identity": (nn.Identity(), (4, 5)),
     "Residual": (nn.Residual(nn.Linear(5, 5), nn.Tanh()), (4, 5)),
     "Residual with a shortcut": (nn.Residual(nn.Linear(5, 3), nn.Sigmoid(), shortcut=nn.Linear(5, 3)), (4, 5)),
     "Parallel": (nn.Parallel(nn.Linear(5, 3), nn.Tanh(), nn.Sequential(nn.Linear(5, 2), nn.ReLU())), (4, 5)),
@@ -91,7 +111,7 @@ def test_every_public_layer_and_loss_is_in_the_catalogue():
     covered = {type(layer).__name__ for layer, _ in LAYERS.values()} | {
         type(loss).__name__ for loss, _, _ in LOSSES.values()
     }
-    assert covered | {"Activation", "Layer", "Loss", "Objective", "BoundObjective"} == set(nn.__all__)
+    assert covered | {"Activation", "Layer", "Loss", "Objective", "BoundObjective", "initialise"} == set(nn.__all__)
 
 
 @leads
@@ -134,8 +154,10 @@ def test_all_zero_tangents_give_zero(layer, shape):
 def test_lowrank_tangents_are_their_dense_form(layer, shape, lead):
     p, x, dp, dx = draw(layer, shape, lead)
     low = {
-        n: dg.LowRank(RNG.standard_normal(lead + v.shape[:1]), RNG.standard_normal(lead + v.shape[1:]))
-        if v.ndim == 2
+        n: dg.LowRank(
+            RNG.standard_normal((*lead, v.size // v.shape[-1])), RNG.standard_normal(lead + v.shape[-1:]), v.shape
+        )
+        if v.ndim > 1
         else dp[n]
         for n, v in p.items()
     }

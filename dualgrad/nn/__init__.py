@@ -17,26 +17,39 @@ from .activations import (
     Tanh,
 )
 from .containers import Parallel, Residual, Sequential
+from .conv import Conv1d, Conv2d, ConvTranspose2d
+from .initial import initialise
 from .layer import Layer
 from .linear import Linear
 from .losses import Loss, cross_entropy, mse
 from .objective import BoundObjective, Objective
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .shape import Flatten, Identity, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
     "SELU",
     "Activation",
+    "AvgPool2d",
     "BoundObjective",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
+    "Flatten",
+    "GlobalAvgPool2d",
     "HardTanh",
+    "Identity",
     "Layer",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "Loss",
+    "MaxPool2d",
     "Objective",
     "Parallel",
     "ReLU",
+    "Reshape",
     "Residual",
     "Sequential",
     "SiLU",
@@ -46,5 +59,6 @@ __all__ = [
     "Softplus",
     "Tanh",
     "cross_entropy",
+    "initialise",
     "mse",
 ]

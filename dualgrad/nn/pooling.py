@@ -1,0 +1,162 @@
+"""Pooling: the largest entry or the mean of every window."""
+
+import functools
+
+import numpy as np
+
+from ..dual import primal
+from ..errors import ShapeError
+from ..zero import ZERO
+from .joint import plain
+from .layer import Layer
+from .windows import Windows
+
+
+class _Pool(Layer):
+    def __init__(self, kernel_size, stride, padding, dilation):
+        self.windows = Windows(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+        if any(2 * p > s for p, s in zip(self.windows.padding, self.windows.span, strict=True)):
+            raise ValueError(f"got padding={self.windows.padding}; expected at most half of the window")
+
+    def __repr__(self):
+        w, short = self.windows, lambda v: v[0] if len(set(v)) == 1 else v
+        settings = {"stride": (w.stride, w.size), "padding": (w.padding, (0, 0)), "dilation": (w.dilation, (1, 1))}
+        given = "".join(f", {name}={short(value)!r}" for name, (value, default) in settings.items() if value != default)
+        return f"{type(self).__name__}({short(w.size)}{given})"
+
+    def _check(self, x):
+        if np.ndim(x) != 4:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")
+        return self.windows.outputs(x.shape[1:-1])
+
+
+class MaxPool2d(_Pool):
+    """y = max over the window ;  dy = Σ_k w_k dx_k ;  dx_k = w_k ȳ, with w_k = 1 where the maximum stands.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation : int or pair of int
+        The stride is the kernel size where it is not given.
+
+    Notes
+    -----
+    Ties share: m equal entries have w_k = 1/m each. torch gives all to one of them.
+
+    Raises
+    ------
+    ShapeError
+        For another rank, and when the window is larger than the padded input.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.MaxPool2d(2)({}, np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]])
+    """
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1):
+        super().__init__(kernel_size, stride, padding, dilation)
+
+    def forward(self, p, x):
+        count = self._check(x)
+        if plain(x):
+            return functools.reduce(np.maximum, self.windows.slices(self.windows.pad(x, -np.inf), count))
+        return np.max(self.windows.unfold(x, -np.inf), axis=(-3, -2))
+
+    def _shares(self, x, count):
+        """The maximum, and w_k for every place in the window."""
+        slices = list(self.windows.slices(self.windows.pad(primal(x), -np.inf), count))
+        top = functools.reduce(np.maximum, slices)
+        hits = [s == top for s in slices]
+        many = functools.reduce(np.add, [h.astype(np.uint8 if len(hits) < 256 else np.int64) for h in hits])
+        if plain(top) and np.max(many, initial=1) == 1:  # on a device, looking would cost a wait
+            return top, hits
+        return top, [h / many.astype(top.dtype) for h in hits]
+
+    def jvp(self, p, x, dp, dx):
+        count = self._check(x)
+        if dx is ZERO:
+            return self.forward(p, x), ZERO
+        top, shares = self._shares(x, count)
+        moved = self.windows.slices(self.windows.pad(dx), count)
+        dy = functools.reduce(np.add, [w * d for w, d in zip(shares, moved, strict=True)])
+        return top if plain(x) else self.forward(p, x), dy
+
+    def vjp(self, p, x):
+        _, shares = self._shares(x, self._check(x))
+
+        def pullback(dy):
+            parts = np.stack([w * dy for w in shares], -2)
+            windows = np.reshape(parts, (*dy.shape[:-1], *self.windows.size, dy.shape[-1]))
+            return {}, self.windows.fold(windows, x.shape[1:-1])
+
+        return self.forward(p, x), pullback
+
+
+class AvgPool2d(_Pool):
+    """y = mean over the window ;  dy = mean of dx ;  dx_k = ȳ / size. Zeros of the padding are counted, as in torch.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding : int or pair of int
+        The stride is the kernel size where it is not given.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.AvgPool2d(2)({}, np.arange(16.0).reshape(1, 4, 4, 1))[0, :, :, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
+    """
+
+    def __init__(self, kernel_size, stride=None, padding=0):
+        super().__init__(kernel_size, stride, padding, 1)
+
+    def _mean(self, x, count):
+        size = self.windows.size[0] * self.windows.size[1]
+        return functools.reduce(np.add, self.windows.slices(self.windows.pad(x), count)) / size
+
+    def forward(self, p, x):
+        return self._mean(x, self._check(x))
+
+    def jvp(self, p, x, dp, dx):
+        return self.forward(p, x), ZERO if dx is ZERO else self._mean(dx, self._check(x))
+
+    def vjp(self, p, x):
+        def pullback(dy):
+            size = self.windows.size
+            windows = np.reshape(dy / (size[0] * size[1]), (*dy.shape[:-1], 1, 1, dy.shape[-1]))
+            windows = windows + np.zeros_like(windows, shape=(*dy.shape[:-1], *size, dy.shape[-1]))
+            return {}, self.windows.fold(windows, x.shape[1:-1])
+
+        return self.forward(p, x), pullback
+
+
+class GlobalAvgPool2d(Layer):
+    """y = mean over height and width ;  dy = mean of dx ;  dx = ȳ / (H W).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.GlobalAvgPool2d()({}, np.ones((2, 4, 4, 3))).shape
+    (2, 3)
+    """
+
+    def __repr__(self):
+        return "GlobalAvgPool2d()"
+
+    def forward(self, p, x):
+        if np.ndim(x) != 4 or 0 in x.shape[1:3]:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")
+        return np.mean(x, axis=(-3, -2))
+
+    def jvp(self, p, x, dp, dx):
+        return self.forward(p, x), ZERO if dx is ZERO else np.mean(dx, axis=(-3, -2))
+
+    def vjp(self, p, x):
+        def pullback(dy):
+            share = np.expand_dims(dy, (-3, -2)) / (x.shape[1] * x.shape[2])
+            return {}, share + np.zeros_like(share, shape=x.shape)
+
+        return self.forward(p, x), pullback

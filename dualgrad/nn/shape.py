@@ -1,0 +1,97 @@
+"""Layers that rearrange, or do nothing."""
+
+import math
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..zero import ZERO
+from .layer import Layer
+
+
+class Reshape(Layer):
+    """y = x in another shape, per example ;  dy, dx likewise.
+
+    Parameters
+    ----------
+    *shape : int
+        The shape of one example; one entry may be -1.
+
+    Raises
+    ------
+    ShapeError
+        When the number of entries differs.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Reshape(4, 4, 1)({}, np.zeros((2, 16))).shape
+    (2, 4, 4, 1)
+    """
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def __repr__(self):
+        return f"Reshape({', '.join(map(str, self.shape))})"
+
+    def _target(self, x):
+        size, known = math.prod(x.shape[1:]), math.prod(n for n in self.shape if n != -1)
+        if np.ndim(x) == 0 or self.shape.count(-1) > 1 or (size % max(known, 1) if -1 in self.shape else size != known):
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}, {size} entries an example")
+        return (x.shape[0], *(size // max(known, 1) if n == -1 else n for n in self.shape))
+
+    def forward(self, p, x):
+        return np.reshape(x, self._target(x))
+
+    def jvp(self, p, x, dp, dx):
+        y = self.forward(p, x)
+        return y, dx if dx is ZERO else np.reshape(dx, dx.shape[: dx.ndim - x.ndim] + y.shape)
+
+    def vjp(self, p, x):
+        return self.forward(p, x), lambda dy: ({}, np.reshape(dy, x.shape))
+
+
+class Flatten(Reshape):
+    """y = x as one row an example ;  dy, dx likewise.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Flatten()({}, np.zeros((2, 4, 4, 3))).shape
+    (2, 48)
+    """
+
+    def __init__(self):
+        super().__init__(-1)
+
+    def __repr__(self):
+        return "Flatten()"
+
+    def _target(self, x):
+        if np.ndim(x) == 0:
+            raise ShapeError(f"{self!r} got a number; expected a batch of examples")
+        return (x.shape[0], math.prod(x.shape[1:]))
+
+
+class Identity(Layer):
+    """y = x ;  dy = dx ;  dx = ȳ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Identity()({}, np.ones(2))
+    array([1., 1.])
+    """
+
+    def __repr__(self):
+        return "Identity()"
+
+    def forward(self, p, x):
+        return x
+
+    def jvp(self, p, x, dp, dx):
+        return x, dx
+
+    def vjp(self, p, x):
+        return x, lambda dy: ({}, dy)

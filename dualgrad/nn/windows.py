@@ -1,0 +1,82 @@
+"""Windows of an image or a signal, and their sum back into it: the two maps that convolution and pooling are made of.
+
+The spatial axes stand before the last one, which holds the channels; axes in front of them are carried along. `unfold`
+and `fold` are linear, and each is the transpose of the other.
+"""
+
+import itertools
+
+import numpy as np
+
+from ..errors import ShapeError
+
+
+def pair(value, n, what):
+    """A setting for n spatial axes, given as one number or n of them."""
+    values = (value,) * n if isinstance(value, (int, np.integer)) else tuple(value)
+    if len(values) != n or any(not isinstance(v, (int, np.integer)) for v in values):
+        raise ValueError(f"got {what}={value!r}; expected a whole number, or {n} of them")
+    return tuple(int(v) for v in values)
+
+
+class Windows:
+    """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis."""
+
+    def __init__(self, n, size, stride, padding, dilation):
+        self.n, self.size, self.stride = n, pair(size, n, "kernel_size"), pair(stride, n, "stride")
+        self.dilation = pair(dilation, n, "dilation")
+        if padding == "valid":
+            padding = 0
+        elif padding == "same":
+            if set(self.stride) != {1} or any(d * (k - 1) % 2 for d, k in zip(self.dilation, self.size, strict=True)):
+                raise ValueError("padding='same' needs stride 1 and an odd kernel_size")
+            padding = tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.size, strict=True))
+        self.padding = pair(padding, n, "padding")
+        least = {"kernel_size": (self.size, 1), "stride": (self.stride, 1), "dilation": (self.dilation, 1)}
+        for what, (values, smallest) in (least | {"padding": (self.padding, 0)}).items():
+            if min(values) < smallest:
+                raise ValueError(f"got {what}={values}; expected at least {smallest}")
+        self.span = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
+
+    def outputs(self, spatial):
+        """How many windows fit along each axis."""
+        padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
+        if any(h < s for h, s in zip(padded, self.span, strict=True)):
+            raise ShapeError(f"a window of {self.span} is larger than the padded input of {padded}")
+        return tuple((h - s) // t + 1 for h, s, t in zip(padded, self.span, self.stride, strict=True))
+
+    def pad(self, x, value=0):
+        if not any(self.padding):
+            return x
+        widths = [(0, 0)] * (x.ndim - self.n - 1) + [(p, p) for p in self.padding] + [(0, 0)]
+        return np.pad(x, widths, constant_values=value)
+
+    def unfold(self, x, value=0):
+        """x ``(..., H, W, C)`` -> its windows ``(..., H', W', kh, kw, C)``; a view where there is no padding."""
+        self.outputs(x.shape[-1 - self.n : -1])
+        axes = tuple(range(-1 - self.n, -1))
+        windows = np.lib.stride_tricks.sliding_window_view(self.pad(x, value), self.span, axes)
+        every = [slice(None, None, t) for t in self.stride], [slice(None, None, d) for d in self.dilation]
+        windows = windows[(..., *every[0], slice(None), *every[1])]
+        return np.moveaxis(windows, -1 - self.n, -1)
+
+    def slices(self, x, count):
+        """For every place in the window, the entries of the padded x that stand there, ``(..., H', W', C)``."""
+        for offsets in itertools.product(*map(range, self.size)):
+            yield x[(..., *self._place(offsets, count), slice(None))]
+
+    def fold(self, windows, spatial):
+        """The transpose of `unfold`: windows ``(..., H', W', kh, kw, C)`` summed into ``(..., H, W, C)``."""
+        n, count = self.n, windows.shape[-1 - 2 * self.n : -1 - self.n]
+        padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
+        total = np.zeros_like(windows, shape=windows.shape[: -1 - 2 * n] + padded + windows.shape[-1:])
+        for offsets in itertools.product(*map(range, self.size)):
+            total[(..., *self._place(offsets, count), slice(None))] += windows[(..., *offsets, slice(None))]
+        inner = [slice(p, p + h) for h, p in zip(spatial, self.padding, strict=True)]
+        return total[(..., *inner, slice(None))] if any(self.padding) else total
+
+    def _place(self, offsets, count):
+        return [
+            slice(k * d, k * d + t * (m - 1) + 1, t)
+            for k, d, t, m in zip(offsets, self.dilation, self.stride, count, strict=True)
+        ]
