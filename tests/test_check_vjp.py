@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_nn import LAYERS, LOSSES
+from layers import LAYERS, LOSSES
 
 import dualgrad as dg
 from dualgrad import nn

@@ -21,7 +21,9 @@ from .conv import Conv1d, Conv2d, ConvTranspose2d
 from .initial import initialise
 from .layer import Layer
 from .linear import Linear
+from .lookup import Bilinear, Embedding
 from .losses import Loss, cross_entropy, mse
+from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .shape import Flatten, Identity, Reshape
@@ -32,15 +34,21 @@ __all__ = [
     "SELU",
     "Activation",
     "AvgPool2d",
+    "BatchNorm",
+    "Bilinear",
     "BoundObjective",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "Dropout",
+    "Embedding",
     "Flatten",
     "GlobalAvgPool2d",
+    "GroupNorm",
     "HardTanh",
     "Identity",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -48,6 +56,7 @@ __all__ = [
     "MaxPool2d",
     "Objective",
     "Parallel",
+    "RMSNorm",
     "ReLU",
     "Reshape",
     "Residual",

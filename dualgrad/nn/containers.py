@@ -15,6 +15,7 @@ class Container(Layer):
             if not isinstance(layer, Layer):
                 raise TypeError(f"layer {name} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
         self.children = children
+        self.integers = any(layer.integers for layer in list(children.values())[:1])
         self.takes = frozenset().union(*(layer.takes for layer in children.values()))
         self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
         self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}

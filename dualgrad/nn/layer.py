@@ -44,6 +44,7 @@ class Layer:
     ['0.scale', '1.weight', '1.bias']
     """
 
+    integers = False  # whether the input is of whole numbers
     takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
 
     def shapes(self):
@@ -62,7 +63,7 @@ class Layer:
 
     def update_buffers(self, p, x, **kwargs):
         """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step."""
-        self.advance(with_buffers(p), x, **self.accepted(kwargs))
+        self.advance(with_buffers(p), x, **self.accepted({"train": True} | kwargs))
 
     def advance(self, p, x, **kwargs):
         """Write the buffers in ``p`` anew from the batch; returns the output in training mode."""
@@ -79,6 +80,8 @@ class Layer:
         """
         p, kwargs = with_buffers(p), self.accepted(kwargs)
         self.require(p)
+        if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
+            raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
             return self.forward(p, x, **kwargs)
@@ -127,7 +130,7 @@ class Layer:
         return [*self.shapes(), *self.buffers()]
 
     def require(self, p):
-        """Check that ``p`` has this layer's names; their shapes are checked where they meet the input."""
+        """Check that ``p`` has this layer's names and shapes."""
         if not isinstance(p, Mapping):
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
         names = self.names()
@@ -135,6 +138,11 @@ class Layer:
             raise LayoutError(
                 f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
             )
+        for name, shape in self.shapes().items():
+            if p[name].shape != shape:
+                raise LayoutError(
+                    f"{self!r} got {name} of shape {p[name].shape}; expected {shape}: is it of another model?"
+                )
 
 
 def at_level(value, level):

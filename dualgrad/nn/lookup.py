@@ -1,0 +1,167 @@
+"""Layers with a matrix that is not multiplied by the input alone: a table, and a product of two inputs."""
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..lowrank import LowRank
+from ..zero import ZERO
+from .initial import uniform_fan_in
+from .layer import Layer
+
+
+class Embedding(Layer):
+    """y = W[x] ;  dy = dW[x] ;  dW = Σ ȳ at the rows x. The input is whole numbers and has no tangent.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+
+    Notes
+    -----
+    ``weight`` is ``(num_embeddings, embedding_dim)`` and starts normal, as in torch.
+
+    Raises
+    ------
+    TypeError
+        For an input that is not of integers.
+    ValueError
+        For an index out of range.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> table = {"weight": np.array([[1.0, 2.0], [3.0, 4.0]])}
+    >>> dg.nn.Embedding(2, 2)(table, np.array([1, 1, 0]))
+    array([[3., 4.],
+           [3., 4.],
+           [1., 2.]])
+    """
+
+    integers = True
+
+    def __init__(self, num_embeddings, embedding_dim):
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+
+    def __repr__(self):
+        return f"Embedding({self.num_embeddings}, {self.embedding_dim})"
+
+    def shapes(self):
+        return {"weight": (self.num_embeddings, self.embedding_dim)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.normal(shape, dtype=dtype)
+
+    def _check(self, x):
+        if getattr(x, "dtype", np.dtype(object)).kind not in "iu":
+            raise TypeError(f"{self!r} got an input of {getattr(x, 'dtype', type(x).__name__)}; expected integers")
+        if x.__class__ is np.ndarray and x.size and not (x.min() >= 0 and x.max() < self.num_embeddings):
+            raise ValueError(f"{self!r} got indices {x.min()} to {x.max()}; expected 0 to {self.num_embeddings - 1}")
+
+    def forward(self, p, x):
+        self._check(x)
+        return np.take(p["weight"], x, axis=0)
+
+    def jvp(self, p, x, dp, dx):
+        dw = dp["weight"]
+        if isinstance(dw, LowRank):
+            return self.forward(p, x), dw.a[..., x, None] * np.reshape(dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1))
+        return self.forward(p, x), dw if dw is ZERO else np.take(dw, x, axis=-2)
+
+    def vjp(self, p, x):
+        def pullback(dy):
+            dw = np.zeros_like(dy, shape=(self.num_embeddings, self.embedding_dim))
+            np.add.at(dw, np.reshape(x, -1), np.reshape(dy, (-1, self.embedding_dim)))
+            return {"weight": dw}, ZERO
+
+        return self.forward(p, x), pullback
+
+
+class Bilinear(Layer):
+    """y = u W v + b, x = (u, v) ;  dy = du W v + u W dv + u dW v + db ;  (dW, db, du, dv) = (u v ȳ, Σ ȳ, W v ȳ, u W ȳ).
+
+    Parameters
+    ----------
+    in1_features, in2_features, out_features : int
+    bias : bool
+
+    Notes
+    -----
+    The two inputs stand side by side in the last axis, as `Parallel` puts them. ``weight`` is ``(in1, in2, out)``:
+    the outer product of u and v, as a row, times a matrix.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> p = {"weight": np.ones((2, 1, 1)), "bias": np.zeros(1)}
+    >>> dg.nn.Bilinear(2, 1, 1)(p, np.array([[1.0, 2.0, 10.0]]))
+    array([[30.]])
+    """
+
+    def __init__(self, in1_features, in2_features, out_features, bias=True):
+        self.in1_features, self.in2_features, self.out_features, self.bias = (
+            in1_features, in2_features, out_features, bias,
+        )  # fmt: skip
+
+    def __repr__(self):
+        return f"Bilinear({self.in1_features}, {self.in2_features}, {self.out_features})"
+
+    def shapes(self):
+        weight = {"weight": (self.in1_features, self.in2_features, self.out_features)}
+        return weight | ({"bias": (self.out_features,)} if self.bias else {})
+
+    def initial(self, name, shape, rng, dtype):
+        return uniform_fan_in(rng, shape, dtype, self.in1_features)
+
+    def _inputs(self, x):
+        if np.ndim(x) == 0 or x.shape[-1] != self.in1_features + self.in2_features:
+            expected = f"(..., {self.in1_features} + {self.in2_features})"
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
+        return x[..., : self.in1_features], x[..., self.in1_features :]
+
+    def _rows(self, u, v):
+        """The outer products, one a row."""
+        outer = u[..., :, None] * v[..., None, :]
+        return np.reshape(outer, (-1, self.in1_features * self.in2_features))
+
+    def _matrix(self, w):
+        if w is ZERO:
+            return ZERO
+        if isinstance(w, LowRank):
+            return LowRank(w.a, w.b)
+        return np.reshape(w, (*w.shape[:-3], self.in1_features * self.in2_features, self.out_features))
+
+    def forward(self, p, x):
+        y = np.matmul(self._rows(*self._inputs(x)), self._matrix(p["weight"]))
+        y = np.reshape(y, (*x.shape[:-1], self.out_features))
+        return y + p["bias"] if self.bias else y
+
+    def jvp(self, p, x, dp, dx):
+        u, v = self._inputs(x)
+        y, dy, shape = self.forward(p, x), ZERO, (*x.shape[:-1], self.out_features)
+        if dx is not ZERO:
+            du, dv = dx[..., : self.in1_features], dx[..., self.in1_features :]
+            turn = np.matmul(self._rows(du, v) + self._rows(u, dv), self._matrix(p["weight"]))
+            dy = np.reshape(turn, dx.shape[: dx.ndim - x.ndim] + shape)
+        if dp["weight"] is not ZERO:
+            turn = np.matmul(self._rows(u, v), self._matrix(dp["weight"]))
+            dy = dy + np.reshape(turn, turn.shape[:-2] + shape)
+        db = dp["bias"] if self.bias else ZERO
+        if db is not ZERO:
+            db = np.reshape(db, db.shape[:-1] + (1,) * (x.ndim - 1) + db.shape[-1:])
+            dy = dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -y.ndim] + y.shape)
+        return y, dy
+
+    def vjp(self, p, x):
+        u, v = self._inputs(x)
+
+        def pullback(dy):
+            rows = np.reshape(dy, (-1, self.out_features))
+            dp = {"weight": np.reshape(np.matmul(np.transpose(self._rows(u, v)), rows), self.shapes()["weight"])}
+            if self.bias:
+                dp["bias"] = np.sum(rows, axis=0)
+            outer = np.matmul(rows, np.transpose(self._matrix(p["weight"])))
+            outer = np.reshape(outer, (*x.shape[:-1], self.in1_features, self.in2_features))
+            du = np.sum(outer * v[..., None, :], axis=-1)
+            return dp, np.concatenate([du, np.sum(outer * u[..., :, None], axis=-2)], axis=-1)
+
+        return self.forward(p, x), pullback

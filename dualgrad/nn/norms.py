@@ -1,0 +1,325 @@
+"""Normalisation and noise.
+
+All norms are one map, x̂ = (x - mean x) / √(mean (x - mean x)² + ε), over different axes. Its derivative,
+
+    T(d) = (d - mean d - x̂ mean(x̂ d)) / √(...),
+
+is a symmetric matrix: the tangent rule and its transpose are the same formula.
+"""
+
+import numpy as np
+
+from ..dual import primal
+from ..errors import ShapeError
+from ..random import as_rng
+from ..zero import ZERO
+from .layer import Layer
+
+
+def normalise(x, axes, eps, centred=True):
+    """x̂, and T."""
+    c = x - np.mean(x, axis=axes, keepdims=True) if centred else x
+    r = 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps)
+    x_hat = c * r
+
+    def tangent(d):
+        if centred:
+            d = d - np.mean(d, axis=axes, keepdims=True)
+        return r * (d - x_hat * np.mean(x_hat * d, axis=axes, keepdims=True))
+
+    return x_hat, tangent
+
+
+class _Norm(Layer):
+    """What the norms share: y = γ x̂ + β ;  dy = γ T(dx) + x̂ dγ + dβ ;  (dγ, dβ, dx) = (Σ x̂ ȳ, Σ ȳ, T(γ ȳ))."""
+
+    eps, affine, bias, centred = 1e-5, True, True, True
+
+    def shapes(self):
+        if not self.affine:
+            return {}
+        return {"weight": self.feature_shape} | ({"bias": self.feature_shape} if self.bias else {})
+
+    def initial(self, name, shape, rng, dtype):
+        return (np.ones if name == "weight" else np.zeros)(shape, dtype)
+
+    def normalised(self, x, p, **kwargs):
+        """x̂ and T for this layer's axes."""
+        raise NotImplementedError
+
+    def _check(self, x):
+        n = len(self.feature_shape)
+        if np.ndim(x) < n + 1 or x.shape[-n:] != self.feature_shape:
+            features = ", ".join(map(str, self.feature_shape))
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, ..., {features})")
+
+    def _scaled(self, p, x_hat):
+        y = x_hat * p["weight"] if self.affine else x_hat
+        return y + p["bias"] if self.affine and self.bias else y
+
+    def forward(self, p, x, **kwargs):
+        self._check(x)
+        return self._scaled(p, self.normalised(x, p, **kwargs)[0])
+
+    def jvp(self, p, x, dp, dx, **kwargs):
+        self._check(x)
+        x_hat, tangent = self.normalised(x, p, **kwargs)
+        dy = ZERO if dx is ZERO else tangent(dx)
+        if self.affine:
+            dy = p["weight"] * dy + x_hat * self._rows(dp["weight"], x)
+            db = self._rows(dp["bias"], x) if self.bias else ZERO
+            if db is not ZERO:
+                dy = dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -x.ndim] + x.shape)
+        return self._scaled(p, x_hat), dy
+
+    def vjp(self, p, x, **kwargs):
+        self._check(x)
+        x_hat, tangent = self.normalised(x, p, **kwargs)
+
+        def pullback(dy):
+            if not self.affine:
+                return {}, tangent(dy)
+            axes = tuple(range(x.ndim - len(self.feature_shape)))
+            dp = {"weight": np.sum(x_hat * dy, axis=axes)} | ({"bias": np.sum(dy, axis=axes)} if self.bias else {})
+            return dp, tangent(p["weight"] * dy)
+
+        return self._scaled(p, x_hat), pullback
+
+    def _rows(self, d, x):
+        """A tangent of γ or β, with axes for the examples between the lead axis and its own."""
+        n = len(self.feature_shape)
+        return d if d is ZERO else np.reshape(d, d.shape[: d.ndim - n] + (1,) * (x.ndim - n) + d.shape[d.ndim - n :])
+
+
+class LayerNorm(_Norm):
+    """y = γ x̂ + β, x̂ over the last axes ;  dy = γ T(dx) + x̂ dγ + dβ ;  (dγ, dβ, dx) = (Σ x̂ ȳ, Σ ȳ, T(γ ȳ)).
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple
+        The last axes, over which each example is normalised.
+    eps : float
+    elementwise_affine, bias : bool
+        Whether there are γ (``weight``) and β (``bias``).
+
+    Notes
+    -----
+    T(d) = (d - mean d - x̂ mean(x̂ d)) / √(var + ε), its own transpose (Ba et al. 2016).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.LayerNorm(4)
+    >>> layer(layer.init(rng=0, dtype=np.float64), np.array([[1.0, 2.0, 3.0, 4.0]])).round(3)
+    array([[-1.342, -0.447,  0.447,  1.342]])
+    """
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+        shape = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+        self.feature_shape, self.eps, self.affine, self.bias = shape, eps, elementwise_affine, bias
+
+    def __repr__(self):
+        shape = self.feature_shape[0] if len(self.feature_shape) == 1 else self.feature_shape
+        return f"{type(self).__name__}({shape})"
+
+    def normalised(self, x, p):
+        return normalise(x, tuple(range(-len(self.feature_shape), 0)), self.eps, self.centred)
+
+
+class RMSNorm(LayerNorm):
+    """y = γ x̂, x̂ = x / √(mean x² + ε) ;  dy = γ T(dx) + x̂ dγ ;  (dγ, dx) = (Σ x̂ ȳ, T(γ ȳ)) (Zhang and Sennrich 2019).
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple
+    eps : float, optional
+        By default the spacing of numbers at 1 in the input's precision, as in torch.
+    elementwise_affine : bool
+
+    Notes
+    -----
+    T(d) = (d - x̂ mean(x̂ d)) / √(mean x² + ε).
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.RMSNorm(2)
+    >>> layer(layer.init(rng=0, dtype=np.float64), np.array([[3.0, 4.0]])).round(3)
+    array([[0.849, 1.131]])
+    """
+
+    centred = False
+
+    def __init__(self, normalized_shape, eps=None, elementwise_affine=True):
+        super().__init__(normalized_shape, eps, elementwise_affine, bias=False)
+
+    def normalised(self, x, p):
+        eps = float(np.finfo(primal(x).dtype).eps) if self.eps is None else self.eps
+        return normalise(x, tuple(range(-len(self.feature_shape), 0)), eps, centred=False)
+
+
+class GroupNorm(_Norm):
+    """y = γ x̂ + β, x̂ over a group of channels and all places ;  dy = γ T(dx) + x̂ dγ + dβ ;  and back as `LayerNorm`.
+
+    Parameters
+    ----------
+    num_groups, num_channels : int
+    eps : float
+    affine : bool
+
+    Raises
+    ------
+    ValueError
+        When the groups do not divide the channels.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.GroupNorm(2, 4)
+    >>> layer(layer.init(rng=0), np.ones((1, 5, 5, 4), np.float32)).shape
+    (1, 5, 5, 4)
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(
+                f"got num_groups={num_groups} and num_channels={num_channels}; the groups must divide them"
+            )
+        self.num_groups, self.feature_shape, self.eps, self.affine = num_groups, (num_channels,), eps, affine
+
+    def __repr__(self):
+        return f"GroupNorm({self.num_groups}, {self.feature_shape[0]})"
+
+    def normalised(self, x, p):
+        split = (x.shape[0], -1 if x.size else 1, self.num_groups, x.shape[-1] // self.num_groups)
+        x_hat, tangent = normalise(np.reshape(x, split), (-3, -1), self.eps)
+
+        def grouped(d):
+            lead = d.shape[: d.ndim - x.ndim]
+            return np.reshape(tangent(np.reshape(d, lead + x_hat.shape)), d.shape)
+
+        return np.reshape(x_hat, x.shape), grouped
+
+
+class BatchNorm(_Norm):
+    """y = γ x̂ + β, x̂ over examples and places ;  dy = γ T(dx) + x̂ dγ + dβ ;  (dγ, dβ, dx) = (Σ x̂ ȳ, Σ ȳ, T(γ ȳ)).
+
+    Parameters
+    ----------
+    num_features : int
+        Entries of the last axis, for inputs of any rank.
+    eps : float
+    momentum : float
+        The share of a batch in the running statistics.
+    affine : bool
+
+    Notes
+    -----
+    With ``train=True`` the statistics are those of the batch and T(d) = (d - mean d - x̂ mean(x̂ d)) / √(var + ε);
+    otherwise they are the running ones, ``params.buffers``, and T(d) = d / √(running_var + ε). Calls change nothing:
+    ``model.update_buffers(params, x)`` advances the running statistics, once a step (Ioffe and Szegedy 2015).
+
+    Raises
+    ------
+    ShapeError
+        In training mode on one example, which has no variance.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.BatchNorm(1)
+    >>> params = layer.init(rng=0, dtype=np.float64)
+    >>> layer(params, np.array([[0.0], [2.0]]), train=True).round(3)
+    array([[-1.],
+           [ 1.]])
+    >>> layer.update_buffers(params, np.array([[0.0], [2.0]]))
+    >>> params.buffers
+    {'running_mean': array([0.1]), 'running_var': array([1.1])}
+    """
+
+    takes = frozenset({"train"})
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
+        self.feature_shape, self.eps, self.momentum, self.affine = (num_features,), eps, momentum, affine
+
+    def __repr__(self):
+        return f"BatchNorm({self.feature_shape[0]})"
+
+    def buffers(self):
+        return {"running_mean": (self.feature_shape, 0.0), "running_var": (self.feature_shape, 1.0)}
+
+    def normalised(self, x, p, train=False):
+        if train:
+            self._require_examples(x)
+            return normalise(x, tuple(range(-x.ndim, -1)), self.eps)
+        r = 1 / np.sqrt(p["running_var"] + self.eps)
+        return (x - p["running_mean"]) * r, lambda d: r * d
+
+    def _require_examples(self, x):
+        if x.size <= x.shape[-1]:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape} in training mode; one example has no variance")
+
+    def advance(self, p, x, train=True):
+        self._check(x)
+        self._require_examples(x)
+        axes, n, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1], self.momentum
+        y = self.forward(p, x, train=True)
+        for name, batch in (("running_mean", np.mean(x, axes)), ("running_var", np.var(x, axes) * (n / (n - 1)))):
+            p[name][...] += m * (batch - p[name])
+        return y
+
+
+class Dropout(Layer):
+    """y = m x, m = 0 with probability p, else 1/(1 - p) ;  dy = m dx ;  dx = m ȳ.
+
+    Parameters
+    ----------
+    p : float
+        The probability of dropping an entry.
+
+    Notes
+    -----
+    With ``train=True`` and ``rng=`` only; otherwise y = x. A mask is drawn at every call; a bound objective draws the
+    same one every time (Srivastava et al. 2014).
+
+    Raises
+    ------
+    ValueError
+        In training mode without an ``rng``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.Dropout(0.5)({}, np.ones(4), train=True, rng=0)
+    array([0., 2., 2., 2.])
+    """
+
+    takes = frozenset({"train", "rng"})
+
+    def __init__(self, p=0.5):
+        if not 0 <= p < 1:
+            raise ValueError(f"got p={p!r}; expected a probability below 1")
+        self.p = p
+
+    def __repr__(self):
+        return f"Dropout({self.p})"
+
+    def _mask(self, x, train, rng):
+        if not train or self.p == 0:
+            return None
+        if rng is None:
+            raise ValueError(f"{self!r} in training mode needs randomness: pass rng=")
+        v = primal(x)
+        return as_rng(rng).bernoulli(1 - self.p, x.shape, dtype=v.dtype, like=v) / v.dtype.type(1 - self.p)
+
+    def forward(self, p, x, train=False, rng=None):
+        mask = self._mask(x, train, rng)
+        return x if mask is None else x * mask
+
+    def jvp(self, p, x, dp, dx, train=False, rng=None):
+        mask = self._mask(x, train, rng)
+        return (x, dx) if mask is None else (x * mask, dx * mask)
+
+    def vjp(self, p, x, train=False, rng=None):
+        mask = self._mask(x, train, rng)
+        return (x, lambda dy: ({}, dy)) if mask is None else (x * mask, lambda dy: ({}, dy * mask))

@@ -1,0 +1,132 @@
+"""The catalogue of layers and losses that their tests run over: a layer and the shape of an input for it."""
+
+import numpy as np
+
+from dualgrad import nn
+from dualgrad.backend import like
+from dualgrad.dual import primal
+from dualgrad.random import Rng
+
+RNG = np.random.default_rng(7)
+
+
+class Bound:
+    """A layer with its keywords and buffers given, so that its rules take what every layer's take."""
+
+    def __init__(self, layer, **kwargs):
+        self.layer, self.kwargs = layer, kwargs
+
+    def __repr__(self):
+        return repr(self.layer)
+
+    def init(self, **kwargs):
+        params = self.layer.init(**kwargs)
+        values = {name: np.linspace(0.5, 1.5, b.size).reshape(b.shape) for name, b in params.buffers.items()}
+        self.buffers = values
+        return type(params).from_vector(type(params.layout)(params.layout.shapes), params.vector)
+
+    def _with(self, p, x):
+        v = primal(x)
+        return {**p, **{name: like(b.astype(v.dtype), v) for name, b in self.buffers.items()}}
+
+    def _fresh(self):
+        """Containers hand one stream from layer to layer."""
+        return self.kwargs | ({"rng": Rng(self.kwargs["rng"])} if "rng" in self.kwargs else {})
+
+    def __call__(self, p, x):
+        return self.layer(self._with(p, x), x, **self._fresh())
+
+    def forward(self, p, x):
+        return self.layer.forward(self._with(p, x), x, **self._fresh())
+
+    def jvp(self, p, x, dp, dx):
+        return self.layer.jvp(self._with(p, x), x, dp, dx, **self._fresh())
+
+    def vjp(self, p, x):
+        return self.layer.vjp(self._with(p, x), x, **self._fresh())
+
+
+def names_of(layers, losses):
+    """The names of the classes in the catalogue."""
+    found = {type(getattr(layer, "layer", layer)).__name__ for layer, _ in layers.values()}
+    return found | {type(loss).__name__ for loss, *_ in losses.values()}
+
+
+LAYERS = {
+    "Linear": (nn.Linear(5, 3), (4, 5)),
+    "Linear without bias": (nn.Linear(5, 3, bias=False), (4, 5)),
+    "Linear on sequences": (nn.Linear(5, 3), (2, 4, 5)),
+    "Linear on one example": (nn.Linear(5, 3), (5,)),
+    "Linear on no examples": (nn.Linear(5, 3), (0, 5)),
+    "ReLU": (nn.ReLU(), (4, 5)),
+    "Tanh": (nn.Tanh(), (4, 5)),
+    "Sequential": (nn.Sequential(nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2)), (4, 5)),
+    "LeakyReLU": (nn.LeakyReLU(0.1), (4, 5)),
+    "ELU": (nn.ELU(0.7), (4, 5)),
+    "SELU": (nn.SELU(), (4, 5)),
+    "GELU": (nn.GELU(), (4, 5)),
+    "GELU, tanh": (nn.GELU("tanh"), (4, 5)),
+    "SiLU": (nn.SiLU(), (4, 5)),
+    "Softplus": (nn.Softplus(), (4, 5)),
+    "Softplus, steep": (nn.Softplus(beta=3.0, threshold=2.0), (4, 5)),
+    "Sigmoid": (nn.Sigmoid(), (4, 5)),
+    "HardTanh": (nn.HardTanh(-0.5, 0.8), (4, 5)),
+    "Sine": (nn.Sine(3.0), (4, 5)),
+    "Softmax": (nn.Softmax(), (2, 4, 5)),
+    "LogSoftmax": (nn.LogSoftmax(), (4, 5)),
+    "Conv2d": (nn.Conv2d(3, 4, 3), (2, 5, 6, 3)),
+    "Conv2d, strided": (nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2)), (2, 5, 6, 3)),
+    "Conv2d, groups": (nn.Conv2d(4, 6, 2, groups=2, padding=1), (2, 3, 4, 4)),
+    "Conv2d, depthwise": (nn.Conv2d(4, 4, 3, groups=4, padding="same", bias=False), (2, 3, 4, 4)),
+    "Conv2d, no examples": (nn.Conv2d(3, 4, 3), (0, 5, 6, 3)),
+    "Conv1d": (nn.Conv1d(3, 4, 3, stride=2, padding=1), (2, 7, 3)),
+    "ConvTranspose2d": (nn.ConvTranspose2d(3, 4, 3), (2, 3, 4, 3)),
+    "ConvTranspose2d, strided": (
+        nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2, dilation=2),
+        (2, 3, 4, 4),
+    ),
+    "MaxPool2d": (nn.MaxPool2d(2), (2, 4, 6, 3)),
+    "MaxPool2d, overlapping": (nn.MaxPool2d(3, stride=2, padding=1), (2, 5, 6, 3)),
+    "MaxPool2d, dilated": (nn.MaxPool2d(2, stride=1, dilation=2), (2, 5, 6, 3)),
+    "AvgPool2d": (nn.AvgPool2d(2), (2, 4, 6, 3)),
+    "AvgPool2d, overlapping": (nn.AvgPool2d((3, 2), stride=1, padding=1), (2, 5, 6, 3)),
+    "GlobalAvgPool2d": (nn.GlobalAvgPool2d(), (2, 4, 6, 3)),
+    "Flatten": (nn.Flatten(), (2, 4, 3)),
+    "Reshape": (nn.Reshape(3, -1), (2, 4, 3)),
+    "Identity": (nn.Identity(), (4, 5)),
+    "Bilinear": (nn.Bilinear(2, 3, 4), (4, 5)),
+    "Bilinear on sequences": (nn.Bilinear(2, 3, 4, bias=False), (2, 4, 5)),
+    "LayerNorm": (nn.LayerNorm(5), (4, 5)),
+    "LayerNorm over two axes": (nn.LayerNorm((4, 5), bias=False), (2, 4, 5)),
+    "LayerNorm without scale": (nn.LayerNorm(5, elementwise_affine=False), (2, 4, 5)),
+    "RMSNorm": (nn.RMSNorm(5), (4, 5)),
+    "GroupNorm": (nn.GroupNorm(2, 4), (2, 3, 3, 4)),
+    "GroupNorm without scale": (nn.GroupNorm(2, 4, affine=False), (2, 4)),
+    "BatchNorm, eval": (Bound(nn.BatchNorm(5)), (4, 5)),
+    "BatchNorm": (Bound(nn.BatchNorm(5), train=True), (4, 5)),
+    "BatchNorm of images": (Bound(nn.BatchNorm(3, affine=False), train=True), (2, 4, 3, 3)),
+    "Dropout, eval": (nn.Dropout(0.3), (4, 5)),
+    "Dropout": (Bound(nn.Dropout(0.3), train=True, rng=4), (4, 5)),
+    "a model with modes": (
+        Bound(
+            nn.Sequential(nn.Linear(5, 4), nn.BatchNorm(4), nn.Residual(nn.Dropout(0.4), nn.Linear(4, 4)), nn.Tanh()),
+            train=True,
+            rng=1,
+        ),
+        (6, 5),
+    ),
+    "Residual": (nn.Residual(nn.Linear(5, 5), nn.Tanh()), (4, 5)),
+    "Residual with a shortcut": (nn.Residual(nn.Linear(5, 3), nn.Sigmoid(), shortcut=nn.Linear(5, 3)), (4, 5)),
+    "Parallel": (nn.Parallel(nn.Linear(5, 3), nn.Tanh(), nn.Sequential(nn.Linear(5, 2), nn.ReLU())), (4, 5)),
+    "Sequential, nested": (nn.Sequential(nn.Sequential(nn.Linear(5, 6), nn.ReLU()), nn.Linear(6, 2)), (4, 5)),
+}
+CLASSES = RNG.integers(0, 5, 4)
+SOFT = RNG.dirichlet(np.ones(5), 4)
+LOSSES = {
+    "cross_entropy": (nn.cross_entropy, (4, 5), CLASSES),
+    "cross_entropy, soft": (nn.cross_entropy, (4, 5), SOFT),
+    "cross_entropy, unnormalised": (nn.cross_entropy, (4, 5), 2 * SOFT),
+    "cross_entropy, sequences": (nn.cross_entropy, (2, 4, 5), RNG.integers(0, 5, (2, 4))),
+    "cross_entropy, one example": (nn.cross_entropy, (5,), np.array(2)),
+    "mse": (nn.mse, (4, 5), RNG.standard_normal((4, 5))),
+}
