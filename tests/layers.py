@@ -46,9 +46,15 @@ class Bound:
         return self.layer.vjp(self._with(p, x), x, **self._fresh())
 
 
+INTEGERS = {
+    "Embedding": (nn.Embedding(6, 3), RNG.integers(0, 6, (4, 2))),
+    "Embedding in a model": (nn.Sequential(nn.Embedding(6, 3), nn.Tanh()), RNG.integers(0, 6, 5)),
+}
+
+
 def names_of(layers, losses):
     """The names of the classes in the catalogue."""
-    found = {type(getattr(layer, "layer", layer)).__name__ for layer, _ in layers.values()}
+    found = {type(getattr(layer, "layer", layer)).__name__ for layer, _ in (layers | INTEGERS).values()}
     return found | {type(loss).__name__ for loss, *_ in losses.values()}
 
 
@@ -128,5 +134,12 @@ LOSSES = {
     "cross_entropy, unnormalised": (nn.cross_entropy, (4, 5), 2 * SOFT),
     "cross_entropy, sequences": (nn.cross_entropy, (2, 4, 5), RNG.integers(0, 5, (2, 4))),
     "cross_entropy, one example": (nn.cross_entropy, (5,), np.array(2)),
+    "cross_entropy, smooth": (nn.cross_entropy.using(label_smoothing=0.2), (4, 5), CLASSES),
+    "cross_entropy, soft and smooth": (nn.cross_entropy.using(label_smoothing=0.2), (4, 5), 2 * SOFT),
+    "nll": (nn.nll, (4, 5), CLASSES),
+    "mae": (nn.mae, (4, 5), RNG.standard_normal((4, 5))),
+    "huber": (nn.huber, (4, 5), RNG.standard_normal((4, 5))),
+    "huber, narrow": (nn.huber.using(delta=0.3), (2, 4, 5), RNG.standard_normal((2, 4, 5))),
+    "bce_with_logits": (nn.bce_with_logits, (4, 5), RNG.random((4, 5))),
     "mse": (nn.mse, (4, 5), RNG.standard_normal((4, 5))),
 }

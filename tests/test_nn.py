@@ -6,13 +6,14 @@ import warnings
 
 import numpy as np
 import pytest
-from layers import LAYERS, LOSSES, names_of
+from layers import INTEGERS, LAYERS, LOSSES, names_of
 from strict import device, host
 
 import dualgrad as dg
 from dualgrad import nn
 from dualgrad.nn.erf import erf
 from dualgrad.nn.joint import joint
+from dualgrad.testing import check_vjp
 from dualgrad.testing.oracles import along, richardson
 
 RNG = np.random.default_rng(7)
@@ -197,6 +198,24 @@ def test_inputs_are_untouched(layer, shape):
     assert all(np.array_equal(a, b) for a, b in zip(before, (x, dx, *p.values(), *dp.values()), strict=True))
 
 
+@leads
+@pytest.mark.parametrize("name", INTEGERS)
+def test_layers_of_whole_numbers(name, lead):
+    layer, x = INTEGERS[name]
+    params = layer.init(rng=0, dtype=np.float64)
+    dp = {n: RNG.standard_normal(lead + p.shape) for n, p in params.items()}
+    expected = dg.jvp(lambda p: layer.forward(p, x), (dict(params),), (dp,))
+    for found in (layer.jvp(params, x, dp, dg.ZERO), dg.jvp(lambda p: layer(p, x), (params,), (dp,))):
+        close(found[0], expected[0])
+        close(found[1], expected[1])
+    a, b = RNG.standard_normal((*lead, 6)), RNG.standard_normal((*lead, 3))
+    low = {n: dg.LowRank(a, b) for n in params}
+    dense = {n: v.dense() for n, v in low.items()}
+    close(layer.jvp(params, x, low, dg.ZERO)[1], layer.jvp(params, x, dense, dg.ZERO)[1])
+    assert layer.jvp(params, x, dict.fromkeys(params, dg.ZERO), dg.ZERO)[1] is dg.ZERO
+    assert check_vjp(layer, params, x).passed
+
+
 # ---------------------------------------------------------------------- losses
 
 
@@ -217,6 +236,41 @@ def test_loss_jvp_is_the_engines_and_vjp_its_transpose(loss, shape, target, redu
         close(np.sum(u * dy), np.sum(pullback(u) * dz))
     called = dg.jvp(lambda z: loss(z, target, reduction), (z,), (dz,))
     close(called[1], dy)
+
+
+@leads
+@losses
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_weights_and_masks(loss, shape, target, reduction, lead):
+    z, dz = RNG.standard_normal(shape), RNG.standard_normal(lead + shape)
+    each, deach = loss.jvp(z, target, dz, "none")
+    for weights in (RNG.random(each.shape), RNG.random(each.shape) < 0.7):
+        w = np.asarray(weights, float)
+        w = w if w.ndim else np.array(1.0)
+        weights = weights if w.ndim else w
+        y, dy = loss.jvp(z, target, dz, reduction, weights)
+        axes = tuple(range(-each.ndim, 0))
+        if reduction == "none":
+            expected = each * w, deach * w
+        else:
+            mass = np.sum(w) if reduction == "mean" else 1
+            expected = np.sum(each * w) / mass, np.sum(deach * w, axis=axes) / mass
+        close(y, expected[0])
+        close(dy, expected[1])
+        close(loss(z, target, reduction, weights), y)
+        if not lead:
+            _, pullback = loss.vjp(z, target, reduction, weights)
+            u = RNG.standard_normal(np.shape(y))
+            close(np.sum(u * dy), np.sum(pullback(u) * dz))
+
+
+@losses
+def test_losses_keep_float32(loss, shape, target):
+    z = RNG.standard_normal(shape).astype(np.float32)
+    target = target.astype(np.float32) if target.dtype.kind == "f" else target
+    weights = np.ones(shape[:-1])
+    for y in (*loss.jvp(z, target, z), *loss.jvp(z, target, z, weights=weights), loss.vjp(z, target)[1](np.float32(1))):
+        assert y.dtype == np.float32
 
 
 @losses

@@ -22,7 +22,7 @@ from .initial import initialise
 from .layer import Layer
 from .linear import Linear
 from .lookup import Bilinear, Embedding
-from .losses import Loss, cross_entropy, mse
+from .losses import Loss, bce_with_logits, cross_entropy, huber, mae, mse, nll
 from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
@@ -67,7 +67,11 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "bce_with_logits",
     "cross_entropy",
+    "huber",
     "initialise",
+    "mae",
     "mse",
+    "nll",
 ]

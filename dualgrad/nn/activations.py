@@ -184,7 +184,7 @@ class SiLU(Activation):
     """
 
     def curve(self, x):
-        y, rest = _sigmoid(x)
+        y, rest = sigmoid(x)
         return x * y, lambda: y + x * (y * rest())
 
 
@@ -211,7 +211,7 @@ class Softplus(Activation):
         above = primal(z) > self.threshold
         e = np.exp(np.where(above, -self.threshold, -np.abs(z)))
         y = np.where(above, z, np.maximum(z, 0) + np.log1p(e))
-        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, _sigmoid(z)[0])
+        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, sigmoid(z)[0])
 
 
 class Tanh(Activation):
@@ -248,7 +248,7 @@ class Sigmoid(Activation):
     """
 
     def curve(self, x):
-        y, rest = _sigmoid(x)
+        y, rest = sigmoid(x)
         return y, lambda: y * rest()
 
 
@@ -371,7 +371,7 @@ def _scale(x, where, yes, no):
     return np.where(where, yes, no).astype(primal(x).dtype)
 
 
-def _sigmoid(x):
+def sigmoid(x):
     """σ(x), and a function that gives 1 - σ(x), both from e^(-|x|), so that neither tail loses digits."""
     right = primal(x) >= 0
     e = np.exp(np.where(right, -x, x))
