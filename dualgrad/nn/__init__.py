@@ -26,29 +26,38 @@ from .losses import Loss, bce_with_logits, cross_entropy, huber, mae, mse, nll
 from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .recurrent import GRU, LSTM, RNN, Cell, GRUCell, LeakyRNN, LeakyRNNCell, LSTMCell, RNNCell
 from .shape import Flatten, Identity, Reshape
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "AvgPool2d",
     "BatchNorm",
     "Bilinear",
     "BoundObjective",
+    "Cell",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GlobalAvgPool2d",
     "GroupNorm",
     "HardTanh",
     "Identity",
+    "LSTMCell",
     "Layer",
     "LayerNorm",
+    "LeakyRNN",
+    "LeakyRNNCell",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -57,6 +66,7 @@ __all__ = [
     "Objective",
     "Parallel",
     "RMSNorm",
+    "RNNCell",
     "ReLU",
     "Reshape",
     "Residual",

@@ -64,6 +64,15 @@ def _scaled(rng, shape, dtype, scale):
     return (rng.normal(shape) * scale).astype(dtype)
 
 
+def _forget_gate(params):
+    """The forget gate of every LSTM, whose gates are i, f, g, o, opens with a bias of 1 (Gers et al. 2000)."""
+    for name, leaf in params.items():
+        recurrent = params.get(name.removesuffix("bias") + "weight_h") if name.endswith("bias") else None
+        if recurrent is not None and recurrent.shape[1] == 4 * recurrent.shape[0]:
+            n = recurrent.shape[0]
+            leaf[n : 2 * n] = 1
+
+
 INITIALISERS = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, orthogonal, siren, zeros)}
 
 
@@ -75,7 +84,7 @@ def initialise(params, name, *, rng, **settings):
     params : Params, or a mapping of arrays
     name : str
         "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal", "siren" (with ``omega=``,
-        ``first=``) or "zeros".
+        ``first=``) or "zeros"; or "forget_gate", which only sets the forget gates' biases of LSTMs to 1.
     rng : int, numpy.random.Generator or Rng
 
     Returns
@@ -96,8 +105,11 @@ def initialise(params, name, *, rng, **settings):
            [0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    if name == "forget_gate":
+        _forget_gate(params)
+        return params
     if name not in INITIALISERS:
-        raise ValueError(f"got the initialiser {name!r}; expected one of {', '.join(INITIALISERS)}")
+        raise ValueError(f"got the initialiser {name!r}; expected one of {', '.join([*INITIALISERS, 'forget_gate'])}")
     rng = as_rng(rng)
     for leaf in params.values():
         if leaf.ndim > 1:

@@ -66,7 +66,7 @@ class Linear(Layer):
         y, dy = self.forward(p, x), dx @ w + _rows(x, dw)
         if dy is ZERO and db is not ZERO:  # the bias alone moves, alike in every row
             dy = np.zeros_like(db, shape=_lead((db, 1)) + y.shape)
-        return y, dy + _row(db, x.ndim)
+        return y, dy + row_tangent(db, x.ndim)
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
@@ -86,7 +86,7 @@ class Linear(Layer):
         elif dw is not ZERO:
             dy += _weight_terms(x, dw, db, empty(dy.shape, dy.dtype))
         elif db is not ZERO:
-            dy += _row(db, 2)
+            dy += row_tangent(db, 2)
         if self.bias:
             y += p["bias"]
         return y, dy
@@ -127,11 +127,11 @@ def _weight_terms(x, dw, db, out):
     else:
         np.matmul(x, dw, out=out)
     if db is not ZERO:
-        out += _row(db, 2)
+        out += row_tangent(db, 2)
     return out
 
 
-def _row(db, ndim):
+def row_tangent(db, ndim):
     """A bias tangent, with axes for the rows of an input of ``ndim`` axes between the lead axis and the last."""
     return db if db is ZERO else np.reshape(db, db.shape[:-1] + (1,) * (ndim - 1) + db.shape[-1:])
 

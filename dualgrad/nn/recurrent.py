@@ -1,0 +1,560 @@
+"""Recurrent layers: a cell is one step, ``state, x -> state``, with its rules; a layer runs it over a sequence.
+
+The tangent of a sequence is carried along with the state, so its memory does not grow with time; only the pullback
+keeps every step.
+"""
+
+import numpy as np
+
+from ..dual import LIVE, Dual, ended, primal
+from ..errors import ShapeError
+from ..rules.declare import nested_as
+from ..tree import flatten, map_leaves, unflatten
+from ..zero import ZERO
+from .activations import sigmoid
+from .initial import uniform_fan_in
+from .layer import Layer, at_level, with_buffers
+from .linear import row_tangent
+
+
+class Cell(Layer):
+    """One step of a recurrent network.
+
+    ``step(p, state, x) -> state``, ``step_jvp(p, state, x, dp, dstate, dx) -> state, dstate`` and
+    ``step_vjp(p, state, x) -> state, pullback``, with ``pullback(dstate) -> dp, dstate, dx``. A cell is called as
+    ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
+    ``output(state)`` what the network sees of a state.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> cell = dg.nn.GRUCell(3, 2)
+    >>> x = np.ones((4, 3), np.float32)
+    >>> cell(cell.init(rng=0), cell.start(x), x).shape
+    (4, 2)
+    """
+
+    gates = 1
+
+    def __init__(self, input_size, hidden_size):
+        self.input_size, self.hidden_size = input_size, hidden_size
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
+
+    def shapes(self):
+        n, width = self.hidden_size, self.gates * self.hidden_size
+        return {"weight_x": (self.input_size, width), "weight_h": (n, width), "bias": (width,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return uniform_fan_in(rng, shape, dtype, self.hidden_size)
+
+    def start(self, x):
+        """The state before the first input: zeros."""
+        return np.zeros_like(primal(x), shape=(*x.shape[:-1], self.hidden_size))
+
+    def output(self, state):
+        """The part of the state that the next layer sees."""
+        return state
+
+    def output_jvp(self, state, dstate):
+        """The same of a tangent."""
+        return dstate
+
+    def output_vjp(self, state, dy):
+        """The cotangent of the state of a cotangent of the output."""
+        return dy
+
+    def __call__(self, p, state, x):
+        """One step; on Duals by `step_jvp`."""
+        p = with_buffers(p)
+        self.require(p)
+        self._check(x)
+        leaves, structure = flatten(state)
+        moving = [v for v in (*p.values(), *leaves, x) if isinstance(v, Dual)]
+        top = max(moving, key=lambda v: v.level, default=None)
+        if top.__class__ is not Dual:
+            return self.step(p, state, x)
+        if top.level not in LIVE:
+            raise ended()
+        pairs = {name: at_level(v, top.level) for name, v in p.items()}
+        states = [at_level(v, top.level) for v in leaves]
+        x, dx = at_level(x, top.level)
+        ds = [d for _, d in states]
+        value, tangent = self.step_jvp(
+            {n: v for n, (v, _) in pairs.items()},
+            unflatten(structure, [v for v, _ in states]),
+            x,
+            {n: d for n, (_, d) in pairs.items()},
+            ZERO if all(d is ZERO for d in ds) else unflatten(structure, ds),
+            dx,
+        )
+        if tangent is ZERO:
+            return value
+        values, structure = flatten(value)
+        both = zip(values, flatten(tangent)[0], strict=True)
+        return unflatten(structure, [v if d is ZERO else Dual(v, nested_as(v, d), top.level) for v, d in both])
+
+    def _check(self, x):
+        if np.ndim(x) not in (1, 2) or x.shape[-1] != self.input_size:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.input_size})")
+
+    def step(self, p, state, x):
+        """The state after the input x."""
+        raise NotImplementedError
+
+    def _affine(self, p, x, h):
+        return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
+
+    def _affine_tangent(self, p, x, h, dp, dx, dh):
+        """dx Wx + x dWx + dh Wh + h dWh + db."""
+        dz = dx @ p["weight_x"] + x @ dp["weight_x"] + dh @ p["weight_h"] + h @ dp["weight_h"]
+        return _plus_row(dz, dp["bias"], x)
+
+    def _affine_pullback(self, p, x, h, dz):
+        """The transpose: cotangents of the parameters, of h and of x."""
+        dp = {"weight_x": _outer(x, dz), "weight_h": _outer(h, dz), "bias": _total(dz)}
+        return dp, np.matmul(dz, np.transpose(p["weight_h"])), np.matmul(dz, np.transpose(p["weight_x"]))
+
+
+def _plus_row(dz, db, x):
+    """dz + db, where db is alike for all examples."""
+    if db is ZERO:
+        return dz
+    db = row_tangent(db, x.ndim)
+    return (
+        dz + db if dz is not ZERO else db + np.zeros_like(db, shape=db.shape[: -x.ndim] + x.shape[:-1] + db.shape[-1:])
+    )
+
+
+def _outer(x, dz):
+    """xᵀ dz, summed over examples."""
+    return np.matmul(np.reshape(x, (-1, x.shape[-1])).T, np.reshape(dz, (-1, dz.shape[-1])))
+
+
+def _total(dz):
+    return np.sum(np.reshape(dz, (-1, dz.shape[-1])), axis=0)
+
+
+class RNNCell(Cell):
+    """h ← f(x Wx + h Wh + b), f = tanh or relu ;  dh ← f' (dx Wx + x dWx + dh Wh + h dWh + db) ;  transposed backwards.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    nonlinearity : "tanh" or "relu"
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> cell = dg.nn.RNNCell(3, 2)
+    >>> list(cell.init(rng=0))
+    ['weight_x', 'weight_h', 'bias']
+    """
+
+    def __init__(self, input_size, hidden_size, nonlinearity="tanh"):
+        super().__init__(input_size, hidden_size)
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"got nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
+        self.nonlinearity = nonlinearity
+
+    def _curve(self, z):
+        """f(z) and f'(z)."""
+        if self.nonlinearity == "tanh":
+            y = np.tanh(z)
+            return y, 1 - y * y
+        on = primal(z) > 0
+        return np.where(on, z, 0), on
+
+    def step(self, p, state, x):
+        return self._curve(self._affine(p, x, state))[0]
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        y, slope = self._curve(self._affine(p, x, state))
+        return y, slope * self._affine_tangent(p, x, state, dp, dx, dstate)
+
+    def step_vjp(self, p, state, x):
+        y, slope = self._curve(self._affine(p, x, state))
+        return y, lambda dy: self._affine_pullback(p, x, state, slope * dy)
+
+
+class LeakyRNNCell(Cell):
+    """h ← α h + x Wx + a Wh + b, a = σ(h) ;  dh ← dα h + α dh + dx Wx + x dWx + a' dh Wh + a dWh + db ;  output σ(h).
+
+    NoBackTrack, eq. 37: a feedback α per unit, fixed or learned.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    leak : float, array of hidden_size numbers, or "learned"
+        α. Learned, it is the parameter ``leak`` and starts uniform on [0, 1].
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> list(dg.nn.LeakyRNNCell(3, 2, leak="learned").init(rng=0))
+    ['weight_x', 'weight_h', 'bias', 'leak']
+    """
+
+    def __init__(self, input_size, hidden_size, leak=0.9):
+        super().__init__(input_size, hidden_size)
+        self.learned = isinstance(leak, str)
+        if self.learned and leak != "learned":
+            raise ValueError(f"got leak={leak!r}; expected numbers or 'learned'")
+        self.leak = leak
+
+    def shapes(self):
+        return super().shapes() | ({"leak": (self.hidden_size,)} if self.learned else {})
+
+    def buffers(self):
+        return {} if self.learned else {"leak": ((self.hidden_size,), self.leak)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.uniform(0, 1, shape, dtype=dtype) if name == "leak" else super().initial(name, shape, rng, dtype)
+
+    def output(self, state):
+        return sigmoid(state)[0]
+
+    def output_jvp(self, state, dstate):
+        a, rest = sigmoid(state)
+        return a * rest() * dstate
+
+    def output_vjp(self, state, dy):
+        return self.output_jvp(state, dy)
+
+    def step(self, p, state, x):
+        return p["leak"] * state + self._affine(p, x, sigmoid(state)[0])
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        a, rest = sigmoid(state)
+        dh = self._affine_tangent(p, x, a, dp, dx, a * rest() * dstate) + p["leak"] * dstate
+        dleak = dp.get("leak", ZERO)
+        if dleak is not ZERO:
+            dh = dh + row_tangent(dleak, x.ndim) * state
+        return p["leak"] * state + self._affine(p, x, a), dh
+
+    def step_vjp(self, p, state, x):
+        a, rest = sigmoid(state)
+
+        def pullback(dy):
+            dp, da, dx = self._affine_pullback(p, x, a, dy)
+            if self.learned:
+                dp["leak"] = _total(state * dy)
+            return dp, p["leak"] * dy + a * rest() * da, dx
+
+        return p["leak"] * state + self._affine(p, x, a), pullback
+
+
+class GRUCell(Cell):
+    """h ← (1 - z) n + z h ;  r, z = σ(x Wx + bx + h Wh + bh), n = tanh(x Wn + bn + r (h Un + cn)).
+
+    dh ← dz (h - n) + (1 - z) dn + z dh, dn = (1 - n²) (dx Wn + ... + dr (h Un + cn) + r (dh Un + h dUn + dcn)); and the
+    transpose backwards (Cho et al. 2014; gates in torch's order r, z, n).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+
+    Notes
+    -----
+    ``weight_x`` is ``(in, 3n)``, ``weight_h`` ``(n, 3n)``, ``bias_x`` and ``bias_h`` ``(3n,)``: the candidate's
+    ``bias_h`` sits inside the reset gate.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> list(dg.nn.GRUCell(3, 2).init(rng=0))
+    ['weight_x', 'weight_h', 'bias_x', 'bias_h']
+    """
+
+    gates = 3
+
+    def shapes(self):
+        n = self.hidden_size
+        return {"weight_x": (self.input_size, 3 * n), "weight_h": (n, 3 * n), "bias_x": (3 * n,), "bias_h": (3 * n,)}
+
+    def _parts(self, p, state, x):
+        n = self.hidden_size
+        u = np.matmul(x, p["weight_x"]) + p["bias_x"]
+        v = np.matmul(state, p["weight_h"]) + p["bias_h"]
+        gates = 0.5 + 0.5 * np.tanh(0.5 * (u[..., : 2 * n] + v[..., : 2 * n]))
+        r, z, inner = gates[..., :n], gates[..., n:], v[..., 2 * n :]
+        return r, z, np.tanh(u[..., 2 * n :] + r * inner), inner
+
+    def step(self, p, state, x):
+        _, z, c, _ = self._parts(p, state, x)
+        return c + z * (state - c)
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        n, (r, z, c, inner) = self.hidden_size, self._parts(p, state, x)
+        du = _plus_row(dx @ p["weight_x"] + x @ dp["weight_x"], dp["bias_x"], x)
+        dv = _plus_row(dstate @ p["weight_h"] + state @ dp["weight_h"], dp["bias_h"], x)
+        dr = r * (1 - r) * (du[..., :n] + dv[..., :n])
+        dz = z * (1 - z) * (du[..., n : 2 * n] + dv[..., n : 2 * n])
+        dc = (1 - c * c) * (du[..., 2 * n :] + dr * inner + r * dv[..., 2 * n :])
+        return c + z * (state - c), dz * (state - c) + (1 - z) * dc + z * dstate
+
+    def step_vjp(self, p, state, x):
+        r, z, c, inner = self._parts(p, state, x)
+
+        def pullback(dy):
+            dc = (1 - c * c) * (1 - z) * dy
+            dr, dz = r * (1 - r) * (inner * dc), z * (1 - z) * ((state - c) * dy)
+            du, dv = np.concatenate([dr, dz, dc], axis=-1), np.concatenate([dr, dz, r * dc], axis=-1)
+            dp = {"weight_x": _outer(x, du), "weight_h": _outer(state, dv), "bias_x": _total(du), "bias_h": _total(dv)}
+            dstate = z * dy + np.matmul(dv, np.transpose(p["weight_h"]))
+            return dp, dstate, np.matmul(du, np.transpose(p["weight_x"]))
+
+        return c + z * (state - c), pullback
+
+
+class LSTMCell(Cell):
+    """c ← f c + i g, h ← o tanh c ;  i, f, o = σ(...), g = tanh(...) of x Wx + h Wh + b.
+
+    dc ← df c + f dc + di g + i dg, dh ← do tanh c + o (1 - tanh² c) dc; and the transpose backwards (Hochreiter and
+    Schmidhuber 1997, with forget gates).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+
+    Notes
+    -----
+    The state is the pair (h, c). Gates stand in the order i, f, g, o: ``weight_x`` is ``(in, 4n)``, ``weight_h``
+    ``(n, 4n)``, ``bias`` ``(4n,)``. ``nn.initialise(params, "forget_gate", rng=rng)`` sets the forget gate's bias to 1.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> cell = dg.nn.LSTMCell(3, 2)
+    >>> x = np.ones((4, 3), np.float32)
+    >>> h, c = cell(cell.init(rng=0), cell.start(x), x)
+    >>> h.shape, c.shape
+    ((4, 2), (4, 2))
+    """
+
+    gates = 4
+
+    def start(self, x):
+        h = super().start(x)
+        return h, h + 0
+
+    def output(self, state):
+        return state[0]
+
+    def output_jvp(self, state, dstate):
+        return dstate[0]
+
+    def output_vjp(self, state, dy):
+        return dy, ZERO
+
+    def _parts(self, p, state, x):
+        """The gates i, f, g, o, from one tanh: σ(z) = (1 + tanh(z/2)) / 2."""
+        n, z = self.hidden_size, self._affine(p, x, state[0])
+        scale = np.full_like(primal(z), 0.5, shape=4 * n)
+        scale[2 * n : 3 * n] = 1
+        t = np.tanh(z * scale)
+        s = 0.5 + 0.5 * t
+        return s[..., :n], s[..., n : 2 * n], t[..., 2 * n : 3 * n], s[..., 3 * n :]
+
+    def step(self, p, state, x):
+        i, f, g, o = self._parts(p, state, x)
+        c = f * state[1] + i * g
+        return o * np.tanh(c), c
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        n, (dh, dc) = self.hidden_size, (ZERO, ZERO) if dstate is ZERO else dstate
+        i, f, g, o = self._parts(p, state, x)
+        c = f * state[1] + i * g
+        t = np.tanh(c)
+        dz = self._affine_tangent(p, x, state[0], dp, dx, dh)
+        if dz is ZERO and dc is ZERO:
+            return (o * t, c), ZERO
+        di, df = i * (1 - i) * dz[..., :n], f * (1 - f) * dz[..., n : 2 * n]
+        dg, do = (1 - g * g) * dz[..., 2 * n : 3 * n], o * (1 - o) * dz[..., 3 * n :]
+        dc = f * dc + df * state[1] + di * g + i * dg
+        return (o * t, c), (do * t + o * (1 - t * t) * dc, dc)
+
+    def step_vjp(self, p, state, x):
+        i, f, g, o = self._parts(p, state, x)
+        c = f * state[1] + i * g
+        t = np.tanh(c)
+
+        def pullback(dstate):
+            dh, dc = dstate
+            dc = o * (1 - t * t) * dh + dc
+            di, df = i * (1 - i) * (g * dc), f * (1 - f) * (state[1] * dc)
+            dg, do = (1 - g * g) * (i * dc), o * (1 - o) * (t * dh)
+            dp, dh, dx = self._affine_pullback(p, x, state[0], np.concatenate([di, df, dg, do], axis=-1))
+            return dp, (dh, f * dc), dx
+
+        return (o * t, c), pullback
+
+
+# ---------------------------------------------------------------------- over a sequence
+
+
+class Recurrent(Layer):
+    """A cell over a sequence ``(T, B, n)``, from a state of zeros; its outputs ``(T, B, hidden)``, or the last alone."""
+
+    cell_class = None
+
+    def __init__(self, input_size, hidden_size, *args, last_only=False, **kwargs):
+        self.cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
+        self.last_only = last_only
+
+    def __repr__(self):
+        last = ", last_only=True" if self.last_only else ""
+        return f"{type(self).__name__}({self.cell.input_size}, {self.cell.hidden_size}{last})"
+
+    def shapes(self):
+        return self.cell.shapes()
+
+    def buffers(self):
+        return self.cell.buffers()
+
+    def initial(self, name, shape, rng, dtype):
+        return self.cell.initial(name, shape, rng, dtype)
+
+    def _check(self, x):
+        if np.ndim(x) != 3 or x.shape[-1] != self.cell.input_size or not x.shape[0]:
+            expected = f"(T, B, {self.cell.input_size}) with T > 0"
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
+
+    def forward(self, p, x):
+        self._check(x)
+        state, ys = self.cell.start(x[0]), []
+        for t in range(len(x)):
+            state = self.cell.step(p, state, x[t])
+            if not self.last_only:
+                ys.append(self.cell.output(state))
+        return self.cell.output(state) if self.last_only else np.stack(ys)
+
+    def jvp(self, p, x, dp, dx):
+        self._check(x)
+        state, dstate, ys, ds = self.cell.start(x[0]), ZERO, [], []
+        for t in range(len(x)):
+            state, dstate = self.cell.step_jvp(p, state, x[t], dp, dstate, dx[..., t, :, :])
+            if not self.last_only:
+                ys.append(self.cell.output(state))
+                ds.append(ZERO if dstate is ZERO else self.cell.output_jvp(state, dstate))
+        if self.last_only:
+            return self.cell.output(state), ZERO if dstate is ZERO else self.cell.output_jvp(state, dstate)
+        moving = next((d for d in ds if d is not ZERO), None)
+        if moving is None:
+            return np.stack(ys), ZERO
+        return np.stack(ys), np.stack([np.zeros_like(moving) if d is ZERO else d for d in ds], axis=-3)
+
+    def vjp(self, p, x):
+        """Backpropagation through time: the pullback keeps every step."""
+        self._check(x)
+        state, states, pullbacks = self.cell.start(x[0]), [], []
+        for t in range(len(x)):
+            state, pull = self.cell.step_vjp(p, state, x[t])
+            states.append(state)
+            pullbacks.append(pull)
+        ys = [self.cell.output(s) for s in states[-1:] if self.last_only] or [self.cell.output(s) for s in states]
+
+        def pullback(dy):
+            dstate, dp, dxs = map_leaves(lambda s: ZERO, states[0]), dict.fromkeys(self.shapes(), ZERO), []
+            for t in reversed(range(len(states))):
+                seen = dy if self.last_only else dy[t]
+                if not self.last_only or t == len(states) - 1:
+                    dstate = _added(dstate, self.cell.output_vjp(states[t], seen))
+                dq, dstate, dx = pullbacks[t](dstate)
+                dp = {name: dp[name] + dq[name] for name in dp}
+                dxs.append(dx)
+            return dp, np.stack(dxs[::-1])
+
+        return ys[0] if self.last_only else np.stack(ys), pullback
+
+
+def _added(a, b):
+    """The sum of two states."""
+    if isinstance(b, tuple):
+        return tuple(x + y for x, y in zip(a, b, strict=True))
+    return a + b
+
+
+class RNN(Recurrent):
+    """`RNNCell` over a sequence: y_t = h_t ;  dy_t = dh_t, carried along ;  cotangents summed backwards in time.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    nonlinearity : "tanh" or "relu"
+    last_only : bool
+        Return the last output ``(B, hidden)`` alone.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.RNN(3, 2)
+    >>> layer(layer.init(rng=0), np.zeros((7, 4, 3), np.float32)).shape
+    (7, 4, 2)
+    """
+
+    cell_class = RNNCell
+
+
+class LeakyRNN(Recurrent):
+    """`LeakyRNNCell` over a sequence: y_t = σ(h_t) ;  dy_t = σ' dh_t, carried along ;  cotangents summed backwards.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    leak : float, array, or "learned"
+    last_only : bool
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.LeakyRNN(3, 2, leak=0.5)
+    >>> layer(layer.init(rng=0), np.zeros((7, 4, 3), np.float32)).shape
+    (7, 4, 2)
+    """
+
+    cell_class = LeakyRNNCell
+
+
+class GRU(Recurrent):
+    """`GRUCell` over a sequence: y_t = h_t ;  dy_t = dh_t, carried along ;  cotangents summed backwards in time.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    last_only : bool
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.GRU(3, 2, last_only=True)
+    >>> layer(layer.init(rng=0), np.zeros((7, 4, 3), np.float32)).shape
+    (4, 2)
+    """
+
+    cell_class = GRUCell
+
+
+class LSTM(Recurrent):
+    """`LSTMCell` over a sequence: y_t = h_t ;  dy_t = dh_t, carried along ;  cotangents summed backwards in time.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    last_only : bool
+
+    Notes
+    -----
+    The outputs alone are returned, ``(T, B, hidden)``; for the states use `LSTMCell`. Cost of a jvp with dense weight
+    tangents: three times the products of a step; with `LowRank` ones, a little over two.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.LSTM(7, 5)
+    >>> layer(layer.init(rng=0), np.zeros((3, 2, 7), np.float32)).shape
+    (3, 2, 5)
+    """
+
+    cell_class = LSTMCell
