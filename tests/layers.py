@@ -48,6 +48,7 @@ class Bound:
 
 INTEGERS = {
     "Embedding": (nn.Embedding(6, 3), RNG.integers(0, 6, (4, 2))),
+    "lstm_copy": (nn.networks.lstm_copy(6, 4, 3), RNG.integers(0, 6, (3, 2))),
     "Embedding in a model": (nn.Sequential(nn.Embedding(6, 3), nn.Tanh()), RNG.integers(0, 6, 5)),
 }
 
@@ -129,6 +130,16 @@ LAYERS = {
     "GRU, last": (nn.GRU(3, 4, last_only=True), (3, 2, 3)),
     "LSTM": (nn.LSTM(3, 4), (3, 2, 3)),
     "LSTM, last": (nn.LSTM(3, 4, last_only=True), (3, 2, 3)),
+    "MultiHeadAttention": (nn.MultiHeadAttention(4, 2), (2, 3, 4)),
+    "MultiHeadAttention, causal": (nn.MultiHeadAttention(4, 2, bias=False, causal=True), (2, 3, 4)),
+    "TransformerBlock": (Bound(nn.TransformerBlock(4, 2, 6, dropout=0.2), train=True, rng=2), (2, 3, 4)),
+    "Transposed": (nn.Transposed(nn.Linear(3, 5)), (2, 3, 4)),
+    "LocalMixerBlock": (nn.LocalMixerBlock(3, 4, groups=2), (2, 3, 4)),
+    "mlp": (nn.networks.mlp([5, 4, 3], nn.Tanh), (4, 5)),
+    "conv_baydin": (nn.networks.conv_baydin(1, 4, 3, channels=2, hidden=5), (2, 4, 4, 1)),
+    "resnet_small": (Bound(nn.networks.resnet_small(2, 3, 4, blocks=2), train=True), (2, 3, 3, 2)),
+    "siren": (nn.networks.siren(2, 4, 2, 1, omega=3.0), (5, 2)),
+    "LocalMixer": (nn.networks.LocalMixer(4, 2, 2, 3, channels=4, groups=2, blocks=2), (2, 4, 4, 2)),
     "Residual": (nn.Residual(nn.Linear(5, 5), nn.Tanh()), (4, 5)),
     "Residual with a shortcut": (nn.Residual(nn.Linear(5, 3), nn.Sigmoid(), shortcut=nn.Linear(5, 3)), (4, 5)),
     "Parallel": (nn.Parallel(nn.Linear(5, 3), nn.Tanh(), nn.Sequential(nn.Linear(5, 2), nn.ReLU())), (4, 5)),

@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from layers import INTEGERS, LAYERS, LOSSES, names_of
 from strict import device, host
 
@@ -13,7 +15,7 @@ import dualgrad as dg
 from dualgrad import nn
 from dualgrad.nn.erf import erf
 from dualgrad.nn.joint import joint
-from dualgrad.testing import check_vjp
+from dualgrad.testing import check_vjp, exact_moments
 from dualgrad.testing.oracles import along, richardson
 
 RNG = np.random.default_rng(7)
@@ -56,8 +58,9 @@ def engine_jvp(layer, p, x, dp, dx):
 def test_every_public_layer_and_loss_is_in_the_catalogue():
     abstract = {"Activation", "Cell", "Layer", "Loss", "Objective", "BoundObjective"}
     abstract |= {"RNNCell", "LeakyRNNCell", "GRUCell", "LSTMCell"}  # in test_recurrent
-    functions = {name for name in nn.__all__ if isinstance(getattr(nn, name), types.FunctionType)}
-    assert names_of(LAYERS, LOSSES) == set(nn.__all__) - abstract - functions
+    functions = {n for n in nn.__all__ if isinstance(getattr(nn, n), (types.FunctionType, types.ModuleType))}
+    assert names_of(LAYERS, LOSSES) - {"LocalMixer", "_Siren"} == set(nn.__all__) - abstract - functions
+    assert set(nn.networks.__all__) <= {*LAYERS, *INTEGERS}
 
 
 @leads
@@ -132,9 +135,9 @@ def test_jvp_agrees_with_differences(layer, shape):
     def forward(x, *weights):
         return layer.forward(dict(zip(p, weights, strict=True)), x)
 
-    small = [0.01 * d for d in (dx, *dp.values())]  # so that no step crosses a kink
+    small = [0.001 * d for d in (dx, *dp.values())]  # so that no step crosses a kink
     estimate, error = richardson(along(forward, (x, *p.values()), small))
-    found = 0.01 * layer.jvp(p, x, dp, dx)[1]
+    found = 0.001 * layer.jvp(p, x, dp, dx)[1]
     assert np.all(np.abs(found - estimate) <= 1e-10 + 10 * error)
 
 
@@ -209,9 +212,13 @@ def test_layers_of_whole_numbers(name, lead):
     for found in (layer.jvp(params, x, dp, dg.ZERO), dg.jvp(lambda p: layer(p, x), (params,), (dp,))):
         close(found[0], expected[0])
         close(found[1], expected[1])
-    a, b = RNG.standard_normal((*lead, 6)), RNG.standard_normal((*lead, 3))
-    low = {n: dg.LowRank(a, b) for n in params}
-    dense = {n: v.dense() for n, v in low.items()}
+    low = {
+        n: dg.LowRank(RNG.standard_normal((*lead, p.shape[0])), RNG.standard_normal((*lead, p.shape[1])))
+        if p.ndim == 2
+        else dp[n]
+        for n, p in params.items()
+    }
+    dense = {n: np.array(v) for n, v in low.items()}
     close(layer.jvp(params, x, low, dg.ZERO)[1], layer.jvp(params, x, dense, dg.ZERO)[1])
     assert layer.jvp(params, x, dict.fromkeys(params, dg.ZERO), dg.ZERO)[1] is dg.ZERO
     assert check_vjp(layer, params, x).passed
@@ -491,3 +498,207 @@ def test_activations_at_the_ends_of_the_line():
             for found, expected in zip((y, dy), engine, strict=True):
                 np.testing.assert_allclose(found, expected, rtol=1e-12)
     np.testing.assert_allclose(nn.Sigmoid().jvp({}, x, {}, np.ones(5))[1][[1, 3]], 4.248354255291589e-18, rtol=1e-12)
+
+
+def test_the_local_losses_of_a_mixer_see_their_own_block_alone():
+    """With what comes in held constant, the gradient of the sum is each block's own; the outputs are left alone."""
+    model = nn.networks.LocalMixer(4, 2, 2, 3, channels=4, groups=2, blocks=2)
+    params, x, y = model.init(rng=0, dtype=np.float64), RNG.standard_normal((5, 4, 4, 2)), np.array([0, 1, 2, 0, 1])
+    g = dg.grad(lambda p: model.local_loss(p, x, y))(params)
+    assert all(np.any(g[name]) for name in params)
+    last = [name for name in params if name.split(".")[0] == str(len(model.layers) - 1)]
+    through = dg.grad(nn.Objective(model, nn.cross_entropy).bind(x, y))(params)
+    for name in last:
+        close(g[name], through[name])
+    assert not np.any(through["heads.0.weight"])
+    moved = params.copy()
+    moved["heads.0.weight"] *= 2
+    again = dg.grad(lambda p: model.local_loss(p, x, y))(moved)
+    assert not np.allclose(again["2.0.body.0.weight"], g["2.0.body.0.weight"])  # its own head guides block 0
+    close(again["heads.1.weight"], g["heads.1.weight"])
+
+
+def test_dropout_draws_one_mask_a_batch():
+    """A bound objective keeps its mask; binding again draws another; the mean over masks is the input."""
+    model = nn.Sequential(nn.Linear(4, 50), nn.Dropout(0.5))
+    params, x, y = model.init(rng=0, dtype=np.float64), np.ones((3, 4)), np.zeros((3, 50))
+    objective, rng = nn.Objective(model, nn.mse), dg.Rng(0)
+    batch = objective.bind(x, y, train=True, rng=rng)
+    other = objective.bind(x, y, train=True, rng=rng)
+    assert batch(params) == batch(params)
+    assert batch(params) != other(params)
+    value, dy = dg.jvp(batch, (params,), (params,))
+    assert value == batch(params)
+    close(dy, 2 * value)
+    close(batch.vjp(params)[1]["0.weight"], dg.grad(batch)(params)["0.weight"])
+    assert np.array_equal(model(params, x), nn.Linear(4, 50).forward({n[2:]: v for n, v in params.items()}, x))
+    found = exact_moments(lambda r: nn.Dropout(0.25)({}, np.array([2.0, -1.0]), train=True, rng=r))
+    close(found.mean, [2.0, -1.0])
+    with pytest.raises(ValueError, match=r"layer 1: Dropout\(0.5\) in training mode needs randomness: pass rng="):
+        model(params, x, train=True)
+
+
+def test_batch_norm_keeps_running_statistics_beside_the_vector():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm(4, momentum=0.25))
+    params, x = model.init(rng=0, dtype=np.float64), RNG.standard_normal((6, 3))
+    assert params.size == 16 + 8
+    assert set(params.buffers) == {"1.running_mean", "1.running_var"}
+    before = params.vector.copy()
+    model(params, x, train=True)
+    assert not np.any(params.buffers["1.running_mean"])
+    model.update_buffers(params, x)
+    h = x @ params["0.weight"] + params["0.bias"]
+    close(params.buffers["1.running_mean"], 0.25 * h.mean(0))
+    close(params.buffers["1.running_var"], 0.75 + 0.25 * h.var(0, ddof=1))
+    assert np.array_equal(params.vector, before)
+    expected = (h - params.buffers["1.running_mean"]) / np.sqrt(params.buffers["1.running_var"] + 1e-5)
+    close(model(params, x), expected)
+    close(dg.jvp(lambda p: model(p, x), (params,), (params,))[0], expected)
+    twin = params.copy()
+    model.update_buffers(twin, x)
+    close(model(params, x), expected)
+    assert not np.allclose(model(twin, x), expected)
+    with pytest.raises(dg.ShapeError, match=r"layer 1: BatchNorm\(4\) got an input of shape \(1, 4\) in training mode"):
+        model(params, x[:1], train=True)
+
+
+BAD = {
+    "rank": (
+        nn.Conv2d(3, 4, 3),
+        np.zeros((5, 5, 3)),
+        dg.ShapeError,
+        r"got an input of shape \(5, 5, 3\); expected \(B, H, W, 3\)",
+    ),
+    "channels": (nn.Conv2d(3, 4, 3), np.zeros((1, 5, 5, 4)), dg.ShapeError, r"expected \(B, H, W, 3\)"),
+    "window": (
+        nn.Conv2d(3, 4, 7, padding=1),
+        np.zeros((1, 4, 4, 3)),
+        dg.ShapeError,
+        r"window of \(7, 7\) is larger than .* \(6, 6\)",
+    ),
+    "pool": (nn.MaxPool2d(3), np.zeros((1, 2, 2, 3)), dg.ShapeError, r"window of \(3, 3\) is larger"),
+    "dtype": (
+        nn.Linear(3, 4),
+        np.zeros((1, 3), int),
+        TypeError,
+        r"Linear\(3, 4\) got an input of int64; expected floating",
+    ),
+    "signal": (nn.Conv1d(3, 4, 3), np.zeros((1, 5)), dg.ShapeError, r"expected \(B, L, 3\)"),
+    "norm": (
+        nn.LayerNorm(4),
+        np.zeros((1, 5)),
+        dg.ShapeError,
+        r"LayerNorm\(4\) got an input of shape \(1, 5\); expected \(B, ..., 4\)",
+    ),
+    "attention": (nn.MultiHeadAttention(4, 2), np.zeros((1, 4)), dg.ShapeError, r"expected \(B, L, 4\)"),
+    "indices": (nn.Embedding(4, 2), np.array([4]), ValueError, r"got indices 4 to 4; expected 0 to 3"),
+    "not indices": (nn.Embedding(4, 2), np.array([0.5]), TypeError, r"expected integers"),
+    "reshape": (nn.Reshape(3, 3), np.zeros((2, 8)), dg.ShapeError, r"Reshape\(3, 3\) got an input of shape \(2, 8\)"),
+    "bilinear": (nn.Bilinear(2, 3, 1), np.zeros((2, 4)), dg.ShapeError, r"expected \(..., 2 \+ 3\)"),
+    "residual": (nn.Residual(nn.Linear(3, 4)), np.zeros((2, 3)), dg.ShapeError, r"adds shapes \(2, 4\) and \(2, 3\)"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_inputs_are_named(name):
+    layer, x, error, says = BAD[name]
+    with pytest.raises(error, match=says):
+        layer(layer.init(rng=0, dtype=np.float64), x)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), "groups=2; expected groups that divide both"),
+        (lambda: nn.Conv2d(3, 4, 0), r"got kernel_size=\(0, 0\); expected at least 1"),
+        (lambda: nn.Conv2d(3, 4, (1, 2, 3)), "got kernel_size=.*expected a whole number, or 2"),
+        (lambda: nn.Conv2d(3, 4, 2, padding="same"), "needs stride 1 and an odd"),
+        (lambda: nn.GroupNorm(3, 4), "the groups must divide"),
+        (lambda: nn.MultiHeadAttention(5, 2), "the heads must divide"),
+        (lambda: nn.Dropout(1.0), "expected a probability below 1"),
+        (lambda: nn.GELU("erf"), "expected 'none' or 'tanh'"),
+        (lambda: nn.HardTanh(1.0, 1.0), "expected min_val < max_val"),
+        (lambda: nn.MaxPool2d(2, padding=2), "at most half"),
+        (lambda: nn.initialise({}, "xavier", rng=0), "expected one of glorot_uniform"),
+        (lambda: nn.networks.mlp([3]), "at least an input and an output"),
+        (lambda: nn.networks.conv_baydin(size=30), "multiple of 4"),
+    ],
+)
+def test_bad_settings_are_named(make, says):
+    with pytest.raises(ValueError, match=says):
+        make()
+
+
+def test_a_nested_layer_is_named_by_its_dotted_name():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Residual(nn.Tanh(), nn.Linear(5, 4)))
+    with pytest.raises(dg.ShapeError, match=r"^layer 1.body.1: Linear\(5, 4\) got an input of shape \(2, 4\)"):
+        model(model.init(rng=0), np.zeros((2, 3), np.float32))
+
+
+def test_parameters_of_another_model_are_named():
+    with pytest.raises(dg.LayoutError, match=r"got weight of shape \(3, 4\); expected \(3, 5\)"):
+        nn.Linear(3, 5)(nn.Linear(3, 4).init(rng=0), np.zeros((1, 3), np.float32))
+    with pytest.raises(TypeError, match="got the keyword 'training'; expected train or rng"):
+        nn.Linear(3, 5)(nn.Linear(3, 5).init(rng=0), np.zeros((1, 3), np.float32), training=True)
+
+
+def test_empty_batches_and_targets_out_of_range():
+    with pytest.raises(dg.ShapeError, match="no examples have no mean"):
+        nn.mse(np.zeros((0, 3)), np.zeros((0, 3)))
+    assert nn.mse(np.zeros((0, 3)), np.zeros((0, 3)), "sum") == 0
+    with pytest.raises(ValueError, match=r"got targets -1.0 to 0.5; expected 0 to 1"):
+        nn.bce_with_logits(np.zeros((1, 2)), np.array([[-1.0, 0.5]]))
+    with pytest.raises(ValueError, match=r"nn.nll got classes 3 to 3; expected 0 to 2"):
+        nn.nll(np.zeros((1, 3)), np.array([3]))
+    with pytest.raises(dg.ShapeError, match=r"weights of shape \(2,\); expected \(3,\)"):
+        nn.mse(np.zeros((3, 1)), np.zeros((3, 1)), weights=np.ones(2))
+    with pytest.raises(TypeError, match="got the keyword 'smoothing'"):
+        nn.cross_entropy(np.zeros((1, 3)), np.array([0]), smoothing=0.1)
+
+
+@given(
+    size=st.tuples(st.integers(1, 6), st.integers(1, 6)), kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.integers(1, 3), padding=st.integers(0, 2), dilation=st.integers(1, 2), groups=st.sampled_from([1, 2]),
+    lead=st.sampled_from([(), (2,)]), single=st.booleans(), seed=st.integers(0, 99),
+)  # fmt: skip
+def test_windows_of_every_shape(size, kernel, stride, padding, dilation, groups, lead, single, seed):
+    """Convolution, its transpose and pooling: jvp against the engine, vjp against jvp, or a named refusal."""
+    rng, dtype = np.random.default_rng(seed), np.float32 if single else np.float64
+    x = rng.standard_normal((2, *size, 4)).astype(dtype)
+    made = [
+        nn.Conv2d(4, 2, kernel, stride, padding, dilation, groups),
+        nn.ConvTranspose2d(4, 2, kernel, stride, 0, 0, groups, True, dilation),
+        nn.AvgPool2d(kernel, stride),
+        nn.MaxPool2d(kernel, stride, 0, dilation),
+    ]
+    for layer in made:
+        params = dict(layer.init(rng=seed, dtype=dtype))
+        dp = {n: rng.standard_normal(lead + p.shape).astype(dtype) for n, p in params.items()}
+        dx = rng.standard_normal(lead + x.shape).astype(dtype)
+        try:
+            found = layer.jvp(params, x, dp, dx)
+        except dg.ShapeError:  # a window larger than the input
+            continue
+        expected = engine_jvp(layer, params, x, dp, dx)
+        for a, b in zip(found, expected, strict=True):
+            assert a.dtype == dtype
+            close(a, b, 1e-3 if single else 1e-12)
+        assert check_vjp(layer, params, x).passed
+
+
+def test_initialisers():
+    params = dg.Params({"w": np.zeros((300, 200)), "k": np.zeros((3, 3, 20, 40)), "b": np.zeros(5)})
+    for name, deviation in (
+        ("glorot_uniform", np.sqrt(2 / 500)), ("glorot_normal", np.sqrt(2 / 500)), ("he_uniform", np.sqrt(2 / 300)),
+        ("he_normal", np.sqrt(2 / 300)), ("siren", np.sqrt(2 / 300) / 30), ("zeros", 0.0),
+    ):  # fmt: skip
+        nn.initialise(params, name, rng=0)
+        assert abs(np.std(params["w"]) - deviation) <= 0.02 * deviation
+        assert not np.any(params["b"])
+    nn.initialise(params, "orthogonal", rng=0)
+    close(params["w"].T @ params["w"], np.eye(200))
+    close(params["k"].reshape(180, 40).T @ params["k"].reshape(180, 40), np.eye(40))
+    lstm = nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 4)).init(rng=0)
+    nn.initialise(lstm, "forget_gate", rng=0)
+    assert np.array_equal(lstm["0.bias"] == 1, np.arange(16) // 4 == 1)
+    assert not np.any(lstm["1.bias"] == 1)

@@ -1,5 +1,6 @@
 """Layers and losses: forward, explicit jvp and explicit vjp, side by side."""
 
+from . import networks
 from .activations import (
     ELU,
     GELU,
@@ -16,6 +17,7 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .attention import LocalMixerBlock, MultiHeadAttention, TransformerBlock, Transposed
 from .containers import Parallel, Residual, Sequential
 from .conv import Conv1d, Conv2d, ConvTranspose2d
 from .initial import initialise
@@ -60,9 +62,11 @@ __all__ = [
     "LeakyRNNCell",
     "LeakyReLU",
     "Linear",
+    "LocalMixerBlock",
     "LogSoftmax",
     "Loss",
     "MaxPool2d",
+    "MultiHeadAttention",
     "Objective",
     "Parallel",
     "RMSNorm",
@@ -77,11 +81,14 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Tanh",
+    "TransformerBlock",
+    "Transposed",
     "bce_with_logits",
     "cross_entropy",
     "huber",
     "initialise",
     "mae",
     "mse",
+    "networks",
     "nll",
 ]

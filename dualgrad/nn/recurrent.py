@@ -395,7 +395,7 @@ class LSTMCell(Cell):
 
 
 class Recurrent(Layer):
-    """A cell over a sequence ``(T, B, n)``, from a state of zeros; its outputs ``(T, B, hidden)``, or the last alone."""
+    """A cell over a sequence ``(T, B, n)``, from a state of zeros: the outputs ``(T, B, hidden)``, or the last."""
 
     cell_class = None
 
