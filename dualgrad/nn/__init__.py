@@ -30,6 +30,8 @@ from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, Cell, GRUCell, LeakyRNN, LeakyRNNCell, LSTMCell, RNNCell
 from .shape import Flatten, Identity, Reshape
+from .summary import Summary
+from .torch import from_torch, to_torch
 
 __all__ = [
     "ELU",
@@ -80,15 +82,18 @@ __all__ = [
     "Sine",
     "Softmax",
     "Softplus",
+    "Summary",
     "Tanh",
     "TransformerBlock",
     "Transposed",
     "bce_with_logits",
     "cross_entropy",
+    "from_torch",
     "huber",
     "initialise",
     "mae",
     "mse",
     "networks",
     "nll",
+    "to_torch",
 ]

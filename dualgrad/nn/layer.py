@@ -61,6 +61,17 @@ class Layer:
         arrays = {name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()}
         return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self.buffers().items()})
 
+    def summary(self, x):
+        """The layers of a model at an input like ``x``: a table of output shapes, parameters, and the multiply-adds of
+        a forward pass and of a jvp with dense tangents.
+
+        The costs are counted in `forward` by `dualgrad.trace`; the explicit rules share more, so they are an upper
+        bound of what a jvp does.
+        """
+        from .summary import summarize  # which needs the containers, and they this file
+
+        return summarize(self, x)
+
     def update_buffers(self, p, x, **kwargs):
         """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step."""
         self.advance(with_buffers(p), x, **self.accepted({"train": True} | kwargs))
