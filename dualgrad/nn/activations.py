@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..scratch import empty
 from ..zero import ZERO
 from .erf import erf
 from .joint import empty_joint, plain
@@ -64,7 +65,7 @@ class ReLU(Activation):
     """
 
     def forward(self, p, x):
-        return np.where(primal(x) <= 0, 0, x)
+        return np.maximum(x, 0) if plain(x) else np.where(primal(x) <= 0, 0, x)
 
     def jvp(self, p, x, dp, dx):
         if dx is not ZERO and plain(x, dx) and x.dtype.char in "efd":
@@ -185,7 +186,7 @@ class SiLU(Activation):
 
     def curve(self, x):
         y, rest = sigmoid(x)
-        return x * y, lambda: y + x * (y * rest())
+        return x * y, lambda: y + _times(_times(rest(), y), x)
 
 
 class Softplus(Activation):
@@ -208,10 +209,21 @@ class Softplus(Activation):
 
     def curve(self, x):
         z = x if self.beta == 1 else self.beta * x
-        above = primal(z) > self.threshold
-        e = np.exp(np.where(above, -self.threshold, -np.abs(z)))
-        y = np.where(above, z, np.maximum(z, 0) + np.log1p(e))
-        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, sigmoid(z)[0])
+        above, right, e = primal(z) > self.threshold, primal(z) >= 0, _exp_of_minus_size(z)
+        plain_below = plain(z) and not np.any(above)
+        y = _softplus(z, e) if plain_below else np.where(above, z, np.where(right, z, 0) + np.log1p(e))
+
+        def slope():
+            s = _side(right, e) / (1 + e)
+            return s if plain_below else np.where(above, 1, s)
+
+        return y if self.beta == 1 else y / self.beta, slope
+
+
+def _softplus(z, e):
+    """max(z, 0) + log(1 + e) on plain arrays, in place."""
+    y = np.log1p(e, out=empty(z.shape, z.dtype))
+    return np.add(y, np.maximum(z, 0, out=empty(z.shape, z.dtype)), out=y)
 
 
 class Tanh(Activation):
@@ -233,8 +245,10 @@ class Tanh(Activation):
             return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
         np.tanh(x, out=y)
-        np.multiply(1 - y * y, dx, out=dy)
-        return y, dy
+        slope = dy if dx.ndim == x.ndim else empty(x.shape, x.dtype)
+        np.multiply(y, y, out=slope)
+        np.subtract(1, slope, out=slope)
+        return y, np.multiply(slope, dx, out=dy)
 
 
 class Sigmoid(Activation):
@@ -249,7 +263,7 @@ class Sigmoid(Activation):
 
     def curve(self, x):
         y, rest = sigmoid(x)
-        return y, lambda: y * rest()
+        return y, lambda: _times(rest(), y)
 
 
 class HardTanh(Activation):
@@ -373,10 +387,31 @@ def _scale(x, where, yes, no):
 
 def sigmoid(x):
     """σ(x), and a function that gives 1 - σ(x), both from e^(-|x|), so that neither tail loses digits."""
-    right = primal(x) >= 0
-    e = np.exp(np.where(right, -x, x))
-    r = 1 / (1 + e)
-    return np.where(right, r, e * r), lambda: np.where(right, e * r, r)
+    right, e = primal(x) >= 0, _exp_of_minus_size(x)
+    r = _reciprocal(1 + e) if not plain(x) else _reciprocal(np.add(e, 1, out=empty(x.shape, x.dtype)))
+    return _times(_side(right, e), r), lambda: _times(_side(~right, e), r)
+
+
+def _exp_of_minus_size(x):
+    """e^(-|x|); its derivative at 0 is taken on the right side."""
+    if not plain(x):
+        return np.exp(np.where(primal(x) >= 0, -x, x))
+    e = np.abs(x, out=empty(x.shape, x.dtype))
+    return np.exp(np.negative(e, out=e), out=e)
+
+
+def _side(where, e):
+    """1 on one side, e <= 1 on the other."""
+    return np.maximum(e, where, out=empty(e.shape, e.dtype)) if plain(e) else np.where(where, 1, e)
+
+
+def _reciprocal(x):
+    return np.reciprocal(x, out=x) if plain(x) else 1 / x
+
+
+def _times(own, x):
+    """The product, into the first factor where that is plain: it is nobody else's."""
+    return np.multiply(own, x, out=own) if plain(own, x) else own * x
 
 
 def _elu(x, alpha, scale):

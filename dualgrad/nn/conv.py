@@ -6,10 +6,20 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..lowrank import LowRank
+from ..scratch import empty
 from ..zero import ZERO
 from .initial import uniform_fan_in
+from .joint import empty_joint, plain
 from .layer import Layer
+from .linear import row_tangent
 from .windows import Windows, pair
+
+ROWS = 1024  # windows laid out at a time
+
+
+def _is_dual(d):
+    """Whether a tangent is no plain array, in factors or not."""
+    return not plain(d.a, d.b) if isinstance(d, LowRank) else not plain(d)
 
 
 class _Convolution(Layer):
@@ -52,7 +62,7 @@ class _Convolution(Layer):
         db = dp["bias"] if self.bias else ZERO
         if db is ZERO:
             return dy
-        db = np.reshape(db, db.shape[:-1] + (1,) * (y.ndim - 1) + db.shape[-1:])
+        db = row_tangent(db, y.ndim)
         return dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -y.ndim] + y.shape)
 
 
@@ -94,11 +104,55 @@ class _Conv(_Convolution):
     def forward(self, p, x):
         self._check(x)
         shape = (len(x), *self.windows.outputs(x.shape[1:-1]), self.out_channels)
+        if self.groups == 1 and plain(x, *p.values()):
+            y = np.empty(shape, np.result_type(x, p["weight"]))
+            for place, columns in self._blocks(x):
+                np.matmul(columns, self._matrix(p["weight"]), out=y[place].reshape(-1, self.out_channels))
+            return self._plus_bias(y, p)
         return self._plus_bias(self._image(np.matmul(self._columns(x), self._matrix(p["weight"])), shape), p)
+
+    def _blocks(self, x):
+        """The windows of a few examples at a time, as rows in a buffer that stays in cache, and their places."""
+        views = self.windows.unfold(x)
+        count = max(1, ROWS // max(math.prod(views.shape[1 : -1 - self.windows.n]), 1))
+        buffer = empty((count, *views.shape[1:]), x.dtype)
+        for start in range(0, len(x), count):
+            block = views[start : start + count]
+            rows = buffer[: len(block)]
+            rows[...] = block
+            yield slice(start, start + len(block)), rows.reshape(-1, self.fan_in)
+
+    def _fast_jvp(self, p, x, dp, dx, shape):
+        """The same block by block, value and tangents into one joint buffer."""
+        turn, db = self._matrix(dp["weight"]), dp["bias"] if self.bias else ZERO
+        moving = next((d.shape[: d.ndim - n] for d, n in ((dx, x.ndim), (turn, 2), (db, 1)) if d is not ZERO), None)
+        if moving is None:
+            return self.forward(p, x), ZERO
+        matrix, wide = self._matrix(p["weight"]), (-1, self.out_channels)
+        _, y, dy = empty_joint(moving, shape, np.result_type(x, matrix))
+        if dx is ZERO:
+            dy[...] = 0
+        else:
+            images = dy.reshape(-1, *shape[1:])
+            for place, columns in self._blocks(dx.reshape(-1, *x.shape[1:])):
+                np.matmul(columns, matrix, out=images[place].reshape(wide))
+        for place, columns in self._blocks(x):
+            np.matmul(columns, matrix, out=y[place].reshape(wide))
+            if turn is not ZERO:
+                dy[..., place, *(slice(None),) * (x.ndim - 1)] += np.reshape(
+                    np.matmul(columns, turn), moving + y[place].shape
+                )
+        if self.bias:
+            y += p["bias"]
+        if db is not ZERO:
+            dy += row_tangent(db, x.ndim)
+        return y, dy
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
         shape = (len(x), *self.windows.outputs(x.shape[1:-1]), self.out_channels)
+        if self.groups == 1 and plain(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
+            return self._fast_jvp(p, x, dp, dx, shape)
         columns, matrix, turn = self._columns(x), self._matrix(p["weight"]), self._matrix(dp["weight"])
         y, dy = self._plus_bias(self._image(np.matmul(columns, matrix), shape), p), ZERO
         if dx is not ZERO:
