@@ -8,13 +8,16 @@ import numpy as np
 
 from ..dual import LIVE, Dual, ended, primal
 from ..errors import ShapeError
+from ..lowrank import LowRank
 from ..rules.declare import nested_as
 from ..tree import flatten, map_leaves, unflatten
 from ..zero import ZERO
 from .activations import sigmoid
 from .initial import uniform_fan_in
+from .joint import plain
 from .layer import Layer, at_level, with_buffers
 from .linear import row_tangent
+from .lstm_fast import lstm_jvp
 
 
 class Cell(Layer):
@@ -558,3 +561,10 @@ class LSTM(Recurrent):
     """
 
     cell_class = LSTMCell
+
+    def jvp(self, p, x, dp, dx):
+        tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, LowRank) else (d,))]
+        if plain(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
+            self._check(x)
+            return lstm_jvp(self.cell.hidden_size, p, x, dp, dx, self.last_only)
+        return super().jvp(p, x, dp, dx)

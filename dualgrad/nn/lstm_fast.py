@@ -1,0 +1,88 @@
+"""The LSTM's jvp on plain arrays: the equations of `LSTMCell`, with everything side by side in buffers made once.
+
+The rows [x, h, 1] and their tangents [dx, dh, 0] meet the one matrix [Wx; Wh; b] in one product a step. All gates come
+from one tanh, σ(z) = (1 + tanh(z/2)) / 2, whose halves are put into the matrix beforehand.
+"""
+
+import numpy as np
+
+from ..lowrank import LowRank
+from ..zero import ZERO
+from .joint import empty_joint
+
+
+def lstm_jvp(n, p, x, dp, dx, last_only):
+    """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``."""
+    steps, batch, width = x.shape
+    lead = next((d.shape[: d.ndim - k] for d, k in ((dx, 3), *((dp[m], p[m].ndim) for m in p)) if d is not ZERO), None)
+    kind = np.result_type(x, *p.values())
+    half = np.full(4 * n, 0.5, kind)
+    half[2 * n : 3 * n] = 1
+    matrix = np.concatenate([p["weight_x"], p["weight_h"], p["bias"][None]]) * half
+    turn = _turn(p, dp, half)
+
+    joint, rows, drows = empty_joint(lead, (batch, width + n + 1), kind)  # [x, h, 1] and [dx, dh, 0]
+    joint[...] = 0
+    rows[:, -1] = 1
+    h, dh = rows[:, width:-1], drows[..., width:-1]
+    c, dc = np.zeros((batch, n), kind), np.zeros((*lead, batch, n), kind)
+    z, gates, dz = empty_joint(lead, (batch, 4 * n), kind)
+    s, slope = np.empty_like(gates), np.empty_like(gates)
+    t, part, term = np.empty_like(c), np.empty_like(c), np.empty_like(dc)
+    i, f, g, o = s[:, :n], s[:, n : 2 * n], gates[:, 2 * n : 3 * n], s[:, 3 * n :]
+    di, df, dg, do = (dz[..., m * n : (m + 1) * n] for m in range(4))
+    outputs = None if last_only else empty_joint(lead, (steps, batch, n), kind)
+    for step in range(steps):
+        rows[:, :width] = x[step]
+        if dx is not ZERO:
+            drows[..., :width] = dx[..., step, :, :]
+        np.matmul(joint.reshape(-1, width + n + 1), matrix, out=z.reshape(-1, 4 * n))
+        if turn is not None:
+            dz += turn(rows, width)
+        np.tanh(gates, out=gates)
+        np.multiply(gates, gates, out=slope)  # dσ = (1 - tanh²)/2 dz, dg = (1 - tanh²) dz
+        np.subtract(1, slope, out=slope)
+        np.multiply(slope, half, out=slope)
+        np.multiply(dz, slope, out=dz)
+        np.multiply(gates, 0.5, out=s)
+        np.add(s, 0.5, out=s)
+        np.multiply(dc, f, out=dc)  # dc ← f dc + df c + di g + i dg
+        for d, v in ((df, c), (di, g), (dg, i)):
+            np.add(dc, np.multiply(d, v, out=term), out=dc)
+        np.multiply(c, f, out=c)  # c ← f c + i g
+        np.add(c, np.multiply(i, g, out=part), out=c)
+        np.tanh(c, out=t)
+        np.multiply(o, t, out=h)
+        np.multiply(do, t, out=dh)  # dh ← do t + o (1 - t²) dc
+        np.multiply(t, t, out=part)
+        np.subtract(1, part, out=part)
+        np.multiply(part, o, out=part)
+        np.add(dh, np.multiply(part, dc, out=term), out=dh)
+        if outputs is not None:
+            outputs[1][step] = h
+            outputs[2][..., step, :, :] = dh
+    return (h.copy(), dh.copy()) if last_only else outputs[1:]
+
+
+def _turn(p, dp, half):
+    """The function from the rows [x, h, 1] to their product with [dWx; dWh; db], or None where nothing turns."""
+    dwx, dwh, db = (dp[name] for name in ("weight_x", "weight_h", "bias"))
+    if all(d is ZERO for d in (dwx, dwh, db)):
+        return None
+    if isinstance(dwx, LowRank) and isinstance(dwh, LowRank) and db is not ZERO:
+        across = np.stack([dwx.b, dwh.b, db], -2) * half  # [x·a, h·a, 1] times three rows
+
+        def thin(rows, width):
+            left = np.ones((*across.shape[:-2], len(rows), 3), across.dtype)
+            left[..., 0] = np.matmul(rows[:, :width], dwx.a.T).T
+            left[..., 1] = np.matmul(rows[:, width:-1], dwh.a.T).T
+            return np.matmul(left, across)
+
+        return thin
+    given = next(d for d in (dwx, dwh, db) if d is not ZERO)
+    lead = given.shape[: given.ndim - (1 if given is db else 2)]
+    shapes = p["weight_x"].shape, p["weight_h"].shape, (1, p["bias"].size)
+    parts = [np.zeros(lead + shape, half.dtype) if d is ZERO else np.reshape(np.asarray(d), lead + shape)
+             for d, shape in zip((dwx, dwh, db), shapes, strict=True)]  # fmt: skip
+    dense = np.concatenate(parts, -2) * half
+    return lambda rows, width: np.matmul(rows, dense)
