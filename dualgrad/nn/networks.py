@@ -59,7 +59,7 @@ def conv_baydin(in_channels=1, size=28, classes=10, channels=64, hidden=1024):
     --------
     >>> import dualgrad as dg
     >>> dg.nn.networks.conv_baydin().init(rng=0).size
-    3333514
+    3333962
     """
     if size % 4:
         raise ValueError(f"got size={size}; expected a multiple of 4, for two pools of 2")

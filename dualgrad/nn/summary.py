@@ -19,7 +19,7 @@ class Summary:
     --------
     >>> import dualgrad as dg, numpy as np
     >>> dg.nn.Sequential(dg.nn.Linear(3, 4), dg.nn.Tanh()).summary(np.zeros((2, 3), np.float32)).rows[0]
-    ('0: Linear(3, 4)', (2, 4), 16, 32, 80)
+    ('0: Linear(3, 4)', (2, 4), 16, 32, 88)
     """
 
     def __init__(self, rows):
