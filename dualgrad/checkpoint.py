@@ -122,7 +122,9 @@ def _describe(tree, arrays, where):
     """A JSON description of a tree, its arrays put aside under numbered names."""
     if isinstance(tree, Params):
         shapes = {name: list(shape) for name, shape in tree.layout.shapes.items()}
-        return {"params": shapes, "vector": _describe(tree.vector, arrays, f"{where}.vector")}
+        found = {"params": shapes, "vector": _describe(tree.vector, arrays, f"{where}.vector")}
+        buffers = _describe(tree.buffers, arrays, f"{where}.buffers") if tree.buffers else None
+        return found if buffers is None else found | {"buffers": buffers}
     if isinstance(tree, dict):
         if not all(isinstance(key, str) for key in tree):
             raise TypeError(f"{where} has keys that are not strings: {list(tree)}")
@@ -141,7 +143,8 @@ def _describe(tree, arrays, where):
 
 def _rebuild(node, file):
     if "params" in node:
-        layout = Layout({name: tuple(shape) for name, shape in node["params"].items()})
+        buffers = _rebuild(node["buffers"], file) if "buffers" in node else None
+        layout = Layout({name: tuple(shape) for name, shape in node["params"].items()}, buffers)
         return Params.from_vector(layout, _rebuild(node["vector"], file))
     if "dict" in node:
         return {key: _rebuild(value, file) for key, value in node["dict"].items()}

@@ -1,5 +1,6 @@
 """save and load: what goes in comes out; damage is refused; a kill in mid-save leaves the old file."""
 
+import copy
 import os
 import signal
 import subprocess
@@ -203,3 +204,16 @@ def test_threads_may_save_side_by_side(tmp_path):
         os.umask(mask)
     assert dg.load(tmp_path / "run.npz")["step"] in range(100)
     assert os.listdir(tmp_path) == ["run.npz"]
+
+
+def test_buffers_are_kept_beside_the_parameters(tmp_path):
+    model = dg.nn.Sequential(dg.nn.Linear(2, 3), dg.nn.BatchNorm(3))
+    params, x = model.init(rng=0), np.eye(2, dtype=np.float32)
+    model.update_buffers(params, x)
+    dg.save(tmp_path / "run.npz", params)
+    found = dg.load(tmp_path / "run.npz")
+    assert {k: v.tobytes() for k, v in found.buffers.items()} == {k: v.tobytes() for k, v in params.buffers.items()}
+    assert np.array_equal(model(found, x), model(params, x))
+    again = copy.deepcopy(params)
+    model.update_buffers(again, x)
+    assert np.array_equal(model(found, x), model(params, x))

@@ -272,7 +272,7 @@ class mse(Loss):  # noqa: N801
 
 
 class mae(Loss):  # noqa: N801
-    """ℓ = mean |x - y| over features ;  dℓ = ⟨sign(x - y) / features, dx⟩, with sign 0 = 0; torch's L1Loss.
+    """ℓ = mean of abs(x - y) over features ;  dℓ = ⟨sign(x - y) / features, dx⟩, with sign 0 = 0; torch's L1Loss.
 
     Examples
     --------
@@ -290,7 +290,7 @@ class mae(Loss):  # noqa: N801
 
 
 class huber(Loss):  # noqa: N801
-    """ℓ = mean of e²/2 where |e| ≤ δ, else δ (|e| - δ/2), e = x - y ;  dℓ = ⟨clip(e, -δ, δ) / features, dx⟩.
+    """ℓ = mean of e²/2, or δ (abs(e) - δ/2) where abs(e) > δ, e = x - y ;  dℓ = ⟨clip(e, -δ, δ) / features, dx⟩.
 
     Parameters
     ----------
