@@ -28,7 +28,7 @@ random draws ([how](verify.md)). Deviations are rounding, and `.ci/run` fails wh
 
 def numbers(x):
     """A value or a few, to four digits."""
-    return ", ".join(f"{v:.4g}" for v in np.ravel(x))
+    return ", ".join(f"{float(f'{v:.12g}') + 0.0:.4g}" for v in np.ravel(x))
 
 
 def deviation(found, claimed):
@@ -52,14 +52,15 @@ def directions():
     from dualgrad.testing import exact_moments
 
     shape = {"w": np.zeros((2, 2)), "b": np.zeros(1)}
-    for d in (dg.directions.Rademacher(), dg.directions.LowRank(), dg.directions.Gaussian()):
+    names = ("Rademacher", "LowRank", "Gaussian", "Uniform", "Sphere", "Coordinate", "Hadamard")
+    for d in (getattr(dg.directions, name)() for name in names):
         draw = lambda rng, d=d: [np.array(v) for v in d.sample(shape, rng=rng).values()]  # noqa: E731
         mean, covariance, outcomes = exact_moments(draw)
         fourth = exact_moments(lambda rng, draw=draw: [v**4 for v in draw(rng)], degree=8).mean
         yield (
             f"`{d!r}`", f"{outcomes:,}", deviation(mean, np.zeros(5)),
-            deviation(covariance, d.second_moment * np.eye(5)), f"{d.fourth_moment:g}", f"{np.mean(fourth):.4g}",
-            deviation(fourth, np.full(5, d.fourth_moment)),
+            deviation(covariance, d.second_moment * np.eye(5)), f"{d.kurtosis(5):.4g}", f"{np.mean(fourth):.4g}",
+            deviation(fourth, np.full(5, d.kurtosis(5))),
         )  # fmt: skip
 
 
@@ -73,9 +74,23 @@ def estimators():
     params = dg.Params({"weight": np.array([[0.5], [-1.0]]), "bias": np.array([2.0])})
     g = dg.grad(loss)(params)
     ds = (dg.directions.Rademacher(), dg.directions.LowRank(), dg.directions.Gaussian())
-    forward = [dg.estimators.ForwardGradient(d, n=n) for d in ds for n in (1, 2)]
-    for estimator in [*forward, dg.estimators.Backprop()]:
-        found = exact_moments(lambda rng, e=estimator: e.estimate(loss, params, rng=rng).gradient)
+    d, e = dg.directions, dg.estimators
+    signs, near = d.Rademacher(), dg.Params.from_vector(params.layout, np.array([-0.5, 1.5, 3.0]))
+    size = dg.Params.from_vector(params.layout, np.abs(g.vector))
+    every = [
+        *(e.ForwardGradient(each, n=n) for each in ds for n in (1, 2)),
+        e.ForwardGradient(d.Uniform()), e.ForwardGradient(d.Sphere()), e.ForwardGradient(d.Coordinate(), n=2),
+        e.ForwardGradient(d.Blocks(signs), n=2, combine="sum"), e.ForwardGradient(d.Blocks(signs), n=3, combine="sum"),
+        e.ForwardGradient(d.Hadamard(), n=2), e.ForwardGradient(d.Hadamard(low_rank=True), n=2),
+        e.ForwardGradient(d.Sphere(), combine="project"), e.ForwardGradient(signs, baseline=near),
+        e.ForwardGradient(signs, shrink=True), e.ForwardGradient(d.Gaussian(), shrink=True),
+        e.ForwardGradient(d.Along(near)), e.ForwardGradient(d.Scaled(signs, size)),
+        e.ForwardGradient(d.Scaled(d.Along(near), size)),
+        e.Dodge([e.Oracle(), e.ForwardGradient(d.Along(near))]), e.SPSA(0.1), e.SPSA(0.1, n=2), e.MeZO(0.1),
+        e.FiniteDifference(0.1), e.ForwardJacobian(), e.Backprop(),
+    ]  # fmt: skip
+    for estimator in every:
+        found = exact_moments(lambda rng, one=estimator: one.estimate(loss, params, rng=rng).gradient)
         claims = [
             np.concatenate([np.ravel(v) for v in claim.values()])
             for claim in (estimator.expectation(g, loss, params), estimator.variance(g, loss, params))
@@ -133,8 +148,8 @@ def render():
                     directions(),
                 ),
                 "## Estimators",
-                "The gradient of a mean squared error in three parameters. The mean claimed is that gradient; "
-                "variances are claimed entry by entry.",
+                "The gradient of a mean squared error in three parameters. The mean claimed is that gradient, "
+                "or what a biased estimator states; variances are claimed entry by entry.",
                 table(
                     ["estimator", "outcomes:", "mean off by:", "variance claimed", "exact", "off by:"],
                     estimators(),

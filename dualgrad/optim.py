@@ -1,33 +1,53 @@
-"""Optimizers: ``step(params, gradient)`` in place, a few vector operations over blocks that stay in cache."""
+"""Optimizers: ``step(params, gradient)`` in place, a few vector operations over blocks that stay in cache.
+
+The rate ``lr`` is a positive number or a schedule, a function from the step number t = 1, 2, ... to a rate.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .backend import is_host, to_numpy
 from .backend import like as on_device
-from .backend import to_numpy
 from .dual import Dual
 from .errors import LayoutError, NonFiniteError
 from .params import Params
-from .scratch import empty_like
+from .scratch import empty, empty_like
 from .tree import flatten, leaves_like, paths
 
-__all__ = ["SGD", "Adam"]
+__all__ = [
+    "SGD", "Adam", "AdamW", "RMSprop", "StableAdamW", "constant", "cosine", "exponential", "inverse_sqrt", "warmup",
+]  # fmt: skip
 
 _BLOCK = 1 << 16  # entries of a vector worked on at a time
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class _Optimizer:
-    """What optimizers share: checks before anything changes, state by name, and work in blocks.
+    """What optimizers share: checks before anything changes, the rate, clipping, state by name, and work in blocks.
 
     State is a dict from names to one vector per leaf of the parameters (a single one for Params), made at the first
     step; ``steps`` counts the steps taken.
     """
 
-    state_names = ()
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
-    def __init__(self, lr):
-        if not isinstance(lr, (int, float, np.floating)) or not 0 < lr < np.inf:
-            raise ValueError(f"got lr={lr!r}; expected a positive number")
-        self.lr, self.steps, self._state, self._shapes = lr, 0, None, None
+    state_names = ()
+    _by_tensor = False  # whether the update of an entry depends on its whole tensor
+
+    def __post_init__(self):
+        _check(self, schedule="lr")
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError(f"got {self!r}; expected clip_norm or clip_value, not both")
+        self.reset()
+
+    def __repr__(self):
+        names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only)]
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None)
+        return f"{type(self).__name__}({given})"
 
     def step(self, params, gradient):
         """Move ``params`` against ``gradient``, in place.
@@ -44,17 +64,19 @@ class _Optimizer:
         NonFiniteError
             When the gradient has a NaN or an infinity.
         TypeError
-            When ``params`` are read-only or no floating numbers, or the gradient's dtype does not fit theirs. In each
-            case nothing has changed.
+            When ``params`` are read-only or no floating numbers, or the gradient's dtype does not fit theirs.
+        ValueError
+            When the schedule gives a negative number, or none. In each case nothing has changed.
         """
-        leaves, gradients, names = _matched(params, gradient)
-        for w, g, name in zip(leaves, gradients, names, strict=True):
-            _require_steppable(w, g, name)
+        leaves, gradients, names, tensors = _matched(params, gradient)
+        gradients = [_steppable(w, g, name) for w, g, name in zip(leaves, gradients, names, strict=True)]
         shapes = [leaf.shape for leaf in leaves]
         if self._shapes is not None and shapes != self._shapes:
             raise LayoutError(f"{self!r} was stepping arrays of shapes {self._shapes}; got {shapes}: reset() it first")
-        for g, name in zip(gradients, names, strict=True):
-            if not _finite(g):
+        rate = _rate(self.lr, self.steps + 1)
+        norms = [_norm(g) for g in gradients]
+        for norm, name in zip(norms, names, strict=True):
+            if not math.isfinite(norm):
                 raise NonFiniteError(
                     f"step {self.steps + 1} of {self!r}: gradient{name} is not finite; parameters and optimizer are "
                     "unchanged"
@@ -65,33 +87,38 @@ class _Optimizer:
         for name in self.state_names:  # a loaded state follows the parameters to their device
             self._state[name] = [on_device(v, w) for v, w in zip(self._state[name], leaves, strict=True)]
         self.steps += 1
+        clip = self._clipping(norms)
         for k, (w, g) in enumerate(zip(leaves, gradients, strict=True)):
-            state = [self._state[name][k] for name in self.state_names]
-            self._sweep(w, g, state)
+            arrays = w, g, *(self._state[name][k] for name in self.state_names)
+            for tensor in tensors if self._by_tensor else [...]:
+                self._sweep(rate, clip, *(a[tensor] for a in arrays))
 
-    def _sweep(self, w, g, state):
-        if w.dtype.kind == "c":  # as two real numbers, as in torch
-            for part in (np.real, np.imag):
-                self._update(*map(part, (w, g, *state)))
-            return None
-        flat = [a.reshape(-1) for a in (w, g, *state)]
-        if not all(a.flags.c_contiguous for a in (w, *state)):
-            return self._update(w, g, *state)
-        for start in range(0, max(w.size, 1), _BLOCK):
-            self._update(*(a[start : start + _BLOCK] for a in flat))
-        return None
+    def _clipping(self, norms):
+        """What clips a block of the gradient, into scratch: as torch's clip_grad_value_ and clip_grad_norm_."""
+        if self.clip_value is not None:
+            return lambda g: np.clip(g, -self.clip_value, self.clip_value, out=_scratch(g))
+        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        return (lambda g: g) if factor == 1 else lambda g: np.multiply(factor, g, out=_scratch(g))
+
+    def _sweep(self, rate, clip, *arrays):
+        for w, g, *state in _blocks(*arrays):
+            self._update(rate, w, clip(g), **dict(zip(self.state_names, state, strict=True)))
 
     def reset(self):
         """Forget all state, as after construction."""
         self.steps, self._state, self._shapes = 0, None, None
 
     def state_dict(self):
-        """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector."""
+        """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
+
+        The rate is None for a schedule, which goes on by the step count.
+        """
         arrays = {} if self._state is None else {k: [v.copy() for v in vs] for k, vs in self._state.items()}
-        return {"kind": type(self).__name__, "lr": self.lr, "steps": self.steps, "shapes": self._shapes, **arrays}
+        lr = None if callable(self.lr) else self.lr
+        return {"kind": type(self).__name__, "lr": lr, "steps": self.steps, "shapes": self._shapes, **arrays}
 
     def load_state_dict(self, state):
-        """Continue from a saved state.
+        """Continue from a saved state; its rate replaces a number, while a schedule stays.
 
         Raises
         ------
@@ -100,32 +127,36 @@ class _Optimizer:
         """
         if not isinstance(state, dict):
             raise LayoutError(f"got a {type(state).__name__} as the state of {self!r}; expected a dict of state_dict()")
-        expected = {"kind", "lr", "steps", "shapes"} | (
-            set(self.state_names) if state.get("shapes") is not None else set()
-        )
+        expected = {"kind", "lr", "steps", "shapes", *(self.state_names if state.get("shapes") is not None else ())}
         if set(state) != expected or state["kind"] != type(self).__name__:
             raise LayoutError(
                 f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "
                 f"{sorted(expected)}"
             )
-        if state["shapes"] is None:
+        shapes = arrays = None
+        if state["shapes"] is not None:
+            shapes = [tuple(shape) for shape in state["shapes"]]
+            arrays = {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names}
+            if any([v.shape for v in vs] != shapes for vs in arrays.values()):
+                raise LayoutError(f"the saved state's arrays do not have the shapes {shapes} that it names")
+        if state["lr"] is not None and not callable(self.lr):
             self.lr = state["lr"]
-            return self.reset()
-        shapes = [tuple(shape) for shape in state["shapes"]]
-        arrays = {name: [np.array(v) for v in state[name]] for name in self.state_names}
-        if any([v.shape for v in vs] != shapes for vs in arrays.values()):
-            raise LayoutError(f"the saved state's arrays do not have the shapes {shapes} that it names")
-        self.lr, self.steps, self._shapes, self._state = state["lr"], state["steps"], shapes, arrays
-        return None
+        self.steps, self._shapes, self._state = state["steps"], shapes, arrays
 
 
+@dataclass(eq=False, repr=False)
 class SGD(_Optimizer):
     """w ← w - lr m, with m ← momentum m + g (torch's convention); plain w ← w - lr g without momentum.
 
+    Nesterov's momentum looks one step ahead: w ← w - lr (g + momentum m) (Sutskever et al. 2013, as in torch).
+
     Parameters
     ----------
-    lr : float
+    lr : positive float or schedule
     momentum : float, in [0, 1)
+    nesterov : bool
+    clip_norm, clip_value : positive float, optional
+        One of them: the largest norm of the gradient over all leaves, or the largest size of its entries.
 
     Examples
     --------
@@ -136,32 +167,35 @@ class SGD(_Optimizer):
     array([0.9, 2.1])
     """
 
-    def __init__(self, lr, momentum=0):
-        super().__init__(lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"got momentum={momentum!r}; expected a number in [0, 1)")
-        self.momentum = momentum
-        self.state_names = ("momentum",) if momentum else ()
+    lr: float | Callable
+    momentum: float = 0
+    nesterov: bool = False
 
-    def __repr__(self):
-        return f"SGD(lr={self.lr}, momentum={self.momentum})"
+    def __post_init__(self):
+        super().__post_init__()
+        self.state_names = ("momentum",) if self.momentum else ()
+        if self.nesterov and not self.momentum:
+            raise ValueError(f"got {self!r}; expected a momentum above 0 for nesterov=True")
 
-    def _update(self, w, g, m=None):
-        if m is not None:
-            m *= self.momentum
-            m += g
-            g = m
-        w -= np.multiply(self.lr, g, out=empty_like(g))
+    def _update(self, rate, w, g, momentum=None):
+        a = _scratch(w)
+        if momentum is not None:
+            momentum *= self.momentum
+            momentum += g
+            g = np.add(g, np.multiply(self.momentum, momentum, out=a), out=a) if self.nesterov else momentum
+        w -= np.multiply(rate, g, out=a)
 
 
+@dataclass(eq=False, repr=False)
 class Adam(_Optimizer):
     """Adam (Kingma and Ba 2015): m̂ and v̂ are bias-corrected averages of g and g²; w ← w - lr m̂ / (√v̂ + eps).
 
     Parameters
     ----------
-    lr : float
-    betas : pair of float
-    eps : float
+    lr : positive float or schedule
+    betas : pair of float, in [0, 1)
+    eps : positive float
+    clip_norm, clip_value : as in `SGD`
 
     Examples
     --------
@@ -172,34 +206,310 @@ class Adam(_Optimizer):
     array([0.9, 2.1])
     """
 
+    lr: float | Callable = 1e-3
+    betas: tuple = (0.9, 0.999)
+    eps: float = 1e-8
+
     state_names = ("m", "v")
 
-    def __init__(self, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
-        super().__init__(lr)
-        if not all(0 <= b < 1 for b in betas):
-            raise ValueError(f"got betas={betas!r}; expected two numbers in [0, 1)")
-        self.betas, self.eps = betas, eps
+    def __post_init__(self):
+        super().__post_init__()
+        if np.shape(self.betas) != (2,) or not all(0 <= b < 1 for b in self.betas):
+            raise ValueError(f"got betas={self.betas!r}; expected two numbers in [0, 1)")
+        self.betas = tuple(map(float, self.betas))
 
-    def __repr__(self):
-        return f"Adam(lr={self.lr}, betas={self.betas}, eps={self.eps})"
+    def _update(self, rate, w, g, m, v):
+        self._average(g, m, v)
+        self._move(rate, w, m, v)
 
-    def _update(self, w, g, m, v):
-        b1, b2 = self.betas
-        m *= b1
-        m += (1 - b1) * g
-        v *= b2
-        v += (1 - b2) * np.square(g)
-        root = np.sqrt(v / (1 - b2**self.steps))
-        root += self.eps
-        w -= self.lr / (1 - b1**self.steps) * m / root
+    def _average(self, g, m, v):
+        (b1, b2), a = self.betas, _scratch(m)
+        _mix(m, b1, g, a)
+        _mix(v, b2, np.square(g, out=a), a)
+
+    def _move(self, rate, w, m, v):
+        (b1, b2), t, a = self.betas, self.steps, _scratch(w)
+        np.sqrt(np.multiply(v, 1 / (1 - b2**t), out=a), out=a)
+        a += self.eps
+        np.divide(m, a, out=a)
+        w -= np.multiply(rate / (1 - b1**t), a, out=a)
+
+
+@dataclass(eq=False, repr=False)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 - lr weight_decay) w, then Adam's step.
+
+    Parameters
+    ----------
+    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    weight_decay : float, not negative
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.AdamW(lr=0.1, weight_decay=0.5).step(w, np.array([1.0, -5.0]))
+    >>> w
+    array([0.85, 2.  ])
+    """
+
+    weight_decay: float = 1e-2
+
+    def _move(self, rate, w, m, v):
+        w *= 1 - rate * self.weight_decay
+        super()._move(rate, w, m, v)
+
+
+@dataclass(eq=False, repr=False)
+class StableAdamW(AdamW):
+    """AdamW at the rate lr / max(1, RMS), RMS = √mean(g² / max(v̂, eps²)) over each tensor (each named leaf).
+
+    The rate drops where a gradient is larger than v̂ has yet learnt (Wortsman et al. 2023, "Stable and low-precision
+    training for large-scale vision-language models", Algorithm 2).
+
+    Parameters
+    ----------
+    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    weight_decay : float, not negative
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w, optimizer = np.zeros(1), dg.optim.StableAdamW(lr=0.1)
+    >>> for g in (1.0, 1.0, 100.0):  # the last step is far shorter than lr
+    ...     optimizer.step(w, np.array([g]))
+    ...     print(w.round(3))
+    [-0.1]
+    [-0.2]
+    [-0.237]
+    """
+
+    betas: tuple = (0.9, 0.99)
+    eps: float = 1e-6
+
+    _by_tensor = True
+
+    def _sweep(self, rate, clip, w, g, m, v):
+        total = count = 0
+        for g_block, *moments in _blocks(g, m, v):
+            total += self._surprise(clip(g_block), *moments)
+            count += g_block.size
+        rms = math.sqrt(total / max(count, 1))
+        for block in _blocks(w, m, v):
+            self._move(rate / max(1, rms), *block)
+
+    def _surprise(self, g, m, v):
+        """Bring m and v up to date; the sum of g² / max(v̂, eps²)."""
+        self._average(g, m, v)
+        a = np.multiply(v, 1 / (1 - self.betas[1] ** self.steps), out=_scratch(v))
+        np.divide(g, np.maximum(a, self.eps**2, out=a), out=a)
+        a *= g
+        return float(to_numpy(np.sum(a)))
+
+
+@dataclass(eq=False, repr=False)
+class RMSprop(_Optimizer):
+    """w ← w - lr g / (√v + eps), with v an average of g² (Tieleman and Hinton 2012, as in torch).
+
+    Centred, v less the square of an average of g stands for v; with momentum, m ← momentum m + g / (√v + eps) and
+    w ← w - lr m.
+
+    Parameters
+    ----------
+    lr : positive float or schedule
+    alpha : float, in [0, 1)
+        The weight of the past in the averages.
+    eps : positive float
+    momentum : float, in [0, 1)
+    centered : bool
+    clip_norm, clip_value : as in `SGD`
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.RMSprop(lr=0.1, alpha=0.75).step(w, np.array([1.0, -5.0]))
+    >>> w
+    array([0.8, 2.2])
+    """
+
+    lr: float | Callable = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0
+    centered: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.state_names = ("v",) + ("mean",) * bool(self.centered) + ("momentum",) * bool(self.momentum)
+
+    def _update(self, rate, w, g, v, mean=None, momentum=None):
+        a = _scratch(w)
+        _mix(v, self.alpha, np.square(g, out=a), a)
+        if mean is None:
+            np.sqrt(v, out=a)
+        else:
+            _mix(mean, self.alpha, g, a)
+            np.subtract(v, np.square(mean, out=a), out=a)
+            np.sqrt(np.maximum(a, 0, out=a), out=a)  # rounding can make this variance negative
+        a += self.eps
+        update = np.divide(g, a, out=a)
+        if momentum is not None:
+            momentum *= self.momentum
+            momentum += update
+            update = momentum
+        w -= np.multiply(rate, update, out=a)
+
+
+# ---------------------------------------------------------------------- schedules
+
+
+class _Schedule:
+    """A function of the step number that prints, compares and pickles; its classes bear the names of functions."""
+
+    def __post_init__(self):
+        _check(self, schedule="then")
+
+
+@dataclass(frozen=True)
+class constant(_Schedule):  # noqa: N801
+    """The rate lr, as the number itself.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.optim.constant(0.1)(7)
+    0.1
+    """
+
+    lr: float
+
+    def __call__(self, t):
+        return self.lr
+
+
+@dataclass(frozen=True)
+class inverse_sqrt(_Schedule):  # noqa: N801
+    """The rate lr / √t.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.optim.inverse_sqrt(0.1)(4)
+    0.05
+    """
+
+    lr: float
+
+    def __call__(self, t):
+        return self.lr / math.sqrt(t)
+
+
+@dataclass(frozen=True)
+class exponential(_Schedule):  # noqa: N801
+    """The rate lr exp(-decay (t - 1)), which begins at lr.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> [round(dg.optim.exponential(0.1, decay=0.5)(t), 4) for t in (1, 2, 3)]
+    [0.1, 0.0607, 0.0368]
+    """
+
+    lr: float
+    decay: float
+
+    def __call__(self, t):
+        return self.lr * math.exp(-self.decay * (t - 1))
+
+
+@dataclass(frozen=True)
+class cosine(_Schedule):  # noqa: N801
+    """The rate final + (lr - final) (1 + cos(π (t - 1) / steps)) / 2 (Loshchilov and Hutter 2017).
+
+    It begins at lr and stays at ``final`` once ``steps`` steps are taken.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> [round(dg.optim.cosine(0.1, steps=4, final=0.02)(t), 4) for t in (1, 3, 5, 6)]
+    [0.1, 0.06, 0.02, 0.02]
+    """
+
+    lr: float
+    steps: int
+    final: float = 0.0
+
+    def __call__(self, t):
+        done = min(1, (t - 1) / self.steps)
+        return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class warmup(_Schedule):  # noqa: N801
+    """The rate lr t / steps for t ≤ steps, where lr is the first rate of ``then``; after that, ``then`` from its start.
+
+    ``then`` is a number, or a schedule that is given t - steps.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> schedule = dg.optim.warmup(2, dg.optim.inverse_sqrt(0.1))
+    >>> [schedule(t) for t in (1, 2, 3, 6)]
+    [0.05, 0.1, 0.1, 0.05]
+    """
+
+    steps: int
+    then: float | Callable
+
+    def __call__(self, t):
+        return _rate(self.then, 1) * t / self.steps if t <= self.steps else _rate(self.then, t - self.steps)
+
+
+# ---------------------------------------------------------------------- helpers
+
+_POSITIVE = "a positive number", lambda x: 0 < x < math.inf
+_NOT_NEGATIVE = "a number that is not negative", lambda x: 0 <= x < math.inf
+_FRACTION = "a number in [0, 1)", lambda x: 0 <= x < 1
+_EXPECTED = {
+    "lr": _POSITIVE, "then": _POSITIVE, "eps": _POSITIVE, "clip_norm": _POSITIVE, "clip_value": _POSITIVE,
+    "weight_decay": _NOT_NEGATIVE, "decay": _NOT_NEGATIVE, "final": _NOT_NEGATIVE,
+    "momentum": _FRACTION, "alpha": _FRACTION,
+    "steps": ("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer))),
+}  # fmt: skip
+
+
+def _check(thing, schedule):
+    """Refuse constants that do not fit their names; the one named ``schedule`` may also be a function."""
+    for f in fields(thing):
+        value = getattr(thing, f.name)
+        optional = value is None and f.default is None or f.name == schedule and callable(value)
+        if f.name in _EXPECTED and not optional:
+            object.__setattr__(thing, f.name, _number(f.name, value, _EXPECTED[f.name]))
+
+
+def _number(name, value, kind=_POSITIVE):
+    """``value`` as a Python number, beside which float32 stays float32; a ValueError unless it is of the kind."""
+    expected, fits = kind
+    if not isinstance(value, (int, float, np.integer, np.floating)) or not fits(value):
+        raise ValueError(f"got {name}={value!r}; expected {expected}")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _rate(lr, t):
+    """The rate of step t, from a number or a schedule."""
+    return _number(f"{lr!r}({t})", lr(t), _NOT_NEGATIVE) if callable(lr) else _number("lr", lr)
 
 
 def _matched(params, gradient):
-    """The leaves to update and their gradients: for two Params of one layout, their vectors."""
+    """The leaves to update, their gradients and names, and where the tensors of each leaf are.
+
+    For two Params of one layout the only leaf is the vector.
+    """
     if isinstance(params, Params) and isinstance(gradient, Params):
         if params.layout != gradient.layout or params.vector.shape != gradient.vector.shape:
             raise LayoutError(f"got a gradient {gradient!r} for parameters {params!r}")
-        return [params.vector], [gradient.vector], [".vector"]
+        return [params.vector], [gradient.vector], [".vector"], [(..., s) for s in params.layout.slices.values()]
     leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
     gradients, names = leaves_like(gradient, structure, "gradient"), paths(structure)
     for w, g, name in zip(leaves, gradients, names, strict=True):
@@ -207,21 +517,57 @@ def _matched(params, gradient):
             raise TypeError(f"params{name} is a {type(w).__name__}; expected an array, which a step changes in place")
         if np.shape(g) != w.shape:
             raise LayoutError(f"gradient{name} has shape {np.shape(g)}; expected {w.shape}")
-    return leaves, [g if hasattr(g, "dtype") else np.asarray(g) for g in gradients], names
+    return leaves, [g if hasattr(g, "dtype") else np.asarray(g) for g in gradients], names, [...]
 
 
-def _require_steppable(w, g, name):
-    """Raise, before anything changes, where the update of one leaf could not be written."""
+def _steppable(w, g, name):
+    """The gradient g of a leaf, in the leaf's kind; raise where the update could not be written."""
     if not getattr(w.flags, "writeable", True):
         raise TypeError(f"params{name} is read-only; a step changes it in place: give a writable array")
     if w.dtype.kind not in "fc" or not np.can_cast(g.dtype, w.dtype, "same_kind"):
         raise TypeError(f"params{name} has dtype {w.dtype} and its gradient {g.dtype}; expected floating, of one kind")
+    return g if g.dtype.kind == w.dtype.kind else g.astype(w.dtype)
 
 
-def _finite(g):
-    """Whether all entries are finite; one pass at BLAS speed unless the square of g overflows."""
-    if g.__class__ is not np.ndarray:
-        return bool(to_numpy(np.all(np.isfinite(g))))
-    flat = g.reshape(-1)
+def _norm(g):
+    """‖g‖ as a number, finite where all entries are; one pass at BLAS speed unless the squares overflow."""
+    if is_host(g) and not g.flags.c_contiguous:
+        copy = empty_like(g)
+        copy[...] = g
+        g = copy
     with np.errstate(all="ignore"):
-        return bool(np.isfinite(flat.dot(flat))) or bool(np.isfinite(g).all())
+        square = float(to_numpy(np.vdot(g, g).real))
+        if math.isfinite(square):
+            return math.sqrt(square)
+        peak = float(np.max([to_numpy(np.max(np.abs(part))) for part in (g.real, g.imag)]))
+        if not math.isfinite(peak):
+            return peak
+        square = float(to_numpy(np.sum(np.square(np.abs(g / peak)), dtype=np.float64)))
+    return min(peak * math.sqrt(square), np.finfo(np.float64).max)
+
+
+def _blocks(*arrays):
+    """Views of the arrays, block by block: complex numbers as two real ones (as in torch), a device's arrays whole."""
+    if all(a.flags.c_contiguous for a in arrays):
+        arrays = [a.reshape(-1) for a in arrays]
+    if arrays[0].dtype.kind == "c":
+        for part in (np.real, np.imag):
+            yield from _blocks(*map(part, arrays))
+    elif arrays[0].ndim == 1 and arrays[0].size > _BLOCK and is_host(arrays[0]):
+        for start in range(0, arrays[0].size, _BLOCK):
+            yield [a[start : start + _BLOCK] for a in arrays]
+    else:
+        yield arrays
+
+
+def _scratch(x):
+    """An array to write intermediate results of a block to; the last, shorter block takes a part of a whole one's."""
+    if x.size <= 1 << 10 or not is_host(x):
+        return np.empty_like(x)
+    return empty((_BLOCK,), x.dtype)[: x.size] if x.ndim == 1 else empty(x.shape, x.dtype)
+
+
+def _mix(m, b, g, scratch):
+    """m ← b m + (1 - b) g."""
+    m *= b
+    m += np.multiply(1 - b, g, out=scratch)

@@ -589,6 +589,66 @@ estimator(
     Estimator(evolution(lambda e, rng: 0.1 * rng.signs(3)), variance=SIGN_VARIANCE),
     VARIANCE,
 )
+SMALL_STEP = estimators.SPSA(1e-4)  # whose bias, stated to order eps², is then within rounding
+BLOCKS, NEAR = directions.Blocks(directions.Rademacher()), np.array([0.5, -1.0, 1.5])
+
+
+class ClaimsToBeUnbiased:
+    """An estimator of the library, with g for its expectation."""
+
+    def __init__(self, inner):
+        self.estimate = inner.estimate
+        self.expectation = lambda g, objective=None, params=None: g
+
+
+class Uncentred(estimators.ForwardGradient):
+    """A control variate that is taken out of the slope and not put back."""
+
+    def estimate(self, objective, params, *, rng):
+        found = super().estimate(objective, params, rng=rng)
+        return dataclasses.replace(found, gradient=found.gradient - self.baseline)
+
+
+class HalfStep(estimators.SPSA):
+    """A difference over 2 eps, divided by eps."""
+
+    def estimate(self, objective, params, *, rng):
+        found = super().estimate(objective, params, rng=rng)
+        return dataclasses.replace(found, gradient=2 * found.gradient)
+
+
+class WrongVariance(estimators.ForwardGradient):
+    """Blocks with the variance that averages of whole directions have."""
+
+    def variance(self, gradient, objective=None, params=None):
+        return directions.Rademacher().variance(gradient) / self.n
+
+
+estimator(
+    "forgotten rescaling", "blocks averaged instead of summed",
+    estimators.ForwardGradient(BLOCKS, n=3, combine="sum"), ClaimsToBeUnbiased(estimators.ForwardGradient(BLOCKS, n=3)),
+)  # fmt: skip
+estimator(
+    "bias", "a control variate not put back",
+    estimators.ForwardGradient(directions.Rademacher(), baseline=NEAR),
+    Uncentred(directions.Rademacher(), baseline=NEAR),
+)  # fmt: skip
+estimator(
+    "bias", "shrinkage called unbiased",
+    estimators.ForwardGradient(directions.Rademacher(), shrink=True),
+    ClaimsToBeUnbiased(estimators.ForwardGradient(directions.Rademacher(), shrink=True)),
+)  # fmt: skip
+estimator(
+    "bias", "DODGE called unbiased", estimators.Dodge(estimators.ForwardGradient(directions.Along(NEAR))),
+    ClaimsToBeUnbiased(estimators.Dodge(estimators.ForwardGradient(directions.Along(NEAR)))),
+)  # fmt: skip
+estimator("forgotten rescaling", "SPSA by half its step", SMALL_STEP, HalfStep(1e-4))
+estimator("bias", "SPSA's third derivatives forgotten", SMALL_STEP, ClaimsToBeUnbiased(estimators.SPSA(0.1)))
+estimator(
+    "variance off", "blocks with the variance of averages",
+    estimators.ForwardGradient(BLOCKS, n=2, combine="sum"), WrongVariance(BLOCKS, n=2, combine="sum"),
+    testing.assert_variance,
+)  # fmt: skip
 estimator("reset forgotten", "an accumulator that goes on", Estimator(stepsum(True)), Estimator(stepsum(False)))
 
 

@@ -4,11 +4,29 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad import directions
+from dualgrad import directions, testing
 from dualgrad.testing import exact_moments
 
-ALL = [directions.Rademacher(), directions.Gaussian(), directions.LowRank()]
+SIGNS = directions.Rademacher()
+INDEPENDENT = [SIGNS, directions.Gaussian(), directions.Uniform(), directions.LowRank()]
+ALL = [
+    *INDEPENDENT,
+    directions.Sphere(),
+    directions.Coordinate(),
+    directions.Blocks(SIGNS),
+    directions.Blocks(directions.Gaussian()),
+    directions.Orthogonal(),
+    directions.Hadamard(),
+    directions.Hadamard(low_rank=True),
+    directions.Scaled(SIGNS, {"w": np.full((3, 2), 2.0), "k": np.ones((2, 2, 2)), "b": np.ones(2)}),
+]
 every = pytest.mark.parametrize("distribution", ALL, ids=repr)
+GRADIENT = {"w": np.array([[1.0, -2.0], [0.5, 1.5]]), "b": np.array([0.7, -0.3])}
+SCALE = {"w": np.array([[1.0, 2.0], [0.5, 1.5]]), "b": np.array([0.7, 0.3])}
+
+
+def test_every_public_distribution_is_in_the_catalogue():
+    assert {type(d).__name__ for d in ALL} | {"Along"} == set(directions.__all__)
 
 
 def params():
@@ -31,7 +49,7 @@ def test_a_direction_fits_its_params(distribution, n):
     dg.jvp(lambda p: np.sum(p["w"]) + np.sum(p["b"]) * np.sum(p["k"]), (params(),), (v,))
 
 
-@every
+@pytest.mark.parametrize("distribution", [d for d in ALL if not isinstance(d, directions.Scaled)], ids=repr)
 def test_it_answers_in_kind(distribution):
     assert np.shape(distribution.sample(np.zeros(4), rng=0)) == (4,)
     tree = distribution.sample({"a": np.zeros(2), "b": [np.zeros((2, 3)), np.float64(1.0)]}, rng=0, n=2)
@@ -48,19 +66,154 @@ def test_the_same_seed_gives_the_same_direction(distribution):
     assert not np.array_equal(dense(stream), dense(stream))
 
 
-@every
+def rows_of(drawn, n):
+    return np.concatenate([np.array(a).reshape(n, -1) for a in drawn.values()], 1)
+
+
+@pytest.mark.parametrize(
+    "distribution", [*INDEPENDENT, directions.Sphere(), directions.Coordinate(), directions.Hadamard()], ids=repr
+)
 def test_entries_are_uncorrelated_with_the_stated_moments(distribution):
-    """E v = 0, E v vᵀ = 1 and E v⁴ = κ, by all outcomes."""
+    """E v = 0, E v vᵀ = 1, E v⁴ = κ and E ‖v‖² = p, by all outcomes."""
     shape = {"w": np.zeros((2, 2)), "b": np.zeros(1)}
 
     def draw(rng):
-        return [np.array(a) for a in distribution.sample(shape, rng=rng).values()]
+        return rows_of(distribution.sample(shape, rng=rng), 1)[0]
 
     mean, covariance, _ = exact_moments(draw)
     np.testing.assert_allclose(mean, np.zeros(5), atol=1e-14)
     np.testing.assert_allclose(covariance, distribution.second_moment * np.eye(5), atol=1e-14)
-    fourth = exact_moments(lambda rng: [v**4 for v in draw(rng)], degree=8).mean
-    np.testing.assert_allclose(fourth, np.full(5, distribution.fourth_moment), rtol=1e-12)
+    fourth = exact_moments(lambda rng: draw(rng) ** 4, degree=8).mean
+    np.testing.assert_allclose(fourth, np.full(5, distribution.kurtosis(5)), rtol=1e-12)
+    np.testing.assert_allclose(distribution.norm(5), np.sqrt(5))
+
+
+@pytest.mark.parametrize(
+    ("distribution", "n"),
+    [
+        (SIGNS, 2), (directions.Uniform(), 1), (directions.Gaussian(), 1), (directions.Sphere(), 1),
+        (directions.LowRank(), 2), (directions.Coordinate(), 2), (directions.Blocks(SIGNS), 2),
+        (directions.Blocks(SIGNS), 6), (directions.Blocks(directions.Gaussian()), 4), (directions.Hadamard(), 2),
+        (directions.Hadamard(low_rank=True), 2), (directions.Scaled(SIGNS, SCALE), 1),
+        (directions.Scaled(directions.Gaussian(), SCALE), 1), (directions.Along(SCALE), None),
+        (directions.Scaled(directions.Along(SCALE), SCALE), None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_sum_of_products_has_the_stated_moments(distribution, n):
+    """Σ (g·v_i) v_i, all outcomes."""
+    g = directions.as_vector(GRADIENT)
+
+    def total(rng):
+        v = rows_of(distribution.sample(GRADIENT, rng=rng, n=n), n or 1)
+        return (v @ g) @ v
+
+    found = exact_moments(total)
+    mean, variance = distribution.sum_moments(GRADIENT, n or 1)
+    np.testing.assert_allclose(found.mean, directions.as_vector(mean), atol=1e-13)
+    np.testing.assert_allclose(found.variance, directions.as_vector(variance), atol=1e-13)
+
+
+@pytest.mark.parametrize("n", [1, 3, 5])
+def test_orthogonal_directions_are_orthogonal_and_uniform(n):
+    """Orthonormal up to √p; their sum's variance is that of a projection, here as a test on samples."""
+    g = np.array([1.0, -2.0, 0.5, 1.5, 0.7])
+    distribution = directions.Orthogonal()
+    v = distribution.sample(g, rng=1, n=n)
+    np.testing.assert_allclose(v @ v.T, 5 * np.eye(n), atol=1e-13)
+    mean, variance = distribution.sum_moments(g, n)
+    np.testing.assert_allclose(variance.sum(), n * n * (5 / n - 1) * (g @ g), atol=1e-12)
+
+    def total(rng):
+        v = distribution.sample(g, rng=rng, n=n)
+        return (v @ g) @ v
+
+    if n == 5:
+        np.testing.assert_allclose(total(dg.Rng(0)), mean, rtol=1e-12)
+    else:
+        testing.check_mean(total, mean, samples=4000)
+        testing.check_variance(total, mean, variance, samples=4000)
+
+
+def test_one_orthogonal_direction_is_a_point_on_the_sphere():
+    g = np.array([1.0, -2.0, 0.5])
+    for ours, theirs in zip(directions.Orthogonal().sum_moments(g), directions.Sphere().sum_moments(g), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+
+
+def test_hadamard_rows_are_orthogonal_signs():
+    for low_rank in (False, True):
+        v = rows_of(directions.Hadamard(low_rank).sample({"w": np.zeros((4, 8))}, rng=0, n=32), 32)
+        assert np.array_equal(np.abs(v), np.ones((32, 32)))
+        assert np.array_equal(v @ v.T, 32 * np.eye(32))
+
+
+def test_low_rank_hadamard_rows_begin_anew_after_the_last():
+    g = {"w": np.array([[1.0, -2.0]]), "b": np.array([0.5])}
+    vector, distribution = directions.as_vector(g), directions.Hadamard(low_rank=True)
+
+    def total(rng):
+        v = rows_of(distribution.sample(g, rng=rng, n=3), 3)
+        return (v @ vector) @ v
+
+    found, (mean, variance) = exact_moments(total), distribution.sum_moments(g, 3)
+    np.testing.assert_allclose(found.mean, directions.as_vector(mean), atol=1e-13)
+    np.testing.assert_allclose(found.variance, directions.as_vector(variance), atol=1e-13)
+
+
+def test_as_many_blocks_of_signs_as_parameters_give_the_gradient():
+    """DODGE, section 4.3: one-hot directions, which is RTRL."""
+    g = np.array([1.0, -2.0, 0.5, 1.5, 0.7])
+    v = directions.Blocks(SIGNS).sample(g, rng=0, n=5)
+    np.testing.assert_array_equal((v @ g) @ v, g)
+
+
+def test_signs_scaled_by_the_gradient_have_the_least_variance():
+    """(Σ|g_k|)² - ‖g‖² in total (DODGE, section 6), below that of plain signs and of any other scale tried."""
+    g = directions.as_vector(GRADIENT)
+
+    def total(c):
+        return directions.as_vector(directions.Scaled(SIGNS, c, restore=True).variance(g)).sum()
+
+    best = total(1 / np.abs(g))
+    np.testing.assert_allclose(best, np.abs(g).sum() ** 2 - g @ g)
+    assert best < directions.as_vector(SIGNS.variance(g)).sum()
+    for seed in range(20):
+        assert best <= total(np.exp(np.random.default_rng(seed).standard_normal(6)) / np.abs(g))
+
+
+def test_low_rank_signs_have_heavier_tails_than_dense_ones():
+    """The kurtosis of V·G: 3 for dense signs of many entries, 9 for factors (E (Σ a_i)⁴ (Σ b_j)⁴ over its square)."""
+    shape = {"w": np.zeros((4, 4))}
+    dense, factors = (
+        exact_moments(
+            lambda rng, d=d: (lambda t: [t**2, t**4])(np.sum(np.array(d.sample(shape, rng=rng)["w"]))), degree=8
+        ).mean
+        for d in (SIGNS, directions.LowRank())
+    )
+    np.testing.assert_allclose([dense[0], factors[0]], 16)
+    np.testing.assert_allclose(dense[1] / dense[0] ** 2, 3 - 2 / 16)
+    np.testing.assert_allclose(factors[1] / factors[0] ** 2, (3 - 2 / 4) ** 2)
+
+
+def test_bad_directions_are_named():
+    w = np.zeros(3)
+    for distribution in (directions.Orthogonal(), directions.Blocks(SIGNS)):
+        with pytest.raises(ValueError, match=r"n=4 .* 3 parameters"):
+            distribution.sample(w, rng=0, n=4)
+    with pytest.raises(ValueError, match="there are 4 rows"):
+        directions.Hadamard().sample(w, rng=0, n=5)
+    with pytest.raises(TypeError, match="independent entries"):
+        directions.Blocks(directions.Sphere())
+    for vector in (np.zeros(3), np.array([1.0, np.nan, 0.0])):
+        with pytest.raises(ValueError, match="to point somewhere"):
+            directions.Along(vector).sample(w, rng=0)
+    with pytest.raises(dg.ShapeError, match="has 2 entries; the parameters have 3"):
+        directions.Along(np.ones(2)).sample(w, rng=0)
+    with pytest.raises(ValueError, match="one direction along a vector"):
+        directions.Along(np.ones(3)).sample(w, rng=0, n=2)
+    with pytest.raises(ValueError, match="not positive"):
+        directions.Scaled(SIGNS, np.array([1.0, 0.0]))
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, "3"])
@@ -73,6 +226,6 @@ def test_a_wrong_count_is_refused(n):
 def test_only_real_floating_leaves(distribution):
     for leaf in (np.zeros(2, int), np.zeros(2, complex), 3):
         with pytest.raises(TypeError, match="real floating"):
-            distribution.sample({"a": leaf}, rng=0)
+            distribution.sample({"w": np.zeros((3, 2)), "k": np.zeros((2, 2, 2)), "b": leaf}, rng=0)
     with pytest.raises(dg.DualgradError, match="outside the differentiated function"):
-        dg.derivative(lambda x: distribution.sample(x, rng=0))(1.0)
+        dg.jvp(lambda p: distribution.sample(p, rng=0), (params(),), (params(),))

@@ -45,12 +45,7 @@ class Backprop:
             )
         value, gradient = objective.vjp(params)
         require_finite(self, value)
-        if isinstance(params, Params):
-            packed = Params.from_vector(params.layout, np.empty_like(params.vector))
-            for name, g in gradient.items():
-                packed[name] = g
-            gradient = packed
-        return Estimate(value, gradient, None, 3.0)
+        return Estimate(value, packed(gradient, params), None, 3.0)
 
     def expectation(self, gradient, objective=None, params=None):
         """E ĝ = g."""
@@ -59,3 +54,13 @@ class Backprop:
     def variance(self, gradient, objective=None, params=None):
         """Zero."""
         return map_leaves(np.zeros_like, gradient)
+
+
+def packed(gradient, params):
+    """A dict of gradients in the kind of the parameters."""
+    if not isinstance(params, Params):
+        return gradient
+    vector = Params.from_vector(params.layout, np.empty_like(params.vector))
+    for name, g in gradient.items():
+        vector[name] = g
+    return vector

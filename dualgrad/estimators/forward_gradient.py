@@ -2,14 +2,15 @@
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..lowrank import LowRank
-from ..params import Params
+from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector
+from ..errors import LayoutError, ShapeError
 from ..random import as_rng
-from ..scratch import empty_like
 from ..transforms import jvp
-from ..tree import flatten, leaves_like, unflatten
+from ..tree import map_leaves
+from .combine import combination, dots, gram, sum_of
 from .estimate import Estimate, require_finite
+
+_COMBINE = ("mean", "sum", "project")
 
 
 class ForwardGradient:
@@ -20,35 +21,71 @@ class ForwardGradient:
     directions : an instance from `dualgrad.directions`
     n : int
         How many directions, all pushed in one pass.
+    combine : "mean", "sum" or "project"
+        The mean of (g·v_i) v_i (eq. 9); their sum, for `dualgrad.directions.Blocks` (eq. 10); or the projection
+        Vᵀ(V Vᵀ)⁺ V g of the gradient on the span of the directions (section 4.4), which is their least-squares estimate
+        and shorter than g: for the unbiased one, p/n times as long, take the mean of `dualgrad.directions.Orthogonal`.
+    baseline : like the parameters, or a float in (0, 1)
+        A control variate b: ĝ = b + Σ ((g - b)·v_i) v_i / n (eq. 13). A float is the decay of an average over the
+        estimator's own past results, which is then b.
+    shrink : bool
+        Multiply Σ by c = 1/(1 + r), r its relative variance tr Var ĝ/‖g‖²: the least mean squared error, and biased
+        (Shukla and Shin 2023; with one direction c = 1/(p + κ - 1)). Where r depends on more than ‖g‖ (`Scaled`
+        directions, unequal `Blocks`) it is that of a gradient of equal entries.
 
     Notes
     -----
     Cost: n = 1, three forward passes with dense directions and two with LowRank ones; n directions, 1 + 2n or 1 + n.
     Memory: the values in use and n tangents of each; nothing is taped.
-    Bias: none, for any directions with E v vᵀ = 1.
-    Variance, per component: (‖g‖² + (κ - 2) g_k²) / n, with κ the fourth moment of the directions.
+    Bias: none for the mean of any directions with E v vᵀ = 1, and the sum of blocks, with any baseline independent of
+    the directions. The projection has E ĝ = (n/p) g, the shrunk estimate c g.
+    Variance, per component, at a given g: (‖g‖² + (κ - 2) g_k²) / n for the mean of directions with independent
+    entries, κ their fourth moment; in total ‖g‖² (p/n - 1) for blocks of signs, orthogonal directions and Hadamard
+    rows. A baseline puts g - b in the place of g; shrinking multiplies by c². Where g itself is random and independent
+    of v, the variance of its mean comes on top (eq. 8).
     When: a backward pass is impossible or too much code or memory. The error grows with the number of parameters.
+
+    Raises
+    ------
+    ValueError
+        For a combination that is not one of the three, a decay outside (0, 1), shrinking a projection.
 
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
+    >>> g = np.array([3.0, 4.0])
     >>> estimator = dg.estimators.ForwardGradient(directions=dg.directions.Rademacher())
-    >>> estimate = estimator.estimate(lambda w: np.sum(w * np.array([3.0, 4.0])), np.zeros(2), rng=3)
+    >>> estimate = estimator.estimate(lambda w: np.sum(w * g), np.zeros(2), rng=3)
     >>> estimate.value, estimate.directional, estimate.gradient
     (np.float64(0.0), np.float64(7.0), array([7., 7.]))
-    >>> estimator.variance(np.array([3.0, 4.0]))
+    >>> estimator.variance(g)
     array([16.,  9.])
+    >>> blocks = dg.estimators.ForwardGradient(dg.directions.Blocks(dg.directions.Rademacher()), n=2, combine="sum")
+    >>> blocks.estimate(lambda w: np.sum(w * g), np.zeros(2), rng=0).gradient
+    array([3., 4.])
     """
 
-    def __init__(self, directions, n=1):
+    def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
         if not hasattr(directions, "sample") or isinstance(directions, type):
             raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
         if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
             raise ValueError(f"got n={n!r}; expected a positive number of directions")
-        self.directions, self.n = directions, int(n)
+        if combine not in _COMBINE:
+            raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
+        if isinstance(baseline, (int, float)) and not 0 < baseline < 1:
+            raise ValueError(f"got baseline={baseline!r}; expected a gradient, or a decay in (0, 1)")
+        if shrink and combine == "project":
+            raise ValueError("a projection is the estimate of least squared error already: leave shrink out")
+        self.directions, self.n, self.combine = directions, int(n), combine
+        self.baseline, self.shrink = baseline, shrink
+        self.reset()
 
     def __repr__(self):
-        return f"ForwardGradient(directions={self.directions!r}, n={self.n})"
+        said = f"ForwardGradient(directions={self.directions!r}, n={self.n}"
+        said += f", combine={self.combine!r}" if self.combine != "mean" else ""
+        if self.baseline is not None:
+            said += f", baseline={self.baseline if isinstance(self.baseline, (int, float)) else '...'}"
+        return said + (", shrink=True)" if self.shrink else ")")
 
     def estimate(self, objective, params, *, rng):
         """The loss and the estimate at ``params``.
@@ -60,56 +97,103 @@ class ForwardGradient:
         NonFiniteError
             When the loss or a directional derivative is NaN or infinite.
         """
-        directions = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
-        value, slopes = jvp(objective, (params,), (directions,))
+        v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
+        value, slopes = jvp(objective, (params,), (v,))
         if np.shape(value) != ():
             raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value, slopes)
-        gradient = _mean_of_products(slopes, directions, params, self.n)
+        b = self._control(params)
+        weights = self._weights(slopes if b is None else slopes - dots(v, b, params), v, params)
+        gradient = combination(weights, v, params)
+        if hasattr(self.directions, "finish"):
+            gradient = self.directions.finish(gradient)
+        if b is not None:
+            gradient = sum_of(gradient, b, params)
+        if isinstance(self.baseline, float):
+            new = as_vector(gradient)
+            self._average = new if self._average is None else self.baseline * self._average + (1 - self.baseline) * new
         return Estimate(value, gradient, slopes, 1 + self.n * (self.directions.cost - 1))
 
+    def _weights(self, slopes, v, params):
+        """What each direction is multiplied by, from the directional derivatives."""
+        if self.combine == "project":
+            inner = gram(v, params, self.n)
+            return np.linalg.lstsq(inner, np.atleast_1d(slopes).astype(inner.dtype))[0].reshape(np.shape(slopes))
+        return slopes * self._factor(params) if self.shrink else slopes / self._count
+
+    @property
+    def _count(self):
+        return self.n if self.combine == "mean" else 1
+
+    def _factor(self, params):
+        """c / n for the mean, c for the sum, with the c of least squared error at a gradient of equal entries."""
+        if not self.shrink:
+            return 1 / self._count
+        ones = map_leaves(np.ones_like, params)
+        mean, variance = _sum_moments(self.directions, ones, self.n)
+        return mean.sum() / (mean @ mean + variance.sum())
+
+    # ------------------------------------------------------------------ the control variate
+
+    def _control(self, params):
+        if not isinstance(self.baseline, float):
+            return self.baseline
+        return None if self._average is None else as_tree(self._average, params)
+
+    def reset(self):
+        """Forget the average of past estimates."""
+        self._average = None
+
+    def state_dict(self):
+        """The average of past estimates, as plain data for `dualgrad.save`."""
+        return {"average": None if self._average is None else self._average.copy()}
+
+    def load_state_dict(self, state):
+        """Continue from a saved state."""
+        if not isinstance(state, dict) or set(state) != {"average"}:
+            raise LayoutError(f"{self!r} expects the state {{'average': ...}}; got {state!r}")
+        self._average = None if state["average"] is None else np.array(state["average"])
+
+    # ------------------------------------------------------------------ theory
+
     def expectation(self, gradient, objective=None, params=None):
-        """E ĝ = g."""
-        return gradient
+        """E ĝ at the exact gradient g."""
+        return self._moments(gradient)[0]
 
     def variance(self, gradient, objective=None, params=None):
         """The variance of each component of ĝ at the exact gradient g."""
-        leaves, structure = flatten(self.directions.variance(gradient))
-        return unflatten(structure, [v / self.n for v in leaves])
+        return self._moments(gradient)[1]
+
+    def _moments(self, gradient):
+        b = self._control(gradient)
+        b = np.zeros(as_vector(gradient).size) if b is None else as_vector(b)
+        beside = as_tree(as_vector(gradient) - b, gradient)
+        if self.combine == "project":
+            mean, variance = _projection_moments(self.directions, beside, self.n)
+        else:
+            mean, variance = _sum_moments(self.directions, beside, self.n)
+            factor = self._factor(gradient)
+            mean, variance = factor * mean, factor**2 * variance
+        return as_tree(b + mean, gradient), as_tree(variance, gradient)
 
 
-def _mean_of_products(slopes, directions, params, n):
-    """(1/n) Σ_i slopes_i v_i, dense, in the kind of the parameters."""
-    if isinstance(directions, Params):
-        vector = _product(slopes, directions.vector, n, out=empty_like(params.vector))
-        return Params.from_vector(params.layout, vector)
-    if isinstance(params, Params):
-        gradient = Params.from_vector(params.layout, empty_like(params.vector))
-        for name, v in directions.items():
-            _product(slopes, v, n, out=gradient[name])
-        return gradient
-    _, structure = flatten(params)
-    return unflatten(structure, [_product(slopes, v, n) for v in leaves_like(directions, structure, "directions")])
+def _sum_moments(directions, gradient, n):
+    """Mean and variance of Σ_i (g·v_i) v_i, as vectors; a direction of one's own may know that of one alone."""
+    if hasattr(directions, "sum_moments"):
+        return map(as_vector, directions.sum_moments(gradient, n))
+    return n * as_vector(gradient), n * as_vector(directions.variance(gradient))
 
 
-def _product(slopes, v, n, out=None):
-    slopes = slopes.astype(v.dtype)  # the loss may have another precision than the parameters
-    if isinstance(v, LowRank):
-        return _factored(slopes, v, n, out)
-    if n == 1:
-        return np.multiply(slopes, v, out=out)
-    if v.ndim == 2:
-        return np.matmul(slopes / n, v, out=out)
-    g = np.tensordot(slopes / n, v, 1)
-    if out is None:
-        return g
-    out[...] = g
-    return out
-
-
-def _factored(slopes, v, n, out):
-    """slope · a bᵀ for one direction; for n of them Aᵀ diag(slopes) B / n, one product."""
-    if n == 1:
-        return v.times(slopes, out)
-    out = None if out is None else out.reshape(v.a.shape[-1], v.b.shape[-1])
-    return np.matmul((v.a * (slopes / n)[:, None]).T, v.b, out=out).reshape(v.leaf_shape)
+def _projection_moments(directions, gradient, n):
+    """Mean and variance of the projection on a span: that of all directions with the same distribution of spans."""
+    p = as_vector(gradient).size
+    if isinstance(directions, (Gaussian, Sphere, Orthogonal)):
+        mean, variance = Orthogonal().sum_moments(gradient, n)
+    elif isinstance(directions, Hadamard) and not directions.low_rank and p & (p - 1) == 0:
+        mean, variance = directions.sum_moments(gradient, n)
+    else:
+        raise NotImplementedError(
+            f"no closed form is known for the projection on the span of {directions!r}; it is known for Gaussian, "
+            "Sphere, Orthogonal, and Hadamard with a power of 2 of parameters"
+        )
+    return as_vector(mean) / p, as_vector(variance) / p**2

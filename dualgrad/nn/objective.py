@@ -67,11 +67,11 @@ class BoundObjective:
         """The loss of every example, shape ``(B,)``."""
         return self.loss(self.model(params, self.x, **self._keywords()), self.y, reduction="none")
 
-    def vjp(self, params):
-        """The loss, and its gradient by the transposed rules of model and loss."""
+    def vjp(self, params, **kwargs):
+        """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
         if not hasattr(self.loss, "vjp"):
             raise DualgradError(f"the loss {self.loss!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
-        keywords = self.model.accepted(self._keywords())
+        keywords = self.model.accepted(self._keywords() | kwargs)
         prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y)
         gradient, _ = pull_model(pull_loss(1.0))

@@ -401,6 +401,7 @@ class Recurrent(Layer):
     """A cell over a sequence ``(T, B, n)``, from a state of zeros: the outputs ``(T, B, hidden)``, or the last."""
 
     cell_class = None
+    takes = frozenset({"cut"})
 
     def __init__(self, input_size, hidden_size, *args, last_only=False, **kwargs):
         self.cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
@@ -448,8 +449,12 @@ class Recurrent(Layer):
             return np.stack(ys), ZERO
         return np.stack(ys), np.stack([np.zeros_like(moving) if d is ZERO else d for d in ds], axis=-3)
 
-    def vjp(self, p, x):
-        """Backpropagation through time: the pullback keeps every step."""
+    def vjp(self, p, x, cut=None):
+        """Backpropagation through time: the pullback keeps every step.
+
+        ``cut(t, state, dstate)``, where given, returns the cotangent that goes on from step t to the state before it:
+        `ZERO` in every part for truncation there, a critic's prediction for synthetic gradients.
+        """
         self._check(x)
         state, states, pullbacks = self.cell.start(x[0]), [], []
         for t in range(len(x)):
@@ -465,6 +470,8 @@ class Recurrent(Layer):
                 if not self.last_only or t == len(states) - 1:
                     dstate = _added(dstate, self.cell.output_vjp(states[t], seen))
                 dq, dstate, dx = pullbacks[t](dstate)
+                if cut is not None and t:
+                    dstate = cut(t, states[t - 1], dstate)
                 dp = {name: dp[name] + dq[name] for name in dp}
                 dxs.append(dx)
             return dp, np.stack(dxs[::-1])

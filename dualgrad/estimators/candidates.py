@@ -1,0 +1,223 @@
+"""Candidates for a DODGE direction: biased gradients, each of them an estimator of its own."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..directions import as_tree, as_vector
+from ..errors import DualgradError
+from ..nn.recurrent import Recurrent
+from ..random import as_rng
+from ..tree import map_leaves
+from ..zero import ZERO
+from .backprop import Backprop, packed
+from .estimate import Estimate, require_finite
+from .exact import ForwardJacobian
+
+
+class Oracle:
+    """g̃ = g, the exact gradient: by `Backprop` for a bound network, by `ForwardJacobian` for other functions.
+
+    Parameters
+    ----------
+    previous : bool
+        Propose the gradient met at the call before (the first time, this one's): DODGE's oracle (figure 4a).
+
+    Notes
+    -----
+    Cost and memory: those of `Backprop` or `ForwardJacobian`. Bias and variance: none, unless ``previous``.
+    When: as the best candidate that `Dodge` could have.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.estimators.Oracle().estimate(lambda w: np.sum(w**2), np.array([1.0, 2.0])).gradient
+    array([2., 4.])
+    """
+
+    def __init__(self, previous=False):
+        self.previous = previous
+        self.reset()
+
+    def __repr__(self):
+        return f"Oracle({'previous=True' if self.previous else ''})"
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss and its exact gradient."""
+        found = (Backprop() if hasattr(objective, "vjp") else ForwardJacobian()).estimate(objective, params)
+        if not self.previous:
+            return found
+        last, self._last = self._last, as_vector(found.gradient)
+        return found if last is None else replace(found, gradient=as_tree(last, params))
+
+    def reset(self):
+        """Forget the gradient of the call before."""
+        self._last = None
+
+    def state_dict(self):
+        """The gradient of the call before, as plain data for `dualgrad.save`."""
+        return {"last": None if self._last is None else self._last.copy()}
+
+    def load_state_dict(self, state):
+        """Continue from a saved state."""
+        self._last = None if state["last"] is None else np.array(state["last"])
+
+    def expectation(self, gradient, objective=None, params=None):
+        """E ĝ = g, unless ``previous``."""
+        if self.previous:
+            raise NotImplementedError("the expectation is the gradient of the call before")
+        return gradient
+
+    def variance(self, gradient, objective=None, params=None):
+        """Zero."""
+        return map_leaves(np.zeros_like, gradient)
+
+
+class TruncatedBPTT:
+    """g̃: backpropagation through time that stops at the boundaries of windows (DODGE, section 5.4.1).
+
+    Parameters
+    ----------
+    window : int
+        In steps: windows are blocks, steps 0 to window - 1 the first.
+    random : bool
+        Draw the window of each batch evenly from 1 ... ``window``, as in DODGE's figure 2.
+
+    Notes
+    -----
+    For a bound objective whose model has a recurrent layer, over sequences ``(T, B, n)``.
+    Cost: three forward passes. Memory: the sequence of the batch, all of which this implementation keeps (for streams
+    see `dualgrad.online`).
+    Bias: what the loss owes to states more than a window back. Variance: none, but for the window.
+    When: dependencies are shorter than the window; or as the candidate of `Dodge`, which cannot ascend.
+
+    Raises
+    ------
+    ValueError
+        For a window that is not a positive integer.
+    DualgradError
+        At `estimate`, when the objective is no bound network with a recurrent layer.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> model = dg.nn.Sequential(dg.nn.RNN(2, 3), dg.nn.Linear(3, 1))
+    >>> batch = dg.nn.Objective(model, dg.nn.mse).bind(np.ones((6, 4, 2)), np.zeros((6, 4, 1)))
+    >>> params = model.init(rng=0, dtype=np.float64)
+    >>> exact = dg.estimators.Backprop().estimate(batch, params).gradient
+    >>> np.allclose(dg.estimators.TruncatedBPTT(6).estimate(batch, params).gradient.vector, exact.vector)
+    True
+    """
+
+    def __init__(self, window, random=False):
+        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
+            raise ValueError(f"got window={window!r}; expected a positive number of steps")
+        self.window, self.random = int(window), random
+
+    def __repr__(self):
+        return f"TruncatedBPTT({self.window}{', random=True' if self.random else ''})"
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss, and the truncated gradient."""
+        require_recurrent(self, objective)
+        window = int(as_rng(rng).integers(1, self.window + 1)) if self.random else self.window
+
+        def cut(t, state, dstate):
+            return dstate if t % window else map_leaves(lambda part: ZERO, state)
+
+        value, gradient = objective.vjp(params, cut=cut)
+        require_finite(self, value)
+        return Estimate(value, packed(gradient, params), None, 3.0)
+
+
+def require_recurrent(estimator, objective):
+    """The recurrent layers of a bound objective's model, of which there must be one."""
+    if not hasattr(objective, "vjp"):
+        raise DualgradError(f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y)")
+    found = list(_recurrent(objective.model))
+    if not found:
+        raise DualgradError(
+            f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
+            "nn.GRU, nn.RNN or nn.LeakyRNN, or take another candidate"
+        )
+    return found
+
+
+def _recurrent(layer):
+    if isinstance(layer, Recurrent):
+        yield layer
+    for child in getattr(layer, "children", {}).values():
+        yield from _recurrent(child)
+
+
+class Reptile:
+    """g̃ = (w - w′)/inner_lr, where w′ is w after a few gradient steps on a task (Nichol et al. 2018; DODGE, 5.4.2).
+
+    Parameters
+    ----------
+    inner_steps : int
+    inner_lr : float
+        Of plain gradient descent on the task.
+
+    Notes
+    -----
+    For one bound objective, a task, or a sequence of them, over which everything is averaged. The loss that is meant
+    is that after the inner steps, `adapted`: as the candidate of `Dodge`, Reptile has its jvp taken through them.
+    Cost: 3 passes per inner step, and one. Memory: that of backpropagation through one step.
+    Bias: its expectation is the sum of the gradients met on the way, not the gradient of the adapted loss.
+    When: meta-learning of initial parameters.
+
+    Raises
+    ------
+    ValueError
+        For a number of steps or a rate that is not positive.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> task = dg.nn.Objective(dg.nn.Linear(1, 1, bias=False), dg.nn.mse).bind(np.ones((1, 1)), np.zeros((1, 1)))
+    >>> w = dg.Params({"weight": np.ones((1, 1))})
+    >>> dg.estimators.Reptile(2, 0.25).estimate(task, w).gradient.vector  # of w², at 1 and at 1/2
+    array([3.])
+    """
+
+    def __init__(self, inner_steps, inner_lr):
+        if not isinstance(inner_steps, (int, np.integer)) or isinstance(inner_steps, bool) or inner_steps < 1:
+            raise ValueError(f"got inner_steps={inner_steps!r}; expected a positive integer")
+        if not isinstance(inner_lr, (int, float)) or not 0 < inner_lr < np.inf:
+            raise ValueError(f"got inner_lr={inner_lr!r}; expected a positive number")
+        self.inner_steps, self.inner_lr = int(inner_steps), float(inner_lr)
+
+    def __repr__(self):
+        return f"Reptile(inner_steps={self.inner_steps}, inner_lr={self.inner_lr})"
+
+    def adapt(self, task, params):
+        """w′: the parameters after the inner steps, as a dict; also of Duals, through whose steps tangents go."""
+        w = dict(params)
+        for _ in range(self.inner_steps):
+            _, g = task.vjp(w)
+            w = {name: w[name] - self.inner_lr * g[name] for name in w}
+        return w
+
+    def adapted(self, objective):
+        """The loss that is meant: w ↦ the mean over tasks of L(w′)."""
+        tasks = self._tasks(objective)
+        return lambda params: sum(task(self.adapt(task, params)) for task in tasks) / len(tasks)
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss after the inner steps, and Reptile's update as a gradient."""
+        tasks = self._tasks(objective)
+        ends = [self.adapt(task, params) for task in tasks]
+        value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
+        require_finite(self, value)
+        mean = {name: sum(end[name] for end in ends) / len(ends) for name in ends[0]}
+        gradient = {name: (w - mean[name]) / self.inner_lr for name, w in dict(params).items()}
+        return Estimate(value, packed(gradient, params), None, len(tasks) * (3.0 * self.inner_steps + 1))
+
+    def _tasks(self, objective):
+        tasks = list(objective) if isinstance(objective, (list, tuple)) else [objective]
+        if not tasks or not all(hasattr(task, "vjp") for task in tasks):
+            raise DualgradError(
+                f"{self!r} needs tasks with transposed rules: give it nn.Objective(model, loss).bind(x, y), or a list"
+            )
+        return tasks

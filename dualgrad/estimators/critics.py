@@ -1,0 +1,227 @@
+"""Candidates that learn what truncation forgets: synthetic gradients, and the deterministic policy gradient."""
+
+import numpy as np
+
+from ..backend import like as on_device
+from ..backend import to_numpy
+from ..errors import LayoutError, ShapeError
+from ..optim import Adam
+from ..params import Params
+from ..tree import flatten, unflatten
+from .backprop import packed
+from .candidates import require_recurrent
+from .estimate import Estimate, require_finite
+
+
+class QuadraticCritic:
+    """v(s) = ½ s A sᵀ + b·s + c with A symmetric, and v′(s) = s A + b; learned by Adam on squared errors.
+
+    Parameters
+    ----------
+    lr : float
+    scale : float
+        What the gradients it gives are multiplied by (0.5 in DODGE's appendix).
+
+    Notes
+    -----
+    Of the state of each example, all its parts side by side (h and c of an LSTM), it predicts the losses still to
+    come, summed over steps; or it predicts their gradient. A critic of one's own has these four methods (`value`,
+    `gradient`, `learn_value`, `learn_gradient`) and, to be saved, ``state_dict`` and ``load_state_dict``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> critic, rng = dg.estimators.QuadraticCritic(lr=0.05), np.random.default_rng(0)
+    >>> for _ in range(500):
+    ...     s = rng.standard_normal((16, 2))
+    ...     critic.learn_value(s, s[:, 0] * s[:, 1])
+    >>> np.round(critic.gradient(np.array([[1.0, 2.0]])), 2)
+    array([[2., 1.]])
+    """
+
+    def __init__(self, lr=1e-3, scale=1.0):
+        self.scale, self._optimizer, self._params = scale, Adam(lr), None
+
+    def __repr__(self):
+        return f"QuadraticCritic(lr={self._optimizer.lr}, scale={self.scale})"
+
+    def _of(self, s):
+        n = s.shape[-1]
+        if self._params is None:
+            self._params = Params({"A": np.zeros((n, n)), "b": np.zeros(n), "c": np.zeros(1)})
+        if self._params["b"].shape != (n,):
+            raise ShapeError(f"{self!r} learned states of {len(self._params['b'])} entries; got {n}: reset() it first")
+        return self._params["A"], self._params["b"], self._params["c"]
+
+    def value(self, s):
+        """v(s) of states ``(B, n)``, shape ``(B,)``."""
+        a, b, c = self._of(s)
+        return np.sum((0.5 * s @ a + b) * s, axis=-1) + c
+
+    def gradient(self, s):
+        """v′(s) of states ``(B, n)``, times ``scale``."""
+        a, b, _ = self._of(s)
+        return self.scale * (s @ a + b)
+
+    def learn_value(self, s, target):
+        """A step on the mean of ½ (v(s) - target)²."""
+        error = (self.value(s) - target) / len(s)
+        a = 0.5 * (s * error[:, None]).T @ s
+        self._optimizer.step(self._params, {"A": a, "b": error @ s, "c": np.array([error.sum()])})
+
+    def learn_gradient(self, s, target):
+        """A step on the mean of ½ ‖v′(s) - target‖², before scaling; A stays symmetric."""
+        a, b, c = self._of(s)
+        error = (s @ a + b - target) / len(s)
+        a = s.T @ error
+        self._optimizer.step(self._params, {"A": 0.5 * (a + a.T), "b": error.sum(0), "c": 0 * c})
+
+    def reset(self):
+        """Forget all that was learned."""
+        self._params = None
+        self._optimizer.reset()
+
+    def state_dict(self):
+        """Coefficients and optimizer, as plain data for `dualgrad.save`."""
+        coefficients = None if self._params is None else {name: v.copy() for name, v in self._params.items()}
+        return {"coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
+
+    def load_state_dict(self, state):
+        """Continue from a saved state."""
+        if not isinstance(state, dict) or set(state) != {"coefficients", "optimizer"}:
+            raise LayoutError(f"{self!r} expects a state of coefficients and optimizer")
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._params = None if state["coefficients"] is None else Params(state["coefficients"])
+
+
+class _Critical:
+    """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
+
+    def __init__(self, critic, window):
+        for method in ("gradient", self.learns):
+            if not hasattr(critic, method):
+                raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
+        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
+            raise ValueError(f"got window={window!r}; expected a positive number of steps")
+        self.critic, self.window = critic, int(window)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.critic!r}, window={self.window})"
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss and the candidate; the critic then learns from this batch."""
+        layers = require_recurrent(self, objective)
+        if len(layers) > 1:
+            raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {len(layers)}")
+        losses = objective.per_example(params)
+        value, total = objective(params), np.sum(losses)
+        require_finite(self, value)
+        share = float(value / total) if total else 0.0  # what a summed loss counts for in the objective
+        met = []
+
+        def cut(t, state, dstate):
+            met.append((t, _rows(state), _rows(dstate)))
+            return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
+
+        _, gradient = objective.vjp(params, cut=cut)
+        self._learn(met, to_numpy(losses), share)
+        return Estimate(value, packed(gradient, params), None, 5.0)
+
+    def reset(self):
+        """Forget what the critic learned."""
+        self.critic.reset()
+
+    def state_dict(self):
+        """That of the critic."""
+        return self.critic.state_dict()
+
+    def load_state_dict(self, state):
+        """Continue from a saved state."""
+        self.critic.load_state_dict(state)
+
+
+class SyntheticGradient(_Critical):
+    """g̃: at the end of each window a critic's v′(s_t) stands for Σ_{j>t} ∂l_j/∂s_t (DODGE, section 2 and 5.4.3).
+
+    Parameters
+    ----------
+    critic : `QuadraticCritic`, or of the same methods
+    window : int
+        Steps that are backpropagated through before the critic takes over; 5 in DODGE, with a scale of 0.5.
+
+    Notes
+    -----
+    The critic learns by bootstrapping, v′(s_t) ≈ the gradient that arrives at s_t through the next window, whose own
+    end is the critic's (Jaderberg et al. 2017).
+
+    Cost: three forward passes, two for the losses, one step of the critic per window. Memory: as `TruncatedBPTT`.
+    Bias: the critic's error. Variance: none at a given state of the critic.
+    When: credit goes further back than any window that fits; as a candidate of `Dodge`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.estimators.SyntheticGradient(dg.estimators.QuadraticCritic(scale=0.5))
+    SyntheticGradient(QuadraticCritic(lr=0.001, scale=0.5), window=5)
+    """
+
+    learns = "learn_gradient"
+
+    def __init__(self, critic, window=5):
+        super().__init__(critic, window)
+
+    def _learn(self, met, losses, share):
+        for t, state, arrived in met:
+            if t % self.window == 0 and share:
+                self.critic.learn_gradient(state, arrived / share)
+
+
+class DeterministicPolicyGradient(_Critical):
+    """g̃ = Σ_t ∂ṽ(s_t)/∂s_t ∂s_t/∂w, ṽ(s_t) ≈ l_{t+1} + ṽ(s_{t+1}) being learned, the loss to come (DODGE, eq. 2).
+
+    Parameters
+    ----------
+    critic : `QuadraticCritic`, or of the same methods
+    window : int
+        Steps that are backpropagated through before the critic takes over; 1 in the paper.
+
+    Notes
+    -----
+    The loss of step t itself is differentiated exactly; the critic stands for those after it.
+
+    Cost, memory, bias and variance: as `SyntheticGradient`. The value is a weaker teacher than the gradient: it is
+    right on the states met, and its slope is a guess between them.
+    When: only losses are known, not their gradients; as a candidate of `Dodge`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> dg.estimators.DeterministicPolicyGradient(dg.estimators.QuadraticCritic())
+    DeterministicPolicyGradient(QuadraticCritic(lr=0.001, scale=1.0), window=1)
+    """
+
+    learns = "learn_value"
+
+    def __init__(self, critic, window=1):
+        super().__init__(critic, window)
+
+    def _learn(self, met, losses, share):
+        if not met or losses.ndim != 2:
+            return
+        states = {t: state for t, state, _ in met}
+        for t, state in states.items():  # the state before step t, whose loss is losses[t]
+            ahead = self.critic.value(states[t + 1]) if t + 1 in states else 0.0
+            self.critic.learn_value(state, losses[t] + ahead)
+
+
+def _rows(state):
+    """A state's parts side by side, ``(B, n)``, in double precision on the host."""
+    return np.concatenate([to_numpy(part).astype(np.float64) for part in flatten(state)[0]], axis=-1)
+
+
+def _like(rows, state):
+    """Rows ``(B, n)`` as a state."""
+    parts, structure = flatten(state)
+    ends = np.cumsum([part.shape[-1] for part in parts])
+    pieces = np.split(rows, ends[:-1], axis=-1)
+    return unflatten(structure, [on_device(v.astype(s.dtype), s) for v, s in zip(pieces, parts, strict=True)])

@@ -1,0 +1,139 @@
+"""diagnose: how good an estimator is at one point, beside the exact gradient and its own theory."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..directions import as_tree, as_vector
+from ..random import as_rng
+from .candidates import Oracle
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What `diagnose` found; ``print`` it for a table.
+
+    Attributes
+    ----------
+    cosine, cosine_spread : mean and standard deviation of the cosine between ĝ and g
+    abs_cosine : mean of its absolute value (what How to Guess a Gradient calls cosine similarity)
+    relative_error : mean of ‖ĝ - g‖² / ‖g‖²
+    variance_ratio : total variance of the samples over that which theory states, None where it states none
+    bias : ‖mean ĝ - g‖ / ‖g‖, in which the sampling error √(variance/samples) remains
+    effectiveness : mean loss decrease of a step along ĝ, relative to one of the same length along g
+    cost : forward passes per estimate
+    samples : how many estimates were drawn
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> found = dg.estimators.diagnose(dg.estimators.Oracle(), lambda w: np.sum(w**2), np.ones(3), rng=0, samples=2)
+    >>> round(found.cosine, 6), found.relative_error, round(found.effectiveness, 6)
+    (1.0, 0.0, 1.0)
+    """
+
+    estimator: str
+    cosine: float
+    cosine_spread: float
+    abs_cosine: float
+    relative_error: float
+    variance_ratio: float | None
+    bias: float
+    effectiveness: float
+    cost: float
+    samples: int
+
+    def __str__(self):
+        ratio = "no theory" if self.variance_ratio is None else f"{self.variance_ratio:.3f}"
+        rows = [
+            ("cosine to the gradient", f"{self.cosine:.4f} ± {self.cosine_spread:.4f}"),
+            ("mean |cosine|", f"{self.abs_cosine:.4f}"),
+            ("relative squared error", f"{self.relative_error:.4g}"),
+            ("variance / theory", ratio),
+            ("distance of the mean", f"{self.bias:.4g}"),
+            ("one-step effectiveness", f"{self.effectiveness:.4g}"),
+            ("cost, forward passes", f"{self.cost:g}"),
+        ]
+        return "\n".join([f"{self.estimator}, {self.samples} estimates", *(f"  {k:<24} {v}" for k, v in rows)])
+
+
+def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
+    """Draw estimates at one point and compare them with the exact gradient (How to Guess a Gradient, figure 1).
+
+    Parameters
+    ----------
+    estimator : anything with ``estimate``
+        Its state moves on, as in training.
+    objective : callable
+        A bound network, whose gradient is taken by `Backprop`; or any function, by p forward directions.
+    params : Params, array or tree
+    rng : int, numpy.random.Generator or Rng
+    samples : int
+        How many estimates to draw.
+    step : float
+        Length of the step whose loss decrease is compared, relative to ‖params‖ (or 1 if that is 0).
+
+    Returns
+    -------
+    Diagnosis
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> estimator = dg.estimators.ForwardGradient(dg.directions.Rademacher())
+    >>> print(dg.estimators.diagnose(estimator, lambda w: np.sum(np.sin(w)), np.zeros(50), rng=0, samples=400))
+    ForwardGradient(directions=Rademacher(), n=1), 400 estimates
+      cosine to the gradient   0.1124 ± 0.0843
+      mean |cosine|            0.1124
+      relative squared error   48.37
+      variance / theory        0.988
+      distance of the mean     0.2827
+      one-step effectiveness   0.1124
+      cost, forward passes     3
+    """
+    if not isinstance(samples, int) or samples < 2:
+        raise ValueError(f"got samples={samples!r}; expected an integer of at least 2")
+    rng = as_rng(rng)
+    exact = Oracle().estimate(objective, params)
+    g, w = as_vector(exact.gradient), as_vector(params)
+    length = step * (np.linalg.norm(w) or 1.0)
+    size = np.linalg.norm(g)
+    if not size > 0:
+        raise ValueError("the exact gradient is zero here: nothing to compare with")
+
+    def decrease(direction):
+        moved = w - length * direction / (np.linalg.norm(direction) or 1.0)
+        return float(exact.value) - float(objective(as_tree(moved, params)))
+
+    best = decrease(g)
+    stated = _stated_variance(estimator, exact.gradient, objective, params)
+    mean, squares, cosines, errors, gains, costs = np.zeros_like(g), 0.0, [], [], [], []
+    for _ in range(samples):
+        found = estimator.estimate(objective, params, rng=rng)
+        v = as_vector(found.gradient)
+        mean, squares = mean + v / samples, squares + v @ v
+        cosines.append(v @ g / (size * np.linalg.norm(v)) if np.any(v) else 0.0)
+        errors.append((v - g) @ (v - g) / size**2)
+        gains.append(decrease(v) / best)
+        costs.append(found.cost)
+    total = (squares - samples * (mean @ mean)) / (samples - 1)
+    return Diagnosis(
+        estimator=repr(estimator),
+        cosine=float(np.mean(cosines)),
+        cosine_spread=float(np.std(cosines)),
+        abs_cosine=float(np.mean(np.abs(cosines))),
+        relative_error=float(np.mean(errors)),
+        variance_ratio=None if not stated else float(total / stated),
+        bias=float(np.linalg.norm(mean - g) / size),
+        effectiveness=float(np.mean(gains)),
+        cost=float(np.mean(costs)),
+        samples=samples,
+    )
+
+
+def _stated_variance(estimator, gradient, objective, params):
+    """The total variance that theory states, None where it states none."""
+    try:
+        return float(as_vector(estimator.variance(gradient, objective, params)).sum())
+    except (AttributeError, NotImplementedError):
+        return None

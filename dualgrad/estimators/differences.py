@@ -1,0 +1,167 @@
+"""Estimates from values alone: finite differences and simultaneous perturbation."""
+
+import numpy as np
+
+from ..directions import Rademacher, as_tree, as_vector
+from ..errors import DualgradError
+from ..random import as_rng
+from ..transforms import hessian, jacfwd
+from ..tree import flatten, map_leaves, unflatten
+from .combine import combination, sum_of
+from .estimate import Estimate, require_finite
+
+
+def require_step(eps):
+    """Raise unless eps is a positive number."""
+    if not isinstance(eps, (int, float, np.floating)) or not 0 < eps < np.inf:
+        raise ValueError(f"got eps={eps!r}; expected a positive step")
+    return eps
+
+
+def third_derivatives(objective, params):
+    """∂³L / ∂w_j² ∂w_k as an array ``(p, p)``, by three nested forward passes: for small p."""
+    vector = as_vector(params)
+    third = jacfwd(hessian(lambda w: objective(_unpacked(w, params))))(vector)
+    return np.einsum("jjk->jk", third)
+
+
+def _unpacked(w, params):
+    """A vector, plain or Dual, as a dict (for Params), array or tree like the parameters."""
+    leaves, structure = flatten(dict(params) if hasattr(params, "layout") else params)
+    ends = np.cumsum([np.size(leaf) for leaf in leaves])
+    parts = [w[end - np.size(leaf) : end].reshape(np.shape(leaf)) for leaf, end in zip(leaves, ends, strict=True)]
+    return unflatten(structure, parts)
+
+
+class FiniteDifference:
+    """ĝ_k = (L(w + eps e_k) - L(w - eps e_k)) / (2 eps), entry by entry.
+
+    Parameters
+    ----------
+    eps : float
+
+    Notes
+    -----
+    Cost: 2p forward passes. Memory: that of a forward pass and a copy of the parameters.
+    Bias: eps²/6 ∂³L/∂w_k³ + O(eps⁴), and rounding of about (machine precision)·L / eps: in float32 no eps is good.
+    Variance: none.
+    When: the objective is a black box, p is small and the numbers are float64.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> estimator = dg.estimators.FiniteDifference(eps=0.5)
+    >>> estimator.estimate(lambda w: np.sum(w**3), np.array([1.0, 2.0])).gradient  # 3 w² + eps²
+    array([ 3.25, 12.25])
+    """
+
+    def __init__(self, eps=1e-5):
+        self.eps = require_step(eps)
+
+    def __repr__(self):
+        return f"FiniteDifference(eps={self.eps})"
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss, and its difference quotients.
+
+        Raises
+        ------
+        NonFiniteError
+            When a loss is NaN or infinite.
+        """
+        value, vector = objective(params), as_vector(params)
+        quotients = np.empty_like(vector)
+        for k, w in enumerate(vector):
+            vector[k] = w + self.eps
+            above = objective(as_tree(vector, params))
+            vector[k] = w - self.eps
+            below = objective(as_tree(vector, params))
+            vector[k] = w
+            quotients[k] = (above - below) / (2 * self.eps)
+        require_finite(self, value, quotients)
+        return Estimate(value, as_tree(quotients, params), quotients, 1.0 + 2 * vector.size)
+
+    def expectation(self, gradient, objective=None, params=None):
+        """g + eps²/6 ∂³L/∂w_k³: exact for polynomials up to degree 4. Needs the objective and params."""
+        third = np.diagonal(_require_theory(self, objective, params)(objective, params))
+        return as_tree(as_vector(gradient) + self.eps**2 / 6 * third, gradient)
+
+    def variance(self, gradient, objective=None, params=None):
+        """Zero."""
+        return map_leaves(np.zeros_like, gradient)
+
+
+def _require_theory(estimator, objective, params):
+    if objective is None or params is None:
+        raise DualgradError(f"the bias of {estimator!r} depends on third derivatives: give objective and params too")
+    return third_derivatives
+
+
+class SPSA:
+    """ĝ = (1/n) Σ_i (L(w + eps v_i) - L(w - eps v_i)) / (2 eps) v_i (Spall 1992): the forward gradient from values.
+
+    Parameters
+    ----------
+    eps : float
+    n : int
+        How many directions.
+    directions : an instance from `dualgrad.directions`
+        Independent entries; signs by default.
+
+    Notes
+    -----
+    Cost: 2n forward passes. Memory: that of a forward pass and two copies of the parameters.
+    Bias: eps²/6 (3 Σ_j ∂³L/∂w_j²∂w_k + (κ - 3) ∂³L/∂w_k³), so three times as much for normals as for signs in one
+    dimension; and rounding, of about (machine precision)·L/eps in every entry.
+    Variance: to order eps² that of `ForwardGradient`, exactly that for quadratic losses.
+    When: the objective is a black box; a jvp is as cheap, exact, and needs no eps.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.estimators.SPSA(eps=0.5).estimate(lambda w: 3 * w[0] + 4 * w[1], np.zeros(2), rng=3).gradient
+    array([7., 7.])
+    """
+
+    def __init__(self, eps=1e-3, n=1, directions=None):
+        self.eps, self.n = require_step(eps), n
+        self.directions = Rademacher() if directions is None else directions
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
+            raise ValueError(f"got n={n!r}; expected a positive number of directions")
+        if not hasattr(self.directions, "sample"):
+            raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
+
+    def __repr__(self):
+        return f"{type(self).__name__}(eps={self.eps}, n={self.n}, directions={self.directions!r})"
+
+    def estimate(self, objective, params, *, rng):
+        """The mean loss of the points looked at, and the estimate.
+
+        Raises
+        ------
+        NonFiniteError
+            When a loss is NaN or infinite.
+        """
+        rng, gradient, values, slopes = as_rng(rng), None, [], []
+        for _ in range(self.n):
+            v = self.directions.sample(params, rng=rng)
+            above, below = (objective(sum_of(combination(np.asarray(e), v, params), params, params))
+                            for e in (self.eps, -self.eps))  # fmt: skip
+            values += [above, below]
+            slopes.append((above - below) / (2 * self.eps))
+            require_finite(self, np.asarray(above) + below, slopes[-1])
+            term = combination(np.asarray(slopes[-1] / self.n), v, params)
+            gradient = term if gradient is None else sum_of(term, gradient, params)
+        return Estimate(np.mean(values), gradient, np.array(slopes), 2.0 * self.n)
+
+    def expectation(self, gradient, objective=None, params=None):
+        """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""
+        third = _require_theory(self, objective, params)(objective, params)
+        kappa = self.directions.kurtosis(len(third))
+        bias = 3 * third.sum(0) + (kappa - 3) * np.diagonal(third)
+        return as_tree(as_vector(gradient) + self.eps**2 / 6 * bias, gradient)
+
+    def variance(self, gradient, objective=None, params=None):
+        """That of the forward gradient: exact for quadratic losses."""
+        _, variance = self.directions.sum_moments(gradient, self.n)
+        return map_leaves(lambda v: v / self.n**2, variance)

@@ -1,0 +1,139 @@
+"""Learn to learn images: DODGE's figure 3, a Reptile direction against Reptile.
+
+A coordinate network (x, y) → (r, g, b) starts from initial parameters that are to be good after a few steps of
+gradient descent on any image. Reptile moves them towards where those steps lead; DODGE takes that way for a direction
+and follows the slope of the loss *after* the steps, by a jvp through them. Images are patches of scikit-learn's two
+photographs, and drawn shapes; the PSNR is that of images not trained on, after the same inner steps. Same optimizer
+for both, each at its own best rate, equal updates, and the PSNR at equal time beside it.
+
+    python examples/image_regression.py --quick
+    python examples/image_regression.py --full
+"""
+
+import numpy as np
+from experiment import arguments, axes, band, final, learn, save, shortest, spread, table, tuned
+
+import dualgrad as dg
+from dualgrad import nn, optim
+from dualgrad.estimators import Dodge, Reptile
+
+RATES = [1e-3, 3e-4, 1e-4, 3e-5]
+INNER_RATES = {"quick": [1e-2], "full": [1e-2]}
+STEPS = {"quick": [2], "full": [1, 2, 4]}
+SIZE, TASKS, HIDDEN, LAYERS, OMEGA = 16, 3, 32, 2, 30.0
+TESTED = 16  # images
+
+METHODS = {
+    "Reptile": lambda steps, rate: Reptile(steps, rate),
+    "DODGE, Reptile": lambda steps, rate: Dodge(Reptile(steps, rate)),
+}
+
+
+def photographs():
+    """Patches of both photographs, at a third of their resolution: the left four fifths train, the rest tests."""
+    from sklearn.datasets import load_sample_images
+
+    train, test = [], []
+    for image in load_sample_images().images:
+        image = image[: 3 * (image.shape[0] // 3), : 3 * (image.shape[1] // 3)].astype(np.float32) / 255
+        image = image.reshape(image.shape[0] // 3, 3, image.shape[1] // 3, 3, 3).mean((1, 3))
+        edge = 4 * image.shape[1] // 5
+        for part, found in ((image[:, :edge], train), (image[:, edge:], test)):
+            found += [part[i : i + SIZE, j : j + SIZE] for i in range(0, part.shape[0] - SIZE, 4)
+                      for j in range(0, part.shape[1] - SIZE, 4)]  # fmt: skip
+    return np.array(train), np.array(test)
+
+
+def drawn():
+    """Discs and rectangles of random colours on a ground of another: 400 to train on, 100 to test on."""
+    rng, pixels = np.random.default_rng(0), np.stack(np.mgrid[:SIZE, :SIZE], -1) / (SIZE - 1)
+    found = []
+    for _ in range(500):
+        image = np.broadcast_to(rng.random(3), (SIZE, SIZE, 3)).copy()
+        for _ in range(2):
+            centre, width, colour = rng.random(2), 0.15 + 0.3 * rng.random(2), rng.random(3)
+            offset = np.abs(pixels - centre)
+            inside = np.all(offset < width, -1) if rng.random() < 0.5 else np.sum(offset**2, -1) < width[0] ** 2
+            image[inside] = colour
+        found.append(image)
+    return np.split(np.array(found, dtype=np.float32), [400])
+
+
+SOURCES = {"photographs": photographs, "drawn": drawn}
+
+
+def training(source, method, steps, inner, updates, rate, seed):
+    """One run: its curve of updates, seconds, and the PSNR of test images in dB after the inner steps."""
+    train, test = SOURCES[source]()
+    test = test[np.random.default_rng(0).permutation(len(test))[:TESTED]]
+    model = nn.networks.siren(2, HIDDEN, LAYERS, 3, omega=OMEGA)
+    objective, params = nn.Objective(model, nn.mse), model.init(rng=seed)
+    grid = np.stack(np.mgrid[:SIZE, :SIZE], -1).reshape(-1, 2).astype(np.float32) * (2 / (SIZE - 1)) - 1
+    choice, rng = dg.Rng(seed).spawn(2)
+    adapt = Reptile(steps, inner).adapt
+
+    def task(image):
+        return objective.bind(grid, image.reshape(-1, 3))
+
+    def psnr(params):
+        """-10 log10 of the mean squared error, averaged over images (Tancik et al. 2021)."""
+        errors = [float(t(adapt(t, params))) for t in map(task, test)]
+        return [float(np.mean(-10 * np.log10(errors)))]
+
+    def draw():
+        return [task(train[k]) for k in choice.integers(0, len(train), (TASKS,))]
+
+    estimator = METHODS[method](steps, inner)
+    return learn(estimator, optim.Adam(rate), params, draw, updates, psnr, rng=rng)
+
+
+def main():
+    args = arguments(__doc__, "about 30 minutes", updates=3000)
+    mode = "full" if args.full else "quick"
+    updates = args.updates if args.full else min(args.updates, 10)
+    rates = RATES if args.full else RATES[:1]
+    tasks = [
+        {"source": source, "method": method, "steps": steps, "inner": inner, "updates": updates}
+        for source in SOURCES for steps in STEPS[mode] for method in METHODS for inner in INNER_RATES[mode]
+    ]  # fmt: skip
+    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "images")
+    groups = {}
+    for r in runs:
+        groups.setdefault((r["source"], r["steps"], r["method"]), []).append(r)
+    save(args, "image_regression", draw(groups, mode), report(groups, updates), runs + search)
+
+
+def report(groups, updates):
+    rows, claims = [], []
+    for source, steps in dict.fromkeys((source, steps) for source, steps, _ in groups):
+        pair = {method: groups[source, steps, method] for method in METHODS}
+        fastest = shortest(pair.values())
+        for method, found in pair.items():
+            rows.append([source, steps, method, found[0]["rate"], spread(final(found, 2), 2),
+                         spread(final(found, 2, fastest), 2), f"{np.nanmean(final(found, 1)):.0f}"])  # fmt: skip
+        a, b = (final(pair[m], 2) for m in ("DODGE, Reptile", "Reptile"))
+        gain, noise = a.mean() - b.mean(), np.hypot(a.std(), b.std())
+        verdict = "within the spread" if abs(gain) <= noise else "holds" if gain > 0 else "does not hold"
+        late = np.mean(final(pair["DODGE, Reptile"], 2, fastest)) - np.mean(final(pair["Reptile"], 2, fastest))
+        claims.append([f"{source}, {steps} inner steps", verdict, f"{gain:+.2f} dB", f"{late:+.2f} dB"])
+    columns = ["images", "inner steps", "method", "rate", f"PSNR after {updates} updates", "at equal time", "seconds"]
+    return [
+        table("PSNR of test images after the inner steps, dB", columns, rows),
+        table(
+            "DODGE learns faster than Reptile (figure 3)", ["setting", "here", "equal updates", "equal time"], claims
+        ),
+    ]
+
+
+def draw(groups, mode):
+    figure, plots = axes(len(STEPS[mode]) * len(SOURCES), columns=len(STEPS[mode]))
+    for ax, (source, steps) in zip(plots, [(a, b) for a in SOURCES for b in STEPS[mode]], strict=True):
+        for method in METHODS:
+            band(ax, groups[source, steps, method], 2, method)
+        ax.set(xlabel="updates", ylabel="PSNR (dB)", title=f"{source}, {steps} inner steps")
+        ax.legend(frameon=False, fontsize=8)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
