@@ -581,7 +581,8 @@ class Scaled(Direction):
         drawn = self._turned(roots, params).sample(params, rng=rng, n=n)
         _, structure = flatten(params)
         lead = _lead(n)
-        flat = [np.array(v).reshape(*lead, -1) for v in leaves_like(drawn, structure, "directions")]
+        drawn = [v.dense() if isinstance(v, Factors) else v for v in leaves_like(drawn, structure, "directions")]
+        flat = [to_numpy(v).reshape(*lead, -1) for v in drawn]
         return as_tree(roots * np.concatenate(flat, -1), params)
 
     def finish(self, gradient):

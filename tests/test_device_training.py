@@ -15,7 +15,41 @@ ESTIMATORS = [
     estimators.ForwardGradient(directions.LowRank()),
     estimators.ForwardGradient(directions.LowRank(), n=4),
     estimators.Backprop(),
+    estimators.ForwardJacobian(chunk=40),
+    estimators.ForwardGradient(directions.Blocks(directions.Rademacher()), n=3, combine="sum"),
+    estimators.ForwardGradient(directions.Hadamard(low_rank=True), n=3, combine="project"),
+    estimators.ForwardGradient(directions.Orthogonal(), n=3, combine="project"),
+    estimators.ForwardGradient(directions.LowRank(), shrink=True),
+    estimators.SPSA(1e-3, n=2),
 ]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: estimators.ForwardGradient(directions.Rademacher(), baseline=0.5),
+        lambda: estimators.ForwardGradient(directions.Scaled(directions.Sphere(), start(np.ones_like)), n=2),
+        lambda: estimators.Dodge(
+            [estimators.Oracle(previous=True), estimators.ForwardGradient(directions.LowRank())], 0.5
+        ),
+    ],
+    ids=["baseline", "scaled", "dodge"],
+)
+def test_estimators_with_arrays_of_their_own_on_a_device(make):
+    ours, theirs, rngs = make(), make(), (dg.Rng(1), dg.Rng(1))
+    here, there = start(np.array), start(device)
+    for _ in range(3):
+        a = ours.estimate(batch(np.array), here, rng=rngs[0])
+        b = theirs.estimate(batch(device), there, rng=rngs[1])
+        assert isinstance(b.gradient.vector, DeviceArray)
+        np.testing.assert_allclose(host(b.gradient.vector), a.gradient.vector, rtol=1e-10, atol=1e-12)
+
+
+def test_mezo_moves_a_device_array():
+    here, there = start(np.array), start(device)
+    for params, on in ((here, np.array), (there, device)):
+        estimators.MeZO(n=2).step(batch(on), params, lr=0.01, rng=0)
+    np.testing.assert_allclose(host(there.vector), here.vector, rtol=1e-10, atol=1e-13)
 
 
 def batch(on):

@@ -131,7 +131,7 @@ def test_a_step_needs_the_memory_of_inference():
 def test_what_goes_wrong_is_put_back():
     params = start()
     before = params.vector.copy()
-    with pytest.raises(dg.NonFiniteError, match="put back"):
+    with pytest.raises(dg.NonFiniteError, match=r"estimate 1 of MeZO.*the loss is nan"):
         estimators.MeZO().step(lambda p: np.float64(np.nan), params, lr=0.1, rng=0)
     np.testing.assert_allclose(params.vector, before, rtol=1e-13, atol=1e-15)
     with pytest.raises(ZeroDivisionError):

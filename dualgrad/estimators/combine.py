@@ -26,7 +26,8 @@ def combination(weights, directions, params):
 
 
 def _weighted(weights, v, shape, out=None):
-    weights = weights.astype(v.dtype)  # the loss may have another precision than the parameters
+    if hasattr(weights, "astype"):  # the loss may have another precision than the parameters
+        weights = weights.astype(v.dtype)
     if isinstance(v, LowRank):
         return _factored(weights, v, out)
     if v.ndim == len(shape):
@@ -71,7 +72,7 @@ def _gram(v, n):
     if isinstance(v, LowRank):  # (A Aᵀ) ∘ (B Bᵀ)
         a, b = v.a.reshape(n, -1), v.b.reshape(n, -1)
         return (a @ a.T) * (b @ b.T)
-    flat = np.asarray(v).reshape(n, -1)
+    flat = v.reshape(n, -1)
     return flat @ flat.T
 
 

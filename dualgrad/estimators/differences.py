@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..directions import Rademacher, as_tree, as_vector
 from ..errors import DualgradError
 from ..random import as_rng
@@ -77,7 +78,7 @@ class FiniteDifference:
             vector[k] = w - self.eps
             below = objective(as_tree(vector, params))
             vector[k] = w
-            quotients[k] = (above - below) / (2 * self.eps)
+            quotients[k] = float(to_numpy(above - below)) / (2 * self.eps)
         require_finite(self, value, quotients)
         return Estimate(value, as_tree(quotients, params), quotients, 1.0 + 2 * vector.size)
 
@@ -145,14 +146,15 @@ class SPSA:
         rng, gradient, values, slopes = as_rng(rng), None, [], []
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
-            above, below = (objective(sum_of(combination(np.asarray(e), v, params), params, params))
+            above, below = (objective(sum_of(combination(e, v, params), params, params))
                             for e in (self.eps, -self.eps))  # fmt: skip
             values += [above, below]
             slopes.append((above - below) / (2 * self.eps))
-            require_finite(self, np.asarray(above) + below, slopes[-1])
-            term = combination(np.asarray(slopes[-1] / self.n), v, params)
+            term = combination(slopes[-1] / self.n, v, params)
             gradient = term if gradient is None else sum_of(term, gradient, params)
-        return Estimate(np.mean(values), gradient, np.array(slopes), 2.0 * self.n)
+        value = sum(values) / len(values)
+        require_finite(self, value)
+        return Estimate(value, gradient, np.array([float(to_numpy(s)) for s in slopes]), 2.0 * self.n)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""

@@ -37,15 +37,20 @@ class Estimate:
 
 
 def require_finite(estimator, value, directional=None):
-    """Raise when the loss, or a directional derivative, is NaN or infinite."""
+    """Raise when the loss, or a directional derivative, is NaN or infinite, and say in which estimate.
+
+    Called once an estimate, it keeps their number in ``estimator.made``.
+    """
+    which = f"estimate {getattr(estimator, 'made', 0) + 1} of {estimator!r}"
     if not np.all(np.isfinite(to_numpy(value))):
         raise NonFiniteError(
-            f"{estimator!r}: the loss is {value}; no gradient was made and nothing was changed. Lower the learning "
-            "rate, or look for the batch or parameter that made it"
+            f"{which}: the loss is {value}; no gradient was made and nothing was changed. Lower the learning rate, or "
+            "look for the batch or parameter that made it"
         )
     if directional is not None and not np.all(np.isfinite(to_numpy(directional))):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(directional))))
         raise NonFiniteError(
-            f"{estimator!r}: the loss is {value} but its derivative along direction {bad[0]} is not finite; no "
-            "gradient was made and nothing was changed"
+            f"{which}: the loss is {value} but its derivative along direction {bad[0]} is not finite; no gradient was "
+            "made and nothing was changed"
         )
+    estimator.made = getattr(estimator, "made", 0) + 1

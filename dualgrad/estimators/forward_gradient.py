@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..backend import like as on_device
+from ..backend import to_numpy
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector
 from ..errors import LayoutError, ShapeError
 from ..random import as_rng
@@ -117,8 +119,8 @@ class ForwardGradient:
     def _weights(self, slopes, v, params):
         """What each direction is multiplied by, from the directional derivatives."""
         if self.combine == "project":
-            inner = gram(v, params, self.n)
-            return np.linalg.lstsq(inner, np.atleast_1d(slopes).astype(inner.dtype))[0].reshape(np.shape(slopes))
+            inner, given = gram(v, params, self.n), np.atleast_1d(to_numpy(slopes))
+            return on_device(np.linalg.lstsq(inner, given.astype(inner.dtype))[0].reshape(np.shape(slopes)), slopes)
         return slopes * self._factor(params) if self.shrink else slopes / self._count
 
     @property

@@ -4,12 +4,11 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..directions import Gaussian
-from ..errors import NonFiniteError
 from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
 from .differences import SPSA
-from .estimate import Estimate
+from .estimate import Estimate, require_finite
 
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
 
@@ -72,17 +71,15 @@ class MeZO(SPSA):
         for _ in range(self.n):
             starts.append(rng.state_dict())
             above, below = self._losses(objective, params, vectors, rng, starts[-1])
-            if not np.all(np.isfinite(to_numpy(above + below))):
-                raise NonFiniteError(
-                    f"{self!r}: the losses are {above} and {below}; the parameters are put back. Lower lr or eps"
-                )
             values += [above, below]
-            slopes.append(float(above - below) / (2 * self.eps))
+            slopes.append(float(to_numpy(above - below)) / (2 * self.eps))
+        value = sum(values) / len(values)
+        require_finite(self, value)
         end = rng.state_dict()
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start)
         rng.load_state_dict(end)
-        return Estimate(np.mean(values), None, np.array(slopes), 2.0 * self.n)
+        return Estimate(value, None, np.array(slopes), 2.0 * self.n)
 
     def _losses(self, objective, params, vectors, rng, start):
         """L(w + eps z) and L(w - eps z), with w put back whatever happens."""
