@@ -535,8 +535,8 @@ class Scaled(Direction):
         For example Adam's 1 / (√v̂ + eps). A direction scaled inside keeps ĝ·g >= 0 for the scaled product, where
         scaling (g·u) u afterwards may ascend.
     restore : bool
-        Divide the estimate by c again: unbiased for any c. Best for signs is c_k = 1/|g_k|, or 1/√E g_k² where the
-        variances of the gradient are known (DODGE, section 6; the rescaling of UORO): total variance (Σ|g_k|)² - ‖g‖².
+        Divide the estimate by c again: unbiased for any c. Best for signs is c_k = 1/√(g_k²), or 1/√E g_k² where
+        the variances of the gradient are known (DODGE, section 6; UORO's rescaling): total variance ‖g‖₁² - ‖g‖².
 
     Notes
     -----

@@ -134,12 +134,11 @@ def shortest(groups):
 def spread(values, digits=3):
     """Mean ± standard deviation over seeds; runs that diverged are counted."""
     good = values[np.isfinite(values)]
+    if not len(good):
+        return "diverged"
     lost = f" ({len(values) - len(good)} of {len(values)} diverged)" if len(good) < len(values) else ""
-    return (
-        f"{good.mean():.{digits}f} ± {good.std(ddof=min(1, len(good) - 1)):.{digits}f}{lost}"
-        if len(good)
-        else "diverged"
-    )
+    form = f".{digits}f" if np.max(np.abs(good)) < 1e4 else ".0e"
+    return f"{good.mean():{form}} ± {good.std(ddof=min(1, len(good) - 1)):{form}}{lost}"
 
 
 def table(title, columns, rows):
