@@ -59,7 +59,7 @@ def _lead(n):
     return (int(n),)
 
 
-def _require_real(tree):
+def require_real(tree):
     leaves, structure = flatten(tree)
     for leaf in leaves:
         if isinstance(leaf, Dual):
@@ -74,6 +74,19 @@ def as_vector(tree):
     """All entries of a tree in one vector of float64, on the host."""
     leaves = [np.ravel(to_numpy(leaf)).astype(np.float64) for leaf in flatten(tree)[0]]
     return np.concatenate(leaves) if leaves else np.zeros(0)
+
+
+def vector_like(tree, like, what):
+    """`as_vector` of a tree that must match another in structure and shapes, and be finite."""
+    leaves, structure = flatten(dict(like) if isinstance(like, Params) else like)
+    given = leaves_like(tree, structure, what)
+    for found, leaf in zip(given, leaves, strict=True):
+        if np.shape(found) != np.shape(leaf):
+            raise ShapeError(f"{what} has a leaf of shape {np.shape(found)}; expected {np.shape(leaf)}")
+    vector = as_vector([to_numpy(v) for v in given])
+    if not np.all(np.isfinite(vector)):
+        raise ValueError(f"{what} has a NaN or an infinity; expected finite numbers")
+    return vector
 
 
 def as_tree(vector, like):
@@ -117,13 +130,13 @@ class Direction:
         Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``.
         """
         rng, lead = as_rng(rng), _lead(n)
-        leaves, _ = _require_real(params)
+        leaves, _ = require_real(params)
         rows = self._rows(rng, 1 if n is None else n, sum(leaf.size for leaf in leaves))
         return as_tree(rows[0] if not lead else rows, params)
 
     def sum_moments(self, gradient, n=1):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
-        mean, variance = self._sum_moments(as_vector(gradient), n)
+        mean, variance = self._sum_moments(as_vector(gradient), int(n))
         return as_tree(mean, gradient), as_tree(variance, gradient)
 
     def variance(self, gradient):
@@ -148,7 +161,7 @@ class _Independent(Direction):
 
     def sample(self, params, *, rng, n=None):
         rng, lead = as_rng(rng), _lead(n)
-        _require_real(params)
+        require_real(params)
         if isinstance(params, Params):
             vector = params.vector
             return Params.from_vector(params.layout, self._draw(rng, lead + vector.shape, vector.dtype, vector))
@@ -336,9 +349,12 @@ class Orthogonal(Direction):
            [0., 4.]])
     """
 
-    def _rows(self, rng, n, p):
+    def _require(self, n, p):
         if n > p:
             raise ValueError(f"got n={n} orthogonal directions of {p} parameters; there are at most {p}")
+
+    def _rows(self, rng, n, p):
+        self._require(n, p)
         q, r = np.linalg.qr(rng.normal((p, n)))
         return math.sqrt(p) * (q * np.sign(np.diagonal(r))).T
 
@@ -347,6 +363,7 @@ class Orthogonal(Direction):
 
     def _sum_moments(self, g, n):
         p = g.size
+        self._require(n, p)
         if n == p:
             return p * g, 0 * g
         beside = n * (p - n) / (p * (p + 2) * (p - 1))  # E P_kj² for j != k
@@ -366,9 +383,10 @@ class Hadamard(Direction):
     Notes
     -----
     Lengths are rounded up to a power of 2, P, and the rows cut: orthogonal where p is one, nearly so elsewhere. With
-    n rows the variance of Σ (g·v) v_k is n (P - n) / (P - 1) (‖g‖² - g_k²), in total (p/n - 1) ‖g‖² for the mean:
-    that of a random projection, without its QR. With ``low_rank=True`` that holds within each leaf, whose rows begin
-    anew after P, and other leaves add n times their ‖g‖², as independent signs do. Drawing takes O(n p).
+    n rows the variance of Σ (g·v) v_k is n (P - n) / (P - 1) (‖g‖² - g_k²); for p = P that is (p/n - 1) ‖g‖² in total
+    for the mean, as for a random projection, without its QR, and for others (P - n)(p - 1) / (n (P - 1)) ‖g‖².
+    With ``low_rank=True`` that holds within each leaf, whose rows begin anew after P, and other leaves add n times
+    their ‖g‖², as independent signs do. Drawing takes O(n p).
 
     Raises
     ------
@@ -398,13 +416,13 @@ class Hadamard(Direction):
         if not self.low_rank:
             return super().sample(params, rng=rng, n=n)
         rng, lead = as_rng(rng), _lead(n)
-        leaves, structure = _require_real(dict(params) if isinstance(params, Params) else params)
+        leaves, structure = require_real(dict(params) if isinstance(params, Params) else params)
         return unflatten(structure, [self._factors(rng, leaf, lead) for leaf in leaves])
 
     def _factors(self, rng, leaf, lead):
         """Rows for one leaf, as factors where it is a matrix, each with a sign of its own."""
         n = lead[0] if lead else 1
-        if leaf.ndim < 2:
+        if not _is_matrix(leaf):
             rows = _signs_of_rows(_cycled(rng, n, _padded(leaf.size)), leaf.size) * rng.signs((1, leaf.size))
             rows = rows * rng.signs((n, 1))
             rows = rows.reshape(lead + leaf.shape) if lead else rows.reshape(leaf.shape)
@@ -417,29 +435,32 @@ class Hadamard(Direction):
         a, b = (on_device((f if lead else f[0]).astype(leaf.dtype), leaf) for f in (a, b))
         return Factors(a, b, leaf.shape, signs=True)
 
-    def _rows(self, rng, n, p):
+    def _require(self, n, p):
         if n > _padded(p):
             raise ValueError(f"got n={n} directions; there are {_padded(p)} rows: take fewer directions")
+
+    def _rows(self, rng, n, p):
+        self._require(n, p)
         return _signs_of_rows(_without_replacement(rng, n, _padded(p)), p) * rng.signs((1, p))
 
     def _sum_moments(self, g, n):
         rows = _padded(g.size)
+        self._require(n, g.size)
         share = n * (rows - n) / max(rows - 1, 1)
         return n * g, share * (g @ g - g * g)
 
     def sum_moments(self, gradient, n=1):
         if not self.low_rank:
             return super().sum_moments(gradient, n)
-        leaves, structure = flatten(dict(gradient) if isinstance(gradient, Params) else gradient)
+        leaves, _ = flatten(gradient if not isinstance(gradient, Params) else dict(gradient))
         total = sum(float(np.sum(np.square(to_numpy(g), dtype=np.float64))) for g in leaves)
-        means, variances = [], []
+        variances = []
         for g in leaves:
-            rows = _padded(g.size) if g.ndim < 2 else _padded(g.size // g.shape[-1]) * _padded(g.shape[-1])
-            own = float(np.sum(np.square(to_numpy(g), dtype=np.float64)))
+            rows = _padded(g.size // g.shape[-1]) * _padded(g.shape[-1]) if _is_matrix(g) else _padded(g.size)
+            flat = np.ravel(to_numpy(g)).astype(np.float64)
             share = n % rows * (rows - n % rows) / max(rows - 1, 1)
-            means.append(n * g)
-            variances.append(share * (own - g * g) + n * (total - own))
-        return unflatten(structure, means), unflatten(structure, variances)
+            variances.append(share * (flat @ flat - flat**2) + n * (total - flat @ flat))
+        return as_tree(n * as_vector(gradient), gradient), as_tree(as_vector(variances), gradient)
 
 
 def _padded(p):
@@ -501,20 +522,16 @@ class Along(Direction):
         return "Along(...)"
 
     def sample(self, params, *, rng=None, n=None):
-        _require_real(params)
+        require_real(params)
         if n is not None:
             raise ValueError(f"got n={n!r}; there is one direction along a vector")
         return as_tree(self._unit(params), params)
 
     def _unit(self, params):
-        _, structure = flatten(params)
-        v = np.concatenate([np.ravel(to_numpy(a)) for a in leaves_like(self.vector, structure, "vector")])
-        v, p = v.astype(np.float64), as_vector(params).size
-        if v.size != p:
-            raise ShapeError(f"the vector has {v.size} entries; the parameters have {p}")
+        v = vector_like(self.vector, params, "vector")
         length = np.linalg.norm(v)
-        if not 0 < length < np.inf:
-            raise ValueError(f"the vector has length {length}; expected a positive one, to point somewhere")
+        if not length > 0:
+            raise ValueError("the vector is zero; expected one that points somewhere")
         return v / length
 
     def sum_moments(self, gradient, n=1):
@@ -560,16 +577,16 @@ class Scaled(Direction):
 
     def __init__(self, base, c, restore=False):
         self.base, self.c, self.restore = base, c, restore
-        if not np.all(as_vector(c) > 0):
-            raise ValueError("got a scale c that is not positive everywhere")
+        if not hasattr(base, "sample") or isinstance(base, type):
+            raise TypeError(f"got base={base!r}; expected an instance such as directions.Rademacher()")
+        if not (np.all(as_vector(c) > 0) and np.all(np.isfinite(as_vector(c)))):
+            raise ValueError("got a scale c that is not positive and finite everywhere")
 
     def __repr__(self):
         return f"Scaled({self.base!r}, c{', restore=True' if self.restore else ''})"
 
     def _roots(self, like):
-        _, structure = flatten(like)
-        c = np.concatenate([np.ravel(to_numpy(a)) for a in leaves_like(self.c, structure, "c")]).astype(np.float64)
-        return np.sqrt(c)
+        return np.sqrt(vector_like(self.c, like, "c"))
 
     def _turned(self, roots, like):
         if not isinstance(self.base, Along):
@@ -577,6 +594,7 @@ class Scaled(Direction):
         return Along(as_tree(roots * self.base._unit(like), like))
 
     def sample(self, params, *, rng, n=None):
+        require_real(params)
         roots = self._roots(params)
         drawn = self._turned(roots, params).sample(params, rng=rng, n=n)
         _, structure = flatten(params)
@@ -598,7 +616,13 @@ class Scaled(Direction):
         return as_tree(mean, gradient), as_tree(variance, gradient)
 
     def norm(self, p):
+        if isinstance(self.base, Along):
+            roots = np.sqrt(as_vector(self.c))
+            return float(np.linalg.norm(roots * self._turned(roots, self.c)._unit(self.c)))
         return self.base.norm(p) * float(np.sqrt(np.mean(as_vector(self.c))))
+
+    def kurtosis(self, p):
+        return self.base.kurtosis(p)
 
 
 def _is_matrix(leaf):
@@ -626,7 +650,7 @@ class LowRank(Direction):
     def sample(self, params, *, rng, n=None):
         """A direction for ``params``: a tree (a dict for Params) whose matrices are `dualgrad.LowRank`."""
         rng, lead = as_rng(rng), _lead(n)
-        leaves, structure = _require_real(dict(params) if isinstance(params, Params) else params)
+        leaves, structure = require_real(dict(params) if isinstance(params, Params) else params)
         counts = [leaf.size // leaf.shape[-1] + leaf.shape[-1] if _is_matrix(leaf) else leaf.size for leaf in leaves]
         first = leaves[0] if leaves else np.zeros(0)
         signs = rng.signs((*lead, sum(counts)), dtype=first.dtype, like=first)

@@ -133,12 +133,18 @@ class _Optimizer:
                 f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "
                 f"{sorted(expected)}"
             )
+        if not isinstance(state["steps"], (int, np.integer)) or state["steps"] < 0:
+            raise LayoutError(f"the saved state has steps={state['steps']!r}; expected how many were taken")
+        if state["lr"] is not None:
+            _number("lr", state["lr"])
         shapes = arrays = None
         if state["shapes"] is not None:
             shapes = [tuple(shape) for shape in state["shapes"]]
             arrays = {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names}
             if any([v.shape for v in vs] != shapes for vs in arrays.values()):
                 raise LayoutError(f"the saved state's arrays do not have the shapes {shapes} that it names")
+            if not all(np.all(np.isfinite(v)) for vs in arrays.values() for v in vs):
+                raise LayoutError("the saved state has a NaN or an infinity")
         if state["lr"] is not None and not callable(self.lr):
             self.lr = state["lr"]
         self.steps, self._shapes, self._state = state["steps"], shapes, arrays

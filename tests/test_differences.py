@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad import directions, estimators
+from dualgrad import directions, estimators, nn
 from dualgrad.testing import assert_unbiased, assert_variance
 
 PARAMS = {"a": np.array([0.5, -0.3]), "b": np.array([0.7])}
@@ -139,6 +139,31 @@ def test_what_goes_wrong_is_put_back():
     np.testing.assert_allclose(params.vector, before, rtol=1e-13, atol=1e-15)
 
 
+def test_a_tree_that_cannot_be_moved_is_left_alone():
+    w = {"a": np.ones(3), "b": np.ones(3, int)}
+    with pytest.raises(TypeError, match="real floating"):
+        estimators.MeZO(eps=0.5).step(lambda w: np.sum(w["a"]), w, lr=0.1, rng=0)
+    assert np.array_equal(w["a"], np.ones(3))
+    big = np.float32(3e38)
+    with pytest.raises(dg.NonFiniteError, match="direction 0"):
+        estimators.MeZO().step(lambda w: big * np.sign(w[0]), np.zeros(1, np.float32), lr=0.1, rng=0)
+
+
+def test_an_objective_that_returns_a_view():
+    for estimator, expected in ((estimators.FiniteDifference(), [1, 0]), (estimators.SPSA(), None)):
+        found = estimator.estimate(lambda w: w[0, ...], np.array([3.0, 1.0]), rng=0).gradient
+        np.testing.assert_allclose(found if expected else np.abs(found), expected or [1, 1], rtol=1e-6, atol=1e-8)
+    w = np.array([3.0, 1.0])
+    assert estimators.MeZO().step(lambda w: w[0, ...], w, lr=0.1, rng=0).directional[0] != 0
+
+
+def test_the_theory_knows_buffers():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm(2), nn.Linear(2, 1))
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.mse).bind(np.random.default_rng(0).standard_normal((4, 2)), np.ones((4, 1)))
+    assert_unbiased(estimators.FiniteDifference(1e-3), batch, params, atol=1e-7)
+
+
 def test_bad_input_is_named():
     for estimator in (estimators.SPSA, estimators.MeZO, estimators.FiniteDifference):
         for eps in (0, -1e-3, np.inf, "small"):
@@ -146,10 +171,16 @@ def test_bad_input_is_named():
                 estimator(eps)
     with pytest.raises(ValueError, match="positive number of directions"):
         estimators.SPSA(n=0)
-    with pytest.raises(TypeError, match="instance such as"):
-        estimators.SPSA(directions="signs")
-    with pytest.raises(TypeError, match="expected Gaussian"):
-        estimators.MeZO(directions=directions.LowRank())
+    for other in ("signs", directions.Rademacher, directions.LowRank(), directions.Sphere()):
+        for estimator in (estimators.SPSA, estimators.MeZO):
+            with pytest.raises(TypeError, match=r"expected Rademacher\(\), Gaussian\(\) or Uniform\(\)"):
+                estimator(directions=other)
+    for lr in (np.nan, np.inf, -0.1, lambda t: 0.1):
+        with pytest.raises(ValueError, match="got lr="):
+            estimators.MeZO().step(bowl, start(), lr=lr, rng=0)
+    for estimator in (estimators.SPSA(), estimators.FiniteDifference()):
+        with pytest.raises(dg.ShapeError, match=r"returned shape \(2,\); expected a scalar"):
+            estimator.estimate(lambda w: w, np.ones(2), rng=0)
     with pytest.raises(dg.DualgradError, match="third derivatives"):
         estimators.SPSA().expectation(np.ones(2))
     with pytest.raises(TypeError, match="writable contiguous"):

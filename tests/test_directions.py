@@ -161,6 +161,15 @@ def test_low_rank_hadamard_rows_begin_anew_after_the_last():
     np.testing.assert_allclose(found.variance, directions.as_vector(variance), atol=1e-13)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_low_rank_hadamard_rows_for_empty_and_odd_leaves(n):
+    g = dg.Params({"e": np.zeros((3, 0)), "s": np.array(2.0), "k": np.ones((2, 1, 3))})
+    distribution = directions.Hadamard(low_rank=True)
+    drawn = distribution.sample(g, rng=0, n=n)
+    assert {name: np.shape(v) for name, v in drawn.items()} == {"e": (n, 3, 0), "s": (n,), "k": (n, 2, 1, 3)}
+    assert all(isinstance(part, dg.Params) for part in distribution.sum_moments(g, n))
+
+
 def test_as_many_blocks_of_signs_as_parameters_give_the_gradient():
     """DODGE, section 4.3: one-hot directions, which is RTRL."""
     g = np.array([1.0, -2.0, 0.5, 1.5, 0.7])
@@ -205,11 +214,22 @@ def test_bad_directions_are_named():
         directions.Hadamard().sample(w, rng=0, n=5)
     with pytest.raises(TypeError, match="independent entries"):
         directions.Blocks(directions.Sphere())
-    for vector in (np.zeros(3), np.array([1.0, np.nan, 0.0])):
-        with pytest.raises(ValueError, match="to point somewhere"):
+    with pytest.raises(ValueError, match="points somewhere"):
+        directions.Along(np.zeros(3)).sample(w, rng=0)
+    with pytest.raises(ValueError, match="finite numbers"):
+        directions.Along(np.array([1.0, np.nan, 0.0])).sample(w, rng=0)
+    for vector in (np.ones(2), np.ones((1, 3))):
+        with pytest.raises(dg.ShapeError, match=r"vector has a leaf of shape .*; expected \(3,\)"):
             directions.Along(vector).sample(w, rng=0)
-    with pytest.raises(dg.ShapeError, match="has 2 entries; the parameters have 3"):
-        directions.Along(np.ones(2)).sample(w, rng=0)
+    with pytest.raises(dg.ShapeError, match=r"c has a leaf of shape \(2, 3\); expected \(3, 2\)"):
+        directions.Scaled(SIGNS, np.ones((2, 3))).sample(np.ones((3, 2)), rng=0)
+    for distribution, n in ((directions.Orthogonal(), 4), (directions.Hadamard(), 5)):
+        with pytest.raises(ValueError, match=f"got n={n}"):
+            distribution.sum_moments(w, n)
+    with pytest.raises(TypeError, match="expected an instance"):
+        directions.Scaled("signs", np.ones(3))
+    with pytest.raises(ValueError, match="not positive and finite"):
+        directions.Scaled(SIGNS, np.array([1.0, np.inf]))
     with pytest.raises(ValueError, match="one direction along a vector"):
         directions.Along(np.ones(3)).sample(w, rng=0, n=2)
     with pytest.raises(ValueError, match="not positive"):

@@ -1,5 +1,7 @@
 """DODGE and its candidates: exact identities, what critics learn, states, and named errors."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -105,11 +107,57 @@ def test_a_candidate_of_zero_falls_back_and_says_so():
     dodge = Dodge(Fixed(np.zeros(5)))
     with pytest.warns(RuntimeWarning, match="random direction takes its place"):
         found = dodge.estimate(lambda w: w @ g, np.zeros(5), rng=0)
-    np.testing.assert_allclose(np.abs(found.gradient), np.full(5, abs(found.directional) / np.sqrt(5)))
+    np.testing.assert_allclose(np.linalg.norm(found.gradient), abs(found.directional))
     twice = Dodge([Fixed(g), Fixed(2 * g)])
     with pytest.warns(RuntimeWarning, match="in the span of the others"):
         found = twice.estimate(lambda w: w @ g, np.zeros(5), rng=0)
     np.testing.assert_allclose(found.gradient, g, rtol=1e-10)
+
+
+def test_more_candidates_than_dimensions_give_the_gradient():
+    w = np.array([1.0, 2.0])
+    normals = ForwardGradient(directions.Gaussian())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        for candidates in ([Oracle(), normals, normals], [Oracle()] * 4):
+            found = Dodge(candidates).estimate(lambda w: np.sum(w**2), w, rng=1)
+            np.testing.assert_allclose(found.gradient, 2 * w, rtol=1e-10)
+        found = Dodge([Oracle(), normals]).estimate(lambda w: w[0] ** 2, np.array([3.0]), rng=0)
+        np.testing.assert_allclose(found.gradient, [6.0])
+
+
+def test_making_one_does_not_wipe_what_a_candidate_learned():
+    batch, params = copying()
+    candidate = SyntheticGradient(QuadraticCritic(lr=0.1), window=2)
+    candidate.estimate(batch, params)
+    learned = candidate.state_dict()["coefficients"]["A"]
+    assert np.any(learned)
+    Dodge(candidate)
+    assert np.array_equal(candidate.state_dict()["coefficients"]["A"], learned)
+
+
+def test_the_variance_of_a_candidate_that_draws_is_not_claimed():
+    with pytest.raises(NotImplementedError, match="a candidate that draws"):
+        Dodge(ForwardGradient(directions.Rademacher())).variance(np.ones(3), np.sum, np.ones(3))
+
+
+def test_a_foreign_state_changes_nothing():
+    make = lambda: Dodge([Oracle(previous=True), SyntheticGradient(QuadraticCritic(), window=2)], decay=0.5)  # noqa: E731
+    batch, params = copying()
+    dodge = make()
+    dodge.estimate(batch, params, rng=0)
+    before, other = dodge.state_dict(), make().state_dict()
+    for wrong in ({"m": 0}, {"optimizer": other["candidates"][1]["optimizer"], "coefficients": {"x": np.ones(2)}}):
+        with pytest.raises(dg.LayoutError):
+            dodge.load_state_dict({"averages": None, "candidates": [{"last": None}, wrong]})
+    for state in ({"averages": None}, {"averages": None, "candidates": None}, 3):
+        with pytest.raises(dg.LayoutError):
+            dodge.load_state_dict(state)
+    after = dodge.state_dict()
+    assert np.array_equal(after["averages"], before["averages"])
+    assert np.array_equal(after["candidates"][0]["last"], before["candidates"][0]["last"])
+    with pytest.raises(dg.LayoutError, match="'last'"):
+        Oracle(previous=True).load_state_dict({"m": 0})
 
 
 def test_state_is_saved_and_restored(tmp_path):
@@ -144,6 +192,31 @@ def test_a_window_over_all_steps_is_backpropagation(cell):
     for window in (T, T + 5):
         np.testing.assert_allclose(gradient_of(TruncatedBPTT(window), batch, params), exact, rtol=1e-12, atol=1e-15)
     assert not np.allclose(gradient_of(TruncatedBPTT(3), batch, params), exact, rtol=1e-3)
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU, nn.RNN, nn.LeakyRNN])
+@pytest.mark.parametrize("window", [1, 2, 6])
+def test_truncation_where_only_the_last_output_is_seen(cell, window):
+    """The loss reaches back to the beginning of the last window."""
+    model = nn.Sequential(cell(2, 3, last_only=True), nn.Linear(3, 1))
+    params = model.init(rng=0, dtype=np.float64)
+    x = np.random.default_rng(0).standard_normal((6, 4, 2))
+    batch = nn.Objective(model, nn.mse).bind(x, np.zeros((4, 1)))
+
+    def last_window(p):
+        state = model.layers[0].cell.start(x[0])
+        own = {n[2:]: v for n, v in {**p, **params.buffers}.items() if n.startswith("0.")}
+        for t in range(6):
+            if t % window == 0:
+                state = dg.primal(state)
+            state = model.layers[0].cell.step(own, state, x[t])
+        rest = {n[2:]: p[n] for n in params if n.startswith("1.")}
+        return nn.mse(model.layers[1](rest, model.layers[0].cell.output(state)), batch.y)
+
+    found = gradient_of(TruncatedBPTT(window), batch, params)
+    np.testing.assert_allclose(found, dg.grad(last_window)(params).vector, rtol=1e-10, atol=1e-14)
+    with pytest.raises(dg.ShapeError, match=r"\(T, B\); got losses of shape \(4,\)"):
+        DeterministicPolicyGradient(QuadraticCritic()).estimate(batch, params)
 
 
 @pytest.mark.parametrize("window", [1, 4, 5])
@@ -201,6 +274,11 @@ class Future:
         self.seen = target
 
     learn_value = learn_gradient
+
+    def reset(self):
+        """Nothing was learned."""
+
+    state_dict = load_state_dict = None
 
 
 @pytest.mark.parametrize("candidate", [SyntheticGradient, DeterministicPolicyGradient])
@@ -290,6 +368,26 @@ def test_dodge_differentiates_through_the_inner_steps():
     np.testing.assert_allclose(found.gradient.vector, (exact @ u) * u, rtol=1e-8, atol=1e-11)
     both = Dodge([reptile, Oracle()], decay=0.0).estimate(made, params, rng=0)
     np.testing.assert_allclose(both.gradient.vector, exact, rtol=1e-8, atol=1e-11)
+
+
+def test_what_is_diagnosed_is_the_adapted_loss():
+    made, params = tasks()
+    for estimator in (Dodge(Reptile(2, 0.05)), Dodge(Dodge(Reptile(2, 0.05)))):
+        found = estimators.diagnose(estimator, made, params, 0, samples=2)
+        exact = dg.grad(Reptile(2, 0.05).adapted(made))(params).vector
+        g = estimator.estimate(made, params, rng=0).gradient.vector
+        np.testing.assert_allclose(found.cosine, g @ exact / np.linalg.norm(g) / np.linalg.norm(exact), rtol=1e-6)
+
+
+def test_reptile_carries_buffers_along():
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm(3), nn.Linear(3, 1))
+    params = model.init(rng=0, dtype=np.float64)
+    task = nn.Objective(model, nn.mse).bind(np.random.default_rng(0).standard_normal((8, 2)), np.ones((8, 1)))
+    found = Dodge(Reptile(2, 0.1)).estimate(task, params, rng=0)
+    assert found.gradient.layout == params.layout
+    assert found.cost == 7 + 7 * 3
+    with pytest.raises(ValueError, match="take one"):
+        Dodge([Reptile(1, 0.1), Reptile(4, 0.1)])
 
 
 # ---------------------------------------------------------------------- the rest

@@ -183,7 +183,7 @@ def test_the_average_of_past_estimates_is_a_control_variate():
     """On a constant gradient the estimate converges to it; the state is saved and restored."""
     params = {"w": np.zeros((2, 3)), "b": np.zeros(2)}
     estimator, rng = estimators.ForwardGradient(directions.Rademacher(), baseline=0.9), dg.Rng(0)
-    for _ in range(400):
+    for _ in range(4000):
         last = estimator.estimate(linear, params, rng=rng).gradient
     np.testing.assert_allclose(directions.as_vector(last), FLAT, atol=1e-6)
     assert directions.as_vector(estimator.variance(G)).sum() < 1e-10
@@ -195,6 +195,41 @@ def test_the_average_of_past_estimates_is_a_control_variate():
         other.load_state_dict({"m": 0})
     other.reset()
     np.testing.assert_allclose(directions.as_vector(other.variance(G)), FLAT @ FLAT - FLAT**2)
+
+
+@pytest.mark.parametrize("n", [1, 16])
+@pytest.mark.parametrize("decay", [0.1, 0.9])
+def test_an_average_of_past_estimates_never_runs_away(n, decay):
+    """An estimate's own error is r times that of the baseline: unshrunk, the average of p = 400 would explode."""
+    g = np.ones(400) / 20
+    estimator, rng = estimators.ForwardGradient(directions.Rademacher(), n=n, baseline=decay), dg.Rng(0)
+    for _ in range(300):
+        estimator.estimate(lambda w: w @ g, np.zeros(400), rng=rng)
+    assert np.linalg.norm(estimator.state_dict()["average"] - g) <= 1.01
+
+
+def test_a_baseline_must_fit_the_parameters():
+    signs, params = directions.Rademacher(), {"w": np.zeros((2, 3), np.float32)}
+    loss = lambda p: np.sum(p["w"])  # noqa: E731
+    fits = estimators.ForwardGradient(signs, baseline={"w": np.ones((2, 3))}).estimate(loss, params, rng=0)
+    assert fits.gradient["w"].dtype == np.float32
+    for shape in ((3, 2), (6,), ()):
+        with pytest.raises(dg.ShapeError, match="baseline has a leaf of shape"):
+            estimators.ForwardGradient(signs, baseline={"w": np.ones(shape)}).estimate(loss, params, rng=0)
+    with pytest.raises(ValueError, match="baseline has a NaN"):
+        estimators.ForwardGradient(signs, baseline={"w": np.full((2, 3), np.nan)}).estimate(loss, params, rng=0)
+    assert estimators.ForwardGradient(signs, baseline=np.float32(0.5)).baseline == 0.5
+
+
+def test_more_directions_than_parameters_project_on_everything():
+    g = np.array([1.0, 2.0, 3.0])
+    project = estimators.ForwardGradient(directions.Gaussian(), n=5, combine="project")
+    np.testing.assert_allclose(project.expectation(g), g)
+    np.testing.assert_allclose(project.variance(g), 0, atol=1e-14)
+    np.testing.assert_allclose(project.estimate(lambda w: w @ g, np.zeros(3), rng=0).gradient, g, rtol=1e-10)
+    scaled = directions.Scaled(directions.Gaussian(), np.ones(3), restore=True)
+    with pytest.raises(ValueError, match="leave restore out"):
+        estimators.ForwardGradient(scaled, n=2, combine="project")
 
 
 @settings(max_examples=60, deadline=None)

@@ -527,3 +527,13 @@ def test_gradients_of_whole_numbers_are_numbers():
     optim.SGD(0.1, clip_norm=1.0).step(w, np.array([1, 2, 2]))
     optim.SGD(0.1, clip_norm=1.0).step(same, np.array([1.0, 2.0, 2.0]))
     np.testing.assert_array_equal(w, same)
+
+
+@pytest.mark.parametrize("change", [{"steps": -1}, {"steps": "7"}, {"lr": np.nan}, {"m": [np.array([np.nan])]}])
+def test_a_state_that_cannot_be_is_refused(change):
+    w, optimizer = np.ones(1), optim.Adam(0.1)
+    optimizer.step(w, w)
+    before = optimizer.state_dict()
+    with pytest.raises((dg.LayoutError, ValueError)):
+        optimizer.load_state_dict(before | change)
+    assert_same(optimizer.state_dict(), before)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..directions import as_tree, as_vector
-from ..errors import DualgradError
+from ..errors import DualgradError, LayoutError
+from ..nn.layer import with_buffers
 from ..nn.recurrent import Recurrent
 from ..random import as_rng
 from ..tree import map_leaves
@@ -48,6 +49,10 @@ class Oracle:
         if not self.previous:
             return found
         last, self._last = self._last, as_vector(found.gradient)
+        if last is not None and last.shape != self._last.shape:
+            raise LayoutError(
+                f"{self!r} kept a gradient of {last.size} entries; got {self._last.size}: reset() it first"
+            )
         return found if last is None else replace(found, gradient=as_tree(last, params))
 
     def reset(self):
@@ -60,6 +65,8 @@ class Oracle:
 
     def load_state_dict(self, state):
         """Continue from a saved state."""
+        if not isinstance(state, dict) or set(state) != {"last"}:
+            raise LayoutError(f"{self!r} expects the state {{'last': ...}}; got {state!r}")
         self._last = None if state["last"] is None else np.array(state["last"])
 
     def expectation(self, gradient, objective=None, params=None):
@@ -133,7 +140,10 @@ class TruncatedBPTT:
 def require_recurrent(estimator, objective):
     """The recurrent layers of a bound objective's model, of which there must be one."""
     if not hasattr(objective, "vjp"):
-        raise DualgradError(f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y)")
+        raise DualgradError(
+            f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
+            "with inner steps, which differentiates another function"
+        )
     found = list(_recurrent(objective.model))
     if not found:
         raise DualgradError(
@@ -191,12 +201,17 @@ class Reptile:
     def __repr__(self):
         return f"Reptile(inner_steps={self.inner_steps}, inner_lr={self.inner_lr})"
 
+    @property
+    def passes(self):
+        """Forward passes of the loss that is meant, for one task: three a step, and one."""
+        return 3 * self.inner_steps + 1
+
     def adapt(self, task, params):
         """w′: the parameters after the inner steps, as a dict; also of Duals, through whose steps tangents go."""
-        w = dict(params)
+        w = dict(with_buffers(params))
         for _ in range(self.inner_steps):
             _, g = task.vjp(w)
-            w = {name: w[name] - self.inner_lr * g[name] for name in w}
+            w |= {name: w[name] - self.inner_lr * g[name] for name in params}
         return w
 
     def adapted(self, objective):
@@ -210,9 +225,9 @@ class Reptile:
         ends = [self.adapt(task, params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
         require_finite(self, value)
-        mean = {name: sum(end[name] for end in ends) / len(ends) for name in ends[0]}
+        mean = {name: sum(end[name] for end in ends) / len(ends) for name in params}
         gradient = {name: (w - mean[name]) / self.inner_lr for name, w in dict(params).items()}
-        return Estimate(value, packed(gradient, params), None, len(tasks) * (3.0 * self.inner_steps + 1))
+        return Estimate(value, packed(gradient, params), None, len(tasks) * float(self.passes))
 
     def _tasks(self, objective):
         tasks = list(objective) if isinstance(objective, (list, tuple)) else [objective]

@@ -25,8 +25,8 @@ class QuadraticCritic:
     Notes
     -----
     Of the state of each example, all its parts side by side (h and c of an LSTM), it predicts the losses still to
-    come, summed over steps; or it predicts their gradient. A critic of one's own has these four methods (`value`,
-    `gradient`, `learn_value`, `learn_gradient`) and, to be saved, ``state_dict`` and ``load_state_dict``.
+    come, summed over steps; or it predicts their gradient. A critic of one's own has these methods: `gradient`;
+    `learn_gradient`, or `value` and `learn_value`; and `reset`, `state_dict`, `load_state_dict`.
 
     Examples
     --------
@@ -90,6 +90,8 @@ class QuadraticCritic:
         """Continue from a saved state."""
         if not isinstance(state, dict) or set(state) != {"coefficients", "optimizer"}:
             raise LayoutError(f"{self!r} expects a state of coefficients and optimizer")
+        if state["coefficients"] is not None and set(state["coefficients"]) != {"A", "b", "c"}:
+            raise LayoutError(f"{self!r} expects the coefficients A, b, c; got {sorted(state['coefficients'])}")
         self._optimizer.load_state_dict(state["optimizer"])
         self._params = None if state["coefficients"] is None else Params(state["coefficients"])
 
@@ -98,8 +100,8 @@ class _Critical:
     """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
 
     def __init__(self, critic, window):
-        for method in ("gradient", self.learns):
-            if not hasattr(critic, method):
+        for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):
+            if not hasattr(critic, method) or isinstance(critic, type):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
         if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
             raise ValueError(f"got window={window!r}; expected a positive number of steps")
@@ -114,6 +116,7 @@ class _Critical:
         if len(layers) > 1:
             raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {len(layers)}")
         losses = objective.per_example(params)
+        self._require(losses, objective.x)
         value, total = objective(params), np.sum(losses)
         require_finite(self, value)
         share = float(value / total) if total else 0.0  # what a summed loss counts for in the objective
@@ -126,6 +129,9 @@ class _Critical:
         _, gradient = objective.vjp(params, cut=cut)
         self._learn(met, to_numpy(losses), share)
         return Estimate(value, packed(gradient, params), None, 5.0)
+
+    def _require(self, losses, x):
+        """What the method needs of the losses."""
 
     def reset(self):
         """Forget what the critic learned."""
@@ -155,7 +161,8 @@ class SyntheticGradient(_Critical):
     end is the critic's (Jaderberg et al. 2017).
 
     Cost: three forward passes, two for the losses, one step of the critic per window. Memory: as `TruncatedBPTT`.
-    Bias: the critic's error. Variance: none at a given state of the critic.
+    Bias: the critic's error (which takes the losses of all steps and examples to count alike). Variance: none at a
+    given state of the critic.
     When: credit goes further back than any window that fits; as a candidate of `Dodge`.
 
     Examples
@@ -165,7 +172,7 @@ class SyntheticGradient(_Critical):
     SyntheticGradient(QuadraticCritic(lr=0.001, scale=0.5), window=5)
     """
 
-    learns = "learn_gradient"
+    learns = ("learn_gradient",)
 
     def __init__(self, critic, window=5):
         super().__init__(critic, window)
@@ -200,14 +207,19 @@ class DeterministicPolicyGradient(_Critical):
     DeterministicPolicyGradient(QuadraticCritic(lr=0.001, scale=1.0), window=1)
     """
 
-    learns = "learn_value"
+    learns = ("value", "learn_value")
 
     def __init__(self, critic, window=1):
         super().__init__(critic, window)
 
+    def _require(self, losses, x):
+        if losses.ndim != 2 or len(losses) != len(x):
+            raise ShapeError(
+                f"{self!r} learns from a loss for every step and example, (T, B); got losses of shape {losses.shape} "
+                f"for an input of {np.shape(x)}: take SyntheticGradient, which needs none"
+            )
+
     def _learn(self, met, losses, share):
-        if not met or losses.ndim != 2:
-            return
         states = {t: state for t, state, _ in met}
         for t, state in states.items():  # the state before step t, whose loss is losses[t]
             ahead = self.critic.value(states[t + 1]) if t + 1 in states else 0.0

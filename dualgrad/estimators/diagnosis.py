@@ -63,7 +63,8 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
     Parameters
     ----------
     estimator : anything with ``estimate``
-        Its state moves on, as in training.
+        Its state moves on, as in training; its theory is taken before. With inner steps (`Reptile`, `Dodge` along it)
+        the gradient is that of the adapted loss.
     objective : callable
         A bound network, whose gradient is taken by `Backprop`; or any function, by p forward directions.
     params : Params, array or tree
@@ -94,7 +95,8 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
     if not isinstance(samples, int) or samples < 2:
         raise ValueError(f"got samples={samples!r}; expected an integer of at least 2")
     rng = as_rng(rng)
-    exact = Oracle().estimate(objective, params)
+    meant = estimator.adapted(objective) if hasattr(estimator, "adapted") else objective
+    exact = Oracle().estimate(meant, params)
     g, w = as_vector(exact.gradient), as_vector(params)
     length = step * (np.linalg.norm(w) or 1.0)
     size = np.linalg.norm(g)
@@ -103,7 +105,7 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
 
     def decrease(direction):
         moved = w - length * direction / (np.linalg.norm(direction) or 1.0)
-        return float(exact.value) - float(objective(as_tree(moved, params)))
+        return float(exact.value) - float(meant(as_tree(moved, params)))
 
     best = decrease(g)
     stated = _stated_variance(estimator, exact.gradient, objective, params)

@@ -4,7 +4,9 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..directions import Rademacher, as_tree, as_vector
-from ..errors import DualgradError
+from ..errors import DualgradError, ShapeError
+from ..nn.layer import with_buffers
+from ..params import Params
 from ..random import as_rng
 from ..transforms import hessian, jacfwd
 from ..tree import flatten, map_leaves, unflatten
@@ -19,6 +21,19 @@ def require_step(eps):
     return eps
 
 
+def scalar(estimator, value):
+    """A copy of a loss, which must be one number."""
+    if np.shape(value) != ():
+        raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+    return value * 1
+
+
+def quotient(above, below, eps):
+    """(above - below) / (2 eps), infinite where the losses are too far apart for their precision."""
+    with np.errstate(over="ignore"):
+        return float(to_numpy((above - below) / (2 * eps)))
+
+
 def third_derivatives(objective, params):
     """∂³L / ∂w_j² ∂w_k as an array ``(p, p)``, by three nested forward passes: for small p."""
     vector = as_vector(params)
@@ -28,10 +43,14 @@ def third_derivatives(objective, params):
 
 def _unpacked(w, params):
     """A vector, plain or Dual, as a dict (for Params), array or tree like the parameters."""
-    leaves, structure = flatten(dict(params) if hasattr(params, "layout") else params)
+    leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])
     parts = [w[end - np.size(leaf) : end].reshape(np.shape(leaf)) for leaf, end in zip(leaves, ends, strict=True)]
-    return unflatten(structure, parts)
+    return (
+        with_buffers(params) | unflatten(structure, parts)
+        if isinstance(params, Params)
+        else unflatten(structure, parts)
+    )
 
 
 class FiniteDifference:
@@ -43,7 +62,7 @@ class FiniteDifference:
 
     Notes
     -----
-    Cost: 2p forward passes. Memory: that of a forward pass and a copy of the parameters.
+    Cost: 2p + 1 forward passes. Memory: that of a forward pass and a copy of the parameters.
     Bias: eps²/6 ∂³L/∂w_k³ + O(eps⁴), and rounding of about (machine precision)·L / eps: in float32 no eps is good.
     Variance: none.
     When: the objective is a black box, p is small and the numbers are float64.
@@ -70,15 +89,15 @@ class FiniteDifference:
         NonFiniteError
             When a loss is NaN or infinite.
         """
-        value, vector = objective(params), as_vector(params)
+        value, vector = scalar(self, objective(params)), as_vector(params)
         quotients = np.empty_like(vector)
         for k, w in enumerate(vector):
             vector[k] = w + self.eps
-            above = objective(as_tree(vector, params))
+            above = scalar(self, objective(as_tree(vector, params)))
             vector[k] = w - self.eps
-            below = objective(as_tree(vector, params))
+            below = scalar(self, objective(as_tree(vector, params)))
             vector[k] = w
-            quotients[k] = float(to_numpy(above - below)) / (2 * self.eps)
+            quotients[k] = quotient(above, below, self.eps)
         require_finite(self, value, quotients)
         return Estimate(value, as_tree(quotients, params), quotients, 1.0 + 2 * vector.size)
 
@@ -106,7 +125,7 @@ class SPSA:
     eps : float
     n : int
         How many directions.
-    directions : an instance from `dualgrad.directions`
+    directions : Rademacher, Gaussian or Uniform
         Independent entries; signs by default.
 
     Notes
@@ -129,8 +148,8 @@ class SPSA:
         self.directions = Rademacher() if directions is None else directions
         if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
             raise ValueError(f"got n={n!r}; expected a positive number of directions")
-        if not hasattr(self.directions, "sample"):
-            raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
+        if not hasattr(self.directions, "_draw") or isinstance(self.directions, type):
+            raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 
     def __repr__(self):
         return f"{type(self).__name__}(eps={self.eps}, n={self.n}, directions={self.directions!r})"
@@ -146,15 +165,17 @@ class SPSA:
         rng, gradient, values, slopes = as_rng(rng), None, [], []
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
-            above, below = (objective(sum_of(combination(e, v, params), params, params))
-                            for e in (self.eps, -self.eps))  # fmt: skip
+            above, below = (
+                scalar(self, objective(sum_of(combination(e, v, params), params, params)))
+                for e in (self.eps, -self.eps)
+            )
             values += [above, below]
-            slopes.append((above - below) / (2 * self.eps))
+            slopes.append(quotient(above, below, self.eps))
             term = combination(slopes[-1] / self.n, v, params)
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
-        require_finite(self, value)
-        return Estimate(value, gradient, np.array([float(to_numpy(s)) for s in slopes]), 2.0 * self.n)
+        require_finite(self, value, np.array(slopes))
+        return Estimate(value, gradient, np.array(slopes), 2.0 * self.n)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""
@@ -165,5 +186,4 @@ class SPSA:
 
     def variance(self, gradient, objective=None, params=None):
         """That of the forward gradient: exact for quadratic losses."""
-        _, variance = self.directions.sum_moments(gradient, self.n)
-        return map_leaves(lambda v: v / self.n**2, variance)
+        return map_leaves(lambda v: v / self.n, self.directions.variance(gradient))

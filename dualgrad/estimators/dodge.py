@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from ..directions import Rademacher, as_tree, as_vector
+from ..directions import Gaussian, as_tree, as_vector
 from ..errors import DualgradError, LayoutError, NonFiniteError, ShapeError
 from ..random import Rng, as_rng
 from ..transforms import jvp
@@ -28,10 +28,11 @@ class Dodge:
     -----
     The average takes in what the candidate proposes for this batch before the slope along it is taken.
 
-    Cost: that of the candidate, and a jvp (3 forward passes, 2 more for each further candidate). Memory: one vector
+    Cost: that of the candidate, and a jvp: 3 forward passes, 2 more for each further candidate, and with `Reptile` so
+    many times its 3 inner_steps + 1. Memory: one vector
     per candidate.
     Bias: E ĝ = u uᵀ g: what lies beside u is lost. ĝ·g = (g·u)² >= 0, whatever the candidate (eq. 4).
-    Variance: none beside that of the candidate.
+    Variance: none for a candidate that draws nothing.
     When: a cheap gradient is at hand whose bias must not lead uphill. A candidate that never leaves a subspace keeps
     ĝ in it, and so does a long average: learning stalled at a decay of 0.9 in both of our experiments. An optimizer
     that scales by entry (Adam) may ascend after all: scale inside, by ``directions.Scaled(directions.Along(v), c)``
@@ -69,8 +70,14 @@ class Dodge:
             raise ValueError("got no candidate; expected at least one")
         if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
             raise ValueError(f"got decay={decay!r}; expected a number in [0, 1)")
-        self.decay = decay
-        self.reset()
+        inner = [one for one in self.candidates if hasattr(one, "adapted")]
+        if len(inner) > 1:
+            raise ValueError(
+                f"got {len(inner)} candidates with inner steps, each of which means another loss: take one"
+            )
+        if inner:  # the loss that is meant is that after the steps, of this estimator as of its candidate
+            self.adapted, self.passes = inner[0].adapted, inner[0].passes
+        self.decay, self._averages = decay, None
 
     def __repr__(self):
         inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
@@ -94,7 +101,8 @@ class Dodge:
             raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value, slopes)
         self._averages = averages
-        return Estimate(value, as_tree(as_vector(slopes) @ u, params), slopes, cost + 1 + 2 * len(u))
+        cost += getattr(self, "passes", 1) * (1 + 2 * len(u))
+        return Estimate(value, as_tree(as_vector(slopes) @ u, params), slopes, cost)
 
     def _advanced(self, objective, params, rng):
         """The averages with what the candidates propose for this batch, and what that costs."""
@@ -112,23 +120,23 @@ class Dodge:
 
     def _target(self, objective):
         """The function that is differentiated: the objective, or what a candidate makes of it (Reptile's steps)."""
-        adapting = [one for one in self.candidates if hasattr(one, "adapted")]
-        return adapting[0].adapted(objective) if adapting else objective
+        return self.adapted(objective) if hasattr(self, "adapted") else objective
 
     def _orthonormal(self, vectors, rng):
         """u_i, made orthonormal one after the other (Gram and Schmidt, twice)."""
         rows = []
         for candidate, v in zip(self.candidates, vectors, strict=True):
             u, length = _beside(rows, v)
-            if length <= 1e-12 * np.linalg.norm(v):
+            if len(rows) < v.size and length <= 1e-12 * np.linalg.norm(v):
                 warnings.warn(
                     f"the candidate {candidate!r} is zero, or in the span of the others: a random direction takes its "
                     "place in this step",
                     RuntimeWarning,
                     stacklevel=3,
                 )
-                u, length = _beside(rows, Rademacher()._rows(rng, 1, v.size)[0])
-            rows.append(u / length)
+                u, length = _beside(rows, Gaussian()._rows(rng, 1, v.size)[0])
+            if len(rows) < v.size:  # no more than p directions are independent
+                rows.append(u / length)
         return np.stack(rows)
 
     def reset(self):
@@ -150,14 +158,19 @@ class Dodge:
         Raises
         ------
         LayoutError
-            When it is not the state of a `Dodge` with as many candidates.
+            When it is not the state of a `Dodge` with such candidates; nothing has changed.
         """
-        if (
-            not isinstance(state, dict)
-            or set(state) != {"averages", "candidates"}
-            or len(state["candidates"]) != len(self.candidates)
-        ):
+        expected = isinstance(state, dict) and set(state) == {"averages", "candidates"}
+        if not expected or np.shape(state["candidates"])[:1] != (len(self.candidates),):
             raise LayoutError(f"{self!r} expects a state of averages and of {len(self.candidates)} candidates")
+        before = self.state_dict()
+        try:
+            self._load(state)
+        except Exception:
+            self._load(before)
+            raise
+
+    def _load(self, state):
         for one, saved in zip(self.candidates, state["candidates"], strict=True):
             if saved is not None:
                 one.load_state_dict(saved)
@@ -165,17 +178,22 @@ class Dodge:
 
     def expectation(self, gradient, objective=None, params=None):
         """u uᵀ g for the u of the next estimate, where the candidates draw nothing. Needs the objective and params."""
+        u = self._next(objective, params)
+        return as_tree(u.T @ (u @ as_vector(gradient)), gradient)
+
+    def _next(self, objective, params):
+        """The directions of the next estimate; the state is put back."""
         if objective is None or params is None:
             raise DualgradError(f"the direction of {self!r} depends on the batch: give objective and params too")
         before = self.state_dict()
         try:
-            u = self._orthonormal(self._advanced(objective, params, _NoDraws())[0], _NoDraws())
+            return self._orthonormal(self._advanced(objective, params, _NoDraws())[0], _NoDraws())
         finally:
-            self.load_state_dict(before)
-        return as_tree(u.T @ (u @ as_vector(gradient)), gradient)
+            self._load(before)
 
     def variance(self, gradient, objective=None, params=None):
-        """Zero, where the candidates draw nothing."""
+        """Zero, where the candidates draw nothing. Needs the objective and params."""
+        self._next(objective, params)
         return map_leaves(np.zeros_like, gradient)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..backend import to_numpy
-from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector
+from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
 from ..errors import LayoutError, ShapeError
 from ..random import as_rng
 from ..transforms import jvp
@@ -29,7 +29,8 @@ class ForwardGradient:
         and shorter than g: for the unbiased one, p/n times as long, take the mean of `dualgrad.directions.Orthogonal`.
     baseline : like the parameters, or a float in (0, 1)
         A control variate b: ĝ = b + Σ ((g - b)·v_i) v_i / n (eq. 13). A float is the decay of an average over the
-        estimator's own past results, which is then b.
+        estimator's own past results, which is then b. (Each result moves it by c (1 - decay), with the c of ``shrink``:
+        a result's own error is r times that of b, and would run away.)
     shrink : bool
         Multiply Σ by c = 1/(1 + r), r its relative variance tr Var ĝ/‖g‖²: the least mean squared error, and biased
         (Shukla and Shin 2023; with one direction c = 1/(p + κ - 1)). Where r depends on more than ‖g‖ (`Scaled`
@@ -42,9 +43,9 @@ class ForwardGradient:
     Bias: none for the mean of any directions with E v vᵀ = 1, and the sum of blocks, with any baseline independent of
     the directions. The projection has E ĝ = (n/p) g, the shrunk estimate c g.
     Variance, per component, at a given g: (‖g‖² + (κ - 2) g_k²) / n for the mean of directions with independent
-    entries, κ their fourth moment; in total ‖g‖² (p/n - 1) for blocks of signs, orthogonal directions and Hadamard
-    rows. A baseline puts g - b in the place of g; shrinking multiplies by c². Where g itself is random and independent
-    of v, the variance of its mean comes on top (eq. 8).
+    entries, κ their fourth moment; in total ‖g‖² (p/n - 1) for blocks of signs, orthogonal directions, and rows of
+    Hadamard matrices where p is a power of 2. A baseline puts g - b in the place of g; shrinking multiplies by c².
+    Where g itself is random and independent of v, the variance of its mean comes on top (eq. 8).
     When: a backward pass is impossible or too much code or memory. The error grows with the number of parameters.
 
     Raises
@@ -74,10 +75,14 @@ class ForwardGradient:
             raise ValueError(f"got n={n!r}; expected a positive number of directions")
         if combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
-        if isinstance(baseline, (int, float)) and not 0 < baseline < 1:
-            raise ValueError(f"got baseline={baseline!r}; expected a gradient, or a decay in (0, 1)")
+        if np.ndim(baseline) == 0 and isinstance(baseline, (int, float, np.number)):
+            if not 0 < baseline < 1:
+                raise ValueError(f"got baseline={baseline!r}; expected a gradient, or a decay in (0, 1)")
+            baseline = float(baseline)
         if shrink and combine == "project":
             raise ValueError("a projection is the estimate of least squared error already: leave shrink out")
+        if combine == "project" and getattr(directions, "restore", False):
+            raise ValueError(f"{directions!r} divides by c again, which no projection can be: leave restore out")
         self.directions, self.n, self.combine = directions, int(n), combine
         self.baseline, self.shrink = baseline, shrink
         self.reset()
@@ -112,8 +117,7 @@ class ForwardGradient:
         if b is not None:
             gradient = sum_of(gradient, b, params)
         if isinstance(self.baseline, float):
-            new = as_vector(gradient)
-            self._average = new if self._average is None else self.baseline * self._average + (1 - self.baseline) * new
+            self._advance(gradient, params)
         return Estimate(value, gradient, slopes, 1 + self.n * (self.directions.cost - 1))
 
     def _weights(self, slopes, v, params):
@@ -121,16 +125,14 @@ class ForwardGradient:
         if self.combine == "project":
             inner, given = gram(v, params, self.n), np.atleast_1d(to_numpy(slopes))
             return on_device(np.linalg.lstsq(inner, given.astype(inner.dtype))[0].reshape(np.shape(slopes)), slopes)
-        return slopes * self._factor(params) if self.shrink else slopes / self._count
+        return slopes * self._least(params) if self.shrink else slopes / self._count
 
     @property
     def _count(self):
         return self.n if self.combine == "mean" else 1
 
-    def _factor(self, params):
-        """c / n for the mean, c for the sum, with the c of least squared error at a gradient of equal entries."""
-        if not self.shrink:
-            return 1 / self._count
+    def _least(self, params):
+        """The factor of Σ (g·v) v of least squared error, at a gradient of equal entries."""
         ones = map_leaves(np.ones_like, params)
         mean, variance = _sum_moments(self.directions, ones, self.n)
         return mean.sum() / (mean @ mean + variance.sum())
@@ -138,9 +140,18 @@ class ForwardGradient:
     # ------------------------------------------------------------------ the control variate
 
     def _control(self, params):
+        if self.baseline is None:
+            return None
         if not isinstance(self.baseline, float):
-            return self.baseline
+            return as_tree(vector_like(self.baseline, params, "baseline"), params)
         return None if self._average is None else as_tree(self._average, params)
+
+    def _advance(self, gradient, params):
+        """average += (1 - decay) c (ĝ - average): shrunk by c, for ĝ carries the average's own error, r times over."""
+        new = as_vector(gradient)
+        before = np.zeros_like(new) if self._average is None else self._average
+        c = 1.0 if self.shrink or self.combine == "project" else self._least(params) * self._count
+        self._average = before + (1 - self.baseline) * c * (new - before)
 
     def reset(self):
         """Forget the average of past estimates."""
@@ -174,7 +185,7 @@ class ForwardGradient:
             mean, variance = _projection_moments(self.directions, beside, self.n)
         else:
             mean, variance = _sum_moments(self.directions, beside, self.n)
-            factor = self._factor(gradient)
+            factor = self._least(gradient) if self.shrink else 1 / self._count
             mean, variance = factor * mean, factor**2 * variance
         return as_tree(b + mean, gradient), as_tree(variance, gradient)
 
@@ -189,6 +200,7 @@ def _sum_moments(directions, gradient, n):
 def _projection_moments(directions, gradient, n):
     """Mean and variance of the projection on a span: that of all directions with the same distribution of spans."""
     p = as_vector(gradient).size
+    n = min(n, p)
     if isinstance(directions, (Gaussian, Sphere, Orthogonal)):
         mean, variance = Orthogonal().sum_moments(gradient, n)
     elif isinstance(directions, Hadamard) and not directions.low_rank and p & (p - 1) == 0:

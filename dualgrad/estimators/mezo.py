@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from ..backend import to_numpy
-from ..directions import Gaussian
+from ..directions import Gaussian, require_real
 from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
-from .differences import SPSA
+from .differences import SPSA, quotient, scalar
 from .estimate import Estimate, require_finite
 
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
@@ -47,8 +46,6 @@ class MeZO(SPSA):
 
     def __init__(self, eps=1e-3, n=1, directions=None):
         super().__init__(eps, n, Gaussian() if directions is None else directions)
-        if not hasattr(self.directions, "_draw"):
-            raise TypeError(f"got directions={directions!r}; expected Gaussian(), Rademacher() or Uniform()")
 
     def step(self, objective, params, *, lr, rng):
         """One step in place on ``params``: Params, or writable arrays in a tree.
@@ -61,10 +58,15 @@ class MeZO(SPSA):
         Raises
         ------
         NonFiniteError
-            When a loss is NaN or infinite: the parameters are put back, to within rounding.
+            When a loss or a difference is NaN or infinite: the parameters are put back, to within rounding.
+        TypeError, ValueError
+            For parameters that cannot be moved, or a rate that is negative; nothing has changed.
         """
         rng, slopes, values, starts = as_rng(rng), [], [], []
         vectors = [params.vector] if isinstance(params, Params) else leaves(params)
+        if not isinstance(lr, (int, float, np.floating)) or not 0 <= lr < np.inf:
+            raise ValueError(f"got lr={lr!r}; expected a number that is not negative (of a schedule, its value)")
+        require_real(params)
         for w in vectors:
             if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
                 raise TypeError("MeZO moves the parameters in place: give Params, or writable contiguous arrays")
@@ -72,9 +74,9 @@ class MeZO(SPSA):
             starts.append(rng.state_dict())
             above, below = self._losses(objective, params, vectors, rng, starts[-1])
             values += [above, below]
-            slopes.append(float(to_numpy(above - below)) / (2 * self.eps))
+            slopes.append(quotient(above, below, self.eps))
         value = sum(values) / len(values)
-        require_finite(self, value)
+        require_finite(self, value, np.array(slopes))
         end = rng.state_dict()
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start)
@@ -88,7 +90,7 @@ class MeZO(SPSA):
             for place in (self.eps, -self.eps):
                 self._move(vectors, place - at, rng, start)
                 at = place
-                losses.append(objective(params))
+                losses.append(scalar(self, objective(params)))
         finally:
             self._move(vectors, -at, rng, start)
         return losses

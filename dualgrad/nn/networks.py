@@ -198,7 +198,7 @@ class LocalMixer(Sequential):
             return self.heads[int(k)].initial(rest, shape, rng, dtype)
         return super().initial(name, shape, rng, dtype)
 
-    def _patches(self, x):
+    def enter(self, x):
         """Images as rows of pixels, patch after patch."""
         if np.ndim(x) != 4 or x.shape[1:] != self.pixels:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.pixels})")
@@ -206,16 +206,16 @@ class LocalMixer(Sequential):
         return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, -1))
 
     def forward(self, p, x, **kwargs):
-        return super().forward(p, self._patches(x), **kwargs)
+        return super().forward(p, self.enter(x), **kwargs)
 
     def jvp(self, p, x, dp, dx, **kwargs):
         if dx is not ZERO:
-            rows = self._patches(np.reshape(dx, (-1, *self.pixels)))
+            rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
             dx = np.reshape(rows, dx.shape[: dx.ndim - 3] + rows.shape[1:])
-        return super().jvp(p, self._patches(x), dp, dx, **kwargs)
+        return super().jvp(p, self.enter(x), dp, dx, **kwargs)
 
     def vjp(self, p, x, **kwargs):
-        y, pull = super().vjp(p, self._patches(x), **kwargs)
+        y, pull = super().vjp(p, self.enter(x), **kwargs)
 
         def pullback(dy):
             dp, dx = pull(dy)
@@ -228,7 +228,7 @@ class LocalMixer(Sequential):
     def local_loss(self, params, x, target):
         """The sum of the blocks' own losses and the last layer's, each differentiated by its own parameters alone."""
         names = list(self.children)
-        x = self._at(params, names[1], primal(self._patches(x)))
+        x = self._at(params, names[1], primal(self.enter(x)))
         total = 0.0
         for k, head in enumerate(self.heads):
             x = self._at(params, names[2 + k], x)

@@ -469,11 +469,15 @@ class Recurrent(Layer):
                 seen = dy if self.last_only else dy[t]
                 if not self.last_only or t == len(states) - 1:
                     dstate = _added(dstate, self.cell.output_vjp(states[t], seen))
+                if all(part is ZERO for part in flatten(dstate)[0]):  # cut off from every loss
+                    dxs.append(np.zeros_like(x[t]))
+                    continue
                 dq, dstate, dx = pullbacks[t](dstate)
                 if cut is not None and t:
                     dstate = cut(t, states[t - 1], dstate)
                 dp = {name: dp[name] + dq[name] for name in dp}
                 dxs.append(dx)
+            dp = {name: np.zeros_like(p[name]) if d is ZERO else d for name, d in dp.items()}
             return dp, np.stack(dxs[::-1])
 
         return ys[0] if self.last_only else np.stack(ys), pullback
