@@ -143,19 +143,21 @@ def cosine(args):
     objective = nn.Objective(network(train, 128), nn.cross_entropy)
     params = objective.model.init(rng=0)
     batch = objective.bind(train[0][:128], train[1][:128])
-    rows = []
-    rounds = 200 if args.full else 5
-    for kind in ("Rademacher", "Gaussian", "LowRank"):
-        estimator = estimators.ForwardGradient(getattr(directions, kind)())
-        found = estimators.diagnose(estimator, batch, params, 0, samples=10 * rounds)
-        times = []
-        for k in range(rounds):
+    rounds, theory = 200 if args.full else 5, np.sqrt(2 / np.pi / params.size)
+    kinds = {
+        name: estimators.ForwardGradient(getattr(directions, name)()) for name in ("Rademacher", "Gaussian", "LowRank")
+    }
+    times = {name: [] for name in kinds}
+    for k in range(rounds):
+        for name, estimator in kinds.items():
             started = time.perf_counter()
             estimator.estimate(batch, params, rng=k)
-            times.append(time.perf_counter() - started)
-        theory = np.sqrt(2 / np.pi / params.size)
-        rows.append([kind, f"{found.abs_cosine:.5f}", f"{theory:.5f}", f"{found.abs_cosine / theory - 1:+.1%}",
-                     f"{found.variance_ratio:.3f}", f"{1e3 * np.median(times):.2f}"])  # fmt: skip
+            times[name].append(time.perf_counter() - started)
+    rows = []
+    for name, estimator in kinds.items():
+        found = estimators.diagnose(estimator, batch, params, 0, samples=10 * rounds)
+        rows.append([name, f"{found.abs_cosine:.5f}", f"{theory:.5f}", f"{found.abs_cosine / theory - 1:+.1%}",
+                     f"{found.variance_ratio:.3f}", f"{1e3 * np.median(times[name]):.2f}"])  # fmt: skip
     columns = ["directions", "mean |cos|", "√(2/(π p))", "deviation", "variance / theory", "ms per estimate"]
     return table(f"One direction at the start, p = {params.size:,}", columns, rows)
 
@@ -180,30 +182,35 @@ def main():
 
 def draw(groups, mode):
     figure, (left, middle, right) = axes(3)
-    width, batch = WIDTH, BATCHES[mode][0]
+    batch = BATCHES[mode][0]
     for n in [*COUNTS[mode], 0]:
-        if (batch, width, n) in groups:
-            band(left, groups[batch, width, n], 3, f"{n} directions" if n else "exact", color=None if n else "0.5")
-    left.set(xlabel="updates", ylabel="training accuracy", title=f"Width {width}, batch {batch}")
+        if (batch, WIDTH, n) in groups:
+            band(left, groups[batch, WIDTH, n], 3, named(n), color=None if n else "0.5")
+    left.set(xlabel="updates", ylabel="training accuracy", title=f"Width {WIDTH}, batch {batch}")
     for b in BATCHES[mode]:
-        dots(middle, COUNTS[mode], [groups.get((b, width, n)) for n in COUNTS[mode]], f"batch {b}")
-    middle.set(xlabel="directions", xscale="log", title="Batch size")
+        dots(middle, COUNTS[mode], [groups.get((b, WIDTH, n)) for n in COUNTS[mode]], f"batch {b}")
+    middle.set(xlabel="directions", title="Batch size")
     for n in (COUNTS[mode][0], COUNTS[mode][-1], 0):
-        dots(
-            right, WIDTHS[mode], [groups.get((batch, w, n)) for w in WIDTHS[mode]], f"{n} directions" if n else "exact"
-        )
-    right.set(xlabel="width", xscale="log", title="Width")
+        dots(right, WIDTHS[mode], [groups.get((batch, w, n)) for w in WIDTHS[mode]], named(n))
+    right.set(xlabel="width", title="Width")
     for ax in (left, middle, right) if groups else ():
         ax.legend(frameon=False, fontsize=8)
     return figure
 
 
-def dots(ax, x, found, label):
-    """Final training accuracies with their spread over seeds."""
-    values = [(a, final(runs, 3)) for a, runs in zip(x, found, strict=True) if runs]
+def named(n):
+    return "exact" if not n else "1 direction" if n == 1 else f"{n} directions"
+
+
+def dots(ax, places, found, label):
+    """Final training accuracies with their spread over seeds, at places on a logarithmic axis."""
+    values = [(place, final(runs, 3)) for place, runs in zip(places, found, strict=True) if runs]
     if values:
-        x, y = [a for a, _ in values], [v for _, v in values]
+        x, y = [place for place, _ in values], [v for _, v in values]
         ax.errorbar(x, np.mean(y, 1), np.std(y, 1), marker="o", capsize=2, label=label)
+    ax.set_xscale("log")
+    ax.set_xticks(places, [str(place) for place in places])
+    ax.minorticks_off()
 
 
 if __name__ == "__main__":

@@ -171,11 +171,10 @@ def axes(count, height=3.4, columns=None):
 
 
 def band(ax, runs, column, label, **style):
-    """The mean over seeds, and one standard deviation around it."""
+    """The mean over seeds, and their range around it."""
     x, y = curves(runs, column)
-    mean, width = y.mean(0), y.std(0, ddof=min(1, len(y) - 1))
-    (line,) = ax.plot(x, mean, label=label, **style)
-    ax.fill_between(x, mean - width, mean + width, color=line.get_color(), alpha=0.15, linewidth=0)
+    (line,) = ax.plot(x, y.mean(0), label=label, **style)
+    ax.fill_between(x, y.min(0), y.max(0), color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 def save(args, name, figure, tables, runs):
