@@ -40,10 +40,11 @@ def arguments(doc, full, data=None, **numbers):
 
 
 def one_thread():
-    """Matrices this small lose by threads, and every run is to have one core."""
+    """Matrices this small lose by threads, and a run is to have one core. One that diverges says so in its curve."""
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    np.seterr(all="ignore")
 
 
 def learn(estimator, optimizer, params, batches, updates, evaluate, *, rng, after=None, points=20):
@@ -58,13 +59,13 @@ def learn(estimator, optimizer, params, batches, updates, evaluate, *, rng, afte
         try:
             estimate = estimator.estimate(batch, params, rng=rng)
             optimizer.step(params, estimate.gradient)
+            if after is not None:
+                after(params, batch)
+            seconds += time.perf_counter() - started
+            if step in marks:
+                curve.append([step, seconds, *evaluate(params)])
         except dg.NonFiniteError:
             return curve + [[mark, None, *[None] * (len(curve[0]) - 2)] for mark in sorted(marks) if mark >= step]
-        if after is not None:
-            after(params, batch)
-        seconds += time.perf_counter() - started
-        if step in marks:
-            curve.append([step, seconds, *evaluate(params)])
     return curve
 
 
@@ -86,8 +87,8 @@ def run(function, tasks, jobs, title):
     return done
 
 
-def tuned(function, tasks, rates, seeds, jobs, title, better=max):
-    """Each task at its own best rate (by the last entry of its curve, seed 0), then at that rate for all seeds.
+def tuned(function, tasks, rates, seeds, jobs, title, better=max, column=-1):
+    """Each task at its own best rate (by a column at the end of its curve, seed 0), then at that rate for all seeds.
 
     Returns the runs at the best rates, and those of the search.
     """
@@ -95,13 +96,13 @@ def tuned(function, tasks, rates, seeds, jobs, title, better=max):
     best = []
     for k in range(len(tasks)):
         tried = search[k * len(rates) : (k + 1) * len(rates)]
-        best.append(better(tried, key=lambda found: _score(found, better)))
+        best.append(better(tried, key=lambda found: _score(found, better, column)))
     more = [t | {"rate": b["rate"], "seed": s} for t, b in zip(tasks, best, strict=True) for s in range(1, seeds)]
     return best + run(function, more, jobs, f"{title}: seeds"), search
 
 
-def _score(found, better):
-    last = found["curve"][-1][-1]
+def _score(found, better, column):
+    last = found["curve"][-1][column]
     worst = -np.inf if better is max else np.inf
     return worst if last is None or not np.isfinite(last) else last
 

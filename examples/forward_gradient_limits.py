@@ -43,14 +43,14 @@ NETWORKS = {
     "ResNet with batch norm": lambda shape: nn.networks.resnet_small(shape[-1]),
 }
 RATES = [2e-1, 2e-2, 2e-3, 2e-4, 2e-5]
-SGD, ADAM = ("SGD", 2e-2), ("Adam", 2e-4)
+SGD, SMALL, ADAM = ("SGD", 2e-2), ("SGD", 2e-4), ("Adam", 2e-4)
 EVERY, TWO = list(METHODS), ["forward", "backprop"]
 
 # part: (title, networks, gradients, optimizers and their rates, updates, size of the digits)
 PARTS = {
     "rates": ("Learning rate (section 4.1)", ["MLP 512"], EVERY, [("SGD", r) for r in RATES], 5000, 8),
     "width": ("Width and Adam (section 4.2)", ["MLP 512", "MLP 1024", "MLP 2048"], TWO, [SGD, ADAM], 1000, 8),
-    "norm": ("Batch norm (section 4.2.1)", ["MLP 512", "MLP 512 with batch norm"], TWO, [SGD, ADAM], 2000, 8),
+    "norm": ("Batch norm (section 4.2.1)", ["MLP 512", "MLP 512 with batch norm"], TWO, [SMALL, ADAM], 5000, 8),
     "conv": ("Convolutional network (section 4.4)", ["conv net"], TWO, [("SGD", r) for r in RATES], 500, 8),
     "resnet": ("Residual network (section 4.4)", ["ResNet", "ResNet with batch norm"], TWO,
                [("SGD", 2e-2), ("SGD", 2e-3), ("Adam", 2e-3)], 1000, 8),
@@ -110,7 +110,7 @@ def part_table(name, groups):
         if part == name:
             rivals = [groups[part, network, optimizer, rate, m] for m in PARTS[part][2]]
             rows.append([network, optimizer, f"{rate:g}", method, spread(final(found, 2), 2), spread(final(found, 3)),
-                         at_equal_time(found, rivals), f"{np.nanmean(final(found, 1)):.1f}"])  # fmt: skip
+                         at_equal_time(found, rivals), spread(final(found, 1), 1)])  # fmt: skip
     updates = next(found[0]["updates"] for key, found in groups.items() if key[0] == name)
     columns = ["network", "optimizer", "rate", "gradient", f"training loss after {updates}", "test accuracy",
                "at equal time", "seconds"]  # fmt: skip
@@ -167,7 +167,7 @@ def width_claims(part):
 
 
 def norm_claims(part):
-    plain, normed = (part(network, *SGD) for network in PARTS["norm"][1])
+    plain, normed = (part(network, *SMALL) for network in PARTS["norm"][1])
     said = "{:.3f} and {:.3f}, without it {:.3f} and {:.3f}".format(*normed, *plain)
     yield "batch norm makes the forward gradient worse (SGD)", normed[0] < plain[0], said
     yield "batch norm makes backprop better (SGD)", normed[1] > plain[1], said
@@ -212,15 +212,19 @@ def claims(groups, names):
 
 
 def draw(groups, names):
+    """A colour for each setting; the gradients by the line."""
     figure, plots = axes(len(names), columns=min(3, len(names)))
+    figure.suptitle("Solid: one direction of LowRank signs. Dotted: of normals. Dashed: backprop.", fontsize=10)
+    lines = {"forward": "-", "normals": ":", "backprop": "--"}
     for ax, name in zip(plots, names, strict=True):
-        for (part, network, optimizer, rate, method), found in groups.items():
-            if part == name:
-                many = len(PARTS[name][1]) > 1
-                label = f"{method}, {network if many else f'{rate:g}'}, {optimizer}"
-                band(ax, found, 3, label, linestyle="-" if method == "forward" else "--")
-        ax.set(xlabel="updates", ylabel="test accuracy", title=PARTS[name][0], ylim=(0, 1))
-        ax.legend(frameon=False, fontsize=6)
+        settings = list(dict.fromkeys(key[1:4] for key in groups if key[0] == name))
+        for k, (network, optimizer, rate) in enumerate(settings):
+            label = f"{optimizer} {rate:g}" + (f", {network}" if len(PARTS[name][1]) > 1 else "")
+            for method in PARTS[name][2]:
+                found = groups[name, network, optimizer, rate, method]
+                band(ax, found, 3, label if method == "forward" else None, linestyle=lines[method], color=f"C{k}")
+        ax.set(xlabel="updates", ylabel="test accuracy", title=PARTS[name][0], ylim=(0, 1.02))
+        ax.legend(fontsize=6, framealpha=0.7)
     return figure
 
 

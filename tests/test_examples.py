@@ -52,6 +52,9 @@ EXPERIMENTS = {
     "copy_task.py": ["DODGE, TBPTT(3)", "guessing: 0.693", "64 random directions are better than 8"],
     "image_regression.py": ["DODGE, Reptile", "PSNR", "photographs, 2 inner steps"],
     "forward_gradient_limits.py": ["MLP 512", "conv net", "ResNet", "At 32 x 32"],
+    "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
+    "localmixer.py": ["W^T, local losses", "exact, local losses"],
+    "prompt_tuning.py": ["W^T", "prompt tokens", "last layer alone"],
 }
 
 

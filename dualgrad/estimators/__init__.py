@@ -9,23 +9,41 @@ from .dodge import Dodge
 from .estimate import Estimate
 from .exact import ForwardJacobian
 from .forward_gradient import ForwardGradient
+from .guessing import (
+    ActivationMixing,
+    ActivationPerturbation,
+    Downstream,
+    MatchedCosine,
+    SelfSharpening,
+    TransposedWeight,
+)
 from .mezo import MeZO
+from .subspaces import Subspace, effective_rank, subspace
 
 __all__ = [
     "SPSA",
+    "ActivationMixing",
+    "ActivationPerturbation",
     "Backprop",
     "DeterministicPolicyGradient",
     "Diagnosis",
     "Dodge",
+    "Downstream",
     "Estimate",
     "FiniteDifference",
     "ForwardGradient",
     "ForwardJacobian",
+    "MatchedCosine",
     "MeZO",
     "Oracle",
     "QuadraticCritic",
     "Reptile",
+    "SelfSharpening",
+    "Subspace",
     "SyntheticGradient",
+    "TransposedWeight",
     "TruncatedBPTT",
     "diagnose",
+    "effective_rank",
+    "subspace",
 ]

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..errors import DualgradError
 from ..params import Params
+from ..scratch import empty_like
 from ..tree import map_leaves
 from .estimate import Estimate, require_finite
 
@@ -60,7 +61,7 @@ def packed(gradient, params):
     """A dict of gradients in the kind of the parameters."""
     if not isinstance(params, Params):
         return gradient
-    vector = Params.from_vector(params.layout, np.empty_like(params.vector))
+    vector = Params.from_vector(params.layout, empty_like(params.vector))
     for name, g in gradient.items():
         vector[name] = g
     return vector

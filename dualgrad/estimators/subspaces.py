@@ -1,0 +1,119 @@
+"""subspace: how much of the true gradient lies among the activations, against a random subspace."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..nn.losses import cross_entropy
+from ..nn.objective import Objective
+from ..random import as_rng
+from .chain import Walk, chains_of
+
+
+@dataclass(frozen=True)
+class Subspace:
+    """What `subspace` found at the input of one layer; figures 2 and 10 draw ``activations`` and ``random``.
+
+    Attributes
+    ----------
+    name : the layer, by the name of its first parameter
+    activations : array ``(k,)``
+        The mean cosine between an example's gradient and its projection on the first 1 ... k principal components of
+        the activations.
+    random : array ``(k,)``
+        The same for random subspaces.
+    rank, effective_rank : the number of components, and exp of the entropy of the singular values' shares (Roy and
+        Vetterli 2007), of the activations
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> model = dg.nn.networks.mlp([4, 8, 3])
+    >>> x, y = np.eye(4), np.array([0, 1, 2, 0])
+    >>> found = dg.estimators.subspace(model, model.init(rng=0, dtype=np.float64), x, y, rng=0)
+    >>> [(layer.name, layer.activations.shape, bool(layer.activations[-1] <= 1)) for layer in found]
+    [('2.weight', (4,), True)]
+    """
+
+    name: str
+    activations: np.ndarray
+    random: np.ndarray
+    rank: int
+    effective_rank: float
+
+
+def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
+    """How much of the true gradient lies in the span of the first principal components of the activations.
+
+    For every layer with parameters but the first: its inputs are the activations, and the derivatives of the loss by
+    them the gradients, an example a row, kernels' and tokens' axes flattened.
+
+    Parameters
+    ----------
+    model : Layer
+    params : Params
+    x, y : a batch
+    rng : int, numpy.random.Generator or Rng
+        For the random subspaces.
+    loss : a loss of `dualgrad.nn`
+    components : int, optional
+        The largest k; as many as there are examples or units by default.
+
+    Returns
+    -------
+    list of Subspace
+
+    References
+    ----------
+    Singhal et al. 2023, section 3.3 and figures 2 and 10.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> model = dg.nn.networks.mlp([4, 8, 8, 3])
+    >>> x, y = np.eye(4), np.array([0, 1, 2, 0])
+    >>> found = dg.estimators.subspace(model, model.init(rng=0, dtype=np.float64), x, y, rng=0, components=2)
+    >>> [layer.name for layer in found]
+    ['2.weight', '4.weight']
+    """
+    rng = as_rng(rng)
+    (chain,) = chains_of("subspace", Objective(model, loss).bind(x, y))
+    walk = Walk(chain, params, x, {})
+    _, error = chain.loss(walk.value(len(walk.steps)))
+    found = []
+    for k in walk.sites[1:]:
+        a = _rows(walk.value(k))
+        g = _rows(walk.pull(k, len(walk.steps), error))
+        g = g[np.linalg.norm(g, axis=1) > 0]
+        _, s, vt = np.linalg.svd(a - a.mean(0), full_matrices=False)
+        count = min(components or len(s), len(s))
+        frame, _ = np.linalg.qr(rng.normal((a.shape[1], count)))
+        rank = int(np.sum(s > s[0] * max(a.shape) * np.finfo(a.dtype).eps)) if len(s) else 0
+        name = next(iter(walk.steps[k].names.values()))
+        found.append(Subspace(name, _captured(g, vt[:count]), _captured(g, frame.T), rank, effective_rank(s)))
+    return found
+
+
+def _rows(a):
+    return to_numpy(a).astype(np.float64).reshape(len(a), -1)
+
+
+def _captured(g, frame):
+    """The mean cosine between rows of g and their projections on the first 1 ... k rows of an orthonormal frame."""
+    shares = np.cumsum((g @ frame.T) ** 2, axis=1) / np.sum(g * g, axis=1, keepdims=True)
+    return np.sqrt(np.minimum(shares, 1)).mean(0)
+
+
+def effective_rank(singular_values):
+    """exp(-Σ p_i log p_i), p_i the shares of the singular values (Roy and Vetterli 2007): between 1 and their number.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.estimators.effective_rank(np.ones(4)).round(6), dg.estimators.effective_rank(np.array([1.0, 0.0]))
+    (np.float64(4.0), np.float64(1.0))
+    """
+    s = np.asarray(singular_values, dtype=np.float64)
+    shares = s[s > 0] / s.sum() if s.sum() > 0 else np.ones(1)
+    return np.exp(-np.sum(shares * np.log(shares)))

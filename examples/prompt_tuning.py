@@ -1,0 +1,175 @@
+"""Tune a prompt by guessing: the visual prompt-tuning study of How to guess a gradient (figure 9), small.
+
+A transformer learns the digits 0 to 4 by backpropagation. Then it is frozen, and learns 5 to 9 by a few prompt tokens
+put before its image tokens, and a new last layer, whose gradients are guessed. Nothing of the frozen network is stored
+for a backward pass by directional descent and activation perturbation; W^T takes noise back through it.
+
+    python examples/prompt_tuning.py --quick
+    python examples/prompt_tuning.py --full
+"""
+
+import numpy as np
+from datasets import accuracy, batches, images
+from experiment import arguments, axes, band, final, learn, save, spread, table, tuned
+
+import dualgrad as dg
+from dualgrad import directions, estimators, nn, optim
+
+RATES = [1e-1, 3e-2, 1e-2, 3e-3, 1e-3]
+BATCH, TOKENS, WIDTH, BLOCKS = 64, 4, 32, 2
+METHODS = {
+    "directional": lambda: estimators.ForwardGradient(directions.Gaussian()),
+    "activation": lambda: estimators.ActivationPerturbation(store=True),
+    "W^T": lambda: estimators.TransposedWeight(store=True),
+    "backprop": lambda: estimators.Backprop(),
+}
+
+
+class Patches(nn.Layer):
+    """Images of 8 x 8 as 16 tokens of 2 x 2 pixels."""
+
+    def forward(self, p, x):
+        x = np.reshape(x, (-1, 4, 2, 4, 2))
+        return np.reshape(np.swapaxes(x, -2, -3), (-1, 16, 4))
+
+    def vjp(self, p, x):
+        return self.forward(p, x), lambda dy: (
+            {},
+            np.reshape(np.swapaxes(np.reshape(dy, (-1, 4, 4, 2, 2)), -2, -3), x.shape),
+        )
+
+
+class Position(nn.Layer):
+    """y = x + e: an embedding of the places."""
+
+    def shapes(self):
+        return {"places": (16, WIDTH)}
+
+    def initial(self, name, shape, rng, dtype):
+        return (0.1 * rng.normal(shape)).astype(dtype)
+
+    def forward(self, p, x):
+        return x + p["places"]
+
+    def vjp(self, p, x):
+        return self.forward(p, x), lambda dy: ({"places": np.sum(dy, axis=0)}, dy)
+
+
+class Prompt(nn.Layer):
+    """y = (tokens, x): learned tokens before those of the image."""
+
+    def shapes(self):
+        return {"tokens": (TOKENS, WIDTH)}
+
+    def initial(self, name, shape, rng, dtype):
+        return (0.1 * rng.normal(shape)).astype(dtype)
+
+    def forward(self, p, x):
+        return np.concatenate([np.zeros_like(x[..., :1, :]) + p["tokens"], x], axis=-2)
+
+    def vjp(self, p, x):
+        return self.forward(p, x), lambda dy: ({"tokens": np.sum(dy[:, :TOKENS], axis=0)}, dy[:, TOKENS:])
+
+
+class MeanToken(nn.Layer):
+    """The mean over tokens."""
+
+    def forward(self, p, x):
+        return np.mean(x, axis=-2)
+
+    def vjp(self, p, x):
+        return self.forward(p, x), lambda dy: ({}, np.broadcast_to(dy[:, None] / x.shape[1], x.shape))
+
+
+class Frozen(nn.Layer):
+    """A layer with parameters that stay: constants, to the eyes of every estimator."""
+
+    def __init__(self, layer, params):
+        self.layer, self.params = layer, params
+
+    def forward(self, p, x):
+        return self.layer(self.params, x)
+
+    def vjp(self, p, x):
+        y, pull = self.layer.vjp(self.params, x)
+        return y, lambda dy: ({}, pull(dy)[1])
+
+
+def body():
+    return nn.Sequential(*(nn.TransformerBlock(WIDTH, 4) for _ in range(BLOCKS)))
+
+
+def of_classes(data, low):
+    """Five of the ten classes, counted from 0."""
+    return tuple((x[(y >= low) & (y < low + 5)], y[(y >= low) & (y < low + 5)] - low) for x, y in data)
+
+
+def pretrained(updates, seed):
+    """The transformer after learning 0 to 4, and its accuracy there."""
+    train, test = of_classes(images(), 0)
+    model = nn.Sequential(Patches(), nn.Linear(4, WIDTH), Position(), body(), MeanToken(), nn.Linear(WIDTH, 5))
+    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
+    optimizer, draw = optim.AdamW(2e-3), batches(objective, train, BATCH, dg.Rng(seed))
+    for _ in range(updates):
+        optimizer.step(params, estimators.Backprop().estimate(draw(), params).gradient)
+    return {
+        k: {n.partition(".")[2]: v for n, v in params.items() if n.startswith(f"{k}.")} for k in range(6)
+    }, accuracy(model, params, test)
+
+
+def training(method, prompt, before, updates, rate, seed):
+    """One run: its curve of updates, seconds, training and test accuracy on 5 to 9."""
+    trained, _ = pretrained(before, seed)
+    train, test = of_classes(images(), 5)
+    frozen = [Frozen(nn.Linear(4, WIDTH), trained[1]), Frozen(Position(), trained[2])]
+    model = nn.Sequential(
+        Patches(),
+        *frozen,
+        *([Prompt()] if prompt else []),
+        Frozen(body(), trained[3]),
+        MeanToken(),
+        nn.Linear(WIDTH, 5),
+    )
+    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
+    source, rng = dg.Rng(seed + 1).spawn(2)
+
+    def evaluate(params):
+        return accuracy(model, params, train), accuracy(model, params, test)
+
+    draw = batches(objective, train, BATCH, source)
+    return learn(METHODS[method](), optim.AdamW(rate), params, draw, updates, evaluate, rng=rng)
+
+
+def main():
+    args = arguments(__doc__, "about 10 minutes", updates=400)
+    before, updates = (600, args.updates) if args.full else (5, min(5, args.updates))
+    tasks = [{"method": m, "prompt": p, "before": before, "updates": updates}
+             for m, p in [*((m, True) for m in METHODS), ("backprop", False)]]  # fmt: skip
+    runs, search = tuned(training, tasks, RATES if args.full else RATES[:1], args.seeds, args.jobs, "prompts", column=2)
+    groups = {}
+    for r in runs:
+        groups.setdefault(r["method"] if r["prompt"] else "backprop, last layer alone", []).append(r)
+    rows = [[name, g[0]["rate"], spread(final(g, 2)), spread(final(g, 3)), f"{np.nanmean(final(g, 1)):.0f}"]
+            for name, g in groups.items()]  # fmt: skip
+    mean = {name: np.nanmean(final(g, 3)) for name, g in groups.items()}
+    claims = [
+        ["W^T beats directional descent", mean["W^T"] > mean["directional"]],
+        ["a prompt is worth something: backprop with it beats backprop without",
+         mean["backprop"] > mean["backprop, last layer alone"]],
+    ]  # fmt: skip
+    _, there = pretrained(before, 0)
+    tables = [
+        table(f"5 to 9 by {TOKENS} prompt tokens; the frozen network knows 0 to 4 ({there:.3f})",
+              ["method", "rate", "training accuracy", "test accuracy", "seconds"], rows),
+        table("Figure 9", ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims]),
+    ]  # fmt: skip
+    figure, (ax,) = axes(1)
+    for name, g in groups.items():
+        band(ax, g, 3, name)
+    ax.set(xlabel="updates", ylabel="test accuracy", title="Prompt tuning (fig. 9)")
+    ax.legend(frameon=False, fontsize=8)
+    save(args, "prompt_tuning", figure, tables, runs + search)
+
+
+if __name__ == "__main__":
+    main()
