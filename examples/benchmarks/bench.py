@@ -14,6 +14,7 @@ import os
 import sys
 import timeit
 
+import guesses
 import layers
 from timing import rivals, show, take_turns
 
@@ -392,7 +393,7 @@ def jets(jax, x, order):
 
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
-} | layers.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()
