@@ -152,7 +152,7 @@ def verdicts(claims):
 
 
 def accuracies(args, ax):
-    shapes = {(3, 128): 2400, (6, 128): 2400, (3, 1024): 300, (6, 1024): 300} if args.full else {(3, 16): 5}
+    shapes = {(3, 128): 2400, (6, 128): 2400, (3, 1024): 100, (6, 1024): 100} if args.full else {(3, 16): 5}
     methods = [*GUESSES, "self-sharpening", "backprop"]
     tasks = [{"data": args.data, "method": m, "depth": d, "width": w, "updates": u, "rate": RATE, "seed": s,
               "optimizer": "StableAdamW" if m == "self-sharpening" else "AdamW"}
@@ -225,7 +225,7 @@ def bias(args, ax):
 
 
 def matched(args, ax):
-    updates, width = (1500, 128) if args.full else (5, 16)
+    updates, width = (800, 128) if args.full else (5, 16)
     common = {"data": args.data, "depth": 6, "width": width, "updates": updates}
     probe_runs = run(
         training, [common | {"method": "W^T", "optimizer": "AdamW", "rate": RATE, "seed": 0}], 1, "matched"
@@ -262,7 +262,7 @@ def matched(args, ax):
 
 
 def sharpening(args, ax):
-    updates, width = (1500, 128) if args.full else (5, 16)
+    updates, width = (1000, 128) if args.full else (5, 16)
     methods = [*(m for m in METHODS if m.startswith("power")), "downstream", "self-sharpening"]
     tasks = [{"data": args.data, "method": m, "depth": 6, "width": width, "updates": updates, "rate": 3e-4, "seed": s,
               "optimizer": "StableAdamW" if m == "self-sharpening" else "AdamW"}
@@ -294,7 +294,7 @@ def sharpening(args, ax):
 
 
 def layers(args, ax):
-    updates, width = (1500, 128) if args.full else (5, 16)
+    updates, width = (1000, 128) if args.full else (5, 16)
     tasks = [{"data": args.data, "method": m, "depth": 6, "width": width, "updates": updates, "rate": RATE, "seed": s,
               "optimizer": "AdamW"} for m in ("downstream", "downstream 2") for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "layers")
@@ -337,7 +337,7 @@ def jacobian_spectrum(h, weights):
 
 
 def sweep(args, ax):
-    updates, width = (1000, 128) if args.full else (5, 16)
+    updates, width = (600, 128) if args.full else (5, 16)
     optimizers, rates = (
         (["AdamW", "SGD", "StableAdamW"], [1e-2, 1e-3, 1e-4, 1e-5]) if args.full else (["AdamW"], [1e-3])
     )
@@ -396,7 +396,7 @@ PARTS = {"cosine": cosine, "training": accuracies, "bias": bias, "matched": matc
 
 
 def main():
-    args = arguments(__doc__, "about 40 minutes", "a folder with MNIST's or CIFAR-10's files, instead of the digits")
+    args = arguments(__doc__, "about 25 minutes", "a folder with MNIST's or CIFAR-10's files, instead of the digits")
     names = [name for name in PARTS if not args.only or name in args.only]
     figure, plots = axes(len(names), columns=min(4, len(names)))
     runs, tables = [], []

@@ -69,7 +69,7 @@ def training(data, mode, method, updates, seed):
 
 
 def main():
-    args = arguments(__doc__, "about 15 minutes", "a folder with MNIST's or CIFAR-10's files", updates=1500)
+    args = arguments(__doc__, "about 5 minutes", "a folder with MNIST's or CIFAR-10's files", updates=600)
     mode = "full" if args.full else "quick"
     updates = args.updates if args.full else min(5, args.updates)
     tasks = [{"data": args.data, "mode": mode, "method": m, "updates": updates, "seed": s}

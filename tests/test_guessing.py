@@ -219,6 +219,73 @@ def test_guesses_combine_with_directions_in_parameter_space():
     np.testing.assert_allclose(found @ found, found @ g, rtol=1e-9)
 
 
+def test_norms_are_passed_through_like_activations():
+    """W^T before a norm takes noise through the next weight, not through the norm's scale."""
+    plain = nn.Sequential(nn.Linear(3, 6), nn.LayerNorm(6), nn.ReLU(), nn.Linear(6, 2))
+    params = plain.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(plain, nn.mse).bind(RNG.standard_normal((4, 3)), RNG.standard_normal((4, 2)))
+    cosine = {
+        make: estimators.diagnose(make(), batch, params, 0, samples=200).cosine
+        for make in (ActivationPerturbation, TransposedWeight)
+    }
+    assert cosine[TransposedWeight] > 1.3 * cosine[ActivationPerturbation]
+    assert np.all(np.isfinite(TransposedWeight(power=2).estimate(batch, params, rng=0).gradient.vector))
+
+
+def test_noise_goes_around_a_shortcut_to_the_next_layer_on_the_way():
+    model = nn.Sequential(
+        nn.Linear(3, 4), nn.Residual(nn.Linear(4, 4), nn.Tanh(), shortcut=nn.Linear(4, 4)), nn.Linear(4, 2)
+    )
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.mse).bind(RNG.standard_normal((1, 3)), RNG.standard_normal((1, 2)))
+    for estimator in (Downstream(noise="signs"), Downstream(layers=2, noise="signs"), TransposedWeight(noise="signs")):
+        exact = Backprop().estimate(batch, params).gradient
+        assert not np.allclose(estimator.expectation(exact, batch, params)["0.weight"], exact["0.weight"], rtol=1e-3)
+    last = nn.Sequential(nn.Linear(3, 4), nn.Residual(nn.Linear(4, 2), shortcut=nn.Linear(4, 2)))
+    weights = last.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(last, nn.mse).bind(RNG.standard_normal((2, 3)), RNG.standard_normal((2, 2)))
+    exact, found = (e.estimate(batch, weights, rng=0).gradient for e in (Backprop(), SelfSharpening()))
+    for name in ("1.body.0.weight", "1.shortcut.weight"):
+        np.testing.assert_allclose(found[name], exact[name], rtol=1e-10)
+
+
+def test_a_local_mixer_behind_other_layers():
+    mixer = nn.networks.LocalMixer(size=4, patch=2, in_channels=1, channels=4, groups=2, blocks=2, classes=3)
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), mixer)
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.cross_entropy).bind(RNG.standard_normal((2, 4, 4, 1)), np.array([0, 2]))
+    exact = Backprop().estimate(batch, params).gradient
+    stated = ActivationPerturbation().expectation(exact, batch, params)
+    np.testing.assert_allclose(stated.vector, exact.vector, atol=1e-12)
+    rng, estimator = dg.Rng(0), ActivationPerturbation(noise="signs", n=8)
+    found = np.mean([estimator.estimate(batch, params, rng=rng).gradient["0.weight"] for _ in range(400)], 0)
+    np.testing.assert_allclose(found, exact["0.weight"], atol=0.3 * np.abs(exact["0.weight"]).max())
+
+
+def test_self_sharpening_of_local_losses_has_the_stated_mean():
+    """Each chain has slopes of its own; on samples, along the stated mean."""
+    model = nn.networks.LocalMixer(size=2, patch=1, in_channels=1, channels=2, groups=1, blocks=2, classes=2)
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.cross_entropy).bind(RNG.standard_normal((1, 2, 2, 1)), np.array([1]))
+    estimator, rng = SelfSharpening(local=True), dg.Rng(0)
+    stated = estimator.expectation(params, batch, params).vector
+    found = np.array([estimator.estimate(batch, params, rng=rng).gradient.vector @ stated for _ in range(2000)])
+    assert abs(found.mean() / (stated @ stated) - 1) < 5 * found.std() / np.sqrt(len(found)) / (stated @ stated)
+
+
+def test_dicts_keep_their_order():
+    model = nn.Linear(2, 2)
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.mse).bind(RNG.standard_normal((3, 2)), RNG.standard_normal((3, 2)))
+    turned = {"bias": params["bias"], "weight": params["weight"]}
+    for estimator in (ActivationPerturbation(), Backprop(), MatchedCosine(ActivationPerturbation(), 1.0)):
+        assert list(estimator.estimate(batch, turned, rng=0).gradient) == ["bias", "weight"]
+    g = Backprop().estimate(batch, turned).gradient
+    found = MatchedCosine(ActivationPerturbation(), 1.0).estimate(batch, turned, rng=0).gradient
+    for name in g:
+        np.testing.assert_allclose(found[name], g[name], rtol=1e-9, atol=1e-12)
+
+
 def test_float32_stays_float32():
     model = nn.networks.mlp([4, 5, 3])
     params = model.init(rng=0)
@@ -333,6 +400,36 @@ def test_bad_input_is_named():
     bound = nn.Objective(recurrent, nn.mse).bind(np.ones((4, 2, 2)), np.ones((4, 2, 1)))
     with pytest.raises(dg.DualgradError, match="has no rule for RNN"):
         Downstream().estimate(bound, recurrent.init(rng=0, dtype=np.float64), rng=0)
+    alone = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 4))
+    bound = nn.Objective(alone, nn.mse).bind(np.ones(3), np.ones(4))
+    with pytest.raises(dg.ShapeError, match="expected 3 examples along the first"):
+        ActivationPerturbation().estimate(bound, alone.init(rng=0, dtype=np.float64), rng=0)
+    across = nn.Sequential(nn.Linear(3, 3), nn.Transposed(nn.Linear(3, 3)), nn.Linear(3, 1))
+    bound = nn.Objective(across, nn.mse).bind(np.ones((3, 3)), np.ones((3, 1)))
+    with pytest.raises(dg.DualgradError, match="acts across the examples"):
+        ActivationPerturbation().estimate(bound, across.init(rng=0, dtype=np.float64), rng=0)
+    for y in (np.ones(2), np.ones((2, 3))):
+        with pytest.raises(dg.ShapeError):
+            ActivationPerturbation().estimate(nn.Objective(batch.model, nn.mse).bind(batch.x, y), params, rng=0)
+    with pytest.raises(TypeError, match="'trian'"):
+        ActivationPerturbation().estimate(
+            nn.Objective(batch.model, nn.mse).bind(batch.x, batch.y, trian=True), params, rng=0
+        )
+    with pytest.raises(dg.LayoutError, match="another model"):
+        ActivationPerturbation().estimate(batch, {"weight": np.ones((2, 2))}, rng=0)
+    with pytest.raises(dg.ShapeError, match="scalar"):
+        Backprop().estimate(nn.Objective(batch.model, nn.mse.using(reduction="none")).bind(batch.x, batch.y), params)
+    with pytest.raises(dg.ShapeError, match="scalar"):
+        Downstream().estimate(
+            nn.Objective(batch.model, nn.mse.using(reduction="none")).bind(batch.x, batch.y), params, rng=0
+        )
+    mixer = nn.networks.LocalMixer(size=4, patch=2, in_channels=1, channels=4, groups=2, blocks=1, classes=3)
+    bound = nn.Objective(mixer, nn.nll).bind(np.ones((2, 4, 4, 1)), np.array([0, 1]))
+    with pytest.raises(dg.DualgradError, match=r"local losses are nn\.cross_entropy"):
+        Downstream(local=True).estimate(bound, mixer.init(rng=0, dtype=np.float64), rng=0)
+    with pytest.raises(ValueError, match="got components=0"):
+        estimators.subspace(batch.model, params, batch.x, batch.y, rng=0, loss=nn.mse, components=0)
+    assert TransposedWeight(power=np.float32(2)).power == 2.0
     empty = nn.Objective(nn.Sequential(nn.Tanh()), nn.mse).bind(np.ones((2, 2)), np.ones((2, 2)))
     with pytest.raises(dg.DualgradError, match="no layer with parameters"):
         Downstream().estimate(empty, {}, rng=0)

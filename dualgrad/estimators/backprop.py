@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import DualgradError
+from ..errors import DualgradError, ShapeError
 from ..params import Params
 from ..scratch import empty_like
 from ..tree import map_leaves
@@ -45,6 +45,8 @@ class Backprop:
                 "other function use dg.grad"
             )
         value, gradient = objective.vjp(params)
+        if np.shape(value) != ():
+            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value)
         return Estimate(value, packed(gradient, params), None, 3.0)
 
@@ -60,7 +62,7 @@ class Backprop:
 def packed(gradient, params):
     """A dict of gradients in the kind of the parameters."""
     if not isinstance(params, Params):
-        return gradient
+        return {name: gradient[name] for name in params if name in gradient}
     vector = Params.from_vector(params.layout, empty_like(params.vector))
     for name, g in gradient.items():
         vector[name] = g

@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DualgradError
+from ..errors import DualgradError, ShapeError
+from ..nn.attention import Transposed
 from ..nn.containers import Residual, Sequential
 from ..nn.layer import with_buffers
 from ..nn.linear import Linear
 from ..nn.losses import cross_entropy
 from ..nn.networks import LocalMixer
-from ..nn.norms import BatchNorm
+from ..nn.norms import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from ..nn.pooling import GlobalAvgPool2d
 from ..nn.recurrent import Recurrent
 from ..nn.shape import Reshape
@@ -55,12 +56,17 @@ def unrolled(layer, prefix=""):
     if type(layer).forward is Sequential.forward or hasattr(layer, "enter"):
         entering = [Step(layer, {})] if hasattr(layer, "enter") else []
         return entering + [s for name, child in layer.children.items() for s in unrolled(child, f"{prefix}{name}.")]
-    if isinstance(layer, Residual):
+    if type(layer).forward is Residual.forward:
         body = unrolled(layer.children["body"], f"{prefix}body.")
         around = layer.children.get("shortcut")
         way = [Step(SWAP, {}), *unrolled(around, f"{prefix}shortcut.")] if around is not None else []
         return [Step(SAVE, {}), *body, *way, Step(ADD, {})]
     return [Step(layer, {n: prefix + n for n in layer.names()})]
+
+
+def is_norm(step):
+    """Whether the step scales what comes in, and mixes nothing: no weight to guess through."""
+    return isinstance(step.layer, (LayerNorm, RMSNorm, GroupNorm, BatchNorm))
 
 
 def is_site(step):
@@ -84,6 +90,10 @@ def chains_of(estimator, objective, local=False):
         if not isinstance(objective.model, LocalMixer):
             raise DualgradError(
                 f"{objective.model!r} has no local losses: leave local out, or take nn.networks.LocalMixer"
+            )
+        if objective.loss is not cross_entropy:
+            raise DualgradError(
+                f"the local losses are nn.cross_entropy; got the loss {objective.loss!r}: bind that one"
             )
         chains = list(_local(objective.model, objective.y))
     else:
@@ -150,6 +160,7 @@ class Walk:
         self.steps, self.keywords, self.p, self.end = chain.steps, keywords, with_buffers(params), chain.trunk
         self.values, self.pulls, self.streams, self.stack = [x], [], [], []
         self.sites = [k for k, step in enumerate(self.steps) if is_site(step)]
+        self.examples, self.kept = len(x), {}
 
     def value(self, k):
         """The input of step k, which is the output of the one before."""
@@ -167,14 +178,26 @@ class Walk:
         elif step.layer is ADD:
             x = x + self.stack.pop()
         elif hasattr(step.layer, "enter"):
-            x = step.layer.enter(x)
+            x, pull = step.layer.enter(x), lambda dy: ({}, step.layer.enter_pullback(dy))
         else:
+            self._require(step, x)
             keywords = self._keywords(step)
             stream = keywords["rng"].state_dict() if "rng" in keywords else None
             x, pull = step.layer.vjp(self.own(step), x, **keywords)
+        if is_site(step) and (np.ndim(x) < 2 or len(x) != self.examples):
+            raise ShapeError(
+                f"the output of {step.layer!r} has shape {np.shape(x)}; expected {self.examples} examples along the "
+                "first of two axes or more, to give each a slope of its own"
+            )
         self.values.append(x)
         self.pulls.append(pull)
         self.streams.append(stream)
+
+    def _require(self, step, x):
+        if isinstance(step.layer, Transposed) and np.ndim(x) == 2:
+            raise DualgradError(
+                f"{step.layer!r} acts across the examples of an input {np.shape(x)}: they have no slopes"
+            )
 
     def _keywords(self, step):
         return {name: v for name, v in self.keywords.items() if name in step.layer.takes}
@@ -194,13 +217,13 @@ class Walk:
         elif step.layer is ADD:
             dx = dx + (stack.pop() if stack else ZERO)
         elif hasattr(step.layer, "enter"):
-            dx = ZERO
+            dx = dx if dx is ZERO else step.layer.enter_tangent(dx)
         elif dx is not ZERO:
             dx = self._tangent(k, step, dx)
         return dx
 
     def _tangent(self, k, step, dx):
-        if isinstance(step.layer, Linear):  # the value is known: the tangent is one product
+        if type(step.layer) is Linear:  # the value is known: the tangent is one product
             return np.matmul(dx, self.p[step.names["weight"]])
         keywords = self._keywords(step)
         if self.streams[k] is None:
@@ -232,14 +255,14 @@ class Walk:
     def _back(self, k, cotangent):
         """A cotangent of what leaves step k, at its input."""
         step = self.steps[k]
-        if isinstance(step.layer, Linear):  # without the products that make its parameters' share
+        if type(step.layer) is Linear:  # without the products that make its parameters' share
             return np.matmul(cotangent, self.p[step.names["weight"]].T)
         return self.pulls[k](cotangent)[1]
 
     def gradient(self, k, cotangent, total):
         """Add to a `Total` the gradient of a site's own parameters, for a cotangent of its output."""
         step = self.steps[k]
-        if isinstance(step.layer, Linear):  # without the product that goes on to its input
+        if type(step.layer) is Linear:  # without the product that goes on to its input
             rows, out = np.reshape(self.values[k], (-1, step.layer.in_features)), step.layer.out_features
             weight, cotangent = step.names["weight"], np.reshape(cotangent, (-1, out))
             total.add(weight, np.matmul(rows.T, cotangent, out=total.place(weight)))
@@ -263,22 +286,20 @@ class Walk:
         return self.values[self.end]
 
     def behind(self, k):
-        """The sites that what leaves step k reaches, in order."""
-        return [site for site in self.sites if site > k and self._reaches(k, site)]
-
-    def _reaches(self, k, site):
-        """Whether a cotangent of the input of ``site`` comes back to the output of step k."""
-        alive, stack = True, []
-        for step in reversed(self.steps[k + 1 : site]):
-            if step.layer is ADD:
-                stack.append(alive)
+        """The layers with weights that what leaves step k reaches, and how many lie on the way: ``[(j, n)]``."""
+        found, count, stack = [], 0, []
+        for j in range(k + 1, len(self.steps)):
+            step = self.steps[j]
+            if step.layer is SAVE:
+                stack.append(count)
             elif step.layer is SWAP:
-                other = stack.pop() if stack else False
-                stack.append(alive)
-                alive = other
-            elif step.layer is SAVE:
-                alive = alive or bool(stack and stack.pop())
-        return alive
+                count, stack[-1:] = (stack[-1] if stack else None), [count]
+            elif step.layer is ADD:
+                count = max((n for n in (count, stack.pop() if stack else None) if n is not None), default=None)
+            elif count is not None and is_site(step) and not is_norm(step):
+                found.append((j, count))
+                count += 1
+        return found
 
     def leave(self, k):
         """Drop what step k and those before it made."""
@@ -315,4 +336,4 @@ class Total:
         for name, w in self.params.items():
             if name not in self.seen:
                 self.sums[name] = np.zeros_like(w)
-        return self.sums
+        return self.sums if isinstance(self.sums, Params) else {name: self.sums[name] for name in self.params}

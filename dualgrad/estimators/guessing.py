@@ -10,7 +10,7 @@ class                 guess y                         E ĝ at the layer's output
 ===================== =============================== ============================================================
 ActivationPerturbation ξ                              δ: unbiased
 ActivationMixing      D A x′, normalised              -
-TransposedWeight      D Wᵀ ξ                          M δ, M = D Wᵀ W D
+TransposedWeight      D W ξ                           M δ, M = D W Wᵀ D
 Downstream            Jᵀ ξ                            M δ, M = Jᵀ J
 SelfSharpening        Jᵀ ξ, ξ uniform on [0, 1)       Jᵀ J δ/12 + μ Σ δ·μ over layers, μ = Jᵀ 1/2
 ===================== =============================== ============================================================
@@ -19,10 +19,13 @@ D is the slope of the activation behind the layer, W the next layer's weight, x�
 further on by s, ξ noise. (Singhal et al. 2023, *How to Guess a Gradient*; Ren et al. 2022 for the first.)
 """
 
+import numbers
+
 import numpy as np
 
 from ..directions import as_tree, as_vector
-from ..errors import DualgradError
+from ..errors import DualgradError, ShapeError
+from ..nn.layer import with_buffers
 from ..nn.linear import Linear
 from ..random import as_rng
 from ..tree import map_leaves
@@ -91,6 +94,8 @@ class _Guess:
         rng, x, value, slopes, total = as_rng(rng), objective_input(self, objective), 0.0, 0.0, Total(params)
         chains = chains_of(self, objective, self.local)
         self._require(objective)
+        objective.model.require(with_buffers(params))
+        objective.model.accepted(objective._keywords())
         for chain in chains:
             start, walk = rng.state_dict(), Walk(chain, params, x, objective._keywords())
             loss, error, d, guesses = self._slopes(walk, chain, rng)
@@ -101,7 +106,7 @@ class _Guess:
             value, slopes, x = value + loss, slopes + d, walk.trunk
         require_finite(self, value, slopes)
         passes = 1 if self.store else 2
-        cost = passes + self.n + 1 + passes * self.n * self.ahead
+        cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return Estimate(value, total.finished(), slopes, cost)
 
     def _slopes(self, walk, chain, rng):
@@ -117,6 +122,8 @@ class _Guess:
                 walk.leave(k)
         z = walk.value(len(walk.steps))
         loss, error = chain.loss(z)
+        if np.shape(loss) != ():
+            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(loss)}; expected a scalar loss")
         d = np.zeros_like(z, shape=(self.n, len(z))) if dx is ZERO else np.sum(dx * error, tuple(range(2, dx.ndim)))
         return loss, error, d, guesses
 
@@ -228,7 +235,8 @@ class ActivationPerturbation(_Guess):
 
     Notes
     -----
-    Cost: n + 3 forward passes, n + 2 with ``store``. Memory: that of a forward pass; with ``store``, of all layers.
+    Cost: n + 3 forward passes, n + 2 with ``store``, for Linear layers; about a third more for convolutions. Memory:
+    that of a forward pass; with ``store``, of all layers.
     Bias: none. Variance of dW_k, in total, for normals: Σ_b ‖x_bk‖² (m_k D_b + ‖δ_bk‖²), with m_k units in the layer
     and D_b = Σ_k ‖δ_bk‖² (the 1/B of a mean loss is in δ); a minus sign for signs.
     When: the units are far fewer than the weights.
@@ -275,9 +283,9 @@ class ActivationMixing(_Guess):
     """
 
     def _guess(self, walk, k, rng):
-        (site, *_) = [*walk.behind(k), None]
-        if site is None:
+        if not walk.behind(k):
             return super()._guess(walk, k, rng)
+        site, _ = walk.behind(k)[0]
         x = walk.value(site)
         mixtures = np.reshape(self._draw(rng, (len(x), len(x)), x) @ np.reshape(x, (len(x), -1)), x.shape)
         y = walk.pull(k + 1, site, mixtures)
@@ -298,7 +306,10 @@ class ActivationMixing(_Guess):
 
 
 class TransposedWeight(_Guess):
-    """y = D Wᵀ ξ: noise behind the next layer, taken back through its weight and the activation between.
+    """y = D W ξ: noise behind the next layer, taken back through its weight W and the slope D of what lies between.
+
+    (With W of shape ``(in, out)``, as here; in the paper it stands the other way, and the guess is D Wᵀ ξ. Norms are
+    passed through like activations.)
 
     Parameters
     ----------
@@ -309,9 +320,9 @@ class TransposedWeight(_Guess):
 
     Notes
     -----
-    Cost: that of `ActivationPerturbation` and a product with Wᵀ per guess and pass; a singular value decomposition of
+    Cost: that of `ActivationPerturbation` and a product with W per guess and pass; a singular value decomposition of
     every weight per pass, where ``power`` is not 1. Memory: that of two layers.
-    Bias: E ĝ is M δ at each layer's output, M = D Wᵀ W D. Variance: with C = M, tr(C) δᵀ C δ + δᵀ C² δ for normals.
+    Bias: E ĝ is M δ at each layer's output, M = D W Wᵀ D. Variance: with C = M, tr(C) δᵀ C δ + δᵀ C² δ for normals.
     When: weights of low rank, whose image most gradients lie in.
 
     Raises
@@ -335,17 +346,17 @@ class TransposedWeight(_Guess):
 
     def __init__(self, power=1.0, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)
-        if not isinstance(power, (int, float)) or not np.isfinite(power):
+        if not isinstance(power, numbers.Real) or not np.isfinite(power):
             raise ValueError(f"got power={power!r}; expected a finite number")
-        self.power = power
+        self.power = float(power)
 
     def _end(self, walk, k):
-        return walk.behind(k)[0] + 1 if walk.behind(k) else k + 1
+        return walk.behind(k)[0][0] + 1 if walk.behind(k) else k + 1
 
     def _guess(self, walk, k, rng):
         if self.power == 1 or not walk.behind(k):
             return super()._guess(walk, k, rng)
-        site = walk.behind(k)[0]
+        site, _ = walk.behind(k)[0]
         x = walk.value(site + 1)
         return walk.pull(k + 1, site, self._draw(rng, x.shape, x) @ self._powered(walk, site).T)
 
@@ -354,13 +365,15 @@ class TransposedWeight(_Guess):
         step = walk.steps[site]
         if not isinstance(step.layer, Linear):
             raise DualgradError(f"{self!r} raises the singular values of Linear layers; the next one is {step.layer!r}")
-        u, s, vt = np.linalg.svd(walk.p[step.names["weight"]], full_matrices=False)
-        return (u * s**self.power) @ vt
+        if site not in walk.kept:
+            u, s, vt = np.linalg.svd(walk.p[step.names["weight"]], full_matrices=False)
+            walk.kept[site] = (u * s**self.power) @ vt
+        return walk.kept[site]
 
     def _covariance(self, walk, k, delta):
         if self.power == 1 or not walk.behind(k):
             return super()._covariance(walk, k, delta)
-        site = walk.behind(k)[0]
+        site, _ = walk.behind(k)[0]
         w = self._powered(walk, site)
         return walk.pull(k + 1, site, walk.pushed(k + 1, site, delta) @ w @ w.T)
 
@@ -412,7 +425,7 @@ class Downstream(_Guess):
         behind = walk.behind(k)
         if not behind:
             return k + 1
-        return behind[self.layers] if len(behind) > self.layers else len(walk.steps)
+        return next((site for site, between in behind if between >= self.layers), len(walk.steps))
 
 
 class SelfSharpening(Downstream):
@@ -449,19 +462,22 @@ class SelfSharpening(Downstream):
         return rng.uniform(0.0, 1.0, shape, dtype=x.dtype, like=x)
 
     def _known(self, walk, k):
-        return k == walk.sites[-1]
+        return not walk.behind(k)
 
     def _expected(self, sites):
         """C δ + μ Σ δ·μ over the layers, with the noise's covariance 1/12 in C and its mean 1/2 in μ."""
         guessed = [site for site in sites if not self._known(*site[:2])]
         means = {id(site): self._mean(*site[:2]) for site in guessed}
-        along = sum(np.sum(site[2] * means[id(site)], axis=tuple(range(1, site[2].ndim))) for site in guessed)
+        along = {}  # each chain, which has a loss of its own, has slopes of its own
+        for site in guessed:
+            share = np.sum(site[2] * means[id(site)], axis=tuple(range(1, site[2].ndim)))
+            along[id(site[0])] = along.get(id(site[0]), 0.0) + share
         for site in sites:
             walk, k, delta = site
             if self._known(walk, k):
                 yield delta
             else:
-                share = np.reshape(along, (-1,) + (1,) * (delta.ndim - 1))
+                share = np.reshape(along[id(walk)], (-1,) + (1,) * (delta.ndim - 1))
                 yield self._covariance(walk, k, delta) / 12 + share * means[id(site)]
 
     def _mean(self, walk, k):
@@ -486,7 +502,7 @@ class MatchedCosine:
 
     Notes
     -----
-    Cost: the base's and six forward passes. Memory: that of `Backprop`. Bias: E ĝ = cos² g, parallel to g, for a base
+    Cost: the base's and the exact gradient's. Memory: that of `Backprop`. Bias: E ĝ = cos² g, parallel to g, for a base
     that favours no direction beside g (normals); its length does not matter to Adam. Variance: sin² cos² ‖g‖² in total.
 
     Raises
@@ -507,7 +523,7 @@ class MatchedCosine:
     def __init__(self, base, cosine):
         if not hasattr(base, "estimate") or isinstance(base, type):
             raise TypeError(f"got base={base!r}; expected an estimator such as ForwardGradient(directions.Gaussian())")
-        if not isinstance(cosine, (int, float)) or not 0 < cosine <= 1:
+        if not isinstance(cosine, numbers.Real) or not 0 < cosine <= 1:
             raise ValueError(f"got cosine={cosine!r}; expected a number in (0, 1]")
         self.base, self.cosine = base, float(cosine)
 
@@ -520,13 +536,13 @@ class MatchedCosine:
         g, v = as_vector(exact.gradient), as_vector(guess.gradient)
         size = np.linalg.norm(g)
         if not size > 0:
-            return Estimate(exact.value, exact.gradient, np.zeros(()), guess.cost + 6)
+            return Estimate(exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
         beside = v - (v @ g) * g / size**2
         u = self.cosine * g / size
         if np.any(beside):
             u = u + np.sqrt(1 - self.cosine**2) * beside / np.linalg.norm(beside)
         require_finite(self, exact.value, g @ u)
-        return Estimate(exact.value, as_tree((g @ u) * u, params), g @ u, guess.cost + 6)
+        return Estimate(exact.value, as_tree((g @ u) * u, params), g @ u, guess.cost + exact.cost)
 
     def expectation(self, gradient, objective=None, params=None):
         """cos² g, for a base that favours no direction beside g."""

@@ -77,6 +77,8 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
     >>> [layer.name for layer in found]
     ['2.weight', '4.weight']
     """
+    if components is not None and (not isinstance(components, (int, np.integer)) or components < 1):
+        raise ValueError(f"got components={components!r}; expected a positive integer, or None for all")
     rng = as_rng(rng)
     (chain,) = chains_of("subspace", Objective(model, loss).bind(x, y))
     walk = Walk(chain, params, x, {})
@@ -85,12 +87,14 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
     for k in walk.sites[1:]:
         a = _rows(walk.value(k))
         g = _rows(walk.pull(k, len(walk.steps), error))
+        name = next(iter(walk.steps[k].names.values()))
         g = g[np.linalg.norm(g, axis=1) > 0]
+        if not len(g):
+            raise ValueError(f"no example has a gradient at the input of {name!r}: nothing to project")
         _, s, vt = np.linalg.svd(a - a.mean(0), full_matrices=False)
         count = min(components or len(s), len(s))
         frame, _ = np.linalg.qr(rng.normal((a.shape[1], count)))
-        rank = int(np.sum(s > s[0] * max(a.shape) * np.finfo(a.dtype).eps)) if len(s) else 0
-        name = next(iter(walk.steps[k].names.values()))
+        rank = int(np.sum(s > s[0] * max(a.shape) * np.finfo(walk.value(k).dtype).eps))
         found.append(Subspace(name, _captured(g, vt[:count]), _captured(g, frame.T), rank, effective_rank(s)))
     return found
 

@@ -96,6 +96,7 @@ class Loss:
 
     def vjp(self, prediction, target, reduction=None, weights=None, **settings):
         """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
+        self._require(prediction, target, self._reduction(reduction), weights, settings)
         each, slope = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
         reduction = self._reduction(reduction)
         share = np.ones_like(primal(each)) if weights is None else _as(weights, each)

@@ -208,11 +208,18 @@ class LocalMixer(Sequential):
     def forward(self, p, x, **kwargs):
         return super().forward(p, self.enter(x), **kwargs)
 
+    def enter_tangent(self, dx):
+        """`enter` of a tangent, with any lead axes."""
+        rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
+        return np.reshape(rows, dx.shape[: dx.ndim - 3] + rows.shape[1:])
+
+    def enter_pullback(self, dy):
+        """The transpose of `enter`: rows of pixels, patch after patch, as images."""
+        dx = np.reshape(dy, (len(dy), self.grid, self.grid, self.patch, self.patch, self.pixels[-1]))
+        return np.reshape(np.swapaxes(dx, 2, 3), (len(dy), *self.pixels))
+
     def jvp(self, p, x, dp, dx, **kwargs):
-        if dx is not ZERO:
-            rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
-            dx = np.reshape(rows, dx.shape[: dx.ndim - 3] + rows.shape[1:])
-        return super().jvp(p, self.enter(x), dp, dx, **kwargs)
+        return super().jvp(p, self.enter(x), dp, dx if dx is ZERO else self.enter_tangent(dx), **kwargs)
 
     def vjp(self, p, x, **kwargs):
         y, pull = super().vjp(p, self.enter(x), **kwargs)
@@ -220,8 +227,7 @@ class LocalMixer(Sequential):
         def pullback(dy):
             dp, dx = pull(dy)
             dp |= {n: np.zeros_like(p[n]) for n in dp if n.startswith("heads.")}  # no part of the chain
-            dx = np.reshape(dx, (len(x), self.grid, self.grid, self.patch, self.patch, self.pixels[-1]))
-            return dp, np.reshape(np.swapaxes(dx, 2, 3), x.shape)
+            return dp, self.enter_pullback(dx)
 
         return y, pullback
 
