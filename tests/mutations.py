@@ -649,6 +649,65 @@ estimator(
     estimators.ForwardGradient(BLOCKS, n=2, combine="sum"), WrongVariance(BLOCKS, n=2, combine="sum"),
     testing.assert_variance,
 )  # fmt: skip
+# ---------------------------------------------------------------------- guesses, inside a network
+
+
+class OneSlopeForAll(estimators.ActivationPerturbation):
+    """The slope of the whole batch for every example: their noise does not average out at once."""
+
+    def _slopes(self, walk, chain, rng):
+        loss, error, d, guesses = super()._slopes(walk, chain, rng)
+        return loss, error, np.broadcast_to(d.mean(1, keepdims=True), d.shape), guesses
+
+
+class WithoutItsMask(estimators.TransposedWeight):
+    """W ξ, the slope of the activation between left out."""
+
+    def _guess(self, walk, k, rng):
+        if not walk.behind(k):
+            return super()._guess(walk, k, rng)
+        site, _ = walk.behind(k)[0]
+        return self._draw(rng, walk.value(site + 1).shape, walk.value(k + 1)) @ walk.p[f"{site}.weight"].T
+
+
+class WithoutItsMean(estimators.SelfSharpening):
+    """Cov(ξ) for E ξ ξᵀ: erratum 20."""
+
+    def _expected(self, sites):
+        return [delta if self._known(walk, k) else self._covariance(walk, k, delta) / 12 for walk, k, delta in sites]
+
+
+class VarianceOfNormals(estimators.ActivationPerturbation):
+    """Signs that claim the fourth moment of normals."""
+
+    def variance(self, gradient, objective=None, params=None):
+        return estimators.ActivationPerturbation().variance(gradient, objective, params)
+
+
+def guess(kind, name, right, wrong, claim=testing.assert_unbiased):
+    def check(is_wrong):
+        model = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 1))
+        params = dg.Params(
+            {"0.weight": M[:2, :2], "0.bias": np.array([0.5, -3.0]), "2.weight": M[:2, 2:], "2.bias": X[:1]}
+        )
+        batch = nn.Objective(model, nn.mse).bind(np.array([[1.0, -0.5], [0.25, 2.0]]), np.array([[1.0], [-1.0]]))
+        claim(wrong if is_wrong else right, batch, params)
+
+    MUTATIONS.append(Mutation(f"estimator: {kind}", name, check))
+
+
+guess(
+    "bias",
+    "one slope for all examples",
+    estimators.ActivationPerturbation(noise="signs"),
+    OneSlopeForAll(noise="signs"),
+)
+guess("bias", "a guess without its mask", estimators.TransposedWeight(noise="signs"), WithoutItsMask(noise="signs"))
+guess("bias", "noise whose mean is forgotten", estimators.SelfSharpening(), WithoutItsMean())
+guess(
+    "variance off", "signs with the variance of normals", estimators.ActivationPerturbation(noise="signs"),
+    VarianceOfNormals(noise="signs"), testing.assert_variance,
+)  # fmt: skip
 estimator("reset forgotten", "an accumulator that goes on", Estimator(stepsum(True)), Estimator(stepsum(False)))
 
 
