@@ -32,6 +32,7 @@ SAMPLED = [
 @pytest.mark.parametrize("estimator", [*SAMPLED, estimators.FiniteDifference(0.3)], ids=repr)
 def test_the_bias_is_the_stated_one_on_cubic_losses(estimator):
     assert_unbiased(estimator, cubic, PARAMS)
+    assert_unbiased(estimator, cubic, dg.Params(PARAMS))
     gradient = dg.grad(cubic)(PARAMS)
     bias = directions.as_vector(estimator.expectation(gradient, cubic, PARAMS)) - directions.as_vector(gradient)
     assert np.max(np.abs(bias)) > 0.05

@@ -42,15 +42,12 @@ def third_derivatives(objective, params):
 
 
 def _unpacked(w, params):
-    """A vector, plain or Dual, as a dict (for Params), array or tree like the parameters."""
+    """A vector, plain or Dual, as a dict with the buffers (for Params), array or tree like the parameters."""
     leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
     ends = np.cumsum([np.size(leaf) for leaf in leaves])
     parts = [w[end - np.size(leaf) : end].reshape(np.shape(leaf)) for leaf, end in zip(leaves, ends, strict=True)]
-    return (
-        with_buffers(params) | unflatten(structure, parts)
-        if isinstance(params, Params)
-        else unflatten(structure, parts)
-    )
+    tree = unflatten(structure, parts)
+    return dict(with_buffers(params)) | tree if isinstance(params, Params) else tree
 
 
 class FiniteDifference:
