@@ -383,11 +383,16 @@ def subspaces(args, ax):
         (line,) = ax.plot(layer.activations, label=layer.name)
         ax.plot(layer.random, "--", color=line.get_color(), linewidth=0.8)
     ax.set(xscale="log", xlabel="components", ylabel="cosine of the projection", title="Subspaces (fig. 10)")
-    better = all(float(row[2]) > float(row[4]) for row in rows)
+    better = {step: all(float(row[2]) > float(row[4]) for row in rows if row[0] == step) for step in (0, rows[-1][0])}
     columns = ["updates", "layer", "10 components", "100", "10 random", "100", "effective rank"]
     return [], [
         table(f"The gradient's part among the activations, 3x{width}", columns, rows),
-        verdicts([["activations hold more of the gradient than a random subspace", better]]),
+        verdicts(
+            [
+                ["activations hold more of the gradient than a random subspace, at the start", better[0]],
+                ["... and after training", better[rows[-1][0]]],
+            ]
+        ),
     ]
 
 
