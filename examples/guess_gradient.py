@@ -152,7 +152,7 @@ def verdicts(claims):
 
 
 def accuracies(args, ax):
-    shapes = {(3, 128): 2400, (6, 128): 2400, (3, 1024): 100, (6, 1024): 100} if args.full else {(3, 16): 5}
+    shapes = {(3, 128): 2400, (6, 128): 2400, (3, 1024): 50, (6, 1024): 50} if args.full else {(3, 16): 5}
     methods = [*GUESSES, "self-sharpening", "backprop"]
     tasks = [{"data": args.data, "method": m, "depth": d, "width": w, "updates": u, "rate": RATE, "seed": s,
               "optimizer": "StableAdamW" if m == "self-sharpening" else "AdamW"}
