@@ -496,7 +496,6 @@ class Along(Direction):
     Parameters
     ----------
     vector : Params, array, or tree like the parameters
-        For n directions, with a leading axis of n.
 
     Notes
     -----

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, run, save, shortest, spread, table, tuned
+from experiment import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table, tuned
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -76,9 +76,7 @@ def counting(args, mode):
     ]
     rates = RATES if args.full else RATES[:2]
     runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "directions")
-    groups = {}
-    for r in runs:
-        groups.setdefault((r["batch"], r["width"], r["n"]), []).append(r)
+    groups = grouped(runs, "batch", "width", "n")
     rows = []
     for (batch, width, n), group in sorted(groups.items(), key=lambda g: (g[0][1], g[0][0], g[0][2] or np.inf)):
         rivals = [g for (b, w, _), g in groups.items() if (b, w) == (batch, width)]

@@ -152,6 +152,20 @@ def table(title, columns, rows):
     return {"title": title, "columns": columns, "rows": rows}
 
 
+def verdicts(title, claims):
+    """A table of claims and whether each holds, with figures beside it where there are any."""
+    rows = [[said, "holds" if holds else "does not hold", *figures] for said, holds, *figures in claims]
+    return table(title, ["claim", "here", *(["figures"] if len(rows[0]) > 2 else [])], rows)
+
+
+def grouped(runs, *keys):
+    """Runs by what some of their settings are."""
+    found = {}
+    for r in runs:
+        found.setdefault(tuple(r[k] for k in keys), []).append(r)
+    return found
+
+
 def axes(count, height=3.4, columns=None):
     """A figure of ``count`` plots."""
     import matplotlib

@@ -12,7 +12,7 @@ of 2e-3, 2e-4 and 2e-5. The last part is its CIFAR section, on digits drawn at 3
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, run, save, shortest, spread, table
+from experiment import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -95,9 +95,7 @@ def main():
             for seed in range(args.seeds)
         ]  # fmt: skip
     runs = run(training, tasks, args.jobs, "limits")
-    groups = {}
-    for r in runs:
-        groups.setdefault((r["part"], r["network"], r["optimizer"], r["rate"], r["method"]), []).append(r)
+    groups = grouped(runs, "part", "network", "optimizer", "rate", "method")
     tables = [part_table(name, groups) for name in names]
     if args.full:
         tables.append(claims(groups, names))

@@ -13,7 +13,7 @@ spectra), sweep (figure 6: optimizers and rates), subspaces (figures 2 and 10).
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, run, save, spread, table, tuned
+from experiment import arguments, axes, band, final, grouped, learn, run, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -75,13 +75,6 @@ def training(data, method, depth, width, optimizer, rate, updates, seed, cosine=
     return learn(estimator, getattr(optim, optimizer)(rate, **settings), params, draw, updates, evaluate, rng=rng)
 
 
-def grouped(runs, *keys):
-    found = {}
-    for r in runs:
-        found.setdefault(tuple(r[k] for k in keys), []).append(r)
-    return found
-
-
 # ---------------------------------------------------------------------- figure 1
 
 
@@ -141,11 +134,7 @@ def cosine(args, ax):
          means["directional"] < means["activation"] < min(means[m] for m in GUESSES[2:])],
         ["guesses are at least 10 times nearer than a random direction", means["W^T"] > 10 * means["directional"]],
     ]  # fmt: skip
-    return runs, [table("Cosine and one-step effectiveness along backprop", columns, rows), verdicts(claims)]
-
-
-def verdicts(claims):
-    return table("Claims", ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims])
+    return runs, [table("Cosine and one-step effectiveness along backprop", columns, rows), verdicts("Claims", claims)]
 
 
 # ---------------------------------------------------------------------- figure 3
@@ -174,7 +163,7 @@ def accuracies(args, ax):
          np.nanmean(final(groups[*first, "self-sharpening"], 3)) - mean["self-sharpening"] > 0.02],
     ]  # fmt: skip
     columns = ["network", "method", "updates", "training accuracy", "test accuracy", "seconds"]
-    return runs, [table("Accuracy by AdamW at 1e-3", columns, rows), verdicts(claims)]
+    return runs, [table("Accuracy by AdamW at 1e-3", columns, rows), verdicts("Claims", claims)]
 
 
 # ---------------------------------------------------------------------- figure 4, left
@@ -218,7 +207,7 @@ def bias(args, ax):
         ["activation perturbation goes on rising", growth("activation") > 0.1],
     ]  # fmt: skip
     columns = ["method", f"cosine of {guesses} guesses", "share of the last three doublings"]
-    return runs, [table(f"6x{width}, a batch of 8", columns, rows), verdicts(claims)]
+    return runs, [table(f"6x{width}, a batch of 8", columns, rows), verdicts("Claims", claims)]
 
 
 # ---------------------------------------------------------------------- figure 4, middle and right
@@ -255,7 +244,7 @@ def matched(args, ax):
         ["the gap is smaller without momentum", gap("SGD", 0.0) < gap("SGD", 0.9)],
     ]
     columns = ["optimizer", "momentum", "method", "rate", "training accuracy", "test accuracy"]
-    return runs, [table(f"Bias at a cosine of {at:.3f}", columns, rows), verdicts(claims)]
+    return runs, [table(f"Bias at a cosine of {at:.3f}", columns, rows), verdicts("Claims", claims)]
 
 
 # ---------------------------------------------------------------------- figure 5
@@ -287,7 +276,10 @@ def sharpening(args, ax):
         ["... and at a lower effective rank", rank["power 4"] < rank["power 0.1"]],
     ]
     columns = ["method", "cosine, start", "end", "effective rank, start", "end", "training accuracy", "test accuracy"]
-    return runs, [table("Self-sharpening, and powers of the singular values", columns, rows), verdicts(claims)]
+    return runs, [
+        table("Self-sharpening, and powers of the singular values", columns, rows),
+        verdicts("Claims", claims),
+    ]
 
 
 # ---------------------------------------------------------------------- figure 7
@@ -318,7 +310,7 @@ def layers(args, ax):
     ]
     return runs, [
         table("One against two downstream layers", ["method", "training accuracy", "test accuracy"], rows),
-        table("Effective rank of the Jacobian", ["layers", "effective rank"], shown), verdicts(claims),
+        table("Effective rank of the Jacobian", ["layers", "effective rank"], shown), verdicts("Claims", claims),
     ]  # fmt: skip
 
 
@@ -355,7 +347,7 @@ def sweep(args, ax):
     tables = [table(f"3x{width}, {updates} updates, each at its best rate", columns, rows)]
     if args.full:
         mean = {key: np.nanmean(final(found, 3)) for key, found in best.items()}
-        tables.append(verdicts([
+        tables.append(verdicts("Claims", [
             ["directional descent and W^T gain more by AdamW than backprop does",
              all(mean["AdamW", m] - mean["SGD", m] > mean["AdamW", "backprop"] - mean["SGD", "backprop"]
                  for m in ("directional", "W^T"))],
@@ -388,10 +380,11 @@ def subspaces(args, ax):
     return [], [
         table(f"The gradient's part among the activations, 3x{width}", columns, rows),
         verdicts(
+            "Claims",
             [
                 ["activations hold more of the gradient than a random subspace, at the start", better[0]],
                 ["... and after training", better[rows[-1][0]]],
-            ]
+            ],
         ),
     ]
 

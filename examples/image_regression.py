@@ -11,7 +11,7 @@ for both, each at its own best rate, equal updates, and the PSNR at equal time b
 """
 
 import numpy as np
-from experiment import arguments, axes, band, final, learn, save, shortest, spread, table, tuned
+from experiment import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned
 
 import dualgrad as dg
 from dualgrad import nn, optim
@@ -97,9 +97,7 @@ def main():
         for source in SOURCES for inner in INNER_RATES[mode] for steps in STEPS[mode] for method in METHODS
     ]  # fmt: skip
     runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "images")
-    groups = {}
-    for r in runs:
-        groups.setdefault((r["source"], r["inner"], r["steps"], r["method"]), []).append(r)
+    groups = grouped(runs, "source", "inner", "steps", "method")
     save(args, "image_regression", draw(groups), report(groups, updates), runs + search)
 
 

@@ -11,7 +11,7 @@ it; the last two also without local losses. All by Adam at 1e-3, as in the paper
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, run, save, shortest, spread, table
+from experiment import arguments, axes, band, final, learn, run, save, shortest, spread, table, verdicts
 
 import dualgrad as dg
 from dualgrad import estimators, nn, optim
@@ -100,7 +100,7 @@ def main():
     ]
     tables = [
         table(f"LocalMixer, Adam 1e-3, {updates} updates", columns, rows),
-        table("Table 1", ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims]),
+        verdicts("Table 1", claims),
     ]
     figure, (left, right) = axes(2)
     for column, ax, title in ((2, left, "Training"), (3, right, "Test")):

@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, save, spread, table, tuned
+from experiment import arguments, axes, band, final, learn, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -164,7 +164,7 @@ def main():
     tables = [
         table(f"5 to 9 by {TOKENS} prompt tokens; the frozen network knows 0 to 4 ({there:.3f})",
               ["method", "rate", "training accuracy", "test accuracy", "seconds"], rows),
-        table("Figure 9", ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims]),
+        verdicts("Figure 9", claims),
     ]  # fmt: skip
     figure, (ax,) = axes(1)
     for name, g in groups.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import DualgradError, ShapeError
+from ..errors import DualgradError
 from ..params import Params
 from ..scratch import empty_like
 from ..tree import map_leaves
@@ -45,8 +45,6 @@ class Backprop:
                 "other function use dg.grad"
             )
         value, gradient = objective.vjp(params)
-        if np.shape(value) != ():
-            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value)
         return Estimate(value, packed(gradient, params), None, 3.0)
 

@@ -160,7 +160,7 @@ class Walk:
         self.steps, self.keywords, self.p, self.end = chain.steps, keywords, with_buffers(params), chain.trunk
         self.values, self.pulls, self.streams, self.stack = [x], [], [], []
         self.sites = [k for k, step in enumerate(self.steps) if is_site(step)]
-        self.examples, self.kept = len(x), {}
+        self.examples, self.kept, self.reached = len(x), {}, {}
 
     def value(self, k):
         """The input of step k, which is the output of the one before."""
@@ -287,6 +287,11 @@ class Walk:
 
     def behind(self, k):
         """The layers with weights that what leaves step k reaches, and how many lie on the way: ``[(j, n)]``."""
+        if k not in self.reached:
+            self.reached[k] = self._reach(k)
+        return self.reached[k]
+
+    def _reach(self, k):
         found, count, stack = [], 0, []
         for j in range(k + 1, len(self.steps)):
             step = self.steps[j]

@@ -4,14 +4,14 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..directions import Rademacher, as_tree, as_vector
-from ..errors import DualgradError, ShapeError
+from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..params import Params
 from ..random import as_rng
 from ..transforms import hessian, jacfwd
 from ..tree import flatten, map_leaves, unflatten
 from .combine import combination, sum_of
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, require_finite, require_scalar
 
 
 def require_step(eps):
@@ -23,8 +23,7 @@ def require_step(eps):
 
 def scalar(estimator, value):
     """A copy of a loss, which must be one number."""
-    if np.shape(value) != ():
-        raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+    require_scalar(estimator, value)
     return value * 1
 
 

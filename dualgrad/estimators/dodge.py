@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from ..directions import Gaussian, as_tree, as_vector
-from ..errors import DualgradError, LayoutError, NonFiniteError, ShapeError
+from ..errors import DualgradError, LayoutError, NonFiniteError
 from ..random import Rng, as_rng
 from ..transforms import jvp
 from ..tree import map_leaves
@@ -97,8 +97,6 @@ class Dodge:
         averages, cost = self._advanced(objective, params, rng)
         u = self._orthonormal(averages, rng)
         value, slopes = jvp(self._target(objective), (params,), (as_tree(u[0] if len(u) == 1 else u, params),))
-        if np.shape(value) != ():
-            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value, slopes)
         self._averages = averages
         cost += getattr(self, "passes", 1) * (1 + 2 * len(u))
@@ -166,7 +164,7 @@ class Dodge:
         before = self.state_dict()
         try:
             self._load(state)
-        except Exception:
+        except Exception:  # whatever a candidate objects to, none is left half loaded
             self._load(before)
             raise
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import NonFiniteError
+from ..errors import NonFiniteError, ShapeError
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,18 @@ class Estimate:
     cost: float = 0.0
 
 
+def require_scalar(estimator, value):
+    """Raise unless the loss is one number."""
+    if np.shape(value) != ():
+        raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+
+
 def require_finite(estimator, value, directional=None):
-    """Raise when the loss, or a directional derivative, is NaN or infinite, and say in which estimate.
+    """Raise when the loss is no single number, or it or a directional derivative is not finite; say in which estimate.
 
     Called once an estimate, it keeps their number in ``estimator.made``.
     """
+    require_scalar(estimator, value)
     which = f"estimate {getattr(estimator, 'made', 0) + 1} of {estimator!r}"
     if not np.all(np.isfinite(to_numpy(value))):
         raise NonFiniteError(

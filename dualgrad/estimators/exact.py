@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from ..errors import ShapeError
 from ..transforms import value_and_grad
 from ..tree import leaves, map_leaves
 from .estimate import Estimate, require_finite
@@ -46,8 +45,6 @@ class ForwardJacobian:
             When the loss is NaN or infinite.
         """
         value, gradient = value_and_grad(objective, chunk=self.chunk)(params)
-        if np.shape(value) != ():
-            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value)
         return Estimate(value, gradient, None, 1.0 + 2 * sum(np.size(leaf) for leaf in leaves(params)))
 

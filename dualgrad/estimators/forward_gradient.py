@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import like as on_device
 from ..backend import to_numpy
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
-from ..errors import LayoutError, ShapeError
+from ..errors import LayoutError
 from ..random import as_rng
 from ..transforms import jvp
 from ..tree import map_leaves
@@ -106,8 +106,6 @@ class ForwardGradient:
         """
         v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
         value, slopes = jvp(objective, (params,), (v,))
-        if np.shape(value) != ():
-            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
         require_finite(self, value, slopes)
         b = self._control(params)
         weights = self._weights(slopes if b is None else slopes - dots(v, b, params), v, params)

@@ -24,7 +24,7 @@ import numbers
 import numpy as np
 
 from ..directions import as_tree, as_vector
-from ..errors import DualgradError, ShapeError
+from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..nn.linear import Linear
 from ..random import as_rng
@@ -32,7 +32,7 @@ from ..tree import map_leaves
 from ..zero import ZERO
 from .candidates import Oracle
 from .chain import Total, Walk, chains_of
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, require_finite, require_scalar
 
 
 class _Guess:
@@ -122,8 +122,7 @@ class _Guess:
                 walk.leave(k)
         z = walk.value(len(walk.steps))
         loss, error = chain.loss(z)
-        if np.shape(loss) != ():
-            raise ShapeError(f"{self!r}: the objective returned shape {np.shape(loss)}; expected a scalar loss")
+        require_scalar(self, loss)
         d = np.zeros_like(z, shape=(self.n, len(z))) if dx is ZERO else np.sum(dx * error, tuple(range(2, dx.ndim)))
         return loss, error, d, guesses
 
