@@ -153,9 +153,8 @@ def table(title, columns, rows):
 
 
 def verdicts(title, claims):
-    """A table of claims and whether each holds, with figures beside it where there are any."""
-    rows = [[said, "holds" if holds else "does not hold", *figures] for said, holds, *figures in claims]
-    return table(title, ["claim", "here", *(["figures"] if len(rows[0]) > 2 else [])], rows)
+    """A table of claims, pairs of what is said and whether it holds."""
+    return table(title, ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims])
 
 
 def grouped(runs, *keys):
