@@ -5,7 +5,7 @@ The rate ``lr`` is a positive number or a schedule, a function from the step num
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -18,7 +18,8 @@ from .scratch import empty, empty_like
 from .tree import flatten, leaves_like, paths
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "RMSprop", "StableAdamW", "constant", "cosine", "exponential", "inverse_sqrt", "warmup",
+    "SGD", "Adam", "AdamW", "KalmanQDOP", "RMSprop", "StableAdamW", "constant", "cosine", "exponential", "inverse_sqrt",
+    "warmup",
 ]  # fmt: skip
 
 _BLOCK = 1 << 16  # entries of a vector worked on at a time
@@ -367,6 +368,150 @@ class RMSprop(_Optimizer):
         w -= np.multiply(rate, update, out=a)
 
 
+@dataclass(eq=False, repr=False)
+class KalmanQDOP(_Optimizer):
+    """J ← (1 - γ_t) J + g gᵀ, w ← w - lr (J + Λ)⁻¹ g: an extended Kalman filter on the parameters, with J kept
+    block-wise quasi-diagonal (Ollivier et al. 2015, NoBackTrack, Algorithm 2; Ollivier 2015, "Riemannian metrics I").
+
+    Of each unit, its bias 0 and its weights i, J has A_00, A_0i and A_ii. Then, with Λ added to A_00 and A_ii,
+    d_i = (g_i A_00 - g_0 A_0i)/(A_ii A_00 - A_0i²) and d_0 = g_0/A_00 - Σ_i (A_0i/A_00) d_i: the exact inverse of the
+    positive matrix whose missing entries are A_0i A_0j/A_00.
+
+    Parameters
+    ----------
+    prior : positive float
+        Λ. One gradient alone has no inverse; the paper takes the number of recurrent units.
+    gamma : float in [0, 1], or schedule
+        The decay γ_t; of the order of 1/√t in the paper.
+    lr : positive float or schedule
+        1 in the paper: J sets the size of a step.
+    clip_norm, clip_value : as in `SGD`
+
+    Notes
+    -----
+    A unit of Params (or of a dict) of a network is an entry of ``bias`` with those of the weights beside it that end
+    there (``weight``, ``weight_x``, ``weight_h``; ``bias_x`` with ``weight_x``); all else, and any other tree, has its
+    diagonal alone. Memory: two vectors. ``step(params, gradient, fisher=rows)`` takes rows whose outer products add up
+    to another Fisher matrix, such as `dualgrad.online.RTRL.fisher`, in the place of g gᵀ.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = dg.Params({"weight": np.zeros((1, 1)), "bias": np.zeros(1)})
+    >>> g = dg.Params({"weight": np.ones((1, 1)), "bias": np.ones(1)})
+    >>> dg.optim.KalmanQDOP(prior=1.0).step(w, g)
+    >>> w.vector  # (g gᵀ + 1)⁻¹ g = g / 3
+    array([-0.33333333, -0.33333333])
+    """
+
+    prior: float
+    gamma: float | Callable = field(default_factory=lambda: inverse_sqrt(1.0))
+    lr: float | Callable = 1.0
+
+    state_names = ("diagonal", "cross")
+    _layout, _units = None, ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not callable(self.gamma):
+            self.gamma = _number("gamma", self.gamma, _DECAY)
+
+    def step(self, params, gradient, fisher=None):
+        """Move ``params`` against (J + Λ)⁻¹ ``gradient``, in place.
+
+        Parameters
+        ----------
+        params : Params, array, or tree of arrays
+        gradient : the same structure, shapes and dtype
+        fisher : array ``(k, p)``, optional
+            For Params: rows whose outer products are added to J instead of the gradient's.
+
+        Raises
+        ------
+        LayoutError, NonFiniteError, TypeError, ValueError
+            As `SGD`, and for a decay outside [0, 1]; nothing has changed.
+        """
+        if isinstance(params, dict) and all(hasattr(w, "flags") for w in params.values()):
+            return self._step_dict(params, gradient, fisher)
+        layout = getattr(params, "layout", None)
+        if layout is None or layout is not self._layout:
+            self._layout, self._units = layout, [] if layout is None else _units(layout)
+        t = self.steps + 1
+        decay = _number(f"{self.gamma!r}({t})", self.gamma(t), _DECAY) if callable(self.gamma) else self.gamma
+        self._keep = 1 - decay
+        self._rows = None if fisher is None else self._checked(fisher, params)
+        super().step(params, gradient)
+
+    def _step_dict(self, params, gradient, fisher):
+        """The same for a dict of arrays."""
+        leaves, gradients, names, _ = _matched(params, gradient)
+        for w, g, name in zip(leaves, gradients, names, strict=True):
+            _steppable(w, g, name)
+        packed = Params(params)
+        self.step(packed, Params({name: gradient[name] for name in params}), fisher)
+        for name, w in params.items():
+            w[...] = packed[name]
+
+    def _checked(self, fisher, params):
+        if not isinstance(params, Params) or np.ndim(fisher) != 2 or fisher.shape[1] != params.size:
+            raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
+        if not np.all(np.isfinite(to_numpy(fisher))):
+            raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
+        return fisher
+
+    def _sweep(self, rate, clip, w, g, diagonal, cross):
+        g = clip(g)
+        diagonal *= self._keep
+        cross *= self._keep
+        for row in [g] if self._rows is None else self._rows:
+            diagonal += row * row
+            for weights, bias in self._units:
+                cross[weights] += (_by_unit(row, weights, bias) * row[bias]).reshape(-1)
+        w -= rate * self._solve(g, diagonal, cross)
+
+    def _solve(self, g, diagonal, cross):
+        """(J + Λ)⁻¹ g, for one vector or several along leading axes.
+
+        With c_i = A_0i/A_00: d_i = (g_i - c_i g_0)/(A_ii - c_i A_0i) and d_0 = g_0/A_00 - Σ_i c_i d_i.
+        """
+        A = diagonal + self.prior
+        d = g / A
+        for weights, bias in self._units:
+            g_i, A_ii, A_0i = (_by_unit(a, weights, bias) for a in (g, A, cross))
+            c_i = A_0i / A[bias]
+            d_i = (g_i - c_i * g[..., None, bias]) / (A_ii - c_i * A_0i)
+            d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
+            d[..., bias] -= (c_i * d_i).sum(axis=-2)
+        return d
+
+    def norms(self, rows):
+        """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)`` of the Params that are stepped."""
+        if self._state is None:
+            return np.sqrt(np.sum(rows * rows, axis=-1) / self.prior)
+        solved = self._solve(rows, *(self._state[name][0] for name in self.state_names))
+        return np.sqrt(np.maximum(np.sum(rows * solved, axis=-1), 0))
+
+
+def _units(layout):
+    """Which weights go with which bias, as pairs of slices of the vector: the last axis of both is the units."""
+    found = []
+    for name, place in layout.slices.items():
+        scope, dot, last = name.rpartition(".")
+        if last.startswith("weight"):
+            own = f"{scope}{dot}bias{last.removeprefix('weight')}"
+            bias = next((n for n in (own, f"{scope}{dot}bias") if n in layout.slices), None)
+            if bias is not None and layout.shapes[bias] == layout.shapes[name][-1:]:
+                beside = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
+                start = found.pop()[0].start if beside else place.start
+                found.append((slice(start, place.stop), layout.slices[bias]))
+    return found
+
+
+def _by_unit(a, weights, bias):
+    """The weights' part of a vector as ``(..., inputs, units)``."""
+    return a[..., weights].reshape((*a.shape[:-1], -1, bias.stop - bias.start))
+
+
 # ---------------------------------------------------------------------- schedules
 
 
@@ -477,9 +622,10 @@ class warmup(_Schedule):  # noqa: N801
 _POSITIVE = "a positive number", lambda x: 0 < x < math.inf
 _NOT_NEGATIVE = "a number that is not negative", lambda x: 0 <= x < math.inf
 _FRACTION = "a number in [0, 1)", lambda x: 0 <= x < 1
+_DECAY = "a number in [0, 1]", lambda x: 0 <= x <= 1
 _EXPECTED = {
     "lr": _POSITIVE, "then": _POSITIVE, "eps": _POSITIVE, "clip_norm": _POSITIVE, "clip_value": _POSITIVE,
-    "weight_decay": _NOT_NEGATIVE, "decay": _NOT_NEGATIVE, "final": _NOT_NEGATIVE,
+    "prior": _POSITIVE, "weight_decay": _NOT_NEGATIVE, "decay": _NOT_NEGATIVE, "final": _NOT_NEGATIVE,
     "momentum": _FRACTION, "alpha": _FRACTION,
     "steps": ("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer))),
 }  # fmt: skip

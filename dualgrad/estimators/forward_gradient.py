@@ -107,6 +107,10 @@ class ForwardGradient:
         v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
         value, slopes = jvp(objective, (params,), (v,))
         require_finite(self, value, slopes)
+        return Estimate(value, self.made_of(slopes, v, params), slopes, 1 + self.n * (self.directions.cost - 1))
+
+    def made_of(self, slopes, v, params):
+        """The estimate from the slopes along the directions v."""
         b = self._control(params)
         weights = self._weights(slopes if b is None else slopes - dots(v, b, params), v, params)
         gradient = combination(weights, v, params)
@@ -116,7 +120,7 @@ class ForwardGradient:
             gradient = sum_of(gradient, b, params)
         if isinstance(self.baseline, float):
             self._advance(gradient, params)
-        return Estimate(value, gradient, slopes, 1 + self.n * (self.directions.cost - 1))
+        return gradient
 
     def _weights(self, slopes, v, params):
         """What each direction is multiplied by, from the directional derivatives."""

@@ -4,6 +4,8 @@ The tangent of a sequence is carried along with the state, so its memory does no
 keeps every step.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..dual import LIVE, Dual, ended, primal
@@ -20,11 +22,40 @@ from .linear import row_tangent
 from .lstm_fast import lstm_jvp
 
 
+class Factors(NamedTuple):
+    """One step, unit by unit: s' = φ(z, s) with z = x Wx + a(s) Wh + b, where φ and a act on each unit alone.
+
+    For ``gates`` pre-activations a unit and ``parts`` numbers of state (an LSTM's h and c), at inputs ``(B, in)``.
+
+    Attributes
+    ----------
+    state : the parts of s', each ``(B, n)``
+    blocks : pairs (v, ∂φ/∂z), in the order of the parameters
+        A block of parameters ``(m, gates n)`` multiplies the input v ``(B, m)``; ∂φ/∂z is ``(B, parts, gates n)``.
+    gains : ``(B, parts, gates n)``, ∂φ/∂(a Wh); ``gains_x`` the same for x Wx
+    slope : ``(B, n)``, a'(s) of the first part, or None for a = s
+    keep : ``(B, parts, parts, n)``, ∂φ/∂s at fixed z
+    """
+
+    state: tuple
+    blocks: list
+    gains: np.ndarray
+    gains_x: np.ndarray
+    slope: np.ndarray | None
+    keep: np.ndarray
+
+
+def _with_one(*inputs):
+    """The inputs side by side, and a 1 for the bias."""
+    return np.concatenate([*inputs, np.ones_like(inputs[0], shape=(len(inputs[0]), 1))], axis=-1)
+
+
 class Cell(Layer):
     """One step of a recurrent network.
 
     ``step(p, state, x) -> state``, ``step_jvp(p, state, x, dp, dstate, dx) -> state, dstate`` and
-    ``step_vjp(p, state, x) -> state, pullback``, with ``pullback(dstate) -> dp, dstate, dx``. A cell is called as
+    ``step_vjp(p, state, x) -> state, pullback``, with ``pullback(dstate) -> dp, dstate, dx``; and for learning online
+    ``factors(p, parts, x)``, the same derivatives unit by unit. A cell is called as
     ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
     ``output(state)`` what the network sees of a state.
 
@@ -37,7 +68,7 @@ class Cell(Layer):
     (4, 2)
     """
 
-    gates = 1
+    gates = parts = 1
 
     def __init__(self, input_size, hidden_size):
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -105,6 +136,16 @@ class Cell(Layer):
     def step(self, p, state, x):
         """The state after the input x."""
         raise NotImplementedError
+
+    def factors(self, p, parts, x):
+        """The `Factors` of a step from the parts of a state, each ``(B, n)``."""
+        raise NotImplementedError(
+            f"{self!r} does not say how its step factors by units: define factors(p, parts, x), or make it a System"
+        )
+
+    def block_shapes(self):
+        """The shapes (m, gates n) of the blocks of `factors`, which here are one: all weights and the bias."""
+        return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size)]
 
     def _affine(self, p, x, h):
         return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
@@ -180,6 +221,11 @@ class RNNCell(Cell):
         y, slope = self._curve(self._affine(p, x, state))
         return y, lambda dy: self._affine_pullback(p, x, state, slope * dy)
 
+    def factors(self, p, parts, x):
+        y, slope = self._curve(self._affine(p, x, parts[0]))
+        gains = slope.astype(y.dtype, copy=False)[:, None]
+        return Factors((y,), [(_with_one(x, parts[0]), gains)], gains, gains, None, np.zeros_like(gains[:, None]))
+
 
 class LeakyRNNCell(Cell):
     """h ← α h + x Wx + a Wh + b, a = σ(h) ;  dh ← dα h + α dh + dx Wx + x dWx + a' dh Wh + a dWh + db ;  output σ(h).
@@ -247,6 +293,16 @@ class LeakyRNNCell(Cell):
 
         return p["leak"] * state + self._affine(p, x, a), pullback
 
+    def block_shapes(self):
+        return super().block_shapes() + [(1, self.hidden_size)] * self.learned
+
+    def factors(self, p, parts, x):
+        (h,), (a, rest) = parts, sigmoid(parts[0])
+        ones = np.ones_like(h)[:, None]
+        blocks = [(_with_one(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
+        keep = np.broadcast_to(p["leak"], h.shape)[:, None, None]
+        return Factors((p["leak"] * h + self._affine(p, x, a),), blocks, ones, ones, a * rest(), keep)
+
 
 class GRUCell(Cell):
     """h ← (1 - z) n + z h ;  r, z = σ(x Wx + bx + h Wh + bh), n = tanh(x Wn + bn + r (h Un + cn)).
@@ -310,6 +366,19 @@ class GRUCell(Cell):
 
         return c + z * (state - c), pullback
 
+    def block_shapes(self):
+        return [(m, 3 * self.hidden_size) for m in (self.input_size, self.hidden_size, 1, 1)]
+
+    def factors(self, p, parts, x):
+        (h,), (r, z, c, inner) = parts, self._parts(p, parts[0], x)
+        dc = (1 - c * c) * (1 - z)
+        dr, dz = r * (1 - r) * (inner * dc), z * (1 - z) * (h - c)
+        gains_x = np.concatenate([dr, dz, dc], axis=-1)[:, None]
+        gains = np.concatenate([dr, dz, r * dc], axis=-1)[:, None]
+        one = np.ones_like(h[:, :1])
+        blocks = [(x, gains_x), (h, gains), (one, gains_x), (one, gains)]
+        return Factors((c + z * (h - c),), blocks, gains, gains_x, None, z[:, None, None])
+
 
 class LSTMCell(Cell):
     """c ← f c + i g, h ← o tanh c ;  i, f, o = σ(...), g = tanh(...) of x Wx + h Wh + b.
@@ -336,7 +405,7 @@ class LSTMCell(Cell):
     ((4, 2), (4, 2))
     """
 
-    gates = 4
+    gates, parts = 4, 2
 
     def start(self, x):
         h = super().start(x)
@@ -392,6 +461,18 @@ class LSTMCell(Cell):
             return dp, (dh, f * dc), dx
 
         return (o * t, c), pullback
+
+    def factors(self, p, parts, x):
+        i, f, g, o = self._parts(p, parts, x)
+        c = f * parts[1] + i * g
+        t = np.tanh(c)
+        through = o * (1 - t * t)  # ∂h/∂c
+        dc = np.concatenate([i * (1 - i) * g, f * (1 - f) * parts[1], (1 - g * g) * i], axis=-1)
+        dh = [np.concatenate([through] * 3, axis=-1) * dc, o * (1 - o) * t]
+        gains = np.stack([np.concatenate(dh, axis=-1), np.concatenate([dc, np.zeros_like(c)], axis=-1)], axis=1)
+        none = np.zeros_like(c)
+        keep = np.stack([np.stack([none, through * f], axis=1), np.stack([none, f], axis=1)], axis=1)
+        return Factors((o * t, c), [(_with_one(x, parts[0]), gains)], gains, gains, None, keep)
 
 
 # ---------------------------------------------------------------------- over a sequence

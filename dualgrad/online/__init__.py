@@ -1,5 +1,28 @@
 """Learning online: systems that run forward in time, and gradients that come along."""
 
-from .system import System
+from .bptt import BPTT, TruncatedBPTT
+from .forward_gradient import OnlineForwardGradient
+from .kronecker import KroneckerRTRL
+from .network import Network
+from .nobacktrack import NoBackTrack
+from .rank_one import rank_one_trick, rank_one_variance
+from .rtrl import RTRL
+from .snap import SnAp
+from .system import System, euler
+from .uoro import UORO
 
-__all__ = ["System"]
+__all__ = [
+    "BPTT",
+    "RTRL",
+    "UORO",
+    "KroneckerRTRL",
+    "Network",
+    "NoBackTrack",
+    "OnlineForwardGradient",
+    "SnAp",
+    "System",
+    "TruncatedBPTT",
+    "euler",
+    "rank_one_trick",
+    "rank_one_variance",
+]

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..tree import flatten, unflatten
+from .dynamics import Dynamics
+
 
 @dataclass(frozen=True)
 class System:
@@ -17,8 +20,9 @@ class System:
     init_state : array or tree
         The state at the beginning of an episode.
     vjp : callable, optional
-        ``vjp(state, x, params) -> state, pullback``, with ``pullback(u)`` the products of u with ∂step/∂state and
-        ∂step/∂params.
+        ``vjp(state, x, params) -> state, pullback``, with ``pullback(u) -> dstate, dparams`` the products of u with
+        ∂step/∂state and ∂step/∂params. Without it they are made from one forward direction per entry of the state and
+        of the parameters.
     batched : bool
         Whether state and every parameter may carry a leading axis of particles.
 
@@ -36,3 +40,39 @@ class System:
     init_state: object
     vjp: Callable | None = None
     batched: bool = False
+
+    def dynamics(self, params):
+        """This system as online estimators see it: states and parameters as vectors."""
+        return Dynamics(self, params)
+
+
+def euler(velocity, loss, init_state, dt):
+    """The system s ← s + dt F(s, x, θ), Euler's steps through ds/dt = F(s, x, θ) (NoBackTrack, eq. 47).
+
+    Parameters
+    ----------
+    velocity : callable
+        F: ``velocity(state, x, params) -> tree like state``
+    loss : callable
+        ``loss(state, y, params) -> scalar``
+    init_state : array or tree
+    dt : float
+        The length of a step, in units of the time of F.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad.online import euler
+    >>> decay = euler(lambda s, x, p: -p * s, lambda s, y, p: np.sum(s**2), np.ones(1), dt=0.1)
+    >>> decay.step(decay.init_state, None, 2.0)
+    array([0.8])
+    """
+    if not dt > 0:
+        raise ValueError(f"got dt={dt!r}; expected a positive length of a step")
+
+    def step(state, x, params):
+        leaves, structure = flatten(state)
+        moves = flatten(velocity(state, x, params))[0]
+        return unflatten(structure, [s + dt * f for s, f in zip(leaves, moves, strict=True)])
+
+    return System(step, loss, init_state)

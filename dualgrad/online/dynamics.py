@@ -1,0 +1,218 @@
+"""A system as online estimators see it: its state a vector s of N numbers, its parameters a vector θ of p.
+
+``advance`` makes one step and the `Transition` that says how it carries tangents, J = ∂s'/∂s and D = ∂s'/∂θ; ``loss``
+gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everything here works by forward directions, for any
+system; `Network` has the same in closed form. Vectors may have leading axes.
+"""
+
+import numpy as np
+
+from ..errors import NonFiniteError, ShapeError
+from ..params import Params
+from ..transforms import jvp, value_and_grad
+from ..tree import flatten, unflatten
+
+
+class Vectors:
+    """Trees of one structure as vectors, in their common dtype."""
+
+    def __init__(self, tree):
+        leaves, self.structure = flatten(tree)
+        leaves = [leaf if hasattr(leaf, "dtype") else np.asarray(leaf) for leaf in leaves]
+        self.shapes = [leaf.shape for leaf in leaves]
+        self.sizes = [leaf.size for leaf in leaves]
+        self.size, self.dtype = sum(self.sizes), np.result_type(*leaves)
+
+    def vector(self, tree):
+        """The entries of a tree, one after another."""
+        parts = [np.reshape(leaf, -1) for leaf in flatten(tree)[0]]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def rows(self, tree, lead):
+        """The entries of a tree whose leaves have one leading axis."""
+        return np.concatenate([np.reshape(leaf, (lead, -1)) for leaf in flatten(tree)[0]], axis=-1)
+
+    def tree(self, vector):
+        """A vector as a tree; leading axes stay in front of every leaf."""
+        parts = np.split(vector, np.cumsum(self.sizes)[:-1], axis=-1)
+        lead = vector.shape[:-1]
+        return unflatten(
+            self.structure, [part.reshape(lead + shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        )
+
+    def fits(self, tree):
+        """Whether a tree has this structure and these shapes."""
+        leaves, structure = flatten(tree)
+        return structure == self.structure and [np.shape(leaf) for leaf in leaves] == self.shapes
+
+
+class Dynamics:
+    """Any `System`, by forward directions."""
+
+    def __init__(self, system, params):
+        self.system = system
+        self.states, self.thetas = Vectors(system.init_state), Vectors(params)
+        self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
+        self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
+
+    @property
+    def size(self):
+        """N, the entries of the state."""
+        return self.states.size
+
+    @property
+    def params_size(self):
+        """p, the entries of all parameters."""
+        return self.thetas.size
+
+    @property
+    def dtype(self):
+        return self.thetas.dtype
+
+    def start(self):
+        """The state at the beginning of an episode."""
+        leaves, structure = flatten(self.system.init_state)
+        return unflatten(structure, [np.array(leaf) for leaf in leaves])
+
+    def advance(self, params, state, x):
+        """The next state, and the transitions that lead to it, one after another (here one)."""
+        if self.system.vjp is None:
+            after, pullback = self.system.step(state, x, params), None
+        else:
+            after, pullback = self.system.vjp(state, x, params)
+        self.require_state(after)
+        return after, [Transition(self, params, state, x, pullback)]
+
+    def require_state(self, state):
+        if not self.states.fits(state):
+            shapes = [np.shape(leaf) for leaf in flatten(state)[0]]
+            raise ShapeError(
+                f"the step returned a state of shapes {shapes}; expected those it began with, {self.states.shapes}"
+            )
+
+    def loss(self, params, state, y):
+        """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
+        moves = []
+
+        def of_params(p):
+            value = self.system.loss(state, y, p)
+            moves.append(hasattr(value, "tangent"))
+            return value
+
+        require_scalar_loss(self.system.loss(state, y, params))
+        jvp(of_params, (params,), (_ones(params),))
+        if not moves[0]:
+            value, H = value_and_grad(lambda s: self.system.loss(s, y, params))(state)
+            return value, self.states.vector(H), np.zeros(self.thetas.size, self.dtype)
+        both = value_and_grad(lambda pair: self.system.loss(pair[0], y, pair[1]))
+        value, (H, direct) = both((state, dict(params) if isinstance(params, Params) else params))
+        return value, self.states.vector(H), self.thetas.vector(direct)
+
+    def gradient(self, vector, params):
+        """A vector of p, or several along leading axes, in the kind of the parameters."""
+        if isinstance(params, Params):
+            return Params.from_vector(params.layout, vector)
+        return self.thetas.tree(vector)
+
+    def rows(self, tree, n):
+        """n directions, a tree with a leading axis, as rows ``(n, p)``."""
+        return self.thetas.rows(tree, n)
+
+    def signature(self):
+        """What a saved state must fit."""
+        return f"a system with states {self.states.shapes} and parameters {self.thetas.shapes}"
+
+
+class Transition:
+    """J = ∂s'/∂s and D = ∂s'/∂θ of one step, by forward directions, or by the system's vjp."""
+
+    rows = own = slice(None)  # the entries of the state that it changes, and the parameters it depends on
+
+    def __init__(self, dynamics, params, state, x, pullback):
+        self._dynamics, self._params, self._state, self._x = dynamics, params, state, x
+        self._pullback, self._influence = pullback, None
+
+    def _jvp(self, v, w):
+        """J v + D w, either of which may be None."""
+        s, theta = self._dynamics.states, self._dynamics.thetas
+        step, state, params = self._dynamics.system.step, self._state, self._params
+        moving = [(state, s, v)] * (v is not None) + [(params, theta, w)] * (w is not None)
+        lead = moving[0][2].shape[:-1]
+        tangents = tuple(kind.tree(d.reshape(-1, kind.size)) for _, kind, d in moving)
+
+        def after(*some):
+            some = list(some)
+            return step(some.pop(0) if v is not None else state, self._x, some.pop(0) if w is not None else params)
+
+        _, d = jvp(after, tuple(like for like, _, _ in moving), tangents)
+        return s.rows(d, int(np.prod(lead))).reshape((*lead, s.size))
+
+    def push(self, v):
+        """J v."""
+        return self._jvp(v, None)
+
+    def tangent(self, v, w):
+        """J v + D w."""
+        return self._jvp(v, w)
+
+    def pull(self, u):
+        """u J."""
+        if self._pullback is not None:
+            return self._pulled(u)[0]
+        return u @ self.jacobian()
+
+    def pull_params(self, u):
+        """u D."""
+        if self._pullback is None or self._influence is not None:
+            return u @ self.influence()
+        rows = [self._pulled(row)[1] for row in u.reshape(-1, u.shape[-1])]
+        return np.stack(rows).reshape((*u.shape[:-1], -1))
+
+    def _pulled(self, u):
+        dstate, dparams = self._pullback(self._dynamics.states.tree(u))
+        return self._dynamics.states.vector(dstate), self._dynamics.thetas.vector(dparams)
+
+    def jacobian(self):
+        """J, ``(N, N)``."""
+        return self.push(np.eye(self._dynamics.size, dtype=self._dynamics.dtype)).T
+
+    def influence(self):
+        """D, ``(N, p)``."""
+        if self._influence is None:
+            n, p, dtype = self._dynamics.size, self._dynamics.thetas.size, self._dynamics.dtype
+            if self._pullback is None:
+                self._influence = self._jvp(None, np.eye(p, dtype=dtype)).T
+            else:
+                self._influence = np.stack([self._pulled(e)[1] for e in np.eye(n, dtype=dtype)])
+        return self._influence
+
+    def carry(self, G, out=None):
+        """J G + D for an influence matrix G ``(N, p)``."""
+        if self._pullback is None:
+            return self.tangent(G.T, np.eye(G.shape[1], dtype=G.dtype)).T
+        return self.jacobian() @ G + self.influence()
+
+    def norms(self, blocks=None):
+        """‖D_i‖ for every entry i of the state, ``(N,)``; over each block of parameters ``(K, p)``, ``(K, N)``."""
+        squares = np.square(self.influence())
+        return np.sqrt(squares.sum(-1) if blocks is None else blocks @ squares.T)
+
+
+def _ones(tree):
+    leaves, structure = flatten(tree)
+    return unflatten(structure, [np.ones_like(leaf) for leaf in leaves])
+
+
+def require_scalar_loss(value):
+    if np.shape(value) != ():
+        raise ShapeError(f"the system's loss returned shape {np.shape(value)}; expected a scalar, such as its sum")
+
+
+def require_finite_step(t, what, *arrays):
+    """Raise, naming the step, where an array has a NaN or an infinity."""
+    for a in arrays:
+        if not np.all(np.isfinite(a)):
+            raise NonFiniteError(
+                f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
+                "learning rate, clip the gradient, or look for what made the system run away"
+            )

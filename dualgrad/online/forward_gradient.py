@@ -1,0 +1,68 @@
+"""The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
+
+import numpy as np
+
+from ..estimators.forward_gradient import ForwardGradient
+from ..tree import flatten, unflatten
+from .learner import OnlineEstimator
+
+
+class OnlineForwardGradient(OnlineEstimator):
+    """ĝ = (1/n) Σ_k (∂ℓ/∂s ṡ_k + ∂ℓ/∂θ u_k) u_k with ṡ_k ← J ṡ_k + D u_k (Silver et al. 2022, DODGE, section 3).
+
+    Parameters
+    ----------
+    directions : an instance from `dualgrad.directions`
+        Drawn at the start of every episode, and fixed for it.
+    n : int
+        How many, all carried at once.
+    combine : "mean", "sum" or "project"
+        As in `dualgrad.estimators.ForwardGradient`: with as many `dualgrad.directions.Blocks` of signs as parameters,
+        the sum is `RTRL`.
+
+    Notes
+    -----
+    Cost: one forward pass, and two for each direction. Memory: n (N + p) numbers.
+    Bias: none over the draws of directions (DODGE's own, `dualgrad.directions.Along` a candidate, has the bias of its
+    candidate); but within an episode the estimates do not leave the span of its directions, so that many short
+    episodes serve better than a long one. Variance: that of the forward gradient.
+    When: few parameters, or a good candidate; a step with a forward derivative alone.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> leak = dg.online.System(lambda s, x, w: 0.5 * s + w, lambda s, y, w: np.sum(s), np.zeros(1))
+    >>> dodge = dg.online.OnlineForwardGradient(dg.directions.Rademacher()).start(leak, np.ones(1), rng=0)
+    >>> [dodge.step(None, None).gradient.item() for _ in range(3)]
+    [1.0, 1.5, 1.75]
+    """
+
+    draws = True
+
+    def __init__(self, directions, n=1, combine="mean"):
+        self.combined = ForwardGradient(directions, n, combine)
+        self.directions, self.n = directions, self.combined.n
+
+    def __repr__(self):
+        return f"Online{self.combined!r}"
+
+    def begin(self):
+        v = self.directions.sample(self.params, rng=self.rng, n=self.n)
+        leaves, structure = flatten(v)
+        v = unflatten(structure, [leaf.dense() if hasattr(leaf, "dense") else leaf for leaf in leaves])
+        u = self.dynamics.rows(v, self.n)
+        return {"u": u, "ds": np.zeros((self.n, self.dynamics.size), u.dtype)}
+
+    def carry(self, memory, transitions):
+        u, ds = memory["u"], memory["ds"]
+        for T in transitions:
+            ds = T.tangent(ds, u[:, T.own])
+        return {"u": u, "ds": ds}
+
+    def gradient(self, memory, H, direct, transition):
+        slopes = memory["ds"] @ H + memory["u"] @ direct
+        found = self.combined.made_of(slopes, self.dynamics.gradient(memory["u"], self.params), self.params)
+        return self.dynamics.rows(found, 1)[0], slopes
+
+    def cost(self):
+        return 1.0 + 2.0 * self.n

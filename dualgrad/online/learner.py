@@ -1,0 +1,207 @@
+"""What online estimators share: an episode run step by step, each step's loss and gradient, and state that is saved."""
+
+import copy
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import DualgradError, LayoutError
+from ..estimators.backprop import packed
+from ..estimators.candidates import require_recurrent
+from ..estimators.estimate import Estimate
+from ..nn.layer import with_buffers
+from ..random import as_rng
+from ..tree import flatten, unflatten
+from .dynamics import require_finite_step, require_scalar_loss
+from .network import Network
+
+
+class OnlineEstimator:
+    """An episode of a system, and a running estimate of G = ∂s/∂θ: how the parameters influence the state.
+
+    ``start(system, params, rng=...)``, then ``step(x, y)`` for every input and target, and ``reset()`` at the end of
+    an episode. The parameters are the caller's own: an optimizer may change them between steps, and G is then that of
+    the trajectory of parameters that was in fact taken.
+
+    A subclass says what it keeps: ``begin()`` makes the memory of an episode, ``carry(memory, transitions)`` takes it
+    through a step, ``influence(memory, H, transition)`` is its estimate of H G, and ``settle(memory, transition)``
+    readies it for the next step. Each returns new arrays, so that a step that fails changes nothing.
+    """
+
+    draws = False  # whether it needs an rng
+
+    def start(self, system, params, *, rng=None):
+        """Begin an episode of ``system`` at ``params``, which are kept by reference and read at every step.
+
+        Parameters
+        ----------
+        system : System or Network
+        params : Params, array, or tree of arrays
+        rng : int, numpy.random.Generator or Rng
+            Needed by the estimators that draw.
+
+        Returns
+        -------
+        the estimator itself
+        """
+        if self.draws and rng is None:
+            raise TypeError(f"{self!r} draws random numbers: start(system, params, rng=0)")
+        self.dynamics = system.dynamics(params)
+        self.system, self.params, self.rng = system, params, None if rng is None else as_rng(rng)
+        self._restart()
+        return self
+
+    def _restart(self):
+        self.steps, self.state, self._last = 0, self.dynamics.start(), None
+        self.memory = self.begin()
+
+    def reset(self):
+        """End the episode: back to the initial state, without influence."""
+        self._require_started()
+        self._restart()
+
+    def _require_started(self):
+        if not hasattr(self, "dynamics"):
+            raise DualgradError(f"{self!r} has no system yet: start(system, params, rng=0)")
+
+    # ------------------------------------------------------------------ a step
+
+    def step(self, x, y):
+        """s ← step(s, x, θ), then the loss ℓ(s, y, θ) and an estimate of its gradient.
+
+        Raises
+        ------
+        ShapeError
+            When the step changes the shape of the state, or the loss is no scalar.
+        NonFiniteError
+            When the state, the loss or the gradient is not finite; it names the step. In each case nothing has
+            changed.
+        """
+        state, transitions = self._advanced(x)
+        loss, H, direct = self.dynamics.loss(self.params, state, y)
+        require_scalar_loss(loss)
+        require_finite_step(self.steps + 1, "the loss", loss)
+        gradient, slopes = self._learned(state, transitions, H, direct)
+        return Estimate(loss, self.dynamics.gradient(gradient, self.params), slopes, self.cost())
+
+    def _advanced(self, x):
+        """The next state and its transitions."""
+        self._require_started()
+        state, transitions = self.dynamics.advance(self.params, self.state, x)
+        require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
+        return state, transitions
+
+    def _learned(self, state, transitions, H, direct):
+        """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
+        memory = self.carry(self.memory, transitions)
+        gradient, slopes = self.gradient(memory, H, direct, transitions[-1])
+        require_finite_step(self.steps + 1, "the gradient", gradient)
+        settled = self.settle(memory, transitions[-1])
+        self.steps, self.state, self.memory = self.steps + 1, state, settled
+        self._last = memory, transitions[-1]
+        return gradient, slopes
+
+    def gradient(self, memory, H, direct, transition):
+        """∂ℓ/∂θ at fixed s, and H G beside it; and the directional derivatives, if it is made of such."""
+        gradient = direct.copy()
+        gradient[..., self.dynamics.recurrent] += self.influence(memory, H, transition)
+        return gradient, None
+
+    def begin(self):
+        """The memory at the start of an episode, when nothing has had an influence."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it remembers")
+
+    def carry(self, memory, transitions):
+        """The memory after a step."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how a step changes its memory")
+
+    def influence(self, memory, H, transition):
+        """H G."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its memory knows of H G")
+
+    def settle(self, memory, transition):
+        """The memory as it is kept until the next step."""
+        return memory
+
+    def cost(self):
+        """The cost of a step in forward passes of the system."""
+        return 1.0
+
+    def fisher(self):
+        """√p_c ∂(-log p_c)/∂θ for every class c after the last step, ``(classes, p)``: rows whose outer products add up
+        to the exact Fisher matrix of a softmax prediction, GᵀHᵀ(diag p - p pᵀ)H G (NoBackTrack, eq. 26).
+
+        For a `Network` with cross-entropy; call it between ``step`` and the optimizer's. Cost: one readout's pullback
+        and one product with G per class.
+        """
+        self._require_started()
+        if self._last is None or not hasattr(self.dynamics, "class_losses"):
+            raise DualgradError(
+                f"{self!r} knows the Fisher matrix of a Network with nn.cross_entropy, after its first step"
+            )
+        memory, transition = self._last
+        classes = self.dynamics.class_losses(self.params, self.state)
+        return np.stack([self.gradient(memory, H, direct, transition)[0] for H, direct in classes])
+
+    # ------------------------------------------------------------------ over a whole sequence
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss of a bound network over its sequences, and the sum of the steps' gradient estimates.
+
+        The network is a `Sequential` of recurrent layers and a readout over ``(T, B, n)``; so any online estimator is a
+        candidate of `dualgrad.estimators.Dodge`. The episode that was started is left alone.
+        """
+        require_recurrent(self, objective)
+        network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
+        prediction, _ = objective.model.vjp(with_buffers(params), objective.x)
+        value, pull_loss = objective.loss.vjp(prediction, objective.y)
+        run, dy = copy.copy(self).start(network, params, rng=rng), pull_loss(1.0)
+        total = 0
+        for t, x in enumerate(objective.x):
+            state, transitions = run._advanced(x)
+            _, pull = run.dynamics.predicting(params, state)
+            seen = dy[t] if prediction.ndim == objective.x.ndim else dy * (t == len(objective.x) - 1)
+            total = total + run._learned(state, transitions, *pull(seen))[0]
+        gradient = run.dynamics.gradient(total, params)
+        return Estimate(value, packed(gradient, params), None, 1.0 + run.cost())
+
+    # ------------------------------------------------------------------ saving
+
+    def state_dict(self):
+        """The episode as plain data for `dualgrad.save`: state, memory, the count of steps and the random stream."""
+        self._require_started()
+        return {
+            "estimator": repr(self),
+            "system": self.dynamics.signature(),
+            "steps": self.steps,
+            "state": [np.array(to_numpy(leaf)) for leaf in flatten(self.state)[0]],
+            "memory": [np.array(to_numpy(leaf)) for leaf in flatten(self.memory)[0]],
+            "rng": None if self.rng is None else self.rng.state_dict(),
+        }
+
+    def load_state_dict(self, state):
+        """Go on from a saved episode, after `start` with the same system and parameters of the same shapes.
+
+        Raises
+        ------
+        LayoutError
+            When it was saved by another estimator, or of another system; nothing has changed.
+        """
+        self._require_started()
+        expected = {"estimator": repr(self), "system": self.dynamics.signature()}
+        keys = {*expected, "steps", "state", "memory", "rng"}
+        if not isinstance(state, dict) or set(state) != keys:
+            raise LayoutError(f"{self!r} expects a state of {sorted(keys)}; got {state!r:.200}")
+        for what, mine in expected.items():
+            if state[what] != mine:
+                raise LayoutError(f"the saved state is that of {state[what]}; this {what} is {mine}")
+        found = []
+        for what, now in (("state", self.state), ("memory", self.memory)):
+            leaves, structure = flatten(now)
+            shapes = [np.shape(leaf) for leaf in leaves]
+            if [np.shape(leaf) for leaf in state[what]] != shapes:
+                raise LayoutError(f"the saved {what} has other shapes than {shapes}")
+            found.append(unflatten(structure, [np.array(leaf) for leaf in state[what]]))
+        if self.rng is not None:
+            self.rng.load_state_dict(state["rng"])
+        self.steps, (self.state, self.memory), self._last = int(state["steps"]), found, None

@@ -1,0 +1,329 @@
+"""Network: cells with a readout and a loss, a system whose derivatives are known unit by unit.
+
+A stack of cells is stepped one after another (NoBackTrack, eqs. 43 to 46): each has a transition of its own, which
+changes its own part of the state and depends on its own parameters alone, so that ∂f/∂θ stays sparse.
+"""
+
+import numpy as np
+
+from ..errors import DualgradError, LayoutError, ShapeError
+from ..nn.containers import Sequential
+from ..nn.layer import Layer, with_buffers
+from ..nn.losses import Loss, cross_entropy
+from ..nn.recurrent import Cell, Recurrent
+from ..params import Params
+from ..random import as_rng
+from .transition import CellTransition
+
+
+class Network:
+    """Recurrent cells, a readout of the last one's output, and a loss: ŷ = readout(output(s)), ℓ = loss(ŷ, y).
+
+    Parameters
+    ----------
+    cells : Cell, or a list of them, each fed with the output of the one before
+    readout : Layer, or a list of them, one after another
+    loss : a loss of `dualgrad.nn`
+    streams : int, optional
+        B sequences at once: inputs are then ``(B, in)``, and the loss is that of a batch. By default there is one
+        stream, of inputs ``(in,)`` and targets without a batch axis.
+
+    Notes
+    -----
+    Layers are numbered through, so that the parameters are those of the `Sequential` that runs over whole sequences:
+    ``Network(nn.GRUCell(3, 5), nn.Linear(5, 2), loss)`` has those of ``Sequential(nn.GRU(3, 5), nn.Linear(5, 2))``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> network = dg.online.Network(dg.nn.LeakyRNNCell(3, 4), dg.nn.Linear(4, 3), dg.nn.cross_entropy)
+    >>> params = network.init(rng=0)
+    >>> params
+    Params(0.weight_x: (3, 4), 0.weight_h: (4, 4), 0.bias: (4,), 1.weight: (4, 3), 1.bias: (3,); 47 entries)
+    >>> state = network.step(network.init_state, np.eye(3, dtype=np.float32)[1], params)
+    >>> network.predict(state, params).shape
+    (3,)
+    """
+
+    batched = False
+
+    def __init__(self, cells, readout, loss, streams=None):
+        self.cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
+        layers = list(readout) if isinstance(readout, (list, tuple)) else [readout]
+        if not self.cells or not all(isinstance(cell, Cell) for cell in self.cells):
+            raise TypeError(f"got cells={cells!r}; expected nn.RNNCell(3, 5) or the like, or a list of cells")
+        if not layers or any(not isinstance(layer, Layer) or isinstance(layer, (Cell, Recurrent)) for layer in layers):
+            raise TypeError(f"got readout={readout!r}; expected layers without recurrence, such as nn.Linear(5, 3)")
+        if not isinstance(loss, Loss) and not hasattr(loss, "vjp"):
+            raise TypeError(f"got loss={loss!r}; expected a loss of dualgrad.nn, such as nn.cross_entropy")
+        if streams is not None and (not isinstance(streams, (int, np.integer)) or streams < 1):
+            raise ValueError(f"got streams={streams!r}; expected a positive number of sequences, or None for one alone")
+        for below, cell in zip(self.cells, self.cells[1:], strict=False):
+            if cell.input_size != below.hidden_size:
+                raise ShapeError(f"{cell!r} follows {below!r}, whose output has {below.hidden_size} entries")
+        self.readout = layers[0] if len(layers) == 1 else Sequential(*layers)
+        self.loss_of, self.streams = loss, streams
+        count = len(self.cells)
+        self.cell_names = [{n: f"{k}.{n}" for n in cell.names()} for k, cell in enumerate(self.cells)]
+        if len(layers) == 1:
+            self.readout_names = {n: f"{count}.{n}" for n in self.readout.names()}
+        else:
+            inner = {n: n.partition(".") for n in self.readout.names()}
+            self.readout_names = {n: f"{int(k) + count}.{rest}" for n, (k, _, rest) in inner.items()}
+
+        self._layers = [*zip(self.cells, self.cell_names, strict=True), (self.readout, self.readout_names)]
+        self._shapes = {names[n]: shape for layer, names in self._layers for n, shape in layer.shapes().items()}
+        self._buffers = {names[n]: start for layer, names in self._layers for n, start in layer.buffers().items()}
+        self._count = len(self._shapes) + len(self._buffers)
+
+    @classmethod
+    def of(cls, model, loss, streams=None):
+        """The network of a `Sequential` that begins with recurrent layers; the parameters are the same."""
+        layers = list(getattr(model, "layers", ()))
+        count = next((k for k, layer in enumerate(layers) if not isinstance(layer, Recurrent)), len(layers))
+        if not count or count == len(layers):
+            raise DualgradError(
+                f"got {model!r}; expected a Sequential of recurrent layers and then a readout, such as "
+                "Sequential(nn.RNN(3, 5), nn.Linear(5, 2))"
+            )
+        return cls([layer.cell for layer in layers[:count]], layers[count:], loss, streams)
+
+    def __repr__(self):
+        return f"Network({self.cells!r}, {self.readout!r}, {self.loss_of!r}, streams={self.streams})"
+
+    # ------------------------------------------------------------------ parameters and state
+
+    def shapes(self):
+        """The names and shapes of the parameters, those of the cells first."""
+        return dict(self._shapes)
+
+    def init(self, *, rng, dtype=np.float32):
+        """Fresh parameters."""
+        rng, arrays = as_rng(rng), {}
+        for layer, names in self._layers:
+            arrays |= {names[n]: layer.initial(n, shape, rng, dtype) for n, shape in layer.shapes().items()}
+        return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self._buffers.items()})
+
+    def complete(self, params):
+        """Parameters and buffers in one mapping; a dict may leave the buffers out, which are then as they start."""
+        p = with_buffers(params)
+        if len(p) < self._count:
+            kind = next(iter(p.values())).dtype
+            p = {full: np.full(shape, value, kind) for full, (shape, value) in self._buffers.items()} | {**p}
+        return p
+
+    @property
+    def init_state(self):
+        """Zeros, of the lowest precision: they take that of the parameters at the first step."""
+        return self.start(np.float32)
+
+    def start(self, dtype):
+        """The state before the first input: that of the cell, or a tuple of those of several."""
+        lead = () if self.streams is None else (self.streams,)
+        states = [cell.start(np.zeros((*lead, cell.input_size), dtype)) for cell in self.cells]
+        return states[0] if len(states) == 1 else tuple(states)
+
+    def states(self, state):
+        """The state of every cell."""
+        return (state,) if len(self.cells) == 1 else state
+
+    def joined(self, states):
+        """The inverse of `states`."""
+        return states[0] if len(states) == 1 else tuple(states)
+
+    # ------------------------------------------------------------------ the system
+
+    def step(self, state, x, params):
+        """The state after the input ``x``."""
+        p, after = self.complete(params), []
+        for cell, names, inner in zip(self.cells, self.cell_names, self.states(state), strict=True):
+            after.append(cell({n: p[full] for n, full in names.items()}, inner, x))
+            x = cell.output(after[-1])
+        return self.joined(after)
+
+    def predict(self, state, params):
+        """ŷ: what the readout makes of the last cell's output."""
+        p, top = self.complete(params), self.cells[-1].output(self.states(state)[-1])
+        seen = top if self.streams is not None else top[None]
+        y = self.readout({n: p[full] for n, full in self.readout_names.items()}, seen)
+        return y if self.streams is not None else y[0]
+
+    def loss(self, state, y, params):
+        """ℓ at a state."""
+        prediction = self.predict(state, params)
+        if self.streams is not None:
+            return self.loss_of(prediction, y)
+        return self.loss_of(prediction[None], np.asarray(y)[None])
+
+    def vjp(self, state, x, params):
+        """The next state, and the pullback of its cotangents to the state and to all parameters."""
+        dynamics = self.dynamics(params)
+        after, transitions = dynamics.advance(params, state, x)
+
+        def pullback(dstate):
+            u, direct = dynamics.vector(dstate), np.zeros(dynamics.params_size, dynamics.dtype)
+            for T in reversed(transitions):
+                direct[T.own] += T.pull_params(u[T.rows])
+                u = T.pull(u)
+            return dynamics.state(u), dynamics.gradient(direct, params)
+
+        return after, pullback
+
+    def dynamics(self, params):
+        """This network as online estimators see it: state and parameters as vectors."""
+        return NetworkDynamics(self, params)
+
+
+class NetworkDynamics:
+    """A `Network` by the closed forms of its cells; see `dynamics`."""
+
+    def __init__(self, network, params):
+        self.network, shapes = network, network.shapes()
+        given = {name: tuple(np.shape(a)) for name, a in params.items()} if hasattr(params, "items") else None
+        if given is None or set(given) != set(shapes) or any(given[n] != s for n, s in shapes.items()):
+            raise LayoutError(f"got parameters {given}; {network!r} expects {shapes}: make them by network.init(rng=0)")
+        if isinstance(params, Params) and list(given) != list(shapes):
+            raise LayoutError(
+                f"got parameters in the order {list(given)}; expected {list(shapes)}: "
+                "dg.Params({name: params[name] for name in network.shapes()}, params.buffers)"
+            )
+        packed = self.packed(params)
+        self.dtype, self.params_size, self._slices = packed.dtype, packed.size, packed.layout.slices
+        self.size, self._rows, self._own, owners = 0, [], [], []
+        streams = network.streams or 1
+        for k, (cell, names) in enumerate(zip(network.cells, network.cell_names, strict=True)):
+            count = streams * cell.parts * cell.hidden_size
+            self._rows.append(slice(self.size, self.size + count))
+            self.size += count
+            places = [self._slices[names[n]] for n in cell.shapes()]
+            self._own.append(slice(places[0].start, places[-1].stop))
+            for shape in cell.shapes().values():
+                units = np.arange(shape[-1]) % cell.hidden_size + k * 2**20
+                owners.append(np.broadcast_to(units, shape).reshape(-1))
+        self.recurrent = slice(0, self._own[-1].stop)
+        self.owners = np.unique(np.concatenate(owners), return_inverse=True)[1]
+
+    @property
+    def streams_of(self):
+        """Which entries of the state belong to which stream, as rows of 0 and 1 ``(B, N)``."""
+        streams = self.network.streams or 1
+        each = [np.repeat(np.arange(streams), cell.parts * cell.hidden_size) for cell in self.network.cells]
+        return (np.concatenate(each) == np.arange(streams)[:, None]).astype(self.dtype)
+
+    def packed(self, params):
+        """The parameters as Params in the network's order."""
+        if isinstance(params, Params):
+            return params
+        return Params({name: params[name] for name in self.network.shapes()})
+
+    def start(self):
+        """The state at the beginning of an episode."""
+        return self.network.start(self.dtype)
+
+    # ------------------------------------------------------------------ states as vectors
+
+    def parts(self, state):
+        """The state of a cell as its parts, each ``(B, n)``."""
+        parts = state if isinstance(state, tuple) else (state,)
+        return parts if self.network.streams is not None else tuple(part[None] for part in parts)
+
+    def _state_of(self, parts):
+        parts = parts if self.network.streams is not None else tuple(part[0] for part in parts)
+        return parts if len(parts) > 1 else parts[0]
+
+    def vector(self, state):
+        """A state as a vector of N: cell by cell, stream by stream, part by part."""
+        inner = self.network.states(state)
+        return np.concatenate([np.stack(self.parts(s), axis=1).reshape(-1) for s in inner])
+
+    def state(self, vector):
+        """A vector of N as a state."""
+        states = []
+        for cell, rows in zip(self.network.cells, self._rows, strict=True):
+            packed = vector[rows].reshape(-1, cell.parts, cell.hidden_size)
+            states.append(self._state_of(tuple(packed[:, k] for k in range(cell.parts))))
+        return self.network.joined(states)
+
+    # ------------------------------------------------------------------ a step
+
+    def advance(self, params, state, x):
+        """The next state, and the transition of every cell."""
+        network, packed = self.network, self.packed(params)
+        p, states, transitions = network.complete(packed), [], []
+        x = x if getattr(x, "dtype", None) == self.dtype else np.asarray(x, self.dtype)
+        self._require_input(x)
+        x = x[None] if network.streams is None else x
+        for cell, names, inner, rows, own in zip(
+            network.cells, network.cell_names, network.states(state), self._rows, self._own, strict=True
+        ):
+            mine = {n: p[full] for n, full in names.items()}
+            below = transitions[-1] if transitions else None
+            factors = cell.factors(mine, self.parts(inner), x if below is None else below.output())
+            transitions.append(CellTransition(cell, mine, factors, rows, own, self.size, below))
+            states.append(self._state_of(factors.state))
+        return network.joined(states), transitions
+
+    def _require_input(self, x):
+        lead = () if self.network.streams is None else (self.network.streams,)
+        expected = (*lead, self.network.cells[0].input_size)
+        if np.shape(x) != expected:
+            raise ShapeError(f"{self.network!r} got an input of shape {np.shape(x)}; expected {expected}")
+
+    def loss(self, params, state, y):
+        """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
+        prediction, pull = self.predicting(params, state)
+        if self.network.streams is None:
+            y = y[None] if hasattr(y, "shape") else np.array([y])
+        value, pull_loss = self.network.loss_of.vjp(prediction, y)
+        return value, *pull(pull_loss(1.0))
+
+    def predicting(self, params, state):
+        """ŷ ``(B, out)``, and what pulls its cotangents back to the state and to the readout's parameters."""
+        network = self.network
+        p = network.complete(self.packed(params))
+        cell, inner = network.cells[-1], self.parts(network.states(state)[-1])
+        top = inner if len(inner) > 1 else inner[0]
+        y, pullback = network.readout.vjp({n: p[full] for n, full in network.readout_names.items()}, cell.output(top))
+
+        def pull(dy):
+            dq, dx = pullback(dy)
+            dtop = cell.output_vjp(top, dx)
+            H, direct = np.zeros(self.size, self.dtype), np.zeros(self.params_size, self.dtype)
+            seen = H[self._rows[-1]].reshape(len(dx), cell.parts, -1)
+            seen[:, 0] = dtop[0] if isinstance(dtop, tuple) else dtop
+            for n, d in dq.items():
+                direct[self._slices[network.readout_names[n]]] = d.reshape(-1)
+            return H, direct
+
+        return y, pull
+
+    def gradient(self, vector, params):
+        """A vector of p, or several along leading axes, in the kind of the parameters."""
+        if isinstance(params, Params):
+            return Params.from_vector(params.layout, vector)
+        shapes, lead = self.network.shapes(), vector.shape[:-1]
+        return {name: vector[..., self._slices[name]].reshape(lead + shapes[name]) for name in params}
+
+    def rows(self, tree, n):
+        """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
+        return np.concatenate([tree[name].reshape(n, -1) for name in self._slices], axis=1)
+
+    def class_losses(self, params, state):
+        """For every class c, √p_c (∂ℓ_c/∂s, ∂ℓ_c/∂θ) of the loss ℓ_c = -log p_c; a batch counts as its mean."""
+        if getattr(self.network.loss_of, "__class__", None) is not cross_entropy.__class__:
+            raise DualgradError(
+                f"{self.network.loss_of!r} has no known Fisher matrix; expected nn.cross_entropy: use outer products"
+            )
+        logits, pull = self.predicting(params, state)
+        p = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
+        p = p / np.sum(p, axis=-1, keepdims=True)
+        classes = p.shape[-1]
+        for b in range(len(p)):
+            for c in range(classes):
+                dy = np.zeros_like(p)
+                dy[b] = np.sqrt(p[b, c]) * (p[b] - (np.arange(classes) == c))
+                yield pull(dy / len(p) ** 0.5)
+
+    def signature(self):
+        """What a saved state must fit."""
+        return repr(self.network)

@@ -1,0 +1,89 @@
+"""The rank-one trick: a sum of outer products replaced by one, of the same mean (NoBackTrack, Proposition 1)."""
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..random import as_rng
+
+
+def balance(v_norm, w_norm):
+    """ρ = √(‖w‖/‖v‖) and 1/ρ, which make ‖ρ v‖ = ‖w/ρ‖ (eq. 52); both 0 where v wᵀ is zero: such terms are left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad.online.rank_one import balance
+    >>> balance(np.array([1.0, 2.0]), np.array([4.0, 0.0]))
+    (array([2., 0.]), array([0.5, 0. ]))
+    """
+    product = v_norm * w_norm
+    if np.all(product):
+        rho = np.sqrt(w_norm / v_norm)
+        return rho, 1 / rho
+    rho = np.sqrt(np.where(product, w_norm, 0) / np.where(product, v_norm, 1))
+    return rho, (product > 0) / np.where(product, rho, 1)
+
+
+def rank_one_trick(v, w, *, rng, rescale=True):
+    """Σ_i v_i w_iᵀ as one outer product of the same mean: (Σ ε_i ρ_i v_i)(Σ ε_i w_i/ρ_i)ᵀ, with signs ε_i (eq. 7).
+
+    Parameters
+    ----------
+    v, w : arrays ``(k, n)`` and ``(k, p)``
+        The terms.
+    rng : int, numpy.random.Generator or Rng
+    rescale : bool
+        Take ρ_i = √(‖w_i‖/‖v_i‖), of least variance (eq. 52), instead of 1.
+
+    Returns
+    -------
+    vectors ``(n,)`` and ``(p,)``
+
+    Raises
+    ------
+    ShapeError
+        When v and w have not as many terms.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad.online import rank_one_trick
+    >>> rank_one_trick(np.eye(2), 4 * np.eye(2), rng=0)
+    (array([-2., -2.]), array([-2., -2.]))
+    """
+    v, w = _terms(v, w)
+    signs = as_rng(rng).signs((len(v),), dtype=v.dtype, like=v)
+    rho = inverse = np.ones_like(signs)
+    if rescale:
+        rho, inverse = balance(np.linalg.norm(v, axis=1), np.linalg.norm(w, axis=1))
+    return (signs * rho) @ v, (signs * inverse) @ w
+
+
+def rank_one_variance(v, w, *, rescale=True):
+    """The total variance of `rank_one_trick`: E‖Ã‖² - ‖A‖² in the Hilbert-Schmidt norm.
+
+    Rescaled, Σ_{i≠j} ‖v_i‖‖v_j‖‖w_i‖‖w_j‖ + ⟨v_i, v_j⟩⟨w_i, w_j⟩ (eq. 58); else Σ_{i≠j} ‖v_i‖²‖w_j‖² in the place of
+    the first term (from eqs. 49 and 56).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad.online import rank_one_variance
+    >>> float(rank_one_variance(np.eye(2), np.array([[1.0, 0.0], [0.0, 9.0]])))
+    18.0
+    >>> float(rank_one_variance(np.eye(2), np.array([[1.0, 0.0], [0.0, 9.0]]), rescale=False))
+    82.0
+    """
+    v, w = _terms(v, w)
+    a, b = v @ v.T, w @ w.T
+    sizes = np.sqrt(np.outer(np.diag(a), np.diag(a)) * np.outer(np.diag(b), np.diag(b)))
+    first = sizes if rescale else np.outer(np.diag(a), np.diag(b))
+    each = first + a * b
+    return each.sum() - np.trace(each)
+
+
+def _terms(v, w):
+    v, w = np.asarray(v), np.asarray(w)
+    if v.ndim != 2 or w.ndim != 2 or len(v) != len(w):
+        raise ShapeError(f"got terms of shapes {v.shape} and {w.shape}; expected (k, n) and (k, p) with one k")
+    return v, w

@@ -1,0 +1,50 @@
+"""RTRL: the influence matrix itself."""
+
+import numpy as np
+
+from .learner import OnlineEstimator
+
+
+class RTRL(OnlineEstimator):
+    """G ← J G + D, and ∂ℓ/∂θ = H G: real-time recurrent learning (Williams and Zipser 1989; NoBackTrack, eqs. 3 to 6).
+
+    Notes
+    -----
+    J = ∂s'/∂s and D = ∂s'/∂θ of the step, H = ∂ℓ/∂s.
+    Cost: the product J G, N p numbers times N: for n units about n² forward passes a step. For a `System` without a
+    vjp, one forward direction per parameter. Memory: N p numbers, and as many to write to.
+    Bias: none. Variance: none. The gradient is that along the trajectory of parameters that was taken.
+    When: small systems, and as the yardstick of all others.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> leak = dg.online.System(lambda s, x, w: 0.5 * s + w, lambda s, y, w: np.sum(s), np.zeros(1))
+    >>> rtrl = dg.online.RTRL().start(leak, np.ones(1))
+    >>> [rtrl.step(None, None).gradient.item() for _ in range(3)]  # ds/dw = 1 + 1/2 + 1/4
+    [1.0, 1.5, 1.75]
+    """
+
+    def __repr__(self):
+        return "RTRL()"
+
+    def begin(self):
+        p = self.dynamics.recurrent.stop
+        self._spare = np.empty((self.dynamics.size, p), self.dynamics.dtype)
+        return np.zeros_like(self._spare)
+
+    def carry(self, G, transitions):
+        for k, T in enumerate(transitions):
+            G = T.carry(G, out=self._spare if k == 0 else None)
+        return G
+
+    def influence(self, G, H, transition):
+        return H @ G
+
+    def settle(self, G, transition):
+        if G is self._spare:
+            self._spare = self.memory
+        return G
+
+    def cost(self):
+        return 1.0 + self.dynamics.size**2
