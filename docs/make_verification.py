@@ -101,6 +101,21 @@ def estimators():
         )  # fmt: skip
 
 
+def online():
+    """The gradient after three steps of a small recurrent network, against RTRL's."""
+    from mutations import streamed
+
+    import dualgrad.online as of
+
+    exact = streamed(of.RTRL()).mean
+    for estimator in (
+        of.RTRL(), of.BPTT(), of.NoBackTrack(), of.NoBackTrack(2), of.NoBackTrack(2, split=True),
+        of.NoBackTrack(rescale=False), of.NoBackTrack(noise="gaussian"), of.UORO(), of.KroneckerRTRL(),
+    ):  # fmt: skip
+        found = streamed(estimator)
+        yield f"`{estimator!r}`", found.outcomes, deviation(found.mean, exact), f"{found.variance.sum():.4f}"
+
+
 def errata():
     """What the papers print, what is right, and what enumeration finds."""
     from errata import errata as entries
@@ -154,6 +169,9 @@ def render():
                     ["estimator", "outcomes:", "mean off by:", "variance claimed", "exact", "off by:"],
                     estimators(),
                 ),
+                "## Online estimators",
+                "The gradient of the third step of a recurrent network of two units: the claim is RTRL's.",
+                table(["estimator", "outcomes:", "mean off by:", "variance:"], online()),
                 "## Errata of the papers",
                 "Where a formula in print and enumeration differ; numbers count our list of 22.",
                 table(["no.:", "where", "about", "printed", "right", "exact", "off by:"], errata()),

@@ -99,11 +99,15 @@ class Loss:
         self._require(prediction, target, self._reduction(reduction), weights, settings)
         each, slope = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
         reduction = self._reduction(reduction)
-        share = np.ones_like(primal(each)) if weights is None else _as(weights, each)
-        share = share / np.sum(share) if reduction == "mean" else share
+        if weights is None:
+            share = 1 / each.size if reduction == "mean" else 1
+        else:
+            share = _as(weights, each)
+            share = share / np.sum(share) if reduction == "mean" else share
 
         def pullback(dy):
-            return (dy * share)[..., None] * slope()
+            scale = dy * share
+            return (scale[..., None] if np.ndim(scale) else scale) * slope()
 
         return _reduce(each, reduction, weights), pullback
 

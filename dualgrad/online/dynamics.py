@@ -187,8 +187,8 @@ class Transition:
         return self._influence
 
     def carry(self, G, out=None):
-        """J G + D for an influence matrix G ``(N, p)``."""
-        if self._pullback is None:
+        """J G + D for an influence matrix G ``(N, p)``, by one direction a parameter or, if fewer, an entry."""
+        if self._pullback is None or G.shape[1] <= G.shape[0]:
             return self.tangent(G.T, np.eye(G.shape[1], dtype=G.dtype)).T
         return self.jacobian() @ G + self.influence()
 
@@ -211,7 +211,7 @@ def require_scalar_loss(value):
 def require_finite_step(t, what, *arrays):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
-        if not np.all(np.isfinite(a)):
+        if not np.isfinite(a).all():
             raise NonFiniteError(
                 f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
                 "learning rate, clip the gradient, or look for what made the system run away"

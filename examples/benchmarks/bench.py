@@ -16,6 +16,7 @@ import timeit
 
 import guesses
 import layers
+import streams
 from timing import rivals, show, take_turns
 
 ONE_THREAD = {
@@ -393,7 +394,7 @@ def jets(jax, x, order):
 
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
-} | layers.TABLES | guesses.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES | streams.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()

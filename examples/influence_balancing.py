@@ -1,0 +1,158 @@
+"""Influence balancing (Tallec and Ollivier 2017; DODGE, Table 1): a parameter whose short-term influence has the wrong
+sign.
+
+s ← A s + θ e with A = (1 + shift)/2 over 23 units; e is +1 for the first 10 of them and -1 for the others, so that θ
+raises the first unit at once and lowers it in the long run. The loss is (s₁ - 1)²/2, its minimum θ = -1/6.
+"""
+
+import time
+
+import numpy as np
+from experiment import arguments, axes, final, grouped, run, save, table, verdicts
+
+import dualgrad as dg
+from dualgrad import directions, online, optim
+
+UNITS, POSITIVE, BEST, START = 23, 10, -1 / 6, 0.5
+LEARNERS = {
+    "RTRL": online.RTRL,
+    "DODGE, signs": lambda: online.OnlineForwardGradient(directions.Rademacher()),
+    "DODGE, normals": lambda: online.OnlineForwardGradient(directions.Gaussian()),
+    "NoBackTrack": online.NoBackTrack,
+    "UORO": online.UORO,
+}
+WINDOWS = [1, 10, 40, 50, 100]
+LEARNERS |= {f"TBPTT({window})": lambda window=window: online.TruncatedBPTT(window) for window in WINDOWS}
+
+
+def system(dtype=np.float64):
+    """The system, with the products that UORO and BPTT need; ``y`` is the weight of a step's loss."""
+    A = ((np.eye(UNITS) + np.eye(UNITS, k=1)) / 2).astype(dtype)
+    sign = np.where(np.arange(UNITS) < POSITIVE, 1, -1).astype(dtype)
+
+    def step(s, x, theta):
+        return A @ s + theta * sign
+
+    def vjp(s, x, theta):
+        return step(s, x, theta), lambda u: (u @ A, np.array(u @ sign, dtype))
+
+    def loss(s, y, theta):
+        return y * (s[0] - 1) ** 2 / 2
+
+    return online.System(step, loss, np.ones(UNITS, dtype), vjp=vjp)
+
+
+def true_loss(theta):
+    """(s₁ - 1)²/2 after 500 steps from ones, in double precision."""
+    balanced, s = system(), np.ones(UNITS)
+    for _ in range(500):
+        s = balanced.step(s, None, np.float64(theta))
+    return float(balanced.loss(s, 1.0, theta))
+
+
+def truncated_influence(window):
+    """∂s₁/∂θ over a window: e₁ᵀ Σ_{k < window} Aᵏ e."""
+    influence, total = np.where(np.arange(UNITS) < POSITIVE, 1.0, -1.0), 0.0
+    for _ in range(window):
+        total += influence[0]
+        influence = system().step(influence, None, 0.0)
+    return total
+
+
+def training(learner, rate, updates, dtype="float64", steps=None, seed=0, points=60):
+    """Updates of plain gradient descent, or those of so many steps: a curve of updates, seconds, loss, θ."""
+    theta = np.array(START, dtype)
+    source = LEARNERS[learner]().start(system(dtype), theta, rng=seed)
+    step, window = optim.SGD(rate), getattr(source, "window", 1)
+    updates = updates if steps is None else steps // window
+    marks = set(np.unique(np.linspace(0, updates, points + 1).astype(int))[1:].tolist())
+    curve, seconds = [[0, 0.0, true_loss(theta), START]], 0.0
+    for update in range(1, updates + 1):
+        started = time.perf_counter()
+        try:
+            for t in range(window):  # the loss of a window is that of its last step
+                estimate = source.step(None, dtype_of(dtype, t == window - 1))
+            step.step(theta, estimate.gradient)
+        except dg.NonFiniteError:
+            return curve + [[mark, None, None, None] for mark in sorted(marks) if mark >= update]
+        seconds += time.perf_counter() - started
+        if update in marks:
+            curve.append([update, seconds, true_loss(theta), float(theta)])
+    return curve
+
+
+def dtype_of(dtype, weight):
+    return np.dtype(dtype).type(weight)
+
+
+def main():
+    args = arguments(__doc__, "about 5 minutes", updates=3000)
+    updates = args.updates if args.full else min(args.updates, 60)
+    tasks = [{"learner": name, "rate": 1e-4, "updates": updates, "dtype": d, "seed": 0}
+             for name in ("RTRL", "DODGE, signs") for d in ("float64", "float32")]  # fmt: skip
+    tasks += [{"learner": "DODGE, normals", "rate": 1e-4, "updates": updates, "seed": s} for s in range(args.seeds)]
+    tasks += [{"learner": f"TBPTT({w})", "rate": 1e-4, "updates": updates, "seed": 0} for w in WINDOWS]
+    tasks += [{"learner": "TBPTT(100)", "rate": r, "updates": n, "seed": 0, "steps": s}
+              for r, n, s in ((1e-4, None, updates), (1e-5, updates, None), (1e-5, 10 * updates, None))]  # fmt: skip
+    for rate, count in ((1e-4, updates), (1e-5, updates), (1e-5, 10 * updates)):
+        tasks += [{"learner": name, "rate": rate, "updates": count, "seed": s}
+                  for name in ("UORO", "NoBackTrack") for s in range(args.seeds)]  # fmt: skip
+    tasks = [t for t in tasks if not args.only or t["learner"] in args.only]
+    runs = [{"dtype": "float64", "steps": None} | r for r in run(training, tasks, args.jobs, "influence balancing")]
+    save(args, "influence_balancing", draw(runs), report(runs), runs)
+
+
+def report(runs):
+    rows = []
+    for (learner, rate, dtype, _, _), group in grouped(runs, "learner", "rate", "dtype", "updates", "steps").items():
+        window = int(learner[6:-1]) if learner.startswith("TBPTT") else 1
+        count = int(group[0]["curve"][-1][0])
+        ends = final(group, 2)
+        loss = "diverged" if np.isnan(ends).all() else f"{np.nanmedian(ends):.2e}"
+        spread_of = "" if len(ends) == 1 else f"{np.nanmin(ends):.0e} to {np.nanmax(ends):.0e}"
+        rows.append([learner, dtype, f"{rate:g}", f"{count:,}", f"{count * window:,}", loss, spread_of, len(group)])
+    columns = ["method", "precision", "rate", "updates", "steps", "final loss", "over seeds", "seeds"]
+    tables = [table(f"Influence balancing from a loss of {true_loss(START):.2f}", columns, rows)]
+    signs = [w for w in range(1, 200) if truncated_influence(w) < 0]
+    text = f"{min(signs)} to 199" if signs else "none"
+    shown = [[str(w), f"{truncated_influence(w):+.3f}"] for w in (1, 10, 20, 30, 40, 41, 50, 100, 500)]
+    tables.append(table(f"∂s₁/∂θ in a window (right sign: windows of {text})", ["window", "∂s₁/∂θ"], shown))
+    ends = {(r["learner"], r["dtype"], r["rate"], r["updates"], r["steps"]): r["curve"] for r in runs}
+    n = max((r["updates"] or 0 for r in runs if r["learner"] == "RTRL"), default=0)
+    if n >= 3000:
+        rtrl, dodge = ([[row[3] for row in ends[name, d, 1e-4, n, None]] for d in ("float64", "float32")]
+                       for name in ("RTRL", "DODGE, signs"))  # fmt: skip
+        end = {d: ends["RTRL", d, 1e-4, n, None][-1][2] for d in ("float64", "float32")}
+        worse = all(not (ends[f"TBPTT({w})", "float64", 1e-4, n, None][-1][2] or np.inf) < 8 for w in (1, 10, 40))
+        tables.append(verdicts("Claims", [
+            ("RTRL and DODGE with signs agree bit for bit, in both precisions", rtrl == dodge),
+            ("they end at 2e-12 or below in float32", end["float32"] <= 2e-12),
+            ("and at 1e-15 or below in float64", end["float64"] <= 1e-15),
+            ("windows up to 40 go the wrong way", worse and not any(w <= 40 for w in signs)),
+            ("TBPTT(100) is slow, not divergent", ends["TBPTT(100)", "float64", 1e-4, n, None][-1][2] < 1e-6),
+        ]))  # fmt: skip
+    return tables
+
+
+def draw(runs):
+    figure, (left, right) = axes(2, height=4)
+    for (learner, rate, dtype, _, steps), group in grouped(
+        runs, "learner", "rate", "dtype", "updates", "steps"
+    ).items():
+        if dtype == "float64" and steps is None:
+            rows = np.array([[np.nan if v is None else v for v in row] for row in group[0]["curve"]], float)
+            dashed = "-" if rate == 1e-4 else ":"
+            label = f"{learner}, {rate:g}" if learner in ("UORO", "NoBackTrack", "TBPTT(100)") else learner
+            left.loglog(rows[1:, 0], np.clip(rows[1:, 2], 1e-30, 1e6), dashed, label=label, linewidth=1.2)
+    left.set(xlabel="updates", ylabel="loss", title="loss of plain gradient descent")
+    left.legend(fontsize=6)
+    windows = np.arange(1, 121)
+    right.plot(windows, [truncated_influence(w) for w in windows])
+    right.axhline(0, color="gray", linewidth=1)
+    right.axhline(-6, color="gray", linewidth=1, linestyle=":")
+    right.set(xlabel="window", ylabel="∂s₁/∂θ in it", title="a window of up to 40 steps sees the wrong sign")
+    return figure
+
+
+if __name__ == "__main__":
+    main()
