@@ -43,11 +43,12 @@ def system(dtype=np.float64):
 
 
 def true_loss(theta):
-    """(s₁ - 1)²/2 after 500 steps from ones, in double precision."""
-    balanced, s = system(), np.ones(UNITS)
+    """(s₁ - 1)²/2 after 500 steps from ones, in the precision of θ."""
+    theta = np.asarray(theta)
+    balanced, s = system(theta.dtype), np.ones(UNITS, theta.dtype)
     for _ in range(500):
-        s = balanced.step(s, None, np.float64(theta))
-    return float(balanced.loss(s, 1.0, theta))
+        s = balanced.step(s, None, theta)
+    return float(balanced.loss(s, theta.dtype.type(1), theta))
 
 
 def truncated_influence(window):

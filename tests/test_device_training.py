@@ -5,7 +5,7 @@ import pytest
 from strict import DeviceArray, device, host
 
 import dualgrad as dg
-from dualgrad import directions, estimators, nn, optim
+from dualgrad import directions, estimators, nn, online, optim
 
 MODEL = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 3))
 X, Y = np.random.default_rng(0).standard_normal((7, 6)), np.arange(7) % 3
@@ -81,3 +81,28 @@ def test_training_and_resuming_on_a_device(estimator, make, tmp_path):
         theirs.step(there, b.gradient)
         assert isinstance(there.vector, DeviceArray)
     np.testing.assert_allclose(host(there.vector), here.vector, rtol=1e-9, atol=1e-12)
+
+
+LEARNERS = [
+    online.RTRL(), online.NoBackTrack(), online.NoBackTrack(2, split=True), online.UORO(), online.KroneckerRTRL(),
+    online.SnAp(), online.OnlineForwardGradient(directions.Rademacher(), n=2), online.TruncatedBPTT(1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("learner", LEARNERS, ids=repr)
+@pytest.mark.parametrize("cell", [nn.LeakyRNNCell(3, 2, leak=0.7), nn.GRUCell(3, 2), nn.LSTMCell(3, 2)], ids=repr)
+def test_learning_online_on_a_device(cell, learner):
+    network = online.Network(cell, nn.Linear(2, 4), nn.cross_entropy)
+    ours = network.init(rng=0, dtype=np.float64)
+    layout = dg.params.Layout(ours.layout.shapes, {name: device(b) for name, b in ours.buffers.items()})
+    theirs = dg.Params.from_vector(layout, device(ours.vector))
+    found = []
+    for params, on in ((ours, np.array), (theirs, device)):
+        kalman = optim.KalmanQDOP(prior=1.0)
+        learner.start(network, params, rng=1)
+        for x in np.eye(3):
+            estimate = learner.step(on(x), np.array(1) if on is not device else DeviceArray(np.array(1)))
+            kalman.step(params, estimate.gradient)
+        found.append(estimate.gradient.vector)
+    assert isinstance(found[1], DeviceArray)
+    np.testing.assert_allclose(host(found[1]), found[0], rtol=1e-10, atol=1e-12)

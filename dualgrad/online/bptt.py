@@ -165,8 +165,8 @@ class TruncatedBPTT(OnlineEstimator):
 
 def pulled_back(transitions, cotangents, dynamics):
     """Σ_t H_t ∂s_t/∂θ over the given transitions, each with the H after it, or None."""
-    u = np.zeros(dynamics.size, dynamics.dtype)
-    gradient = np.zeros(dynamics.recurrent.stop, dynamics.dtype)
+    u = dynamics.zeros(dynamics.size)
+    gradient = dynamics.zeros(dynamics.recurrent.stop)
     for T, H in zip(reversed(transitions), reversed(cotangents), strict=True):
         u = u if H is None else u + H
         gradient[T.own] += T.pull_params(u[T.rows])

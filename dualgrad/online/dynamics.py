@@ -7,6 +7,8 @@ system; `Network` has the same in closed form. Vectors may have leading axes.
 
 import numpy as np
 
+from ..backend import is_host, to_numpy
+from ..backend import like as on_device
 from ..errors import NonFiniteError, ShapeError
 from ..params import Params
 from ..transforms import jvp, value_and_grad
@@ -46,12 +48,26 @@ class Vectors:
         return structure == self.structure and [np.shape(leaf) for leaf in leaves] == self.shapes
 
 
-class Dynamics:
+class Arrays:
+    """Fresh arrays in the precision of the parameters, where they live."""
+
+    def made_like(self, array):
+        self.like, self.dtype, self.on_host = array, array.dtype, is_host(array)
+
+    def zeros(self, shape):
+        return np.zeros(shape, self.dtype) if self.on_host else np.zeros_like(self.like, shape=shape)
+
+    def eye(self, n):
+        return on_device(np.eye(n, dtype=self.dtype), self.like)
+
+
+class Dynamics(Arrays):
     """Any `System`, by forward directions."""
 
     def __init__(self, system, params):
         self.system = system
         self.states, self.thetas = Vectors(system.init_state), Vectors(params)
+        self.made_like(self.thetas.vector(params))
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
 
@@ -64,10 +80,6 @@ class Dynamics:
     def params_size(self):
         """p, the entries of all parameters."""
         return self.thetas.size
-
-    @property
-    def dtype(self):
-        return self.thetas.dtype
 
     def start(self):
         """The state at the beginning of an episode."""
@@ -103,7 +115,7 @@ class Dynamics:
         jvp(of_params, (params,), (_ones(params),))
         if not moves[0]:
             value, H = value_and_grad(lambda s: self.system.loss(s, y, params))(state)
-            return value, self.states.vector(H), np.zeros(self.thetas.size, self.dtype)
+            return value, self.states.vector(H), self.zeros(self.thetas.size)
         both = value_and_grad(lambda pair: self.system.loss(pair[0], y, pair[1]))
         value, (H, direct) = both((state, dict(params) if isinstance(params, Params) else params))
         return value, self.states.vector(H), self.thetas.vector(direct)
@@ -174,22 +186,22 @@ class Transition:
 
     def jacobian(self):
         """J, ``(N, N)``."""
-        return self.push(np.eye(self._dynamics.size, dtype=self._dynamics.dtype)).T
+        return self.push(self._dynamics.eye(self._dynamics.size)).T
 
     def influence(self):
         """D, ``(N, p)``."""
         if self._influence is None:
-            n, p, dtype = self._dynamics.size, self._dynamics.thetas.size, self._dynamics.dtype
+            eye, n, p = self._dynamics.eye, self._dynamics.size, self._dynamics.thetas.size
             if self._pullback is None:
-                self._influence = self._jvp(None, np.eye(p, dtype=dtype)).T
+                self._influence = self._jvp(None, eye(p)).T
             else:
-                self._influence = np.stack([self._pulled(e)[1] for e in np.eye(n, dtype=dtype)])
+                self._influence = np.stack([self._pulled(e)[1] for e in eye(n)])
         return self._influence
 
     def carry(self, G, out=None):
         """J G + D for an influence matrix G ``(N, p)``, by one direction a parameter or, if fewer, an entry."""
         if self._pullback is None or G.shape[1] <= G.shape[0]:
-            return self.tangent(G.T, np.eye(G.shape[1], dtype=G.dtype)).T
+            return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
         return self.jacobian() @ G + self.influence()
 
     def norms(self, blocks=None):
@@ -211,7 +223,7 @@ def require_scalar_loss(value):
 def require_finite_step(t, what, *arrays):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
-        if not np.isfinite(a).all():
+        if not to_numpy(np.isfinite(a).all()):
             raise NonFiniteError(
                 f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
                 "learning rate, clip the gradient, or look for what made the system run away"

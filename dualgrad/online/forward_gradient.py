@@ -1,7 +1,5 @@
 """The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
 
-import numpy as np
-
 from ..estimators.forward_gradient import ForwardGradient
 from ..tree import flatten, unflatten
 from .learner import OnlineEstimator
@@ -51,7 +49,7 @@ class OnlineForwardGradient(OnlineEstimator):
         leaves, structure = flatten(v)
         v = unflatten(structure, [leaf.dense() if hasattr(leaf, "dense") else leaf for leaf in leaves])
         u = self.dynamics.rows(v, self.n)
-        return {"u": u, "ds": np.zeros((self.n, self.dynamics.size), u.dtype)}
+        return {"u": u, "ds": self.dynamics.zeros((self.n, self.dynamics.size))}
 
     def carry(self, memory, transitions):
         u, ds = memory["u"], memory["ds"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..errors import DualgradError
 from .learner import OnlineEstimator
 from .rank_one import balance
@@ -54,8 +55,7 @@ class KroneckerRTRL(OnlineEstimator):
         streams = self.system.streams or 1
         for cell in self.system.cells:
             for m, width in cell.block_shapes():
-                u = np.zeros((streams, m), dynamics.dtype)
-                memory.append({"u": u, "A": np.zeros((width, dynamics.size), dynamics.dtype)})
+                memory.append({"u": dynamics.zeros((streams, m)), "A": dynamics.zeros((width, dynamics.size))})
         return memory
 
     def carry(self, memory, transitions):
@@ -73,7 +73,7 @@ class KroneckerRTRL(OnlineEstimator):
     def _reduced(self, block, T, v, gains):
         """u ⊗ A + v ⊗ E, reduced to one product for every stream."""
         u, A, E = block["u"], block["A"], T.spread(gains)
-        if v.shape[1] == 1 and np.all(v == 1):  # a bias: u = v, and the sum is a product already
+        if v.shape[1] == 1 and to_numpy(np.all(v == 1)):  # a bias: u = v, and the sum is a product already
             return {"u": v, "A": A + E}
         streams = self.dynamics.streams_of  # of every entry of the state
         (rho1, inverse1), (rho2, inverse2) = (

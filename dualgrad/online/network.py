@@ -6,6 +6,7 @@ changes its own part of the state and depends on its own parameters alone, so th
 
 import numpy as np
 
+from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..nn.containers import Sequential
 from ..nn.layer import Layer, with_buffers
@@ -13,6 +14,8 @@ from ..nn.losses import Loss, cross_entropy
 from ..nn.recurrent import Cell, Recurrent
 from ..params import Params
 from ..random import as_rng
+from ..tree import map_leaves
+from .dynamics import Arrays
 from .transition import CellTransition
 
 
@@ -153,7 +156,7 @@ class Network:
         prediction = self.predict(state, params)
         if self.streams is not None:
             return self.loss_of(prediction, y)
-        return self.loss_of(prediction[None], np.asarray(y)[None])
+        return self.loss_of(prediction[None], _row(y))
 
     def vjp(self, state, x, params):
         """The next state, and the pullback of its cotangents to the state and to all parameters."""
@@ -161,7 +164,7 @@ class Network:
         after, transitions = dynamics.advance(params, state, x)
 
         def pullback(dstate):
-            u, direct = dynamics.vector(dstate), np.zeros(dynamics.params_size, dynamics.dtype)
+            u, direct = dynamics.vector(dstate), dynamics.zeros(dynamics.params_size)
             for T in reversed(transitions):
                 direct[T.own] += T.pull_params(u[T.rows])
                 u = T.pull(u)
@@ -174,7 +177,7 @@ class Network:
         return NetworkDynamics(self, params)
 
 
-class NetworkDynamics:
+class NetworkDynamics(Arrays):
     """A `Network` by the closed forms of its cells; see `dynamics`."""
 
     def __init__(self, network, params):
@@ -188,7 +191,8 @@ class NetworkDynamics:
                 "dg.Params({name: params[name] for name in network.shapes()}, params.buffers)"
             )
         packed = self.packed(params)
-        self.dtype, self.params_size, self._slices = packed.dtype, packed.size, packed.layout.slices
+        self.made_like(packed.vector)
+        self.params_size, self._slices = packed.size, packed.layout.slices
         self.size, self._rows, self._own, owners = 0, [], [], []
         streams = network.streams or 1
         for k, (cell, names) in enumerate(zip(network.cells, network.cell_names, strict=True)):
@@ -208,7 +212,7 @@ class NetworkDynamics:
         """Which entries of the state belong to which stream, as rows of 0 and 1 ``(B, N)``."""
         streams = self.network.streams or 1
         each = [np.repeat(np.arange(streams), cell.parts * cell.hidden_size) for cell in self.network.cells]
-        return (np.concatenate(each) == np.arange(streams)[:, None]).astype(self.dtype)
+        return on_device((np.concatenate(each) == np.arange(streams)[:, None]).astype(self.dtype), self.like)
 
     def packed(self, params):
         """The parameters as Params in the network's order."""
@@ -218,7 +222,7 @@ class NetworkDynamics:
 
     def start(self):
         """The state at the beginning of an episode."""
-        return self.network.start(self.dtype)
+        return map_leaves(lambda s: on_device(s, self.like), self.network.start(self.dtype))
 
     # ------------------------------------------------------------------ states as vectors
 
@@ -250,7 +254,8 @@ class NetworkDynamics:
         """The next state, and the transition of every cell."""
         network, packed = self.network, self.packed(params)
         p, states, transitions = network.complete(packed), [], []
-        x = x if getattr(x, "dtype", None) == self.dtype else np.asarray(x, self.dtype)
+        if getattr(x, "dtype", None) != self.dtype:
+            x = x.astype(self.dtype) if hasattr(x, "astype") else np.asarray(x, self.dtype)
         self._require_input(x)
         x = x[None] if network.streams is None else x
         for cell, names, inner, rows, own in zip(
@@ -272,9 +277,7 @@ class NetworkDynamics:
     def loss(self, params, state, y):
         """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
         prediction, pull = self.predicting(params, state)
-        if self.network.streams is None:
-            y = y[None] if hasattr(y, "shape") else np.array([y])
-        value, pull_loss = self.network.loss_of.vjp(prediction, y)
+        value, pull_loss = self.network.loss_of.vjp(prediction, y if self.network.streams is not None else _row(y))
         return value, *pull(pull_loss(1.0))
 
     def predicting(self, params, state):
@@ -288,7 +291,7 @@ class NetworkDynamics:
         def pull(dy):
             dq, dx = pullback(dy)
             dtop = cell.output_vjp(top, dx)
-            H, direct = np.zeros(self.size, self.dtype), np.zeros(self.params_size, self.dtype)
+            H, direct = self.zeros(self.size), self.zeros(self.params_size)
             seen = H[self._rows[-1]].reshape(len(dx), cell.parts, -1)
             seen[:, 0] = dtop[0] if isinstance(dtop, tuple) else dtop
             for n, d in dq.items():
@@ -321,9 +324,16 @@ class NetworkDynamics:
         for b in range(len(p)):
             for c in range(classes):
                 dy = np.zeros_like(p)
-                dy[b] = np.sqrt(p[b, c]) * (p[b] - (np.arange(classes) == c))
+                dy[b] = p[b]
+                dy[b, c] -= 1
+                dy[b] *= np.sqrt(p[b, c])
                 yield pull(dy / len(p) ** 0.5)
 
     def signature(self):
         """What a saved state must fit."""
         return repr(self.network)
+
+
+def _row(y):
+    """A target as that of a batch of one."""
+    return y[None] if hasattr(y, "shape") else np.asarray(y)[None]

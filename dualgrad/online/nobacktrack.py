@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..backend import like as on_device
 from .learner import OnlineEstimator
 from .rank_one import balance
 
@@ -66,14 +67,14 @@ class NoBackTrack(OnlineEstimator):
         return f"NoBackTrack({', '.join([str(self.rank), *said])})"
 
     def begin(self):
-        n, p, dtype = self.dynamics.size, self.dynamics.recurrent.stop, self.dynamics.dtype
-        memory = {"v": np.zeros((self.rank, n), dtype), "w": np.zeros(p if self.split else (self.rank, p), dtype)}
+        n, p, zeros = self.dynamics.size, self.dynamics.recurrent.stop, self.dynamics.zeros
+        memory = {"v": zeros((self.rank, n)), "w": zeros(p if self.split else (self.rank, p))}
         if self.split:
             owners = self.dynamics.owners
             order = self.rng.permutation(int(owners.max()) + 1)
-            memory["block"] = (order % self.rank)[owners]
+            memory["block"] = on_device((order % self.rank)[owners], memory["w"])
         if self.metric is not None:
-            memory["spread"] = np.zeros(n, dtype)
+            memory["spread"] = zeros(n)
         return memory
 
     def carry(self, memory, transitions):
@@ -180,4 +181,4 @@ def _norm(rows):
 
 def _blocks(block, count, dtype):
     """Which parameters are in which block, as rows of 0 and 1."""
-    return (block == np.arange(count)[:, None]).astype(dtype)
+    return (block == np.arange(count, like=block)[:, None]).astype(dtype)

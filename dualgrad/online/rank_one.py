@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..errors import ShapeError
 from ..random import as_rng
 
@@ -17,7 +18,7 @@ def balance(v_norm, w_norm):
     (array([2., 0.]), array([0.5, 0. ]))
     """
     product = v_norm * w_norm
-    if np.all(product):
+    if to_numpy(np.all(product)):
         rho = np.sqrt(w_norm / v_norm)
         return rho, 1 / rho
     rho = np.sqrt(np.where(product, w_norm, 0) / np.where(product, v_norm, 1))

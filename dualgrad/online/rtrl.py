@@ -30,7 +30,7 @@ class RTRL(OnlineEstimator):
 
     def begin(self):
         p = self.dynamics.recurrent.stop
-        self._spare = np.empty((self.dynamics.size, p), self.dynamics.dtype)
+        self._spare = self.dynamics.zeros((self.dynamics.size, p))
         return np.zeros_like(self._spare)
 
     def carry(self, G, transitions):

@@ -50,7 +50,7 @@ class SnAp(OnlineEstimator):
         if self._by_units:
             return self._units_begin()
         shape = self.dynamics.size, self.dynamics.recurrent.stop
-        return {"G": np.zeros(shape, self.dynamics.dtype), "reached": np.zeros(shape, bool)}
+        return {"G": self.dynamics.zeros(shape), "reached": np.zeros(shape, bool)}
 
     def carry(self, memory, transitions):
         if self._by_units:
@@ -83,7 +83,7 @@ class SnAp(OnlineEstimator):
         """For every block (m, g n), its influence on the parts of its own unit, ``(B, parts, m, g, n)``."""
         cell, streams = self.system.cells[0], self.system.streams or 1
         return [
-            np.zeros((streams, cell.parts, m, width // cell.hidden_size, cell.hidden_size), self.dynamics.dtype)
+            self.dynamics.zeros((streams, cell.parts, m, width // cell.hidden_size, cell.hidden_size))
             for m, width in cell.block_shapes()
         ]
 

@@ -8,6 +8,8 @@ import functools
 
 import numpy as np
 
+from ..backend import like as on_device
+
 
 class CellTransition:
     """One step of one cell of a network; the other cells' states pass through. Vectors may have leading axes.
@@ -138,13 +140,13 @@ class CellTransition:
         weight = self.p["weight_x"].reshape(-1, self.gates, n)
         across = np.einsum("bkgi,jgi->bkij", _by_gate(f.gains_x, self.gates), weight)
         size = self.below.cell.parts * self.below.cell.hidden_size
-        seen = self.below.output_tangent(np.eye(batch * size, dtype=J.dtype))
+        seen = self.below.output_tangent(_eye(batch * size, J))
         slopes = np.stack([seen.reshape(batch, size, batch, -1)[b, :, b] for b in range(batch)])
         return J.reshape(batch, parts * n, parts * n), across.reshape(batch, parts * n, -1) @ np.swapaxes(slopes, 1, 2)
 
     def jacobian(self):
         """J, ``(N, N)``."""
-        return self.push(np.eye(self.size, dtype=self.factors.gains.dtype)).T
+        return self.push(_eye(self.size, self.factors.gains)).T
 
     def structure(self):
         """This transition with a 1 for every derivative that can be other than zero."""
@@ -196,12 +198,12 @@ class CellTransition:
         n, start = self.cell.hidden_size, self.own.start
         for (value, gains), place in self._blocks():
             terms = _by_gate(gains, gains.shape[-1] // n)[:, :, None] * value[:, None, :, None, None]
-            rows, columns = _unit_entries(*terms.shape)
+            rows, columns = (on_device(index, G) for index in _unit_entries(*terms.shape))
             G[rows, columns + (start + place.start)] += terms
 
     def influence(self):
         """D in the cell's own entries and parameters, ``(rows, own)``."""
-        return self.pull_params(np.eye(self.rows.stop - self.rows.start, dtype=self.factors.gains.dtype))
+        return self.pull_params(_eye(self.rows.stop - self.rows.start, self.factors.gains))
 
 
 # ---------------------------------------------------------------------- unit by unit
@@ -212,6 +214,10 @@ def _unit_entries(batch, parts, m, gates, n):
     """The rows and columns of D where a unit meets its own parameters, for all of (B, parts, m, gates, n)."""
     b, k, j, g, i = np.ogrid[:batch, :parts, :m, :gates, :n]
     return (b * parts + k) * n + i, (j * gates + g) * n + i
+
+
+def _eye(n, like):
+    return on_device(np.eye(n, dtype=like.dtype), like)
 
 
 def _by_gate(a, gates):

@@ -33,7 +33,7 @@ class UORO(OnlineEstimator):
         return "UORO()"
 
     def begin(self):
-        return tuple(np.zeros(m, self.dynamics.dtype) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
+        return tuple(self.dynamics.zeros(m) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
 
     def carry(self, memory, transitions):
         s, theta = memory
