@@ -74,6 +74,8 @@ class _Optimizer:
         shapes = [leaf.shape for leaf in leaves]
         if self._shapes is not None and shapes != self._shapes:
             raise LayoutError(f"{self!r} was stepping arrays of shapes {self._shapes}; got {shapes}: reset() it first")
+        if self._tensors is not None and tensors != self._tensors:
+            raise LayoutError(f"{self!r} was stepping parameters of another layout: reset() it first")
         rate = _rate(self.lr, self.steps + 1)
         norms = [_norm(g) for g in gradients]
         for norm, name in zip(norms, names, strict=True):
@@ -85,6 +87,7 @@ class _Optimizer:
         if self._state is None:
             self._state = {name: [np.zeros_like(leaf) for leaf in leaves] for name in self.state_names}
             self._shapes = shapes
+        self._tensors = tensors
         for name in self.state_names:  # a loaded state follows the parameters to their device
             self._state[name] = [on_device(v, w) for v, w in zip(self._state[name], leaves, strict=True)]
         self.steps += 1
@@ -107,7 +110,7 @@ class _Optimizer:
 
     def reset(self):
         """Forget all state, as after construction."""
-        self.steps, self._state, self._shapes = 0, None, None
+        self.steps, self._state, self._shapes, self._tensors = 0, None, None, None
 
     def state_dict(self):
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -148,7 +151,7 @@ class _Optimizer:
                 raise LayoutError("the saved state has a NaN or an infinity")
         if state["lr"] is not None and not callable(self.lr):
             self.lr = state["lr"]
-        self.steps, self._shapes, self._state = state["steps"], shapes, arrays
+        self.steps, self._shapes, self._state, self._tensors = state["steps"], shapes, arrays, None
 
 
 @dataclass(eq=False, repr=False)
@@ -391,8 +394,9 @@ class KalmanQDOP(_Optimizer):
     -----
     A unit of Params (or of a dict) of a network is an entry of ``bias`` with those of the weights beside it that end
     there (``weight``, ``weight_x``, ``weight_h``; ``bias_x`` with ``weight_x``); all else, and any other tree, has its
-    diagonal alone. Memory: two vectors. ``step(params, gradient, fisher=rows)`` takes rows whose outer products add up
-    to another Fisher matrix, such as `dualgrad.online.RTRL.fisher`, in the place of g gᵀ.
+    diagonal alone. ``step(params, gradient, fisher=rows)`` takes rows whose outer products add up to another Fisher
+    matrix, such as `dualgrad.online.RTRL.fisher`, in the place of g gᵀ.
+    Memory: two vectors, and temporaries of their size.
 
     Examples
     --------
@@ -409,7 +413,6 @@ class KalmanQDOP(_Optimizer):
     lr: float | Callable = 1.0
 
     state_names = ("diagonal", "cross")
-    _layout, _units = None, ()
 
     def __post_init__(self):
         super().__post_init__()
@@ -433,34 +436,55 @@ class KalmanQDOP(_Optimizer):
         """
         if isinstance(params, dict) and all(hasattr(w, "flags") for w in params.values()):
             return self._step_dict(params, gradient, fisher)
-        layout = getattr(params, "layout", None)
-        if layout is None or layout is not self._layout:
-            self._layout, self._units = layout, [] if layout is None else _units(layout)
         t = self.steps + 1
         decay = _number(f"{self.gamma!r}({t})", self.gamma(t), _DECAY) if callable(self.gamma) else self.gamma
-        self._keep = 1 - decay
+        self._keep, self._units = 1 - decay, _units_of(params)
         self._rows = None if fisher is None else self._checked(fisher, params)
+        self._require_squares(gradient if fisher is None else fisher)
         super().step(params, gradient)
+
+    def _require_squares(self, tree):
+        """J holds squares, which must not overflow."""
+        for g in flatten(tree.vector if isinstance(tree, Params) else tree)[0]:
+            peak = float(to_numpy(np.max(np.abs(g)))) if np.size(g) else 0.0
+            if math.isfinite(peak) and peak > _largest(g):
+                raise NonFiniteError(
+                    f"step {self.steps + 1} of {self!r}: the square of {peak:.3g} in the gradient is not finite; "
+                    "parameters and optimizer are unchanged"
+                )
 
     def _step_dict(self, params, gradient, fisher):
         """The same for a dict of arrays."""
         leaves, gradients, names, _ = _matched(params, gradient)
         for w, g, name in zip(leaves, gradients, names, strict=True):
             _steppable(w, g, name)
+        if fisher is not None:
+            raise LayoutError("fisher's rows are in the order of Params: give Params, not a dict")
         packed = Params(params)
-        self.step(packed, Params({name: gradient[name] for name in params}), fisher)
+        self.step(packed, Params({name: gradient[name] for name in params}))
         for name, w in params.items():
             w[...] = packed[name]
 
     def _checked(self, fisher, params):
-        if not isinstance(params, Params) or np.ndim(fisher) != 2 or fisher.shape[1] != params.size:
+        fisher = fisher if hasattr(fisher, "dtype") else np.asarray(fisher)
+        if not isinstance(params, Params) or fisher.ndim != 2 or fisher.shape[1] != params.size:
             raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
         if not np.all(np.isfinite(to_numpy(fisher))):
             raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
         return fisher
 
+    def _clipping(self, norms):
+        if self.clip_value is not None:
+            return lambda g: np.clip(g, -self.clip_value, self.clip_value)
+        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        return lambda g: factor * g
+
     def _sweep(self, rate, clip, w, g, diagonal, cross):
-        g = clip(g)
+        parts = (np.real, np.imag) if w.dtype.kind == "c" else (lambda a: a,)
+        for part in parts:
+            self._move(rate, part(w), clip(part(g)), part(diagonal), part(cross))
+
+    def _move(self, rate, w, g, diagonal, cross):
         diagonal *= self._keep
         cross *= self._keep
         for row in [g] if self._rows is None else self._rows:
@@ -479,17 +503,35 @@ class KalmanQDOP(_Optimizer):
         for weights, bias in self._units:
             g_i, A_ii, A_0i = (_by_unit(a, weights, bias) for a in (g, A, cross))
             c_i = A_0i / A[bias]
-            d_i = (g_i - c_i * g[..., None, bias]) / (A_ii - c_i * A_0i)
+            conditional = np.maximum(A_ii - c_i * A_0i, self.prior)  # which it is at least, but for rounding
+            d_i = (g_i - c_i * g[..., None, bias]) / conditional
             d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
             d[..., bias] -= (c_i * d_i).sum(axis=-2)
         return d
 
-    def norms(self, rows):
-        """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)`` of the Params that are stepped."""
+    def norms(self, rows, params):
+        """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)``, directions of the Params that are stepped."""
+        if not isinstance(params, Params) or rows.shape[-1] != params.size:
+            raise LayoutError(f"got rows of shape {np.shape(rows)}; expected ones as long as the vector of Params")
         if self._state is None:
             return np.sqrt(np.sum(rows * rows, axis=-1) / self.prior)
+        self._units = _units_of(params)
         solved = self._solve(rows, *(self._state[name][0] for name in self.state_names))
         return np.sqrt(np.maximum(np.sum(rows * solved, axis=-1), 0))
+
+
+def _units_of(params):
+    """Which weights go with which bias; nothing is known of other trees than Params."""
+    if not isinstance(params, Params):
+        return []
+    if not hasattr(params.layout, "units"):
+        params.layout.units = _units(params.layout)
+    return params.layout.units
+
+
+def _largest(g):
+    """Beyond this a sum of squares may overflow."""
+    return math.sqrt(float(np.finfo(getattr(g, "dtype", float)).max)) / 1e3
 
 
 def _units(layout):

@@ -15,7 +15,7 @@ class Layout:
     ``buffers`` are arrays that belong to a model beside its parameters, such as running statistics.
     """
 
-    __slots__ = ("buffers", "shapes", "size", "slices")
+    __slots__ = ("buffers", "shapes", "size", "slices", "units")
 
     def __init__(self, shapes, buffers=None):
         self.buffers = {} if buffers is None else buffers

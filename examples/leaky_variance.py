@@ -96,7 +96,8 @@ def draw(done):
             every = np.arange(1, t[-1] + 1)
             known = [theory(kind, k, 1 - ALPHA) for k in every]
             left.plot(every, known, color=points[0].get_color(), label=f"{kind}, theory")
-    left.set(xscale="log", yscale="log", xlabel="t", ylabel="variance", title="example 28: variance of v̄ w̄ᵀ")
+    title = "example 28: variance of v̄ w̄ᵀ"
+    left.set(xscale="log", yscale="log", ylim=(5, 1e6), xlabel="t", ylabel="variance", title=title)
     left.legend(fontsize=7)
     steps = np.unique(np.logspace(0, 3, 40).astype(int))
     for kind, style in (("rescaled", "-"), ("not rescaled", "--")):

@@ -147,8 +147,10 @@ def test_a_window_is_cut_off_from_what_was_before():
 
 
 def small(cell):
-    """A network of a cell of two inputs, with weights large enough to matter."""
-    return episode(cell, steps=4, seed=5)
+    """Four steps of a network with weights large enough for its past to matter."""
+    net, params, xs, ys = episode(cell, steps=4, seed=5)
+    params.vector[:] *= 2
+    return net, params, xs, ys
 
 
 SMALL = {"RNN": nn.RNNCell(1, 2), "LeakyRNN": nn.LeakyRNNCell(1, 2, leak=0.7), "LSTM": nn.LSTMCell(1, 1)}
@@ -183,7 +185,7 @@ def test_unbiased_over_all_signs(cell, estimator):
     exact = run(online.RTRL(), net, params, xs, ys)[-1].gradient.vector
     moments = testing.exact_moments(lambda rng: estimate_at_the_end(UNBIASED[estimator](), net, params, xs, ys, rng))
     close(moments.mean, exact, 1e-10)
-    assert np.max(np.diag(moments.covariance)) > 1e-6, "nothing was drawn"
+    assert np.max(np.diag(moments.covariance)) > 1e-10, "nothing was drawn"
 
 
 @pytest.mark.parametrize("cell", ["GRU", "three layers"])
@@ -431,7 +433,7 @@ def test_the_quasi_diagonal_step_is_that_of_the_completed_matrix():
         close(params.vector, w, 1e-10)
     rows = rng.normal((3, 10))
     inverse = np.linalg.inv(qdop(A + 0.5 * np.eye(10), units))
-    close(optimizer.norms(rows), np.sqrt(np.einsum("ki,ij,kj->k", rows, inverse, rows)), 1e-10)
+    close(optimizer.norms(rows, params), np.sqrt(np.einsum("ki,ij,kj->k", rows, inverse, rows)), 1e-10)
 
 
 def test_units_of_gates_have_biases_of_their_own():
@@ -775,3 +777,193 @@ def test_estimates_do_not_share_memory():
         for x, y in zip(xs, ys, strict=True):
             kept.append(learner.step(x, y).gradient.vector)
         assert all(map(np.array_equal, kept, found)), name
+
+
+# ---------------------------------------------------------------------- found by trying to break it
+
+
+@pytest.mark.parametrize("inputs", [[-1.0, 1.0], [0.5, 1.0, 1.0]])
+def test_an_input_that_happens_to_be_one_is_no_bias(inputs):
+    net = network(nn.GRUCell(1, 1))
+    params = net.init(rng=3, dtype=np.float64)
+    params.vector[:] *= 2
+    xs, ys = np.array(inputs)[:, None], [0, 1, 1][: len(inputs)]
+    exact = run(online.RTRL(), net, params, xs, ys)[-1].gradient.vector
+    moments = testing.exact_moments(
+        lambda rng: run(online.KroneckerRTRL(), net, params, xs, ys, rng=rng)[-1].gradient.vector
+    )
+    close(moments.mean, exact, 1e-10)
+
+
+def test_buffers_reach_the_loss_of_a_system():
+    model = nn.Sequential(nn.LeakyRNN(3, 4), nn.BatchNorm(4), nn.Linear(4, 2))
+    net, params = online.Network.of(model, nn.cross_entropy), model.init(rng=0, dtype=np.float64)
+    params.buffers["1.running_mean"][:] = 0.3
+    x, y = np.ones(3), 0
+    ours, theirs = (run(online.RTRL(), s, params, [x], [y])[-1] for s in (net, ruled(net)))
+    assert ours.value == theirs.value
+    close(theirs.gradient.vector, ours.gradient.vector, 1e-10)
+
+
+def test_trees_are_matched_by_key():
+    swing = online.euler(
+        lambda s, x, p: {"v": -p * s["x"], "x": s["v"]}, None, {"x": np.ones(1), "v": np.zeros(1)}, 0.1
+    )
+    after = swing.step(swing.init_state, None, 1.0)
+    assert after["x"] == 1
+    assert after["v"] == -0.1
+    with pytest.raises(dg.StructureError, match="velocity"):
+        online.euler(lambda s, x, p: {"x": s["v"]}, None, swing.init_state, 0.1).step(swing.init_state, None, 1.0)
+    params = {"b": np.array([2.0]), "a": np.array([3.0])}
+
+    def vjp(s, x, p):
+        return p["a"] * s + p["b"], lambda u: (u * p["a"], {"a": u * s, "b": u})
+
+    system = online.System(lambda s, x, p: vjp(s, x, p)[0], lambda s, y, p: np.sum(s), np.ones(1), vjp=vjp)
+    for learner in (online.RTRL(), online.BPTT(), online.UORO(), online.NoBackTrack()):
+        (found,) = run(learner, system, params, [None], [None], rng=0)
+        assert (found.gradient["a"], found.gradient["b"]) == (1, 1)
+
+
+@pytest.mark.parametrize("learner", [online.BPTT(), online.TruncatedBPTT(4)])
+def test_an_input_buffer_may_be_used_again(learner):
+    net, params, xs, ys = episode(nn.GRUCell(3, 2), steps=4)
+    expected = run(learner, net, params, xs, ys)[-1].gradient.vector
+    learner.start(net, params)
+    buffer = np.zeros(3)
+    for x, y in zip(xs, ys, strict=True):
+        buffer[:] = x
+        found = learner.step(buffer, y)
+    assert np.array_equal(found.gradient.vector, expected)
+
+
+@pytest.mark.parametrize("name", ["UORO", "NoBackTrack", "KF-RTRL"])
+def test_a_step_that_fails_draws_nothing(name):
+    net, params, xs, ys = episode(nn.RNNCell(3, 2))
+    learner, other = (EVERY[name]().start(net, params, rng=1) for _ in range(2))
+    for k in range(2):
+        learner.step(xs[k], ys[k])
+        other.step(xs[k], ys[k])
+    pull = learner.dynamics.loss
+    learner.dynamics.loss = lambda *a: (pull(*a)[0], pull(*a)[1] * np.inf, pull(*a)[2])
+    with pytest.raises(dg.NonFiniteError, match="step 3: the gradient"), np.errstate(all="ignore"):
+        learner.step(xs[2], ys[2])
+    learner.dynamics.loss = pull
+    for k in (2, 3):
+        assert np.array_equal(learner.step(xs[k], ys[k]).gradient.vector, other.step(xs[k], ys[k]).gradient.vector)
+
+
+def test_small_and_large_influences_are_not_lost():
+    system = online.System(lambda s, x, p: s + p * x, lambda s, y, p: np.sum(s * y), np.zeros(1, np.float32))
+    one = np.float32(1)
+    for name in ("NoBackTrack", "UORO"):
+        learner = EVERY[name]().start(system, np.zeros(1, np.float32), rng=0)
+        for size in (1e30, 1e-23):
+            learner.reset()
+            found = learner.step(np.float32(size), one)
+            assert abs(found.gradient[0] / np.float32(size) - 1) < 1e-5
+            assert found.gradient.dtype == np.float32
+
+
+def test_the_filter_keeps_its_sign_in_single_precision():
+    w = dg.Params({"weight": np.zeros((1, 1), np.float32), "bias": np.zeros(1, np.float32)})
+    g = dg.Params.from_vector(w.layout, np.full(2, 5e3, np.float32))
+    optimizer = optim.KalmanQDOP(prior=1.0)
+    optimizer.step(w, g)
+    assert np.all((w.vector > -1e-3) & (w.vector <= 0))
+    assert abs(w.vector.sum() / -2e-4 - 1) < 1e-3
+    before = w.vector.copy()
+    with pytest.raises(dg.NonFiniteError, match="the square of"):
+        optimizer.step(w, dg.Params.from_vector(w.layout, np.full(2, 1e25, np.float32)))
+    assert np.array_equal(w.vector, before)
+    assert optimizer.steps == 1
+    with pytest.raises(dg.LayoutError, match="rows of shape"):
+        optimizer.norms(np.ones((1, 2)), [np.zeros(2)])
+    turned = dg.Params({"bias": np.zeros(1, np.float32), "scale": np.zeros(1, np.float32)})
+    optimizer.step(turned, turned)  # places agree, names do not: nothing is known of names
+    with pytest.raises(dg.LayoutError, match="another layout"):
+        optimizer.step(dg.Params({"both": np.zeros(2, np.float32)}), dg.Params({"both": np.zeros(2, np.float32)}))
+
+
+def test_fisher_and_metric_need_the_order_of_params():
+    net, params, xs, ys = episode(CELLS["RNN"])
+    learner = online.RTRL().start(net, params)
+    gradient = learner.step(xs[0], ys[0]).gradient
+    with pytest.raises(dg.LayoutError, match="give Params"):
+        optim.KalmanQDOP(prior=1.0).step(dict(params), dict(gradient), fisher=learner.fisher())
+    with pytest.raises(dg.LayoutError, match="measures by a filter's matrix"):
+        online.NoBackTrack(metric=optim.KalmanQDOP(prior=1.0)).start(net, dict(params), rng=0)
+    for loss in (nn.cross_entropy.using(reduction="sum"), nn.cross_entropy.using(label_smoothing=0.1)):
+        other = online.RTRL().start(online.Network(nn.RNNCell(3, 2), nn.Linear(2, 4), loss), params)
+        other.step(xs[0], ys[0])
+        with pytest.raises(dg.DualgradError, match="no known Fisher matrix"):
+            other.fisher()
+    with pytest.raises(dg.DualgradError, match="over windows"):
+        online.TruncatedBPTT(2).start(net, params).fisher()
+
+
+def test_over_a_bound_objective_keywords_are_refused():
+    model, rng = nn.Sequential(nn.RNN(3, 2), nn.Dropout(0.5), nn.Linear(2, 4)), dg.Rng(0)
+    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=1, dtype=np.float64)
+    data = rng.normal((5, 2, 3)), rng.integers(0, 4, (5, 2))
+    with pytest.raises(dg.DualgradError, match="bind without them"):
+        online.RTRL().estimate(objective.bind(*data, train=True, rng=0), params)
+    with pytest.raises(dg.DualgradError, match=r"use estimators\.TruncatedBPTT"):
+        online.TruncatedBPTT(2).estimate(objective.bind(*data), params)
+    with pytest.raises(dg.ShapeError, match="scalar"):
+        online.RTRL().estimate(nn.Objective(model, nn.cross_entropy.using(reduction="none")).bind(*data), params)
+
+
+def test_dodge_follows_a_given_direction():
+    net, params, xs, ys = episode(CELLS["RNN"])
+    g = run(online.RTRL(), net, params, xs, ys)[-1].gradient
+    found = run(online.OnlineForwardGradient(directions.Along(g)), net, params, xs, ys, rng=0)[-1].gradient
+    close(found.vector, g.vector, 1e-10)
+
+
+def test_what_is_loaded_is_checked_whole():
+    net, params, xs, ys = episode(CELLS["RNN"])
+    learner = online.NoBackTrack().start(net, params, rng=0)
+    learner.step(xs[0], ys[0])
+    saved, stream = learner.state_dict(), learner.rng.state_dict()
+    for wrong in (
+        {"steps": None}, {"steps": -3}, {"memory": 3}, {"state": None}, {"rng": None},
+        {"state": [s.astype(np.float32) for s in saved["state"]]}, {"memory": [m * np.nan for m in saved["memory"]]},
+    ):  # fmt: skip
+        with pytest.raises(dg.LayoutError, match="saved"):
+            learner.load_state_dict(saved | wrong)
+        assert learner.steps == 1
+        assert learner.rng.state_dict() == stream
+    relu = online.NoBackTrack().start(network(nn.RNNCell(3, 2, nonlinearity="relu")), params, rng=0)
+    with pytest.raises(dg.LayoutError, match="that of Network"):
+        relu.load_state_dict(saved)
+    exact = online.RTRL().start(net, params)
+    exact.load_state_dict(online.RTRL().start(net, params, rng=0).state_dict())
+
+
+def test_a_start_that_fails_leaves_the_episode_as_it_was():
+    net, params, xs, ys = episode(CELLS["RNN"])
+    other, theirs, _, _ = episode(CELLS["GRU"])
+    learner = online.UORO().start(net, params, rng=0)
+    with pytest.raises(TypeError, match="rng"):
+        learner.start(other, theirs, rng="x")
+    learner.step(xs[0], ys[0])
+
+
+def test_states_and_parameters_are_real_numbers():
+    for state, params in (
+        (np.zeros(2, complex), np.ones(1)),
+        (np.zeros(2, int), np.ones(1)),
+        (np.ones(2), np.ones(1) * 1j),
+    ):
+        system = online.System(lambda s, x, w: s * w, lambda s, y, w: np.sum(s), state)
+        with pytest.raises(TypeError, match="expected real floating numbers"):
+            online.RTRL().start(system, params)
+    with pytest.raises(dg.LayoutError, match="got no params"):
+        online.RTRL().start(online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), np.ones(1)), {})
+
+
+def test_a_target_in_double_precision_leaves_a_loss_in_single():
+    net = online.Network(nn.RNNCell(3, 2), nn.Linear(2, 2), nn.mse)
+    learner = online.RTRL().start(net, net.init(rng=0))
+    assert learner.step(np.ones(3), np.zeros(2)).value.dtype == np.float32

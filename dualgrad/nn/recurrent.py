@@ -143,9 +143,9 @@ class Cell(Layer):
             f"{self!r} does not say how its step factors by units: define factors(p, parts, x), or make it a System"
         )
 
-    def block_shapes(self):
-        """The shapes (m, gates n) of the blocks of `factors`, which here are one: all weights and the bias."""
-        return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size)]
+    def blocks(self):
+        """(m, gates n, whether its input varies) of every block of `factors`: here one, of all weights and the bias."""
+        return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size, True)]
 
     def _affine(self, p, x, h):
         return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
@@ -201,6 +201,9 @@ class RNNCell(Cell):
         if nonlinearity not in ("tanh", "relu"):
             raise ValueError(f"got nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
         self.nonlinearity = nonlinearity
+
+    def __repr__(self):
+        return super().__repr__()[:-1] + (")" if self.nonlinearity == "tanh" else ", nonlinearity='relu')")
 
     def _curve(self, z):
         """f(z) and f'(z)."""
@@ -293,8 +296,8 @@ class LeakyRNNCell(Cell):
 
         return p["leak"] * state + self._affine(p, x, a), pullback
 
-    def block_shapes(self):
-        return super().block_shapes() + [(1, self.hidden_size)] * self.learned
+    def blocks(self):
+        return super().blocks() + [(1, self.hidden_size, False)] * self.learned
 
     def factors(self, p, parts, x):
         (h,), (a, rest) = parts, sigmoid(parts[0])
@@ -366,8 +369,9 @@ class GRUCell(Cell):
 
         return c + z * (state - c), pullback
 
-    def block_shapes(self):
-        return [(m, 3 * self.hidden_size) for m in (self.input_size, self.hidden_size, 1, 1)]
+    def blocks(self):
+        width = 3 * self.hidden_size
+        return [(self.input_size, width, True), (self.hidden_size, width, True), (1, width, False), (1, width, False)]
 
     def factors(self, p, parts, x):
         (h,), (r, z, c, inner) = parts, self._parts(p, parts[0], x)

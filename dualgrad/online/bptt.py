@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import DualgradError
 from ..estimators.estimate import Estimate
-from ..tree import flatten, unflatten
+from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator
 
@@ -31,9 +31,10 @@ class BPTT(OnlineEstimator):
         return "BPTT()"
 
     def _advanced(self, x):
+        self._require_started()
         live, self.params = self.params, _frozen(self.params)  # the step keeps what it was made with
         try:
-            return super()._advanced(x)
+            return super()._advanced(_own(x))
         finally:
             self.params = live
 
@@ -107,7 +108,7 @@ class TruncatedBPTT(OnlineEstimator):
         ShapeError, NonFiniteError
             As `RTRL`; nothing has changed.
         """
-        state, transitions = self._advanced(x)
+        state, transitions = self._advanced(_own(x))
         loss, H, direct = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
@@ -162,6 +163,20 @@ class TruncatedBPTT(OnlineEstimator):
             raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
         return super().state_dict()
 
+    def load_state_dict(self, state):
+        """Go on from a saved episode, between windows; see `RTRL.load_state_dict`."""
+        if getattr(self, "memory", ()):
+            raise DualgradError(f"{self!r} is inside a window, whose steps would be lost: close() it first")
+        super().load_state_dict(state)
+
+    def fisher(self):
+        """Refused: a window has no single prediction."""
+        raise DualgradError(f"{self!r} estimates over windows, which have no one Fisher matrix: use outer products")
+
+    def estimate(self, objective, params, *, rng=None):
+        """Refused: over whole sequences this is `dualgrad.estimators.TruncatedBPTT`."""
+        raise DualgradError(f"{self!r} follows a stream; for a bound objective use estimators.TruncatedBPTT")
+
 
 def pulled_back(transitions, cotangents, dynamics):
     """Σ_t H_t ∂s_t/∂θ over the given transitions, each with the H after it, or None."""
@@ -172,6 +187,11 @@ def pulled_back(transitions, cotangents, dynamics):
         gradient[T.own] += T.pull_params(u[T.rows])
         u = T.pull(u)
     return gradient
+
+
+def _own(x):
+    """A copy of an input, for callers who use one buffer again and again."""
+    return map_leaves(lambda a: a.copy() if hasattr(a, "shape") else a, x)
 
 
 def _frozen(params):

@@ -9,25 +9,38 @@ import numpy as np
 
 from ..backend import is_host, to_numpy
 from ..backend import like as on_device
-from ..errors import NonFiniteError, ShapeError
+from ..dual import Dual
+from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..transforms import jvp, value_and_grad
-from ..tree import flatten, unflatten
+from ..tree import flatten, leaves_like, unflatten
 
 
 class Vectors:
-    """Trees of one structure as vectors, in their common dtype."""
+    """Trees of one structure as vectors, in the dtype that their arrays have in common; ``what`` is their name."""
 
-    def __init__(self, tree):
+    def __init__(self, tree, what):
         leaves, self.structure = flatten(tree)
-        leaves = [leaf if hasattr(leaf, "dtype") else np.asarray(leaf) for leaf in leaves]
-        self.shapes = [leaf.shape for leaf in leaves]
-        self.sizes = [leaf.size for leaf in leaves]
-        self.size, self.dtype = sum(self.sizes), np.result_type(*leaves)
+        self.what, self.shapes = what, [np.shape(leaf) for leaf in leaves]
+        if not leaves:
+            raise LayoutError(f"got no {what}: expected an array, or a tree of them")
+        kinds = [leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")] or [np.dtype(float)]
+        if any(kind.kind != "f" for kind in kinds):
+            raise TypeError(f"got {what} of {sorted(map(str, kinds))}; expected real floating numbers: .astype(float)")
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        self.size, self.dtype = sum(self.sizes), np.result_type(*kinds)
+
+    def leaves(self, tree):
+        """The leaves of a tree of this structure, key by key; a difference raises."""
+        leaves = leaves_like(tree, self.structure, self.what)
+        shapes = [np.shape(leaf) for leaf in leaves]
+        if shapes != self.shapes:
+            raise ShapeError(f"got {self.what} of shapes {shapes}; expected those it began with, {self.shapes}")
+        return leaves
 
     def vector(self, tree):
         """The entries of a tree, one after another."""
-        parts = [np.reshape(leaf, -1) for leaf in flatten(tree)[0]]
+        parts = [np.reshape(leaf, -1) for leaf in self.leaves(tree)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def rows(self, tree, lead):
@@ -41,11 +54,6 @@ class Vectors:
         return unflatten(
             self.structure, [part.reshape(lead + shape) for part, shape in zip(parts, self.shapes, strict=True)]
         )
-
-    def fits(self, tree):
-        """Whether a tree has this structure and these shapes."""
-        leaves, structure = flatten(tree)
-        return structure == self.structure and [np.shape(leaf) for leaf in leaves] == self.shapes
 
 
 class Arrays:
@@ -66,7 +74,7 @@ class Dynamics(Arrays):
 
     def __init__(self, system, params):
         self.system = system
-        self.states, self.thetas = Vectors(system.init_state), Vectors(params)
+        self.states, self.thetas = Vectors(system.init_state, "state"), Vectors(params, "params")
         self.made_like(self.thetas.vector(params))
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
@@ -92,15 +100,8 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        self.require_state(after)
+        after = unflatten(self.states.structure, self.states.leaves(after))
         return after, [Transition(self, params, state, x, pullback)]
-
-    def require_state(self, state):
-        if not self.states.fits(state):
-            shapes = [np.shape(leaf) for leaf in flatten(state)[0]]
-            raise ShapeError(
-                f"the step returned a state of shapes {shapes}; expected those it began with, {self.states.shapes}"
-            )
 
     def loss(self, params, state, y):
         """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
@@ -108,17 +109,16 @@ class Dynamics(Arrays):
 
         def of_params(p):
             value = self.system.loss(state, y, p)
-            moves.append(hasattr(value, "tangent"))
+            moves.append(isinstance(value, Dual))
             return value
 
-        require_scalar_loss(self.system.loss(state, y, params))
-        jvp(of_params, (params,), (_ones(params),))
-        if not moves[0]:
-            value, H = value_and_grad(lambda s: self.system.loss(s, y, params))(state)
-            return value, self.states.vector(H), self.zeros(self.thetas.size)
-        both = value_and_grad(lambda pair: self.system.loss(pair[0], y, pair[1]))
-        value, (H, direct) = both((state, dict(params) if isinstance(params, Params) else params))
-        return value, self.states.vector(H), self.thetas.vector(direct)
+        value, _ = jvp(of_params, (params,), (_ones(params),))  # a loss that sees no parameter needs p directions less
+        require_scalar_loss(value)
+        if moves == [True]:
+            value, (H, direct) = value_and_grad(lambda pair: self.system.loss(pair[0], y, pair[1]))((state, params))
+            return value, self.states.vector(H), self.thetas.vector(direct)
+        value, H = value_and_grad(lambda s: self.system.loss(s, y, params))(state)
+        return value, self.states.vector(H), self.zeros(self.thetas.size)
 
     def gradient(self, vector, params):
         """A vector of p, or several along leading axes, in the kind of the parameters."""
@@ -198,7 +198,7 @@ class Transition:
                 self._influence = np.stack([self._pulled(e)[1] for e in eye(n)])
         return self._influence
 
-    def carry(self, G, out=None):
+    def carry(self, G):
         """J G + D for an influence matrix G ``(N, p)``, by one direction a parameter or, if fewer, an entry."""
         if self._pullback is None or G.shape[1] <= G.shape[0]:
             return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
@@ -206,8 +206,8 @@ class Transition:
 
     def norms(self, blocks=None):
         """‖D_i‖ for every entry i of the state, ``(N,)``; over each block of parameters ``(K, p)``, ``(K, N)``."""
-        squares = np.square(self.influence())
-        return np.sqrt(squares.sum(-1) if blocks is None else blocks @ squares.T)
+        squares = np.square(self.influence(), dtype=np.float64)
+        return np.sqrt(squares.sum(-1) if blocks is None else blocks @ squares.T).astype(self._dynamics.dtype)
 
 
 def _ones(tree):

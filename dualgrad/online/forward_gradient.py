@@ -45,7 +45,7 @@ class OnlineForwardGradient(OnlineEstimator):
         return f"Online{self.combined!r}"
 
     def begin(self):
-        v = self.directions.sample(self.params, rng=self.rng, n=self.n)
+        v = self.directions.sample(self.params, rng=self.rng, n=None if self.n == 1 else self.n)
         leaves, structure = flatten(v)
         v = unflatten(structure, [leaf.dense() if hasattr(leaf, "dense") else leaf for leaf in leaves])
         u = self.dynamics.rows(v, self.n)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..errors import DualgradError
 from .learner import OnlineEstimator
-from .rank_one import balance
+from .rank_one import balance, norm
 
 
 class KroneckerRTRL(OnlineEstimator):
@@ -54,31 +53,26 @@ class KroneckerRTRL(OnlineEstimator):
         dynamics, memory = self.dynamics, []
         streams = self.system.streams or 1
         for cell in self.system.cells:
-            for m, width in cell.block_shapes():
+            for m, width, _ in cell.blocks():
                 memory.append({"u": dynamics.zeros((streams, m)), "A": dynamics.zeros((width, dynamics.size))})
         return memory
 
     def carry(self, memory, transitions):
         at = 0
         for T in transitions:
-            count = len(T.factors.blocks)
             memory = [block | {"A": T.push(block["A"])} for block in memory]
-            memory[at : at + count] = [
-                self._reduced(block, T, *terms)
-                for block, terms in zip(memory[at : at + count], T.factors.blocks, strict=True)
-            ]
-            at += count
+            for (v, gains), (_, _, varies) in zip(T.factors.blocks, T.cell.blocks(), strict=True):
+                memory[at] = (self._reduced if varies else _summed)(memory[at], T.spread(gains), v)
+                at += 1
         return memory
 
-    def _reduced(self, block, T, v, gains):
+    def _reduced(self, block, E, v):
         """u ⊗ A + v ⊗ E, reduced to one product for every stream."""
-        u, A, E = block["u"], block["A"], T.spread(gains)
-        if v.shape[1] == 1 and to_numpy(np.all(v == 1)):  # a bias: u = v, and the sum is a product already
-            return {"u": v, "A": A + E}
+        u, A = block["u"], block["A"]
         streams = self.dynamics.streams_of  # of every entry of the state
         (rho1, inverse1), (rho2, inverse2) = (
-            balance(_norm(u), np.sqrt(streams @ np.sum(A * A, axis=0))),
-            balance(_norm(v), np.sqrt(streams @ np.sum(E * E, axis=0))),
+            balance(norm(u), _norm_by(streams, A)),
+            balance(norm(v), _norm_by(streams, E)),
         )
         c1, c2 = self.rng.signs((2, len(u)), dtype=u.dtype, like=u)
         u = (c1 * rho1)[:, None] * u + (c2 * rho2)[:, None] * v
@@ -93,5 +87,11 @@ class KroneckerRTRL(OnlineEstimator):
         return 1.0 + self.dynamics.size
 
 
-def _norm(rows):
-    return np.sqrt(np.sum(rows * rows, axis=1))
+def _summed(block, E, v):
+    """v ⊗ A + v ⊗ E for an input v that is always the same, 1: a product already."""
+    return {"u": v, "A": block["A"] + E}
+
+
+def _norm_by(streams, A):
+    """‖A‖ of the tangents of each stream's entries."""
+    return np.sqrt(streams @ np.sum(np.square(A, dtype=np.float64), axis=0)).astype(A.dtype)

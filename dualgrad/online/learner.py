@@ -4,11 +4,12 @@ import copy
 
 import numpy as np
 
+from ..backend import like as on_device
 from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.backprop import packed
 from ..estimators.candidates import require_recurrent
-from ..estimators.estimate import Estimate
+from ..estimators.estimate import Estimate, require_finite
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..tree import flatten, unflatten
@@ -46,9 +47,15 @@ class OnlineEstimator:
         """
         if self.draws and rng is None:
             raise TypeError(f"{self!r} draws random numbers: start(system, params, rng=0)")
-        self.dynamics = system.dynamics(params)
-        self.system, self.params, self.rng = system, params, None if rng is None else as_rng(rng)
-        self._restart()
+        before = dict(self.__dict__)
+        try:
+            self.dynamics, self.rng = system.dynamics(params), None if rng is None else as_rng(rng)
+            self.system, self.params = system, params
+            self._restart()
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
         return self
 
     def _restart(self):
@@ -93,11 +100,19 @@ class OnlineEstimator:
 
     def _learned(self, state, transitions, H, direct):
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
-        memory = self.carry(self.memory, transitions)
-        gradient, slopes = self.gradient(memory, H, direct, transitions[-1])
-        require_finite_step(self.steps + 1, "the gradient", gradient)
-        settled = self.settle(memory, transitions[-1])
-        self.steps, self.state, self.memory = self.steps + 1, state, settled
+        t, drawn = self.steps + 1, None if self.rng is None else self.rng.state_dict()
+        try:
+            memory = self.carry(self.memory, transitions)
+            gradient, slopes = self.gradient(memory, H, direct, transitions[-1])
+            require_finite_step(t, "the gradient", gradient)
+            settled = self.settle(memory, transitions[-1])
+            if settled is not memory:
+                require_finite_step(t, "the influence", *flatten(settled)[0])
+        except Exception:
+            if drawn is not None:
+                self.rng.load_state_dict(drawn)
+            raise
+        self.steps, self.state, self.memory = t, state, settled
         self._last = memory, transitions[-1]
         return gradient, slopes
 
@@ -151,19 +166,25 @@ class OnlineEstimator:
         The network is a `Sequential` of recurrent layers and a readout over ``(T, B, n)``; so any online estimator is a
         candidate of `dualgrad.estimators.Dodge`. The episode that was started is left alone.
         """
-        require_recurrent(self, objective)
+        last_only = require_recurrent(self, objective)[-1].last_only
+        if objective.kwargs:
+            raise DualgradError(
+                f"{self!r} goes step by step, where {sorted(objective.kwargs)} mean something else: bind without them"
+            )
         network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
         prediction, _ = objective.model.vjp(with_buffers(params), objective.x)
         value, pull_loss = objective.loss.vjp(prediction, objective.y)
+        require_finite(self, value)
         run, dy = copy.copy(self).start(network, params, rng=rng), pull_loss(1.0)
-        total = 0
+        total = cost = 0
         for t, x in enumerate(objective.x):
             state, transitions = run._advanced(x)
             _, pull = run.dynamics.predicting(params, state)
-            seen = dy[t] if prediction.ndim == objective.x.ndim else dy * (t == len(objective.x) - 1)
+            seen = dy * (t == len(objective.x) - 1) if last_only else dy[t]
             total = total + run._learned(state, transitions, *pull(seen))[0]
+            cost += run.cost() / len(objective.x)
         gradient = run.dynamics.gradient(total, params)
-        return Estimate(value, packed(gradient, params), None, 1.0 + run.cost())
+        return Estimate(value, packed(gradient, params), None, 1.0 + cost)
 
     # ------------------------------------------------------------------ saving
 
@@ -195,13 +216,22 @@ class OnlineEstimator:
         for what, mine in expected.items():
             if state[what] != mine:
                 raise LayoutError(f"the saved state is that of {state[what]}; this {what} is {mine}")
-        found = []
-        for what, now in (("state", self.state), ("memory", self.memory)):
-            leaves, structure = flatten(now)
-            shapes = [np.shape(leaf) for leaf in leaves]
-            if [np.shape(leaf) for leaf in state[what]] != shapes:
-                raise LayoutError(f"the saved {what} has other shapes than {shapes}")
-            found.append(unflatten(structure, [np.array(leaf) for leaf in state[what]]))
-        if self.rng is not None:
+        if not isinstance(state["steps"], (int, np.integer)) or state["steps"] < 0:
+            raise LayoutError(f"the saved state has steps={state['steps']!r}; expected how many were taken")
+        found = [_restored(what, state[what], now) for what, now in (("state", self.state), ("memory", self.memory))]
+        if self.draws and (self.rng is None or state["rng"] is None):
+            raise LayoutError("the saved state has no random stream, or this estimator was started without one")
+        if self.draws:
             self.rng.load_state_dict(state["rng"])
         self.steps, (self.state, self.memory), self._last = int(state["steps"]), found, None
+
+
+def _restored(what, saved, now):
+    """Saved leaves as the tree that ``now`` is, where they live; other shapes, dtypes or a NaN raise."""
+    leaves, structure = flatten(now)
+    kinds = [(np.shape(leaf), np.dtype(getattr(leaf, "dtype", float))) for leaf in leaves]
+    if not isinstance(saved, (list, tuple)) or [(np.shape(s), getattr(s, "dtype", None)) for s in saved] != kinds:
+        raise LayoutError(f"the saved {what} has other shapes or dtypes than {[(s, str(d)) for s, d in kinds]}")
+    if not all(np.all(np.isfinite(s)) for s in saved):
+        raise LayoutError(f"the saved {what} has a NaN or an infinity")
+    return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])

@@ -4,6 +4,8 @@ A stack of cells is stepped one after another (NoBackTrack, eqs. 43 to 46): each
 changes its own part of the state and depends on its own parameters alone, so that ∂f/∂θ stays sparse.
 """
 
+import functools
+
 import numpy as np
 
 from ..backend import like as on_device
@@ -59,7 +61,8 @@ class Network:
             raise TypeError(f"got readout={readout!r}; expected layers without recurrence, such as nn.Linear(5, 3)")
         if not isinstance(loss, Loss) and not hasattr(loss, "vjp"):
             raise TypeError(f"got loss={loss!r}; expected a loss of dualgrad.nn, such as nn.cross_entropy")
-        if streams is not None and (not isinstance(streams, (int, np.integer)) or streams < 1):
+        whole = isinstance(streams, (int, np.integer)) and not isinstance(streams, bool)
+        if streams is not None and (not whole or streams < 1):
             raise ValueError(f"got streams={streams!r}; expected a positive number of sequences, or None for one alone")
         for below, cell in zip(self.cells, self.cells[1:], strict=False):
             if cell.input_size != below.hidden_size:
@@ -78,6 +81,10 @@ class Network:
         self._shapes = {names[n]: shape for layer, names in self._layers for n, shape in layer.shapes().items()}
         self._buffers = {names[n]: start for layer, names in self._layers for n, start in layer.buffers().items()}
         self._count = len(self._shapes) + len(self._buffers)
+
+    def buffers(self):
+        """What the layers keep beside their parameters, as it starts: ``{name: (shape, value)}``."""
+        return dict(self._buffers)
 
     @classmethod
     def of(cls, model, loss, streams=None):
@@ -182,7 +189,9 @@ class NetworkDynamics(Arrays):
 
     def __init__(self, network, params):
         self.network, shapes = network, network.shapes()
-        given = {name: tuple(np.shape(a)) for name, a in params.items()} if hasattr(params, "items") else None
+        given = None
+        if hasattr(params, "items"):
+            given = {n: tuple(np.shape(a)) for n, a in params.items() if n not in network.buffers()}
         if given is None or set(given) != set(shapes) or any(given[n] != s for n, s in shapes.items()):
             raise LayoutError(f"got parameters {given}; {network!r} expects {shapes}: make them by network.init(rng=0)")
         if isinstance(params, Params) and list(given) != list(shapes):
@@ -207,7 +216,7 @@ class NetworkDynamics(Arrays):
         self.recurrent = slice(0, self._own[-1].stop)
         self.owners = np.unique(np.concatenate(owners), return_inverse=True)[1]
 
-    @property
+    @functools.cached_property
     def streams_of(self):
         """Which entries of the state belong to which stream, as rows of 0 and 1 ``(B, N)``."""
         streams = self.network.streams or 1
@@ -277,7 +286,10 @@ class NetworkDynamics(Arrays):
     def loss(self, params, state, y):
         """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
         prediction, pull = self.predicting(params, state)
-        value, pull_loss = self.network.loss_of.vjp(prediction, y if self.network.streams is not None else _row(y))
+        y = y if self.network.streams is not None else _row(y)
+        if getattr(y, "dtype", prediction.dtype).kind == "f" and y.dtype != prediction.dtype:
+            y = y.astype(prediction.dtype)
+        value, pull_loss = self.network.loss_of.vjp(prediction, y)
         return value, *pull(pull_loss(1.0))
 
     def predicting(self, params, state):
@@ -305,7 +317,7 @@ class NetworkDynamics(Arrays):
         if isinstance(params, Params):
             return Params.from_vector(params.layout, vector)
         shapes, lead = self.network.shapes(), vector.shape[:-1]
-        return {name: vector[..., self._slices[name]].reshape(lead + shapes[name]) for name in params}
+        return {n: vector[..., self._slices[n]].reshape(lead + shapes[n]) for n in params if n in shapes}
 
     def rows(self, tree, n):
         """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
@@ -313,10 +325,9 @@ class NetworkDynamics(Arrays):
 
     def class_losses(self, params, state):
         """For every class c, √p_c (∂ℓ_c/∂s, ∂ℓ_c/∂θ) of the loss ℓ_c = -log p_c; a batch counts as its mean."""
-        if getattr(self.network.loss_of, "__class__", None) is not cross_entropy.__class__:
-            raise DualgradError(
-                f"{self.network.loss_of!r} has no known Fisher matrix; expected nn.cross_entropy: use outer products"
-            )
+        loss = self.network.loss_of
+        if not isinstance(loss, cross_entropy.__class__) or loss.reduction != "mean" or loss.given:
+            raise DualgradError(f"{loss!r} has no known Fisher matrix; expected nn.cross_entropy: use outer products")
         logits, pull = self.predicting(params, state)
         p = np.exp(logits - np.max(logits, axis=-1, keepdims=True))
         p = p / np.sum(p, axis=-1, keepdims=True)

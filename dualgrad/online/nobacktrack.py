@@ -3,8 +3,10 @@
 import numpy as np
 
 from ..backend import like as on_device
+from ..errors import LayoutError
+from ..params import Params
 from .learner import OnlineEstimator
-from .rank_one import balance
+from .rank_one import balance, norm
 
 
 class NoBackTrack(OnlineEstimator):
@@ -74,6 +76,8 @@ class NoBackTrack(OnlineEstimator):
             order = self.rng.permutation(int(owners.max()) + 1)
             memory["block"] = on_device((order % self.rank)[owners], memory["w"])
         if self.metric is not None:
+            if not isinstance(self.params, Params):
+                raise LayoutError(f"{self!r} measures by a filter's matrix of Params; got {type(self.params).__name__}")
             memory["spread"] = zeros(n)
         return memory
 
@@ -127,16 +131,18 @@ class NoBackTrack(OnlineEstimator):
             return self._invariant_scales(memory, T)
         if self.split:
             inside = _blocks(memory["block"], self.rank, w.dtype)
-            return balance(_norm(v), np.sqrt(inside @ (w * w))), balance(1, T.norms(inside[:, T.own]))
-        return balance(_norm(v), _norm(w)), balance(1, T.norms())
+            w_norms, D_norms = np.sqrt(inside @ np.square(w, dtype=np.float64)), T.norms(inside[:, T.own])
+            return balance(norm(v), w_norms.astype(w.dtype)), balance(np.ones_like(D_norms), D_norms)
+        D_norms = T.norms()
+        return balance(norm(v), norm(w)), balance(np.ones_like(D_norms), D_norms)
 
     def _invariant_scales(self, memory, T):
         """Those of Appendix B (eqs. 63, 64)."""
         v, w, spread = memory["v"], memory["w"], memory["spread"]
         deviation = np.sqrt(np.maximum(spread, _FLOOR * np.mean(spread) + np.finfo(spread.dtype).tiny))
         return (
-            balance(_norm(v / deviation), self.metric.norms(self._padded(w))),
-            balance(1 / deviation[T.rows], self.metric.norms(self._own_rows(T, w))),
+            balance(norm(v / deviation), self.metric.norms(self._padded(w), self.params)),
+            balance(1 / deviation[T.rows], self.metric.norms(self._own_rows(T, w), self.params)),
         )
 
     def _spread(self, memory, T):
@@ -146,7 +152,7 @@ class NoBackTrack(OnlineEstimator):
         v, w = memory["v"], memory["w"]
         rows = v.T @ w / self.rank
         rows[T.rows] += self._own_rows(T, w)[:, : w.shape[1]]
-        now, before = np.square(self.metric.norms(self._padded(rows))), memory["spread"]
+        now, before = np.square(self.metric.norms(self._padded(rows), self.params)), memory["spread"]
         return {"spread": _AVERAGE * before + (1 - _AVERAGE) * now if np.any(before) else now}
 
     def _own_rows(self, T, w):
@@ -173,10 +179,6 @@ class NoBackTrack(OnlineEstimator):
 
 
 _AVERAGE, _FLOOR = 0.99, 1e-3  # of the invariant norms
-
-
-def _norm(rows):
-    return np.sqrt(np.sum(rows * rows, axis=1))
 
 
 def _blocks(block, count, dtype):

@@ -17,12 +17,16 @@ def balance(v_norm, w_norm):
     >>> balance(np.array([1.0, 2.0]), np.array([4.0, 0.0]))
     (array([2., 0.]), array([0.5, 0. ]))
     """
-    product = v_norm * w_norm
-    if to_numpy(np.all(product)):
-        rho = np.sqrt(w_norm / v_norm)
-        return rho, 1 / rho
-    rho = np.sqrt(np.where(product, w_norm, 0) / np.where(product, v_norm, 1))
-    return rho, (product > 0) / np.where(product, rho, 1)
+    a, b = np.sqrt(v_norm), np.sqrt(w_norm)
+    some = (a > 0) & (b > 0)
+    if to_numpy(np.all(some)):
+        return b / a, a / b
+    return np.where(some, b, 0) / np.where(some, a, 1), np.where(some, a, 0) / np.where(some, b, 1)
+
+
+def norm(rows):
+    """‖row‖ of every row; squared in double precision, where small numbers of single precision do not vanish."""
+    return np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=-1)).astype(rows.dtype)
 
 
 def rank_one_trick(v, w, *, rng, rescale=True):
@@ -56,7 +60,7 @@ def rank_one_trick(v, w, *, rng, rescale=True):
     signs = as_rng(rng).signs((len(v),), dtype=v.dtype, like=v)
     rho = inverse = np.ones_like(signs)
     if rescale:
-        rho, inverse = balance(np.linalg.norm(v, axis=1), np.linalg.norm(w, axis=1))
+        rho, inverse = balance(norm(v), norm(w))
     return (signs * rho) @ v, (signs * inverse) @ w
 
 

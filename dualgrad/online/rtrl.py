@@ -1,7 +1,5 @@
 """RTRL: the influence matrix itself."""
 
-import numpy as np
-
 from .learner import OnlineEstimator
 
 
@@ -29,22 +27,15 @@ class RTRL(OnlineEstimator):
         return "RTRL()"
 
     def begin(self):
-        p = self.dynamics.recurrent.stop
-        self._spare = self.dynamics.zeros((self.dynamics.size, p))
-        return np.zeros_like(self._spare)
+        return self.dynamics.zeros((self.dynamics.size, self.dynamics.recurrent.stop))
 
     def carry(self, G, transitions):
-        for k, T in enumerate(transitions):
-            G = T.carry(G, out=self._spare if k == 0 else None)
+        for T in transitions:
+            G = T.carry(G)
         return G
 
     def influence(self, G, H, transition):
         return H @ G
-
-    def settle(self, G, transition):
-        if G is self._spare:
-            self._spare = self.memory
-        return G
 
     def cost(self):
         return 1.0 + self.dynamics.size**2

@@ -15,7 +15,8 @@ class SnAp(OnlineEstimator):
 
     Notes
     -----
-    Cost: for one cell and n = 1, two forward passes, for of J only its diagonal is needed; else that of `RTRL`.
+    Cost: for one cell and n = 1, two forward passes, for of J only its diagonal is needed; else that of `RTRL`, for a
+    `System` twice that, since where it reaches is found out at every step.
     Memory: for one cell and n = 1, p numbers (an LSTM's 2 p) for every stream; else N p.
     Bias: what goes through other units. Variance: none.
     When: a cheap gradient without noise; as a candidate of `dualgrad.estimators.Dodge`.
@@ -84,7 +85,7 @@ class SnAp(OnlineEstimator):
         cell, streams = self.system.cells[0], self.system.streams or 1
         return [
             self.dynamics.zeros((streams, cell.parts, m, width // cell.hidden_size, cell.hidden_size))
-            for m, width in cell.block_shapes()
+            for m, width, _ in cell.blocks()
         ]
 
     def _units_carry(self, memory, T):

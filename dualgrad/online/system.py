@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..tree import flatten, unflatten
+from ..tree import flatten, leaves_like, unflatten
 from .dynamics import Dynamics
 
 
@@ -72,7 +72,7 @@ def euler(velocity, loss, init_state, dt):
 
     def step(state, x, params):
         leaves, structure = flatten(state)
-        moves = flatten(velocity(state, x, params))[0]
+        moves = leaves_like(velocity(state, x, params), structure, "velocity")
         return unflatten(structure, [s + dt * f for s, f in zip(leaves, moves, strict=True)])
 
     return System(step, loss, init_state)

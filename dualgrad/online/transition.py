@@ -9,6 +9,7 @@ import functools
 import numpy as np
 
 from ..backend import like as on_device
+from ..scratch import empty_like
 
 
 class CellTransition:
@@ -114,8 +115,8 @@ class CellTransition:
         """‖D_i‖ of its own entries, ``(rows,)``; over blocks of its own parameters ``(K, own)``, ``(K, rows)``."""
         total = 0
         for (value, gains), place in self._blocks():
-            squares, gates = np.square(gains), gains.shape[-1] // self.cell.hidden_size
-            inputs = np.square(value)
+            squares, gates = np.square(gains, dtype=np.float64), gains.shape[-1] // self.cell.hidden_size
+            inputs = np.square(value, dtype=np.float64)
             if blocks is None:
                 weights = inputs.sum(-1)[:, None, None]
             else:
@@ -123,7 +124,7 @@ class CellTransition:
                 weights = (inputs @ inside)[:, :, None, :]
             each = squares * weights
             total = total + (each if gates == 1 else _by_gate(each, gates).sum(-2))
-        return np.sqrt(total.reshape((*total.shape[:-3], -1)))
+        return np.sqrt(total.reshape((*total.shape[:-3], -1))).astype(self.factors.gains.dtype)
 
     def jacobians(self):
         """J of the cell's own entries for every stream, ``(B, parts n, parts n)``; and with respect to the parts of the
@@ -176,12 +177,12 @@ class CellTransition:
             E[:, self.rows] = mine.reshape(width, -1)
         return E
 
-    def carry(self, G, out=None):
-        """J G + D for an influence matrix G ``(N, p)``; written to ``out``, another matrix, where it is given."""
+    def carry(self, G):
+        """J G + D for an influence matrix G ``(N, p)``."""
         J, across = self.jacobians()
         upto = self.own.stop  # nothing that comes later has moved this cell's state
         batch, size = J.shape[:2]
-        after = np.empty_like(G) if out is None else out
+        after = empty_like(G)
         if not self.alone:
             after[...] = G
         mine = after[self.rows].reshape(batch, size, -1)[..., :upto]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .learner import OnlineEstimator
-from .rank_one import balance
+from .rank_one import balance, norm
 
 
 class UORO(OnlineEstimator):
@@ -45,8 +45,8 @@ class UORO(OnlineEstimator):
         for T in transitions:
             s = T.push(s)
         (rho0, inverse0), (rho1, inverse1) = (
-            balance(np.linalg.norm(s), np.linalg.norm(theta)),
-            balance(np.linalg.norm(nu), np.linalg.norm(pulled)),
+            balance(norm(s), norm(theta)),
+            balance(norm(nu), norm(pulled)),
         )
         return rho0 * s + rho1 * nu, inverse0 * theta + inverse1 * pulled
 
