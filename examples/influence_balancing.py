@@ -23,23 +23,27 @@ LEARNERS = {
 }
 WINDOWS = [1, 10, 40, 50, 100]
 LEARNERS |= {f"TBPTT({window})": lambda window=window: online.TruncatedBPTT(window) for window in WINDOWS}
+PARTICLES, SIGMA, EPISODE = [10, 100, 1000], 0.1, 100
+LEARNERS |= {f"PES({n})": lambda n=n: online.PersistentES(n, SIGMA, window=1) for n in PARTICLES}
+LEARNERS |= {f"truncated ES({n})": lambda n=n: online.TruncatedES(n, SIGMA, window=1) for n in PARTICLES}
+LEARNERS |= {f"ES({n})": lambda n=n: online.EvolutionStrategies(n, SIGMA) for n in PARTICLES}
 
 
 def system(dtype=np.float64):
-    """The system, with the products that UORO and BPTT need; ``y`` is the weight of a step's loss."""
+    """The system, of one state or a batch, with the products that UORO and BPTT need; ``y`` weighs a step's loss."""
     A = ((np.eye(UNITS) + np.eye(UNITS, k=1)) / 2).astype(dtype)
     sign = np.where(np.arange(UNITS) < POSITIVE, 1, -1).astype(dtype)
 
     def step(s, x, theta):
-        return A @ s + theta * sign
+        return s @ A.T + np.expand_dims(theta, -1) * sign
 
     def vjp(s, x, theta):
         return step(s, x, theta), lambda u: (u @ A, np.array(u @ sign, dtype))
 
     def loss(s, y, theta):
-        return y * (s[0] - 1) ** 2 / 2
+        return y * (s[..., 0] - 1) ** 2 / 2
 
-    return online.System(step, loss, np.ones(UNITS, dtype), vjp=vjp)
+    return online.System(step, loss, np.ones(UNITS, dtype), vjp=vjp, batched=True)
 
 
 def true_loss(theta):
@@ -64,7 +68,7 @@ def training(learner, rate, updates, dtype="float64", steps=None, seed=0, points
     """Updates of plain gradient descent, or those of so many steps: a curve of updates, seconds, loss, θ."""
     theta = np.array(START, dtype)
     source = LEARNERS[learner]().start(system(dtype), theta, rng=seed)
-    step, window = optim.SGD(rate), getattr(source, "window", 1)
+    step, window = optim.SGD(rate), getattr(source, "window", 1) or EPISODE
     updates = updates if steps is None else steps // window
     marks = set(np.unique(np.linspace(0, updates, points + 1).astype(int))[1:].tolist())
     curve, seconds = [[0, 0.0, true_loss(theta), START]], 0.0
@@ -73,6 +77,8 @@ def training(learner, rate, updates, dtype="float64", steps=None, seed=0, points
         try:
             for t in range(window):  # the loss of a window is that of its last step
                 estimate = source.step(None, dtype_of(dtype, t == window - 1))
+            if isinstance(source, online.EvolutionStrategies):
+                estimate = source.close()
             step.step(theta, estimate.gradient)
         except dg.NonFiniteError:
             return curve + [[mark, None, None, None] for mark in sorted(marks) if mark >= update]
@@ -98,6 +104,8 @@ def main():
     for rate, count in ((1e-4, updates), (1e-5, updates), (1e-5, 10 * updates)):
         tasks += [{"learner": name, "rate": rate, "updates": count, "seed": s}
                   for name in ("UORO", "NoBackTrack") for s in range(args.seeds)]  # fmt: skip
+    tasks += [{"learner": f"{kind}({n})", "rate": 1e-4, "updates": updates if kind != "ES" else updates // 3, "seed": s}
+              for kind in ("PES", "truncated ES", "ES") for n in PARTICLES for s in range(args.seeds)]  # fmt: skip
     tasks = [t for t in tasks if not args.only or t["learner"] in args.only]
     runs = [{"dtype": "float64", "steps": None} | r for r in run(training, tasks, args.jobs, "influence balancing")]
     save(args, "influence_balancing", draw(runs), report(runs), runs)
@@ -106,7 +114,7 @@ def main():
 def report(runs):
     rows = []
     for (learner, rate, dtype, _, _), group in grouped(runs, "learner", "rate", "dtype", "updates", "steps").items():
-        window = int(learner[6:-1]) if learner.startswith("TBPTT") else 1
+        window = int(learner[6:-1]) if learner.startswith("TBPTT") else EPISODE if learner.startswith("ES") else 1
         count = int(group[0]["curve"][-1][0])
         ends = final(group, 2)
         loss = "diverged" if np.isnan(ends).all() else f"{np.nanmedian(ends):.2e}"
@@ -131,6 +139,8 @@ def report(runs):
             ("and at 1e-15 or below in float64", end["float64"] <= 1e-15),
             ("windows up to 40 go the wrong way", worse and not any(w <= 40 for w in signs)),
             ("TBPTT(100) is slow, not divergent", ends["TBPTT(100)", "float64", 1e-4, n, None][-1][2] < 1e-6),
+            ("PES with 1,000 particles reaches 1e-12", ends["PES(1000)", "float64", 1e-4, n, None][-1][2] < 1e-12),
+            ("truncated ES goes the wrong way", ends["truncated ES(1000)", "float64", 1e-4, n, None][-1][2] > 8),
         ]))  # fmt: skip
     return tables
 

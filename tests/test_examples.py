@@ -57,6 +57,11 @@ EXPERIMENTS = {
     "influence_balancing.py": ["RTRL", "DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)"],
     "text_prediction.py": ["NoBackTrack, rank 10", "Kalman", "context tree weighting", "entropy rate", "written by"],
     "leaky_variance.py": ["rescaled", "not rescaled", "Gaussian trick", "theory"],
+    "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
+    "pes_variance.py": ["alike, and noise", "NRES", "theory"],
+    "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
+    "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
+    "control.py": ["without torque", "ES, whole episodes", "PES"],
     "prompt_tuning.py": ["W^T", "prompt tokens", "last layer alone"],
 }
 

@@ -845,7 +845,13 @@ def test_a_step_that_fails_draws_nothing(name):
         learner.step(xs[k], ys[k])
         other.step(xs[k], ys[k])
     pull = learner.dynamics.loss
-    learner.dynamics.loss = lambda *a: (pull(*a)[0], pull(*a)[1] * np.inf, pull(*a)[2])
+
+    def endless(*args):
+        value, cotangent = pull(*args)
+        H, direct = cotangent.vectors()
+        return value, online.dynamics.Cotangent(H * np.inf, direct)
+
+    learner.dynamics.loss = endless
     with pytest.raises(dg.NonFiniteError, match="step 3: the gradient"), np.errstate(all="ignore"):
         learner.step(xs[2], ys[2])
     learner.dynamics.loss = pull

@@ -1,6 +1,7 @@
 """Learning online: systems that run forward in time, and gradients that come along."""
 
 from .bptt import BPTT, TruncatedBPTT
+from .evolution import EvolutionStrategies, NoiseReuseES, PersistentES, TruncatedES
 from .forward_gradient import OnlineForwardGradient
 from .kronecker import KroneckerRTRL
 from .network import Network
@@ -15,13 +16,17 @@ __all__ = [
     "BPTT",
     "RTRL",
     "UORO",
+    "EvolutionStrategies",
     "KroneckerRTRL",
     "Network",
     "NoBackTrack",
+    "NoiseReuseES",
     "OnlineForwardGradient",
+    "PersistentES",
     "SnAp",
     "System",
     "TruncatedBPTT",
+    "TruncatedES",
     "euler",
     "rank_one_trick",
     "rank_one_variance",

@@ -109,10 +109,10 @@ class TruncatedBPTT(OnlineEstimator):
             As `RTRL`; nothing has changed.
         """
         state, transitions = self._advanced(_own(x))
-        loss, H, direct = self.dynamics.loss(self.params, state, y)
+        loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
-        memory, estimate = (*self.memory, (transitions, loss, H, direct)), None
+        memory, estimate = (*self.memory, (transitions, loss, *cotangent.vectors())), None
         if len(memory) == self.window:
             memory, estimate = (), self._estimate(memory, self.steps + 1)
         self.steps, self.state, self.memory = self.steps + 1, state, memory

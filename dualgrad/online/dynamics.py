@@ -12,7 +12,7 @@ from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
-from ..transforms import jvp, value_and_grad
+from ..transforms import grad, jvp
 from ..tree import flatten, leaves_like, unflatten
 
 
@@ -104,7 +104,13 @@ class Dynamics(Arrays):
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
-        """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
+        """ℓ, and its `Cotangent`."""
+        value = self.system.loss(state, y, params)
+        require_scalar_loss(value)
+        return value, ForwardCotangent(self, params, state, y)
+
+    def cotangents(self, params, state, y):
+        """H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
         moves = []
 
         def of_params(p):
@@ -112,13 +118,11 @@ class Dynamics(Arrays):
             moves.append(isinstance(value, Dual))
             return value
 
-        value, _ = jvp(of_params, (params,), (_ones(params),))  # a loss that sees no parameter needs p directions less
-        require_scalar_loss(value)
+        jvp(of_params, (params,), (_ones(params),))  # a loss that sees no parameter needs p directions less
         if moves == [True]:
-            value, (H, direct) = value_and_grad(lambda pair: self.system.loss(pair[0], y, pair[1]))((state, params))
-            return value, self.states.vector(H), self.thetas.vector(direct)
-        value, H = value_and_grad(lambda s: self.system.loss(s, y, params))(state)
-        return value, self.states.vector(H), self.zeros(self.thetas.size)
+            H, direct = grad(lambda pair: self.system.loss(pair[0], y, pair[1]))((state, params))
+            return self.states.vector(H), self.thetas.vector(direct)
+        return self.states.vector(grad(lambda s: self.system.loss(s, y, params))(state)), self.zeros(self.thetas.size)
 
     def gradient(self, vector, params):
         """A vector of p, or several along leading axes, in the kind of the parameters."""
@@ -133,6 +137,41 @@ class Dynamics(Arrays):
     def signature(self):
         """What a saved state must fit."""
         return f"a system with states {self.states.shapes} and parameters {self.thetas.shapes}"
+
+
+class Cotangent:
+    """∂ℓ/∂s and ∂ℓ/∂θ at fixed s of a loss, as ``vectors()``; and its slopes along tangents of both."""
+
+    forward = False  # whether a slope costs less than a vector
+
+    def __init__(self, H, direct):
+        self._vectors = H, direct
+
+    def vectors(self):
+        """H ``(N,)`` and the direct part ``(p,)``."""
+        return self._vectors
+
+    def along(self, ds, u):
+        """∂ℓ/∂s ṡ + ∂ℓ/∂θ u for rows ṡ ``(n, N)`` and u ``(n, p)``."""
+        H, direct = self._vectors
+        return ds @ H + u @ direct
+
+
+class ForwardCotangent(Cotangent):
+    """That of any loss: vectors by N + p forward directions, slopes by one each."""
+
+    forward = True
+
+    def __init__(self, dynamics, params, state, y):
+        self._dynamics, self._params, self._state, self._y = dynamics, params, state, y
+
+    def vectors(self):
+        return self._dynamics.cotangents(self._params, self._state, self._y)
+
+    def along(self, ds, u):
+        dynamics, y = self._dynamics, self._y
+        tangents = dynamics.states.tree(ds), dynamics.gradient(u, self._params)
+        return jvp(lambda s, p: dynamics.system.loss(s, y, p), (self._state, self._params), tangents)[1]
 
 
 class Transition:

@@ -57,8 +57,8 @@ class OnlineForwardGradient(OnlineEstimator):
             ds = T.tangent(ds, u[:, T.own])
         return {"u": u, "ds": ds}
 
-    def gradient(self, memory, H, direct, transition):
-        slopes = memory["ds"] @ H + memory["u"] @ direct
+    def gradient(self, memory, cotangent, transition):
+        slopes = cotangent.along(memory["ds"], memory["u"])
         found = self.combined.made_of(slopes, self.dynamics.gradient(memory["u"], self.params), self.params)
         return self.dynamics.rows(found, 1)[0], slopes
 

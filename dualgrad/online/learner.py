@@ -85,10 +85,10 @@ class OnlineEstimator:
             changed.
         """
         state, transitions = self._advanced(x)
-        loss, H, direct = self.dynamics.loss(self.params, state, y)
+        loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
-        gradient, slopes = self._learned(state, transitions, H, direct)
+        gradient, slopes = self._learned(state, transitions, cotangent)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), slopes, self.cost())
 
     def _advanced(self, x):
@@ -98,12 +98,12 @@ class OnlineEstimator:
         require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
         return state, transitions
 
-    def _learned(self, state, transitions, H, direct):
+    def _learned(self, state, transitions, cotangent):
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
         t, drawn = self.steps + 1, None if self.rng is None else self.rng.state_dict()
         try:
             memory = self.carry(self.memory, transitions)
-            gradient, slopes = self.gradient(memory, H, direct, transitions[-1])
+            gradient, slopes = self.gradient(memory, cotangent, transitions[-1])
             require_finite_step(t, "the gradient", gradient)
             settled = self.settle(memory, transitions[-1])
             if settled is not memory:
@@ -116,8 +116,9 @@ class OnlineEstimator:
         self._last = memory, transitions[-1]
         return gradient, slopes
 
-    def gradient(self, memory, H, direct, transition):
+    def gradient(self, memory, cotangent, transition):
         """∂ℓ/∂θ at fixed s, and H G beside it; and the directional derivatives, if it is made of such."""
+        H, direct = cotangent.vectors()
         gradient = direct.copy()
         gradient[..., self.dynamics.recurrent] += self.influence(memory, H, transition)
         return gradient, None
@@ -156,7 +157,7 @@ class OnlineEstimator:
             )
         memory, transition = self._last
         classes = self.dynamics.class_losses(self.params, self.state)
-        return np.stack([self.gradient(memory, H, direct, transition)[0] for H, direct in classes])
+        return np.stack([self.gradient(memory, cotangent, transition)[0] for cotangent in classes])
 
     # ------------------------------------------------------------------ over a whole sequence
 
@@ -181,7 +182,7 @@ class OnlineEstimator:
             state, transitions = run._advanced(x)
             _, pull = run.dynamics.predicting(params, state)
             seen = dy * (t == len(objective.x) - 1) if last_only else dy[t]
-            total = total + run._learned(state, transitions, *pull(seen))[0]
+            total = total + run._learned(state, transitions, pull(seen))[0]
             cost += run.cost() / len(objective.x)
         gradient = run.dynamics.gradient(total, params)
         return Estimate(value, packed(gradient, params), None, 1.0 + cost)

@@ -17,7 +17,7 @@ from ..nn.recurrent import Cell, Recurrent
 from ..params import Params
 from ..random import as_rng
 from ..tree import map_leaves
-from .dynamics import Arrays
+from .dynamics import Arrays, Cotangent
 from .transition import CellTransition
 
 
@@ -284,13 +284,13 @@ class NetworkDynamics(Arrays):
             raise ShapeError(f"{self.network!r} got an input of shape {np.shape(x)}; expected {expected}")
 
     def loss(self, params, state, y):
-        """ℓ, H = ∂ℓ/∂s as a vector of N, and ∂ℓ/∂θ at fixed s as a vector of p."""
+        """ℓ, and its `Cotangent`."""
         prediction, pull = self.predicting(params, state)
         y = y if self.network.streams is not None else _row(y)
         if getattr(y, "dtype", prediction.dtype).kind == "f" and y.dtype != prediction.dtype:
             y = y.astype(prediction.dtype)
         value, pull_loss = self.network.loss_of.vjp(prediction, y)
-        return value, *pull(pull_loss(1.0))
+        return value, pull(pull_loss(1.0))
 
     def predicting(self, params, state):
         """ŷ ``(B, out)``, and what pulls its cotangents back to the state and to the readout's parameters."""
@@ -308,7 +308,7 @@ class NetworkDynamics(Arrays):
             seen[:, 0] = dtop[0] if isinstance(dtop, tuple) else dtop
             for n, d in dq.items():
                 direct[self._slices[network.readout_names[n]]] = d.reshape(-1)
-            return H, direct
+            return Cotangent(H, direct)
 
         return y, pull
 
@@ -324,7 +324,7 @@ class NetworkDynamics(Arrays):
         return np.concatenate([tree[name].reshape(n, -1) for name in self._slices], axis=1)
 
     def class_losses(self, params, state):
-        """For every class c, √p_c (∂ℓ_c/∂s, ∂ℓ_c/∂θ) of the loss ℓ_c = -log p_c; a batch counts as its mean."""
+        """For every class c, √p_c times the cotangent of the loss ℓ_c = -log p_c; a batch counts as its mean."""
         loss = self.network.loss_of
         if not isinstance(loss, cross_entropy.__class__) or loss.reduction != "mean" or loss.given:
             raise DualgradError(f"{loss!r} has no known Fisher matrix; expected nn.cross_entropy: use outer products")

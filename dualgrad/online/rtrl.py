@@ -34,6 +34,11 @@ class RTRL(OnlineEstimator):
             G = T.carry(G)
         return G
 
+    def gradient(self, G, cotangent, transition):
+        if cotangent.forward and G.shape[1] <= G.shape[0]:  # fewer slopes than entries of H
+            return cotangent.along(G.T, self.dynamics.eye(G.shape[1])), None
+        return super().gradient(G, cotangent, transition)
+
     def influence(self, G, H, transition):
         return H @ G
 

@@ -1,5 +1,8 @@
 """Speed of learning online: a step of each estimator against running the network, and RTRL against its products."""
 
+import pathlib
+import sys
+
 from timing import show, take_turns
 
 SYMBOLS = 3
@@ -64,4 +67,27 @@ def leaky(units):
     return network, params, np.eye(SYMBOLS, dtype=np.float32)[0]
 
 
-TABLES = {"streams": streams, "rtrl": rtrl}
+def particles(args):
+    """PES with 1,000 particles of influence balancing, as one batch and one by one; the bar is 20."""
+    import dataclasses
+
+    import numpy as np
+
+    sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
+    from influence_balancing import system
+
+    from dualgrad import online
+
+    count = 20 if args.smoke else 1000
+    turns = {}
+    for name, batched in (("batch", True), ("one by one", False)):
+        pes = online.PersistentES(count, 0.1, window=1)
+        pes.start(dataclasses.replace(system(), batched=batched), np.array(0.5), rng=0)
+        turns[name] = lambda pes=pes: pes.step(None, 1.0)
+    t = take_turns(turns, args.rounds)
+    rows = [[name, f"{t[name]:.0f}", f"{t.ratio('one by one', name):.1f}"] for name in turns]
+    show(f"A step of PES with {count:,} particles", ["particles", "µs", "times faster"], rows)
+    return t
+
+
+TABLES = {"streams": streams, "rtrl": rtrl, "particles": particles}

@@ -1,0 +1,331 @@
+"""Evolution strategies through unrolls: gradients from the losses of perturbed copies of a system alone.
+
+Antithetic pairs of particles, θ + ε and θ - ε, see the same data. Losses are summed over a window of steps. What is
+multiplied with them makes the estimator: the perturbation of the episode, of the window, or of all windows so far.
+"""
+
+import math
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import DualgradError
+from ..estimators.estimate import Estimate
+from .bptt import TruncatedBPTT
+from .learner import OnlineEstimator
+from .particles import Particles
+
+
+class Evolution(OnlineEstimator):
+    """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
+
+    draws = True
+
+    def __init__(self, particles, sigma, window=None):
+        whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
+        if not whole or particles < 2 or particles % 2:
+            raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
+        if not isinstance(sigma, (int, float, np.floating)) or not 0 < sigma < math.inf:
+            raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
+        if window is not None and (not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1):
+            raise ValueError(f"got window={window!r}; expected a positive number of steps")
+        self.count, self.sigma, self.window = int(particles), float(sigma), window
+
+    def __repr__(self):
+        window = "" if self.window is None else f", window={self.window}"
+        return f"{type(self).__name__}(particles={self.count}, sigma={self.sigma}{window})"
+
+    def start(self, system, params, *, rng=None, executor=None):
+        """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
+
+        Parameters
+        ----------
+        executor : concurrent.futures.Executor, optional
+            Advances the particles of a system that is not batched, in parts; what comes out does not depend on how many
+            workers it has. System, states and data must pickle.
+        """
+        self.particles = Particles(system, params, executor)
+        return super().start(system, params, rng=rng)
+
+    def begin(self):
+        return {"noise": self._noise(), "losses": np.zeros(self.count), "seen": np.zeros((), int)} | self.began()
+
+    def began(self):
+        """What else an estimator keeps."""
+        return {}
+
+    def _restart(self):
+        super()._restart()
+        self.state = self.particles.spread(self.dynamics.start(), self.count)
+
+    def _noise(self):
+        """ε of one of each pair, ``(N/2, p)``."""
+        dynamics = self.dynamics
+        return self.sigma * self.rng.normal((self.count // 2, dynamics.params_size), dtype=dynamics.dtype)
+
+    def perturbed(self, noise):
+        """θ + ε and θ - ε as rows, pair by pair: the first half and the second."""
+        theta = self.particles.thetas.vector(self.params)
+        return np.concatenate([theta + noise, theta - noise])
+
+    def step(self, x, y):
+        """One step of every particle; at the end of a window an `Estimate`, else None.
+
+        Its value is the mean over particles of the window's summed loss.
+
+        Raises
+        ------
+        ShapeError, NonFiniteError, DualgradError
+            As `dualgrad.online.RTRL.step`, and for a system whose batch differs; nothing has changed.
+        """
+        self._require_started()
+        memory = self.memory
+        state, losses = self.particles.advance(self.steps + 1, self.state, self.perturbed(memory["noise"]), x, y)
+        memory = memory | {"losses": memory["losses"] + to_numpy(losses), "seen": memory["seen"] + 1}
+        memory = memory | self.followed(memory, x, y)
+        estimate = None
+        if self.window is not None and memory["seen"] >= self.window:
+            estimate, state, memory = self._closed(state, memory)
+        self.steps, self.state, self.memory = self.steps + 1, state, memory
+        return estimate
+
+    def close(self):
+        """End the open window early: its `Estimate`, or None where no step is open."""
+        self._require_started()
+        if not self.memory["seen"]:
+            return None
+        estimate, self.state, self.memory = self._closed(self.state, self.memory)
+        return estimate
+
+    def reset(self):
+        """End the episode: particles and what they have gathered begin anew, together.
+
+        Raises
+        ------
+        DualgradError
+            When a window is open, whose losses would be lost.
+        """
+        self._require_started()
+        if self.memory["seen"]:
+            raise DualgradError(
+                f"{self!r}: the episode of {self.steps} steps ends {self.memory['seen']} steps into a window; close() "
+                "gives the estimate of those, after which reset() goes on; or take a window that divides the episode"
+            )
+        self._restart()
+
+    def followed(self, memory, x, y):
+        """What changes beside the particles in a step."""
+        return {}
+
+    def _closed(self, state, memory):
+        """The estimate at the end of a window, and what the next one begins with."""
+        half = self.count // 2
+        difference = memory["losses"][:half] - memory["losses"][half:]
+        gradient = self.made_of(memory, difference).astype(self.dynamics.dtype)
+        value = memory["losses"].mean()
+        cost = float(self.count * memory["seen"])
+        estimate = Estimate(value, self.dynamics.gradient(gradient, self.params), difference, cost)
+        memory = memory | {"losses": np.zeros(self.count), "seen": np.zeros((), int)}
+        state, memory = self.next_window(state, memory)
+        return estimate, state, memory
+
+    def made_of(self, memory, difference):
+        """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
+        return difference @ memory["noise"] / (self.count * self.sigma**2)
+
+    def next_window(self, state, memory):
+        """States and memory at the start of the next window."""
+        return state, memory
+
+    def fisher(self):
+        """Not known from losses alone."""
+        raise DualgradError(f"{self!r} sees losses alone, from which no Fisher matrix is known")
+
+    def estimate(self, objective, params, *, rng=None):
+        """Not for a bound objective: run its sequence as a system."""
+        raise DualgradError(f"{self!r} follows a System: start(system, params, rng=0), then step by step")
+
+
+class EvolutionStrategies(Evolution):
+    """ĝ = (1/(N σ²)) Σ_i ε_i L_i over whole episodes: the gradient of the loss smoothed by N(0, σ²), E L(θ + ε).
+
+    (Rechenberg 1973; Salimans et al. 2017; PES, eq. of ES.)
+
+    Parameters
+    ----------
+    particles : int
+        N, even: N/2 antithetic pairs.
+    sigma : float
+        The standard deviation of the perturbations, in units of the parameters.
+
+    Notes
+    -----
+    ``step`` returns None; ``close()`` at the end of the episode gives its estimate and begins the next.
+    Cost: N forward passes a step. Memory: N (states + parameters).
+    Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on.
+    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ.
+    When: an objective has no derivative, or too rough a one; one update an episode is enough.
+
+    Raises
+    ------
+    ValueError
+        For an odd number of particles, or σ that is not positive.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> system = dg.online.System(lambda s, x, w: s + w, lambda s, y, w: np.sum(s, axis=-1), np.zeros(1), batched=True)
+    >>> es = dg.online.EvolutionStrategies(particles=2, sigma=0.1).start(system, np.ones(1), rng=0)
+    >>> es.step(None, None), es.step(None, None)
+    (None, None)
+    >>> es.close().value.round(6)  # 1 + 2
+    np.float64(3.0)
+    """
+
+    def __init__(self, particles, sigma):
+        super().__init__(particles, sigma)
+
+    def next_window(self, state, memory):
+        self.steps = 0
+        return self.particles.spread(self.dynamics.start(), self.count), memory | {"noise": self._noise()}
+
+
+class TruncatedES(Evolution):
+    """ĝ = (1/(N σ²)) Σ_i ε_i L_i over a window, into which all particles go from the state of θ itself.
+
+    Parameters
+    ----------
+    particles, sigma : as in `EvolutionStrategies`
+    window : int
+        In steps; blocks.
+
+    Notes
+    -----
+    Cost: N + 1 forward passes a step. Memory: N + 1 states, N/2 perturbations.
+    Bias: what a loss owes to the parameters before its window, as in `TruncatedBPTT`; and the smoothing.
+    Variance: that of ES over a window.
+    When: as the rival of `PersistentES`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> system = dg.online.System(lambda s, x, w: s + w, lambda s, y, w: np.sum(s, axis=-1), np.zeros(1), batched=True)
+    >>> es = dg.online.TruncatedES(particles=1000, sigma=0.1, window=1).start(system, np.ones(1), rng=0)
+    >>> [float(es.step(None, None).gradient.round()[0]) for _ in range(3)]  # the gradients are 1, 2, 3
+    [1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, particles, sigma, window):
+        super().__init__(particles, sigma, _required(window))
+
+    def began(self):
+        return {"centre": self.dynamics.start()}
+
+    def followed(self, memory, x, y):
+        return {"centre": self.system.step(memory["centre"], x, self.params)}
+
+    def next_window(self, state, memory):
+        return self.particles.spread(memory["centre"], self.count), memory | {"noise": self._noise()}
+
+
+class PersistentES(Evolution):
+    """ĝ = (1/(N σ²)) Σ_i ξ_i L_i over a window, ξ_i the sum of particle i's perturbations of all windows so far.
+
+    The states of the particles go on from one window to the next, and so their losses owe something to every
+    perturbation there was (Vicol et al. 2021, Persistent Evolution Strategies).
+
+    Parameters
+    ----------
+    particles, sigma, window : as in `TruncatedES`
+    analytic : bool
+        The gradient g̃ of the window alone, by backpropagation at θ, as a control variate: with ξ the sum before this
+        window, ĝ = g̃ + (1/(N σ²)) Σ_i ξ_i (L_i - ε_i·g̃).
+
+    Notes
+    -----
+    Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N perturbations.
+    Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all.
+    Variance, a pair, for a loss linear over σ, with h_{sτ} = Σ_{t >= max(s, τ)} ∂L_t/∂θ_τ:
+    p Σ_{sτ} ‖h_{sτ}‖² + Σ_{sτ} h_{sτ}·h_{τs}.
+    When: updates are wanted within long episodes, without the bias of truncation.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> system = dg.online.System(lambda s, x, w: s + w, lambda s, y, w: np.sum(s, axis=-1), np.zeros(1), batched=True)
+    >>> pes = dg.online.PersistentES(particles=100_000, sigma=0.1, window=1).start(system, np.ones(1), rng=0)
+    >>> [float(pes.step(None, None).gradient.round()[0]) for _ in range(3)]
+    [1.0, 2.0, 3.0]
+    """
+
+    def __init__(self, particles, sigma, window, analytic=False):
+        super().__init__(particles, sigma, _required(window))
+        self.analytic = analytic
+
+    def __repr__(self):
+        return super().__repr__()[:-1] + (", analytic=True)" if self.analytic else ")")
+
+    def _restart(self):
+        super()._restart()
+        if self.analytic:
+            self.exact = TruncatedBPTT(self.window).start(self.system, self.params)
+
+    def began(self):
+        return {"before": np.zeros((self.count // 2, self.dynamics.params_size), self.dynamics.dtype)}
+
+    def followed(self, memory, x, y):
+        if not self.analytic:
+            return {}
+        found = self.exact.step(x, y)
+        return {} if found is None else {"slope": self.particles.thetas.vector(found.gradient)}
+
+    def close(self):
+        """End the open window early: its `Estimate`, or None where no step is open."""
+        if self.analytic and self.memory["seen"]:
+            self.memory = self.memory | {"slope": self.particles.thetas.vector(self.exact.close().gradient)}
+        return super().close()
+
+    def made_of(self, memory, difference):
+        scale, noise, before = self.count * self.sigma**2, memory["noise"], memory["before"]
+        if not self.analytic:
+            return difference @ (before + noise) / scale
+        slope = memory["slope"]
+        return slope + (difference - 2 * noise @ slope) @ before / scale
+
+    def next_window(self, state, memory):
+        memory = {name: value for name, value in memory.items() if name != "slope"}
+        return state, memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
+
+
+class NoiseReuseES(Evolution):
+    """ĝ = (1/(N σ²)) Σ_i ε_i L_i over a window, with one perturbation for all windows of an episode (Li et al. 2023).
+
+    Parameters
+    ----------
+    particles, sigma, window : as in `TruncatedES`
+
+    Notes
+    -----
+    Cost: N forward passes a step. Memory: N states, N/2 perturbations.
+    Bias: none for the loss smoothed as in `EvolutionStrategies`.
+    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ; that of `PersistentES` is less where the gradients
+    of windows are alike, more where they differ.
+    When: as `PersistentES`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> system = dg.online.System(lambda s, x, w: s + w, lambda s, y, w: np.sum(s, axis=-1), np.zeros(1), batched=True)
+    >>> nres = dg.online.NoiseReuseES(particles=10_000, sigma=0.1, window=1).start(system, np.ones(1), rng=0)
+    >>> [float(nres.step(None, None).gradient.round()[0]) for _ in range(3)]
+    [1.0, 2.0, 3.0]
+    """
+
+    def __init__(self, particles, sigma, window):
+        super().__init__(particles, sigma, _required(window))
+
+
+def _required(window):
+    if window is None:
+        raise ValueError("got window=None; expected a positive number of steps, or EvolutionStrategies for an episode")
+    return window

@@ -1,0 +1,137 @@
+"""Tune a learning-rate schedule through 100 steps of SGD in two dimensions (PES, the toy problem of its code).
+
+The inner problem is f(x) = √(x₁² + 5) - √5 + sin²(x₂) exp(-5 x₁²) + |x₂ - 100|/4 from (1, 1); its rate goes linearly
+from exp(θ₁) to exp(θ₂). The objective is the sum of f over the steps. In a window of 10 steps a small rate looks best.
+"""
+
+import time
+
+import numpy as np
+from experiment import arguments, axes, final, grouped, run, save, spread, table, verdicts
+
+from dualgrad import online, optim
+
+STEPS, WINDOW, START = 100, 10, (-4.0, -4.0)
+LEARNERS = {
+    "PES": lambda n: online.PersistentES(n, 0.3, WINDOW),
+    "noise-reuse ES": lambda n: online.NoiseReuseES(n, 0.3, WINDOW),
+    "truncated ES": lambda n: online.TruncatedES(n, 0.3, WINDOW),
+    "truncated ES, σ = 1": lambda n: online.TruncatedES(n, 1.0, WINDOW),
+    "ES, whole episodes": lambda n: online.EvolutionStrategies(n, 0.3),
+}
+
+
+def f(x):
+    """The inner objective, of one point or of a batch."""
+    a, b = x[..., 0], x[..., 1]
+    return np.sqrt(a**2 + 5) - np.sqrt(5) + np.sin(b) ** 2 * np.exp(-5 * a**2) + 0.25 * np.abs(b - 100)
+
+
+def slope(x):
+    """∇f."""
+    a, b = x[..., 0], x[..., 1]
+    bump = np.exp(-5 * a**2)
+    along = a / np.sqrt(a**2 + 5) - 10 * a * np.sin(b) ** 2 * bump
+    return np.stack([along, np.sin(2 * b) * bump + 0.25 * np.sign(b - 100)], -1)
+
+
+def step(x, t, theta):
+    rate = np.exp(theta[..., :1]) * (STEPS - t) / STEPS + np.exp(theta[..., 1:]) * t / STEPS
+    return x - rate * slope(x)
+
+
+SYSTEM = online.System(step, lambda x, y, theta: f(x), np.ones(2), batched=True)
+
+
+def objective(theta):
+    """The sum of f over all steps, at one θ or a batch."""
+    theta = np.asarray(theta)
+    x, total = np.ones((*theta.shape[:-1], 2)), 0.0
+    for t in range(STEPS):
+        x = step(x, t, theta)
+        total = total + f(x)
+    return total
+
+
+def surface(low=-8.0, high=6.0, count=281):
+    """The objective on a grid: the two axes, and its values."""
+    axis = np.linspace(low, high, count)
+    grid = np.stack(np.meshgrid(axis, axis, indexing="ij"), -1)
+    with np.errstate(all="ignore"):
+        return axis, objective(grid)
+
+
+def training(learner, particles, unrolls, seed, rate=0.01, points=50):
+    """Adam by so many windows of ten steps: a curve of windows, seconds, objective, θ₁, θ₂."""
+    theta = np.array(START)
+    source = LEARNERS[learner](particles).start(SYSTEM, theta, rng=seed)
+    adam = optim.Adam(rate, betas=(0.99, 0.999))
+    curve, seconds = [[0, 0.0, float(objective(theta)), *START]], 0.0
+    marks = set(np.linspace(0, unrolls, points + 1).astype(int)[1:].tolist())
+    for unroll in range(1, unrolls + 1):
+        started, at = time.perf_counter(), (unroll - 1) * WINDOW % STEPS
+        for t in range(at, at + WINDOW):
+            estimate = source.step(t, None)
+        if at + WINDOW == STEPS:
+            estimate = source.close() if estimate is None else estimate
+        if estimate is not None:
+            adam.step(theta, estimate.gradient)
+        if at + WINDOW == STEPS:
+            source.reset()
+        seconds += time.perf_counter() - started
+        if unroll in marks:
+            curve.append([unroll, seconds, float(objective(theta)), *theta.tolist()])
+    return curve
+
+
+def main():
+    args = arguments(__doc__, "about 15 minutes", particles=100, unrolls=20_000)
+    unrolls = args.unrolls if args.full else min(args.unrolls, 40)
+    tasks = [{"learner": name, "particles": args.particles, "unrolls": unrolls, "seed": s}
+             for name in LEARNERS if not args.only or name in args.only for s in range(args.seeds)]  # fmt: skip
+    runs = run(training, tasks, args.jobs, "toy schedule")
+    axis, values = surface(count=281 if args.full else 29)
+    best = float(np.nanmin(values))
+    save(args, "toy_schedule", draw(runs, axis, values), report(runs, best, args.full), runs)
+
+
+def report(runs, best, full):
+    rows, ends = [], {}
+    for (learner,), group in grouped(runs, "learner").items():
+        ends[learner] = final(group, 2)
+        where = np.mean([r["curve"][-1][3:] for r in group], 0)
+        seconds = np.mean(final(group, 1))
+        rows.append([learner, spread(ends[learner], 1), f"{ends[learner].mean() / best:.3f}",
+                     f"{where[0]:.2f}, {where[1]:.2f}", f"{seconds:.0f}"])  # fmt: skip
+    columns = ["estimator", "objective", "/ optimum", "θ", "seconds"]
+    title = f"Sum of losses: {objective(START):.1f} at the start, {best:.1f} on the best point of a grid"
+    tables = [table(f"{title}, after {runs[0]['unrolls']:,} windows", columns, rows)]
+    if full and {"PES", "truncated ES"} <= set(ends):
+        tables.append(verdicts("Claims", [
+            ("PES within 2 % of the optimum", np.max(ends["PES"]) < 1.02 * best),
+            ("truncated ES above 2.5 times of it", np.min(ends["truncated ES"]) > 2.5 * best),
+        ]))  # fmt: skip
+    return tables
+
+
+def draw(runs, axis, values):
+    figure, (left, right) = axes(2, height=4.2)
+    mesh = left.pcolormesh(axis, axis, np.log10(np.clip(values, 1, 1e4)).T, cmap="viridis", rasterized=True)
+    figure.colorbar(mesh, ax=left, label="log₁₀ of the objective")
+    for (learner,), group in grouped(runs, "learner").items():
+        for k, r in enumerate(group):
+            path = np.array(r["curve"])
+            label = learner if k == 0 else None
+            (line,) = left.plot(path[:, 3], path[:, 4], linewidth=1.2, label=label,
+                                color=f"C{1 + list(LEARNERS).index(learner)}")  # fmt: skip
+            left.plot(path[-1, 3], path[-1, 4], "o", color=line.get_color(), markersize=4)
+            right.plot(path[:, 0], path[:, 2], color=line.get_color(), linewidth=1.2, label=label)
+    left.set(xlabel="θ₁", ylabel="θ₂", title="the loss surface, and the ways through it")
+    right.axhline(np.nanmin(values), color="gray", linewidth=1, label="optimum of the grid")
+    right.set(xlabel="windows", ylabel="objective", yscale="log", title="objective")
+    right.legend(fontsize=7)
+    return figure
+
+
+if __name__ == "__main__":
+    main()
