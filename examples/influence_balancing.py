@@ -69,7 +69,7 @@ def training(learner, rate, updates, dtype="float64", steps=None, seed=0, points
     theta = np.array(START, dtype)
     source = LEARNERS[learner]().start(system(dtype), theta, rng=seed)
     step, window = optim.SGD(rate), getattr(source, "window", 1) or EPISODE
-    updates = updates if steps is None else steps // window
+    updates = updates if steps is None else max(steps // window, 1)
     marks = set(np.unique(np.linspace(0, updates, points + 1).astype(int))[1:].tolist())
     curve, seconds = [[0, 0.0, true_loss(theta), START]], 0.0
     for update in range(1, updates + 1):
