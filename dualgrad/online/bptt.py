@@ -135,11 +135,7 @@ class TruncatedBPTT(OnlineEstimator):
             When a window is open, whose losses would be lost.
         """
         self._require_started()
-        if self.memory:
-            raise DualgradError(
-                f"{self!r}: the episode of {self.steps} steps ends {len(self.memory)} steps into a window; close() "
-                "gives the estimate of those, after which reset() goes on; or take a window that divides the episode"
-            )
+        self._require_closed(len(self.memory))
         self._restart()
 
     def _estimate(self, memory, t):

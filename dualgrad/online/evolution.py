@@ -106,11 +106,7 @@ class Evolution(OnlineEstimator):
             When a window is open, whose losses would be lost.
         """
         self._require_started()
-        if self.memory["seen"]:
-            raise DualgradError(
-                f"{self!r}: the episode of {self.steps} steps ends {self.memory['seen']} steps into a window; close() "
-                "gives the estimate of those, after which reset() goes on; or take a window that divides the episode"
-            )
+        self._require_closed(self.memory["seen"])
         self._restart()
 
     def followed(self, memory, x, y):

@@ -71,6 +71,14 @@ class OnlineEstimator:
         if not hasattr(self, "dynamics"):
             raise DualgradError(f"{self!r} has no system yet: start(system, params, rng=0)")
 
+    def _require_closed(self, steps):
+        """Raise where an episode ends so many steps into a window."""
+        if steps:
+            raise DualgradError(
+                f"{self!r}: the episode of {self.steps} steps ends {steps} steps into a window; close() gives the "
+                "estimate of those, after which reset() goes on; or take a window that divides the episode"
+            )
+
     # ------------------------------------------------------------------ a step
 
     def step(self, x, y):
