@@ -116,6 +116,34 @@ def online():
         yield f"`{estimator!r}`", found.outcomes, deviation(found.mean, exact), f"{found.variance.sum():.4f}"
 
 
+def evolution():
+    """The gradient summed over an episode of two windows, whose losses are linear: theory in `unrolls`."""
+    from unrolls import coefficients, episode, history, one_perturbation, perturbation_a_window
+
+    import dualgrad.online as of
+    from dualgrad import testing
+
+    g = coefficients(2, 2)
+    own, others = (g * part[:, :, None] for part in (np.eye(2), 1 - np.eye(2)))
+    whole = g.sum((0, 1))
+    for estimator, mean, variance in (
+        (of.EvolutionStrategies(2, 0.5), whole, one_perturbation(g)),
+        (of.EvolutionStrategies(4, 0.5), whole, one_perturbation(g) / 2),
+        (of.TruncatedES(2, 0.5, 1), own.sum((0, 1)), sum(one_perturbation(own[t : t + 1]) for t in range(2))),
+        (of.PersistentES(2, 0.5, 1), whole, perturbation_a_window(g)),
+        (of.PersistentES(2, 0.5, 1, analytic=True), whole, perturbation_a_window(others)),
+        (of.NoiseReuseES(2, 0.5, 1), whole, one_perturbation(g)),
+    ):
+        found = testing.exact_moments(
+            lambda rng, e=estimator: episode(e, history(2, 2), np.ones(2), list(enumerate(g)), rng)
+        )
+        total = found.variance.sum()
+        yield (
+            f"`{estimator!r}`", f"{found.outcomes:,}", deviation(found.mean, mean), f"{variance:.4f}", f"{total:.4f}",
+            deviation(total, variance),
+        )  # fmt: skip
+
+
 def errata():
     """What the papers print, what is right, and what enumeration finds."""
     from errata import errata as entries
@@ -172,6 +200,13 @@ def render():
                 "## Online estimators",
                 "The gradient of the third step of a recurrent network of two units: the claim is RTRL's.",
                 table(["estimator", "outcomes:", "mean off by:", "variance:"], online()),
+                "## Evolution strategies",
+                "The gradient of an episode of two windows, whose losses are linear in two parameters. The mean "
+                "claimed is that gradient, of `TruncatedES` what the windows owe to themselves; the variance is the "
+                "sum over parameters.",
+                table(
+                    ["estimator", "outcomes:", "mean off by:", "variance claimed:", "exact:", "off by:"], evolution()
+                ),
                 "## Errata of the papers",
                 "Where a formula in print and enumeration differ; numbers count our list of 22.",
                 table(["no.:", "where", "about", "printed", "right", "exact", "off by:"], errata()),

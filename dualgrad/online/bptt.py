@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import DualgradError
 from ..estimators.estimate import Estimate
-from ..tree import flatten, map_leaves, unflatten
+from ..tree import flatten, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator
 
@@ -34,7 +34,7 @@ class BPTT(OnlineEstimator):
         self._require_started()
         live, self.params = self.params, _frozen(self.params)  # the step keeps what it was made with
         try:
-            return super()._advanced(_own(x))
+            return super()._advanced(x)
         finally:
             self.params = live
 
@@ -108,7 +108,7 @@ class TruncatedBPTT(OnlineEstimator):
         ShapeError, NonFiniteError
             As `RTRL`; nothing has changed.
         """
-        state, transitions = self._advanced(_own(x))
+        state, transitions = self._advanced(x)
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
@@ -183,11 +183,6 @@ def pulled_back(transitions, cotangents, dynamics):
         gradient[T.own] += T.pull_params(u[T.rows])
         u = T.pull(u)
     return gradient
-
-
-def _own(x):
-    """A copy of an input, for callers who use one buffer again and again."""
-    return map_leaves(lambda a: a.copy() if hasattr(a, "shape") else a, x)
 
 
 def _frozen(params):

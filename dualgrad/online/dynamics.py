@@ -13,7 +13,7 @@ from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..transforms import grad, jvp
-from ..tree import flatten, leaves_like, unflatten
+from ..tree import flatten, leaves_like, map_leaves, unflatten
 
 
 class Vectors:
@@ -27,8 +27,9 @@ class Vectors:
         kinds = [leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")] or [np.dtype(float)]
         if any(kind.kind != "f" for kind in kinds):
             raise TypeError(f"got {what} of {sorted(map(str, kinds))}; expected real floating numbers: .astype(float)")
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
-        self.size, self.dtype = sum(self.sizes), np.result_type(*kinds)
+        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes]).tolist()
+        self.ends, self.size, self.dtype = ends[:-1], ends[-1], np.result_type(*kinds)
+        self.dtypes = [getattr(leaf, "dtype", self.dtype) for leaf in leaves]
 
     def leaves(self, tree):
         """The leaves of a tree of this structure, key by key; a difference raises."""
@@ -45,11 +46,12 @@ class Vectors:
 
     def rows(self, tree, lead):
         """The entries of a tree whose leaves have one leading axis."""
-        return np.concatenate([np.reshape(leaf, (lead, -1)) for leaf in flatten(tree)[0]], axis=-1)
+        leaves = leaves_like(tree, self.structure, self.what)
+        return np.concatenate([np.reshape(leaf, (lead, -1)) for leaf in leaves], axis=-1)
 
     def tree(self, vector):
         """A vector as a tree; leading axes stay in front of every leaf."""
-        parts = np.split(vector, np.cumsum(self.sizes)[:-1], axis=-1)
+        parts = np.split(vector, self.ends, axis=-1)
         lead = vector.shape[:-1]
         return unflatten(
             self.structure, [part.reshape(lead + shape) for part, shape in zip(parts, self.shapes, strict=True)]
@@ -91,8 +93,7 @@ class Dynamics(Arrays):
 
     def start(self):
         """The state at the beginning of an episode."""
-        leaves, structure = flatten(self.system.init_state)
-        return unflatten(structure, [np.array(leaf) for leaf in leaves])
+        return map_leaves(lambda s: self.zeros(np.shape(s)) + s, self.system.init_state)
 
     def advance(self, params, state, x):
         """The next state, and the transitions that lead to it, one after another (here one)."""
@@ -100,7 +101,7 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        after = unflatten(self.states.structure, self.states.leaves(after))
+        after = own(unflatten(self.states.structure, self.states.leaves(after)))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
@@ -128,7 +129,15 @@ class Dynamics(Arrays):
         """A vector of p, or several along leading axes, in the kind of the parameters."""
         if isinstance(params, Params):
             return Params.from_vector(params.layout, vector)
-        return self.thetas.tree(vector)
+        leaves = flatten(self.thetas.tree(vector))[0]
+        kinds = self.thetas.dtypes
+        return unflatten(self.thetas.structure, [d.astype(k, copy=False) for d, k in zip(leaves, kinds, strict=True)])
+
+    at = gradient  # parameters whose entries are a vector of p, or several along leading axes
+
+    def entries(self, params):
+        """The parameters as a vector of p."""
+        return self.thetas.vector(params)
 
     def rows(self, tree, n):
         """n directions, a tree with a leading axis, as rows ``(n, p)``."""
@@ -267,3 +276,8 @@ def require_finite_step(t, what, *arrays):
                 f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
                 "learning rate, clip the gradient, or look for what made the system run away"
             )
+
+
+def own(tree):
+    """A tree in arrays of its own, whatever their first owner does with his."""
+    return map_leaves(lambda a: a.copy() if hasattr(a, "shape") else a, tree)

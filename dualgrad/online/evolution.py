@@ -8,10 +8,13 @@ import math
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import like as on_device
 from ..errors import DualgradError
 from ..estimators.estimate import Estimate
+from ..random import Rng
+from ..tree import flatten
 from .bptt import TruncatedBPTT
+from .dynamics import own, require_finite_step
 from .learner import OnlineEstimator
 from .particles import Particles
 
@@ -20,16 +23,18 @@ class Evolution(OnlineEstimator):
     """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
 
     draws = True
+    beside = 0  # forward passes a step beside the particles'
 
     def __init__(self, particles, sigma, window=None):
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
         if not whole or particles < 2 or particles % 2:
             raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
-        if not isinstance(sigma, (int, float, np.floating)) or not 0 < sigma < math.inf:
+        real = isinstance(sigma, (int, float, np.floating)) and not isinstance(sigma, bool)
+        if not real or not 0 < sigma < math.inf:
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
         if window is not None and (not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1):
             raise ValueError(f"got window={window!r}; expected a positive number of steps")
-        self.count, self.sigma, self.window = int(particles), float(sigma), window
+        self.count, self.sigma, self.window = int(particles), float(sigma), None if window is None else int(window)
 
     def __repr__(self):
         window = "" if self.window is None else f", window={self.window}"
@@ -42,10 +47,15 @@ class Evolution(OnlineEstimator):
         ----------
         executor : concurrent.futures.Executor, optional
             Advances the particles of a system that is not batched, in parts; what comes out does not depend on how many
-            workers it has. System, states and data must pickle.
+            workers it has. For processes, system, states and data must pickle. It is kept as ``executor``, where
+            another may take its place.
         """
-        self.particles = Particles(system, params, executor)
-        return super().start(system, params, rng=rng)
+        if executor is not None and (system.batched or not hasattr(executor, "map")):
+            raise TypeError(
+                f"got executor={executor!r} for a system with batched={system.batched}; expected a concurrent.futures "
+                "executor for one with batched=False, or None: a batch is one computation"
+            )
+        return self._started(system, params, rng, executor=executor)
 
     def begin(self):
         return {"noise": self._noise(), "losses": np.zeros(self.count), "seen": np.zeros((), int)} | self.began()
@@ -55,17 +65,18 @@ class Evolution(OnlineEstimator):
         return {}
 
     def _restart(self):
+        self.particles = Particles(self.system, self.dynamics, self.params)
         super()._restart()
-        self.state = self.particles.spread(self.dynamics.start(), self.count)
+        self.state = self.particles.spread(self.state, self.count)
 
     def _noise(self):
         """ε of one of each pair, ``(N/2, p)``."""
-        dynamics = self.dynamics
-        return self.sigma * self.rng.normal((self.count // 2, dynamics.params_size), dtype=dynamics.dtype)
+        shape, dynamics = (self.count // 2, self.dynamics.params_size), self.dynamics
+        return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
 
     def perturbed(self, noise):
         """θ + ε and θ - ε as rows, pair by pair: the first half and the second."""
-        theta = self.particles.thetas.vector(self.params)
+        theta = self.dynamics.entries(self.params)
         return np.concatenate([theta + noise, theta - noise])
 
     def step(self, x, y):
@@ -76,17 +87,21 @@ class Evolution(OnlineEstimator):
         Raises
         ------
         ShapeError, NonFiniteError, DualgradError
-            As `dualgrad.online.RTRL.step`, and for a system whose batch differs; nothing has changed.
+            As `dualgrad.online.RTRL.step`, for a system whose batch differs, for an executor that fails.
+        TypeError
+            For data that the first particle would use up: an Rng, an iterator. In each case nothing has changed.
         """
         self._require_started()
-        memory = self.memory
-        state, losses = self.particles.advance(self.steps + 1, self.state, self.perturbed(memory["noise"]), x, y)
-        memory = memory | {"losses": memory["losses"] + to_numpy(losses), "seen": memory["seen"] + 1}
+        _require_lasting(x, y)
+        t, x, y, memory = self.steps + 1, own(x), own(y), self.memory
+        thetas = self.perturbed(memory["noise"])
+        state, losses = self.particles.advance(t, self.state, thetas, x, y, self.executor)
+        memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
         memory = memory | self.followed(memory, x, y)
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
-            estimate, state, memory = self._closed(state, memory)
-        self.steps, self.state, self.memory = self.steps + 1, state, memory
+            estimate, state, memory = self._closed(t, state, memory)
+        self.steps, self.state, self.memory = t, state, memory
         return estimate
 
     def close(self):
@@ -94,7 +109,7 @@ class Evolution(OnlineEstimator):
         self._require_started()
         if not self.memory["seen"]:
             return None
-        estimate, self.state, self.memory = self._closed(self.state, self.memory)
+        estimate, self.state, self.memory = self._closed(self.steps, self.state, self.memory)
         return estimate
 
     def reset(self):
@@ -113,14 +128,16 @@ class Evolution(OnlineEstimator):
         """What changes beside the particles in a step."""
         return {}
 
-    def _closed(self, state, memory):
+    def _closed(self, t, state, memory):
         """The estimate at the end of a window, and what the next one begins with."""
-        half = self.count // 2
+        half, dynamics = self.count // 2, self.dynamics
         difference = memory["losses"][:half] - memory["losses"][half:]
-        gradient = self.made_of(memory, difference).astype(self.dynamics.dtype)
-        value = memory["losses"].mean()
-        cost = float(self.count * memory["seen"])
-        estimate = Estimate(value, self.dynamics.gradient(gradient, self.params), difference, cost)
+        gradient = self.made_of(memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
+        require_finite_step(t, "the gradient", gradient)
+        estimate = Estimate(
+            memory["losses"].mean(), dynamics.gradient(gradient, self.params), difference / (2 * self.sigma),
+            float((self.count + self.beside) * memory["seen"]),
+        )  # fmt: skip
         memory = memory | {"losses": np.zeros(self.count), "seen": np.zeros((), int)}
         state, memory = self.next_window(state, memory)
         return estimate, state, memory
@@ -145,7 +162,7 @@ class Evolution(OnlineEstimator):
 class EvolutionStrategies(Evolution):
     """ĝ = (1/(N σ²)) Σ_i ε_i L_i over whole episodes: the gradient of the loss smoothed by N(0, σ²), E L(θ + ε).
 
-    (Rechenberg 1973; Salimans et al. 2017; PES, eq. of ES.)
+    (Rechenberg 1973; Salimans et al. 2017.)
 
     Parameters
     ----------
@@ -157,9 +174,10 @@ class EvolutionStrategies(Evolution):
     Notes
     -----
     ``step`` returns None; ``close()`` at the end of the episode gives its estimate and begins the next.
-    Cost: N forward passes a step. Memory: N (states + parameters).
-    Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on.
-    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ.
+    Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
+    Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on. Do not change the
+    parameters inside an episode.
+    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ. (One-sided it would be p L²/σ² more.)
     When: an objective has no derivative, or too rough a one; one update an episode is enough.
 
     Raises
@@ -198,7 +216,8 @@ class TruncatedES(Evolution):
     Notes
     -----
     Cost: N + 1 forward passes a step. Memory: N + 1 states, N/2 perturbations.
-    Bias: what a loss owes to the parameters before its window, as in `TruncatedBPTT`; and the smoothing.
+    Bias: what a loss owes to the parameters before its window, as in `TruncatedBPTT`; and the smoothing. Do not change
+    the parameters inside a window.
     Variance: that of ES over a window.
     When: as the rival of `PersistentES`.
 
@@ -211,6 +230,8 @@ class TruncatedES(Evolution):
     [1.0, 1.0, 1.0]
     """
 
+    beside = 1
+
     def __init__(self, particles, sigma, window):
         super().__init__(particles, sigma, _required(window))
 
@@ -218,7 +239,7 @@ class TruncatedES(Evolution):
         return {"centre": self.dynamics.start()}
 
     def followed(self, memory, x, y):
-        return {"centre": self.system.step(memory["centre"], x, self.params)}
+        return {"centre": self.particles.alone(memory["centre"], x)}
 
     def next_window(self, state, memory):
         return self.particles.spread(memory["centre"], self.count), memory | {"noise": self._noise()}
@@ -234,16 +255,20 @@ class PersistentES(Evolution):
     ----------
     particles, sigma, window : as in `TruncatedES`
     analytic : bool
-        The gradient g̃ of the window alone, by backpropagation at θ, as a control variate: with ξ the sum before this
-        window, ĝ = g̃ + (1/(N σ²)) Σ_i ξ_i (L_i - ε_i·g̃).
+        Whether the gradient g̃ of the window alone, by backpropagation at θ, is a control variate:
+        ĝ = g̃ + (1/(N σ²)) Σ_i ξ_i (L_i - ε_i·g̃), with ε_i the perturbation of this window.
 
     Notes
     -----
-    Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N perturbations.
-    Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all.
-    Variance, a pair, for a loss linear over σ, with h_{sτ} = Σ_{t >= max(s, τ)} ∂L_t/∂θ_τ:
-    p Σ_{sτ} ‖h_{sτ}‖² + Σ_{sτ} h_{sτ}·h_{τs}.
-    When: updates are wanted within long episodes, without the bias of truncation.
+    Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N/2 perturbations and as many sums; in a
+    step N p numbers more.
+    Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all. Do
+    not change the parameters inside a window.
+    Variance of the sum over an episode, a pair, for losses linear over σ, with t, s, τ windows and
+    h_{sτ} = Σ_{t >= max(s, τ)} ∂L_t/∂θ_τ: p Σ_{sτ} ‖h_{sτ}‖² + Σ_{sτ} h_{sτ}·h_{τs}. ``analytic`` takes the terms
+    t = τ out of h.
+    When: updates are wanted within long episodes, without the bias of truncation. ``analytic`` where what a window owes
+    to itself is most of it, and has a derivative.
 
     Examples
     --------
@@ -256,41 +281,46 @@ class PersistentES(Evolution):
 
     def __init__(self, particles, sigma, window, analytic=False):
         super().__init__(particles, sigma, _required(window))
-        self.analytic = analytic
+        if not isinstance(analytic, bool):
+            raise TypeError(f"got analytic={analytic!r}; expected True or False")
+        self.analytic, self.beside = analytic, 4 * analytic
 
     def __repr__(self):
         return super().__repr__()[:-1] + (", analytic=True)" if self.analytic else ")")
 
-    def _restart(self):
-        super()._restart()
-        if self.analytic:
-            self.exact = TruncatedBPTT(self.window).start(self.system, self.params)
-
     def began(self):
-        return {"before": np.zeros((self.count // 2, self.dynamics.params_size), self.dynamics.dtype)}
+        start = self.dynamics.start
+        before = np.zeros_like(self.dynamics.like, shape=(self.count // 2, self.dynamics.params_size))
+        return {"before": before} | ({"first": start(), "centre": start(), "data": ()} if self.analytic else {})
 
     def followed(self, memory, x, y):
         if not self.analytic:
             return {}
-        found = self.exact.step(x, y)
-        return {} if found is None else {"slope": self.particles.thetas.vector(found.gradient)}
-
-    def close(self):
-        """End the open window early: its `Estimate`, or None where no step is open."""
-        if self.analytic and self.memory["seen"]:
-            self.memory = self.memory | {"slope": self.particles.thetas.vector(self.exact.close().gradient)}
-        return super().close()
+        return {"centre": self.particles.alone(memory["centre"], x), "data": (*memory["data"], (x, y))}
 
     def made_of(self, memory, difference):
-        scale, noise, before = self.count * self.sigma**2, memory["noise"], memory["before"]
+        scale, noise, walked = self.count * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
         if not self.analytic:
-            return difference @ (before + noise) / scale
-        slope = memory["slope"]
-        return slope + (difference - 2 * noise @ slope) @ before / scale
+            return difference @ walked / scale
+        slope = self._slope(memory["first"], memory["data"])
+        return slope + (difference - 2 * noise @ slope) @ walked / scale
+
+    def _slope(self, state, data):
+        """g̃, by backpropagation through the window at θ."""
+        exact = TruncatedBPTT(len(data)).start(self.system, self.params)
+        exact.state = state
+        found = [exact.step(x, y) for x, y in data][-1]
+        return self.dynamics.entries(found.gradient)
 
     def next_window(self, state, memory):
-        memory = {name: value for name, value in memory.items() if name != "slope"}
-        return state, memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
+        memory = memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
+        return state, memory | ({"first": memory["centre"], "data": ()} if self.analytic else {})
+
+    def state_dict(self):
+        """The episode as plain data; with ``analytic`` only between windows, whose data it does not hold."""
+        if self.analytic and getattr(self, "memory", {"data": ()})["data"]:
+            raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
+        return super().state_dict()
 
 
 class NoiseReuseES(Evolution):
@@ -302,10 +332,10 @@ class NoiseReuseES(Evolution):
 
     Notes
     -----
-    Cost: N forward passes a step. Memory: N states, N/2 perturbations.
-    Bias: none for the loss smoothed as in `EvolutionStrategies`.
-    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ; that of `PersistentES` is less where the gradients
-    of windows are alike, more where they differ.
+    Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
+    Bias: none for the loss smoothed as in `EvolutionStrategies`. Do not change the parameters inside a window.
+    Variance of the sum over an episode: (p + 1) ‖g‖² a pair, where the loss is linear over σ; that of `PersistentES`
+    is less where the gradients of windows are alike, more where they differ.
     When: as `PersistentES`.
 
     Examples
@@ -325,3 +355,13 @@ def _required(window):
     if window is None:
         raise ValueError("got window=None; expected a positive number of steps, or EvolutionStrategies for an episode")
     return window
+
+
+def _require_lasting(*data):
+    """Every particle sees the same, one after another."""
+    for leaf in flatten(list(data))[0]:
+        if isinstance(leaf, (Rng, np.random.Generator, np.random.RandomState)) or hasattr(leaf, "__next__"):
+            raise TypeError(
+                f"got x or y with {leaf!r:.60}, which the first particle would use up; expected what all can see: "
+                "an array, or a seed"
+            )

@@ -13,7 +13,7 @@ from ..estimators.estimate import Estimate, require_finite
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..tree import flatten, unflatten
-from .dynamics import require_finite_step, require_scalar_loss
+from .dynamics import own, require_finite_step, require_scalar_loss
 from .network import Network
 
 
@@ -45,12 +45,16 @@ class OnlineEstimator:
         -------
         the estimator itself
         """
+        return self._started(system, params, rng)
+
+    def _started(self, system, params, rng, **options):
         if self.draws and rng is None:
             raise TypeError(f"{self!r} draws random numbers: start(system, params, rng=0)")
         before = dict(self.__dict__)
         try:
             self.dynamics, self.rng = system.dynamics(params), None if rng is None else as_rng(rng)
             self.system, self.params = system, params
+            self.__dict__.update(options)
             self._restart()
         except Exception:
             self.__dict__.clear()
@@ -102,7 +106,7 @@ class OnlineEstimator:
     def _advanced(self, x):
         """The next state and its transitions."""
         self._require_started()
-        state, transitions = self.dynamics.advance(self.params, self.state, x)
+        state, transitions = self.dynamics.advance(self.params, self.state, own(x))
         require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
         return state, transitions
 

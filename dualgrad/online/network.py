@@ -319,6 +319,15 @@ class NetworkDynamics(Arrays):
         shapes, lead = self.network.shapes(), vector.shape[:-1]
         return {n: vector[..., self._slices[n]].reshape(lead + shapes[n]) for n in params if n in shapes}
 
+    def at(self, vector, params):
+        """Parameters whose entries are a vector of p; a dict's buffers stay."""
+        moved = self.gradient(vector, params)
+        return moved if isinstance(params, Params) else {**params, **moved}
+
+    def entries(self, params):
+        """The parameters as a vector of p."""
+        return self.packed(params).vector
+
     def rows(self, tree, n):
         """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
         return np.concatenate([tree[name].reshape(n, -1) for name in self._slices], axis=1)

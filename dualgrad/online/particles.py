@@ -1,112 +1,117 @@
 """Particles: many copies of a system side by side, each at parameters of its own."""
 
 import itertools
+import pickle
 from concurrent.futures import BrokenExecutor
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..errors import DualgradError, NonFiniteError, ShapeError
-from ..tree import flatten, map_leaves
-from .dynamics import Vectors
+from ..tree import flatten, leaves_like, map_leaves, unflatten
+from .dynamics import Vectors, own, require_finite_step
 
-_CHUNKS = 8  # parts that go to an executor: their number does not depend on its workers
+_PARTS = 32  # tasks that a step becomes for an executor
+_CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
 
 
 class Particles:
     """How the copies of a system are advanced: as one batch where it is batched, else one by one or by an executor."""
 
-    def __init__(self, system, params, executor=None):
-        if executor is not None and not hasattr(executor, "map"):
-            raise TypeError(f"got executor={executor!r}; expected a concurrent.futures executor, or None")
-        self.system, self.executor, self.thetas = system, executor, Vectors(params, "params")
-        self._checked = False
+    def __init__(self, system, dynamics, params):
+        self.system, self.dynamics, self.params = system, dynamics, params
+        self.kind = Vectors(dynamics.start(), "state")
+        self._checked = 0
 
     def spread(self, state, count):
         """``count`` copies of a state."""
         if self.system.batched:
-            return map_leaves(lambda s: np.repeat(np.asarray(s)[None], count, axis=0), state)
-        return [map_leaves(np.array, state) for _ in range(count)]
+            return map_leaves(lambda s: np.repeat(s[None], count, axis=0), state)
+        return [own(state) for _ in range(count)]
 
-    def advance(self, t, states, thetas, x, y):
+    def alone(self, state, x):
+        """The state after a step at the parameters themselves, in arrays of its own."""
+        return own(unflatten(self.kind.structure, self.kind.leaves(self.system.step(state, x, self.params))))
+
+    def advance(self, t, states, thetas, x, y, executor=None):
         """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
 
         Raises
         ------
         ShapeError
-            For a loss that is not one number a particle.
+            For a loss that is not one number a particle, or a state of another shape.
         NonFiniteError
-            For a loss that is not finite.
+            For a loss or a state that is not finite.
         DualgradError
-            For a system whose batch is not what its particles are, or a worker that died.
+            For a system whose batch is not what its particles are, or an executor that fails.
         """
         if self.system.batched:
-            after, losses = _batch(self.system, states, self.thetas.tree(thetas), x, y)
-            if not self._checked:
-                self._check_promise(states, thetas, x, y, after, losses)
+            after, losses = self._batch(states, thetas, x, y)
+            every = flatten(after)[0]
         else:
-            after, losses = self._one_by_one(states, [self.thetas.tree(theta) for theta in thetas], x, y)
+            after, losses = self._one_by_one(states, thetas, x, y, executor)
+            every = [leaf for state in after for leaf in flatten(state)[0]]
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             raise NonFiniteError(
                 f"step {t}: the loss of particle {bad[0]} (of {len(bad)} in {len(losses)}) is {losses[bad[0]]}; "
-                "nothing was changed. Lower sigma or the learning rate, or bound the loss"
+                "nothing was changed. Lower the learning rate, start with a smaller sigma, or bound the loss"
             )
+        require_finite_step(t, "the state of a particle", np.concatenate(every, axis=None))
+        if self.system.batched and self._checked < _CHECKED:
+            for k in sorted({0, len(losses) // 2, len(losses) - 1}):
+                self._compare(k, states, thetas, x, y, after, losses)
+            self._checked += 1
         return after, losses
 
-    def _one_by_one(self, states, params, x, y):
-        if self.executor is None:
+    # ------------------------------------------------------------------ as one batch
+
+    def _batch(self, states, thetas, x, y):
+        params, count = self.dynamics.at(thetas, self.params), len(thetas)
+        try:
+            after = self.system.step(states, x, params)
+            losses = _numbers(self.system.loss(after, y, params))
+        except (ValueError, IndexError, TypeError) as error:
+            if self._checked:
+                raise
+            raise DualgradError(
+                "the system says batched=True, but its step or loss fails with a leading axis of particles: let them "
+                f"work with one in state and parameters, or say batched=False ({error})"
+            ) from error
+        leaves = leaves_like(after, self.kind.structure, "state")
+        shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
+        if shapes != expected:
+            raise ShapeError(f"the step of a batch of {count} returned states of shapes {shapes}; expected {expected}")
+        if losses.shape != (count,):
+            raise ShapeError(f"the loss of a batch of {count} particles has shape {losses.shape}; expected ({count},)")
+        return unflatten(self.kind.structure, leaves), losses
+
+    def _compare(self, k, states, thetas, x, y, after, losses):
+        """Hold particle k of a batch against the same particle alone."""
+        one = map_leaves(lambda s: s[k], states)
+        state, loss = _each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
+        alone, batch = self.kind.leaves(state), flatten(map_leaves(lambda s: s[k], after))[0]
+        lowest = max(np.finfo(a.dtype).eps for a in (thetas, *flatten(states)[0], *flatten(after)[0]))
+        tolerance = 1e-3 if lowest > 1e-8 else 1e-8
+        pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
+        if not all(np.allclose(to_numpy(a), to_numpy(b), rtol=tolerance, atol=tolerance) for a, b in pairs):
+            raise DualgradError(
+                f"the system says batched=True, but particle {k} of {len(losses)} goes elsewhere in a batch than "
+                "alone: let step and loss work with a leading axis of state and parameters, or say batched=False"
+            )
+
+    # ------------------------------------------------------------------ one by one
+
+    def _one_by_one(self, states, thetas, x, y, executor):
+        params = [self.dynamics.at(theta, self.params) for theta in thetas]
+        if executor is None:
             pairs = _each(self.system, states, params, x, y)
         else:
-            ends = np.linspace(0, len(states), min(_CHUNKS, len(states)) + 1).astype(int)
-            parts = list(itertools.pairwise(ends))
-            tasks = [(self.system, states[a:b], params[a:b], x, y) for a, b in parts]
-            try:
-                pairs = [pair for chunk in self.executor.map(_each_of, tasks) for pair in chunk]
-            except BrokenExecutor as error:
-                raise DualgradError(
-                    "a worker of the executor died; no particle has moved: start another executor and go on with "
-                    "learner.particles.executor = it"
-                ) from error
-        return [state for state, _ in pairs], np.array([loss for _, loss in pairs])
-
-    def _check_promise(self, states, thetas, x, y, after, losses):
-        """Compare the batch with its first and last particle."""
-        for k in (0, len(thetas) - 1):
-            one = map_leaves(lambda s, k=k: s[k], states)
-            ((state, loss),) = _each(self.system, [one], [self.thetas.tree(thetas[k])], x, y)
-            alone = np.concatenate([np.ravel(leaf) for leaf in flatten(state)[0]] + [[loss]])
-            batch = np.concatenate([np.ravel(leaf[k]) for leaf in flatten(after)[0]] + [[losses[k]]])
-            tolerance = 1e-3 if self.thetas.dtype == np.float32 else 1e-8
-            if alone.shape != batch.shape or not np.allclose(alone, batch, rtol=tolerance, atol=tolerance):
-                raise DualgradError(
-                    f"the system says batched=True, but particle {k} of {len(thetas)} goes elsewhere in a batch than "
-                    "alone: let step and loss work with a leading axis of state and parameters, or say batched=False"
-                )
-        self._checked = True
-
-
-def _batch(system, states, params, x, y):
-    count = len(flatten(states)[0][0])
-    try:
-        after = system.step(states, x, params)
-        losses = np.asarray(system.loss(after, y, params))
-    except (ValueError, IndexError, TypeError) as error:
-        raise DualgradError(
-            "the system says batched=True, but its step or loss fails with a leading axis of particles: let them work "
-            f"with one in state and parameters, or say batched=False ({error})"
-        ) from error
-    shapes = [np.shape(leaf) for leaf in flatten(after)[0]]
-    if shapes != [np.shape(leaf) for leaf in flatten(states)[0]]:
-        raise ShapeError(
-            f"the step returned states of shapes {shapes}; expected those it began with, with {count} ahead"
-        )
-    if losses.shape != (count,):
-        raise ShapeError(f"the loss of a batch of {count} particles has shape {losses.shape}; expected ({count},)")
-    return after, losses
-
-
-def _each_of(task):
-    return _each(*task)
+            ends = np.linspace(0, len(states), min(_PARTS, len(states)) + 1).astype(int)
+            tasks = [(self.system, states[a:b], params[a:b], x, y) for a, b in itertools.pairwise(ends)]
+            pairs = [pair for part in _mapped(executor, tasks) for pair in part]
+        after = [unflatten(self.kind.structure, self.kind.leaves(state)) for state, _ in pairs]
+        return after, np.array([loss for _, loss in pairs])
 
 
 def _each(system, states, params, x, y):
@@ -114,11 +119,39 @@ def _each(system, states, params, x, y):
     found = []
     for state, p in zip(states, params, strict=True):
         after = system.step(state, x, p)
-        loss = system.loss(after, y, p)
-        if np.shape(loss) != ():
-            raise ShapeError(f"the loss of a particle has shape {np.shape(loss)}; expected a scalar, such as its sum")
-        if [np.shape(s) for s in flatten(after)[0]] != [np.shape(s) for s in flatten(state)[0]]:
-            shapes = [np.shape(s) for s in flatten(after)[0]]
-            raise ShapeError(f"the step returned a state of shapes {shapes}; expected those it began with")
+        loss = _numbers(system.loss(after, y, p))
+        if loss.shape != ():
+            raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
         found.append((after, loss))
     return found
+
+
+def _each_of(task):
+    return _each(*task)
+
+
+def _mapped(executor, tasks):
+    """`_each_of` of every task; whatever ails the executor is named."""
+    go_on = "no particle has moved: go on with learner.executor = another one, or None"
+    try:
+        return list(executor.map(_each_of, tasks))
+    except BrokenExecutor as error:
+        raise DualgradError(f"a worker of the executor died; {go_on}") from error
+    except (pickle.PicklingError, AttributeError) as error:
+        if not isinstance(error, pickle.PicklingError) and "pickle" not in str(error):
+            raise
+        raise DualgradError(
+            f"the system or its data cannot be sent to the workers ({error}): take functions of a module; {go_on}"
+        ) from error
+    except RuntimeError as error:
+        if "after shutdown" not in str(error):
+            raise
+        raise DualgradError(f"the executor was shut down; {go_on}") from error
+
+
+def _numbers(loss):
+    """Losses on the host; what is no real number raises."""
+    losses = to_numpy(loss) if hasattr(loss, "dtype") else np.asarray(loss)
+    if losses.dtype.kind not in "fiub":
+        raise TypeError(f"the system's loss returned {loss!r:.80}; expected real numbers, one a particle")
+    return np.asarray(losses)

@@ -14,17 +14,17 @@ class System:
     Attributes
     ----------
     step : callable
-        ``step(state, x, params) -> state``
+        ``step(state, x, params) -> state``, in new arrays: what it is given stays as it is.
     loss : callable
         ``loss(state, y, params) -> scalar``
     init_state : array or tree
-        The state at the beginning of an episode.
+        The state at the beginning of an episode, of real floating numbers.
     vjp : callable, optional
         ``vjp(state, x, params) -> state, pullback``, with ``pullback(u) -> dstate, dparams`` the products of u with
         ∂step/∂state and ∂step/∂params. Without it they are made from one forward direction per entry of the state and
         of the parameters.
     batched : bool
-        Whether state and every parameter may carry a leading axis of particles.
+        Whether state and every parameter may carry a leading axis of particles; the loss is then one number for each.
 
     Examples
     --------
