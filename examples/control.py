@@ -124,11 +124,12 @@ def draw(shown):
         angles = np.array(rollouts(best_policy(shown[name, window]))[1])
         height.plot(np.arange(HORIZON) * DT, np.cos(angles), label=name)
     height.set(xlabel="seconds", ylabel="height, cos φ", title=f"the best of each, windows of {WINDOWS[0]}")
-    (best, _), group = min(shown.items(), key=lambda item: final(item[1], 2).mean())
+    (best, window), group = min(shown.items(), key=lambda item: final(item[1], 2).mean())
     angles = np.array(rollouts(best_policy(group))[1])[:80:2]
     for k, angle in enumerate(angles):
         swing.plot([0, np.sin(angle)], [0, np.cos(angle)], color=f"{0.9 - 0.9 * k / len(angles):.2f}", linewidth=1.5)
-    swing.set(aspect="equal", xlim=(-1.1, 1.1), ylim=(-1.1, 1.1), title=f"{best}: the swing, light to dark")
+    swing.set(aspect="equal", xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
+    swing.set_title(f"{best}, windows of {window or HORIZON}: light to dark")
     return figure
 
 

@@ -26,6 +26,18 @@ def batches(rng):
             yield x[rows], y[rows]
 
 
+def episode(rng, steps):
+    """Inputs and targets of a training run: a step's number and its batch, and the batch after, on which it is judged.
+
+    Judged on the batch it has just seen, a step could not be too large.
+    """
+    stream = batches(rng)
+    batch = next(stream)
+    for t in range(steps):
+        x, batch = (t, batch), next(stream)
+        yield x, batch
+
+
 class Inner:
     """A network, its loss by the layers' rules (which also take Duals), and its initial parameters by seed."""
 

@@ -1,25 +1,22 @@
 """Meta-train a small learned optimizer (PES): an MLP of 2-8-1 that moves every parameter of a network on digits.
 
 It sees a parameter's gradient and momentum, each over the root of an average of squares, and says how far to go:
-w ← w - 0.01 MLP(g/√v, m/√v). The inner problem is 100 steps on an MLP 64-16-10, the meta-loss its mean training loss.
+w ← w - 0.01 MLP(g/√v, m/√v). The inner problem is 100 steps on an MLP 64-16-10, the meta-loss the mean over its steps
+of the loss of the next batch.
 """
 
 import time
 
 import numpy as np
-from experiment import arguments, axes, band, final, run, save, spread, table, verdicts
-from inner_training import Inner, batches, data, zeros_like
+from experiment import arguments, axes, band, final, grouped, save, spread, table, tuned, verdicts
+from inner_training import Inner, data, episode, zeros_like
 
 import dualgrad as dg
 from dualgrad import online, optim
 
-STEPS, WINDOW, SIGMA, HIDDEN, SIZES = 100, 10, 0.03, 8, (64, 16, 10)
-LEARNERS = {
-    "PES": lambda n: online.PersistentES(n, SIGMA, WINDOW),
-    "noise-reuse ES": lambda n: online.NoiseReuseES(n, SIGMA, WINDOW),
-    "ES, whole episodes": lambda n: online.EvolutionStrategies(n, SIGMA),
-    "truncated ES": lambda n: online.TruncatedES(n, SIGMA, WINDOW),
-}
+STEPS, SIGMA, HIDDEN, SIZES = 100, 0.03, 8, (64, 16, 10)
+WHOLE, WINDOWS, RATES = "ES, whole episodes", (1, 10), [0.003, 0.01, 0.03]
+LEARNERS = {"PES": online.PersistentES, "noise-reuse ES": online.NoiseReuseES, "truncated ES": online.TruncatedES}
 
 
 def meta_parameters(rng):
@@ -38,8 +35,8 @@ def system(seed):
     inner = Inner(SIZES)
     weights = inner.start(seed)
 
-    def step(state, batch, theta):
-        gradient, after = inner.gradient(state["w"], batch), {"w": {}, "m": {}, "v": {}}
+    def step(state, x, theta):
+        gradient, after = inner.gradient(state["w"], x[1]), {"w": {}, "m": {}, "v": {}}
         for name, g in gradient.items():
             m, v = (0.9 * state["m"][name] + 0.1 * g, 0.9 * state["v"][name] + 0.1 * g * g)
             after["w"][name] = state["w"][name] - move(theta, g, m, v)
@@ -56,69 +53,74 @@ def meta_loss(theta, seeds=(1000, 1001)):
     """The mean training loss over new episodes."""
     total = 0.0
     for seed in seeds:
-        inner, stream = system(seed), batches(dg.Rng(seed))
+        inner = system(seed)
         state = inner.init_state
-        for _ in range(STEPS):
-            batch = next(stream)
-            state = inner.step(state, batch, theta)
-            total += float(inner.loss(state, batch, theta)) / len(seeds)
+        for x, y in episode(dg.Rng(seed), STEPS):
+            state = inner.step(state, x, theta)
+            total += float(inner.loss(state, y, theta)) / len(seeds)
     return total
 
 
-def training(learner, particles, episodes, seed, rate=0.01, points=10):
+def training(learner, window, particles, episodes, rate, seed, points=15):
     """Adam on the optimizer's parameters: a curve of episodes, seconds and meta-loss."""
     rng = dg.Rng(seed)
-    theta, source, adam = meta_parameters(rng), LEARNERS[learner](particles), optim.Adam(rate)
+    theta, adam = meta_parameters(rng), optim.Adam(rate)
+    source = LEARNERS[learner](particles, SIGMA, window) if window else online.EvolutionStrategies(particles, SIGMA)
     curve, seconds = [[0, 0.0, meta_loss(theta)]], 0.0
     marks = set(np.linspace(0, episodes, points + 1).astype(int)[1:].tolist())
-    for episode in range(1, episodes + 1):
+    for done in range(1, episodes + 1):
         started = time.perf_counter()
-        source.start(system(10 * seed + episode % 10), theta, rng=rng)
-        stream = batches(rng)
-        for _ in range(STEPS):
-            batch = next(stream)
-            estimate = source.step(batch, batch)
+        source.start(system(10 * seed + done % 10), theta, rng=rng)
+        for x, y in episode(rng, STEPS):
+            estimate = source.step(x, y)
             if estimate is not None:
                 adam.step(theta, estimate.gradient)
-        if learner.startswith("ES"):
+        if not window:
             adam.step(theta, source.close().gradient)
         seconds += time.perf_counter() - started
-        if episode in marks:
-            curve.append([episode, seconds, meta_loss(theta)])
+        if done in marks:
+            curve.append([done, seconds, meta_loss(theta)])
     return curve
 
 
 def main():
-    args = arguments(__doc__, "about 40 minutes", particles=10, episodes=60)
+    args = arguments(__doc__, "about 15 minutes", particles=10, episodes=60)
     data()
     common = {"particles": args.particles if args.full else 2, "episodes": args.episodes if args.full else 1}
-    names = [name for name in LEARNERS if not args.only or name in args.only]
-    tasks = [{"learner": name, "seed": s} | common for name in names for s in range(args.seeds)]
-    runs = run(training, tasks, args.jobs, "learned optimizer")
-    groups = {name: [r for r in runs if r["learner"] == name] for name in names}
-    save(args, "learned_optimizer", draw(groups), report(groups, args.full), runs)
+    sources = [(name, window) for window in WINDOWS for name in LEARNERS] + [(WHOLE, None)]
+    tasks = [{"learner": name, "window": window} | common for name, window in sources]
+    rates = RATES if args.full else RATES[1:2]
+    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "learned optimizer", better=min, column=2)
+    groups = grouped(runs, "learner", "window")
+    save(args, "learned_optimizer", draw(groups), report(groups, args.full), runs + search)
 
 
 def report(groups, full):
-    rows = [[name, spread(final(g, 2)), f"{final(g, 1).mean():.0f}", len(g)] for name, g in groups.items()]
+    rows = [[name, window or STEPS, f"{g[0]['rate']:g}", spread(final(g, 2)), f"{final(g, 1).mean():.0f}"]
+            for (name, window), g in groups.items()]  # fmt: skip
     start = np.mean([r["curve"][0][2] for g in groups.values() for r in g])
-    columns = ["estimator", "meta-loss at the end", "seconds", "seeds"]
+    columns = ["estimator", "window", "Adam", "meta-loss at the end", "seconds"]
     tables = [table(f"A learned optimizer; meta-loss {start:.3f} before training", columns, rows)]
-    if full and {"PES", "truncated ES"} <= set(groups):
-        pes, truncated = (final(groups[name], 2) for name in ("PES", "truncated ES"))
+    if full:
+        ends = {source: final(g, 2) for source, g in groups.items()}
         tables.append(verdicts("Claims", [
-            ("PES has a lower meta-loss than truncated ES", pes.mean() < truncated.mean()),
-            ("and less spread over initialisations", pes.std() < truncated.std()),
+            (f"windows of {w}: {claim}", holds) for w in WINDOWS
+            for pes, truncated in [(ends["PES", w], ends["truncated ES", w])] for claim, holds in (
+                ("PES has a lower meta-loss than truncated ES", pes.mean() < truncated.mean()),
+                ("and less spread over initialisations", pes.std() < truncated.std()),
+            )
         ]))  # fmt: skip
     return tables
 
 
 def draw(groups):
-    figure, (ax,) = axes(1, height=4)
-    for name, group in groups.items():
-        band(ax, group, 2, name)
-    ax.set(xlabel="episodes", ylabel="meta-loss", title="training loss of the learned optimizer")
-    ax.legend(fontsize=7)
+    figure, panels = axes(len(WINDOWS), height=4)
+    for ax, window in zip(panels, WINDOWS, strict=True):
+        for (name, w), group in groups.items():
+            if w in (window, None):
+                band(ax, group, 2, name)
+        ax.set(xlabel="episodes", ylabel="meta-loss", yscale="log", title=f"windows of {window}, of {STEPS} steps")
+    panels[0].legend(fontsize=7)
     return figure
 
 

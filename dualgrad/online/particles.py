@@ -78,12 +78,12 @@ class Particles:
                 "the system says batched=True, but its step or loss fails with a leading axis of particles: let them "
                 f"work with one in state and parameters, or say batched=False ({error})"
             ) from error
-        leaves = leaves_like(after, self.kind.structure, "state")
+        leaves, hint = leaves_like(after, self.kind.structure, "state"), ": one entry each, or say batched=False"
         shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
         if shapes != expected:
-            raise ShapeError(f"the step of a batch of {count} returned states of shapes {shapes}; expected {expected}")
+            raise ShapeError(f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}")
         if losses.shape != (count,):
-            raise ShapeError(f"the loss of a batch of {count} particles has shape {losses.shape}; expected ({count},)")
+            raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
         return unflatten(self.kind.structure, leaves), losses
 
     def _compare(self, k, states, thetas, x, y, after, losses):
