@@ -8,7 +8,7 @@ the cost of a step is (1 - cos φ) + φ̇²/100 + torque²/1000, with φ = 0 upr
 import time
 
 import numpy as np
-from experiment import arguments, axes, band, final, grouped, run, save, spread, table, verdicts
+from experiment import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
 
 from dualgrad import Rng, online, optim
 
@@ -82,8 +82,7 @@ def main():
     tasks = [{"learner": n, "window": w, "rate": r, "seed": s} | common
              for n, w in sources for r in rates for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "pendulum")
-    groups = grouped(runs, "learner", "window", "rate")
-    shown = {source: min((groups[*source, r] for r in rates), key=lambda g: final(g, 2).mean()) for source in sources}
+    shown = at_best_rates(runs, 2, "learner", "window")
     save(args, "control", draw(shown), report(shown, args.full), runs)
 
 

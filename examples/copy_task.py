@@ -100,10 +100,10 @@ def training(method, pattern, hidden, updates, rate, seed):
 
 
 def main():
-    args = arguments(__doc__, "about 10 minutes", pattern=5, hidden=32, updates=3000)
+    args = arguments(__doc__, "about 10 minutes", parts=METHODS, pattern=5, hidden=32, updates=3000)
     if args.quick:
         args.updates, args.hidden = min(args.updates, 10), min(args.hidden, 8)
-    names = [name for name in METHODS if not args.only or name in args.only]
+    names = [name for name in METHODS if name in args.only]
     common = {"pattern": args.pattern, "hidden": args.hidden, "updates": args.updates}
     tasks = [{"method": name} | common for name in names]
     rates = RATES if args.full else RATES[:1]

@@ -161,19 +161,19 @@ def cosine(args):
 
 
 def main():
-    args = arguments(__doc__, "about 40 minutes", "a folder with MNIST's IDX files, instead of the digits")
+    data = "a folder with MNIST's IDX files, instead of the digits"
+    args = arguments(__doc__, "about 40 minutes", data, parts=["counts", "reference", "cosine"])
     mode = "full" if args.full else "quick"
-    parts = args.only or ["counts", "reference", "cosine"]
     tables, runs, groups = [], [], {}
-    if "counts" in parts:
+    if "counts" in args.only:
         groups, found, shown = counting(args, mode)
         runs += found
         tables += [shown, claims(groups, mode)]
-    if "reference" in parts:
+    if "reference" in args.only:
         found, shown = reference(args, mode)
         runs += found
         tables += shown
-    if "cosine" in parts:
+    if "cosine" in args.only:
         tables.append(cosine(args))
     save(args, "directions", draw(groups, mode), tables, runs)
 

@@ -13,16 +13,18 @@ import numpy as np
 import dualgrad as dg
 
 
-def arguments(doc, full, data=None, **numbers):
-    """The command line of every experiment; ``full`` says how long that takes, ``data`` what --data may be; numbers are
-    options of their own, with what they are by default."""
+def arguments(doc, full, data=None, parts=(), **numbers):
+    """The command line of every experiment; ``full`` says how long that takes, ``data`` what --data may be, ``parts``
+    what --only can choose from; numbers are options of their own, with what they are by default."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--quick", action="store_true", help="seconds: shows that everything runs, and no more")
     mode.add_argument("--full", action="store_true", help=f"the experiment: {full} on two cores")
     parser.add_argument("--seeds", type=int, help="how many seeds (default 3, with --quick 2)")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
-    parser.add_argument("--only", metavar="PART", nargs="+", help="only these parts of the experiment")
+    if parts:
+        named = f"only these parts of the experiment: {', '.join(parts)}"
+        parser.add_argument("--only", metavar="PART", nargs="+", choices=list(parts), default=list(parts), help=named)
     parser.add_argument("--output", metavar="DIR", default="output", help="for figure and JSON (default ./output)")
     if data:
         parser.add_argument("--data", metavar="PATH", help=data)
@@ -163,6 +165,16 @@ def grouped(runs, *keys):
     for r in runs:
         found.setdefault(tuple(r[k] for k in keys), []).append(r)
     return found
+
+
+def at_best_rates(runs, column, *keys):
+    """Runs by what some of their settings are, at the rate with the lowest mean over seeds at the end of a column."""
+    best = {}
+    for (*source, _), group in grouped(runs, *keys, "rate").items():
+        score, source = np.nan_to_num(final(group, column).mean(), nan=np.inf), tuple(source)
+        if source not in best or score < best[source][0]:
+            best[source] = score, group
+    return {source: group for source, (_, group) in best.items()}
 
 
 def axes(count, height=3.4, columns=None):

@@ -81,8 +81,9 @@ def training(part, network, method, optimizer, rate, updates, data, seed):
 
 
 def main():
-    args = arguments(__doc__, "about 40 minutes", "a folder with MNIST's or CIFAR-10's files, instead of the digits")
-    names = [name for name in PARTS if not args.only or name in args.only]
+    data = "a folder with MNIST's or CIFAR-10's files, instead of the digits"
+    args = arguments(__doc__, "about 40 minutes", data, parts=PARTS)
+    names = [name for name in PARTS if name in args.only]
     tasks = []
     for name in names:
         _, networks, methods, optimizers, updates, _ = PARTS[name]

@@ -394,8 +394,9 @@ PARTS = {"cosine": cosine, "training": accuracies, "bias": bias, "matched": matc
 
 
 def main():
-    args = arguments(__doc__, "about 25 minutes", "a folder with MNIST's or CIFAR-10's files, instead of the digits")
-    names = [name for name in PARTS if not args.only or name in args.only]
+    data = "a folder with MNIST's or CIFAR-10's files, instead of the digits"
+    args = arguments(__doc__, "about 25 minutes", data, parts=PARTS)
+    names = [name for name in PARTS if name in args.only]
     figure, plots = axes(len(names), columns=min(4, len(names)))
     runs, tables = [], []
     for name, ax in zip(names, plots, strict=True):

@@ -93,7 +93,7 @@ def dtype_of(dtype, weight):
 
 
 def main():
-    args = arguments(__doc__, "about 5 minutes", updates=3000)
+    args = arguments(__doc__, "about 5 minutes", parts=LEARNERS, updates=3000)
     updates = args.updates if args.full else min(args.updates, 60)
     tasks = [{"learner": name, "rate": 1e-4, "updates": updates, "dtype": d, "seed": 0}
              for name in ("RTRL", "DODGE, signs") for d in ("float64", "float32")]  # fmt: skip
@@ -106,12 +106,12 @@ def main():
                   for name in ("UORO", "NoBackTrack") for s in range(args.seeds)]  # fmt: skip
     tasks += [{"learner": f"{kind}({n})", "rate": 1e-4, "updates": updates if kind != "ES" else updates // 3, "seed": s}
               for kind in ("PES", "truncated ES", "ES") for n in PARTICLES for s in range(args.seeds)]  # fmt: skip
-    tasks = [t for t in tasks if not args.only or t["learner"] in args.only]
+    tasks = [t for t in tasks if t["learner"] in args.only]
     runs = [{"dtype": "float64", "steps": None} | r for r in run(training, tasks, args.jobs, "influence balancing")]
-    save(args, "influence_balancing", draw(runs), report(runs), runs)
+    save(args, "influence_balancing", draw(runs), report(runs, args.full and args.only == list(LEARNERS)), runs)
 
 
-def report(runs):
+def report(runs, whole):
     rows = []
     for (learner, rate, dtype, _, _), group in grouped(runs, "learner", "rate", "dtype", "updates", "steps").items():
         window = int(learner[6:-1]) if learner.startswith("TBPTT") else EPISODE if learner.startswith("ES") else 1
@@ -128,7 +128,7 @@ def report(runs):
     tables.append(table(f"∂s₁/∂θ in a window (right sign: windows of {text})", ["window", "∂s₁/∂θ"], shown))
     ends = {(r["learner"], r["dtype"], r["rate"], r["updates"], r["steps"]): r["curve"] for r in runs}
     n = max((r["updates"] or 0 for r in runs if r["learner"] == "RTRL"), default=0)
-    if n >= 3000:
+    if whole and n >= 3000:
         rtrl, dodge = ([[row[3] for row in ends[name, d, 1e-4, n, None]] for d in ("float64", "float32")]
                        for name in ("RTRL", "DODGE, signs"))  # fmt: skip
         end = {d: ends["RTRL", d, 1e-4, n, None][-1][2] for d in ("float64", "float32")}

@@ -8,7 +8,7 @@ of the loss of the next batch.
 import time
 
 import numpy as np
-from experiment import arguments, axes, band, final, grouped, save, spread, table, tuned, verdicts
+from experiment import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
 from inner_training import Inner, data, episode, zeros_like
 
 import dualgrad as dg
@@ -88,11 +88,11 @@ def main():
     data()
     common = {"particles": args.particles if args.full else 2, "episodes": args.episodes if args.full else 1}
     sources = [(name, window) for window in WINDOWS for name in LEARNERS] + [(WHOLE, None)]
-    tasks = [{"learner": name, "window": window} | common for name, window in sources]
-    rates = RATES if args.full else RATES[1:2]
-    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "learned optimizer", better=min, column=2)
-    groups = grouped(runs, "learner", "window")
-    save(args, "learned_optimizer", draw(groups), report(groups, args.full), runs + search)
+    tasks = [{"learner": name, "window": window, "rate": rate, "seed": s} | common for name, window in sources
+             for rate in (RATES if args.full else RATES[1:2]) for s in range(args.seeds)]  # fmt: skip
+    runs = run(training, tasks, args.jobs, "learned optimizer")
+    groups = at_best_rates(runs, 2, "learner", "window")
+    save(args, "learned_optimizer", draw(groups), report(groups, args.full), runs)
 
 
 def report(groups, full):

@@ -120,8 +120,8 @@ def sample(net, params, state, code, symbols, rng, length):
 
 
 def main():
-    args = arguments(__doc__, "about 2 hours", data="a text file for the English task", characters=0)
-    texts = [name for name in PANELS if not args.only or name in args.only]
+    args = arguments(__doc__, "about 2 hours", "a text file for the English task", parts=PANELS, characters=0)
+    texts = [name for name in PANELS if name in args.only]
     tasks = []
     for text in texts:
         length = args.characters or (CHARACTERS[text] if args.full else 400)

@@ -85,10 +85,10 @@ def training(learner, particles, unrolls, seed, rate=0.01, points=50):
 
 
 def main():
-    args = arguments(__doc__, "about 15 minutes", particles=100, unrolls=20_000)
+    args = arguments(__doc__, "about 15 minutes", parts=LEARNERS, particles=100, unrolls=20_000)
     unrolls = args.unrolls if args.full else min(args.unrolls, 40)
     tasks = [{"learner": name, "particles": args.particles, "unrolls": unrolls, "seed": s}
-             for name in LEARNERS if not args.only or name in args.only for s in range(args.seeds)]  # fmt: skip
+             for name in LEARNERS if name in args.only for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "toy schedule")
     axis, values = surface(count=281 if args.full else 29)
     best = float(np.nanmin(values))
