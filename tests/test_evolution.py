@@ -1,6 +1,7 @@
 """Evolution strategies through unrolls: exact means and variances by Gauss-Hermite, and failures that lose nothing."""
 
 import os
+import random
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
@@ -265,7 +266,7 @@ def test_a_broken_promise_of_batches_is_caught_on_the_first_step():
     with pytest.raises(dg.DualgradError, match="goes elsewhere in a batch than alone"):
         es.step(None, None)
     assert es.steps == 0
-    failing = online.System(lambda s, x, p: np.ones((2, 3)) @ s + p, lambda s, y, p: 0.0, np.zeros(3), batched=True)
+    failing = online.System(lambda s, x, p: np.ones((2, 2)) @ s + p, lambda s, y, p: 0.0, np.zeros(2), batched=True)
     with pytest.raises(dg.DualgradError, match="fails with a leading axis"):
         online.PersistentES(4, 0.1, 1).start(failing, np.zeros(2), rng=0).step(None, None)
     whole = online.System(lambda s, x, p: s + p, lambda s, y, p: np.sum(s), np.zeros(2), batched=True)
@@ -281,7 +282,10 @@ def test_a_loss_that_is_not_finite_changes_nothing():
     es = online.PersistentES(4, 0.1, 1).start(system, np.ones(2), rng=0)
     es.step(None, 1.0)
     before = es.state_dict()
-    with np.errstate(all="ignore"), pytest.raises(dg.NonFiniteError, match="step 2: the loss of particle 0"):
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(dg.NonFiniteError, match="step 2: the losses of 4 of 4 particles"),
+    ):
         es.step(None, 0.0)
     after = es.state_dict()
     assert all(map(np.array_equal, before["state"] + before["memory"], after["state"] + after["memory"]))
@@ -427,13 +431,13 @@ def test_what_is_not_finite_is_named():
         after = es.state_dict()
         assert all(map(np.array_equal, before["state"] + before["memory"], after["state"] + after["memory"]))
     at_once = online.System(lambda s, x, p: s + p, lambda s, y, p: np.nan * np.sum(s, -1), np.zeros(2), batched=True)
-    with pytest.raises(dg.NonFiniteError, match="the loss of particle 0"):
+    with pytest.raises(dg.NonFiniteError, match="the losses of 4 of 4 particles"):
         online.PersistentES(4, 0.1, 1).start(at_once, np.ones(2), rng=0).step(None, None)
 
 
 def test_data_that_the_first_particle_would_use_up_are_refused():
     es = online.PersistentES(4, 0.1, 1).start(leaking(np.zeros(2), batched=False), np.ones(2), rng=0)
-    for wrong in (dg.Rng(0), np.random.default_rng(0), iter([1]), {"a": (dg.Rng(0),)}):
+    for wrong in (dg.Rng(0), np.random.default_rng(0), random.Random(0), iter([1]), {"a": (dg.Rng(0),)}):
         with pytest.raises(TypeError, match="would use up"):
             es.step(wrong, None)
         with pytest.raises(TypeError, match="would use up"):
@@ -461,6 +465,61 @@ def test_executors_that_fail_say_what_to_do():
     es.executor = None
     twin = online.PersistentES(4, 0.1, 1).start(alone, np.ones(2), rng=0)
     assert np.array_equal(es.step(None, None).gradient, twin.step(None, None).gradient)
+
+
+def writes_into_its_input(s, x, p):
+    x += 1
+    return s + p + x
+
+
+def test_data_that_a_step_writes_into_are_refused():
+    x = np.zeros(2)
+    for batched in (False, True):
+        es = online.PersistentES(4, 0.1, 1).start(
+            online.System(writes_into_its_input, total_loss, np.zeros(2), batched=batched), np.ones(2), rng=0
+        )
+        with pytest.raises(ValueError, match="read-only"):
+            es.step(x, None)
+        assert es.steps == 0
+        assert not x.any()
+    x += 1  # the caller's own stays as it was
+
+
+def test_data_of_higher_precision_do_not_hinder_a_save():
+    system = online.System(lambda s, x, p: 0.9 * s + p + x, total_loss, np.zeros(2, np.float32), batched=True)
+    for make in (*MAKE.values(), online.RTRL):
+        whole, again = (make().start(system, np.ones(2, np.float32), rng=seed) for seed in (0, 9))
+        whole.step(np.ones(2), None)
+        again.load_state_dict(whole.state_dict())
+        ends = [es.step(np.ones(2), None) or es.close() for es in (whole, again)]
+        assert np.array_equal(ends[0].gradient, ends[1].gradient)
+
+
+def test_mistakes_of_a_first_hour():
+    alone, theta = leaking(np.zeros(2), batched=False), np.ones(2)
+    pes = online.PersistentES(4, 0.1, 1)
+    with pytest.raises(TypeError, match=r"expected an online\.System"):
+        pes.start(total_loss, theta, rng=0)
+    with pytest.raises(TypeError, match=r"running concurrent\.futures executor"):
+        pes.start(alone, theta, rng=0, executor=ThreadPoolExecutor)
+    for batched in (False, True):
+        gym = online.System(lambda s, x, p: (s + p, 0.0, False), total_loss, np.zeros(2), batched=batched)
+        with pytest.raises(dg.StructureError, match="state is a tuple"):
+            pes.start(gym, theta, rng=0).step(None, None)
+        targeted = online.System(lambda s, x, p: s + p, lambda s, y, p: np.sum(s - y, -1), np.zeros(2), batched=batched)
+        with pytest.raises(ValueError, match="broadcast"):  # an error of its own, not one of batches
+            pes.start(targeted, theta, rng=0).step(None, np.zeros(3))
+    es = online.EvolutionStrategies(4, 0.1).start(alone, theta, rng=0)
+    es.step(None, None)
+    with pytest.raises(dg.DualgradError, match=r"after which reset\(\) goes on$"):
+        es.reset()
+    with pytest.raises(dg.LayoutError, match=r"got \['learner', 'params'\]"):
+        es.load_state_dict({"learner": es.state_dict(), "params": theta})
+    network = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 2), nn.cross_entropy)
+    pes.start(network, network.init(rng=0), rng=0)
+    assert pes.step([1.0, 2.0], 1).gradient.vector.dtype == np.float32
+    with pytest.raises(dg.ShapeError, match=r"an input of shape \(3,\); expected \(2,\)"):
+        pes.step(np.ones(3), 1)
 
 
 def test_what_a_step_costs():

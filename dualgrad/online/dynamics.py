@@ -145,7 +145,7 @@ class Dynamics(Arrays):
 
     def signature(self):
         """What a saved state must fit."""
-        return f"a system with states {self.states.shapes} and parameters {self.thetas.shapes}"
+        return f"a system with states {self.states.shapes} and {self.dtype} parameters {self.thetas.shapes}"
 
 
 class Cotangent:

@@ -5,6 +5,7 @@ multiplied with them makes the estimator: the perturbation of the episode, of th
 """
 
 import math
+import random
 
 import numpy as np
 
@@ -50,10 +51,11 @@ class Evolution(OnlineEstimator):
             workers it has. For processes, system, states and data must pickle. It is kept as ``executor``, where
             another may take its place.
         """
-        if executor is not None and (system.batched or not hasattr(executor, "map")):
+        usable = hasattr(executor, "map") and not isinstance(executor, type)
+        if executor is not None and (not usable or getattr(system, "batched", False)):
             raise TypeError(
-                f"got executor={executor!r} for a system with batched={system.batched}; expected a concurrent.futures "
-                "executor for one with batched=False, or None: a batch is one computation"
+                f"got executor={executor!r}; expected a running concurrent.futures executor, and a system with "
+                "batched=False: a batch is one computation"
             )
         return self._started(system, params, rng, executor=executor)
 
@@ -64,8 +66,10 @@ class Evolution(OnlineEstimator):
         """What else an estimator keeps."""
         return {}
 
-    def _restart(self):
+    def _prepare(self):
         self.particles = Particles(self.system, self.dynamics, self.params)
+
+    def _restart(self):
         super()._restart()
         self.state = self.particles.spread(self.state, self.count)
 
@@ -82,7 +86,7 @@ class Evolution(OnlineEstimator):
     def step(self, x, y):
         """One step of every particle; at the end of a window an `Estimate`, else None.
 
-        Its value is the mean over particles of the window's summed loss.
+        Its value is the window's summed loss, the mean over the perturbed particles.
 
         Raises
         ------
@@ -92,8 +96,7 @@ class Evolution(OnlineEstimator):
             For data that the first particle would use up: an Rng, an iterator. In each case nothing has changed.
         """
         self._require_started()
-        _require_lasting(x, y)
-        t, x, y, memory = self.steps + 1, own(x), own(y), self.memory
+        t, x, y, memory = self.steps + 1, _shared(x), _shared(y), self.memory
         thetas = self.perturbed(memory["noise"])
         state, losses = self.particles.advance(t, self.state, thetas, x, y, self.executor)
         memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
@@ -211,7 +214,7 @@ class TruncatedES(Evolution):
     ----------
     particles, sigma : as in `EvolutionStrategies`
     window : int
-        In steps; blocks.
+        Steps between estimates. Windows are blocks, not sliding.
 
     Notes
     -----
@@ -357,11 +360,18 @@ def _required(window):
     return window
 
 
-def _require_lasting(*data):
-    """Every particle sees the same, one after another."""
-    for leaf in flatten(list(data))[0]:
-        if isinstance(leaf, (Rng, np.random.Generator, np.random.RandomState)) or hasattr(leaf, "__next__"):
+def _shared(data):
+    """A copy of a step's data that every particle can see as it is; what the first would use up or change raises."""
+    for leaf in flatten([data])[0]:
+        if isinstance(leaf, (Rng, random.Random, np.random.Generator, np.random.RandomState)) or hasattr(
+            leaf, "__next__"
+        ):
             raise TypeError(
                 f"got x or y with {leaf!r:.60}, which the first particle would use up; expected what all can see: "
                 "an array, or a seed"
             )
+    data = own(data)
+    for leaf in flatten([data])[0]:
+        if isinstance(leaf, np.ndarray):
+            leaf.flags.writeable = False
+    return data

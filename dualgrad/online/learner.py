@@ -48,6 +48,8 @@ class OnlineEstimator:
         return self._started(system, params, rng)
 
     def _started(self, system, params, rng, **options):
+        if not hasattr(system, "dynamics"):
+            raise TypeError(f"got system={system!r:.80}; expected an online.System or a Network: start(system, params)")
         if self.draws and rng is None:
             raise TypeError(f"{self!r} draws random numbers: start(system, params, rng=0)")
         before = dict(self.__dict__)
@@ -55,12 +57,16 @@ class OnlineEstimator:
             self.dynamics, self.rng = system.dynamics(params), None if rng is None else as_rng(rng)
             self.system, self.params = system, params
             self.__dict__.update(options)
+            self._prepare()
             self._restart()
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
         return self
+
+    def _prepare(self):
+        """What a system needs once, before its first episode."""
 
     def _restart(self):
         self.steps, self.state, self._last = 0, self.dynamics.start(), None
@@ -78,9 +84,10 @@ class OnlineEstimator:
     def _require_closed(self, steps):
         """Raise where an episode ends so many steps into a window."""
         if steps:
+            instead = "; or take a window that divides the episode" if getattr(self, "window", None) else ""
             raise DualgradError(
                 f"{self!r}: the episode of {self.steps} steps ends {steps} steps into a window; close() gives the "
-                "estimate of those, after which reset() goes on; or take a window that divides the episode"
+                f"estimate of those, after which reset() goes on{instead}"
             )
 
     # ------------------------------------------------------------------ a step
@@ -225,7 +232,8 @@ class OnlineEstimator:
         expected = {"estimator": repr(self), "system": self.dynamics.signature()}
         keys = {*expected, "steps", "state", "memory", "rng"}
         if not isinstance(state, dict) or set(state) != keys:
-            raise LayoutError(f"{self!r} expects a state of {sorted(keys)}; got {state!r:.200}")
+            given = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
+            raise LayoutError(f"{self!r} expects a state of {sorted(keys)}; got {given}")
         for what, mine in expected.items():
             if state[what] != mine:
                 raise LayoutError(f"the saved state is that of {state[what]}; this {what} is {mine}")
@@ -240,11 +248,18 @@ class OnlineEstimator:
 
 
 def _restored(what, saved, now):
-    """Saved leaves as the tree that ``now`` is, where they live; other shapes, dtypes or a NaN raise."""
+    """Saved leaves as the tree that ``now`` is, where they live; other shapes, less precision or a NaN raise."""
     leaves, structure = flatten(now)
-    kinds = [(np.shape(leaf), np.dtype(getattr(leaf, "dtype", float))) for leaf in leaves]
-    if not isinstance(saved, (list, tuple)) or [(np.shape(s), getattr(s, "dtype", None)) for s in saved] != kinds:
-        raise LayoutError(f"the saved {what} has other shapes or dtypes than {[(s, str(d)) for s, d in kinds]}")
+    if not isinstance(saved, (list, tuple)):
+        raise LayoutError(f"the saved {what} is a {type(saved).__name__}; expected a list of arrays")
+    expected, given = ([(np.shape(s), np.asarray(s).dtype) for s in map(to_numpy, some)] for some in (leaves, saved))
+    shapes = [s for s, _ in expected] == [s for s, _ in given]
+    if not shapes or not all(np.can_cast(d, e) for (_, d), (_, e) in zip(expected, given, strict=True)):
+        raise LayoutError(f"the saved {what} has other shapes or dtypes, {_named(given)}; expected {_named(expected)}")
     if not all(np.all(np.isfinite(s)) for s in saved):
         raise LayoutError(f"the saved {what} has a NaN or an infinity")
     return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])
+
+
+def _named(kinds):
+    return [f"{dtype}{list(shape)}" for shape, dtype in kinds]

@@ -143,9 +143,19 @@ class Network:
 
     # ------------------------------------------------------------------ the system
 
+    def input(self, x, dtype):
+        """An input in the precision of the parameters; one of another shape raises."""
+        if getattr(x, "dtype", None) != dtype:
+            x = x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
+        expected = (*(() if self.streams is None else (self.streams,)), self.cells[0].input_size)
+        if np.shape(x) != expected:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
+        return x
+
     def step(self, state, x, params):
         """The state after the input ``x``."""
         p, after = self.complete(params), []
+        x = self.input(x, next(iter(p.values())).dtype)
         for cell, names, inner in zip(self.cells, self.cell_names, self.states(state), strict=True):
             after.append(cell({n: p[full] for n, full in names.items()}, inner, x))
             x = cell.output(after[-1])
@@ -263,9 +273,7 @@ class NetworkDynamics(Arrays):
         """The next state, and the transition of every cell."""
         network, packed = self.network, self.packed(params)
         p, states, transitions = network.complete(packed), [], []
-        if getattr(x, "dtype", None) != self.dtype:
-            x = x.astype(self.dtype) if hasattr(x, "astype") else np.asarray(x, self.dtype)
-        self._require_input(x)
+        x = network.input(x, self.dtype)
         x = x[None] if network.streams is None else x
         for cell, names, inner, rows, own in zip(
             network.cells, network.cell_names, network.states(state), self._rows, self._own, strict=True
@@ -276,12 +284,6 @@ class NetworkDynamics(Arrays):
             transitions.append(CellTransition(cell, mine, factors, rows, own, self.size, below))
             states.append(self._state_of(factors.state))
         return network.joined(states), transitions
-
-    def _require_input(self, x):
-        lead = () if self.network.streams is None else (self.network.streams,)
-        expected = (*lead, self.network.cells[0].input_size)
-        if np.shape(x) != expected:
-            raise ShapeError(f"{self.network!r} got an input of shape {np.shape(x)}; expected {expected}")
 
     def loss(self, params, state, y):
         """ℓ, and its `Cotangent`."""
@@ -351,7 +353,7 @@ class NetworkDynamics(Arrays):
 
     def signature(self):
         """What a saved state must fit."""
-        return repr(self.network)
+        return f"{self.network!r} of {self.dtype} parameters"
 
 
 def _row(y):

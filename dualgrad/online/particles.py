@@ -54,8 +54,9 @@ class Particles:
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             raise NonFiniteError(
-                f"step {t}: the loss of particle {bad[0]} (of {len(bad)} in {len(losses)}) is {losses[bad[0]]}; "
-                "nothing was changed. Lower the learning rate, start with a smaller sigma, or bound the loss"
+                f"step {t}: the losses of {len(bad)} of {len(losses)} particles are not finite, the first (particle "
+                f"{bad[0]}) {losses[bad[0]]}; nothing was changed. Lower the learning rate, start with a smaller "
+                "sigma, or bound the loss"
             )
         require_finite_step(t, "the state of a particle", np.concatenate(every, axis=None))
         if self.system.batched and self._checked < _CHECKED:
@@ -68,29 +69,37 @@ class Particles:
 
     def _batch(self, states, thetas, x, y):
         params, count = self.dynamics.at(thetas, self.params), len(thetas)
+        hint = ": one entry each, or say batched=False"
         try:
             after = self.system.step(states, x, params)
+            leaves = leaves_like(after, self.kind.structure, "state")
+            shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
+            if shapes != expected:
+                raise ShapeError(
+                    f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}"
+                )
             losses = _numbers(self.system.loss(after, y, params))
         except (ValueError, IndexError, TypeError) as error:
-            if self._checked:
+            if self._checked or isinstance(error, DualgradError):
                 raise
+            self._alone(0, states, thetas, x, y)  # where that fails too, its error says more
             raise DualgradError(
                 "the system says batched=True, but its step or loss fails with a leading axis of particles: let them "
                 f"work with one in state and parameters, or say batched=False ({error})"
             ) from error
-        leaves, hint = leaves_like(after, self.kind.structure, "state"), ": one entry each, or say batched=False"
-        shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
-        if shapes != expected:
-            raise ShapeError(f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}")
         if losses.shape != (count,):
             raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
         return unflatten(self.kind.structure, leaves), losses
 
+    def _alone(self, k, states, thetas, x, y):
+        """The state and the loss of particle k of a batch, by itself."""
+        one = own(map_leaves(lambda s: s[k], states))
+        return _each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
+
     def _compare(self, k, states, thetas, x, y, after, losses):
         """Hold particle k of a batch against the same particle alone."""
-        one = map_leaves(lambda s: s[k], states)
-        state, loss = _each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
-        alone, batch = self.kind.leaves(state), flatten(map_leaves(lambda s: s[k], after))[0]
+        state, loss = self._alone(k, states, thetas, x, y)
+        alone, batch = flatten(state)[0], flatten(map_leaves(lambda s: s[k], after))[0]
         lowest = max(np.finfo(a.dtype).eps for a in (thetas, *flatten(states)[0], *flatten(after)[0]))
         tolerance = 1e-3 if lowest > 1e-8 else 1e-8
         pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
@@ -110,20 +119,29 @@ class Particles:
             ends = np.linspace(0, len(states), min(_PARTS, len(states)) + 1).astype(int)
             tasks = [(self.system, states[a:b], params[a:b], x, y) for a, b in itertools.pairwise(ends)]
             pairs = [pair for part in _mapped(executor, tasks) for pair in part]
-        after = [unflatten(self.kind.structure, self.kind.leaves(state)) for state, _ in pairs]
-        return after, np.array([loss for _, loss in pairs])
+        return [state for state, _ in pairs], np.array([loss for _, loss in pairs])
 
 
 def _each(system, states, params, x, y):
     """The state and the loss of one particle after another."""
     found = []
     for state, p in zip(states, params, strict=True):
-        after = system.step(state, x, p)
+        after = _matched(system.step(state, x, p), state)
         loss = _numbers(system.loss(after, y, p))
         if loss.shape != ():
             raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
         found.append((after, loss))
     return found
+
+
+def _matched(after, state):
+    """A state with its leaves in the order of the one before; another structure or shape raises."""
+    leaves, structure = flatten(state)
+    found = leaves_like(after, structure, "state")
+    shapes, expected = [np.shape(leaf) for leaf in found], [np.shape(leaf) for leaf in leaves]
+    if shapes != expected:
+        raise ShapeError(f"the step returned a state of shapes {shapes}; expected those it began with, {expected}")
+    return unflatten(structure, found)
 
 
 def _each_of(task):
