@@ -24,18 +24,17 @@ class Evolution(OnlineEstimator):
     """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
 
     draws = True
+    window = None
     beside = 0  # forward passes a step beside the particles'
 
-    def __init__(self, particles, sigma, window=None):
+    def __init__(self, particles, sigma):
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
         if not whole or particles < 2 or particles % 2:
             raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
         real = isinstance(sigma, (int, float, np.floating)) and not isinstance(sigma, bool)
         if not real or not 0 < sigma < math.inf:
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
-        if window is not None and (not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1):
-            raise ValueError(f"got window={window!r}; expected a positive number of steps")
-        self.count, self.sigma, self.window = int(particles), float(sigma), None if window is None else int(window)
+        self.count, self.sigma = int(particles), float(sigma)
 
     def __repr__(self):
         window = "" if self.window is None else f", window={self.window}"
@@ -199,15 +198,24 @@ class EvolutionStrategies(Evolution):
     np.float64(3.0)
     """
 
-    def __init__(self, particles, sigma):
-        super().__init__(particles, sigma)
-
     def next_window(self, state, memory):
         self.steps = 0
         return self.particles.spread(self.dynamics.start(), self.count), memory | {"noise": self._noise()}
 
 
-class TruncatedES(Evolution):
+class Windowed(Evolution):
+    """Those that estimate at the end of every window."""
+
+    def __init__(self, particles, sigma, window):
+        super().__init__(particles, sigma)
+        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
+            raise ValueError(
+                f"got window={window!r}; expected a positive number of steps, or EvolutionStrategies for whole episodes"
+            )
+        self.window = int(window)
+
+
+class TruncatedES(Windowed):
     """ĝ = (1/(N σ²)) Σ_i ε_i L_i over a window, into which all particles go from the state of θ itself.
 
     Parameters
@@ -235,9 +243,6 @@ class TruncatedES(Evolution):
 
     beside = 1
 
-    def __init__(self, particles, sigma, window):
-        super().__init__(particles, sigma, _required(window))
-
     def began(self):
         return {"centre": self.dynamics.start()}
 
@@ -248,7 +253,7 @@ class TruncatedES(Evolution):
         return self.particles.spread(memory["centre"], self.count), memory | {"noise": self._noise()}
 
 
-class PersistentES(Evolution):
+class PersistentES(Windowed):
     """ĝ = (1/(N σ²)) Σ_i ξ_i L_i over a window, ξ_i the sum of particle i's perturbations of all windows so far.
 
     The states of the particles go on from one window to the next, and so their losses owe something to every
@@ -283,7 +288,7 @@ class PersistentES(Evolution):
     """
 
     def __init__(self, particles, sigma, window, analytic=False):
-        super().__init__(particles, sigma, _required(window))
+        super().__init__(particles, sigma, window)
         if not isinstance(analytic, bool):
             raise TypeError(f"got analytic={analytic!r}; expected True or False")
         self.analytic, self.beside = analytic, 4 * analytic
@@ -326,7 +331,7 @@ class PersistentES(Evolution):
         return super().state_dict()
 
 
-class NoiseReuseES(Evolution):
+class NoiseReuseES(Windowed):
     """ĝ = (1/(N σ²)) Σ_i ε_i L_i over a window, with one perturbation for all windows of an episode (Li et al. 2023).
 
     Parameters
@@ -349,15 +354,6 @@ class NoiseReuseES(Evolution):
     >>> [float(nres.step(None, None).gradient.round()[0]) for _ in range(3)]
     [1.0, 2.0, 3.0]
     """
-
-    def __init__(self, particles, sigma, window):
-        super().__init__(particles, sigma, _required(window))
-
-
-def _required(window):
-    if window is None:
-        raise ValueError("got window=None; expected a positive number of steps, or EvolutionStrategies for an episode")
-    return window
 
 
 def _shared(data):
