@@ -586,3 +586,104 @@ def test_particles_on_a_device(name):
         assert first is None or name != "ES"
     assert isinstance(found[1], DeviceArray)
     close(found[0], host(found[1]), 1e-12)
+
+
+class Bunch(dict):
+    """A container of a user's own."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+def adds_one(s, x, p):
+    x += 1
+    return s + p + x
+
+
+def takes_one(s, x, p):
+    return s + p + x.pop("start")
+
+
+def of_a_bunch(s, x, p):
+    return s + p + x.start
+
+
+def test_what_a_step_does_to_its_data_stays_with_its_particle():
+    for executor in (None, ProcessPoolExecutor(1)):
+        es = online.PersistentES(64, 0.1, 1)
+        with pytest.raises(ValueError, match="read-only"):
+            es.start(online.System(adds_one, total_loss, np.zeros(2)), np.ones(2), rng=0, executor=executor).step(
+                np.zeros(2), None
+            )
+        found = []
+        for step, data in ((takes_one, {"start": 1.0}), (of_a_bunch, Bunch(start=1.0))):
+            es.start(online.System(step, total_loss, np.zeros(2)), np.ones(2), rng=0, executor=executor)
+            found.append([es.step(data, None).gradient for _ in range(2)])
+            assert data == {"start": 1.0}
+        assert np.array_equal(*found)
+        if executor is not None:
+            executor.shutdown()
+
+
+def test_networks_go_to_processes():
+    network = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 2), nn.cross_entropy.using(label_smoothing=0.1))
+    params, found = network.init(rng=0), []
+    with ProcessPoolExecutor(1) as pool:
+        for executor in (None, pool):
+            es = online.PersistentES(4, 0.1, 1).start(network, params, rng=0, executor=executor)
+            found.append(es.step(np.ones(2), 1).gradient.vector)
+    assert np.array_equal(*found)
+
+
+def test_no_window_is_lost_by_loading():
+    es = online.PersistentES(2, 0.1, 2, analytic=True).start(leaking(np.zeros(2)), np.ones(2), rng=0)
+    saved = es.state_dict()
+    es.step(None, None)
+    with pytest.raises(dg.DualgradError, match="whose steps would be lost"):
+        es.load_state_dict(saved)
+
+
+def test_a_centre_that_is_not_finite_is_named():
+    unit = online.System(
+        lambda s, x, p: p / np.sqrt(np.sum(p**2, -1, keepdims=True)), total_loss, np.zeros(2), batched=True
+    )
+    for name in ("TES", "PES, analytic"):
+        es = MAKE[name]().start(unit, np.zeros(2), rng=0)
+        with np.errstate(all="ignore"), pytest.raises(dg.NonFiniteError, match="the parameters themselves"):
+            es.step(None, None)
+        assert es.steps == 0
+
+
+def test_other_parameters_may_take_the_place_of_the_first():
+    found = []
+    for rebind in (False, True):
+        theta = np.ones(2)
+        es = online.TruncatedES(4, 0.1, 1).start(leaking(np.zeros(2)), theta, rng=0)
+        es.step(None, None)
+        if rebind:
+            es.params = theta + 1
+        else:
+            theta += 1
+        es.step(None, None)
+        found.append(es.step(None, None).gradient)
+    assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("wrong", [np.ones((4, 2), complex), np.full((4, 2), "a"), np.full((4, 2), None), np.ones(3)])
+def test_a_state_of_other_numbers_is_refused(wrong):
+    es = online.NoiseReuseES(4, 0.1, 2).start(leaking(np.zeros(2)), np.ones(2), rng=0)
+    saved = es.state_dict()
+    with pytest.raises(dg.LayoutError, match="other shapes or dtypes"):
+        es.load_state_dict(saved | {"state": [wrong]})
+    counted = [m if m.dtype.kind != "i" else np.array(0.5) for m in saved["memory"]]
+    with pytest.raises(dg.LayoutError, match="other shapes or dtypes"):
+        es.load_state_dict(saved | {"memory": counted})
+
+
+def test_a_batch_of_what_knows_no_batches_is_named():
+    network = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 2), nn.cross_entropy)
+    system = online.System(network.step, network.loss, network.init_state, batched=True)
+    with pytest.raises(dg.DualgradError, match="says batched=True"):
+        online.PersistentES(4, 0.1, 1).start(system, network.init(rng=0), rng=0).step(np.ones(2), 1)
+    es = online.PersistentES(4, 0.1, 1).start(network, network.init(rng=0, dtype=np.float64), rng=0)
+    assert es.step([1.0, 2.0], 1).gradient.vector.dtype == float

@@ -1,6 +1,8 @@
 """Layers and losses, from one catalogue: the three rules of each against each other, the engine and differences."""
 
+import copy
 import math
+import pickle
 import types
 import warnings
 
@@ -702,3 +704,12 @@ def test_initialisers():
     nn.initialise(lstm, "forget_gate", rng=0)
     assert np.array_equal(lstm["0.bias"] == 1, np.arange(16) // 4 == 1)
     assert not np.any(lstm["1.bias"] == 1)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll", "mse", "mae", "huber", "bce_with_logits"])
+def test_losses_pickle_by_name(name):
+    """The module's name is that of the loss, not of its class; workers of a pool get it so."""
+    loss = getattr(nn, name).using(reduction="sum")
+    again = pickle.loads(pickle.dumps(loss))
+    assert (type(again), repr(again)) == (type(loss), repr(loss))
+    assert repr(copy.deepcopy(getattr(nn, name))) == repr(getattr(nn, name))

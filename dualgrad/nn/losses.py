@@ -43,6 +43,9 @@ class Loss:
         given = ({} if self.reduction == "mean" else {"reduction": self.reduction}) | self.given
         return f"nn.{type(self).__name__}" + (f".using({given})" if given else "")
 
+    def __reduce__(self):
+        return _named, (type(self).__name__, {"reduction": self.reduction} | self.given)
+
     def using(self, **defaults):
         """The same loss with other defaults: ``nn.cross_entropy.using(label_smoothing=0.1)``."""
         return type(self)(**{"reduction": self.reduction} | self.given | self._known(defaults, ("reduction",)))
@@ -360,3 +363,8 @@ class bce_with_logits(Loss):  # noqa: N801
 cross_entropy, nll, mse, mae, huber, bce_with_logits = (
     loss() for loss in (cross_entropy, nll, mse, mae, huber, bce_with_logits)
 )
+
+
+def _named(name, settings):
+    """A loss by its name, for pickle: a module's name is that of the loss, not of its class."""
+    return globals()[name].using(**settings)

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import DualgradError
 from ..estimators.estimate import Estimate
 from ..tree import flatten, unflatten
-from .dynamics import require_finite_step, require_scalar_loss
+from .dynamics import own, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator
 
 
@@ -34,7 +34,7 @@ class BPTT(OnlineEstimator):
         self._require_started()
         live, self.params = self.params, _frozen(self.params)  # the step keeps what it was made with
         try:
-            return super()._advanced(x)
+            return super()._advanced(own(x))
         finally:
             self.params = live
 
@@ -108,7 +108,7 @@ class TruncatedBPTT(OnlineEstimator):
         ShapeError, NonFiniteError
             As `RTRL`; nothing has changed.
         """
-        state, transitions = self._advanced(x)
+        state, transitions = self._advanced(own(x))
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)

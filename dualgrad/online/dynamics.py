@@ -280,4 +280,4 @@ def require_finite_step(t, what, *arrays):
 
 def own(tree):
     """A tree in arrays of its own, whatever their first owner does with his."""
-    return map_leaves(lambda a: a.copy() if hasattr(a, "shape") else a, tree)
+    return map_leaves(lambda a: a.copy() if hasattr(a, "dtype") else a, tree)

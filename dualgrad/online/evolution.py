@@ -5,15 +5,12 @@ multiplied with them makes the estimator: the perturbation of the episode, of th
 """
 
 import math
-import random
 
 import numpy as np
 
 from ..backend import like as on_device
 from ..errors import DualgradError
 from ..estimators.estimate import Estimate
-from ..random import Rng
-from ..tree import flatten
 from .bptt import TruncatedBPTT
 from .dynamics import own, require_finite_step
 from .learner import OnlineEstimator
@@ -95,11 +92,11 @@ class Evolution(OnlineEstimator):
             For data that the first particle would use up: an Rng, an iterator. In each case nothing has changed.
         """
         self._require_started()
-        t, x, y, memory = self.steps + 1, _shared(x), _shared(y), self.memory
+        t, memory = self.steps + 1, self.memory
         thetas = self.perturbed(memory["noise"])
         state, losses = self.particles.advance(t, self.state, thetas, x, y, self.executor)
         memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
-        memory = memory | self.followed(memory, x, y)
+        memory = memory | self.followed(t, memory, x, y)
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
             estimate, state, memory = self._closed(t, state, memory)
@@ -126,7 +123,7 @@ class Evolution(OnlineEstimator):
         self._require_closed(self.memory["seen"])
         self._restart()
 
-    def followed(self, memory, x, y):
+    def followed(self, t, memory, x, y):
         """What changes beside the particles in a step."""
         return {}
 
@@ -246,8 +243,8 @@ class TruncatedES(Windowed):
     def began(self):
         return {"centre": self.dynamics.start()}
 
-    def followed(self, memory, x, y):
-        return {"centre": self.particles.alone(memory["centre"], x)}
+    def followed(self, t, memory, x, y):
+        return {"centre": self.particles.alone(t, memory["centre"], self.params, x)}
 
     def next_window(self, state, memory):
         return self.particles.spread(memory["centre"], self.count), memory | {"noise": self._noise()}
@@ -269,7 +266,7 @@ class PersistentES(Windowed):
     Notes
     -----
     Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N/2 perturbations and as many sums; in a
-    step N p numbers more.
+    step N p numbers more; ``analytic`` two states and the data of a window.
     Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all. Do
     not change the parameters inside a window.
     Variance of the sum over an episode, a pair, for losses linear over σ, with t, s, τ windows and
@@ -301,10 +298,11 @@ class PersistentES(Windowed):
         before = np.zeros_like(self.dynamics.like, shape=(self.count // 2, self.dynamics.params_size))
         return {"before": before} | ({"first": start(), "centre": start(), "data": ()} if self.analytic else {})
 
-    def followed(self, memory, x, y):
+    def followed(self, t, memory, x, y):
         if not self.analytic:
             return {}
-        return {"centre": self.particles.alone(memory["centre"], x), "data": (*memory["data"], (x, y))}
+        centre = self.particles.alone(t, memory["centre"], self.params, x)
+        return {"centre": centre, "data": (*memory["data"], own((x, y)))}
 
     def made_of(self, memory, difference):
         scale, noise, walked = self.count * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
@@ -326,9 +324,18 @@ class PersistentES(Windowed):
 
     def state_dict(self):
         """The episode as plain data; with ``analytic`` only between windows, whose data it does not hold."""
-        if self.analytic and getattr(self, "memory", {"data": ()})["data"]:
+        if self._in_window():
             raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
         return super().state_dict()
+
+    def load_state_dict(self, state):
+        """Go on from a saved episode; with ``analytic`` only between windows; see `RTRL.load_state_dict`."""
+        if self._in_window():
+            raise DualgradError(f"{self!r} is inside a window, whose steps would be lost: close() it first")
+        super().load_state_dict(state)
+
+    def _in_window(self):
+        return self.analytic and bool(getattr(self, "memory", {"data": ()})["data"])
 
 
 class NoiseReuseES(Windowed):
@@ -354,20 +361,3 @@ class NoiseReuseES(Windowed):
     >>> [float(nres.step(None, None).gradient.round()[0]) for _ in range(3)]
     [1.0, 2.0, 3.0]
     """
-
-
-def _shared(data):
-    """A copy of a step's data that every particle can see as it is; what the first would use up or change raises."""
-    for leaf in flatten([data])[0]:
-        if isinstance(leaf, (Rng, random.Random, np.random.Generator, np.random.RandomState)) or hasattr(
-            leaf, "__next__"
-        ):
-            raise TypeError(
-                f"got x or y with {leaf!r:.60}, which the first particle would use up; expected what all can see: "
-                "an array, or a seed"
-            )
-    data = own(data)
-    for leaf in flatten([data])[0]:
-        if isinstance(leaf, np.ndarray):
-            leaf.flags.writeable = False
-    return data

@@ -13,7 +13,7 @@ from ..estimators.estimate import Estimate, require_finite
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..tree import flatten, unflatten
-from .dynamics import own, require_finite_step, require_scalar_loss
+from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
 
 
@@ -113,7 +113,7 @@ class OnlineEstimator:
     def _advanced(self, x):
         """The next state and its transitions."""
         self._require_started()
-        state, transitions = self.dynamics.advance(self.params, self.state, own(x))
+        state, transitions = self.dynamics.advance(self.params, self.state, x)
         require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
         return state, transitions
 
@@ -254,11 +254,16 @@ def _restored(what, saved, now):
         raise LayoutError(f"the saved {what} is a {type(saved).__name__}; expected a list of arrays")
     expected, given = ([(np.shape(s), np.asarray(s).dtype) for s in map(to_numpy, some)] for some in (leaves, saved))
     shapes = [s for s, _ in expected] == [s for s, _ in given]
-    if not shapes or not all(np.can_cast(d, e) for (_, d), (_, e) in zip(expected, given, strict=True)):
+    if not shapes or not all(_holds(e, d) for (_, d), (_, e) in zip(expected, given, strict=True)):
         raise LayoutError(f"the saved {what} has other shapes or dtypes, {_named(given)}; expected {_named(expected)}")
     if not all(np.all(np.isfinite(s)) for s in saved):
         raise LayoutError(f"the saved {what} has a NaN or an infinity")
     return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])
+
+
+def _holds(saved, now):
+    """Whether a saved array is of the same numbers, or of more precision, as a state gains from its data."""
+    return saved == now or saved.kind == now.kind == "f" and np.can_cast(now, saved)
 
 
 def _named(kinds):

@@ -145,7 +145,7 @@ class Network:
 
     def input(self, x, dtype):
         """An input in the precision of the parameters; one of another shape raises."""
-        if getattr(x, "dtype", None) != dtype:
+        if not hasattr(x, "dtype") or x.dtype != dtype:
             x = x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
         expected = (*(() if self.streams is None else (self.streams,)), self.cells[0].input_size)
         if np.shape(x) != expected:

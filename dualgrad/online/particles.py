@@ -2,12 +2,15 @@
 
 import itertools
 import pickle
+import random
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import is_host, to_numpy
 from ..errors import DualgradError, NonFiniteError, ShapeError
+from ..random import Rng
 from ..tree import flatten, leaves_like, map_leaves, unflatten
 from .dynamics import Vectors, own, require_finite_step
 
@@ -29,9 +32,11 @@ class Particles:
             return map_leaves(lambda s: np.repeat(s[None], count, axis=0), state)
         return [own(state) for _ in range(count)]
 
-    def alone(self, state, x):
+    def alone(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
-        return own(unflatten(self.kind.structure, self.kind.leaves(self.system.step(state, x, self.params))))
+        after = self.kind.leaves(self.system.step(state, shared(x), params))
+        require_finite_step(t, "the state of the parameters themselves", *after)
+        return own(unflatten(self.kind.structure, after))
 
     def advance(self, t, states, thetas, x, y, executor=None):
         """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
@@ -70,26 +75,28 @@ class Particles:
     def _batch(self, states, thetas, x, y):
         params, count = self.dynamics.at(thetas, self.params), len(thetas)
         hint = ": one entry each, or say batched=False"
+        after = self._together(lambda: self.system.step(states, shared(x), params), states, thetas, x, y)
+        leaves = [_kept(leaf) for leaf in leaves_like(after, self.kind.structure, "state")]
+        shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
+        if shapes != expected:
+            raise ShapeError(f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}")
+        losses = self._together(lambda: _numbers(self.system.loss(after, shared(y), params)), states, thetas, x, y)
+        if losses.shape != (count,):
+            raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
+        return unflatten(self.kind.structure, leaves), losses
+
+    def _together(self, call, states, thetas, x, y):
+        """What a batch gives; where it fails at first and a particle alone does not, that is what is wrong."""
         try:
-            after = self.system.step(states, x, params)
-            leaves = leaves_like(after, self.kind.structure, "state")
-            shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
-            if shapes != expected:
-                raise ShapeError(
-                    f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}"
-                )
-            losses = _numbers(self.system.loss(after, y, params))
-        except (ValueError, IndexError, TypeError) as error:
-            if self._checked or isinstance(error, DualgradError):
+            return call()
+        except (ValueError, LookupError, TypeError, DualgradError) as error:
+            if self._checked:
                 raise
-            self._alone(0, states, thetas, x, y)  # where that fails too, its error says more
+            self._alone(0, states, thetas, x, y)
             raise DualgradError(
                 "the system says batched=True, but its step or loss fails with a leading axis of particles: let them "
                 f"work with one in state and parameters, or say batched=False ({error})"
             ) from error
-        if losses.shape != (count,):
-            raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
-        return unflatten(self.kind.structure, leaves), losses
 
     def _alone(self, k, states, thetas, x, y):
         """The state and the loss of particle k of a batch, by itself."""
@@ -100,8 +107,8 @@ class Particles:
         """Hold particle k of a batch against the same particle alone."""
         state, loss = self._alone(k, states, thetas, x, y)
         alone, batch = flatten(state)[0], flatten(map_leaves(lambda s: s[k], after))[0]
-        lowest = max(np.finfo(a.dtype).eps for a in (thetas, *flatten(states)[0], *flatten(after)[0]))
-        tolerance = 1e-3 if lowest > 1e-8 else 1e-8
+        kinds = {np.dtype(a.dtype) for a in (thetas, *flatten(states)[0], *flatten(after)[0])}
+        tolerance = 1e-6 if all(kind.kind != "f" or kind.itemsize >= 8 for kind in kinds) else 1e-3
         pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
         if not all(np.allclose(to_numpy(a), to_numpy(b), rtol=tolerance, atol=tolerance) for a, b in pairs):
             raise DualgradError(
@@ -126,8 +133,8 @@ def _each(system, states, params, x, y):
     """The state and the loss of one particle after another."""
     found = []
     for state, p in zip(states, params, strict=True):
-        after = _matched(system.step(state, x, p), state)
-        loss = _numbers(system.loss(after, y, p))
+        after = _matched(system.step(state, shared(x), p), state)
+        loss = _numbers(system.loss(after, shared(y), p))
         if loss.shape != ():
             raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
         found.append((after, loss))
@@ -137,11 +144,34 @@ def _each(system, states, params, x, y):
 def _matched(after, state):
     """A state with its leaves in the order of the one before; another structure or shape raises."""
     leaves, structure = flatten(state)
-    found = leaves_like(after, structure, "state")
+    found = [_kept(leaf) for leaf in leaves_like(after, structure, "state")]
     shapes, expected = [np.shape(leaf) for leaf in found], [np.shape(leaf) for leaf in leaves]
     if shapes != expected:
         raise ShapeError(f"the step returned a state of shapes {shapes}; expected those it began with, {expected}")
     return unflatten(structure, found)
+
+
+def _kept(leaf):
+    """A leaf of a state; data that all particles see are not kept, but copied."""
+    return leaf.copy() if isinstance(leaf, np.ndarray) and not leaf.flags.writeable else leaf
+
+
+def shared(data):
+    """A step's data for one particle of many, which cannot write to them; what it would use up raises."""
+    if isinstance(data, np.ndarray):
+        data = data.view()
+        data.flags.writeable = False
+        return data
+    if type(data) is dict:
+        return {key: shared(value) for key, value in data.items()}
+    if type(data) in (list, tuple):
+        return type(data)(map(shared, data))
+    if isinstance(data, (Rng, random.Random, np.random.Generator, np.random.RandomState, Iterator)):
+        raise TypeError(
+            f"got x or y with {data!r:.60}, which the first particle would use up; expected what all can see: "
+            "an array, or a seed"
+        )
+    return data.copy() if hasattr(type(data), "dtype") and not is_host(data) else data
 
 
 def _each_of(task):
@@ -155,7 +185,7 @@ def _mapped(executor, tasks):
         return list(executor.map(_each_of, tasks))
     except BrokenExecutor as error:
         raise DualgradError(f"a worker of the executor died; {go_on}") from error
-    except (pickle.PicklingError, AttributeError) as error:
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
         if not isinstance(error, pickle.PicklingError) and "pickle" not in str(error):
             raise
         raise DualgradError(
