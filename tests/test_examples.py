@@ -76,8 +76,9 @@ def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tm
     report = json.loads((tmp_path / f"{stem}.json").read_text())
     assert report["experiment"] == stem
     assert report["tables"]
+    least = 1 if script == "pes_variance.py" else 2  # which measures, and trains nothing
     assert report["runs"]
-    assert all(r["curve"] for r in report["runs"])
+    assert all(len(r["curve"]) >= least for r in report["runs"])
 
 
 @pytest.mark.parametrize("script", EXPERIMENTS)
