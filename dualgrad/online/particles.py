@@ -76,14 +76,11 @@ class Particles:
         params, count = self.dynamics.at(thetas, self.params), len(thetas)
         hint = ": one entry each, or say batched=False"
         after = self._together(lambda: self.system.step(states, shared(x), params), states, thetas, x, y)
-        leaves = [_kept(leaf) for leaf in leaves_like(after, self.kind.structure, "state")]
-        shapes, expected = [np.shape(leaf) for leaf in leaves], [(count, *shape) for shape in self.kind.shapes]
-        if shapes != expected:
-            raise ShapeError(f"the step of {count} particles gave states of shapes {shapes}; expected {expected}{hint}")
+        after = _matched(after, self.kind.structure, [(count, *shape) for shape in self.kind.shapes], hint)
         losses = self._together(lambda: _numbers(self.system.loss(after, shared(y), params)), states, thetas, x, y)
         if losses.shape != (count,):
             raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
-        return unflatten(self.kind.structure, leaves), losses
+        return after, losses
 
     def _together(self, call, states, thetas, x, y):
         """What a batch gives; where it fails at first and a particle alone does not, that is what is wrong."""
@@ -108,6 +105,7 @@ class Particles:
         state, loss = self._alone(k, states, thetas, x, y)
         alone, batch = flatten(state)[0], flatten(map_leaves(lambda s: s[k], after))[0]
         kinds = {np.dtype(a.dtype) for a in (thetas, *flatten(states)[0], *flatten(after)[0])}
+        # wider than rounding, which a chaotic step amplifies; a false promise is off by the perturbations, of size σ
         tolerance = 1e-6 if all(kind.kind != "f" or kind.itemsize >= 8 for kind in kinds) else 1e-3
         pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
         if not all(np.allclose(to_numpy(a), to_numpy(b), rtol=tolerance, atol=tolerance) for a, b in pairs):
@@ -131,9 +129,10 @@ class Particles:
 
 def _each(system, states, params, x, y):
     """The state and the loss of one particle after another."""
-    found = []
+    leaves, structure = flatten(states[0])
+    shapes, found = [np.shape(leaf) for leaf in leaves], []
     for state, p in zip(states, params, strict=True):
-        after = _matched(system.step(state, shared(x), p), state)
+        after = _matched(system.step(state, shared(x), p), structure, shapes)
         loss = _numbers(system.loss(after, shared(y), p))
         if loss.shape != ():
             raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
@@ -141,13 +140,14 @@ def _each(system, states, params, x, y):
     return found
 
 
-def _matched(after, state):
-    """A state with its leaves in the order of the one before; another structure or shape raises."""
-    leaves, structure = flatten(state)
+def _matched(after, structure, expected, hint=""):
+    """A state with its leaves in the order of those before; another structure or other shapes raise."""
     found = [_kept(leaf) for leaf in leaves_like(after, structure, "state")]
-    shapes, expected = [np.shape(leaf) for leaf in found], [np.shape(leaf) for leaf in leaves]
+    shapes = [np.shape(leaf) for leaf in found]
     if shapes != expected:
-        raise ShapeError(f"the step returned a state of shapes {shapes}; expected those it began with, {expected}")
+        raise ShapeError(
+            f"the step returned a state of shapes {shapes}; expected those it began with, {expected}{hint}"
+        )
     return unflatten(structure, found)
 
 
