@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..checks import positive_count
 from ..directions import as_tree, as_vector
 from ..errors import DualgradError, LayoutError
 from ..nn.layer import with_buffers
@@ -117,9 +118,7 @@ class TruncatedBPTT:
     """
 
     def __init__(self, window, random=False):
-        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
-            raise ValueError(f"got window={window!r}; expected a positive number of steps")
-        self.window, self.random = int(window), random
+        self.window, self.random = positive_count("window", window, "a positive number of steps"), random
 
     def __repr__(self):
         return f"TruncatedBPTT({self.window}{', random=True' if self.random else ''})"
@@ -192,8 +191,7 @@ class Reptile:
     """
 
     def __init__(self, inner_steps, inner_lr):
-        if not isinstance(inner_steps, (int, np.integer)) or isinstance(inner_steps, bool) or inner_steps < 1:
-            raise ValueError(f"got inner_steps={inner_steps!r}; expected a positive integer")
+        positive_count("inner_steps", inner_steps)
         if not isinstance(inner_lr, (int, float)) or not 0 < inner_lr < np.inf:
             raise ValueError(f"got inner_lr={inner_lr!r}; expected a positive number")
         self.inner_steps, self.inner_lr = int(inner_steps), float(inner_lr)

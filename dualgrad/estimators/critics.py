@@ -4,6 +4,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..backend import to_numpy
+from ..checks import positive_count
 from ..errors import LayoutError, ShapeError
 from ..optim import Adam
 from ..params import Params
@@ -103,9 +104,7 @@ class _Critical:
         for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):
             if not hasattr(critic, method) or isinstance(critic, type):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
-        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
-            raise ValueError(f"got window={window!r}; expected a positive number of steps")
-        self.critic, self.window = critic, int(window)
+        self.critic, self.window = critic, positive_count("window", window, "a positive number of steps")
 
     def __repr__(self):
         return f"{type(self).__name__}({self.critic!r}, window={self.window})"

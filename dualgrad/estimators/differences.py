@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..backend import to_numpy
+from ..checks import positive_count
 from ..directions import Rademacher, as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
@@ -142,8 +143,7 @@ class SPSA:
     def __init__(self, eps=1e-3, n=1, directions=None):
         self.eps, self.n = require_step(eps), n
         self.directions = Rademacher() if directions is None else directions
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"got n={n!r}; expected a positive number of directions")
+        positive_count("n", n, "a positive number of directions")
         if not hasattr(self.directions, "_draw") or isinstance(self.directions, type):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 

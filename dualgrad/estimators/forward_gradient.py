@@ -4,6 +4,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..backend import to_numpy
+from ..checks import positive_count
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
 from ..errors import LayoutError
 from ..random import as_rng
@@ -71,8 +72,7 @@ class ForwardGradient:
     def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
         if not hasattr(directions, "sample") or isinstance(directions, type):
             raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"got n={n!r}; expected a positive number of directions")
+        positive_count("n", n, "a positive number of directions")
         if combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
         if np.ndim(baseline) == 0 and isinstance(baseline, (int, float, np.number)):

@@ -23,6 +23,7 @@ import numbers
 
 import numpy as np
 
+from ..checks import positive_count
 from ..directions import as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
@@ -43,8 +44,7 @@ class _Guess:
     def __init__(self, noise="normal", n=1, store=False, local=False):
         if noise not in ("normal", "signs"):
             raise ValueError(f"got noise={noise!r}; expected 'normal' or 'signs'")
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"got n={n!r}; expected a positive number of guesses")
+        positive_count("n", n, "a positive number of guesses")
         self.noise, self.n, self.store, self.local = noise, int(n), store, local
 
     def __repr__(self):
@@ -416,8 +416,7 @@ class Downstream(_Guess):
 
     def __init__(self, layers=1, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)
-        if not isinstance(layers, (int, np.integer)) or isinstance(layers, bool) or layers < 1:
-            raise ValueError(f"got layers={layers!r}; expected a positive integer")
+        positive_count("layers", layers)
         self.layers, self.ahead = int(layers), float(layers)
 
     def _end(self, walk, k):

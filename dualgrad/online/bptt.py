@@ -7,6 +7,7 @@ from ..estimators.estimate import Estimate
 from ..tree import flatten, unflatten
 from .dynamics import own, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator
+from .windows import InWindows, steps_of
 
 
 class BPTT(OnlineEstimator):
@@ -59,7 +60,7 @@ class BPTT(OnlineEstimator):
         self.state_dict()
 
 
-class TruncatedBPTT(OnlineEstimator):
+class TruncatedBPTT(InWindows):
     """Σ ∂ℓ_t/∂θ over a window of steps, by backpropagation that stops where the window began.
 
     Parameters
@@ -90,9 +91,7 @@ class TruncatedBPTT(OnlineEstimator):
     """
 
     def __init__(self, window):
-        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
-            raise ValueError(f"got window={window!r}; expected a positive number of steps")
-        self.window = int(window)
+        self.window = steps_of(window)
 
     def __repr__(self):
         return f"TruncatedBPTT({self.window})"
@@ -114,56 +113,24 @@ class TruncatedBPTT(OnlineEstimator):
         require_finite_step(self.steps + 1, "the loss", loss)
         memory, estimate = (*self.memory, (transitions, loss, *cotangent.vectors())), None
         if len(memory) == self.window:
-            memory, estimate = (), self._estimate(memory, self.steps + 1)
+            estimate, state, memory = self._closed(self.steps + 1, state, memory)
         self.steps, self.state, self.memory = self.steps + 1, state, memory
         return estimate
 
-    def close(self):
-        """End the open window early: its `Estimate`, or None where no step is open."""
-        self._require_started()
-        if not self.memory:
-            return None
-        estimate, self.memory = self._estimate(self.memory, self.steps), ()
-        return estimate
+    def _open(self):
+        return len(self.memory)
 
-    def reset(self):
-        """End the episode.
+    def _unsaved(self):
+        return bool(self.memory)
 
-        Raises
-        ------
-        DualgradError
-            When a window is open, whose losses would be lost.
-        """
-        self._require_started()
-        self._require_closed(len(self.memory))
-        self._restart()
-
-    def _estimate(self, memory, t):
+    def _closed(self, t, state, memory):
         transitions = [T for each in memory for T in each[0]]
         cotangents = [h for each in memory for h in [None] * (len(each[0]) - 1) + [each[2]]]
         gradient = sum(each[3] for each in memory)
         gradient[self.dynamics.recurrent] += pulled_back(transitions, cotangents, self.dynamics)
         require_finite_step(t, "the gradient", gradient)
         loss = sum(each[1] for each in memory)
-        return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory))
-
-    def state_dict(self):
-        """The episode as plain data, between windows.
-
-        Raises
-        ------
-        DualgradError
-            Inside a window, whose steps are not plain data.
-        """
-        if getattr(self, "memory", ()):
-            raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
-        return super().state_dict()
-
-    def load_state_dict(self, state):
-        """Go on from a saved episode, between windows; see `RTRL.load_state_dict`."""
-        if getattr(self, "memory", ()):
-            raise DualgradError(f"{self!r} is inside a window, whose steps would be lost: close() it first")
-        super().load_state_dict(state)
+        return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory)), state, ()
 
     def fisher(self):
         """Refused: a window has no single prediction."""

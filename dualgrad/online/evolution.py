@@ -13,15 +13,14 @@ from ..errors import DualgradError
 from ..estimators.estimate import Estimate
 from .bptt import TruncatedBPTT
 from .dynamics import own, require_finite_step
-from .learner import OnlineEstimator
 from .particles import Particles
+from .windows import InWindows, steps_of
 
 
-class Evolution(OnlineEstimator):
+class Evolution(InWindows):
     """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
 
     draws = True
-    window = None
     beside = 0  # forward passes a step beside the particles'
 
     def __init__(self, particles, sigma):
@@ -103,25 +102,8 @@ class Evolution(OnlineEstimator):
         self.steps, self.state, self.memory = t, state, memory
         return estimate
 
-    def close(self):
-        """End the open window early: its `Estimate`, or None where no step is open."""
-        self._require_started()
-        if not self.memory["seen"]:
-            return None
-        estimate, self.state, self.memory = self._closed(self.steps, self.state, self.memory)
-        return estimate
-
-    def reset(self):
-        """End the episode: particles and what they have gathered begin anew, together.
-
-        Raises
-        ------
-        DualgradError
-            When a window is open, whose losses would be lost.
-        """
-        self._require_started()
-        self._require_closed(self.memory["seen"])
-        self._restart()
+    def _open(self):
+        return int(self.memory["seen"])
 
     def followed(self, t, memory, x, y):
         """What changes beside the particles in a step."""
@@ -205,11 +187,7 @@ class Windowed(Evolution):
 
     def __init__(self, particles, sigma, window):
         super().__init__(particles, sigma)
-        if not isinstance(window, (int, np.integer)) or isinstance(window, bool) or window < 1:
-            raise ValueError(
-                f"got window={window!r}; expected a positive number of steps, or EvolutionStrategies for whole episodes"
-            )
-        self.window = int(window)
+        self.window = steps_of(window, ", or EvolutionStrategies for whole episodes")
 
 
 class TruncatedES(Windowed):
@@ -322,20 +300,8 @@ class PersistentES(Windowed):
         memory = memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
         return state, memory | ({"first": memory["centre"], "data": ()} if self.analytic else {})
 
-    def state_dict(self):
-        """The episode as plain data; with ``analytic`` only between windows, whose data it does not hold."""
-        if self._in_window():
-            raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
-        return super().state_dict()
-
-    def load_state_dict(self, state):
-        """Go on from a saved episode; with ``analytic`` only between windows; see `RTRL.load_state_dict`."""
-        if self._in_window():
-            raise DualgradError(f"{self!r} is inside a window, whose steps would be lost: close() it first")
-        super().load_state_dict(state)
-
-    def _in_window(self):
-        return self.analytic and bool(getattr(self, "memory", {"data": ()})["data"])
+    def _unsaved(self):
+        return self.analytic and bool(self.memory["data"])
 
 
 class NoiseReuseES(Windowed):

@@ -59,7 +59,7 @@ class OnlineEstimator:
             self.__dict__.update(options)
             self._prepare()
             self._restart()
-        except Exception:
+        except Exception:  # the episode that was goes on
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
@@ -80,15 +80,6 @@ class OnlineEstimator:
     def _require_started(self):
         if not hasattr(self, "dynamics"):
             raise DualgradError(f"{self!r} has no system yet: start(system, params, rng=0)")
-
-    def _require_closed(self, steps):
-        """Raise where an episode ends so many steps into a window."""
-        if steps:
-            instead = "; or take a window that divides the episode" if getattr(self, "window", None) else ""
-            raise DualgradError(
-                f"{self!r}: the episode of {self.steps} steps ends {steps} steps into a window; close() gives the "
-                f"estimate of those, after which reset() goes on{instead}"
-            )
 
     # ------------------------------------------------------------------ a step
 
@@ -127,7 +118,7 @@ class OnlineEstimator:
             settled = self.settle(memory, transitions[-1])
             if settled is not memory:
                 require_finite_step(t, "the influence", *flatten(settled)[0])
-        except Exception:
+        except Exception:  # a step that is taken again draws the same
             if drawn is not None:
                 self.rng.load_state_dict(drawn)
             raise

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..backend import like as on_device
+from ..checks import positive_count
 from ..errors import LayoutError
 from ..params import Params
 from .learner import OnlineEstimator
@@ -51,8 +52,7 @@ class NoBackTrack(OnlineEstimator):
     draws = True
 
     def __init__(self, rank=1, *, split=False, rescale=True, noise="signs", metric=None):
-        if not isinstance(rank, (int, np.integer)) or isinstance(rank, bool) or rank < 1:
-            raise ValueError(f"got rank={rank!r}; expected a positive number of terms")
+        positive_count("rank", rank, "a positive number of terms")
         if noise not in ("signs", "gaussian"):
             raise ValueError(f"got noise={noise!r}; expected 'signs' or 'gaussian'")
         if noise == "gaussian" and (split or metric is not None or not rescale):

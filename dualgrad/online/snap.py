@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..checks import positive_count
 from .learner import OnlineEstimator
 
 
@@ -36,9 +37,7 @@ class SnAp(OnlineEstimator):
     """
 
     def __init__(self, n=1):
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-            raise ValueError(f"got n={n!r}; expected a positive number of steps")
-        self.n = int(n)
+        self.n = positive_count("n", n, "a positive number of steps")
 
     def __repr__(self):
         return f"SnAp({self.n})"

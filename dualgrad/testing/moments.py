@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..backend import to_numpy
+from ..checks import positive_count
 from ..errors import DualgradError, NonFiniteError
 from ..transforms import grad
 from ..tree import map_leaves
@@ -123,8 +124,7 @@ def exact_moments(run, *, degree=5, max_outcomes=2**20):
     """
     if not callable(run):
         raise TypeError(f"exact_moments got run={run!r}; expected a function of an Rng")
-    if not isinstance(degree, (int, np.integer)) or isinstance(degree, bool) or degree < 1:
-        raise ValueError(f"got degree={degree!r}; expected a positive whole number")
+    positive_count("degree", degree, "a positive whole number")
     found = highest_degree(run, degree)
     if 2 * found > degree:
         what = "the mean and the covariance are" if found > degree else "the covariance is"
