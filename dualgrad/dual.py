@@ -8,20 +8,25 @@ operands and treats the rest as constants, which is all that nesting needs (no p
 levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K pushed in one pass.
 """
 
-import dis
 import itertools
+import numbers
 import sys
 from collections.abc import Mapping
 
 import numpy as np
 
+from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
+from .frames import OURS
+from .tables import KINDS, MAKERS, METHODS, RULES
 
-RULES = {}  # NumPy function -> pushforward taking the function's own arguments
-KINDS = {}  # NumPy function -> one of linear, elementwise, bilinear, composite, explicit, constant
-METHODS = {}  # ufunc method name -> pushforward taking (ufunc, *arguments)
-REFUSED = {}  # NumPy function -> what to write instead
 LIVE = {}  # level -> lead
+ASKED = set()  # the levels of which NumPy or Python asked for plain arrays or numbers: object arrays are about
+OBJECT = np.dtype(object)
+_NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
+SEQUENCES = {  # whose first argument is a sequence of arrays, not an array
+    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.linalg.multi_dot, np.lexsort,
+}  # fmt: skip
 _levels = itertools.count(1)
 
 
@@ -55,15 +60,17 @@ class Dual:
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         rule = RULES.get(ufunc)
         if rule is None:
-            raise NotImplementedError(no_rule(ufunc))
+            return without_rule(ufunc, method, inputs, kwargs)
         if method == "__call__":
             return call_with_keywords(ufunc, rule, inputs, kwargs) if kwargs else rule(*inputs)
-        return METHODS[method](ufunc, *inputs, **kwargs)
+        return METHODS[method](ufunc, *map(as_array, inputs), **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
         rule = RULES.get(function)
         if rule is None:
-            raise NotImplementedError(no_rule(function))
+            return make(self, function, args, kwargs)
+        if kwargs or len(args) != 1 or args[0].__class__ is not Dual:
+            args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
         return rule(*args, **kwargs)
 
     # ------------------------------------------------------------------ shape, dtype, views
@@ -71,7 +78,16 @@ class Dual:
     shape = property(lambda self: self.primal.shape)
     ndim = property(lambda self: self.primal.ndim)
     size = property(lambda self: self.primal.size)
-    dtype = property(lambda self: self.primal.dtype)
+
+    @property
+    def dtype(self):
+        """The dtype of the value. NumPy's means of an object array end in ``y.dtype.type(y)``, a plain number, but for
+        a y without a dtype: there a Dual has none."""
+        if self.primal.__class__ is not np.ndarray:
+            asking = sys._getframe(1).f_code
+            if asking.co_name in _NUMBERS_AT_THE_END and asking.co_filename.startswith(OURS[1]):
+                raise AttributeError("dtype")
+        return self.primal.dtype
 
     def __len__(self):
         return len(self.primal)
@@ -96,7 +112,9 @@ class Dual:
             return Dual(primal, self.tangent[index], self.level, frozen)
         if is_basic(index):
             index = index if isinstance(index, tuple) else (index,)
-            return Dual(primal, self.tangent[(slice(None), *index)], self.level, frozen)
+            tangent = self.tangent[(slice(None), *index)]
+            a_number = not primal.ndim and Ellipsis not in index  # which NumPy copies
+            return Dual(primal, tangent.copy() if a_number else tangent, self.level, frozen)
         # NumPy may move the axes of advanced indices to the front, so the lead axis waits at the back.
         return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[before_lead(index)], -1, 0), self.level)
 
@@ -120,21 +138,25 @@ class Dual:
     # ------------------------------------------------------------------ exits: a tangent is never dropped silently
 
     def __array__(self, dtype=None, copy=None):
-        if _caller_stores_item():
-            raise TangentLossError(_STORE)
-        raise TangentLossError(
-            "a plain array was asked of a Dual, which would drop its tangent. For np.array, np.r_, np.c_ or a list of "
-            "Duals write np.stack or np.concatenate; leave np.asarray(x) out, x is an array already; for np.full write "
-            "np.full_like; wrap a function that is not NumPy's with @dg.custom_jvp; dg.primal(x) leaves on purpose"
-        )
+        """The object array of the entries, of which NumPy makes np.array([x, y]), np.r_, np.full and np.vectorize."""
+        note_asked(self)
+        if copy is False:
+            raise ValueError("a Dual cannot be a plain array without a copy: leave copy=False out")
+        if dtype is not None and dtype != OBJECT:
+            raise cures.refusal(cures.ARRAY)
+        primal = self.primal
+        objection = cures.COMPLEX if primal.dtype.kind == "c" else cures.objection()
+        if objection:
+            raise TangentLossError(objection)
+        if primal.size > cures.LIMIT:
+            raise TangentLossError(cures.LARGE)
+        array = entries(self)
+        array.flags.writeable = copy is True  # np.asarray(x)[0] = 1 would write into a copy, and not into x
+        return array
 
     def __float__(self):
-        if _caller_stores_item():
-            raise TangentLossError(_STORE)
-        raise TangentLossError(
-            "float(), int() and the math module take plain numbers and would drop the tangent of a Dual: use NumPy's "
-            "function (np.sin for math.sin), or float(dg.primal(x)) to leave on purpose"
-        )
+        note_asked(self)
+        raise cures.refusal(cures.FLOAT)
 
     __int__ = __complex__ = __float__
 
@@ -150,7 +172,7 @@ class Dual:
         return repr(self)
 
     def __index__(self):
-        raise TangentLossError("a Dual cannot be an index or a size: use int(dg.primal(x)) if its value is meant")
+        raise TangentLossError(cures.INDEX)
 
     def __bool__(self):
         lead_of(self)
@@ -158,17 +180,6 @@ class Dual:
 
     def __reduce__(self):
         raise TangentLossError("a Dual cannot be pickled: it lives only inside its jvp; save dg.primal(x)")
-
-
-_STORE = (
-    "a plain array cannot hold a Dual (plain[i] = dual would drop the tangent): make the buffer from the Dual, "
-    "np.zeros_like(dual) or np.zeros_like(dual, shape=...), or build the result with np.stack or np.concatenate"
-)
-
-
-def _caller_stores_item():
-    frame = sys._getframe(2)
-    return dis.opname[frame.f_code.co_code[frame.f_lasti]].startswith(("STORE_SUBSCR", "STORE_SLICE"))
 
 
 # ---------------------------------------------------------------------- levels
@@ -205,6 +216,7 @@ def ended():
 
 def match_level(buffer, value):
     """The primal and tangent (None for a constant) that ``value`` has at the level of ``buffer``, or a named error."""
+    value = as_array(value)
     if not isinstance(value, Dual):
         return value, None
     lead_of(value)
@@ -242,6 +254,7 @@ def primal(x):
     >>> dg.derivative(lambda x: x * dg.primal(x))(3.0)      # the second factor counts as a constant
     np.float64(3.0)
     """
+    x = lift(x)
     while isinstance(x, Dual):
         x = x.primal
     if isinstance(x, (dict, list, tuple, Mapping)):
@@ -249,6 +262,89 @@ def primal(x):
 
         return map_leaves(primal, x)
     return x
+
+
+_NUMERIC = (numbers.Number, np.generic, np.ndarray, Dual)
+
+# ---------------------------------------------------------------------- object arrays, which NumPy makes of Duals
+
+
+def note_asked(x):
+    """Enter the level of a Dual in `ASKED`, and forget those that have ended."""
+    if x.level not in ASKED or x.level not in LIVE:
+        lead_of(x)
+        ASKED.intersection_update(list(LIVE))
+        ASKED.add(x.level)
+
+
+def entries(x):
+    """The object array of the entries of a Dual; `lift` is its inverse."""
+    if isinstance(x.primal, np.generic):
+        array = np.empty((), object)
+        array[()] = x
+        return array
+    flat = np.ravel(x) if x.ndim else np.copy(x)[None]
+    return np.fromiter((flat[k] for k in range(x.size)), object, x.size).reshape(x.shape)
+
+
+def as_objects(x):
+    """The entries of a Dual for a loop over Python objects; anything else as it is."""
+    return entries(x) if isinstance(x, Dual) else x
+
+
+def lift(x):
+    """The one Dual that an object array of Duals stands for; anything else as it is."""
+    if x.__class__ is not np.ndarray or x.dtype is not OBJECT:
+        return x
+    if any(isinstance(entry, Dual) for entry in x.flat):
+        return RULES[np.ndarray](x.tolist())
+    plain = np.array(x.tolist()).reshape(x.shape)
+    return plain if plain.dtype.kind in "biufc" else x
+
+
+def as_array(x):
+    """The one Dual that an object array or nested lists of numbers and Duals stand for; anything else as it is."""
+    if x.__class__ is not list and x.__class__ is not tuple:
+        return lift(x)
+    leaves = list(_leaves(x))
+    if not any(isinstance(a, Dual) for a in leaves):
+        return x
+    joins = all(isinstance(a, _NUMERIC) and not getattr(a, "ndim", 0) for a in leaves)
+    return RULES[np.ndarray](x) if joins else lift_within(x)
+
+
+def _leaves(tree):
+    for branch in tree:
+        yield from _leaves(branch) if isinstance(branch, (list, tuple)) else (lift(branch),)
+
+
+def lift_within(tree):
+    """Nested lists with each object array in them lifted."""
+    return type(tree)(map(lift_within, tree)) if tree.__class__ in (list, tuple) else lift(tree)
+
+
+def as_arrays(function, args):
+    """The arguments of a function of NumPy with their lists and object arrays of Duals as Duals."""
+    if function is np.block:
+        return lift_within(args)
+    if function in SEQUENCES and args and isinstance(args[0], (list, tuple)):
+        return [as_array(a) for a in args[0]], *map(as_array, args[1:])
+    return tuple(map(as_array, args))
+
+
+def without_rule(ufunc, method, inputs, kwargs):
+    """A ufunc of np.frompyfunc, which loops over Python objects; an error for all others."""
+    if set("".join(ufunc.types)) <= set("O->"):
+        return getattr(ufunc, method)(*map(as_objects, inputs), **kwargs)
+    raise NotImplementedError(cures.no_rule(ufunc))
+
+
+def make(like, function, args, kwargs):
+    """A function called with ``like=`` a Dual, which makes an array that can hold Duals."""
+    maker = MAKERS.get(function)
+    if maker is None:
+        raise NotImplementedError(cures.no_rule(function))
+    return maker(like, *args, **kwargs)
 
 
 # ---------------------------------------------------------------------- indexing under a lead axis
@@ -281,7 +377,7 @@ def require_writable(x):
 def refuse_dual_index(index):
     """Raise when a Dual is used as an index."""
     if isinstance(index, Dual) or (isinstance(index, tuple) and any(isinstance(i, Dual) for i in index)):
-        raise TangentLossError("a Dual cannot be an index: use dg.primal(x).astype(int) if its value is meant")
+        raise TangentLossError(cures.INDEX)
 
 
 def pad_lead(tangent, ndim):
@@ -295,6 +391,7 @@ def pad_lead(tangent, ndim):
 
 def call_with_keywords(ufunc, rule, inputs, kwargs):
     """A ufunc called with ``out``, ``where``, ``dtype`` or a gufunc's ``axes`` among the keywords."""
+    inputs = tuple(map(as_array, inputs))
     out = kwargs.get("out")
     out = out[0] if isinstance(out, tuple) else out
     if KINDS.get(ufunc) == "constant" and not isinstance(out, Dual):
@@ -304,7 +401,7 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
     kwargs = {k: v for k, v in kwargs.items() if (k, v) not in (("order", "K"), ("subok", True))}
     if kwargs and not (dtype is not None and set(kwargs) == {"casting"}):
         raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")
-    if out is not None and not isinstance(out, Dual):
+    if out is not None and not isinstance(out, Dual) and out.dtype is not OBJECT:
         raise TangentLossError(
             f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): "
             "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
@@ -323,6 +420,9 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
 
 def store(out, result):
     """Write ``result`` into the Dual ``out`` and return it, as ``out=`` does; a plain ``out`` is refused."""
+    if out.__class__ is np.ndarray and out.dtype is OBJECT:
+        out[...] = as_objects(result)
+        return out
     if not isinstance(out, Dual):
         raise TangentLossError(
             "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
@@ -333,38 +433,3 @@ def store(out, result):
         raise TypeError(f"out= has dtype {out.dtype}; the result has dtype {result.dtype}, which does not fit in it")
     out[...] = result
     return out
-
-
-def no_rule(function):
-    """The message for a function without a rule: its name, the fix, and the nearest supported ones."""
-    name = _dotted(function)
-    if function in REFUSED:
-        return f"{name} cannot take a Dual: {REFUSED[function]}"
-    return (
-        f"{name} has no tangent rule: add one with dg.defjvp({name}, rule), where rule(primals, tangents) returns "
-        f"(y, dy), or write it with functions that have one; the nearest supported: {_nearest(function)}"
-    )
-
-
-def _dotted(function):
-    """The name by which a user reaches a function."""
-    name = getattr(function, "__name__", str(function))
-    for short, module in (("np", "numpy"), ("np.linalg", "numpy.linalg"), ("np.fft", "numpy.fft")):
-        if getattr(sys.modules.get(module), name, None) is function:
-            return f"{short}.{name}"
-    for module in [m for m in sys.modules if m.startswith(("scipy.", "cupyx.")) and "._" not in m]:
-        if vars(sys.modules[module]).get(name) is function:
-            return f"{module}.{name}"
-    return f"{getattr(function, '__module__', None) or 'np'}.{name}"
-
-
-def _nearest(function):
-    """What is spelled alike, or else what stands in the same module."""
-    import difflib
-
-    name = getattr(function, "__name__", str(function))
-    names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
-    near = [_dotted(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
-    module = _dotted(function).rpartition(".")[0] + "."
-    near = near or [n for n in map(_dotted, names.values()) if n.startswith(module) and module != "np."]
-    return ", ".join(near) or "none is close; dg.supported() lists them all"

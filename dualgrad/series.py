@@ -19,20 +19,21 @@ import numpy as np
 
 from .backend import is_host
 from .dual import (
-    KINDS,
     LIVE,
-    METHODS,
-    RULES,
     Dual,
+    as_array,
+    as_arrays,
     call_with_keywords,
     is_basic,
     lead_of,
+    lift,
+    make,
     new_level,
-    no_rule,
     primal,
     refuse_dual_index,
     require_writable,
     store,
+    without_rule,
 )  # fmt: skip
 from .errors import ShapeError
 from .rules.absorb import has_nan, quietly
@@ -41,8 +42,9 @@ from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip
 from .rules.writes import WRITES
-from .transforms import custom_jvp, match_tangents
-from .tree import LEAF, flatten, unflatten
+from .tables import KINDS, METHODS, RULES
+from .transforms import custom_jvp, in_user_terms, match_tangents
+from .tree import LEAF, flatten, map_leaves, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
@@ -95,8 +97,12 @@ def taylor(f, x, v, order=4):
     level = new_level(())
     try:
         series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
-        outputs, out_structure = flatten(f(*unflatten(structure, series)))
+        outputs, out_structure = flatten(map_leaves(lift, f(*unflatten(structure, series))))
         return [unflatten(out_structure, [_coefficient(y, level, k) for y in outputs]) for k in range(order + 1)]
+    except Exception as error:
+        if told := in_user_terms(error):
+            raise told from error
+        raise
     finally:
         LIVE.pop(level, None)
 
@@ -135,15 +141,16 @@ class Series(Dual):
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if ufunc not in RULES:
-            raise NotImplementedError(no_rule(ufunc))
+            return without_rule(ufunc, method, inputs, kwargs)
+        inputs = tuple(map(as_array, inputs))
         if method != "__call__":
             return METHODS[method](ufunc, *inputs, **kwargs)
         return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else apply(ufunc, inputs, {})
 
     def __array_function__(self, function, types, args, kwargs):
         if function not in RULES and not isinstance(function, custom_jvp):
-            raise NotImplementedError(no_rule(function))
-        return apply(function, args, kwargs)
+            return make(self, function, args, kwargs)
+        return apply(function, as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()})
 
     def __getitem__(self, index):
         lead_of(self)
@@ -155,6 +162,7 @@ class Series(Dual):
         lead_of(self)
         refuse_dual_index(index)
         require_writable(self)
+        value = as_array(value)
 
         def written(k, x):
             x[index] = _coefficient(value, self.level, k)
@@ -186,7 +194,7 @@ class _Rules(dict):
     """What stands in for the rule tables when the operators of a Series look a function up."""
 
     def __missing__(self, function):
-        self[function] = lambda *args, **kwargs: apply(function, args, kwargs)
+        self[function] = lambda *args, **kwargs: apply(function, tuple(map(as_array, args)), kwargs)
         return self[function]
 
 

@@ -9,11 +9,8 @@ operation belongs to; other threads and other levels pass through. When the last
 import html
 import inspect
 import itertools
-import linecache
 import math
-import os
 import shutil
-import sys
 import threading
 import unicodedata
 from contextlib import contextmanager
@@ -22,12 +19,15 @@ from typing import NamedTuple
 import numpy as np
 
 from .backend import is_array, to_numpy
-from .dual import KINDS, LIVE, RULES, Dual, _dotted, primal
+from .cures import dotted
+from .dual import LIVE, Dual, primal
+from .frames import Place, outside, place
 from .lowrank import LowRank
 from .params import Params
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import BINARY
+from .tables import KINDS, RULES
 from .transforms import custom_jvp, jvp
 from .tree import flatten, paths
 from .zero import ZERO
@@ -267,11 +267,12 @@ class _Recorder:
     def write(self, operation, operands, inputs, result, work, written=False):
         """A row for each array among the results."""
         arrays = [y for y in flatten(result)[0] if self.is_mine(y) or is_array(y) and not isinstance(y, Dual)]
-        place = _user_line()
+        here = place(outside())
+        here = here._replace(expression=here.text) if "\n" in here.expression else here
         for k, y in enumerate(arrays):
             self.steps += 1
             name = f"{operation}[{k}]" if len(arrays) > 1 else operation
-            self.add(f"v{self.steps}", name, operands, inputs, y, (0, 0) if k else work, place, written)
+            self.add(f"v{self.steps}", name, operands, inputs, y, (0, 0) if k else work, here, written)
 
     def add(self, step, operation, operands, inputs, y, work, place, written=False):
         """A row. The step names the Dual it made, or the one it wrote into and all that share its memory."""
@@ -336,22 +337,6 @@ def _norm(x):
         x = np.abs(x).astype(float)
         top = np.max(x, initial=0.0)
         return float(top * np.sqrt(np.sum((x / top) ** 2)) if 0 < top < np.inf else top)
-
-
-_LIBRARIES = tuple(os.path.dirname(file) + os.sep for file in (__file__, np.__file__))
-
-
-def _user_line():
-    """File, number and text of the innermost line that is neither ours nor NumPy's, and the expression in it."""
-    frame = sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith(_LIBRARIES):
-        frame = frame.f_back
-    file, line = frame.f_code.co_filename, frame.f_lineno
-    text = linecache.getline(file, line, frame.f_globals)
-    _, last, start, stop = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
-    whole = last != line or start is None  # several lines, or Python was told not to keep the columns
-    expression = text if whole else text.encode()[start:stop].decode()
-    return file, line, " ".join(text.split()), " ".join(expression.split())
 
 
 # ---------------------------------------------------------------------- multiply-adds
@@ -441,7 +426,7 @@ def _install():
 
 
 def _short_name(function):
-    return _dotted(function).removeprefix("np.")
+    return dotted(function).removeprefix("np.")
 
 
 def _called(name, function):
@@ -557,8 +542,7 @@ def _count(n):
 
 
 def _place(row, text):
-    at = f"{os.path.basename(row.file)}:" if os.path.exists(row.file) else "line "
-    return f"{at}{row.line}  {text}" if row.line else ""
+    return str(Place(row.file, row.line, text, "")) if row.line else ""
 
 
 def _columns(text):

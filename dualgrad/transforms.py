@@ -9,11 +9,13 @@ from . import rules  # noqa: F401  (fills the rule tables)
 from .backend import is_array, is_host
 from .chunks import in_chunks
 from .coloring import Pattern, compressed
-from .dual import KINDS, LIVE, RULES, Dual, new_level, primal
-from .errors import LevelError, ShapeError, StructureError
+from .cures import of_object_array
+from .dual import ASKED, LIVE, OBJECT, Dual, lift, new_level, primal
+from .errors import LevelError, ShapeError, StructureError, TangentLossError
 from .lowrank import LowRank
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
+from .tables import KINDS, RULES
 from .tree import flatten, leaves_like, map_leaves, paths, unflatten
 from .zero import ZERO
 
@@ -80,8 +82,19 @@ def jvp(f, primals, tangents, has_aux=False):
                 raise TypeError("has_aux=True: the function must return a pair (y, aux)")
             return *_split_tree(result[0], level, lead), map_leaves(lambda a: _aux(a, level), result[1])
         return _split(result, level, lead) if result.__class__ is Dual else _split_tree(result, level, lead)
+    except Exception as error:
+        if told := in_user_terms(error):
+            raise told from error
+        raise
     finally:
         LIVE.pop(level, None)
+
+
+def in_user_terms(error):
+    """What to write where NumPy wrapped what a Dual said, or failed on an object array of Duals; else None."""
+    if isinstance(error.__cause__, TangentLossError) and not isinstance(error, TangentLossError):
+        return TangentLossError(*error.__cause__.args)
+    return None if ASKED.isdisjoint(LIVE) else of_object_array(error)
 
 
 def _plain_pair(x, v):
@@ -104,7 +117,7 @@ def match_tangents(primals, tangents):
 def _split_tree(result, level, lead):
     """The primals and the tangents of a tree of outputs."""
     outputs, structure = flatten(result)
-    pairs = [_split(out, level, lead) for out in outputs]
+    pairs = [_split(lift(out), level, lead) for out in outputs]
     return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
 
 
@@ -112,6 +125,7 @@ def as_primal(x, structure, k):
     """An array or array scalar of a floating or complex dtype."""
     if x.__class__ is np.ndarray and x.dtype.kind in "fc":
         return x
+    x = lift(x)
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
         raise TypeError(f"primals{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
     if isinstance(x, Dual) and x.level not in LIVE:
@@ -154,6 +168,7 @@ def _lead(xs, vs, structure):
 def _as_tangent(v, x, lead, structure, k):
     if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
         return v
+    v = lift(v)
     if v is None or v is ZERO:
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
     if not is_array(v):
@@ -178,6 +193,10 @@ def _split(out, level, lead):
     if isinstance(out, Dual):
         if out.level == level:
             p, t = out.primal, out.tangent
+            if p.dtype is OBJECT:
+                raise TypeError(
+                    "an output is a Dual of Python objects, in which a tangent may be lost; expected numbers"
+                )
             if out.frozen:
                 p, t = p.copy(), t.copy()
             return p, t
@@ -199,6 +218,7 @@ def _split(out, level, lead):
 
 def _aux(a, level):
     """An extra output without its tangent; a view of an argument is copied, as it is among the outputs."""
+    a = lift(a)
     return a.primal.copy() if isinstance(a, Dual) and a.level == level and a.frozen else _strip(a, level)
 
 
@@ -545,7 +565,7 @@ class custom_jvp:  # noqa: N801  (a decorator)
     def __call__(self, *args, **kwargs):
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        args, kwargs = bound.args, bound.kwargs
+        args, kwargs = map_leaves(lift, bound.args), bound.kwargs
         top = max(duals_in(flatten(args)[0]), key=lambda a: a.level, default=None)
         if top is None:
             return self.function(*args, **kwargs)

@@ -514,13 +514,13 @@ case(np.full_like, real(2, 3), 7.0)
 case(np.full_like, real(2, 3), real(3), _call=lambda x, y: np.full_like(x + y if isinstance(x, np.ndarray) else x, y))
 
 
-def _filled(x):
-    buffer = np.empty_like(x)
+def filled(buffer, x):
+    """The buffer with 2x written into it."""
     buffer[...] = x * 2
     return buffer
 
 
-case(np.empty_like, real(2, 3), _call=_filled)
+case(np.empty_like, real(2, 3), _call=lambda x: filled(np.empty_like(x), x))
 
 # ---------------------------------------------------------------------- constants: calls that need more than one array
 
@@ -555,8 +555,7 @@ HIPS = (
     np.reshape, np.ravel, np.squeeze, np.expand_dims, np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.roll,
     np.rot90, np.flipud, np.fliplr, np.broadcast_to, np.repeat, np.tile, np.pad, np.split, np.array_split, np.hsplit,
     np.vsplit, np.dsplit, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.diagonal,
-    np.diag, np.tril, np.triu, np.linspace, np.diff, np.gradient,
+    np.diag, np.tril, np.triu, np.full, np.linspace, np.diff, np.gradient,
     np.dot, np.inner, np.outer, np.tensordot, np.einsum, np.cross, np.kron, np.trace, np.linalg.norm,
 )  # fmt: skip
 HIPS_COMPOSED = (np.concatenate, np.stack, np.vstack, np.hstack, np.column_stack, np.append, np.select)
-HIPS_REFUSED = (np.full,)  # no Dual can reach it: it raises and names np.full_like

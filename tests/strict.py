@@ -53,7 +53,7 @@ class DeviceArray(NDArrayOperatorsMixin):
             raise MissingError(f"the device's {function.__name__} has no {lacking}")
         name = function.__name__
         if name in ("asarray", "array", "ascontiguousarray"):  # like=: the one way in from the host
-            return DeviceArray(function(*(a._held if isinstance(a, DeviceArray) else a for a in args), **kwargs))
+            return DeviceArray(function(*map(_held, args), **kwargs))
         inner = getattr(function, "_implementation", function)
         result = inner(*map(unwrap, args), **{k: unwrap(v) for k, v in kwargs.items()})
         return result if name in ON_HOST else wrap(result)
@@ -126,6 +126,11 @@ def require_present(function):
     """Refuse what CuPy lacks."""
     if function.__name__ in MISSING:
         raise MissingError(f"the device has no {function.__name__}")
+
+
+def _held(x):
+    """The held arrays, also in lists; host arrays as they are."""
+    return list(map(_held, x)) if isinstance(x, (list, tuple)) else x._held if isinstance(x, DeviceArray) else x
 
 
 def unwrap(x):

@@ -584,12 +584,6 @@ def _index(x):
 
 
 EXITS = [
-    (lambda x: np.array([x[0], x[1]]), r"np\.stack"),
-    (lambda x: np.array(x), r"np\.stack"),
-    (lambda x: np.asarray(x), r"np\.stack"),
-    (lambda x: np.full(3, x[0]), r"np\.full_like"),
-    (lambda x: np.r_[x, x], r"np\.concatenate"),
-    (lambda x: np.c_[x, x], r"np\.concatenate"),
     (_add_in_place, r"plain = plain \+ dual"),
     (_store_all, r"np\.zeros_like\(dual\)"),
     (lambda x: np.exp(x, out=np.zeros(4)), "cannot write into a plain array"),
@@ -627,11 +621,9 @@ def test_every_exit_is_guarded_and_names_the_fix(leave, fix, lead):
 
 @LEADS
 def test_storing_into_a_plain_array_names_the_fix(lead):
-    """NumPy says ValueError here, whatever the element says; what to do stands above it in the traceback."""
-    with pytest.raises(ValueError, match="array element") as caught:
+    """NumPy says ValueError here, whatever the element says; the transform says what to do."""
+    with pytest.raises(dg.TangentLossError, match=r"np\.zeros_like\(dual\)"):
         inside(_store, lead=lead)
-    assert isinstance(caught.value.__cause__, dg.TangentLossError)
-    assert "np.zeros_like(dual)" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(

@@ -279,9 +279,11 @@ def test_refused(f, message):
         dg.derivative(f)(2.0)
 
 
-@pytest.mark.parametrize("f", [lambda t: scipy.linalg.inv(t * np.eye(2)), lambda t: special.logsumexp([t, 2 * t])])
-def test_a_plain_function_of_scipy_and_a_list_of_duals_are_refused(f):
-    with pytest.raises(dg.TangentLossError, match="a plain array was asked of a Dual"):
+@pytest.mark.parametrize(
+    "f", [lambda t: scipy.linalg.inv(t * np.eye(2)), lambda t: scipy.linalg.inv([[t, 0.0], [0.0, 1.0]])]
+)
+def test_a_plain_function_of_scipy_is_refused(f):
+    with pytest.raises(dg.TangentLossError, match=r"^scipy\.linalg\.inv would drop .* write np\.linalg\.inv"):
         dg.derivative(f)(2.0)
 
 

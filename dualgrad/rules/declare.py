@@ -20,8 +20,10 @@ import inspect
 import numpy as np
 
 from ..backend import is_host
-from ..dual import KINDS, LIVE, RULES, Dual, ended, lead_of, pad_lead, primal, store
+from ..cures import COMPLEX
+from ..dual import ASKED, LIVE, Dual, as_array, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import TangentLossError
+from ..tables import KINDS, RULES
 from .absorb import absorb, absorbing_bilinear, has_nan, parts, product, quietly
 from .lead import broadcast, each_direction
 
@@ -50,10 +52,25 @@ def top_level(args):
     return level, LIVE[level]
 
 
+_LOOKED_AT = {np.ndarray, list, tuple, complex}
+
+
+def _beside(dual, constant):
+    """A constant operand, an object array lifted; complex numbers do not go with entries of an object array, whose
+    ``.imag`` is 0 without asking."""
+    if constant.__class__ is complex and dual.ndim == 0 and dual.level in ASKED and dual.dtype.kind != "c":
+        raise TangentLossError(COMPLEX)
+    return RULES[np.ndarray](constant) if constant.__class__ in (list, tuple) else lift(constant)
+
+
 def operands(x, y):
     """The level of a call of two operands, its lead axes, their primals and their tangents (None for a constant)."""
     xl = x.level if x.__class__ is Dual else 0
     yl = y.level if y.__class__ is Dual else 0
+    if xl == 0 and x.__class__ in _LOOKED_AT and (lifted := _beside(y, x)) is not x:
+        return operands(lifted, y)
+    if yl == 0 and y.__class__ in _LOOKED_AT and (lifted := _beside(x, y)) is not y:
+        return operands(x, lifted)
     level = xl if xl > yl else yl
     lead = LIVE.get(level)
     if lead is None:
@@ -406,6 +423,7 @@ def composite(function, definition):
     """Declare a function by other NumPy functions; its value is still the function's own, bit for bit."""
 
     def push(*args, **kwargs):
+        args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
         level, _ = top_level((*args, *kwargs.values()))
         result = quietly(lambda: definition(*args, **kwargs))  # the value's own warnings come with it, below
         if any(result is a for a in args):
@@ -486,4 +504,5 @@ def plain(x):
     """All levels stripped, also inside lists and tuples."""
     if isinstance(x, (list, tuple)):
         return type(x)(map(plain, x))
+    x = lift(x)
     return primal(x) if isinstance(x, Dual) else x

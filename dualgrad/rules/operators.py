@@ -1,5 +1,7 @@
 """The operators and methods of a Dual: each is the NumPy function it stands for, looked up in the rule tables."""
 
+import math
+
 import numpy as np
 
 from ..dual import RULES, Dual, primal, store
@@ -16,6 +18,16 @@ METHODS = (
     np.max, np.mean, np.min, np.nonzero, np.prod, np.ravel, np.repeat, np.round, np.squeeze, np.std, np.sum,
     np.swapaxes, np.take, np.trace, np.var,
 )  # fmt: skip
+
+# NumPy's loop over an object array of Duals asks each of them for a method of the ufunc's name.
+UFUNCS = [u for name, u in vars(np).items() if isinstance(u, np.ufunc) and name == u.__name__]
+LOOPS = [u for u in UFUNCS if any("O" in types for types in u.types)]
+ABSENT = {
+    "sort": "x = np.sort(x) for x.sort(), which works in place",
+    "partition": "x = np.partition(x, kth) for x.partition(kth), which works in place",
+    "flat": "np.ravel(x) for x.flat, which steps through the memory of a plain array",
+    "data": "dg.primal(x).data for x.data: a tangent has memory of its own",
+}
 
 # NumPy's own operator takes these fast paths, so x**2 is bit for bit what it is on a plain array.
 SPECIAL_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
@@ -39,6 +51,17 @@ def _method(function, rules):
 
     call.__name__, call.__doc__ = function.__name__, f"`numpy.{function.__name__}` of this Dual."
     return call
+
+
+def _loop(ufunc):
+    return lambda self, *others: ufunc(self, *others)
+
+
+def _absent(name, cure):
+    def refuse(self):
+        raise AttributeError(f"a Dual has no .{name}: write {cure}")
+
+    return property(refuse)
 
 
 # ---------------------------------------------------------------------- powers
@@ -78,12 +101,22 @@ def equip(kind, rules):
     for function in METHODS:
         setattr(kind, function.__name__, _method(function, rules))
 
+    listed = {function.__name__ for function in METHODS}
+    hidden = {ufunc.__name__: _loop(ufunc) for ufunc in LOOPS if ufunc.__name__ not in listed}
+    hidden |= {name: _absent(name, cure) for name, cure in ABSENT.items()}
+    for name, attribute in hidden.items():
+        setattr(kind, name, attribute)
+
+    kind.__dir__ = lambda self: [name for name in object.__dir__(self) if name not in hidden]
     kind.__divmod__ = lambda self, other: (self // other, self % other)
     kind.__rdivmod__ = lambda self, other: (other // self, other % self)
     kind.__neg__ = lambda self: rules[np.negative](self)
     kind.__pos__ = lambda self: rules[np.positive](self)
     kind.__abs__ = lambda self: rules[np.absolute](self)
     kind.__round__ = lambda self, digits=0: rules[np.round](self, digits)
+    kind.__floor__ = lambda self: math.floor(primal(self))
+    kind.__ceil__ = lambda self: math.ceil(primal(self))
+    kind.__trunc__ = lambda self: math.trunc(primal(self))
     kind.__copy__ = kind.__deepcopy__ = lambda self, memo=None: rules[np.copy](self)
 
     kind.conj = kind.conjugate

@@ -3,15 +3,12 @@
 import numpy as np
 from numpy.lib import recfunctions
 
-from ..dual import REFUSED
+from ..tables import REFUSED
 
 REASONS = {
-    "use np.stack or np.concatenate to make an array of Duals; an array need not be made an array":
-    "array asarray asanyarray ascontiguousarray asfortranarray require",
-    "use np.full_like(dual, value), np.zeros_like(dual, shape=...) and their kin, which make arrays that hold Duals":
-    "full zeros ones empty",
     "it makes an array of plain numbers, which cannot come from a Dual: use dg.primal(x) for a size or a bound":
-    "eye identity tri arange fromfunction fromiter",
+    "fromfunction fromiter",
+    "leave it out, x is an array already": "require",
     "it reads or writes plain numbers: use dg.primal(x)":
     "save savez savez_compressed savetxt loadtxt genfromtxt fromfile frombuffer fromstring",
     "its length depends on the values: np.sort keeps the tangents, and dg.primal(x) leaves them":

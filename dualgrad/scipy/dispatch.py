@@ -5,7 +5,7 @@ import inspect
 
 import numpy as np
 
-from ..dual import Dual, primal
+from ..dual import Dual, as_array, primal
 from ..rules.absorb import parts, quietly
 from ..rules.declare import nested_as, refuse_others, register, top_level
 from ..rules.lead import direction
@@ -30,6 +30,7 @@ def dispatching(function):
     def dispatch(*args, **kwargs):
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
+        bound.arguments.update({name: as_array(a) for name, a in bound.arguments.items()})
         found = [x for a in bound.args for x in (a if isinstance(a, tuple) else (a,)) if isinstance(x, Dual)]
         top = max(found, key=lambda x: x.level, default=None)
         if top is None:

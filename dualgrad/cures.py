@@ -1,0 +1,263 @@
+"""What an error says where a tangent would be lost: the cure for that very call, read off the frame that made it."""
+
+import ast
+import builtins
+import difflib
+import dis
+import functools
+import importlib
+import inspect
+import re
+import sys
+
+import numpy as np
+
+from .errors import DualgradError, TangentLossError
+from .frames import OURS, SCIPY, is_within, outside, place
+from .tables import KINDS, REFUSED
+
+LIMIT = 10_000  # entries of a Dual that may go into an object array at once
+LIKE = "np.array([...], like=x) with an array x of Duals, or np.stack([...])"
+STORE = (
+    "a plain array cannot hold a Dual (plain[i] = dual would drop the tangent): make the buffer from the Dual, "
+    "np.zeros_like(dual) or np.zeros(n, like=dual), or build the result with np.array([...], like=dual)"
+)
+FLOAT = (
+    "float(), int() and the math module take plain numbers and would drop the tangent of a Dual: use NumPy's "
+    "function (np.sin for math.sin), or float(dg.primal(x)) to leave on purpose"
+)
+LARGE = (
+    f"a Dual of more than {LIMIT:,} entries is too large to be an object array: leave np.asarray(x) out, x is an array "
+    "already; join Duals by np.stack or np.concatenate; write plain @ x for plain.dot(x)"
+)
+ARRAY = (
+    "a plain array was asked of a Dual, which would drop its tangent: leave np.asarray(x) out, x is an array already; "
+    f"to join Duals write {LIKE}, np.stack or np.concatenate; wrap a function that is not NumPy's with "
+    "@dg.custom_jvp; dg.primal(x) leaves on purpose"
+)
+COMPLEX = (
+    "complex numbers lose their imaginary part in np.array([...]) of Duals, where .imag and np.angle see zeros: write "
+    f"{LIKE}"
+)
+INDEX = "a Dual cannot be an index or a size: write dg.primal(x).astype(int) if its value is meant"
+OF_MATH = {  # where NumPy's name is not that of the math module
+    "erf": "scipy.special.erf", "erfc": "scipy.special.erfc", "gamma": "scipy.special.gamma",
+    "lgamma": "scipy.special.gammaln", "pow": "np.power", "fsum": "np.sum", "sumprod": "np.dot", "fabs": "np.abs",
+    "acos": "np.arccos", "asin": "np.arcsin", "atan": "np.arctan", "atan2": "np.arctan2", "acosh": "np.arccosh",
+    "asinh": "np.arcsinh", "atanh": "np.arctanh", "dist": "np.linalg.norm", "phase": "np.angle",
+}  # fmt: skip
+UNSAFE = {"as_strided"}  # which reads the bytes of Python objects
+ASKING = {  # what of NumPy asks a Dual for plain numbers, by its own name
+    "as_strided": "np.lib.stride_tricks.sliding_window_view(x, shape), or x[...], for as_strided(x, ...)",
+    "vectorize": "np.vectorize(f) without otypes=",
+    "poly1d": "np.polyval(coefficients, x) for np.poly1d(coefficients)(x), which keeps plain coefficients",
+    "nditer": "for v in np.ravel(x) for np.nditer(x), which steps through the memory of plain arrays",
+}
+_IMAGINARY = frozenset({"imag", "real", "angle", "iscomplexobj", "isrealobj", "complex"})
+_OBJECT = re.compile(  # what NumPy and SciPy say of object arrays
+    r"no callable \w+ method|not supported for the input types|dtype\('O'\)|object arrays?\b|dtype=object|\('object'\)|"
+    r"type 'object'|numpy\.object_|non-numeric|not a proper array of floats|so to use a where mask|REFS_OK|"
+    r"valid indices|used as indices"
+)
+
+# ---------------------------------------------------------------------- plain numbers and arrays asked of a Dual
+
+
+def refusal(general):
+    """The error for a plain number or array asked of a Dual: what to write in place of the call that asked."""
+    asking = sys._getframe(2)
+    user = outside(asking, (*OURS, SCIPY))
+    if user is asking and dis.opname[asking.f_code.co_code[asking.f_lasti]].startswith(("STORE_SUBSCR", "STORE_SLICE")):
+        return TangentLossError(STORE)
+    cure = _of_frames(_chain(asking, user)) or _of_call(place(user).expression, user, user is asking)
+    return TangentLossError(cure or general)
+
+
+def _chain(frame, last):
+    """The frames from one to an outer one."""
+    found = [frame]
+    while found[-1] is not last and found[-1].f_back:
+        found.append(found[-1].f_back)
+    return found
+
+
+def _of_frames(frames):
+    """The cure for a function of SciPy, or of NumPy by its own name, that called for plain numbers inside."""
+    for frame in reversed(frames):
+        name = frame.f_code.co_qualname.partition(".")[0]
+        if is_within(frame.f_code, OURS[1:]) and (name in ASKING or name.startswith("assert_")):
+            return of_numpy(name)
+    of_scipy_s = [frame for frame in reversed(frames) if frame.f_globals["__name__"].startswith("scipy.")]
+    names = [_public(frame.f_globals["__name__"], frame.f_code.co_qualname) for frame in of_scipy_s]
+    return of_scipy(next((name for name in names if "._" not in name), names[0])) if names else None
+
+
+def of_numpy(name):
+    """The cure for a function of NumPy that is known by its own name."""
+    return f"np.{name} would drop the tangent of a Dual: write {ASKING.get(name, 'dg.primal(x) for x in assertions')}"
+
+
+def _public(module, name):
+    """``scipy.integrate.quad`` for a function found in scipy.integrate._quadpack_py."""
+    parts = [p for p in module.split(".") if not p.startswith("_")]
+    first = name.partition(".")[0]
+    while len(parts) > 2 and not hasattr(sys.modules.get(".".join(parts)), first):
+        parts.pop()
+    return ".".join([*parts, name.removesuffix(".__init__").removesuffix(".__call__").partition(".<locals>")[0]])
+
+
+def of_scipy(public):
+    """The twin in `dualgrad.scipy` of a function of SciPy, or that there is none."""
+    module, _, name = public.rpartition(".")
+    if any(getattr(home, name, None) in KINDS for home in (np, np.linalg, np.fft)):
+        home = "np" if hasattr(np, name) else "np.linalg" if hasattr(np.linalg, name) else "np.fft"
+        return f"{public} would drop the tangent of a Dual: write {home}.{name}"
+    if module in ("scipy.linalg", "scipy.special"):
+        twins = importlib.import_module(f"dualgrad.{module}")
+        if name in twins.__all__ or getattr(twins, name, None) in KINDS:
+            return f"{public} would drop the tangent of a Dual: write dualgrad.{public} (import dualgrad.scipy)"
+    return (
+        f"{public} would drop the tangent of a Dual, and there is no rule for {public} yet: wrap it with "
+        "@dg.custom_jvp and its derivative, or write it with np.* functions"
+    )
+
+
+def _of_call(expression, frame, direct):
+    """The cure for the function that the user called."""
+    try:
+        call = ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return None
+    if not isinstance(call, ast.Call):
+        return None
+    function, lost = _resolve(call.func, frame), f"{_short(expression)} would drop the tangent of a Dual: "
+    module, name = getattr(function, "__module__", None), getattr(function, "__name__", "")
+    for f in (function, *(_resolve(a, frame) for a in call.args)):
+        if getattr(f, "__module__", None) in ("math", "cmath"):
+            return _of_math(lost, f.__module__, f.__name__)
+    if not direct:
+        return f"{lost}write {LIKE}, for NumPy cannot do this with an object array of Duals"
+    if function is np.fromiter:
+        return f"{lost}write np.stack(list(...)) for np.fromiter(...)"
+    if isinstance(function, type) and issubclass(function, np.generic):
+        return f"{lost}leave np.{name} out, x is a number already; x.astype(np.{name}) changes its precision"
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "fill":
+        return STORE
+    if isinstance(call.func, ast.Attribute) and call.func.attr == "astype":
+        return f"{lost}write {LIKE}"
+    if function in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
+        of_list = call.args and isinstance(call.args[0], (ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp))
+        out = f"leave np.{name} out, x is an array already (x.astype(dtype) changes its precision)"
+        return lost + (f"write {LIKE}" if of_list else out)
+    if isinstance(call.func, ast.Attribute) and hasattr(np.random.Generator, call.func.attr):
+        return f"{lost}write mean + scale * rng.standard_normal(size), and the like, with plain arguments"
+    return f"{lost}write {LIKE}" if str(module).startswith("numpy") else None
+
+
+def _short(expression):
+    """An expression on one line."""
+    return " ".join(expression.split())
+
+
+def _of_math(lost, module, name):
+    twin = OF_MATH.get(name) or (f"np.{name}" if hasattr(np, name) else None)
+    if twin is None:
+        return f"{lost}there is no rule for {module}.{name}; float(dg.primal(x)) leaves on purpose"
+    how = " (import dualgrad.scipy)" if twin.startswith("scipy") else ""
+    return f"{lost}write {twin} for {module}.{name}{how}, or float(dg.primal(x)) to leave on purpose"
+
+
+def _resolve(node, frame):
+    """The function that an expression names, looked up without running anything of the user's."""
+    if isinstance(node, ast.Name):
+        for names in (frame.f_locals, frame.f_globals, vars(builtins)):
+            if node.id in names:
+                return names[node.id]
+    if isinstance(node, ast.Attribute):
+        owner = _resolve(node.value, frame)
+        if inspect.ismodule(owner):
+            return getattr(owner, node.attr, None)
+    return None
+
+
+# ---------------------------------------------------------------------- object arrays that NumPy cannot work on
+
+
+def of_object_array(error):
+    """What to write in place of a call in which an object array of Duals failed, as with NumPy's "loop of ufunc does
+    not support argument 0 of type float which has no callable sin method"; None for an error of another kind."""
+    steps, tb = [], error.__traceback__
+    while tb:
+        steps.append(tb)
+        tb = tb.tb_next
+    user = max(k for k, tb in enumerate(steps) if k == 0 or not is_within(tb.tb_frame.f_code, (*OURS, SCIPY)))
+    inside = isinstance(error, (TypeError, AttributeError))
+    inside = inside and any(is_within(tb.tb_frame.f_code, (OURS[1], SCIPY)) for tb in steps[user:])
+    if "write" in str(error) or not inside and (isinstance(error, DualgradError) or not _OBJECT.search(str(error))):
+        return None
+    here = place(steps[user].tb_frame, steps[user].tb_lineno, steps[user].tb_lasti)
+    cure = _of_frames([tb.tb_frame for tb in steps[:user:-1]])
+    if isinstance(error, IndexError):
+        cure = INDEX
+    if cure is None and "REFS_OK" in str(error):
+        cure = f"{_short(here.expression)} would drop the tangent of a Dual: write {ASKING['nditer']}"
+    if cure is None:
+        cure = f"{_short(here.expression)} cannot take an object array of Duals: write {LIKE}"
+    return TangentLossError(f"{cure}\n  at {here}\n  NumPy says: {error}")
+
+
+def objection():
+    """Why no object array can be made for the function that asks, as far as its code tells; nothing for most."""
+    frame = sys._getframe(2)
+    while (found := _objection(frame.f_code)) is None and frame.f_back:
+        frame = frame.f_back
+    return found
+
+
+@functools.lru_cache(4096)
+def _objection(code):
+    """What stands against a function; None for one of the libraries, whose caller is to be asked."""
+    if is_within(code, (*OURS, SCIPY)):
+        return of_numpy(code.co_name) if code.co_name in UNSAFE else None
+    is_complex = any(isinstance(c, complex) for c in code.co_consts) or not _IMAGINARY.isdisjoint(code.co_names)
+    return COMPLEX if is_complex else ""
+
+
+# ---------------------------------------------------------------------- functions without a rule
+
+
+def no_rule(function):
+    """The message for a function without a rule: its name, the fix, and the nearest supported ones."""
+    name = dotted(function)
+    if cure := _of_frames(_chain(sys._getframe(2), outside(sys._getframe(2)))):
+        return cure
+    if function in REFUSED:
+        return f"{name} cannot take a Dual: {REFUSED[function]}"
+    if name.startswith("scipy.special."):
+        return of_scipy(name)
+    return (
+        f"{name} has no tangent rule: add one with dg.defjvp({name}, rule), where rule(primals, tangents) returns "
+        f"(y, dy), or write it with functions that have one; the nearest supported: {_nearest(function)}"
+    )
+
+
+def dotted(function):
+    """The name by which a user reaches a function."""
+    name = getattr(function, "__name__", str(function))
+    for short, module in (("np", "numpy"), ("np.linalg", "numpy.linalg"), ("np.fft", "numpy.fft")):
+        if getattr(sys.modules.get(module), name, None) is function:
+            return f"{short}.{name}"
+    for module in [m for m in sys.modules if m.startswith(("scipy.", "cupyx.")) and "._" not in m]:
+        if vars(sys.modules[module]).get(name) is function:
+            return f"{module}.{name}"
+    return f"{getattr(function, '__module__', None) or 'np'}.{name}"
+
+
+def _nearest(function):
+    """What is spelled alike, or else what stands in the same module."""
+    name = getattr(function, "__name__", str(function))
+    names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
+    near = [dotted(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
+    module = dotted(function).rpartition(".")[0] + "."
+    near = near or [n for n in map(dotted, names.values()) if n.startswith(module) and module != "np."]
+    return ", ".join(near) or "none is close; dg.supported() lists them all"

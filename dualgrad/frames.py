@@ -1,0 +1,53 @@
+"""Where in the user's source something happened: the line, and the expression in it."""
+
+import itertools
+import linecache
+import os
+import sys
+from typing import NamedTuple
+
+import numpy as np
+
+OURS = tuple(os.path.dirname(file) + os.sep for file in (__file__, np.__file__))
+SCIPY = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep
+
+
+class Place(NamedTuple):
+    """A line of source."""
+
+    file: str
+    line: int
+    text: str
+    expression: str  # the part of it that was being evaluated
+
+    def __str__(self):
+        at = f"{os.path.basename(self.file)}:" if os.path.exists(self.file) else "line "
+        return f"{at}{self.line}  {self.text}"
+
+
+def is_within(code, libraries):
+    """Whether code belongs to one of the libraries; compiled Cython tells no more than its ending."""
+    return code.co_filename.startswith(libraries) or code.co_filename.endswith(".pyx")
+
+
+def outside(frame=None, libraries=OURS):
+    """The innermost frame that is not in one of the libraries."""
+    frame = frame or sys._getframe(1)
+    while frame.f_back and is_within(frame.f_code, libraries):
+        frame = frame.f_back
+    return frame
+
+
+def place(frame, line=None, at=None):
+    """What a frame is evaluating; for a frame of a traceback with the line and the instruction of that time."""
+    code, line, at = frame.f_code, line or frame.f_lineno, frame.f_lasti if at is None else at
+    text = linecache.getline(code.co_filename, line, frame.f_globals)
+    first, last, start, stop = next(itertools.islice(code.co_positions(), at // 2, None))
+    if start is None:  # Python was told not to keep the columns
+        expression = text
+    else:
+        lines = [linecache.getline(code.co_filename, k, frame.f_globals).encode() for k in range(first, last + 1)]
+        lines[-1] = lines[-1][:stop]
+        lines[0] = lines[0][start:]
+        expression = b"".join(lines).decode()
+    return Place(code.co_filename, line, " ".join(text.split()), expression.strip())

@@ -1,0 +1,7 @@
+"""The rule tables, filled by `dualgrad.rules` and by `defjvp`."""
+
+RULES = {}  # NumPy function -> pushforward taking the function's own arguments
+KINDS = {}  # NumPy function -> one of linear, elementwise, bilinear, composite, explicit, constant
+METHODS = {}  # ufunc method name -> pushforward taking (ufunc, *arguments)
+MAKERS = {}  # NumPy function with a keyword like= -> what makes its array as a Dual: (like, *arguments)
+REFUSED = {}  # NumPy function -> what to write instead
