@@ -170,6 +170,8 @@ class LocalMixer(Sequential):
     True
     """
 
+    lead = True
+
     def __init__(self, size=32, patch=4, in_channels=3, classes=10, channels=256, groups=16, blocks=6):
         if size % patch:
             raise ValueError(f"got size={size} and patch={patch}; the patch must divide the size")
