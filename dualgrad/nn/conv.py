@@ -326,7 +326,8 @@ class ConvTranspose2d(_Convolution):
         if dx is not ZERO:
             lead = dx.shape[: dx.ndim - x.ndim]
             product = np.matmul(self._rows(dx), matrix)
-            product = np.moveaxis(np.reshape(product, (self.groups, *lead, -1, self.fan_in)), 0, len(lead))
+            shape = self.groups, *lead, rows.shape[1], self.fan_in
+            product = np.moveaxis(np.reshape(product, shape), 0, len(lead))
             dy = self._sum(product, lead, x)
         if dw is not ZERO:
             product = np.matmul(rows, self._matrix(dw))

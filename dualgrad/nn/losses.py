@@ -231,7 +231,7 @@ def _at(z, target, ndim, smoothing):
     if target.ndim == ndim:
         found = np.sum(target * z, axis=-1)
     else:
-        rows = z.reshape((*z.shape[: z.ndim - ndim], -1, z.shape[-1]))
+        rows = z.reshape((*z.shape[: z.ndim - ndim], target.size, z.shape[-1]))
         found = rows[..., np.arange(rows.shape[-2], like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
     return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
 

@@ -205,7 +205,7 @@ class LocalMixer(Sequential):
         if np.ndim(x) != 4 or x.shape[1:] != self.pixels:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.pixels})")
         x = np.reshape(x, (len(x), self.grid, self.patch, self.grid, self.patch, self.pixels[-1]))
-        return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, -1))
+        return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, self.patch**2 * self.pixels[-1]))
 
     def forward(self, p, x, **kwargs):
         return super().forward(p, self.enter(x), **kwargs)
