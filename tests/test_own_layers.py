@@ -294,6 +294,22 @@ def test_single_precision_stays():
         assert (y.dtype, dy.dtype) == (np.float32, np.float32)
 
 
+def test_directions_of_zero_are_zero():
+    """A rule may say ZERO for some directions and not for others."""
+    layer, x, dx = Sometimes(), RNG.standard_normal((B, N)), RNG.standard_normal((3, B, N))
+    dx[1] = 0
+    close(layer.push({}, x, {}, dx)[1], dg.jvp(lambda x: layer.forward({}, x), (x,), (dx,))[1])
+    assert layer.push({}, x, {}, 0 * dx)[1] is dg.ZERO
+
+
+@pytest.mark.parametrize("rng", [5, np.random.default_rng(5), dg.Rng(5)], ids=["int", "Generator", "Rng"])
+@leads
+def test_every_kind_of_randomness_is_drawn_once(lead, rng):
+    x, dx = np.ones((B, N)), np.ones((*lead, B, N))
+    y, dy = Noisy().push({}, x, {}, dx, rng=rng)
+    close(dy, np.broadcast_to(y, dy.shape))
+
+
 def test_the_value_is_computed_once_for_one_direction_and_draws_are_those_of_one_pass():
     rng, again = dg.Rng(8), dg.Rng(8)
     x = RNG.standard_normal((B, N))
@@ -421,6 +437,41 @@ def test_losses_in_natural_code(lead, reduction):
     assert dg.testing.check_vjp(loss, {}, x, target=target, reduction=reduction).passed
 
 
+def test_a_loss_may_be_constant():
+    class Flat(Pinball):
+        def jvp(self, x, target, dx, reduction, weights=None):
+            return np.mean(np.sign(x)), dg.ZERO
+
+    x, dx = RNG.standard_normal((B, N)), RNG.standard_normal((3, B, N))
+    y, dy = dg.jvp(lambda x: Flat()(x, np.zeros((B, N))), (x,), (dx,))
+    assert (y, dy.tolist()) == (np.mean(np.sign(x)), [0, 0, 0])
+
+
+class OwnLeaky(nn.LeakyRNNCell):
+    """What it shows of its state mixes the units, in natural code."""
+
+    def output(self, state):
+        return np.cumsum(np.tanh(state), axis=1)
+
+    def output_jvp(self, state, dstate):
+        return np.cumsum((1 - np.tanh(state) ** 2) * dstate, axis=1)
+
+    def output_vjp(self, state, dy):
+        return (1 - np.tanh(state) ** 2) * np.flip(np.cumsum(np.flip(dy, -1), -1), -1)
+
+
+@pytest.mark.parametrize("top", [nn.GRUCell(2, 3), nn.LSTMCell(2, 4)], ids=str)
+def test_cells_in_natural_code_learn_online(top):
+    """Through a stack of two: all tangents of what the lower one shows go to the upper at once."""
+    net = dg.online.Network([OwnLeaky(3, 2), top], nn.Linear(top.hidden_size, 2), nn.mse, 2)
+    params, xs, ys = net.init(rng=1, dtype=np.float64), RNG.standard_normal((3, 2, 3)), RNG.standard_normal((3, 2, 2))
+    found = []
+    for estimator in (dg.online.RTRL(), dg.online.BPTT()):
+        estimator.start(net, params, rng=0)
+        found.append([estimator.step(x, y).gradient.vector for x, y in zip(xs, ys, strict=True)])
+    close(*found, 1e-10)
+
+
 @pytest.mark.parametrize("n", [1, 3, B])
 def test_forward_gradients_are_not_biased_by_natural_code(n):
     """With n = B directions in one pass, g·v is what the engine says, so the mean of the estimate is the gradient."""
@@ -434,9 +485,18 @@ def test_forward_gradients_are_not_biased_by_natural_code(n):
     close(estimate.gradient.vector, slopes @ v.vector / n)
 
 
-class Guessed(Scale):
+class Guessed(Own):
+    names_and_shapes = {"s": (N,)}  # noqa: RUF012
+
+    def forward(self, p, x):
+        return np.cumsum(p["s"] * x, axis=1)
+
+    def jvp(self, p, x, dp, dx):
+        return self.forward(p, x), np.cumsum(dp["s"] * x + p["s"] * dx, axis=1)
+
     def vjp(self, p, x):
-        return self.forward(p, x), lambda dy: ({"s": np.sum(x * dy, axis=0)}, p["s"] * dy)
+        back = lambda dy: np.flip(np.cumsum(np.flip(dy, 1), 1), 1)  # noqa: E731
+        return self.forward(p, x), lambda dy: ({"s": np.sum(x * back(dy), axis=0)}, p["s"] * back(dy))
 
 
 def test_tangents_along_a_chain_go_direction_by_direction():
@@ -459,8 +519,16 @@ def test_a_trace_has_one_row_for_it(name, lead):
     trace, expected = dg.trace(run, (p,), (dp,)), dg.jvp(run, (p,), (dp,))
     close(trace.tangent, expected[1])
     rows = [row for row in trace.rows if row.operation == repr(layer)][-1:]
-    if name not in ("Signs", "OwnContainer"):
+    if name != "Signs":
         assert [row.tangent.shape for row in rows] == [expected[1].shape]
+    assert [row.operation for row in trace.rows[len(p) :]] == ["Linear(5, 5)", repr(layer)]
+
+
+def test_a_trace_of_layers_with_buffers():
+    model = nn.Sequential(nn.Linear(N, N), nn.BatchNorm(N), Scale())
+    p, x, dp, _ = point(model, (2,))
+    trace = dg.trace(lambda p: model(p, x, train=True), (p,), (dp,))
+    assert [row.operation for row in trace.rows[len(p) :]] == ["Linear(5, 5)", "BatchNorm(5)", "Scale"]
 
 
 # ---------------------------------------------------------------------- the promise

@@ -48,23 +48,28 @@ def by_direction(rule, owner):
 
     def pushed(*args, **kwargs):
         primals, tangents = args[: len(args) // 2], args[len(args) // 2 :]
-        lead = _lead(primals, tangents)
+        lead, again = _lead(primals, tangents), lambda: None
+        if kwargs.get("rng") is not None:
+            kwargs["rng"], again = _rewound(kwargs["rng"])
         if not lead:
             y, dy = _fitted(rule(*args, **kwargs), owner)
             return y, ZERO if lead is None else dy
-        rng = as_rng(kwargs["rng"]) if kwargs.get("rng") is not None else None
-        if rng is not None:
-            kwargs["rng"], start = rng, rng.state_dict()
         pairs = []
         for k in range(max(lead[0], 1)):
-            if k and rng is not None:
-                rng.load_state_dict(start)
+            again()
             along = [map_leaves(lambda d, k=k: d if d is ZERO else direction(d, k), dx) for dx in tangents]
             pairs.append(pushed(*primals, *along, **kwargs))
         y = pairs[0][0]
         return y, _stacked(y, [dy for _, dy in pairs], lead[0])
 
     return pushed
+
+
+def _rewound(rng):
+    """The stream, and a function that takes it back to where it is."""
+    rng = as_rng(rng)
+    start = rng.state_dict()
+    return rng, lambda: rng.load_state_dict(start)
 
 
 def _lead(primals, tangents):
