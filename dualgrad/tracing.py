@@ -6,6 +6,7 @@ also write down what they did. A level belongs to one jvp alone, so the level of
 operation belongs to; other threads and other levels pass through. When the last trace ends, everything is put back.
 """
 
+import functools
 import html
 import inspect
 import itertools
@@ -13,7 +14,7 @@ import math
 import shutil
 import threading
 import unicodedata
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -420,9 +421,7 @@ def _install():
     _replace(custom_jvp, "__call__", lambda self, *args, **kwargs: (self.__name__, None, args, kwargs))
     _replace(Loss, "__call__", lambda self, *args, **kwargs: (repr(self), None, args, kwargs))
     _replace(Layer, "__call__", watched=_watched_layer)
-    for kind in _with_subclasses(Layer):
-        if "jvp" in vars(kind):
-            _replace(kind, "jvp", watched=_watched_jvp)
+    _replace(Layer, "push", watched=_watched_push)
 
 
 def _short_name(function):
@@ -480,19 +479,21 @@ def _watched_layer(original):
     return call
 
 
-def _watched_jvp(original):
+def _watched_push(original):
     """The rule of a layer, which sees primals and tangents apart; a row, unless layers in it have written theirs."""
+    from .nn.lead import takes_lead
 
     def call(layer, p, x, dp, dx, **kwargs):
-        me = threading.get_ident()
+        me, rule = threading.get_ident(), original.fget(layer)
         recorder = next((r for r in list(_active.values()) if r.running.get(me) == "layer"), None)
         if recorder is None:
-            return original(layer, p, x, dp, dx, **kwargs)
+            return rule(p, x, dp, dx, **kwargs)
         join = lambda v, d: v if d is ZERO else Dual(v, d, recorder.level)  # noqa: E731
-        weights, steps = {name: join(p[name], dp[name]) for name in p}, recorder.steps
+        weights, steps = {name: join(v, dp.get(name, ZERO)) for name, v in p.items()}, recorder.steps
         args = [*weights.values(), join(x, dx)]
         operands, inputs = tuple(map(recorder.named, args)), recorder.inputs(args)
-        y, dy = original(layer, p, x, dp, dx, **kwargs)
+        with nullcontext() if takes_lead(layer) else recorder.busy("direction"):
+            y, dy = rule(p, x, dp, dx, **kwargs)
         if recorder.steps == steps:
             once = max(y.size, math.prod(y.shape[:-1]) * sum(w.size for w in weights.values()))
             terms = any(map(recorder.is_mine, args[:-1])) + recorder.is_mine(args[-1])
@@ -500,11 +501,7 @@ def _watched_jvp(original):
             recorder.write(repr(layer), operands, inputs, join(y, dy), work)
         return y, dy
 
-    return call
-
-
-def _with_subclasses(kind):
-    return {kind}.union(*map(_with_subclasses, kind.__subclasses__()))
+    return property(lambda layer: functools.partial(call, layer))
 
 
 # ---------------------------------------------------------------------- as a table

@@ -13,6 +13,8 @@ RNG = np.random.default_rng(7)
 class Bound:
     """A layer with its keywords and buffers given, so that its rules take what every layer's take."""
 
+    lead = True
+
     def __init__(self, layer, **kwargs):
         self.layer, self.kwargs = layer, kwargs
 
@@ -40,7 +42,7 @@ class Bound:
         return self.layer.forward(self._with(p, x), x, **self._fresh())
 
     def jvp(self, p, x, dp, dx):
-        return self.layer.jvp(self._with(p, x), x, dp, dx, **self._fresh())
+        return self.layer.push(self._with(p, x), x, dp, dx, **self._fresh())
 
     def vjp(self, p, x):
         return self.layer.vjp(self._with(p, x), x, **self._fresh())

@@ -280,6 +280,107 @@ layer("nonlinear in the cotangent", "clipped", pull=lambda p, x, dy, dp, dx: (dp
 layer("missing term", "bias forgotten", pull=lambda p, x, dy, dp, dx: ({"weight": dp["weight"]}, dx))
 
 
+class Promised(nn.Linear):
+    """A Linear layer that promises to take K directions, with a tangent that is changed: ``change(x, dp, dx, dy)``."""
+
+    lead = True
+
+    def __init__(self, change=None):
+        super().__init__(3, 3)
+        self.change = change
+
+    def jvp(self, p, x, dp, dx):
+        y, dy = super().jvp(p, x, dp, dx)
+        return y, dy if self.change is None else self.change(x, dp, dx, dy)
+
+
+def promised(kind, name, change):
+    def check(is_wrong):
+        model = Promised(change if is_wrong else None)
+        testing.check_vjp(model, model.init(rng=0, dtype=np.float64), np.concatenate([M, M[:1]]))
+
+    MUTATIONS.append(Mutation(f"layer: {kind}", name, check))
+
+
+def many(x, dy):
+    return dy is not dg.ZERO and dy.ndim > x.ndim
+
+
+def where(count, change):
+    """The change, at K that ``count(K, x)`` tells."""
+    return lambda x, dp, dx, dy: change(dy) if dy is not dg.ZERO and dy.ndim > x.ndim and count(len(dy), x) else dy
+
+
+def no_input(x, dp, dx, dy):
+    return dg.ZERO if dx is dg.ZERO else dy
+
+
+def lead_of_the_bias(x, dp, dx, dy):
+    return dy if dy is dg.ZERO else np.broadcast_to(dy, dp["bias"].shape[:-1] + x.shape)
+
+
+def always_an_array(x, dp, dx, dy):
+    return 0 * x if dy is dg.ZERO else dy
+
+
+promised("under K directions", "the first for all", where(lambda k, x: k > 1, lambda dy: 0 * dy + dy[:1]))
+promised("under K directions", "K = 1 as one", where(lambda k, x: k == 1, lambda dy: dy[0]))
+promised("under K directions", "turned where K is the batch", where(lambda k, x: k == len(x), lambda dy: dy[::-1]))
+promised("symbolic zeros", "an input at rest stops all", no_input)
+promised("symbolic zeros", "K as the bias has it", lead_of_the_bias)
+promised("symbolic zeros", "an array where nothing moves", always_an_array)
+
+
+class Scaled(nn.Layer):
+    """y = s x in natural code: right for one direction, and for K where the layer makes no promise."""
+
+    def shapes(self):
+        return {"s": (3,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.normal(shape, dtype=dtype)
+
+    def forward(self, p, x):
+        return p["s"] * x
+
+    def jvp(self, p, x, dp, dx):
+        return p["s"] * x, dp["s"] * x + p["s"] * dx
+
+    def vjp(self, p, x):
+        return p["s"] * x, lambda dy: ({"s": np.sum(dy * x, axis=0)}, dy * p["s"])
+
+
+class Rash(Scaled):
+    lead = True
+    jvp = lambda self, *args: Scaled.jvp(self, *args)  # noqa: E731
+
+
+def natural(is_wrong):
+    model = Rash() if is_wrong else Scaled()
+    testing.check_vjp(model, model.init(rng=0, dtype=np.float64), M)
+
+
+MUTATIONS.append(Mutation("layer: under K directions", "natural code with a promise", natural))
+
+
+class Summed(type(nn.mse)):
+    """A loss that promises to take K directions and sums over them."""
+
+    lead = True
+
+    def jvp(self, x, target, dx, reduction=None, weights=None):
+        y, dy = super().jvp(x, target, dx, reduction, weights)
+        return y, dy if dy is dg.ZERO or not np.ndim(dy) else 0 * dy + np.sum(dy)
+
+
+MUTATIONS.append(
+    Mutation(
+        "layer: under K directions", "a loss that sums over them",
+        lambda w: testing.check_vjp(Summed() if w else nn.mse, {}, M, target=M.T),
+    )
+)  # fmt: skip
+
+
 class Forgetful(nn.Tanh):
     """A pullback that works once, and one that uses y for 1 - y²."""
 

@@ -112,3 +112,90 @@ def test_what_is_no_layer_is_refused():
 
     with pytest.raises(CheckError, match="writes to its parameters or its input"):
         check_vjp(Writes(), {}, X.copy())
+
+
+# ---------------------------------------------------------------------- the explicit jvp
+
+
+class Scale(nn.Layer):
+    """y = s x, in natural code."""
+
+    def shapes(self):
+        return {"s": (3,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.normal(shape, dtype=dtype)
+
+    def forward(self, p, x):
+        return p["s"] * x
+
+    def jvp(self, p, x, dp, dx):
+        return p["s"] * x, dp["s"] * x + p["s"] * dx
+
+    def vjp(self, p, x):
+        return p["s"] * x, lambda dy: ({"s": np.sum(dy * x, axis=0)}, dy * p["s"])
+
+
+class Promising(Scale):
+    """The same with a promise: silently wrong where K is the batch, and an error elsewhere."""
+
+    lead = True
+
+    def jvp(self, p, x, dp, dx):
+        return super().jvp(p, x, dp, dx)
+
+
+def test_natural_code_passes_and_fails_with_a_promise():
+    params = Scale().init(rng=0, dtype=np.float64)
+    assert check_vjp(Scale(), params, X).passed
+    report = check_vjp(Promising(), params, X, raises=False)
+    found = {(c.name, c.oracle): c for c in report.failures}
+    assert found["jvp of K directions", "K = 3"].note.startswith("ValueError: operands could not be broadcast")
+    assert found["jvp of K directions", "the engine on forward"].where.startswith("['K = 4'][1]")
+    assert not [c for c in report.failures if not c.name.startswith("jvp of K") and "K = 3" not in c.oracle]
+
+
+def test_a_layer_of_the_library_that_is_wrong_where_k_is_the_batch_fails(monkeypatch):
+    right, layer = nn.Linear.jvp, nn.Linear(3, 2)
+
+    def jvp(self, p, x, dp, dx):
+        y, dy = right(self, p, x, dp, dx)
+        return y, dy[::-1] if dy is not dg.ZERO and dy.ndim > y.ndim and len(dy) == len(y) else dy
+
+    params = layer.init(rng=0, dtype=np.float64)
+    assert check_vjp(layer, params, X).passed
+    monkeypatch.setattr(nn.Linear, "jvp", jvp)
+    (failed,) = check_vjp(layer, params, X, raises=False).failures
+    assert (failed.name, failed.where[:9]) == ("jvp of K directions", "['K = 4']")
+
+
+@pytest.mark.parametrize(
+    ("rule", "oracle", "says"),
+    [
+        (lambda dx, dy: dy if dx is not dg.ZERO else dg.ZERO, "the engine on forward", ""),
+        (lambda dx, dy: dy + 0 * dx.real.sum(), "along ['params']['weight']", "AttributeError"),
+        (
+            lambda dx, dy: dy if dx is not dg.ZERO else 0 * X[:, :2],
+            "along nothing",
+            "expected ZERO, which goes with any K",
+        ),
+        (
+            lambda dx, dy: dy if dy is dg.ZERO or dx is not dg.ZERO else dy[..., :1],
+            "along ['params']['weight']",
+            "shapes",
+        ),
+    ],
+    ids=["stops", "raises", "array", "shape"],
+)
+def test_a_rule_that_does_not_take_zeros_fails(rule, oracle, says):
+    class Promised(nn.Linear):
+        lead = True
+
+        def jvp(self, p, x, dp, dx):
+            y, dy = super().jvp(p, x, dp, dx)
+            return y, rule(dx, dy)
+
+    layer = Promised(3, 2)
+    report = check_vjp(layer, layer.init(rng=0, dtype=np.float64), X, raises=False)
+    assert {c.name for c in report.failures} == {"jvp with ZERO tangents"}
+    assert any(c.oracle == oracle and says in c.note for c in report.failures)

@@ -227,10 +227,10 @@ class Walk:
             return np.matmul(dx, self.p[step.names["weight"]])
         keywords = self._keywords(step)
         if self.streams[k] is None:
-            return step.layer.jvp(self.own(step), self.values[k], _still(step), dx, **keywords)[1]
+            return step.layer.push(self.own(step), self.values[k], _still(step), dx, **keywords)[1]
         ahead = keywords["rng"].state_dict()  # the same masks as for the value
         keywords["rng"].load_state_dict(self.streams[k])
-        dy = step.layer.jvp(self.own(step), self.values[k], _still(step), dx, **keywords)[1]
+        dy = step.layer.push(self.own(step), self.values[k], _still(step), dx, **keywords)[1]
         keywords["rng"].load_state_dict(ahead)
         return dy
 

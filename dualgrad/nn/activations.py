@@ -31,6 +31,8 @@ class Activation(Layer):
     (array([8.]), array([12.]))
     """
 
+    lead = True
+
     def __repr__(self):
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({settings})"
@@ -63,6 +65,8 @@ class ReLU(Activation):
     >>> dg.nn.ReLU().jvp({}, np.array([-1.0, 0.0, 2.0]), {}, np.array([1.0, 1.0, 1.0]))
     (array([0., 0., 2.]), array([0., 0., 1.]))
     """
+
+    lead = True
 
     def forward(self, p, x):
         return np.maximum(x, 0) if plain(x) else np.where(primal(x) <= 0, 0, x)
@@ -236,6 +240,8 @@ class Tanh(Activation):
     (array([0., 0.]), array([1., 2.]))
     """
 
+    lead = True
+
     def curve(self, x):
         y = np.tanh(x)
         return y, lambda: 1 - y * y
@@ -320,6 +326,8 @@ class Softmax(Layer):
     array([[0.25, 0.25, 0.25, 0.25]])
     """
 
+    lead = True
+
     def __repr__(self):
         return "Softmax()"
 
@@ -344,6 +352,8 @@ class LogSoftmax(Layer):
     >>> dg.nn.LogSoftmax()({}, np.zeros((1, 2)))
     array([[-0.69314718, -0.69314718]])
     """
+
+    lead = True
 
     def __repr__(self):
         return "LogSoftmax()"

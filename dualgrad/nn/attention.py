@@ -41,6 +41,8 @@ class MultiHeadAttention(Container):
     (3, 5, 8)
     """
 
+    lead = True
+
     def __init__(self, embed_dim, num_heads, bias=True, causal=False):
         if num_heads < 1 or embed_dim % num_heads:
             raise ValueError(f"got embed_dim={embed_dim} and num_heads={num_heads}; the heads must divide it")
@@ -153,6 +155,8 @@ class Transposed(Container):
     >>> layer(layer.init(rng=0), np.zeros((3, 5, 8), np.float32)).shape
     (3, 7, 8)
     """
+
+    lead = True
 
     def __init__(self, layer):
         super().__init__({"body": layer})

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import LayoutError, ShapeError
+from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
 
@@ -36,28 +36,34 @@ class Container(Layer):
         return self.children[child].initial(rest, shape, rng, dtype)
 
     def call(self, rule, name, p, x, *tangents, **kwargs):
-        """One child's forward, jvp, vjp or advance, with its share of the parameters, tangents and keywords."""
+        """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
         layer = self.children[name]
         args = [{n: p[full] for n, full in self._names[name].items()}, x]
         if tangents:
             dp, dx = tangents
             args += [{n: dp[full] for n, full in self._params[name].items()}, dx]
-        mine = {k: v for k, v in kwargs.items() if k in layer.takes}
+        mine = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
         try:
-            return getattr(layer, rule)(*args, **mine)
-        except (ShapeError, LayoutError, TypeError, ValueError) as error:
-            raise _placed(error, name) from error.__cause__
+            return (layer.push if tangents else getattr(layer, rule))(*args, **mine)
+        except Exception as error:
+            _place(error, name, layer)
+            raise
 
     def named(self, name, dp):
         """A child's parameter gradients under their full names."""
         return {full: dp[n] for n, full in self._params[name].items()}
 
 
-def _placed(error, name):
-    """The same error, with the dotted name of the layer it came from."""
-    text = str(error)
-    text = f"layer {name}.{text[6:]}" if text.startswith("layer ") else f"layer {name}: {text}"
-    return type(error)(text)
+_IN = "in layer "
+
+
+def _place(error, name, layer):
+    """Note in an error the dotted name of the layer it came from: one note, which each container outside lengthens."""
+    *_, last = getattr(error, "__notes__", None) or [""]
+    if last.startswith(_IN):
+        error.__notes__[-1] = f"{_IN}{name}.{last.removeprefix(_IN)}"
+    else:
+        error.add_note(f"{_IN}{name}, {layer!r}")
 
 
 class Sequential(Container):
@@ -72,6 +78,8 @@ class Sequential(Container):
     >>> list(model.init(rng=0))
     ['0.weight', '0.bias', '2.weight', '2.bias']
     """
+
+    lead = True
 
     def __init__(self, *layers):
         super().__init__({str(k): layer for k, layer in enumerate(layers)})
@@ -124,6 +132,8 @@ class Residual(Container):
     ['body.0.weight', 'body.0.bias']
     """
 
+    lead = True
+
     def __init__(self, *layers, shortcut=None):
         super().__init__({"body": Sequential(*layers)} | ({} if shortcut is None else {"shortcut": shortcut}))
 
@@ -170,6 +180,8 @@ class Parallel(Container):
     >>> both(both.init(rng=0), np.zeros((4, 3), np.float32)).shape
     (4, 5)
     """
+
+    lead = True
 
     def __init__(self, *layers):
         super().__init__({str(k): layer for k, layer in enumerate(layers)})

@@ -67,6 +67,8 @@ class _Convolution(Layer):
 
 
 class _Conv(_Convolution):
+    lead = True
+
     def shapes(self):
         kernel = (*self.windows.size, self.in_channels // self.groups, self.out_channels)
         return {"weight": kernel} | ({"bias": (self.out_channels,)} if self.bias else {})
@@ -127,7 +129,7 @@ class _Conv(_Convolution):
         turn, db = self._matrix(dp["weight"]), dp["bias"] if self.bias else ZERO
         moving = next((d.shape[: d.ndim - n] for d, n in ((dx, x.ndim), (turn, 2), (db, 1)) if d is not ZERO), None)
         if moving is None:
-            return self.forward(p, x), ZERO
+            return _Conv.forward(self, p, x), ZERO
         matrix, wide = self._matrix(p["weight"]), (-1, self.out_channels)
         _, y, dy = empty_joint(moving, shape, np.result_type(x, matrix))
         if dx is ZERO:
@@ -273,6 +275,8 @@ class ConvTranspose2d(_Convolution):
     (5, 28, 28, 3)
     """
 
+    lead = True
+
     def __init__(
         self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
         dilation=1,
@@ -322,7 +326,8 @@ class ConvTranspose2d(_Convolution):
         if dx is not ZERO:
             lead = dx.shape[: dx.ndim - x.ndim]
             product = np.matmul(self._rows(dx), matrix)
-            product = np.moveaxis(np.reshape(product, (self.groups, *lead, -1, self.fan_in)), 0, len(lead))
+            shape = self.groups, *lead, rows.shape[1], self.fan_in
+            product = np.moveaxis(np.reshape(product, shape), 0, len(lead))
             dy = self._sum(product, lead, x)
         if dw is not ZERO:
             product = np.matmul(rows, self._matrix(dw))

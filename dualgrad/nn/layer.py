@@ -11,6 +11,7 @@ from ..random import as_rng
 from ..rules.declare import aliased, nested_as
 from ..transforms import jvp
 from ..zero import ZERO
+from .lead import forget_rules_of_others, tangent_rule
 
 _INPUT = object()  # the name under which a layer's input travels beside its parameters
 
@@ -20,8 +21,13 @@ class Layer:
 
     A layer of one's own defines ``forward(p, x)`` and, if it has parameters, ``shapes()`` and
     ``initial(name, shape, rng, dtype)``. Its tangents then come from the engine. It may add the two rules by hand:
-    ``jvp(p, x, dp, dx) -> y, dy``, which accepts a lead axis and `ZERO` in the tangents, for speed; and
-    ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``, for `dualgrad.estimators.Backprop`.
+    ``jvp(p, x, dp, dx) -> y, dy``, for speed; and ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``, for
+    `dualgrad.estimators.Backprop`.
+
+    A jvp is called for one direction at a time, with tangents of the shapes of p and x, or `ZERO` where nothing moves.
+    A class that says ``lead = True`` beside its jvp has it called once for all: each tangent is ``(K, *shape)``, or
+    ``shape`` for one direction, or `ZERO`, or a `LowRank`, and dy is ``(K, *y.shape)``. A class that overrides the jvp
+    does not inherit that; and one that overrides ``forward`` inherits neither rule, as both are those of another.
 
     Examples
     --------
@@ -46,6 +52,11 @@ class Layer:
 
     integers = False  # whether the input is of whole numbers
     takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
+    lead = True  # the jvp of this class takes K directions at once
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        forget_rules_of_others(cls, Layer, "forward")
 
     def shapes(self):
         """The names and shapes of the parameters."""
@@ -103,7 +114,7 @@ class Layer:
         for name, value in p.items():
             primals[name], tangents[name] = at_level(value, level)
         value, dx = at_level(x, level)
-        y, dy = self.jvp(primals, value, tangents, dx, **kwargs)
+        y, dy = self.push(primals, value, tangents, dx, **kwargs)
         if dy is ZERO:
             return y
         dy = nested_as(y, dy)
@@ -116,6 +127,8 @@ class Layer:
             raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected train or rng")
         found = {name: value for name, value in kwargs.items() if name in self.takes}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
+
+    push = property(tangent_rule, doc="`jvp` ready for K directions: as it is, or direction by direction; see `lead`.")
 
     def jvp(self, p, x, dp, dx, **kwargs):
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""

@@ -39,6 +39,8 @@ class Linear(Layer):
     (array([[6.]]), array([[2.]]))
     """
 
+    lead = True
+
     def __init__(self, in_features, out_features, bias=True):
         self.in_features, self.out_features, self.bias = in_features, out_features, bias
 
@@ -63,7 +65,7 @@ class Linear(Layer):
         w, dw, db = p["weight"], dp["weight"], dp["bias"] if self.bias else ZERO
         if plain(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
-        y, dy = self.forward(p, x), dx @ w + _rows(x, dw)
+        y, dy = Linear.forward(self, p, x), dx @ w + _rows(x, dw)
         if dy is ZERO and db is not ZERO:  # the bias alone moves, alike in every row
             dy = np.zeros_like(db, shape=_lead((db, 1)) + y.shape)
         return y, dy + row_tangent(db, x.ndim)
@@ -72,7 +74,7 @@ class Linear(Layer):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
         lead = _lead((dw, 2), (db, 1), (dx, 2))
         if lead is None:
-            return self.forward(p, x), ZERO
+            return Linear.forward(self, p, x), ZERO
         z, y, dy = empty_joint(lead, (len(x), self.out_features), np.result_type(x, p["weight"]))
         both = None if dx is ZERO else joint(x, dx)
         if both is not None:
@@ -101,7 +103,7 @@ class Linear(Layer):
                 dp["bias"] = np.sum(dy_rows, axis=0)
             return dp, np.matmul(dy, np.transpose(p["weight"]))
 
-        return self.forward(p, x), pullback
+        return Linear.forward(self, p, x), pullback
 
     def _check(self, x):
         if np.ndim(x) == 0 or x.shape[-1] != self.in_features:

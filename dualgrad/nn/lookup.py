@@ -38,6 +38,7 @@ class Embedding(Layer):
     """
 
     integers = True
+    lead = True
 
     def __init__(self, num_embeddings, embedding_dim):
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
@@ -64,8 +65,10 @@ class Embedding(Layer):
     def jvp(self, p, x, dp, dx):
         dw = dp["weight"]
         if isinstance(dw, LowRank):
-            return self.forward(p, x), dw.a[..., x, None] * np.reshape(dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1))
-        return self.forward(p, x), dw if dw is ZERO else np.take(dw, x, axis=-2)
+            return Embedding.forward(self, p, x), dw.a[..., x, None] * np.reshape(
+                dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1)
+            )
+        return Embedding.forward(self, p, x), dw if dw is ZERO else np.take(dw, x, axis=-2)
 
     def vjp(self, p, x):
         def pullback(dy):
@@ -73,7 +76,7 @@ class Embedding(Layer):
             np.add.at(dw, np.reshape(x, -1), np.reshape(dy, (-1, self.embedding_dim)))
             return {"weight": dw}, ZERO
 
-        return self.forward(p, x), pullback
+        return Embedding.forward(self, p, x), pullback
 
 
 class Bilinear(Layer):
@@ -96,6 +99,8 @@ class Bilinear(Layer):
     >>> dg.nn.Bilinear(2, 1, 1)(p, np.array([[1.0, 2.0, 10.0]]))
     array([[30.]])
     """
+
+    lead = True
 
     def __init__(self, in1_features, in2_features, out_features, bias=True):
         self.in1_features, self.in2_features, self.out_features, self.bias = (
@@ -137,7 +142,7 @@ class Bilinear(Layer):
 
     def jvp(self, p, x, dp, dx):
         u, v = self._inputs(x)
-        y, dy, shape = self.forward(p, x), ZERO, (*x.shape[:-1], self.out_features)
+        y, dy, shape = Bilinear.forward(self, p, x), ZERO, (*x.shape[:-1], self.out_features)
         if dx is not ZERO:
             du, dv = dx[..., : self.in1_features], dx[..., self.in1_features :]
             turn = np.matmul(self._rows(du, v) + self._rows(u, dv), self._matrix(p["weight"]))
@@ -164,4 +169,4 @@ class Bilinear(Layer):
             du = np.sum(outer * v[..., None, :], axis=-1)
             return dp, np.concatenate([du, np.sum(outer * u[..., :, None], axis=-2)], axis=-1)
 
-        return self.forward(p, x), pullback
+        return Bilinear.forward(self, p, x), pullback

@@ -9,6 +9,7 @@ from ..errors import ShapeError
 from ..rules.declare import nested_as
 from ..zero import ZERO
 from .activations import sigmoid
+from .lead import by_direction, forget_rules_of_others, takes_lead
 
 
 class Loss:
@@ -16,7 +17,8 @@ class Loss:
 
     A loss defines ``evaluate(prediction, target, **settings) -> each, slope``: one number per example, and a function
     that returns its derivative from the same intermediates; ``check(prediction, target)``; and the names of its own
-    keywords, with their defaults, in ``settings``.
+    keywords, with their defaults, in ``settings``. One that has a ``jvp(prediction, target, dprediction, reduction,
+    weights)`` of its own is given one direction at a time unless its class says ``lead = True``, as a `Layer` is.
 
     Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
     "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
@@ -35,6 +37,11 @@ class Loss:
     """
 
     settings = {}  # noqa: RUF012  (a table, not state)
+    lead = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        forget_rules_of_others(cls, Loss, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
         self.reduction, self.given = reduction, settings
@@ -62,8 +69,8 @@ class Loss:
         if prediction.__class__ is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
             return self.forward(prediction, target, reduction, weights, **settings)
         lead_of(prediction)
-        y, dy = self.jvp(prediction.primal, target, prediction.tangent, reduction, weights, **settings)
-        return Dual(y, nested_as(y, dy), prediction.level)
+        y, dy = self.push(prediction.primal, target, prediction.tangent, reduction, weights, **settings)
+        return y if dy is ZERO else Dual(y, nested_as(y, dy), prediction.level)
 
     def _reduction(self, reduction):
         return self.reduction if reduction is None else reduction
@@ -87,6 +94,13 @@ class Loss:
         """The loss of plain predictions."""
         each, _ = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
         return _reduce(each, self._reduction(reduction), weights)
+
+    def push(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
+        """The loss and its tangent by `jvp`: direction by direction, unless its class takes K at once."""
+        if takes_lead(self):
+            return self.jvp(prediction, target, dprediction, reduction, weights, **settings)
+        rule = lambda x, dx: self.jvp(x, target, dx, reduction, weights, **settings)  # noqa: E731
+        return by_direction(rule, self)(prediction, dprediction)
 
     def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""
@@ -178,6 +192,7 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
     """
 
     settings = {"label_smoothing": 0.0}  # noqa: RUF012
+    lead = True
 
     def check(self, z, target):
         if np.ndim(z) == 0 or not hasattr(target, "ndim"):
@@ -216,7 +231,7 @@ def _at(z, target, ndim, smoothing):
     if target.ndim == ndim:
         found = np.sum(target * z, axis=-1)
     else:
-        rows = z.reshape((*z.shape[: z.ndim - ndim], -1, z.shape[-1]))
+        rows = z.reshape((*z.shape[: z.ndim - ndim], target.size, z.shape[-1]))
         found = rows[..., np.arange(rows.shape[-2], like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
     return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
 

@@ -170,6 +170,8 @@ class LocalMixer(Sequential):
     True
     """
 
+    lead = True
+
     def __init__(self, size=32, patch=4, in_channels=3, classes=10, channels=256, groups=16, blocks=6):
         if size % patch:
             raise ValueError(f"got size={size} and patch={patch}; the patch must divide the size")
@@ -203,7 +205,7 @@ class LocalMixer(Sequential):
         if np.ndim(x) != 4 or x.shape[1:] != self.pixels:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.pixels})")
         x = np.reshape(x, (len(x), self.grid, self.patch, self.grid, self.patch, self.pixels[-1]))
-        return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, -1))
+        return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, self.patch**2 * self.pixels[-1]))
 
     def forward(self, p, x, **kwargs):
         return super().forward(p, self.enter(x), **kwargs)

@@ -34,6 +34,7 @@ class _Norm(Layer):
     """What the norms share: y = γ x̂ + β ;  dy = γ T(dx) + x̂ dγ + dβ ;  (dγ, dβ, dx) = (Σ x̂ ȳ, Σ ȳ, T(γ ȳ))."""
 
     eps, affine, bias, centred = 1e-5, True, True, True
+    lead = True
 
     def shapes(self):
         if not self.affine:
@@ -295,6 +296,7 @@ class Dropout(Layer):
     """
 
     takes = frozenset({"train", "rng"})
+    lead = True
 
     def __init__(self, p=0.5):
         if not 0 <= p < 1:

@@ -55,6 +55,8 @@ class MaxPool2d(_Pool):
            [13., 15.]])
     """
 
+    lead = True
+
     def __init__(self, kernel_size, stride=None, padding=0, dilation=1):
         super().__init__(kernel_size, stride, padding, dilation)
 
@@ -77,11 +79,11 @@ class MaxPool2d(_Pool):
     def jvp(self, p, x, dp, dx):
         count = self._check(x)
         if dx is ZERO:
-            return self.forward(p, x), ZERO
+            return MaxPool2d.forward(self, p, x), ZERO
         top, shares = self._shares(x, count)
         moved = self.windows.slices(self.windows.pad(dx), count)
         dy = functools.reduce(np.add, [w * d for w, d in zip(shares, moved, strict=True)])
-        return top if plain(x) else self.forward(p, x), dy
+        return top if plain(x) else MaxPool2d.forward(self, p, x), dy
 
     def vjp(self, p, x):
         _, shares = self._shares(x, self._check(x))
@@ -91,7 +93,7 @@ class MaxPool2d(_Pool):
             windows = np.reshape(parts, (*dy.shape[:-1], *self.windows.size, dy.shape[-1]))
             return {}, self.windows.fold(windows, x.shape[1:-1])
 
-        return self.forward(p, x), pullback
+        return MaxPool2d.forward(self, p, x), pullback
 
 
 class AvgPool2d(_Pool):
@@ -110,6 +112,8 @@ class AvgPool2d(_Pool):
            [10.5, 12.5]])
     """
 
+    lead = True
+
     def __init__(self, kernel_size, stride=None, padding=0):
         super().__init__(kernel_size, stride, padding, 1)
 
@@ -121,7 +125,7 @@ class AvgPool2d(_Pool):
         return self._mean(x, self._check(x))
 
     def jvp(self, p, x, dp, dx):
-        return self.forward(p, x), ZERO if dx is ZERO else self._mean(dx, self._check(x))
+        return AvgPool2d.forward(self, p, x), ZERO if dx is ZERO else self._mean(dx, self._check(x))
 
     def vjp(self, p, x):
         def pullback(dy):
@@ -130,7 +134,7 @@ class AvgPool2d(_Pool):
             windows = windows + np.zeros_like(windows, shape=(*dy.shape[:-1], *size, dy.shape[-1]))
             return {}, self.windows.fold(windows, x.shape[1:-1])
 
-        return self.forward(p, x), pullback
+        return AvgPool2d.forward(self, p, x), pullback
 
 
 class GlobalAvgPool2d(Layer):
@@ -143,6 +147,8 @@ class GlobalAvgPool2d(Layer):
     (2, 3)
     """
 
+    lead = True
+
     def __repr__(self):
         return "GlobalAvgPool2d()"
 
@@ -152,11 +158,11 @@ class GlobalAvgPool2d(Layer):
         return np.mean(x, axis=(-3, -2))
 
     def jvp(self, p, x, dp, dx):
-        return self.forward(p, x), ZERO if dx is ZERO else np.mean(dx, axis=(-3, -2))
+        return GlobalAvgPool2d.forward(self, p, x), ZERO if dx is ZERO else np.mean(dx, axis=(-3, -2))
 
     def vjp(self, p, x):
         def pullback(dy):
             share = np.expand_dims(dy, (-3, -2)) / (x.shape[1] * x.shape[2])
             return {}, share + np.zeros_like(share, shape=x.shape)
 
-        return self.forward(p, x), pullback
+        return GlobalAvgPool2d.forward(self, p, x), pullback

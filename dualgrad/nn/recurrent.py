@@ -18,6 +18,7 @@ from .activations import sigmoid
 from .initial import uniform_fan_in
 from .joint import plain
 from .layer import Layer, at_level, with_buffers
+from .lead import by_direction, takes_lead, tangent_rule
 from .linear import row_tangent
 from .lstm_fast import lstm_jvp
 
@@ -57,7 +58,8 @@ class Cell(Layer):
     ``step_vjp(p, state, x) -> state, pullback``, with ``pullback(dstate) -> dp, dstate, dx``; and for learning online
     ``factors(p, parts, x)``, the same derivatives unit by unit. A cell is called as
     ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
-    ``output(state)`` what the network sees of a state.
+    ``output(state)`` what the network sees of a state, with ``output_jvp(state, dstate)``. As in every `Layer`, the
+    rules of tangents are called for one direction at a time unless the class that defines them says ``lead = True``.
 
     Examples
     --------
@@ -69,6 +71,7 @@ class Cell(Layer):
     """
 
     gates = parts = 1
+    lead = True
 
     def __init__(self, input_size, hidden_size):
         self.input_size, self.hidden_size = input_size, hidden_size
@@ -95,6 +98,14 @@ class Cell(Layer):
         """The same of a tangent."""
         return dstate
 
+    def output_tangent(self, state, dstate):
+        """`output_jvp` along one direction or K."""
+        if dstate is ZERO:
+            return ZERO
+        if takes_lead(self, "output_jvp"):
+            return self.output_jvp(state, dstate)
+        return by_direction(lambda s, ds: (self.output(s), self.output_jvp(s, ds)), self)(state, dstate)[1]
+
     def output_vjp(self, state, dy):
         """The cotangent of the state of a cotangent of the output."""
         return dy
@@ -115,7 +126,7 @@ class Cell(Layer):
         states = [at_level(v, top.level) for v in leaves]
         x, dx = at_level(x, top.level)
         ds = [d for _, d in states]
-        value, tangent = self.step_jvp(
+        value, tangent = tangent_rule(self, "step_jvp")(
             {n: v for n, (v, _) in pairs.items()},
             unflatten(structure, [v for v, _ in states]),
             x,
@@ -196,6 +207,8 @@ class RNNCell(Cell):
     ['weight_x', 'weight_h', 'bias']
     """
 
+    lead = True
+
     def __init__(self, input_size, hidden_size, nonlinearity="tanh"):
         super().__init__(input_size, hidden_size)
         if nonlinearity not in ("tanh", "relu"):
@@ -247,6 +260,8 @@ class LeakyRNNCell(Cell):
     >>> list(dg.nn.LeakyRNNCell(3, 2, leak="learned").init(rng=0))
     ['weight_x', 'weight_h', 'bias', 'leak']
     """
+
+    lead = True
 
     def __init__(self, input_size, hidden_size, leak=0.9):
         super().__init__(input_size, hidden_size)
@@ -330,6 +345,7 @@ class GRUCell(Cell):
     """
 
     gates = 3
+    lead = True
 
     def shapes(self):
         n = self.hidden_size
@@ -410,6 +426,7 @@ class LSTMCell(Cell):
     """
 
     gates, parts = 4, 2
+    lead = True
 
     def start(self, x):
         h = super().start(x)
@@ -487,6 +504,7 @@ class Recurrent(Layer):
 
     cell_class = None
     takes = frozenset({"cut"})
+    lead = True
 
     def __init__(self, input_size, hidden_size, *args, last_only=False, **kwargs):
         self.cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
@@ -521,14 +539,14 @@ class Recurrent(Layer):
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
-        state, dstate, ys, ds = self.cell.start(x[0]), ZERO, [], []
+        step, state, dstate, ys, ds = tangent_rule(self.cell, "step_jvp"), self.cell.start(x[0]), ZERO, [], []
         for t in range(len(x)):
-            state, dstate = self.cell.step_jvp(p, state, x[t], dp, dstate, dx[..., t, :, :])
+            state, dstate = step(p, state, x[t], dp, dstate, dx[..., t, :, :])
             if not self.last_only:
                 ys.append(self.cell.output(state))
-                ds.append(ZERO if dstate is ZERO else self.cell.output_jvp(state, dstate))
+                ds.append(self.cell.output_tangent(state, dstate))
         if self.last_only:
-            return self.cell.output(state), ZERO if dstate is ZERO else self.cell.output_jvp(state, dstate)
+            return self.cell.output(state), self.cell.output_tangent(state, dstate)
         moving = next((d for d in ds if d is not ZERO), None)
         if moving is None:
             return np.stack(ys), ZERO
@@ -657,10 +675,12 @@ class LSTM(Recurrent):
     """
 
     cell_class = LSTMCell
+    lead = True
 
     def jvp(self, p, x, dp, dx):
         tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, LowRank) else (d,))]
-        if plain(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
+        standard = self.cell.__class__ is LSTMCell
+        if standard and plain(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
             self._check(x)
             return lstm_jvp(self.cell.hidden_size, p, x, dp, dx, self.last_only)
         return super().jvp(p, x, dp, dx)

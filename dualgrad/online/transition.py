@@ -59,7 +59,8 @@ class CellTransition:
     def output_tangent(self, v):
         """The tangent of what the next layer sees."""
         d = self.units(v)
-        return self.cell.output_jvp(self.state, (d[..., 0, :], d[..., 1, :]) if self.cell.parts > 1 else d[..., 0, :])
+        parts = (d[..., 0, :], d[..., 1, :]) if self.cell.parts > 1 else d[..., 0, :]
+        return self.cell.output_tangent(self.state, parts)
 
     def _placed(self, v, moved):
         moved = moved.reshape((*v.shape[:-1], -1))

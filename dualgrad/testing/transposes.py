@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..nn.lead import tangent_rule
 from ..nn.losses import Loss
 from ..random import as_rng
 from ..transforms import grad, jvp
@@ -12,13 +13,17 @@ from .report import Check, Elements, Report, compare, row, verdict
 
 PAIRS = 4  # random pairs (u, v) for <u, J v> = <Jᵀ u, v>
 ENTRIES = 4096  # up to so many parameters and inputs, Jᵀ u is compared entry by entry
+DIRECTIONS = 0, 1, 3, 5  # how many are pushed in one pass; and as many as each axis of the input has entries,
+MEETS = 16  # up to so many: where the K axis meets another of its size, a wrong broadcast goes through in silence
 
 
 def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
     """Check a layer's transposed rule, and its explicit jvp: ⟨u, J v⟩ = ⟨Jᵀ u, v⟩, entry by entry where it is small.
 
     The forward rule is the truth: its derivative by the engine is compared with the layer's ``jvp`` and ``vjp``. So
-    this certifies that the three rules agree; `check_jvp` of the forward rule certifies the engine.
+    this certifies that the three rules agree; `check_jvp` of the forward rule certifies the engine. The jvp is tried
+    along one direction and several at once, also as many as the input has examples, and with `ZERO` for every tangent
+    alone, for all but one, and for all.
 
     Parameters
     ----------
@@ -50,8 +55,9 @@ def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
 
     Notes
     -----
-    Cost: a handful of passes, and one jvp for every parameter and input entry while there are at most 4,096 of them;
-    for larger layers only the inner products are compared, leaf by leaf.
+    Cost: a handful of passes for every array of parameters, of up to 5 directions (16 for an input that has an axis of
+    16), and one jvp for every entry while there are at most 4,096 of them; for larger layers only the inner products
+    are compared, leaf by leaf.
 
     Examples
     --------
@@ -74,6 +80,8 @@ def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
 class _LossRules:
     """A loss with the signatures of a layer."""
 
+    lead = True
+
     def __init__(self, loss):
         self.loss = loss
 
@@ -84,7 +92,7 @@ class _LossRules:
         return self.loss.forward(x, target, **kwargs)
 
     def jvp(self, p, x, dp, dx, target, **kwargs):
-        return self.loss.jvp(x, target, dx, **kwargs)
+        return self.loss.push(x, target, dx, **kwargs)
 
     def vjp(self, p, x, target, **kwargs):
         y, pull = self.loss.vjp(x, target, **kwargs)
@@ -102,9 +110,9 @@ class _Transposes:
     def forward(self, point):
         return self.layer.forward(point["params"], point.get("x", self.x), **self.kwargs)
 
-    def draw(self, like):
+    def draw(self, like, lead=()):
         def one(a):
-            return self.rng.normal(np.shape(a)).astype(np.asarray(a).dtype)
+            return self.rng.normal(lead + np.shape(a)).astype(np.asarray(a).dtype)
 
         return map_leaves(one, like)
 
@@ -116,8 +124,8 @@ class _Transposes:
         self.tolerance = 1e3 * np.finfo(np.asarray(y).dtype).eps
         self.size = float(np.max(np.abs(y), initial=0))  # rounding of this size may be left where terms cancel
         yield self.close("value of vjp", "forward", self.outputs, value, y)
-        v = self.draw(self.point)
-        yield from self.explicit(v)
+        if callable(getattr(self.layer, "jvp", None)):
+            yield from self.explicit(tangent_rule(self.layer))
         us = [self.draw(y) for _ in range(PAIRS)]
         pulled = [self.pull(pullback, u) for u in us]
         for leaf in self.inputs.names:
@@ -142,15 +150,55 @@ class _Transposes:
         budget = self.tolerance * (np.abs(expected) + np.max(np.abs(expected), initial=self.size))
         return compare(name, oracle, elements, found, expected, budget)
 
-    def explicit(self, v):
+    def explicit(self, push):
         """The layer's own jvp against the engine's derivative of forward."""
-        if not callable(getattr(self.layer, "jvp", None)):
-            return
+        v = self.draw(self.point)
         y, dy = jvp(self.forward, (self.point,), (v,))
-        value, found = self.layer.jvp(self.p, self.x, v["params"], v.get("x", ZERO), **self.kwargs)
+        value, found = self.pushed(push, v)
         found = np.zeros_like(dy) if found is ZERO else found
         yield self.close("value of jvp", "forward", self.outputs, value, y)
         yield self.close("jvp", "the engine on forward", self.outputs, found, dy)
+        if self.inputs.names:
+            yield from self.together("jvp of K directions", push, self.many())
+            yield from self.together("jvp with ZERO tangents", push, self.resting())
+
+    def pushed(self, push, v):
+        return push(self.p, self.x, v["params"], v.get("x", ZERO), **self.kwargs)
+
+    def many(self):
+        """Cases of K directions: what they are, the tangents, and what the engine says."""
+        for k in sorted({*DIRECTIONS, *(n for n in self.x.shape if n <= MEETS)}):
+            v = self.draw(self.point, (k,))
+            yield f"K = {k}", v, jvp(self.forward, (self.point,), (v,))
+
+    def resting(self):
+        """Cases in which one leaf moves, all but one, or none, by linearity from the tangents along each leaf."""
+        names, v = self.inputs.names, self.draw(self.point, (3,))
+        pairs = [jvp(self.forward, (self.point,), (_only(v, self.inputs, name),)) for name in names]
+        y, along = pairs[0][0], {name: dy for name, (_, dy) in zip(names, pairs, strict=True)}
+        moving = {f"along {name}": [name] for name in names}
+        moving |= {f"along all but {name}": [n for n in names if n != name] for name in names if len(names) > 2}
+        for what, leaves in moving.items():
+            w, dy = _only(v, self.inputs, *leaves, rest=lambda a: ZERO), sum(along[name] for name in leaves)
+            yield f"{what}, K = 3", w, (y, dy)
+            yield what, map_leaves(lambda a: a if a is ZERO else a[0], w), (y, dy[0])
+        yield "along nothing", map_leaves(lambda a: ZERO, v), (y, ZERO)
+
+    def together(self, name, push, cases):
+        """Values and tangents of many calls in one check; a call that raises or gives other shapes is one by itself."""
+        found, expected = {}, {}
+        for what, v, (y, dy) in cases:
+            try:
+                value, d = self.pushed(push, v)
+                problem = _misfit(value, d, y, dy)
+            except Exception as error:  # whatever it is, the rule does not take these tangents
+                problem = f"{type(error).__name__}: {error}"
+            if problem:
+                yield Check(name, what, "failed", note=problem)
+            else:
+                found[what], expected[what] = (value, _filled(d, y if dy is ZERO else dy)), (y, _filled(dy, y))
+        if expected:
+            yield self.close(name, "the engine on forward", Elements(expected), found, expected)
 
     def pull(self, pullback, u):
         """Jᵀ u as a tree like the point; a symbolic zero is filled in, a wrong shape is refused."""
@@ -181,11 +229,20 @@ class _Transposes:
         return compare("⟨Jᵀu, v⟩ = ⟨u, Jv⟩", f"v in {leaf}", Elements(found), found, expected, budget)
 
 
+def _misfit(value, d, y, dy):
+    """What is wrong with the kind or the shapes of a value and tangent; "" if nothing is."""
+    if dy is ZERO is not d:
+        return "got an array where nothing moves; expected ZERO, which goes with any K"
+    like = y if dy is ZERO else dy
+    shapes, right = (np.shape(value), np.shape(_filled(d, like))), (np.shape(y), np.shape(like))
+    return "" if shapes == right else f"got y, dy of shapes {shapes}; expected {right}"
+
+
 def _filled(d, like):
     return np.zeros(np.shape(like), np.asarray(like).dtype) if d is ZERO else np.asarray(d)
 
 
-def _only(v, elements, leaf):
-    """The tangent v with every leaf zero but one."""
+def _only(v, elements, *leaves, rest=np.zeros_like):
+    """The tangent v with every leaf at rest but these."""
     names = iter(elements.names)
-    return map_leaves(lambda a: a if next(names) == leaf else np.zeros_like(a), v)
+    return map_leaves(lambda a: a if next(names) in leaves else rest(a), v)
