@@ -596,6 +596,8 @@ def _apply_rule(rule, args, kwargs, name):
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise TypeError(f"the rule of {name} returned a {type(pair).__name__}; expected a pair (y, dy)")
         (ys, y_structure), (ds, d_structure) = flatten(pair[0]), flatten(pair[1])
+        if any(isinstance(a, Dual) and a.level >= level for a in (*ys, *ds)):
+            raise LevelError(f"the rule of {name} depends on a Dual beside its arguments: pass it as one of them")
         shapes = [np.shape(y) for y in ys], [np.shape(d) for d in ds]
         if y_structure != d_structure or shapes[0] != shapes[1]:
             raise ShapeError(f"the rule of {name} returned y of shape {shapes[0]} and dy of shape {shapes[1]}")

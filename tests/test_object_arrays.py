@@ -251,6 +251,21 @@ def test_rules_of_ones_own_and_of_scipy_take_object_arrays():
         assert y == pytest.approx(special.softmax(POINT * [1, 2]) * [1, 2])
 
 
+def test_layers_and_losses_take_object_arrays():
+    """As input, as parameters, as prediction and target."""
+    layer = dg.nn.Linear(2, 2)
+
+    def loss(pack, x):
+        p = {"weight": pack([[x[0], 1.0], [0.5, x[1]]]), "bias": pack([x[1], 0.0])}
+        y = layer(p, pack([[x[0], x[1]], [1.0, 2.0]]))
+        return dg.nn.mse(y, pack([[x[1], 1.0], [0.0, x[0]]])) + dg.nn.mse(pack([[x[0] * x[1]]]), np.ones((1, 1)))
+
+    def stacked(rows):
+        return np.stack([np.stack(row) if isinstance(row, list) else row for row in rows])
+
+    close(dg.grad(lambda x: loss(np.array, x))(POINT), dg.grad(lambda x: loss(stacked, x))(POINT), 1e-14)
+
+
 def test_newton():
     """A system solved by Newton's method as SciPy's documentation would have it, and the derivative of its root."""
 

@@ -440,6 +440,19 @@ def test_custom_jvp_result_is_fresh():
     np.testing.assert_array_equal(dy, V)
 
 
+def test_a_custom_rule_cannot_depend_on_a_dual_beside_its_arguments():
+    def program(a):
+        @dg.custom_jvp
+        def scaled(x):
+            return a * x
+
+        scaled.defjvp(lambda primals, tangents: (a * primals[0], a * tangents[0]))
+        return scaled(2 * a)
+
+    with pytest.raises(dg.LevelError, match="the rule of scaled depends on a Dual beside its arguments"):
+        dg.jvp(program, (X,), (V,))
+
+
 def test_custom_jvp_errors():
     @dg.custom_jvp
     def f(x):

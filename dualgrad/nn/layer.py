@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..dual import LIVE, Dual, ended
+from ..dual import LIVE, Dual, ended, lift
 from ..errors import LayoutError
 from ..params import Params
 from ..random import as_rng
@@ -100,7 +100,8 @@ class Layer:
 
         Keywords: ``train=True`` for training mode, ``rng=`` where something is drawn (an int, a Generator or an `Rng`).
         """
-        p, kwargs = with_buffers(p), self.accepted(kwargs)
+        p, x, kwargs = with_buffers(p), lift(x), self.accepted(kwargs)
+        p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
         if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
             raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")

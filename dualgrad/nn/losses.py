@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..dual import Dual, lead_of, primal
+from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
 from ..rules.declare import nested_as
 from ..zero import ZERO
@@ -64,7 +64,7 @@ class Loss:
         return keywords
 
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
-        reduction = self._reduction(reduction)
+        prediction, target, reduction = lift(prediction), lift(target), self._reduction(reduction)
         self._require(prediction, target, reduction, weights, settings)
         if prediction.__class__ is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
             return self.forward(prediction, target, reduction, weights, **settings)
