@@ -13,6 +13,7 @@ from .errors import (
     StructureError,
     TangentLossError,
 )
+from .hints import missing
 from .lowrank import LowRank
 from .params import Params
 from .random import Rng
@@ -61,3 +62,11 @@ __all__ = [
     "trace",
     "value_and_grad",
 ]
+
+
+def __getattr__(name):
+    raise AttributeError(missing(name))
+
+
+def __dir__():
+    return sorted([*__all__, "__version__"])

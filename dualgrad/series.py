@@ -42,7 +42,7 @@ from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip
 from .rules.writes import WRITES
 from .transforms import custom_jvp, match_tangents
-from .tree import LEAF, flatten, unflatten
+from .tree import LEAF, flatten, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
@@ -95,7 +95,7 @@ def taylor(f, x, v, order=4):
     level = new_level(())
     try:
         series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
-        outputs, out_structure = flatten(f(*unflatten(structure, series)))
+        outputs, out_structure = flatten(returned(f(*unflatten(structure, series))))
         return [unflatten(out_structure, [_coefficient(y, level, k) for y in outputs]) for k in range(order + 1)]
     finally:
         LIVE.pop(level, None)

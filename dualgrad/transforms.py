@@ -11,10 +11,11 @@ from .chunks import in_chunks
 from .coloring import Pattern, compressed
 from .dual import KINDS, LIVE, RULES, Dual, new_level, primal
 from .errors import LevelError, ShapeError, StructureError
+from .hints import hinted
 from .lowrank import LowRank
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
-from .tree import flatten, leaves_like, map_leaves, paths, unflatten
+from .tree import flatten, leaves_like, map_leaves, paths, returned, unflatten
 from .zero import ZERO
 
 # ---------------------------------------------------------------------- jvp
@@ -103,7 +104,7 @@ def match_tangents(primals, tangents):
 
 def _split_tree(result, level, lead):
     """The primals and the tangents of a tree of outputs."""
-    outputs, structure = flatten(result)
+    outputs, structure = flatten(returned(result))
     pairs = [_split(out, level, lead) for out in outputs]
     return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
 
@@ -209,13 +210,27 @@ def _strip(a, level):
 # ---------------------------------------------------------------------- derivatives
 
 
+def _named(transform, f):
+    """`functools.wraps(f)`, with a repr that says what became of f: ``<function grad(sum) at ...>``."""
+    if not callable(f):
+        raise TypeError(f"dg.{transform} got a {type(f).__name__}; expected a function: dg.{transform}(f)(x)")
+
+    def rename(g):
+        g = functools.wraps(f)(g)
+        name = getattr(f, "__qualname__", None) or getattr(f, "__name__", None) or repr(f)
+        g.__qualname__ = f"{transform}({name})"
+        return g
+
+    return rename
+
+
 def derivative(f):
     """The derivative of a function of one real or complex number.
 
     Returns
     -------
-    A function of x; it composes: ``derivative(derivative(f))``. For complex x, f is taken to be holomorphic, and the
-    Cauchy-Riemann equations are checked.
+    A function of x; it composes: ``derivative(derivative(f))``. More arguments reach f as constants. For complex x, f
+    is taken to be holomorphic, and the Cauchy-Riemann equations are checked.
 
     Raises
     ------
@@ -229,15 +244,16 @@ def derivative(f):
     np.float64(-0.8414709848078965)
     """
 
-    @functools.wraps(f)
-    def df(x):
-        if np.shape(x) != ():
+    @_named("derivative", f)
+    def df(*args, **kwargs):
+        if np.shape(x := _argument(args, 0, kwargs)) != ():
             raise ShapeError(f"derivative takes a scalar; got shape {np.shape(x)}: use jacfwd or grad")
-        return jacfwd(f)(x)
+        return jacfwd(f)(*args, **kwargs)
 
     return df
 
 
+@hinted
 def grad(f, argnum=0, chunk=None):
     """The gradient of a scalar function with respect to one argument, in the argument's own structure.
 
@@ -251,8 +267,9 @@ def grad(f, argnum=0, chunk=None):
 
     Returns
     -------
-    A function of the arguments of f. It costs p / chunk passes for p entries of x: exact, and meant for small p or as
-    a yardstick. At a complex entry z = a + ib it is ∂f/∂a + i ∂f/∂b, the direction of steepest ascent.
+    A function of the arguments of f; the others, and keywords, are constants. It costs p / chunk passes for p entries
+    of x: exact, and meant for small p or as a yardstick. At a complex entry z = a + ib it is ∂f/∂a + i ∂f/∂b, the
+    direction of steepest ascent.
 
     Raises
     ------
@@ -265,10 +282,10 @@ def grad(f, argnum=0, chunk=None):
     >>> dg.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': array([ 6., 12.]), 'b': np.float64(5.0)}
     """
-    both = value_and_grad(f, argnum, chunk)
-    return functools.wraps(f)(lambda *args: both(*args)[1])
+    return _named("grad", f)(lambda *args, **kwargs: value_and_grad(f, argnum, chunk)(*args, **kwargs)[1])
 
 
+@hinted
 def value_and_grad(f, argnum=0, chunk=None):
     """The value and the gradient of a scalar function; see `grad`.
 
@@ -279,17 +296,17 @@ def value_and_grad(f, argnum=0, chunk=None):
     (np.float64(5.0), array([2., 4.]))
     """
 
-    @functools.wraps(f)
-    def both(*args):
+    @_named("value_and_grad", f)
+    def both(*args, **kwargs):
         def scalar(x):
-            y = f(*args[:argnum], x, *args[argnum + 1 :])
-            if y is None or isinstance(y, (tuple, list, dict)):
+            y = f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)
+            if isinstance(y, (tuple, list, dict)):
                 raise ShapeError(f"grad takes a scalar function; f returned a {type(y).__name__}: use jacfwd")
             if np.shape(y) != ():
                 raise ShapeError(f"grad takes a scalar function; f returned shape {np.shape(y)}: use jacfwd")
             return y
 
-        y, slopes, structure, xs = _push_basis(scalar, _argument(args, argnum), chunk)
+        y, slopes, structure, xs = _push_basis(scalar, _argument(args, argnum, kwargs), chunk)
         if np.iscomplexobj(y):
             raise TypeError("grad takes a real function; f returned a complex number: use jacfwd or derivative")
         columns = [_real_and_imaginary(d, k) for d, k in zip(slopes, map(_is_complex, xs), strict=True)]
@@ -298,6 +315,7 @@ def value_and_grad(f, argnum=0, chunk=None):
     return both
 
 
+@hinted
 def jacfwd(f, argnum=0, chunk=None, sparsity=None):
     """The Jacobian of f with respect to one argument, column by column.
 
@@ -339,14 +357,15 @@ def jacfwd(f, argnum=0, chunk=None, sparsity=None):
     True
     """
 
-    @functools.wraps(f)
-    def jacobian(*args):
+    @_named("jacfwd", f)
+    def jacobian(*args, **kwargs):
         def of_one(x):
-            return f(*args[:argnum], x, *args[argnum + 1 :])
+            return f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)
 
+        x = _argument(args, argnum, kwargs)
         if sparsity is not None:
-            return _sparse_jacobian(of_one, _argument(args, argnum), chunk, sparsity)
-        y, slopes, structure, xs = _push_basis(of_one, _argument(args, argnum), chunk)
+            return _sparse_jacobian(of_one, x, chunk, sparsity)
+        y, slopes, structure, xs = _push_basis(of_one, x, chunk)
         outputs, out_structure = flatten(y)
         blocks = []
         for k, out in enumerate(outputs):
@@ -364,17 +383,20 @@ def jacfwd(f, argnum=0, chunk=None, sparsity=None):
 
 def _sparse_jacobian(f, x, chunk, sparsity):
     """The Jacobian of one real array with respect to another, by directions that stand for several columns."""
-    if not is_array(x) or _is_complex(x) or not is_array(y := f(x)):
+    if not is_array(x) or _is_complex(x) or not is_array(y := returned(f(x))):
         raise TypeError("jacfwd(sparsity=...) takes a function of one real array that returns one array")
     push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), -1)  # noqa: E731
     pattern = Pattern(sparsity, y.shape, x.shape)
     return compressed(push, x, pattern, lambda along, count: in_chunks(along, count, chunk))
 
 
-def _argument(args, argnum):
-    if not isinstance(argnum, (int, np.integer)) or not 0 <= argnum < len(args):
-        raise ValueError(f"got argnum={argnum!r} and {len(args)} positional arguments; expected a place among them")
-    return args[argnum]
+def _argument(args, argnum, kwargs):
+    if isinstance(argnum, (int, np.integer)) and 0 <= argnum < len(args):
+        return args[argnum]
+    if kwargs:
+        given = f"got {len(args)} positional arguments and the keywords {', '.join(sorted(kwargs))}"
+        raise TypeError(f"{given}; keywords are constants: give what to differentiate (argnum={argnum}) by position")
+    raise ValueError(f"got argnum={argnum!r} and {len(args)} positional arguments; expected one place among them")
 
 
 def _is_complex(x):
@@ -386,7 +408,7 @@ def _push_basis(f, x, chunk):
     xs, structure = flatten(x)
     xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
     x = unflatten(structure, xs)
-    y, slopes = (None, []) if xs else (f(x), [])
+    y, slopes = (None, []) if xs else (jvp(f, (x,), (x,))[0], [])
 
     def push(k, unit, start, stop):
         """The tangents of f along basis directions of leaf k, the other leaves at rest."""
@@ -446,6 +468,7 @@ def _shaped(column, shape, dtype):
     return column.astype(dtype) if column.dtype != dtype else column
 
 
+@hinted
 def hessian(f, argnum=0, chunk=None):
     """The matrix of second derivatives, forward over forward: ``y.shape + x.shape + x.shape``; trees nest as in JAX.
 
@@ -456,7 +479,7 @@ def hessian(f, argnum=0, chunk=None):
     array([[4., 2.],
            [2., 0.]])
     """
-    return jacfwd(jacfwd(f, argnum, chunk), argnum, chunk)
+    return _named("hessian", f)(jacfwd(jacfwd(f, argnum, chunk), argnum, chunk))
 
 
 def hvp(f, x, v, chunk=None):
@@ -536,6 +559,9 @@ class custom_jvp:  # noqa: N801  (a decorator)
         functools.update_wrapper(self, function)
         self.function, self.rule = function, None
         self.signature = inspect.signature(function)
+
+    def __repr__(self):
+        return f"custom_jvp({self.__name__})" + (", without a rule yet" if self.rule is None else "")
 
     def defjvp(self, rule):
         """Set the rule: ``rule(primals, tangents) -> (y, dy)``, called once for each direction."""

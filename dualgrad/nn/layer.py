@@ -47,6 +47,10 @@ class Layer:
     integers = False  # whether the input is of whole numbers
     takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
 
+    def __repr__(self):
+        public = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items() if name[0] != "_")
+        return f"{type(self).__name__}({public})"
+
     def shapes(self):
         """The names and shapes of the parameters."""
         return {}
@@ -154,6 +158,13 @@ class Layer:
                 raise LayoutError(
                     f"{self!r} got {name} of shape {p[name].shape}; expected {shape}: is it of another model?"
                 )
+
+
+def shown(value):
+    """A value as it stands in a repr: an array by its dtype and shape, a function by its name."""
+    if getattr(value, "ndim", 0):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def at_level(value, level):
