@@ -6,6 +6,7 @@ from .dual import Dual, primal
 from .errors import (
     CheckpointError,
     DualgradError,
+    IllConditionedWarning,
     LayoutError,
     LevelError,
     NonFiniteError,
@@ -29,6 +30,7 @@ __all__ = [
     "CheckpointError",
     "Dual",
     "DualgradError",
+    "IllConditionedWarning",
     "LayoutError",
     "LevelError",
     "LowRank",

@@ -1,8 +1,12 @@
 """The errors dualgrad raises by name. Each message says what was given, what was expected and what to do."""
 
+import sys
+import warnings
+
 __all__ = [
     "CheckpointError",
     "DualgradError",
+    "IllConditionedWarning",
     "LayoutError",
     "LevelError",
     "NonFiniteError",
@@ -126,3 +130,25 @@ class CheckpointError(DualgradError, ValueError):
     ...     print("refused")
     refused
     """
+
+
+class IllConditionedWarning(UserWarning):
+    """The value is right, but rounding has taken the digits of a derivative: shown once for each line that asks for it.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np, warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     slopes = dg.grad(np.std)(np.array([0.1, 0.1, 0.1]))      # NumPy's deviation is 1.4e-17 here, and not 0
+    >>> slopes, caught[0].category.__name__
+    (array([0., 0., 0.]), 'IllConditionedWarning')
+    """
+
+
+def caution(text):
+    """An `IllConditionedWarning` at the line that asked: in the nearest frame outside dualgrad and NumPy."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in ("dualgrad", "numpy"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, IllConditionedWarning, stacklevel=level)
