@@ -69,6 +69,22 @@ def test_roots_by_iteration_are_right_to_the_third_order(page):
         np.testing.assert_allclose(series, exact / np.array([1, 1, 2, 6]), rtol=1e-12)
 
 
+def test_the_coverage_page_is_held_to_the_tables_also_under_another_numpy(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import make_coverage
+
+    ufuncs, others, reasons = make_coverage.tables()
+    kinds, text = ufuncs | others, make_coverage.render(ufuncs, others, reasons)
+    assert make_coverage.stated(text)[1].keys() - {"np.strings"} == {n for n in kinds if n[:11] != "np.strings."}
+    older = text.replace(f"NumPy {np.__version__}.", "NumPy 2.0.0.")
+    assert not make_coverage.differences(text, text, kinds)
+    assert not make_coverage.differences(older, text, kinds)
+    assert make_coverage.differences(text + " ", text, kinds)
+    for name, kind in (("np.sin", "linear"), ("np.floor", "refused"), ("np.linalg.inv", "other types")):
+        assert make_coverage.differences(older, text, kinds | {name: kind}) == [f"{name}: {kinds[name]} for {kind}"]
+    assert not make_coverage.differences(older, text, kinds | {"np.brand_new": "linear"})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_files_lead_somewhere(page):
     text = page.read_text("utf-8")
