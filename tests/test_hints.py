@@ -1,5 +1,6 @@
 """Small things that teach: a forgotten return, names of other libraries, keywords, and what things say they are."""
 
+import copy
 import functools
 import inspect
 
@@ -198,6 +199,13 @@ class Call:
         return "Call()"
 
 
+nn = dg.nn
+LAYERS = [
+    nn.Linear(2, 1), nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.GlobalAvgPool2d(), nn.Reshape(2, -1), nn.Flatten(),
+    nn.ReLU(), nn.Identity(), nn.Softmax(), nn.LogSoftmax(), nn.GELU(), nn.LayerNorm(3), nn.GroupNorm(2, 4), nn.BatchNorm(3),
+    nn.Dropout(0.5), nn.Embedding(4, 2), nn.Bilinear(1, 2, 3), nn.MultiHeadAttention(4, 2), nn.LSTM(2, 3),
+    nn.networks.lstm_copy(6, 4, 3), nn.Sequential(nn.ReLU()), nn.Residual(nn.ReLU()),
+]  # fmt: skip
 MODEL = dg.nn.Linear(2, 1)
 SAYS = [
     (lambda: dg.grad(np.sum), "grad(sum)"),
@@ -249,6 +257,15 @@ REPRS = [
 @pytest.mark.parametrize(("make", "says"), REPRS, ids=[says for _, says in REPRS])
 def test_objects_say_what_they_are(make, says):
     assert repr(make()) == says
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=repr)
+def test_a_subclass_of_a_layer_says_its_own_name(layer):
+    expected = repr(layer).replace(type(layer).__name__, "Mine", 1)
+    mine = copy.copy(layer)
+    mine.__class__ = type("Mine", (type(layer),), {})
+    assert repr(mine) == expected
+    assert expected.startswith("Mine(")
 
 
 def test_no_public_object_shows_its_address():

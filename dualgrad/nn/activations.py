@@ -320,9 +320,6 @@ class Softmax(Layer):
     array([[0.25, 0.25, 0.25, 0.25]])
     """
 
-    def __repr__(self):
-        return "Softmax()"
-
     def forward(self, p, x):
         return softmax(x)
 
@@ -344,9 +341,6 @@ class LogSoftmax(Layer):
     >>> dg.nn.LogSoftmax()({}, np.zeros((1, 2)))
     array([[-0.69314718, -0.69314718]])
     """
-
-    def __repr__(self):
-        return "LogSoftmax()"
 
     def _parts(self, x):
         shifted = x - np.max(primal(x), axis=-1, keepdims=True)
