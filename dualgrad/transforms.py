@@ -282,7 +282,9 @@ def grad(f, argnum=0, chunk=None):
     >>> dg.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': array([ 6., 12.]), 'b': np.float64(5.0)}
     """
-    return _named("grad", f)(lambda *args, **kwargs: value_and_grad(f, argnum, chunk)(*args, **kwargs)[1])
+    named = _named("grad", f)
+    both = value_and_grad(f, argnum, chunk)
+    return named(lambda *args, **kwargs: both(*args, **kwargs)[1])
 
 
 @hinted
