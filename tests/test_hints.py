@@ -203,8 +203,8 @@ nn = dg.nn
 LAYERS = [
     nn.Linear(2, 1), nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.GlobalAvgPool2d(), nn.Reshape(2, -1), nn.Flatten(),
     nn.ReLU(), nn.Identity(), nn.Softmax(), nn.LogSoftmax(), nn.GELU(), nn.LayerNorm(3), nn.GroupNorm(2, 4),
-    nn.BatchNorm(3), nn.Dropout(0.5), nn.Embedding(4, 2), nn.Bilinear(1, 2, 3), nn.MultiHeadAttention(4, 2), nn.LSTM(2, 3),
-    nn.networks.lstm_copy(6, 4, 3), nn.Sequential(nn.ReLU()), nn.Residual(nn.ReLU()),
+    nn.BatchNorm(3), nn.Dropout(0.5), nn.Embedding(4, 2), nn.Bilinear(1, 2, 3), nn.MultiHeadAttention(4, 2),
+    nn.LSTM(2, 3), nn.networks.lstm_copy(6, 4, 3), nn.Sequential(nn.ReLU()), nn.Residual(nn.ReLU()),
 ]  # fmt: skip
 MODEL = dg.nn.Linear(2, 1)
 SAYS = [
