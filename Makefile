@@ -6,8 +6,8 @@
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
-# make test-newest  the same tests and those of Dual and jvp on the newest NumPy, under every Python above 3.11 that is
-#                found by name or among pyenv's, in .venv-newest-3.12 and so on
+# make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
+#                Python above 3.11 that is found by name or among pyenv's, in .venv-newest-3.12 and so on
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
@@ -53,7 +53,7 @@ $(NEWER:%=test-newest-%): test-newest-%:
 	echo "no python$* here: skipped"
 
 newest: $(VENV)-newest-$(VERSION)/.ready
-	OPENBLAS_NUM_THREADS=1 $(VENV)-newest-$(VERSION)/bin/python -m pytest -q -n $(JOBS) $(NEWEST_TESTS) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-newest-$(VERSION)/bin/python -m pytest -q -n $(JOBS) $(NEWEST_TESTS) $(ARGS)
 
 test-gpu: $(call ready,test)
 	$(PYTHON) -m pytest -m gpu $(ARGS)

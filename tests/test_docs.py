@@ -74,6 +74,7 @@ def test_the_coverage_page_is_held_to_the_tables_also_under_another_numpy(monkey
     import make_coverage
 
     ufuncs, others, reasons = make_coverage.tables()
+    ufuncs, others = ({n: k for n, k in t.items() if k} for t in (ufuncs, others))  # np.char is there once imported
     kinds, text = ufuncs | others, make_coverage.render(ufuncs, others, reasons)
     assert make_coverage.stated(text)[1].keys() - {"np.strings"} == {n for n in kinds if n[:11] != "np.strings."}
     older = text.replace(f"NumPy {np.__version__}.", "NumPy 2.0.0.")
