@@ -1,4 +1,4 @@
-"""Hypothesis profiles (CI runs the same examples every time, few of them on other versions of NumPy), and ``--full`` for tests marked slow."""
+"""Hypothesis profiles (CI runs the same examples every time), and ``--full`` for tests marked slow."""
 
 import os
 
@@ -8,7 +8,7 @@ from hypothesis import settings
 from dualgrad.dual import KINDS, RULES
 
 settings.register_profile("dev", max_examples=4, deadline=None)
-settings.register_profile("lean", max_examples=3, deadline=None, derandomize=True)
+settings.register_profile("lean", max_examples=3, deadline=None, derandomize=True)  # other versions of NumPy
 settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
