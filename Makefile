@@ -6,6 +6,8 @@
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
+# make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
+#                Python above 3.11 that is found by name or among pyenv's, in .venv-newest-3.12 and so on
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
@@ -20,7 +22,9 @@ JOBS ?= 2
 ready = $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.ready-$(1))
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-oldest test-gpu lint docs coverage verification bench bench-smoke clean
+NEWER := 3.12 3.13 3.14 3.15
+
+.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage verification bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -31,9 +35,25 @@ test: $(call ready,test)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
 RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py
+NEWEST_TESTS := $(RULE_TESTS) tests/test_conditioning.py tests/test_dual.py tests/test_transforms.py tests/test_hints.py
 
 test-oldest: $(VENV)-oldest/.ready
 	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
+
+test-newest: $(NEWER:%=test-newest-%)
+
+# pyenv's shims stand in PATH also for versions that are not chosen, and fail.
+$(NEWER:%=test-newest-%): test-newest-%:
+	@for python in python$* "$$(pyenv root 2>/dev/null)"/versions/$*.*/bin/python$*; do \
+	  if "$$python" -c '' 2>/dev/null; then \
+	    echo "the newest NumPy under $$python"; \
+	    exec $(MAKE) --no-print-directory newest VERSION=$* BASE="$$python"; \
+	  fi; \
+	done; \
+	echo "no python$* here: skipped"
+
+newest: $(VENV)-newest-$(VERSION)/.ready
+	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-newest-$(VERSION)/bin/python -m pytest -q -n $(JOBS) $(NEWEST_TESTS) $(ARGS)
 
 test-gpu: $(call ready,test)
 	$(PYTHON) -m pytest -m gpu $(ARGS)
@@ -60,7 +80,7 @@ bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest-* build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Dependency groups need pip 25.1, and venv brings an older one.
@@ -86,4 +106,10 @@ $(VENV)-oldest/.ready: pyproject.toml | $(VENV)/.ready-pip
 	python3 -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group oldest
+	touch $@
+
+$(VENV)-newest-$(VERSION)/.ready: pyproject.toml
+	$(BASE) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --editable . --group newest
 	touch $@

@@ -2,10 +2,12 @@
 
 from . import directions, dual, estimators, nn, online, optim, testing
 from .checkpoint import load, save
+from .custom import custom_jvp, defjvp, supported
 from .dual import Dual, primal
 from .errors import (
     CheckpointError,
     DualgradError,
+    IllConditionedWarning,
     LayoutError,
     LevelError,
     NonFiniteError,
@@ -13,12 +15,14 @@ from .errors import (
     StructureError,
     TangentLossError,
 )
+from .hints import missing
 from .lowrank import LowRank
 from .params import Params
+from .pushforward import jvp
 from .random import Rng
 from .series import taylor
 from .tracing import Trace, trace
-from .transforms import custom_jvp, defjvp, derivative, grad, hessian, hvp, jacfwd, jvp, supported, value_and_grad
+from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
 
 __version__ = "0.1.0.dev0"
@@ -28,6 +32,7 @@ __all__ = [
     "CheckpointError",
     "Dual",
     "DualgradError",
+    "IllConditionedWarning",
     "LayoutError",
     "LevelError",
     "LowRank",
@@ -61,3 +66,11 @@ __all__ = [
     "trace",
     "value_and_grad",
 ]
+
+
+def __getattr__(name):
+    raise AttributeError(missing(name))
+
+
+def __dir__():
+    return sorted([*__all__, "__version__"])

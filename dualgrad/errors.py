@@ -1,8 +1,14 @@
 """The errors dualgrad raises by name. Each message says what was given, what was expected and what to do."""
 
+import sys
+import warnings
+
+from .frames import outside
+
 __all__ = [
     "CheckpointError",
     "DualgradError",
+    "IllConditionedWarning",
     "LayoutError",
     "LevelError",
     "NonFiniteError",
@@ -126,3 +132,24 @@ class CheckpointError(DualgradError, ValueError):
     ...     print("refused")
     refused
     """
+
+
+class IllConditionedWarning(UserWarning):
+    """The value is right, but rounding has taken the digits of a derivative: shown once for each line that asks for it.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np, warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     slopes = dg.grad(np.std)(np.array([0.1, 0.1, 0.1]))      # NumPy's deviation is 1.4e-17 here, and not 0
+    >>> slopes, caught[0].category.__name__
+    (array([0., 0., 0.]), 'IllConditionedWarning')
+    """
+
+
+def caution(text):
+    """An `IllConditionedWarning` at the line that asked: in the nearest frame outside dualgrad and NumPy."""
+    frame = outside(sys._getframe(1))
+    registry = frame.f_globals.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(text, IllConditionedWarning, frame.f_code.co_filename, frame.f_lineno, registry=registry)

@@ -42,6 +42,10 @@ class Rng:
         else:
             self.generator = np.random.default_rng(seed)
 
+    def __repr__(self):
+        bits = getattr(vars(self).get("generator"), "bit_generator", None)  # none where the draws are not random
+        return f"{type(self).__name__}({'' if bits is None else type(bits).__name__})"
+
     def signs(self, shape, *, dtype=np.float64, like=None):
         """Independent ±1, each with probability 1/2."""
         count = math.prod(shape) if isinstance(shape, tuple) else int(np.prod(shape))

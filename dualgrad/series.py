@@ -18,6 +18,7 @@ import functools
 import numpy as np
 
 from .backend import is_host
+from .custom import custom_jvp
 from .dual import (
     LIVE,
     Dual,
@@ -36,6 +37,7 @@ from .dual import (
     without_rule,
 )  # fmt: skip
 from .errors import ShapeError
+from .pushforward import in_user_terms, match_tangents
 from .rules.absorb import has_nan, quietly
 from .rules.declare import plus
 from .rules.linalg import _from_sublists as from_sublists
@@ -43,8 +45,7 @@ from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
-from .transforms import custom_jvp, in_user_terms, match_tangents
-from .tree import LEAF, flatten, map_leaves, unflatten
+from .tree import LEAF, flatten, map_leaves, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
@@ -97,7 +98,7 @@ def taylor(f, x, v, order=4):
     level = new_level(())
     try:
         series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
-        outputs, out_structure = flatten(map_leaves(lift, f(*unflatten(structure, series))))
+        outputs, out_structure = flatten(map_leaves(lift, returned(f(*unflatten(structure, series)))))
         return [unflatten(out_structure, [_coefficient(y, level, k) for y in outputs]) for k in range(order + 1)]
     except Exception as error:
         if told := in_user_terms(error):

@@ -21,15 +21,16 @@ import numpy as np
 
 from .backend import is_array, to_numpy
 from .cures import dotted
+from .custom import custom_jvp
 from .dual import LIVE, Dual, primal
 from .frames import Place, outside, place
 from .lowrank import LowRank
 from .params import Params
+from .pushforward import jvp
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import BINARY
 from .tables import KINDS, RULES
-from .transforms import custom_jvp, jvp
 from .tree import flatten, paths
 from .zero import ZERO
 

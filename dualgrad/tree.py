@@ -53,6 +53,13 @@ def flatten(tree):
     return leaves, Node(kind, keys, tuple(structures))
 
 
+def returned(result):
+    """What a differentiated function returned: any tree but None alone."""
+    if result is None:
+        raise TypeError("the function returned None: did you forget return?")
+    return result
+
+
 def unflatten(structure, leaves):
     """The tree of a structure with the given leaves; Params come back as Params where their leaves are arrays."""
     leaves = iter(leaves)

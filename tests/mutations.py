@@ -12,8 +12,8 @@ from unrolls import coefficients, history, perturbation_a_window
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online, testing
-from dualgrad.dual import KINDS, RULES
 from dualgrad.rules.declare import explicit, linear
+from dualgrad.tables import KINDS, RULES
 from dualgrad.tree import map_leaves
 
 

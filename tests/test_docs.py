@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import dualgrad as dg
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -40,6 +43,47 @@ def test_python_blocks_run_as_printed(page, monkeypatch):
     report = []
     result = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=report.append)
     assert result.failed == 0, "".join(report)
+
+
+def function_on(page, name):
+    """A function as a page defines it."""
+    source, _ = python_only(ROOT / "docs" / page)
+    examples = doctest.DocTestParser().get_examples(source)
+    scope = {"np": np, "dg": dg}
+    exec(next(e.source for e in examples if e.source.startswith(f"def {name}(")), scope)
+    return scope[name]
+
+
+@pytest.mark.parametrize("page", ["dual-numbers-in-ten-minutes.md", "taylor.md"])
+def test_roots_by_iteration_are_right_to_the_third_order(page):
+    """Also where the first guess is the root, or next to it, and the loop makes no step."""
+    root = function_on(page, "root")
+    for a in (1.0, *(1 + s * 10.0**-k for k in range(1, 17) for s in (-1, 1)), *np.geomspace(1e-6, 1e6, 49)):
+        derivatives, f = [], root
+        for _ in range(4):
+            derivatives.append(f(a))
+            f = dg.derivative(f)
+        exact = np.sqrt(a) * np.array([1, 1 / 2, -1 / 4, 3 / 8]) / a ** np.arange(4)
+        np.testing.assert_allclose(derivatives, exact, rtol=1e-12)
+        series = dg.taylor(root, a, 1.0, 3)
+        np.testing.assert_allclose(series, exact / np.array([1, 1, 2, 6]), rtol=1e-12)
+
+
+def test_the_coverage_page_is_held_to_the_tables_also_under_another_numpy(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import make_coverage
+
+    ufuncs, others, reasons = make_coverage.tables()
+    ufuncs, others = ({n: k for n, k in t.items() if k} for t in (ufuncs, others))  # np.char is there once imported
+    kinds, text = ufuncs | others, make_coverage.render(ufuncs, others, reasons)
+    assert make_coverage.stated(text)[1].keys() - {"np.strings"} == {n for n in kinds if n[:11] != "np.strings."}
+    older = text.replace(f"NumPy {np.__version__}.", "NumPy 2.0.0.")
+    assert not make_coverage.differences(text, text, kinds)
+    assert not make_coverage.differences(older, text, kinds)
+    assert make_coverage.differences(text + " ", text, kinds)
+    for name, kind in (("np.sin", "linear"), ("np.floor", "refused"), ("np.linalg.inv", "other types")):
+        assert make_coverage.differences(older, text, kinds | {name: kind}) == [f"{name}: {kinds[name]} for {kind}"]
+    assert not make_coverage.differences(older, text, kinds | {"np.brand_new": "linear"})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -9,7 +9,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import dualgrad as dg
-from dualgrad.dual import KINDS, RULES
+from dualgrad.tables import KINDS, RULES
 
 pytest.importorskip("scipy")
 

@@ -1,6 +1,7 @@
 """Scratch arrays are handed out again only when no array or view of them is left."""
 
 import threading
+import warnings
 
 import numpy as np
 
@@ -62,6 +63,8 @@ def test_flags_and_shape_are_the_callers_to_set():
     del taken
     taken = empty(SHAPE, np.float64)
     assert taken.flags.writeable
-    taken.shape = (256, 256)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy 2.5 advises against it
+        taken.shape = (256, 256)
     del taken
     assert empty(SHAPE, np.float64).shape == SHAPE

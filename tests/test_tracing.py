@@ -16,9 +16,10 @@ import pytest
 from strict import device
 
 import dualgrad as dg
-from dualgrad.dual import RULES, Dual
+from dualgrad.custom import custom_jvp
+from dualgrad.dual import Dual
+from dualgrad.tables import RULES
 from dualgrad.tracing import Row
-from dualgrad.transforms import custom_jvp
 from dualgrad.tree import leaves
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..directions import Gaussian, as_tree, as_vector
 from ..errors import DualgradError, LayoutError, NonFiniteError
+from ..pushforward import jvp
 from ..random import Rng, as_rng
-from ..transforms import jvp
 from ..tree import map_leaves
 from .estimate import Estimate, require_finite
 

@@ -7,8 +7,8 @@ from ..backend import to_numpy
 from ..checks import positive_count
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
 from ..errors import LayoutError
+from ..pushforward import jvp
 from ..random import as_rng
-from ..transforms import jvp
 from ..tree import map_leaves
 from .combine import combination, dots, gram, sum_of
 from .estimate import Estimate, require_finite

@@ -328,9 +328,6 @@ class Softmax(Layer):
 
     lead = True
 
-    def __repr__(self):
-        return "Softmax()"
-
     def forward(self, p, x):
         return softmax(x)
 
@@ -354,9 +351,6 @@ class LogSoftmax(Layer):
     """
 
     lead = True
-
-    def __repr__(self):
-        return "LogSoftmax()"
 
     def _parts(self, x):
         shifted = x - np.max(primal(x), axis=-1, keepdims=True)

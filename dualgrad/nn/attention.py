@@ -50,7 +50,7 @@ class MultiHeadAttention(Container):
         self.embed_dim, self.num_heads, self.causal = embed_dim, num_heads, causal
 
     def __repr__(self):
-        return f"MultiHeadAttention({self.embed_dim}, {self.num_heads}{', causal=True' if self.causal else ''})"
+        return f"{type(self).__name__}({self.embed_dim}, {self.num_heads}{', causal=True' if self.causal else ''})"
 
     def _check(self, x):
         if np.ndim(x) != 3 or x.shape[-1] != self.embed_dim:
@@ -210,4 +210,4 @@ class LocalMixerBlock(Sequential):
         self.tokens, self.channels, self.groups = tokens, channels, groups
 
     def __repr__(self):
-        return f"LocalMixerBlock({self.tokens}, {self.channels}, groups={self.groups})"
+        return f"{type(self).__name__}({self.tokens}, {self.channels}, groups={self.groups})"

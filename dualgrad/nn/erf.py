@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..transforms import custom_jvp
+from ..custom import custom_jvp
 
 _A = (3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02, 3.20937758913846947e03,
       1.85777706184603153e-1)  # fmt: skip

@@ -7,9 +7,9 @@ import numpy as np
 from ..dual import LIVE, Dual, ended, lift
 from ..errors import LayoutError
 from ..params import Params
+from ..pushforward import jvp
 from ..random import as_rng
 from ..rules.declare import aliased, nested_as
-from ..transforms import jvp
 from ..zero import ZERO
 from .lead import forget_rules_of_others, tangent_rule
 
@@ -57,6 +57,10 @@ class Layer:
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         forget_rules_of_others(cls, Layer, "forward")
+
+    def __repr__(self):
+        public = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items() if name[0] != "_")
+        return f"{type(self).__name__}({public})"
 
     def shapes(self):
         """The names and shapes of the parameters."""
@@ -168,6 +172,13 @@ class Layer:
                 raise LayoutError(
                     f"{self!r} got {name} of shape {p[name].shape}; expected {shape}: is it of another model?"
                 )
+
+
+def shown(value):
+    """A value as it stands in a repr: an array by its dtype and shape, a function by its name."""
+    if getattr(value, "ndim", 0):
+        return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+    return getattr(value, "__name__", None) or repr(value)
 
 
 def at_level(value, level):

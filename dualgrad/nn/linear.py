@@ -45,7 +45,7 @@ class Linear(Layer):
         self.in_features, self.out_features, self.bias = in_features, out_features, bias
 
     def __repr__(self):
-        return f"Linear({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
+        return f"{type(self).__name__}({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
 
     def shapes(self):
         weight = {"weight": (self.in_features, self.out_features)}

@@ -44,7 +44,7 @@ class Embedding(Layer):
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
 
     def __repr__(self):
-        return f"Embedding({self.num_embeddings}, {self.embedding_dim})"
+        return f"{type(self).__name__}({self.num_embeddings}, {self.embedding_dim})"
 
     def shapes(self):
         return {"weight": (self.num_embeddings, self.embedding_dim)}
@@ -108,7 +108,7 @@ class Bilinear(Layer):
         )  # fmt: skip
 
     def __repr__(self):
-        return f"Bilinear({self.in1_features}, {self.in2_features}, {self.out_features})"
+        return f"{type(self).__name__}({self.in1_features}, {self.in2_features}, {self.out_features})"
 
     def shapes(self):
         weight = {"weight": (self.in1_features, self.in2_features, self.out_features)}

@@ -192,7 +192,7 @@ class LocalMixer(Sequential):
         self._shapes |= {f"{name}.{n}": shape for n, shape in head.shapes().items()}
 
     def __repr__(self):
-        return f"LocalMixer(size={self.pixels[0]}, blocks={self.blocks}, groups={self.groups})"
+        return f"{type(self).__name__}(size={self.pixels[0]}, blocks={self.blocks}, groups={self.groups})"
 
     def initial(self, name, shape, rng, dtype):
         if name.startswith("heads."):

@@ -189,7 +189,7 @@ class GroupNorm(_Norm):
         self.num_groups, self.feature_shape, self.eps, self.affine = num_groups, (num_channels,), eps, affine
 
     def __repr__(self):
-        return f"GroupNorm({self.num_groups}, {self.feature_shape[0]})"
+        return f"{type(self).__name__}({self.num_groups}, {self.feature_shape[0]})"
 
     def normalised(self, x, p):
         split = (x.shape[0], -1 if x.size else 1, self.num_groups, x.shape[-1] // self.num_groups)
@@ -244,7 +244,7 @@ class BatchNorm(_Norm):
         self.feature_shape, self.eps, self.momentum, self.affine = (num_features,), eps, momentum, affine
 
     def __repr__(self):
-        return f"BatchNorm({self.feature_shape[0]})"
+        return f"{type(self).__name__}({self.feature_shape[0]})"
 
     def buffers(self):
         return {"running_mean": (self.feature_shape, 0.0), "running_var": (self.feature_shape, 1.0)}
@@ -304,7 +304,7 @@ class Dropout(Layer):
         self.p = p
 
     def __repr__(self):
-        return f"Dropout({self.p})"
+        return f"{type(self).__name__}({self.p})"
 
     def _mask(self, x, train, rng):
         if not train or self.p == 0:

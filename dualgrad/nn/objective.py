@@ -2,7 +2,7 @@
 
 from ..errors import DualgradError
 from ..random import as_rng
-from .layer import with_buffers
+from .layer import shown, with_buffers
 
 
 class Objective:
@@ -20,6 +20,12 @@ class Objective:
 
     def __init__(self, model, loss):
         self.model, self.loss = model, loss
+
+    def __repr__(self):
+        return f"Objective({self.model!r}, {shown(self.loss)})"
+
+    def __call__(self, *args, **kwargs):
+        raise TypeError(f"{self!r} has no batch yet: objective.bind(x, y) gives the function of params to call")
 
     def bind(self, x, y, **kwargs):
         """The objective on one batch: a function of the parameters; keywords reach the model.
@@ -56,6 +62,10 @@ class BoundObjective:
 
     def __init__(self, model, loss, x, y, kwargs):
         self.model, self.loss, self.x, self.y, self.kwargs = model, loss, x, y, kwargs
+
+    def __repr__(self):
+        batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
+        return f"{Objective(self.model, self.loss)!r}.bind({', '.join([*batch, *self.kwargs])})"
 
     def _keywords(self):
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}

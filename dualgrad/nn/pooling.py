@@ -149,9 +149,6 @@ class GlobalAvgPool2d(Layer):
 
     lead = True
 
-    def __repr__(self):
-        return "GlobalAvgPool2d()"
-
     def forward(self, p, x):
         if np.ndim(x) != 4 or 0 in x.shape[1:3]:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")

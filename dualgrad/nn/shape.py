@@ -35,7 +35,7 @@ class Reshape(Layer):
         self.shape = shape
 
     def __repr__(self):
-        return f"Reshape({', '.join(map(str, self.shape))})"
+        return f"{type(self).__name__}({', '.join(map(str, self.shape))})"
 
     def _target(self, x):
         size, known = math.prod(x.shape[1:]), math.prod(n for n in self.shape if n != -1)
@@ -68,7 +68,7 @@ class Flatten(Reshape):
         super().__init__(-1)
 
     def __repr__(self):
-        return "Flatten()"
+        return f"{type(self).__name__}()"
 
     def _target(self, x):
         if np.ndim(x) == 0:
@@ -87,9 +87,6 @@ class Identity(Layer):
     """
 
     lead = True
-
-    def __repr__(self):
-        return "Identity()"
 
     def forward(self, p, x):
         return x

@@ -12,7 +12,8 @@ from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
-from ..transforms import grad, jvp
+from ..pushforward import jvp
+from ..transforms import grad
 from ..tree import flatten, leaves_like, map_leaves, unflatten
 
 

@@ -3,6 +3,7 @@
 import itertools
 import pickle
 import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 
@@ -186,7 +187,8 @@ def _mapped(executor, tasks):
     except BrokenExecutor as error:
         raise DualgradError(f"a worker of the executor died; {go_on}") from error
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        if not isinstance(error, pickle.PicklingError) and "pickle" not in str(error):
+        # "Can't pickle local object" of a function within another, or in Python 3.13 "Can't get local object"
+        if not isinstance(error, pickle.PicklingError) and not re.search("pickle|local object", str(error)):
             raise
         raise DualgradError(
             f"the system or its data cannot be sent to the workers ({error}): take functions of a module; {go_on}"

@@ -13,6 +13,7 @@ import numpy as np
 from ..backend import is_host
 from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
+from ..errors import caution
 from .absorb import quietly
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 
@@ -256,6 +257,30 @@ def _split(p, same):
     return np.linalg.eigvalsh(block + shift[..., None] * np.eye(p.shape[-1])) - shift
 
 
+def _depth(x):
+    """How often x is differentiated already."""
+    return 1 + _depth(x.primal) if x.__class__ is Dual else x.order - 1 if isinstance(x, Dual) else 0
+
+
+def _caution(name, x, p, values, same):
+    """Warn where the direction mixes the vectors of values that nearly coincide. What does not depend on the mixture
+    has errors of ε / gapᵏ at order k: beyond the first, less than four digits may be left. A small singular value of a
+    matrix that is not square is as near to its null space, one order later."""
+    order = 1 + _depth(x)
+    if order == 1 or not is_host(values := primal(values)):
+        return
+    unit = values / np.max(np.abs(values), -1, keepdims=True, initial=0)
+    gap = np.abs(unit[..., None, :] - unit[..., :, None])
+    few = lambda distance, power: np.finfo(values.dtype).eps > 2e-4 * distance**power  # noqa: E731
+    near = ~same & few(gap, order)
+    mixed = any(np.any(near & (q != 0)) for q in _plain_parts(p)) if p.__class__ is Dual else np.any(near)
+    if mixed or x.shape[-1] != x.shape[-2] and np.any(few(unit, order - 1)):
+        caution(
+            f"derivatives of order {order} of the vectors of np.linalg.{name} may have no digits left: some values "
+            "nearly coincide, or vanish. The values have theirs, and so have functions of the matrix without vectors"
+        )
+
+
 def _coincide(what):
     return np.linalg.LinAlgError(
         f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. "
@@ -275,6 +300,7 @@ def eigh(x, dx, value, UPLO="L"):
     _, v, p, f, same = _eigh(x, dx, UPLO)
     if _parted(p, same):
         raise _coincide("derivatives of the vectors of np.linalg.eigh")
+    _caution("eigh", x, p, value[0], same)
     return np.real(_diagonal(p)), np.matmul(v, f * p)
 
 
@@ -291,13 +317,14 @@ def _eig(x, dx):
     f, same = _gaps(w)
     if _parted(p, same):
         raise _coincide("derivatives of the results of np.linalg.eig")
-    return w, v, p, f
+    return w, v, p, f, same
 
 
 @_several(np.linalg.eig)
 def eig(x, dx, value):
     """dw = diag P and dV = V (F ∘ P), P = V⁻¹ dX V; each vector keeps its norm, and its largest entry its phase."""
-    _, v, p, f = _eig(x, dx)
+    w, v, p, f, same = _eig(x, dx)
+    _caution("eig", x, p, w, same)
     dv = np.matmul(v, f * p)
     along = np.sum(np.conj(v) * dv, -2, keepdims=True)
     if np.iscomplexobj(primal(v)):
@@ -347,6 +374,7 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     left, right = left + _ct(left), right + _ct(right)
     if _parted(left, same):
         raise _coincide("derivatives of the vectors of np.linalg.svd")
+    _caution("svd", x, p, s, same)
     du, dv = f * left, np.matmul(_ct(vh), f * right)
     if np.iscomplexobj(primal(x)):
         du = du + 1j * (np.imag(_diagonal(p)) / s)[..., None] * on_device(np.eye(s.shape[-1]), primal(s))

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
+from ..backend import is_host
 from ..dual import METHODS, RULES, Dual, lead_of, primal, store
+from ..errors import caution
 from .absorb import quietly
 from .declare import composite, explicit, linear, plain, takes_out, with_value
 from .lead import flat, trailing
@@ -61,14 +63,34 @@ def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=N
     return np.sum(square, axis=axis, keepdims=keepdims) / np.maximum(count - ddof, 0)
 
 
-def safe_sqrt(square):
+def safe_sqrt(square, zero=False):
     """The square root of a sum of squares, with derivative 0 where that is 0 (the convention for norm and std)."""
-    zero = primal(square) == 0
+    zero = zero | (primal(square) == 0)
     return np.where(zero, 0, np.sqrt(np.where(zero, 1, square)))
 
 
+def _std(a, axis=None, *args, where=True, keepdims=False, **kw):
+    square = _var(a, axis, *args, where=where, keepdims=keepdims, **kw)
+    return safe_sqrt(square, _level(primal(a), primal(square), axis, where, keepdims))
+
+
+def _level(x, square, axis, where, keepdims):
+    """Whether entries that rounding does not tell apart have a deviation all the same, as [0.1, 0.1, 0.1] has."""
+    if not is_host(x):
+        return False
+    some = {"axis": axis, "where": where, "keepdims": keepdims}
+    parts = (x.real, x.imag) if np.iscomplexobj(x) else (x,)
+    ends = [(np.min(p, initial=np.inf, **some), np.max(p, initial=-np.inf, **some)) for p in parts]
+    rounding = np.finfo(x.dtype).eps * np.max(np.abs(ends), (0, 1))
+    level = np.max([high - low for low, high in ends], 0) <= 4 * rounding
+    level &= (square > 0) & (square <= (4 * x.size * rounding) ** 2)
+    if np.any(level):
+        caution("np.std of entries that are equal to rounding: its derivative is 0 there, as where they are equal")
+    return level
+
+
 composite(np.var, _var)
-composite(np.std, lambda a, *args, **kw: safe_sqrt(_var(a, *args, **kw)))
+composite(np.std, _std)
 
 # ---------------------------------------------------------------------- products: pairwise, so that zeros are right
 
@@ -162,6 +184,11 @@ def _nanvar(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mea
     return _var(np.where(there, a, 0), axis, None, ddof, keepdims, where=there, mean=mean, correction=correction)
 
 
+def _nanstd(a, axis=None, dtype=None, ddof=0, *, where=True, **kw):
+    there = ~np.isnan(a) & where
+    return _std(np.where(there, a, 0), axis, None, ddof, where=there, **kw)
+
+
 def _nanmean(a, axis=None, dtype=None, keepdims=False, *, where=True):
     there = ~np.isnan(a) & where
     total = np.sum(np.where(there, a, 0), axis=axis, keepdims=keepdims)
@@ -176,7 +203,7 @@ composite(np.nanmax, _without_nan(np.max, -np.inf))
 composite(np.nanmin, _without_nan(np.min, np.inf))
 composite(np.nanmean, _nanmean)
 composite(np.nanvar, _nanvar)
-composite(np.nanstd, lambda a, *args, **kw: safe_sqrt(_nanvar(a, *args, **kw)))
+composite(np.nanstd, _nanstd)
 
 # ---------------------------------------------------------------------- methods of ufuncs
 

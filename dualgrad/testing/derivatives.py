@@ -4,9 +4,9 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import DualgradError, ShapeError
+from ..pushforward import jvp, match_tangents
 from ..random import as_rng
-from ..transforms import jvp, match_tangents
-from ..tree import flatten, unflatten
+from ..tree import flatten, returned, unflatten
 from .oracles import analytic, complex_step, settled, slope
 from .report import Check, Elements, Report, compare, row, verdict
 
@@ -165,7 +165,7 @@ class _Flat:
     def examine(self, xs):
         """The entries of f(x); raises when f writes to x, is not deterministic, or returns no floating numbers."""
         copies = [np.array(x) for x in xs]
-        ys = self.tree(*copies)
+        ys = returned(self.tree(*copies))
         for name, x, copy in zip(Elements(unflatten(self.structure, xs)).names, xs, copies, strict=True):
             if np.asarray(x).tobytes() != copy.tobytes():
                 raise CheckError(

@@ -4,8 +4,9 @@ import numpy as np
 
 from ..nn.lead import tangent_rule
 from ..nn.losses import Loss
+from ..pushforward import jvp
 from ..random import as_rng
-from ..transforms import grad, jvp
+from ..transforms import grad
 from ..tree import map_leaves
 from ..zero import ZERO
 from .derivatives import CheckError

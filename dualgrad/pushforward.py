@@ -1,0 +1,214 @@
+"""jvp, on which every transform is built: it opens a level, calls the function on Duals and takes the results apart."""
+
+import numpy as np
+
+from . import rules  # noqa: F401  (fills the rule tables)
+from .backend import is_array, is_host
+from .cures import of_object_array
+from .dual import ASKED, LIVE, OBJECT, Dual, lift, new_level, primal
+from .errors import LevelError, ShapeError, StructureError, TangentLossError
+from .lowrank import LowRank
+from .rules.absorb import parts
+from .rules.declare import nested_as
+from .tree import flatten, leaves_like, map_leaves, paths, returned, unflatten
+from .zero import ZERO
+
+
+def jvp(f, primals, tangents, has_aux=False):
+    """The value of f at the primals and its derivative along the tangents: f(x), ∂f(x) v.
+
+    Parameters
+    ----------
+    f : callable
+        A function of the primals, written with ``np.*`` and operators.
+    primals : tuple
+        The arguments: floating or complex arrays or numbers, or trees of them (dict, list, tuple, Params).
+    tangents : tuple
+        One per primal, of the primal's shape; or ``(K, *shape)`` throughout, to push K directions in one pass. A
+        tangent takes the dtype of its primal.
+    has_aux : bool
+        f returns ``(y, aux)``; aux is passed on with its tangents dropped.
+
+    Returns
+    -------
+    y, dy : the value, and its tangent of shape ``y.shape`` or ``(K, *y.shape)``; then aux with ``has_aux``.
+
+    Raises
+    ------
+    ShapeError
+        For a tangent of another shape (it never broadcasts), and for different K.
+    StructureError
+        For a wrong number of tangents, or trees that differ.
+    TypeError
+        For integer, boolean or object primals, which have no derivative.
+
+    Notes
+    -----
+    One pass costs two to three evaluations of f, and memory for the values in use only: nothing is taped.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> x, v = np.array([0.0, 1.0]), np.array([1.0, 0.0])
+    >>> y, dy = dg.jvp(np.exp, (x,), (v,))
+    >>> dy
+    array([1., 0.])
+    >>> dg.jvp(np.exp, (x,), (np.eye(2),))[1]           # both basis directions in one pass
+    array([[1.        , 0.        ],
+           [0.        , 2.71828183]])
+    """
+    if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
+        raise TypeError("jvp takes a tuple of primals and a tuple of tangents: jvp(f, (x,), (v,))")
+    if len(primals) != len(tangents):
+        raise StructureError(f"got {len(primals)} primals and {len(tangents)} tangents; expected one tangent a primal")
+    if all(map(_plain_pair, primals, tangents)):
+        xs, vs, structure, lead = primals, tangents, None, ()
+    else:
+        xs, vs, structure, lead = match_tangents(primals, tangents)
+    level = new_level(lead)
+    try:
+        duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
+        result = f(*(duals if structure is None else unflatten(structure, duals)))
+        if has_aux:
+            if not (isinstance(result, tuple) and len(result) == 2):
+                raise TypeError("has_aux=True: the function must return a pair (y, aux)")
+            return *_split_tree(result[0], level, lead), map_leaves(lambda a: _aux(a, level), result[1])
+        return _split(result, level, lead) if result.__class__ is Dual else _split_tree(result, level, lead)
+    except Exception as error:
+        if told := in_user_terms(error):
+            raise told from error
+        raise
+    finally:
+        LIVE.pop(level, None)
+
+
+def in_user_terms(error):
+    """What to write where NumPy wrapped what a Dual said, or failed on an object array of Duals; else None."""
+    if isinstance(error.__cause__, TangentLossError) and not isinstance(error, TangentLossError):
+        return TangentLossError(*error.__cause__.args)
+    return None if ASKED.isdisjoint(LIVE) else of_object_array(error)
+
+
+def _plain_pair(x, v):
+    """Whether a primal and its tangent are NumPy arrays that need no further look: the common case, kept fast."""
+    if not x.__class__ is v.__class__ is np.ndarray:
+        return False
+    return x.shape == v.shape and x.dtype is v.dtype and x.dtype.kind in "fc"
+
+
+def match_tangents(primals, tangents):
+    """The leaves of both trees, checked against each other, with their structure and lead axes."""
+    xs, structure = flatten(tuple(primals))
+    vs = leaves_like(tuple(tangents), structure, "tangents")
+    xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
+    lead = _lead(xs, vs, structure)
+    vs = [_as_tangent(v, x, lead, structure, k) for k, (x, v) in enumerate(zip(xs, vs, strict=True))]
+    return xs, [nested_as(x, v) for x, v in zip(xs, vs, strict=True)], structure, lead
+
+
+def _split_tree(result, level, lead):
+    """The primals and the tangents of a tree of outputs."""
+    outputs, structure = flatten(returned(result))
+    pairs = [_split(lift(out), level, lead) for out in outputs]
+    return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
+
+
+def as_primal(x, structure, k):
+    """An array or array scalar of a floating or complex dtype."""
+    if x.__class__ is np.ndarray and x.dtype.kind in "fc":
+        return x
+    x = lift(x)
+    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
+        raise TypeError(f"primals{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
+    if isinstance(x, Dual) and x.level not in LIVE:
+        raise LevelError("a primal is a Dual whose jvp has ended: return it from the differentiated function instead")
+    if isinstance(x, float):
+        return np.float64(x)
+    if isinstance(x, complex):
+        return np.complex128(x)
+    if is_array(x) and hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact):
+        return x.view(np.ndarray) if isinstance(x, np.ndarray) else x  # np.memmap and other subclasses
+    kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
+    where = paths(structure)[k]
+    raise TypeError(
+        f"primals{where} has {kind}; expected floating or complex numbers, which alone have derivatives: "
+        "write 3.0 for 3, x.astype(float) for integers"
+    )
+
+
+def _lead(xs, vs, structure):
+    """() if every tangent has its primal's shape, (K,) if every one has K in front of it."""
+    found = {}
+    for k, (x, v) in enumerate(zip(xs, vs, strict=True)):
+        shape = v.shape if is_array(v) else np.shape(v)
+        if shape == x.shape:
+            found.setdefault((), k)
+        elif shape[1:] == x.shape and len(shape) == len(x.shape) + 1:
+            found.setdefault(shape[:1], k)
+        else:
+            raise ShapeError(
+                f"tangents{paths(structure)[k]} has shape {shape}; expected {tuple(x.shape)}, the shape of its primal, "
+                f"or (K, {', '.join(map(str, x.shape))}) for K directions; a tangent never broadcasts"
+            )
+    if len(found) > 1:
+        names = paths(structure)
+        counts = ", ".join(f"tangents{names[k]} has {lead[0] if lead else 'no K'}" for lead, k in found.items())
+        raise ShapeError(f"all tangents of one call carry the same number of directions; {counts}")
+    return next(iter(found), ())
+
+
+def _as_tangent(v, x, lead, structure, k):
+    if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
+        return v
+    v = lift(v)
+    if v is None or v is ZERO:
+        raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
+    if not is_array(v):
+        v = np.asarray(v)[()]
+    if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
+        raise TypeError(
+            f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
+            "on one device"
+        )
+    if v.dtype == x.dtype:
+        return v
+    if not np.can_cast(v.dtype, x.dtype, "same_kind"):
+        raise TypeError(
+            f"tangents{paths(structure)[k]} has dtype {v.dtype}, which does not fit the primal's {x.dtype}; "
+            "differentiate at a complex primal for complex directions"
+        )
+    return v.astype(x.dtype)
+
+
+def _split(out, level, lead):
+    """The primal and tangent of an output; a constant has a zero tangent."""
+    if isinstance(out, Dual):
+        if out.level == level:
+            p, t = out.primal, out.tangent
+            if p.dtype is OBJECT:
+                raise TypeError(
+                    "an output is a Dual of Python objects, in which a tangent may be lost; expected numbers"
+                )
+            if out.frozen:
+                p, t = p.copy(), t.copy()
+            return p, t
+        if out.level not in LIVE:
+            raise LevelError("an output is a Dual whose own jvp has ended: return it from that inner function instead")
+    dtype = out.dtype if hasattr(out, "dtype") else np.result_type(type(out))
+    if dtype.kind not in "biufc":
+        raise TypeError(
+            f"the function returned a {type(out).__name__}; expected arrays or numbers, or trees of them (has_aux=True "
+            "for anything else)"
+        )
+    zero = np.zeros_like(
+        primal(out),
+        shape=lead + np.shape(out),
+        dtype=np.result_type(dtype, np.float16 if dtype.kind in "fc" else np.float64),
+    )
+    return out, zero if zero.shape else zero[()]
+
+
+def _aux(a, level):
+    """An extra output without its tangent; a view of an argument is copied, as it is among the outputs."""
+    a = lift(a)
+    return a.primal.copy() if isinstance(a, Dual) and a.level == level and a.frozen else parts(a, level)[0]
