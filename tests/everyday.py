@@ -9,7 +9,10 @@ import functools
 import io
 import itertools
 import math
+import random
+import statistics
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy
@@ -1956,3 +1959,263 @@ def formatted_on_the_side(x):
 @program(np.array([2.0, 2.5, 4.0]))
 def masked_array(x):
     return np.ma.masked_where(x > 3, x**2).mean()
+
+
+# ---- arrays that change in place: an entry taken out is a number of its own
+
+
+@program(np.array([2.1, 0.7, 1.3]))
+def bubble_sort(x):
+    y = x.copy()
+    for i in range(len(y)):
+        for j in range(len(y) - 1 - i):
+            if y[j] > y[j + 1]:
+                y[j], y[j + 1] = y[j + 1], y[j]
+    return y * np.arange(3)
+
+
+@program(np.array([[2.0, 1.0, 0.5], [1.0, 3.0, 0.2], [0.5, 0.2, 1.0]]))
+def gauss_jordan_inverse_in_place(A):
+    A = A.copy()
+    for k in range(3):
+        pivot = A[k, k]
+        A[k, k] = 1.0
+        A[k] /= pivot
+        for i in range(3):
+            if i != k:
+                factor = A[i, k]
+                A[i, k] = 0.0
+                A[i] -= factor * A[k]
+    return A
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def gauss_seidel_over_relaxed(u):
+    u = u.copy()
+    for _ in range(3):
+        for i in (0, 1, 2):
+            old = u[i]
+            u[i] = 0.25 * (u[i - 1] + u[(i + 1) % 3] + 1.0)
+            u[i] = old + 1.4 * (u[i] - old)
+    return u
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def rotate_left(x):
+    y = x * 2
+    first = y[0]
+    y[:-1] = y[1:]
+    y[-1] = first
+    return y
+
+
+@program(np.array([0.7, 1.3, 1.1]))
+def running_maximum(x):
+    y = x.copy()
+    best, out = y[0], []
+    for i, v in enumerate(y):
+        best = max(best, v)
+        y[i] = 0.0
+        out.append(best)
+    return np.array(out)
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def queue_of_entries(x):
+    y = x.copy()
+    queue = deque(y)
+    y *= 0
+    total = 0.0
+    while queue:
+        total = 0.5 * total + queue.popleft()
+    return total
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def array_as_a_copy(x):
+    y = x * 1.0
+    saved = np.array(y)
+    y[0] = 5 * y[1]
+    saved[2] += 1
+    return saved * y
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def subtract_the_maximum_in_place(x):
+    y = x * 2
+    top = max(y)
+    y -= top
+    return np.exp(y) * top
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def elimination_on_a_list_of_lists(x):
+    A = np.array([[x[0], 1.0, 2.0], [x[1], x[2], 1.0], [1.0, x[0], x[1]]])
+    b = np.array([1.0, x[0], 2.0])
+    for k in range(3):
+        p = k + np.argmax(np.abs(A[k:, k]))
+        A[[k, p]], b[[k, p]] = A[[p, k]], b[[p, k]]
+        for i in range(k + 1, 3):
+            m = A[i, k] / A[k, k]
+            A[i] -= m * A[k]
+            b[i] -= m * b[k]
+    return A.diagonal().prod() * b
+
+
+@program(np.array([0.7, 1.3]))
+def state_that_grows_in_place(p):
+    y = np.array([p[0], 0.0])
+    for _ in range(5):
+        y += 0.1 * p[1] * np.array([y[1], -y[0]])
+    return y
+
+
+@program(np.array([0.7, 1.3]), says=r"zeros_like|like=")
+def jacobian_by_rows(p):
+    J = np.zeros((2, 2))
+    J[0] = [2 * p[0], p[1]]
+    J[1] = [1.0, -p[0] * p[1]]
+    return np.linalg.det(J)
+
+
+@jacobian_by_rows.cured
+def jacobian_by_rows_like(p):
+    J = np.zeros((2, 2), like=p)
+    J[0] = [2 * p[0], p[1]]
+    J[1] = [1.0, -p[0] * p[1]]
+    return np.linalg.det(J)
+
+
+@program(np.array([0.7, 1.3]), says=r"zeros_like|like=")
+def complex_amplitudes(p):
+    z = np.zeros(3, dtype=complex)
+    z[1] = p[0]
+    z[2] = 1j * p[1]
+    return np.abs(np.fft.ifft(z))
+
+
+@complex_amplitudes.cured
+def complex_amplitudes_like(p):
+    z = np.zeros(3, dtype=complex, like=p)
+    z[1] = p[0]
+    z[2] = 1j * p[1]
+    return np.abs(np.fft.ifft(z))
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def spectrum_by_parts(x):
+    z = np.zeros_like(x, dtype=complex)
+    z.real = x
+    z.imag = x**2
+    return np.abs(z)
+
+
+@program(0.7)
+def phasor(turn):
+    return (1j**turn).real + abs((turn + 1j) ** (0.5 + 0.2j))
+
+
+# ---- lists beside arrays
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def edges_padded_by_lists(u):
+    padded = np.concatenate(([u[0]], u, [u[-1]]))
+    return padded[2:] - 2 * padded[1:-1] + padded[:-2]
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def difference_from_a_list(x):
+    return np.sum((x - [x[1], 1.0, 2.0]) ** 2) + x @ [x[0], 1, 2]
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def differences_with_a_first(x):
+    return np.diff(x, prepend=[x[1]]) ** 2
+
+
+@program(np.array([0.7, 1.3, 2.1]))
+def weights_in_a_list(x):
+    return np.average(x, weights=[1.0, x[0], 2.0]) + np.dot([1, 2, 3], x)
+
+
+@program(np.array([0.7, 1.3]), says=r"like=|np\.stack")
+def solve_of_lists(p):
+    return np.linalg.solve([[p[0], 1.0], [2.0, p[1]]], [1.0, p[0]])
+
+
+@solve_of_lists.cured
+def solve_of_lists_like(p):
+    return np.linalg.solve(np.array([[p[0], 1.0], [2.0, p[1]]], like=p), np.array([1.0, p[0]], like=p))
+
+
+@program(np.array([0.7, 1.3]), says=r"like=|np\.stack")
+def mean_of_a_list(p):
+    return np.mean([p[0] ** 2, p[1], p[0] * p[1]])
+
+
+@mean_of_a_list.cured
+def mean_of_a_stack(p):
+    return np.mean(np.stack([p[0] ** 2, p[1], p[0] * p[1]]))
+
+
+@program(np.array([0.7, 1.3, 2.1]), says=r"np\.mean|np\.sum")
+def mean_of_the_standard_library(x):
+    return statistics.fmean(x)
+
+
+@mean_of_the_standard_library.cured
+def mean_of_numpy(x):
+    return np.mean(x)
+
+
+# ---- what surrounds the numbers
+
+
+@program(0.7, says=r"dg\.primal|cache|key")
+def cached_recursion(x):
+    @functools.lru_cache
+    def chebyshev_t(n, x):
+        return 1.0 if n == 0 else x if n == 1 else 2 * x * chebyshev_t(n - 1, x) - chebyshev_t(n - 2, x)
+
+    return chebyshev_t(6, x)
+
+
+@cached_recursion.cured
+def cached_by_order_alone(x):
+    @functools.lru_cache
+    def chebyshev_t(n):
+        return 1.0 if n == 0 else x if n == 1 else 2 * x * chebyshev_t(n - 1) - chebyshev_t(n - 2)
+
+    return chebyshev_t(6)
+
+
+@program(np.array([0.7, 1.3, 2.1]), says=r"dg\.primal")
+def checked_by_numpy_testing(x):
+    p = x / x.sum()
+    np.testing.assert_allclose(p.sum(), 1.0)
+    return p**2
+
+
+@checked_by_numpy_testing.cured
+def checked_by_allclose(x):
+    p = x / x.sum()
+    assert np.allclose(p.sum(), 1.0)
+    return p**2
+
+
+@program(np.array([0.2, 0.7, 1.4]))
+def clipped_from_below(x):
+    return x.clip(0.5) * x.clip(max=1.0)
+
+
+@program(np.array([0.2, 0.7, 1.4]))
+def tasks_in_threads(x):
+    with ThreadPoolExecutor(2) as pool:
+        return np.array(list(pool.map(lambda v: v**2 * x[0], x)))
+
+
+@program(np.array([0.2, 0.7, 1.4]))
+def random_walk_of_the_standard_library(p):
+    rng = random.Random(3)
+    return sum(rng.gauss(p[0], p[1]) + rng.uniform(0, p[2]) for _ in range(5))

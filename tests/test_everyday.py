@@ -169,6 +169,7 @@ def test_there_are_enough_of_them():
     assert all(bool(p.says) == bool(p.cure) for p in PROGRAMS)
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")  # of np.matrix, by NumPy
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
 def test_everyday_program(program):
     if program.says:
