@@ -13,7 +13,7 @@ import sys
 import numpy as np
 
 from .errors import DualgradError, TangentLossError
-from .frames import OURS, SCIPY, is_within, outside, place
+from .frames import OURS, SCIPY, is_within, outside, place, place_of
 from .tables import KINDS, REFUSED
 
 LIMIT = 10_000  # entries of a Dual that may go into an object array at once
@@ -69,7 +69,8 @@ def refusal(general):
     user = outside(asking, (*OURS, SCIPY))
     if user is asking and dis.opname[asking.f_code.co_code[asking.f_lasti]].startswith(("STORE_SUBSCR", "STORE_SLICE")):
         return TangentLossError(STORE)
-    cure = _of_frames(_chain(asking, user)) or _of_call(place(user).expression, user, user is asking)
+    here = place(user)
+    cure = _of_frames(_chain(asking, user)) or _of_call(here.text, here.expression, user, user is asking)
     return TangentLossError(cure or general)
 
 
@@ -122,14 +123,15 @@ def of_scipy(public):
     )
 
 
-def _of_call(expression, frame, direct):
-    """The cure for the function that the user called."""
+def _of_call(text, expression, frame, direct):
+    """The cure for the function that the user called, or that the line speaks of, as in ``map(math.sin, x)``."""
     try:
         call = ast.parse(expression, mode="eval").body
     except SyntaxError:
-        return None
+        call = None
     if not isinstance(call, ast.Call):
-        return None
+        named = re.search(r"\b(c?math)\.(\w+)", text)
+        return named and _of_math(f"{named[0]} would drop the tangent of a Dual: ", named[1], named[2])
     function, lost = _resolve(call.func, frame), f"{_short(expression)} would drop the tangent of a Dual: "
     module, name = getattr(function, "__module__", None), getattr(function, "__name__", "")
     for f in (function, *(_resolve(a, frame) for a in call.args)):
@@ -137,6 +139,8 @@ def _of_call(expression, frame, direct):
             return _of_math(lost, f.__module__, f.__name__)
     if not direct:
         return f"{lost}write {LIKE}, for NumPy cannot do this with an object array of Duals"
+    if function is np.arange:
+        return f"{lost}write np.linspace(start, stop, n), or np.arange(..., like=x) with an array x of Duals"
     if function is np.fromiter:
         return f"{lost}write np.stack(list(...)) for np.fromiter(...)"
     if isinstance(function, type) and issubclass(function, np.generic):
@@ -195,7 +199,7 @@ def of_object_array(error):
     inside = inside and any(is_within(tb.tb_frame.f_code, (OURS[1], SCIPY)) for tb in steps[user:])
     if "write" in str(error) or not inside and (isinstance(error, DualgradError) or not _OBJECT.search(str(error))):
         return None
-    here = place(steps[user].tb_frame, steps[user].tb_lineno, steps[user].tb_lasti)
+    here = place(steps[user].tb_frame, steps[user].tb_lasti)
     cure = _of_frames([tb.tb_frame for tb in steps[:user:-1]])
     if isinstance(error, IndexError):
         cure = INDEX
@@ -221,6 +225,22 @@ def _objection(code):
         return of_numpy(code.co_name) if code.co_name in UNSAFE else None
     is_complex = any(isinstance(c, complex) for c in code.co_consts) or not _IMAGINARY.isdisjoint(code.co_names)
     return COMPLEX if is_complex else ""
+
+
+def asks_for_alias(x):
+    """Whether the line that asks is ``np.asarray(x)`` or a kin of it, which gives back x itself and no copy."""
+    frame = sys._getframe(2)
+    name = _aliased(frame.f_code, frame.f_lasti)
+    return name is not None and frame.f_locals.get(name, x) is x
+
+
+@functools.lru_cache(4096)
+def _aliased(code, at):
+    """The name in ``np.asarray(name)``, "" for another expression there; None for other calls."""
+    expression = place_of(code, at).expression
+    call = re.fullmatch(r"[\w.]*\b(asarray|asanyarray|ascontiguousarray|asfortranarray)\((.*)\)", expression, re.S)
+    argument = call and call[2].partition(",")[0].strip()
+    return None if not call or argument.startswith(("[", "(")) else argument if argument.isidentifier() else ""
 
 
 # ---------------------------------------------------------------------- functions without a rule

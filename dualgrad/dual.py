@@ -47,7 +47,6 @@ class Dual:
     """
 
     __slots__ = ("frozen", "level", "primal", "tangent")
-    __hash__ = None
 
     def __init__(self, primal, tangent, level, frozen=False):
         self.primal = primal
@@ -151,7 +150,9 @@ class Dual:
         if primal.size > cures.LIMIT:
             raise TangentLossError(cures.LARGE)
         array = entries(self)
-        array.flags.writeable = copy is True  # np.asarray(x)[0] = 1 would write into a copy, and not into x
+        if copy is not True:  # np.asarray(x) is x itself in NumPy: writes to neither may be missed by the other
+            array.flags.writeable = False
+            self.frozen = self.frozen or primal.ndim > 0 and cures.asks_for_alias(self)
         return array
 
     def __float__(self):
@@ -177,6 +178,12 @@ class Dual:
     def __bool__(self):
         lead_of(self)
         return bool(self.primal)
+
+    def __hash__(self):
+        raise TypeError(
+            "unhashable type: 'Dual': leave it out of keys, sets and the arguments of functools.lru_cache, or take "
+            "dg.primal(x), whose tangent is lost"
+        )
 
     def __reduce__(self):
         raise TangentLossError("a Dual cannot be pickled: it lives only inside its jvp; save dg.primal(x)")
@@ -366,11 +373,11 @@ def is_basic(index):
 
 
 def require_writable(x):
-    """Raise for an argument, and for a view whose two parts do not alias alike."""
+    """Raise for an argument, for a view whose two parts do not alias alike, and where ``np.asarray(x)`` was taken."""
     if x.frozen:
         raise TangentLossError(
-            "an argument of a differentiated function (or a view of it) is read-only: x = x.copy() first, "
-            "then write to the copy"
+            "an argument of a differentiated function (or a view of it), and an x of which np.asarray(x) was taken, is "
+            "read-only: x = x.copy() first, then write to the copy"
         )
 
 

@@ -38,16 +38,19 @@ def outside(frame=None, libraries=OURS):
     return frame
 
 
-def place(frame, line=None, at=None):
-    """What a frame is evaluating; for a frame of a traceback with the line and the instruction of that time."""
-    code, line, at = frame.f_code, line or frame.f_lineno, frame.f_lasti if at is None else at
-    text = linecache.getline(code.co_filename, line, frame.f_globals)
+def place(frame, at=None):
+    """What a frame is evaluating; for a frame of a traceback at the instruction of that time."""
+    return place_of(frame.f_code, frame.f_lasti if at is None else at, frame.f_globals)
+
+
+def place_of(code, at, names=None):
+    """The line and the expression of one instruction."""
     first, last, start, stop = next(itertools.islice(code.co_positions(), at // 2, None))
-    if start is None:  # Python was told not to keep the columns
-        expression = text
-    else:
-        lines = [linecache.getline(code.co_filename, k, frame.f_globals).encode() for k in range(first, last + 1)]
+    lines = [linecache.getline(code.co_filename, k, names) for k in range(first or 0, (last or 0) + 1)]
+    text = lines[0]
+    if start is not None:  # unless Python was told not to keep the columns
+        lines = [line.encode() for line in lines]
         lines[-1] = lines[-1][:stop]
         lines[0] = lines[0][start:]
-        expression = b"".join(lines).decode()
-    return Place(code.co_filename, line, " ".join(text.split()), expression.strip())
+        lines = [line.decode() for line in lines]
+    return Place(code.co_filename, first or 0, " ".join(text.split()), "".join(lines).strip())

@@ -519,7 +519,7 @@ def poisson_regression(b):
     return (y * np.log(rate) - rate - special.gammaln(y + 1)).sum()
 
 
-@program(np.array([0.1, -0.4, 0.7]), says="@|like=")
+@program(np.array([0.1, -0.4, 0.7]))
 def logistic_regression(w):
     X = np.c_[np.ones(5), np.arange(5.0), np.arange(5.0) ** 2 / 5]
     y = np.array([0, 0, 1, 0, 1])
@@ -527,7 +527,7 @@ def logistic_regression(w):
     return -np.mean(np.where(y == 1, np.log(p), np.log(1 - p)))
 
 
-@logistic_regression.cured
+@program(np.array([0.1, -0.4, 0.7]))
 def logistic_regression_by_matmul(w):
     X = np.c_[np.ones(5), np.arange(5.0), np.arange(5.0) ** 2 / 5]
     y = np.array([0, 0, 1, 0, 1])
@@ -1546,13 +1546,13 @@ def bootstrap_with_fixed_indices(x):
     return np.std(np.stack(means))
 
 
-@program(np.array([1.0, 2.5, 0.3, 1.8]), says="like=")
+@program(np.array([1.0, 2.5, 0.3, 1.8]))
 def jackknife_as_array(x):
     means = np.array([np.delete(x, i).mean() for i in range(len(x))])
     return np.std(means) * np.sqrt(3)
 
 
-@jackknife_as_array.cured
+@program(np.array([1.0, 2.5, 0.3, 1.8]))
 def jackknife_as_array_like(x):
     means = np.array([np.delete(x, i).mean() for i in range(len(x))], like=x)
     return np.std(means) * np.sqrt(3)
@@ -2149,12 +2149,12 @@ def solve_of_lists_like(p):
     return np.linalg.solve(np.array([[p[0], 1.0], [2.0, p[1]]], like=p), np.array([1.0, p[0]], like=p))
 
 
-@program(np.array([0.7, 1.3]), says=r"like=|np\.stack")
+@program(np.array([0.7, 1.3]))
 def mean_of_a_list(p):
     return np.mean([p[0] ** 2, p[1], p[0] * p[1]])
 
 
-@mean_of_a_list.cured
+@program(np.array([0.7, 1.3]))
 def mean_of_a_stack(p):
     return np.mean(np.stack([p[0] ** 2, p[1], p[0] * p[1]]))
 

@@ -53,6 +53,15 @@ def _method(function, rules):
     return call
 
 
+def _set_part(name):
+    def assign(self, value):
+        if name == "imag" and primal(self).dtype.kind != "c":
+            raise TypeError("a real Dual has no imaginary part to set: make it of complex entries, x + 0j")
+        getattr(self, name)[...] = value
+
+    return assign
+
+
 def _loop(ufunc):
     return lambda self, *others: ufunc(self, *others)
 
@@ -127,8 +136,8 @@ def equip(kind, rules):
     kind.transpose = lambda self, *axes: rules[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
     kind.T = property(lambda self: rules[np.transpose](self))
     kind.mT = property(lambda self: rules[np.swapaxes](self, -1, -2))
-    kind.real = property(lambda self: rules[np.real](self))
-    kind.imag = property(lambda self: rules[np.imag](self))
+    kind.real = property(lambda self: rules[np.real](self), _set_part("real"))
+    kind.imag = property(lambda self: rules[np.imag](self), _set_part("imag"))
 
 
 equip(Dual, RULES)
