@@ -310,7 +310,8 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
             "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
         )
     if dtype is not None:
-        inputs = [x.astype(dtype) if hasattr(x, "astype") else x for x in inputs]
+        casting = {"casting": kwargs.get("casting", "same_kind")}
+        inputs = [x.astype(dtype, **casting) if hasattr(x, "astype") else x for x in inputs]
     rule = rule if any(isinstance(x, Dual) for x in inputs) else ufunc
     if where is True:
         result = rule(*inputs)

@@ -141,7 +141,7 @@ elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dt
 elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
 elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.sin(y))
 elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
-composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n))
+composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n), as_given=True)
 composite(np.lib.scimath.power, _complex_power)
 
 # ---------------------------------------------------------------------- zero derivative

@@ -13,6 +13,8 @@ def trailing(axis, ndim):
         return tuple(range(-ndim, 0))
     if isinstance(axis, (tuple, list)):
         return tuple(trailing(a, ndim) for a in axis)
+    if ndim == 0 and axis in (0, -1):  # as NumPy's reductions take a number
+        return ()
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim)
     return axis if axis < 0 else axis - ndim

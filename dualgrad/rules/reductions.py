@@ -83,7 +83,7 @@ def _axes_last(a, axis):
 
 
 def _restore_dims(y, a, axis, keepdims):
-    return np.expand_dims(y, trailing(axis, np.ndim(a))) if keepdims else y
+    return np.expand_dims(y, trailing(axis, np.ndim(a))) if keepdims and np.ndim(a) else y
 
 
 def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
@@ -197,15 +197,23 @@ def reduce(ufunc, a, axis=0, dtype=None, out=None, keepdims=False, **kw):
         a = a.astype(dtype)
     if ufunc in _REDUCTIONS:
         return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, out=out, **kw)
-    if kw.get("where", True) is not True:
-        raise NotImplementedError(f"np.{ufunc.__name__}.reduce on a Dual does not take where=")
-    x = np.moveaxis(_axes_last(a, axis), -1, 0)
-    parts = ([kw["initial"]] if kw.get("initial", np._NoValue) is not np._NoValue else []) + list(x)
-    y = parts[0]
-    for part in parts[1:]:
-        y = ufunc(y, part)
-    y = _restore_dims(y, a, axis, keepdims)
+    y = ufunc.reduce(plain(a), axis=axis, keepdims=keepdims, **{k: plain(v) for k, v in kw.items()})  # it may refuse
+    y = _restore_dims(_fold(ufunc, a, axis, y.dtype, **kw), a, axis, keepdims)
     return y if out is None else store(out, y)
+
+
+def _fold(ufunc, a, axis, dtype, initial=np._NoValue, where=True):
+    """``ufunc(ufunc(x[0], x[1]), x[2])``, pair by pair, which NumPy's own power.reduce and arctan2.reduce are not on
+    processors with AVX-512 (they forget all but the first and the last)."""
+    x = np.moveaxis(_axes_last(a, axis), -1, 0)
+    there = None if where is True else np.moveaxis(_axes_last(np.broadcast_to(where, a.shape), axis), -1, 0)
+    if initial is np._NoValue and (there is not None or not len(x)):
+        initial = ufunc.identity
+    y = None if initial is np._NoValue else initial if isinstance(initial, Dual) else dtype.type(initial)
+    for k, part in enumerate(x):
+        step = 1 * part if y is None else ufunc(y, part)
+        y = step if there is None else np.where(there[k], step, y)
+    return y if isinstance(y, Dual) else np.full_like(x, y, shape=x.shape[1:])[()]
 
 
 def accumulate(ufunc, a, axis=0, dtype=None, out=None):
@@ -214,6 +222,7 @@ def accumulate(ufunc, a, axis=0, dtype=None, out=None):
     out = out[0] if isinstance(out, tuple) else out
     if dtype is not None:
         a = a.astype(dtype)
+    value = ufunc.accumulate(a.primal if isinstance(a, Dual) else a, axis)
     if ufunc in _SCANS:
         return _SCANS[ufunc](a, axis=axis, out=out)
     x = np.moveaxis(a, axis, 0)
@@ -221,6 +230,7 @@ def accumulate(ufunc, a, axis=0, dtype=None, out=None):
     for part in x[1:]:
         steps.append(ufunc(steps[-1], part))
     y = np.stack(steps, trailing(axis, a.ndim)) if steps else a.copy()
+    y = with_value(y, value, a.level) if isinstance(a, Dual) else value
     return y if out is None else store(out, y)
 
 
@@ -232,10 +242,11 @@ def outer(ufunc, a, b, **kw):
 
 def reduceat(ufunc, a, indices, axis=0, dtype=None, out=None):
     """``ufunc.reduceat``: the reduction of each slice from one index to the next; of one entry where that is less."""
-    x, ends = np.moveaxis(a, axis, 0), [*indices[1:], np.shape(a)[axis]]
-    pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
-    y = np.stack(pieces, trailing(axis, np.ndim(a)))
-    y = with_value(y, ufunc.reduceat(a.primal, indices, axis, dtype), a.level)
+    a = a if dtype is None else a.astype(dtype)
+    y = ufunc.reduceat(plain(a), indices, axis)  # it may refuse
+    x, ends = np.moveaxis(a, axis, 0), [*indices, np.shape(a)[axis]][1:]
+    pieces = [_fold(ufunc, x[i : max(i + 1, j)], 0, y.dtype) for i, j in zip(indices, ends, strict=True)]
+    y = np.stack(pieces, trailing(axis, np.ndim(a))) if pieces else np.zeros_like(a, shape=y.shape)
     return y if out is None else store(out[0] if isinstance(out, tuple) else out, y)
 
 

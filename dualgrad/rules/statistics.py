@@ -67,7 +67,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
     if y is not None:
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
-    f, a = (1 if v is None else v for v in (fweights, aweights))
+    f, a = (np.float64(1) if v is None else v * np.float64(1) for v in (fweights, aweights))
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
     total = np.sum(w) if np.ndim(w) else x.shape[1]
     lost = ddof * (np.sum(w * a) / total if np.ndim(a) else 1)
@@ -83,7 +83,7 @@ def _corrcoef(x, y=None, rowvar=True, **kw):
 
 
 composite(np.average, _average)
-composite(np.cov, _cov)
+composite(np.cov, _cov, as_given=True)
 composite(np.corrcoef, _corrcoef)
 
 # ---------------------------------------------------------------------- interpolation, integration, phases
@@ -117,7 +117,7 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 composite(np.interp, _interp)
-composite(np.trapezoid, _trapezoid)
+composite(np.trapezoid, _trapezoid, as_given=True)
 explicit(np.unwrap)(lambda p, dp, lead, *args, **kw: (np.unwrap(p, *args, **kw), dp.copy()))  # p + n · period
 
 # ---------------------------------------------------------------------- spacings

@@ -8,11 +8,11 @@ import numpy as np
 from ..backend import is_array, is_host
 from ..backend import like as on_device
 from ..dual import RULES, Dual, lead_of, pad_lead, primal
-from ..errors import TangentLossError
 from .absorb import parts
 from .declare import (
     composite,
     constant,
+    duals_in,
     explicit,
     linear,
     linear_pieces,
@@ -20,7 +20,7 @@ from .declare import (
     plain,
     refuse_others,
     register,
-    require_inexact,
+    require_room,
     top_level,
 )
 from .lead import broadcast, direction, each_direction, flat, trailing
@@ -151,19 +151,22 @@ def _tile_lead(dx, ndim, reps):
 
 
 def _diff(a, n=1, axis=-1, prepend=None, append=None):
+    if n == 0:
+        return a
+    a = _array(a, prepend if append is None else append)
     axis = trailing(axis, np.ndim(a))
-
-    def edge(e):
-        shape = list(np.shape(a))
-        shape[axis] = 1
-        return np.full_like(a, e, shape=shape) if np.ndim(e) == 0 else e
-
-    ends = [edge(prepend)] * (prepend is not None), [a], [edge(append)] * (append is not None)
-    pieces = [piece for group in ends for piece in group]
-    a = np.concatenate(pieces, axis) if len(pieces) > 1 else a
+    ends = [e if e is None else _array(e, a) for e in (prepend, append)]
+    edge = (*np.shape(a)[:axis], 1, *np.shape(a)[np.ndim(a) + axis + 1 :])
+    first, last = ([] if e is None else [e if np.ndim(e) else np.broadcast_to(e, edge)] for e in ends)
+    a = np.concatenate([*first, a, *last], axis)
     for _ in range(n):
         a = a[_along(axis, slice(1, None))] - a[_along(axis, slice(None, -1))]
     return a
+
+
+def _array(x, beside):
+    """An array as it is, a list or number as one where ``beside`` is."""
+    return x if is_array(x) else on_device(np.asarray(x), primal(beside))
 
 
 def _along(axis, index):
@@ -227,8 +230,7 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        pairs = (arr, values), (values, arr)
-        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(other, v, shape=1) for v, other in pairs)
+        arr, values = np.ravel(_array(arr, values)), np.ravel(_array(values, arr))
     return np.concatenate([arr, values], axis or 0)
 
 
@@ -260,6 +262,7 @@ def _insert(arr, obj, values, axis=None):
     level, lead = top_level((arr, values))
     (x, dx), (v, dv) = parts(arr, level), parts(values, level)
     y = np.insert(x, obj, v, axis)
+    require_room(y.dtype, *duals_in((arr, values)))
     dx, dv = (
         np.zeros_like(p, shape=lead + np.shape(p)) if d is None else d for p, d in ((primal(x), dx), (primal(v), dv))
     )
@@ -349,11 +352,11 @@ def _piecewise(x, condlist, funclist, *args, **kw):
 
 
 composite(np.choose, _choose)
+composite(np.select, _select)
 composite(np.compress, _compress)
 composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
 register([np.piecewise], "composite", _piecewise)
 register([np.where], "linear", _where)
-register([np.select], "composite", _select)  # every step is exact, so the value is NumPy's own
 
 # ---------------------------------------------------------------------- grids, windows, slices
 
@@ -528,9 +531,13 @@ def _buffer(function):
 
 def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     like, shape = a, np.shape(a) if shape is None else shape
+    dtype = a.dtype if dtype is None else dtype
     if isinstance(fill_value, Dual):  # a buffer for the levels of both
+        require_room(dtype, fill_value)
         like = np.zeros_like(a, shape=()) + np.zeros_like(fill_value, shape=())
-    buffer = np.zeros_like(like, dtype=a.dtype if dtype is None else dtype, shape=shape)
+    else:
+        fill_value = np.full_like(primal(a), fill_value, dtype, shape=shape)
+    buffer = np.zeros_like(like, dtype=dtype, shape=shape)
     buffer[...] = fill_value
     return buffer
 
@@ -543,9 +550,7 @@ register([np.copy], "linear", _copy)
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """Another floating or complex precision; integers would drop the tangent."""
-    require_inexact(dtype)
-    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
-        raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
+    require_room(dtype, x)
     lead_of(x)
     return Dual(x.primal.astype(dtype), x.tangent.astype(dtype), x.level)
 

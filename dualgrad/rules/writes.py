@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import METHODS, Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
-from .declare import refuse_others, register
+from .declare import plain, refuse_others, register
 
 WRITES = set()
 
@@ -16,16 +16,18 @@ def at(ufunc, a, indices, *b):
     """``ufunc.at``: repeated indices count as often as they stand there."""
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
+    places = np.arange(a.size).reshape(a.shape)[indices]
+    b = [np.broadcast_to(x, places.shape) for x in b]  # which NumPy's own forgets for indices of several axes
+    ufunc.at(np.zeros_like(plain(a)), indices, *map(plain, b))  # it may refuse
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
         return
-    places = np.arange(a.size).reshape(a.shape)[indices]
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
-    operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
+    operands = [np.ravel(x) for x in b]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
         place = _at(flat[now], a.shape)
@@ -41,14 +43,9 @@ def _add_at(ufunc, a, indices, b):
     require_writable(a)
     lead, (value, tangent) = lead_of(a), match_level(a, b)
     ufunc.at(a.primal, indices, value)
-    if tangent is None:
-        return
-    if lead:
-        shape = np.shape(a.primal[indices])
-        tangent = np.moveaxis(np.broadcast_to(tangent, (*lead, *np.shape(value))), 0, -1)
-        tangent = np.broadcast_to(tangent.reshape((1,) * (len(shape) - np.ndim(value)) + tangent.shape), shape + lead)
-        ufunc.at(np.moveaxis(a.tangent, 0, -1), before_lead(indices), tangent)
-    else:
+    if tangent is not None and lead:
+        ufunc.at(np.moveaxis(a.tangent, 0, -1), before_lead(indices), np.moveaxis(tangent, 0, -1))
+    elif tangent is not None:
         ufunc.at(a.tangent, indices, tangent)
 
 
