@@ -310,8 +310,7 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
             "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
         )
     if dtype is not None:
-        casting = {"casting": kwargs.get("casting", "same_kind")}
-        inputs = [x.astype(dtype, **casting) if hasattr(x, "astype") else x for x in inputs]
+        inputs = in_loop_of(ufunc, inputs, dtype, kwargs.get("casting", "same_kind"))
     rule = rule if any(isinstance(x, Dual) for x in inputs) else ufunc
     if where is True:
         result = rule(*inputs)
@@ -320,6 +319,16 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
             result = rule(*inputs)
             result = np.where(where, result, 0 if out is None else out)
     return result if out is None else store(out, result)
+
+
+def in_loop_of(ufunc, inputs, dtype, casting):
+    """The inputs in the dtypes of the loop that ``dtype=`` chooses, as NumPy's ufunc would cast or refuse them."""
+    weak = (int, float, complex)
+    inputs = [x if hasattr(x, "dtype") or type(x) in weak else np.asarray(x) for x in inputs]
+    given = [getattr(x, "dtype", type(x)) for x in inputs] + [None] * ufunc.nout
+    chosen = [None] * ufunc.nin + [np.dtype(dtype)] * ufunc.nout
+    loop = ufunc.resolve_dtypes(tuple(given), signature=tuple(chosen), casting=casting)
+    return [x.astype(t) if hasattr(x, "dtype") else t.type(x) for x, t in zip(inputs, loop, strict=False)]
 
 
 def store(out, result):

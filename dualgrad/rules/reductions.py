@@ -213,7 +213,7 @@ def _fold(ufunc, a, axis, dtype, initial=np._NoValue, where=True):
     for k, part in enumerate(x):
         step = 1 * part if y is None else ufunc(y, part)
         y = step if there is None else np.where(there[k], step, y)
-    return y if isinstance(y, Dual) else np.full_like(x, y, shape=x.shape[1:])[()]
+    return (y if isinstance(y, Dual) else np.full_like(x, y, shape=x.shape[1:]))[()]
 
 
 def accumulate(ufunc, a, axis=0, dtype=None, out=None):

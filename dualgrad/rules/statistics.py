@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import is_array
 from ..dual import primal
-from .declare import composite, explicit, refuse_others
+from .declare import composite, explicit, refuse_others, require_room
 from .lead import trailing
 from .reductions import _axes_last, _restore_dims
 
@@ -93,6 +93,7 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     """Linear between nodes: at a node the slope on its right, at the last node that on its left."""
     refuse_others(np.interp, (), {"left": left, "right": right, "period": period})
     x, xp, fp = (v if is_array(v) else np.asarray(v) for v in (x, xp, fp))
+    require_room(np.float64, x, xp)
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period

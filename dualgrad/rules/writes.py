@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import METHODS, Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
-from .declare import plain, refuse_others, register
+from .declare import refuse_others, register
 
 WRITES = set()
 
@@ -17,8 +17,9 @@ def at(ufunc, a, indices, *b):
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
     places = np.arange(a.size).reshape(a.shape)[indices]
-    b = [np.broadcast_to(x, places.shape) for x in b]  # which NumPy's own forgets for indices of several axes
-    ufunc.at(np.zeros_like(plain(a)), indices, *map(plain, b))  # it may refuse
+    b = [np.broadcast_to(x, places.shape) if np.ndim(x) else x for x in b]  # NumPy's own forgets it for some indices
+    value = np.copy(a.primal)
+    ufunc.at(value, indices, *(match_level(a, x)[0] for x in b))  # it may refuse
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
         return
@@ -27,11 +28,12 @@ def at(ufunc, a, indices, *b):
     ranked = flat[order]
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
-    operands = [np.ravel(x) for x in b]
+    operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
         place = _at(flat[now], a.shape)
         a[place] = ufunc(a[place], *(x[now] for x in operands))
+    a.primal[...] = value  # to the last bit
 
 
 def _at(flat, shape):
