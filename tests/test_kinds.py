@@ -61,7 +61,13 @@ def takes_dtype(function):
         return False
 
 
-PLAIN = (np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.ldexp)  # constant entries, or an operand that stays whole
+PLAIN = (
+    np.zeros_like,
+    np.ones_like,
+    np.empty_like,
+    np.full_like,
+    np.ldexp,
+)  # constant entries, or an operand that stays whole
 WITH_DTYPE = {}
 for c in CATALOGUE:
     named = "dtype" not in c.kwargs and len(c.args) < 3 and not c.call
@@ -136,3 +142,111 @@ def test_real_beside_complex(call):
         ):
             for lead in ((), (2,)):
                 check_against_quotients(f, given, active, lead)
+
+
+# ---------------------------------------------------------------------- writes: nothing, numbers, too much
+
+FLAT = MASK.ravel()
+PLACES = {
+    np.put: [0, [], [0], [0, 0], [5, -1, 2], [[0, 1], [2, 3]], [99], [0.5], [True, False], slice(0, 1)],
+    np.putmask: [MASK, ~MASK & MASK, MASK.astype(int), FLAT, MASK.T, MASK[0], MASK.tolist(), True],
+    np.place: [MASK, ~MASK & MASK, MASK.astype(int), FLAT, MASK.T, MASK[0], MASK.tolist(), True],
+    np.put_along_axis: [np.array([[0], [2]]), np.array([[0, 0], [1, -1]]), np.zeros((2, 0), int), np.array([0, 4])],
+    np.copyto: [None],
+    np.fill_diagonal: [None],
+}  # fmt: skip
+KEYWORDS = {
+    np.put: [{}, {"mode": "clip"}, {"mode": "wrap"}, {"mode": "other"}],
+    np.put_along_axis: [{"axis": 1}, {"axis": -1}, {"axis": 0}, {"axis": None}],
+    np.copyto: [{}, {"where": MASK}, {"where": False}, {"where": MASK[:, :1]}, {"where": MASK.astype(int)},
+                {"casting": "no"}],
+    np.fill_diagonal: [{}, {"wrap": True}],
+}  # fmt: skip
+VALUES = [
+    2.0, 3, np.float32(2), np.float64(2), 1j, [], [1.5], [1.5, 2.5], np.array(1.5), np.array([]),
+    np.array([[1.5], [2.5]]),
+    np.arange(3.0), np.arange(6.0).reshape(2, 3), np.arange(8.0), np.ones((2, 2, 3)), np.arange(2),
+]  # fmt: skip
+WRITES = [(f, p, kw) for f, places in PLACES.items() for p in places for kw in KEYWORDS.get(f, [{}])]
+
+
+@pytest.mark.parametrize(("function", "place", "keywords"), WRITES, ids=lambda v: getattr(v, "__name__", str(v)))
+def test_writes(function, place, keywords):
+    """Into a square, a tall and a numberless buffer; the values constant, or moving with it or alone."""
+    rest = [] if place is None else [place]
+
+    def written(x, v):
+        b = np.zeros_like(x + 0 * np.sum(v) if np.size(v) else x)
+        b[...] = x
+        function(b, *rest, v, **keywords)
+        return b
+
+    for buffer in (np.arange(1.0, 7).reshape(2, 3), np.arange(1.0, 7).reshape(3, 2), np.zeros((0, 2)), np.array(1.0)):
+        for v in VALUES:
+            for lead in ((), (2,)):
+                check_against_quotients(lambda x, v=v: written(x, v), [buffer], [True], lead)
+                if isinstance(v, np.ndarray) and v.dtype == float:
+                    check_against_quotients(written, [buffer, v], [True, True], lead)
+                    check_against_quotients(written, [buffer, v], [False, True], lead)
+
+
+# ---------------------------------------------------------------------- piecewise
+
+
+PIECES = {
+    "two functions": lambda x: np.piecewise(x, [x < 0, x >= 0], [np.sin, np.cos]),
+    "otherwise": lambda x: np.piecewise(x, [x < 0], [np.sin, np.cos]),
+    "numbers": lambda x: np.piecewise(x, [x < 0, x > 1], [1.5, 2]),
+    "the last one holds": lambda x: np.piecewise(x, [x > 0, x > 1], [np.sin, np.cos]),
+    "one condition": lambda x: np.piecewise(x, x > 0, [np.sin, np.cos]),
+    "one condition, one function": lambda x: np.piecewise(x, x > 0, [np.sin]),
+    "conditions as rows": lambda x: np.piecewise(x, np.stack([x > 0, x < 0]), [np.sin, np.cos]),
+    "lists": lambda x: np.piecewise(x, (dg.primal(x) > 0).tolist(), [np.sin, np.cos]),
+    "a tuple": lambda x: np.piecewise(x, (x > 0, x < 0), (np.sin, np.cos)),
+    "True": lambda x: np.piecewise(x, True, [np.sin]),
+    "[True]": lambda x: np.piecewise(x, [True], [np.sin, np.cos]),
+    "[True, False]": lambda x: np.piecewise(x, [True, False], [np.sin, np.cos]),
+    "numbers as conditions": lambda x: np.piecewise(x, [1 * (x > 0)], [np.sin, np.cos]),
+    "too many functions": lambda x: np.piecewise(x, [x > 0], [np.sin, np.cos, np.tan]),
+    "too few functions": lambda x: np.piecewise(x, [x > 0, x < 0, x > 1], [np.sin, np.cos]),
+    "further arguments": lambda x: np.piecewise(x, [x > 0], [lambda y, a, b: a * y + b, 0.0], 2.0, b=1.0),
+    "no condition": lambda x: np.piecewise(x, [], [np.sin]),
+    "an array of numbers": lambda x: np.piecewise(x, [x > 0, x < 0], np.array([1.0, 2.0])),
+    "dtype": lambda x: np.piecewise(x, [x > 0], [np.float32(0.1), np.exp]),
+}
+
+
+@pytest.mark.parametrize("f", PIECES.values(), ids=PIECES)
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (4,), (2, 2), (2, 3), (1, 1), (0,), (2, 0)], ids=str)
+def test_piecewise(f, shape):
+    x = np.linspace(-1.3, 1.6, int(np.prod(shape))).reshape(shape) if shape else np.array(0.7)
+    for lead in ((), (2,)):
+        for y in (x, x.astype(np.float32)) if not lead else (x,):
+            check_against_quotients(f, [y], [True], lead) if y is x else check_dtype(f, y)
+
+
+def check_dtype(f, x):
+    if not refused(lambda: f(x)):
+        same(push(f, [x], [np.ones_like(x)])[0][0], f(x), "the value")
+
+
+# ---------------------------------------------------------------------- edges of np.diff
+
+ENDS = [None, 0, 1.5, np.float32(1), 1j, [1.0], [1.0, 2.0], np.array(2.0), np.array([]), np.array(1 + 2j)]
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 5])
+@pytest.mark.parametrize("end", ENDS, ids=str)
+def test_ends_of_diff(n, end):
+    keywords = [{"prepend": end}, {"append": end}, {"prepend": end, "append": 0.5}]
+    keywords = [{}] if end is None else keywords
+    for kw in keywords:
+        for lead in ((), (2,)):
+            check_against_quotients(lambda x, kw=kw: np.diff(x, n=n, **kw), [positive_numbers(4)], [True], lead)
+    if isinstance(end, np.ndarray) and has_room(end):
+        check_against_quotients(lambda x: np.diff(np.arange(3), n=n, prepend=x), [end], [True])
+        check_against_quotients(lambda x: np.diff([1, 2, 4], n=max(n, 1), append=x), [end], [True])
+
+
+def positive_numbers(count):
+    return Case(None, None, (positive(count),), {}).sample(np.random.default_rng(0))[0]

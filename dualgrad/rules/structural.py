@@ -340,14 +340,29 @@ def _compress(condition, a, axis=None):
 
 
 def _piecewise(x, condlist, funclist, *args, **kw):
-    """Each function on the entries of its condition, the last condition that holds."""
-    several = isinstance(condlist, (list, tuple)) and not isinstance(condlist[0], (bool, np.bool_))
-    conditions = [np.broadcast_to(plain(c), x.shape) for c in (condlist if several else [condlist])]
+    """Each function on the entries of its condition, the last condition that holds. Several conditions are a list of
+    lists or arrays, an array of two axes, or for a number x anything with a length."""
+    condlist = plain(condlist)
+    if (
+        np.isscalar(condlist)
+        or np.ndim(x)
+        and not isinstance(condlist[0], (list, np.ndarray))
+        and not np.ndim(condlist[0])
+    ):
+        condlist = [condlist]
+    on_host = is_host(condlist) or all(isinstance(c, list) or is_host(c) or np.isscalar(c) for c in condlist)
+    conditions = [*(np.asarray(condlist, bool) if on_host else condlist)]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~functools.reduce(np.logical_or, conditions))
+    elif len(funclist) != len(conditions):
+        raise ValueError(
+            f"got {len(funclist)} functions for {len(conditions)} conditions; expected as many, or one more"
+        )
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
-        y[condition] = function(x[condition], *args, **kw) if callable(function) else function
+        some = x[condition]
+        if some.size:
+            y[condition] = function(some, *args, **kw) if callable(function) else function
     return y
 
 
