@@ -407,11 +407,9 @@ def composite(function, definition):
 
     def push(*args, **kwargs):
         level, _ = top_level((*args, *kwargs.values()))
-        result = quietly(lambda: definition(*args, **kwargs))  # the value's own warnings come with it, below
-        if any(result is a for a in args):
-            return result
         y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
-        return with_value(result, y, level)
+        result = quietly(lambda: definition(*args, **kwargs))  # the warnings came with the value, and NumPy's refusals
+        return result if any(result is a for a in args) else with_value(result, y, level)
 
     register([function], "composite", takes_out(function, push, operands=0))
 
@@ -475,9 +473,9 @@ def _constant(function):
     def push(*args, **kwargs):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)
-        if isinstance(kwargs.get("out"), Dual):
-            raise TangentLossError(f"np.{function.__name__} has no tangent to write: give it a plain out=")
-        return function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+        out = kwargs.pop("out") if isinstance(kwargs.get("out"), Dual) else None
+        y = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+        return y if out is None else store(out, y)
 
     return push
 

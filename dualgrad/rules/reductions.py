@@ -92,7 +92,7 @@ def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
         even = x.shape[-1] // 2 * 2
         x = np.concatenate([x[..., :even:2] * x[..., 1:even:2], x[..., even:]], -1)
     y = x[..., 0] if x.shape[-1] else np.ones_like(x, shape=x.shape[:-1])
-    return _restore_dims(y, a, axis, keepdims) * initial
+    return _restore_dims(y, a, axis, keepdims) * (1 if initial is None else initial)
 
 
 def _cumprod(a, axis=None, dtype=None):

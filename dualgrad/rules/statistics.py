@@ -69,7 +69,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
     f, a = (1 if v is None else v for v in (fweights, aweights))
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
-    total = np.sum(w) if np.ndim(w) else x.shape[1]
+    total = np.sum(w) if np.ndim(w) else np.float64(x.shape[1])
     lost = ddof * (np.sum(w * a) / total if np.ndim(a) else 1)
     deviation = x - np.sum(x * w, 1, keepdims=True) / total
     product = np.matmul(deviation * w, np.conj(np.transpose(deviation)))

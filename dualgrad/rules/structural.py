@@ -30,7 +30,7 @@ from .lead import broadcast, direction, each_direction, flat, trailing
 
 def _trailing_axes(dx, ndim, axes=None):
     """A permutation of the axes, the lead axis kept first."""
-    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in axes]
+    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in np.atleast_1d(axes).tolist()]
     return (0, *(a + 1 for a in axes))
 
 
@@ -66,17 +66,19 @@ def _ravel_lead(dx, ndim, order="C"):
 def _by_the_value(push):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
-    def settled(x, order):
-        if not isinstance(order, str) or order not in "AK":
-            return order
-        flags = primal(x).flags
-        if order == "K" and not flags.c_contiguous and not flags.f_contiguous:
-            raise NotImplementedError('order="K" of a Dual that is not contiguous: use order="C" or "F"')
-        return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-
-    def push_by_the_value(*args, **kwargs):
-        x = args[0] if args else kwargs["a"]
-        return push(*(settled(x, a) for a in args), **{k: settled(x, v) for k, v in kwargs.items()})
+    def push_by_the_value(a, *args, **kwargs):
+        orders = [v for v in (*args, kwargs.get("order")) if isinstance(v, str) and v in "AK"]
+        if not orders:
+            return push(a, *args, **kwargs)
+        flags, order = primal(a).flags, "C"
+        if flags.f_contiguous and not flags.c_contiguous:
+            order = "F"
+        elif orders == ["K"] and not flags.c_contiguous:
+            if 0 in primal(a).strides:
+                raise NotImplementedError('order="K" of a Dual made by broadcasting: use order="C"')
+            a = np.transpose(a, np.argsort([-abs(s) for s in primal(a).strides], kind="stable"))
+        settled = lambda v: order if isinstance(v, str) and v in "AK" else v  # noqa: E731
+        return push(a, *map(settled, args), **{k: settled(v) for k, v in kwargs.items()})
 
     return push_by_the_value
 
@@ -227,9 +229,13 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        pairs = (arr, values), (values, arr)
-        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(other, v, shape=1) for v, other in pairs)
+        arr, values = _raveled_beside(arr, values), _raveled_beside(values, arr)
     return np.concatenate([arr, values], axis or 0)
+
+
+def _raveled_beside(v, other):
+    v = np.ravel(v)
+    return on_device(v, primal(other)) if is_host(v) and is_array(other) else v
 
 
 def _columns(tup):
@@ -475,6 +481,9 @@ def _flat_if_none(x, dx, axis):
 @explicit(np.sort)
 def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
     """The permutation that sorts x, stable at ties."""
+    given = {k: v for k, v in {"kind": kind, "order": order, "stable": stable}.items() if v is not None}
+    if given:
+        np.sort(primal(x), axis, **given)  # for NumPy's refusals
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     return _ordered(x, dx, np.argsort(primal(x), axis, kind="stable"), axis)
@@ -489,6 +498,7 @@ def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     choice = {} if kind == "introselect" else {"kind": kind}  # CuPy has none
+    choice |= {} if order is None else {"order": order}
     rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, **choice), axis, kind="stable"), axis)
     return _ordered(x, dx, np.take_along_axis(np.argsort(primal(x), axis, kind="stable"), rank, axis), axis)
 
@@ -547,12 +557,15 @@ def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
         raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
     lead_of(x)
-    return Dual(x.primal.astype(dtype), x.tangent.astype(dtype), x.level)
+    if not copy and x.dtype == dtype:
+        return x
+    given = {} if (order, casting) == ("K", "unsafe") else {"order": order, "casting": casting}
+    return Dual(x.primal.astype(dtype, **given), x.tangent.astype(dtype), x.level)
 
 
 Dual.astype = _astype
 if hasattr(np, "astype"):
-    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype))
+    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype, copy=copy))
 
 
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
