@@ -101,12 +101,11 @@ class Out(NamedTuple):
 def method_rows():
     """The methods of the ufuncs of two operands."""
     for f, kind in SUPPORTED.items():
-        if isinstance(f, np.ufunc) and f.nin == 2 and f.nout == 1 and not f.signature and kind != "constant":
-            if f is not np.ldexp:
-                yield Case(f, f.reduce, (positive(2, 3),), {})
-                yield Case(f, f.accumulate, (positive(2, 3),), {})
-                yield Case(f, f.outer, (positive(2), positive(3)), {})
-                yield Case(f, f.reduceat, (positive(5), [0, 3, 1, 4]), {})
+        if isinstance(f, np.ufunc) and (f.nin, f.nout, f.signature) == (2, 1, None) and kind != "constant":
+            yield Case(f, f.reduce, (positive(2, 3),), {})
+            yield Case(f, f.accumulate, (positive(2, 3),), {})
+            yield Case(f, f.outer, (positive(2), positive(3)), {})
+            yield Case(f, f.reduceat, (positive(5), [0, 3, 1, 4]), {})
 
 
 def constant_rows():
@@ -119,7 +118,10 @@ def constant_rows():
 
 ROWS = {}
 for row in [*CATALOGUE, *method_rows(), *constant_rows()]:
-    if row.draws and row.kwargs.get("mode") != "empty":
+    answers = row.kwargs.get("mode") != "empty" and not (
+        row.call and row.function is np.full_like
+    )  # the same each time
+    if row.draws and answers:
         ROWS.setdefault(name_of(row.function), []).append(row)
 
 
@@ -207,6 +209,8 @@ def draw_keywords(rng, case):
     """One or two keywords more."""
     names, found = keywords_of(case), {}
     for name in rng.permutation(names)[: 1 + chance(rng, 0.4)].tolist() if len(names) else ():
+        if name == "out" and name_of(case.function).startswith("fft.") and name_of(case.function)[-1] in "2n":
+            continue  # NumPy's own answers are wrong
         if name == "out":
             found[name] = Out(isinstance(case.function, np.ufunc) and chance(rng, 0.3))
         elif name == "where":

@@ -4,26 +4,41 @@ import re
 
 import numpy as np
 import pytest
-from checks import close, same
+from checks import same
 from conftest import examples
-from draws import ROWS, Out, choice, draw_call, draw_tangent, outputs, program, recorded
+from draws import ROWS, choice, draw_call, draw_tangent, outputs, program, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dualgrad as dg
+from dualgrad.dual import Dual
 from dualgrad.testing.oracles import along, richardson
 
 NUMBERS = (np.ndarray, np.generic, int, float, complex)
 seeds = st.integers(0, 2**32 - 1)
 
 # What dualgrad refuses although NumPy answers, each with its reason in the message.
-REFUSED = {}
+REFUSED = {
+    "*": ["would drop the imaginary", "does not fit in it"],
+    "linalg.eig": ["do not exist here"], "linalg.eigvals": ["do not exist here"], "linalg.slogdet": ["Singular matrix"],
+    "linalg.qr": ["has no rule: use mode="], "linalg.svd": ["no basis of a null space"],
+    "meshgrid": ["would share its memory"], "nan_to_num": ["writes into a Dual"], "ravel": ["made by broadcasting"],
+}  # fmt: skip
+
+# What dualgrad answers although NumPy refuses, by an accident of its implementation.
+ANSWERED = {"put_along_axis": "read-only"}
+
+# Whose results come in any order, or of any phase.
+UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd}
+
+# Where NumPy's own result depends on the memory layout: the loop reads what it has just written.
+OVERLAPPING = {np.arctan2, np.power}
 
 
 def refused(name, error):
     """Whether the refusal is one of the table."""
     patterns = [*REFUSED.get(name, ()), *REFUSED.get("*", ())]
-    kind = isinstance(error, (dg.TangentLossError, NotImplementedError))
+    kind = isinstance(error, (dg.TangentLossError, NotImplementedError, np.linalg.LinAlgError, TypeError))
     return kind and any(re.search(p, str(error)) for p in patterns)
 
 
@@ -43,7 +58,8 @@ def examine(name, call, rng):
     if isinstance(expected, Exception):
         if "out" in call.case.kwargs:  # NumPy wants more of a buffer than that the result fits in
             return
-        assert isinstance(found, Exception), f"NumPy raises {expected!r} and dualgrad answers {found[0]}"
+        accident = name in ANSWERED and ANSWERED[name] in str(expected)
+        assert isinstance(found, Exception) or accident, f"NumPy raises {expected!r} and dualgrad answers {found[0]}"
         return
     if isinstance(found, Exception):
         if refused(name, found):
@@ -51,7 +67,6 @@ def examine(name, call, rng):
         raise AssertionError(f"NumPy answers and dualgrad raises {found!r}") from found
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
-        assert isinstance(d, np.ndarray) or not isinstance(y, np.ndarray), "an array with a number for its tangent"
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
         same(np.asarray(y), np.asarray(value), "the value")
         assert np.shape(d) == np.shape(y), f"a tangent of shape {np.shape(d)} for a value of shape {np.shape(y)}"
@@ -68,7 +83,11 @@ def push(f, xs, vs):
         args = list(xs)
         for k, a in zip(active, some, strict=True):
             args[k] = a
-        return outputs(f(*args))
+        ys = outputs(f(*args))
+        for y in ys:  # what can be written can be written in both parts
+            if isinstance(y, Dual) and isinstance(y.primal, np.ndarray):
+                assert isinstance(y.tangent, np.ndarray), "an array with a number for its tangent"
+        return ys
 
     return dg.jvp(g, tuple(xs[k] for k in active), tuple(vs[k] for k in active))
 
@@ -90,7 +109,8 @@ def doubled(x):
 def normalised(call):
     """The call with every array in double precision and C order, no ``dtype=``; None where the layout matters."""
     kwargs = {k: v for k, v in call.case.kwargs.items() if k not in ("dtype", "casting", "order", "signature")}
-    if call.case.kwargs.get("order") in ("A", "K") or call.case.function in (np.linalg.eigvals, np.linalg.eig):
+    function, order = call.case.function, call.case.kwargs.get("order")
+    if order in ("A", "K") or function in UNORDERED or (function in OVERLAPPING and call.case.call is not None):
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
@@ -108,6 +128,8 @@ def check_normalised(call, ds):
     if isinstance(expected, Exception):
         return
     for d, e in zip(ds, expected[1], strict=True):
+        if call.case.function is np.polydiv and np.shape(d) != np.shape(e):
+            return  # rounding decides whether the remainder begins with a zero
         near(d, e, 500 * precision(call), "the tangent, and that of the same numbers in double precision")
 
 
@@ -141,7 +163,6 @@ def check_differences(call, ds):
     other = normalised(call)
     if other is None or any(isinstance(x, np.ndarray) and 0 in x.strides and x.size > 1 for x in call.xs):
         return
-    kwargs = other.case.kwargs
     f = program(other.case, other.xs)
     g = lambda *xs: np.concatenate([np.ravel(y) for y in outputs(f(*xs))])  # noqa: E731
     result, _ = recorded(lambda: richardson(along(g, other.xs, other.vs), 0.01))

@@ -300,7 +300,7 @@ def linear_pieces(function, axis_under_lead):
 
     def push(arrays, axis=0, **kwargs):
         level, lead = top_level(arrays)
-        if axis is None:
+        if axis is None and function is np.concatenate:
             arrays, axis = [np.ravel(a) for a in arrays], 0
         split = [parts(a, level) for a in arrays]
         out = function([p for p, _ in split], axis=axis, **kwargs)

@@ -8,7 +8,7 @@ import contextlib
 
 import numpy as np
 
-from ..dual import KINDS, METHODS, RULES, Dual, primal, store
+from ..dual import KINDS, METHODS, RULES, Dual, store
 from ..errors import TangentLossError
 from .absorb import quietly
 from .declare import _strip, duals_in, plain, require_inexact, with_value
@@ -50,16 +50,20 @@ def _of_constants(ufunc, rule, inputs, kwargs):
 
 
 def _pushed(ufunc, rule, inputs, kwargs):
-    """The tangent in the precision of the value, which is NumPy's own."""
     level = max(d.level for d in duals_in(inputs))
     y = ufunc(*_strip(inputs, level), **kwargs)
+    inputs = in_precision_of(y, inputs, kwargs.get("casting"))
+    return with_value(quietly(_along_axes, ufunc, rule, inputs, kwargs), y, level)
+
+
+def in_precision_of(y, inputs, casting=None):
+    """The operands in the precision of a result, for a tangent that is computed in it; never in a lower one."""
     dtype = np.result_type(*(v.dtype for v in _each(y)))
     require_inexact(dtype)
-    inputs = [x.astype(np.result_type(x, dtype)) if _is_inexact(x) else x for x in inputs]
-    result = quietly(_along_axes, ufunc, rule, inputs, kwargs)
-    if np.iscomplexobj(plain(_each(result)[0])) and not np.issubdtype(dtype, np.complexfloating):
-        raise TangentLossError(f"np.{ufunc.__name__} with a real dtype= would drop the imaginary part: use np.real(x)")
-    return with_value(result, y, level)
+    wider = [np.result_type(x, dtype) if _is_inexact(x) else None for x in inputs]
+    if casting == "unsafe" and dtype.kind != "c" and any(np.iscomplexobj(plain(x)) for x in inputs):
+        raise TangentLossError("a real result of complex operands would drop the imaginary tangent: use np.real(x)")
+    return [x if d is None or d == x.dtype else x.astype(d) for x, d in zip(inputs, wider, strict=True)]
 
 
 def _is_inexact(x):

@@ -29,7 +29,8 @@ def _all_of(coefficients, value, what):
 
 def _polymul(a1, a2):
     value = np.polymul(plain(a1), plain(a2))
-    return _all_of(np.convolve(*np.atleast_1d(a1, a2)), value, "a factor of np.polymul (use np.convolve)")
+    a1, a2 = (a if a.size else np.zeros_like(a, shape=1) for a in np.atleast_1d(a1, a2))
+    return _all_of(np.convolve(a1, a2), value, "a factor of np.polymul (use np.convolve)")
 
 
 def _polydiv(u, v):
@@ -96,6 +97,8 @@ def polyint(p, dp, lead, m=1, k=None):
 def roots(p, dp, lead):
     """dz = -dp(z) / p'(z): the differential of p(z) = 0."""
     z = np.roots(p)
+    if z.size == 0:
+        return z, np.zeros_like(z, shape=lead + z.shape)
     slope = _polyval(p[:-1] * on_device(np.arange(len(p) - 1, 0, -1), primal(p)), z)
     return z, product(1 / slope, -_polyval(np.moveaxis(dp, -1, 0)[..., None], z))
 

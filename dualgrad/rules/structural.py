@@ -63,12 +63,12 @@ def _ravel_lead(dx, ndim, order="C"):
     return _reshape_lead(dx, ndim, -1, order)
 
 
-def _by_the_value(push):
+def _by_the_value(push, known):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
     def push_by_the_value(a, *args, **kwargs):
         orders = [v for v in (*args, kwargs.get("order")) if isinstance(v, str) and v in "AK"]
-        if not orders:
+        if not orders or orders[0] not in known:
             return push(a, *args, **kwargs)
         flags, order = primal(a).flags, "C"
         if flags.f_contiguous and not flags.c_contiguous:
@@ -101,8 +101,8 @@ linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
 
-for laid_out in (np.reshape, np.ravel):
-    RULES[laid_out] = _by_the_value(RULES[laid_out])
+RULES[np.reshape] = _by_the_value(RULES[np.reshape], "A")
+RULES[np.ravel] = _by_the_value(RULES[np.ravel], "AK")
 
 # ---------------------------------------------------------------------- broadcasting
 
@@ -386,7 +386,8 @@ def _sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=F
 def _apply_along_axis(func1d, axis, arr, *args, **kw):
     axis = trailing(axis, arr.ndim) + arr.ndim
     rows = np.moveaxis(arr, axis, -1)
-    results = np.stack([func1d(row, *args, **kw) for row in np.reshape(rows, (-1, arr.shape[axis]))])
+    flat_rows = np.reshape(rows, (math.prod(rows.shape[:-1]), rows.shape[-1]))
+    results = np.stack([func1d(row, *args, **kw) for row in flat_rows])
     results = np.reshape(results, rows.shape[:-1] + results.shape[1:])
     new = range(arr.ndim - 1, results.ndim)
     return np.moveaxis(results, list(new), [axis + k for k in range(len(new))])
@@ -394,7 +395,7 @@ def _apply_along_axis(func1d, axis, arr, *args, **kw):
 
 def _apply_over_axes(func, a, axes):
     for axis in np.atleast_1d(axes):
-        axis = int(axis) % a.ndim
+        axis = trailing(int(axis), a.ndim) + a.ndim
         y = func(a, axis)
         a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
     return a
