@@ -4,9 +4,10 @@ import re
 
 import numpy as np
 import pytest
+from catalogue import name_of
 from checks import same
 from conftest import examples
-from draws import ROWS, choice, draw_call, draw_tangent, outputs, program, recorded
+from draws import ROWS, choice, draw_call, draw_tangent, keyword_calls, outputs, program, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +21,14 @@ seeds = st.integers(0, 2**32 - 1)
 # What dualgrad refuses although NumPy answers, each with its reason in the message.
 REFUSED = {
     "*": ["would drop the imaginary", "does not fit in it"],
-    "linalg.eig": ["do not exist here"], "linalg.eigvals": ["do not exist here"], "linalg.slogdet": ["Singular matrix"],
+    "linalg.eig": ["do not exist here"], "linalg.eigvals": ["do not exist here"], "linalg.slogdet": ["Singular matrix"], "linalg.cond": ["Singular matrix"],
     "linalg.qr": ["has no rule: use mode="], "linalg.svd": ["no basis of a null space"],
+    "polydiv": ["begins with a coefficient 0"], "polymul": ["begins with a coefficient 0"],
     "meshgrid": ["would share its memory"], "nan_to_num": ["writes into a Dual"], "ravel": ["made by broadcasting"],
 }  # fmt: skip
 
 # What dualgrad answers although NumPy refuses, by an accident of its implementation.
-ANSWERED = {"put_along_axis": "read-only"}
+ANSWERED = {"put_along_axis": "read-only|broadcast together"}
 
 # Whose results come in any order, or of any phase.
 UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd}
@@ -58,7 +60,7 @@ def examine(name, call, rng):
     if isinstance(expected, Exception):
         if "out" in call.case.kwargs:  # NumPy wants more of a buffer than that the result fits in
             return
-        accident = name in ANSWERED and ANSWERED[name] in str(expected)
+        accident = name in ANSWERED and re.search(ANSWERED[name], str(expected))
         assert isinstance(found, Exception) or accident, f"NumPy raises {expected!r} and dualgrad answers {found[0]}"
         return
     if isinstance(found, Exception):
@@ -70,9 +72,14 @@ def examine(name, call, rng):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
         same(np.asarray(y), np.asarray(value), "the value")
         assert np.shape(d) == np.shape(y), f"a tangent of shape {np.shape(d)} for a value of shape {np.shape(y)}"
+    if "out" in call.case.kwargs:  # NumPy words the same warning of an array and of a number in two ways
+        found_warnings, expected_warnings = (
+            [(c, m.replace("scalar ", "")) for c, m in w] for w in (found_warnings, expected_warnings)
+        )
     assert set(found_warnings) == set(expected_warnings), f"warnings {found_warnings}; NumPy's {expected_warnings}"
     check_normalised(call, ds)
     check_k(f, call, choice(rng, [0, 1, 2, 3]), rng)
+    check_nested(call, rng)
     check_differences(call, ds)
 
 
@@ -110,7 +117,12 @@ def normalised(call):
     """The call with every array in double precision and C order, no ``dtype=``; None where the layout matters."""
     kwargs = {k: v for k, v in call.case.kwargs.items() if k not in ("dtype", "casting", "order", "signature")}
     function, order = call.case.function, call.case.kwargs.get("order")
-    if order in ("A", "K") or function in UNORDERED or (function in OVERLAPPING and call.case.call is not None):
+    by_method = function in OVERLAPPING and call.case.call is not None
+    singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
+        0 in np.asarray(x).strides for x in call.xs
+    )
+    arbitrary = "fft" in name_of(function) and not all(np.size(x) for x in call.xs)
+    if order in ("A", "K") or function in UNORDERED or by_method or singular or arbitrary:
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
@@ -140,7 +152,8 @@ def near(d, e, rtol, what):
         e = np.real(e)
     with np.errstate(all="ignore"):
         bound = rtol * max(1, np.max(np.abs(e[np.isfinite(e)]), initial=0))
-        fine = (np.abs(d - e) <= bound) | (d == e) | (np.isnan(d) & np.isnan(e)) | ~np.isfinite(d.astype(complex))
+        fine = (np.abs(d - e) <= bound) | (d == e) | (np.isnan(d) & np.isnan(e))
+        fine |= ~np.isfinite(d.astype(complex)) & (rtol > 1e-9)  # low precision overflows
     assert np.all(fine), f"{what}:\n{d}\n{e}"
 
 
@@ -158,10 +171,31 @@ def check_k(f, call, lead, rng):
             near(d[k], s, 100 * precision(call), f"direction {k} of {lead}")
 
 
+def check_nested(call, rng):
+    """The second derivative along two directions does not depend on which is the inner one, and K outer ones on K."""
+    other = normalised(call)
+    if other is None:
+        return
+    f, xs = program(other.case, other.xs), other.xs
+    us, vs = (
+        [None if v is None else doubled(draw_tangent(rng, x, lead)) for x, v in zip(xs, other.vs, strict=True)]
+        for lead in ((), (2,))
+    )
+    second = lambda a, b: push(lambda *xs: push(f, xs, a)[1], xs, b)[1]  # noqa: E731
+    stacked, _ = recorded(second, us, vs)
+    if isinstance(stacked, Exception):
+        raise AssertionError(f"the second derivative raises {stacked!r}") from stacked
+    for k in range(2):
+        single, _ = recorded(second, [None if v is None else v[k] for v in vs], us)
+        for d, e in zip(stacked, single, strict=True):
+            near(d[k], e, 1e-7, "the second derivative, and with the directions exchanged")
+
+
 def check_differences(call, ds):
     """Differences of the call in double precision, where they settle."""
     other = normalised(call)
-    if other is None or any(isinstance(x, np.ndarray) and 0 in x.strides and x.size > 1 for x in call.xs):
+    tied = any(isinstance(x, np.ndarray) and 0 in x.strides and x.size > 1 for x in call.xs)
+    if other is None or tied or call.case.function is np.polydiv:
         return
     f = program(other.case, other.xs)
     g = lambda *xs: np.concatenate([np.ravel(y) for y in outputs(f(*xs))])  # noqa: E731
@@ -178,13 +212,24 @@ def check_differences(call, ds):
     assert not np.any(settled & off), f"the tangent, and differences:\n{d}\n{slope}"
 
 
-@pytest.mark.parametrize("name", ROWS)
-@settings(max_examples=examples(3))
-@given(seed=seeds)
-def test_calls(name, seed):
-    rng = np.random.default_rng(seed)
-    call = draw_call(rng, ROWS[name])
+def checked(name, call, rng):
+    """The call examined; a failure shows it."""
     try:
         examine(name, call, rng)
     except AssertionError as error:
         raise AssertionError(f"{error}\nin the call {call}") from error.__cause__
+
+
+@pytest.mark.parametrize("name", ROWS)
+@settings(max_examples=examples(2))
+@given(seed=seeds)
+def test_calls(name, seed):
+    rng = np.random.default_rng(seed)
+    checked(name, draw_call(rng, ROWS[name]), rng)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_keyword(name):
+    rng = np.random.default_rng(0)
+    for call in keyword_calls(rng, ROWS[name]):
+        checked(name, call, rng)

@@ -104,7 +104,8 @@ def _einsum(*operands, optimize=False, **kw):
     active = [k for k, dx in enumerate(tangents) if dx is not None]
     d = quietly(_einsum_tangent, terms, letter, output, primals, tangents, active, {"optimize": optimize, **kw})
     y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
-    return Dual(y, nested_as(y, np.reshape(d, lead + np.shape(y))), level)
+    d = np.asarray(d) if isinstance(y, np.ndarray) and isinstance(d, np.generic) else d
+    return Dual(y, nested_as(y, d), level)
 
 
 def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
@@ -202,7 +203,7 @@ def _vector_norm_of(x, *, axis=None, keepdims=False, ord=2):
 
 
 def _matrix_norm_of(x, *, keepdims=False, ord="fro"):
-    return _matrix_norm(x, ord, (-2, -1), keepdims)
+    return _matrix_norm(x, "fro" if ord is None else ord, (-2, -1), keepdims)
 
 
 composite(np.linalg.norm, _norm)

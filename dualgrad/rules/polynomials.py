@@ -74,7 +74,7 @@ def _polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
         raise NotImplementedError("np.polyfit of a Dual gives the coefficients alone: leave full= and cov= out")
     w = np.ones_like(primal(x)) if w is None else w
     a, b = np.vander(x, deg + 1) * w[:, None], np.transpose(np.transpose(y) * w)
-    scale = np.sqrt(np.sum(primal(a) ** 2, 0))
+    scale = np.sqrt(np.sum(a * a, 0))  # moves too: with few points the fit depends on it
     return np.transpose(np.transpose(np.linalg.lstsq(a / scale, b, rcond)[0]) / scale)
 
 

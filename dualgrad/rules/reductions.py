@@ -14,7 +14,7 @@ from .lead import flat, reduced, trailing
 
 
 def _sum_lead(dx, ndim, axis=None, **kw):
-    return np.sum(dx, axis=trailing(axis, ndim), **kw)
+    return np.sum(dx, axis=reduced(axis, ndim), **kw)
 
 
 def _cumsum_lead(dx, ndim, axis=None, **kw):
@@ -22,7 +22,7 @@ def _cumsum_lead(dx, ndim, axis=None, **kw):
 
 
 linear(np.sum, lead=_sum_lead)
-linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=trailing(axis, n), **kw))
+linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=reduced(axis, n), **kw))
 linear(np.cumsum, lead=_cumsum_lead)
 
 
@@ -114,7 +114,7 @@ composite(np.cumprod, _cumprod)
 def _cumulative(scan, neutral):
     def define(x, /, *, axis=None, dtype=None, include_initial=False):
         x = np.atleast_1d(x)
-        (axis,) = trailing(axis if isinstance(axis, tuple) else (-1 if axis is None else axis,), x.ndim)
+        axis = _one_axis(axis, x.ndim)
         y = scan(x, axis)
         if not include_initial:
             return y
@@ -234,10 +234,16 @@ def reduce(ufunc, a, axis=0, keepdims=False, initial=np._NoValue, where=True):
     return _restore_dims(y, a, axis, keepdims)
 
 
+def _one_axis(axis, ndim):
+    """The axis where NumPy takes it as a tuple of one, too, or None for the only one."""
+    (axis,) = trailing(axis if isinstance(axis, tuple) or axis is None else (axis,), ndim)
+    return axis
+
+
 @_folding("accumulate")
 def accumulate(ufunc, a, axis=0):
     """The named scan where there is one, else step by step."""
-    (axis,) = trailing(axis if isinstance(axis, tuple) or axis is None else (axis,), a.ndim)
+    axis = _one_axis(axis, a.ndim)
     if ufunc in _SCANS:
         return _SCANS[ufunc](a, axis=axis)
     x = np.moveaxis(a, axis, 0)
@@ -250,9 +256,10 @@ def accumulate(ufunc, a, axis=0):
 @_folding("reduceat")
 def reduceat(ufunc, a, indices, axis=0):
     """The reduction of each slice from one index to the next; of one entry where that is less."""
+    axis = _one_axis(axis, a.ndim)
     x, ends = np.moveaxis(a, axis, 0), [*indices[1:], np.shape(a)[axis]]
     pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
-    return np.stack(pieces, trailing(axis, np.ndim(a))) if pieces else np.moveaxis(x[:0], 0, axis)
+    return np.stack(pieces, axis) if pieces else np.moveaxis(x[:0], 0, axis)
 
 
 def outer(ufunc, a, b, **kw):

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..backend import is_array
 from ..dual import primal
-from .declare import composite, explicit, refuse_others
+from ..errors import TangentLossError
+from .declare import composite, explicit, plain, refuse_others
 from .lead import trailing
 from .reductions import _axes_last, _restore_dims
 
@@ -70,6 +71,8 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
     f, a = (1 if v is None else v for v in (fweights, aweights))
+    if np.iscomplexobj(plain(a)):
+        raise TangentLossError("np.cov would drop the imaginary part of aweights: use np.real")
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
     total = np.sum(w) if np.ndim(w) else np.float64(x.shape[1])
     lost = ddof * (np.sum(w * a) / total if np.ndim(a) else 1)
@@ -95,6 +98,8 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     """Linear between nodes: at a node the slope on its right, at the last node that on its left."""
     refuse_others(np.interp, (), {"left": left, "right": right, "period": period})
     x, xp, fp = (v if is_array(v) else np.asarray(v) for v in (x, xp, fp))
+    if np.iscomplexobj(primal(x)) or np.iscomplexobj(primal(xp)):
+        raise TangentLossError("np.interp would drop the imaginary part of x or xp: use np.real")
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period

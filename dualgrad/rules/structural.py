@@ -22,6 +22,7 @@ from .declare import (
     register,
     require_inexact,
     top_level,
+    with_value,
 )
 from .lead import broadcast, direction, each_direction, flat, trailing
 
@@ -423,7 +424,8 @@ _LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp
 def _pad(array, pad_width, mode="constant", **kw):
     """NumPy's own padding acts on the tangent, with constant and end values counting as zero."""
     if mode in ("maximum", "minimum", "median"):
-        return _stat_pad(array, pad_width, mode, **kw)
+        y = np.pad(array.primal, pad_width, mode, **kw)
+        return with_value(_stat_pad(array, pad_width, mode, **kw), y, array.level)
     if mode not in _LINEAR_PADS:
         raise NotImplementedError(f"np.pad has no rule for mode={mode!r}; supported: {_LINEAR_PADS} and statistics")
     refuse_others(np.pad, (), kw)
@@ -433,7 +435,7 @@ def _pad(array, pad_width, mode="constant", **kw):
         homogeneous = kw
     else:
         homogeneous = {k: 0 if k in ("constant_values", "end_values") else v for k, v in kw.items()}
-    widths = _pad_widths(pad_width, array.ndim)
+    widths = np.reshape(np.array(_pad_widths(pad_width, array.ndim), int), (-1, 2))
     if not lead:
         return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
     d = each_direction(lambda d: np.pad(d, widths, mode, **homogeneous), array.tangent)
