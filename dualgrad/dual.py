@@ -19,7 +19,7 @@ from .errors import LevelError, ShapeError, TangentLossError
 
 RULES = {}  # NumPy function -> pushforward taking the function's own arguments
 KINDS = {}  # NumPy function -> one of linear, elementwise, bilinear, composite, explicit, constant
-METHODS = {}  # ufunc method name -> pushforward taking (ufunc, *arguments)
+METHODS = {}  # ufunc method name, or __call__ with keywords -> pushforward taking (ufunc, *arguments)
 REFUSED = {}  # NumPy function -> what to write instead
 LIVE = {}  # level -> lead
 _levels = itertools.count(1)
@@ -56,8 +56,8 @@ class Dual:
         rule = RULES.get(ufunc)
         if rule is None:
             raise NotImplementedError(no_rule(ufunc))
-        if method == "__call__":
-            return call_with_keywords(ufunc, rule, inputs, kwargs) if kwargs else rule(*inputs)
+        if method == "__call__" and not kwargs:
+            return rule(*inputs)
         return METHODS[method](ufunc, *inputs, **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
@@ -290,45 +290,7 @@ def pad_lead(tangent, ndim):
     return tangent.reshape(tangent.shape[:1] + (1,) * missing + tangent.shape[1:]) if missing > 0 else tangent
 
 
-# ---------------------------------------------------------------------- out=, where=, dtype=
-
-
-def call_with_keywords(ufunc, rule, inputs, kwargs):
-    """A ufunc called with ``out``, ``where``, ``dtype`` or a gufunc's ``axes`` among the keywords."""
-    out = kwargs.get("out")
-    out = out[0] if isinstance(out, tuple) else out
-    if KINDS.get(ufunc) == "constant" and not isinstance(out, Dual):
-        return rule(*inputs, **kwargs)
-    kwargs.pop("out", None)
-    where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
-    kwargs = {k: v for k, v in kwargs.items() if (k, v) not in (("order", "K"), ("subok", True))}
-    if kwargs and not (dtype is not None and set(kwargs) == {"casting"}):
-        raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")
-    if out is not None and not isinstance(out, Dual):
-        raise TangentLossError(
-            f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): "
-            "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
-        )
-    if dtype is not None:
-        inputs = in_loop_of(ufunc, inputs, dtype, kwargs.get("casting", "same_kind"))
-    rule = rule if any(isinstance(x, Dual) for x in inputs) else ufunc
-    if where is True:
-        result = rule(*inputs)
-    else:
-        with np.errstate(all="ignore"):  # the entries left out may be anywhere
-            result = rule(*inputs)
-            result = np.where(where, result, 0 if out is None else out)
-    return result if out is None else store(out, result)
-
-
-def in_loop_of(ufunc, inputs, dtype, casting):
-    """The inputs in the dtypes of the loop that ``dtype=`` chooses, as NumPy's ufunc would cast or refuse them."""
-    weak = (int, float, complex)
-    inputs = [x if hasattr(x, "dtype") or type(x) in weak else np.asarray(x) for x in inputs]
-    given = [getattr(x, "dtype", type(x)) for x in inputs] + [None] * ufunc.nout
-    chosen = [None] * ufunc.nin + [np.dtype(dtype)] * ufunc.nout
-    loop = ufunc.resolve_dtypes(tuple(given), signature=tuple(chosen), casting=casting)
-    return [x.astype(t) if hasattr(x, "dtype") else t.type(x) for x, t in zip(inputs, loop, strict=False)]
+# ---------------------------------------------------------------------- out=
 
 
 def store(out, result):

@@ -24,7 +24,6 @@ from .dual import (
     METHODS,
     RULES,
     Dual,
-    call_with_keywords,
     is_basic,
     lead_of,
     new_level,
@@ -37,6 +36,7 @@ from .dual import (
 from .errors import ShapeError
 from .rules.absorb import has_nan, quietly
 from .rules.declare import plus
+from .rules.keywords import call_with_keywords
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip

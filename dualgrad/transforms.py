@@ -156,8 +156,8 @@ def _as_tangent(v, x, lead, structure, k):
         return v
     if v is None or v is ZERO:
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
-    if not is_array(v):
-        v = np.asarray(v)[()]
+    if not is_array(v) or isinstance(v, np.generic):
+        v = np.asarray(v) if isinstance(x, np.ndarray) else np.asarray(v)[()]  # one can be written into, as its primal
     if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
         raise TypeError(
             f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
@@ -366,7 +366,7 @@ def _sparse_jacobian(f, x, chunk, sparsity):
     """The Jacobian of one real array with respect to another, by directions that stand for several columns."""
     if not is_array(x) or _is_complex(x) or not is_array(y := f(x)):
         raise TypeError("jacfwd(sparsity=...) takes a function of one real array that returns one array")
-    push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), -1)  # noqa: E731
+    push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), np.size(y))  # noqa: E731
     pattern = Pattern(sparsity, y.shape, x.shape)
     return compressed(push, x, pattern, lambda along, count: in_chunks(along, count, chunk))
 

@@ -74,15 +74,17 @@ _REAL = {np.dtype(c): np.dtype(r) for c, r in zip("FDG", "fdg", strict=True)}
 
 
 def as_result(x, dtype):
-    """An operand in the precision of the result, in which derivatives are computed: integers would wrap, and small
-    floats would lose what the result keeps. Python numbers are weak already."""
+    """An operand in the precision of the result, or its own higher one, in which derivatives are computed: integers
+    would wrap, and small floats would lose what the result keeps. Python numbers are weak already."""
     if x.__class__ is list or x.__class__ is tuple:
         return type(x)([as_result(a, dtype) for a in x])
     own = getattr(x, "dtype", None)
     if own is None or own is dtype or own.kind not in "biufc":
         return x
     real = _REAL.get(dtype, dtype)
-    return x if _REAL.get(own, own) == real else x.astype(_COMPLEX[real] if own.kind == "c" else real)
+    if own.kind in "fc" and _REAL.get(own, own).itemsize >= real.itemsize:
+        return x
+    return x.astype(_COMPLEX[real] if own.kind == "c" else real)
 
 
 def as_tangent(d, y):
@@ -329,7 +331,7 @@ def linear_pieces(function, axis_under_lead):
 
     def push(arrays, axis=0, **kwargs):
         level, lead = top_level(arrays)
-        if axis is None:
+        if axis is None and function is np.concatenate:
             arrays, axis = [np.ravel(a) for a in arrays], 0
         split = [parts(a, level) for a in arrays]
         out = function([p for p, _ in split], axis=axis, **kwargs)
@@ -526,9 +528,9 @@ def _constant(function):
     def push(*args, **kwargs):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)
-        if isinstance(kwargs.get("out"), Dual):
-            raise TangentLossError(f"np.{function.__name__} has no tangent to write: give it a plain out=")
-        return function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+        out = kwargs.pop("out") if isinstance(kwargs.get("out"), Dual) else None
+        y = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+        return y if out is None else store(out, y)
 
     return push
 

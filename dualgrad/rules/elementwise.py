@@ -75,7 +75,13 @@ def _dot(a, b):
     return np.real(a) * np.real(b) + np.imag(a) * np.imag(b)
 
 
-@explicit(np.absolute, np.fabs)
+@explicit(np.fabs)
+def fabs(x, dx, lead):
+    """sign(x) dx."""
+    return np.fabs(x), np.sign(primal(x)) * dx
+
+
+@explicit(np.absolute)
 def absolute(x, dx, lead):
     """sign(x) dx; for complex x, Re(conj(x) dx) / |x|; 0 at 0."""
     y = np.absolute(x)
@@ -95,6 +101,15 @@ def angle(z, dz, lead, deg=False):
     return y, np.where(zero, 0, turn / np.where(zero, 1, square)) * (180 / math.pi if deg else 1)
 
 
+def _sign(z):
+    """z / |z|, which turns with a complex z, and is constant for a real one."""
+    if not np.iscomplexobj(primal(z)):
+        return np.sign(primal(z))
+    zero = primal(z) == 0
+    return np.where(zero, 0, z / np.where(zero, 1, np.absolute(z)))
+
+
+composite(np.sign, _sign)
 linear(np.real, np.imag, alone=True)
 
 
@@ -147,7 +162,7 @@ composite(np.lib.scimath.power, _complex_power)
 # ---------------------------------------------------------------------- zero derivative
 
 constant(
-    np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
+    np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
     np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isreal, np.isrealobj, np.iscomplex, np.iscomplexobj,
     np._core.umath._ones_like,
 )  # fmt: skip

@@ -395,7 +395,7 @@ def _tensorsolve(a, b, axes=None):
         axes = [k % a.ndim for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in axes] + axes)
     shape = a.shape[-(a.ndim - np.ndim(b)) :]
-    return np.reshape(np.linalg.solve(np.reshape(a, (b.size, -1)), np.ravel(b)), shape)
+    return np.reshape(np.linalg.solve(np.reshape(a, (b.size, math.prod(shape))), np.ravel(b)), shape)
 
 
 def _tensorinv(a, ind=2):

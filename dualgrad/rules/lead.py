@@ -13,11 +13,14 @@ def trailing(axis, ndim):
         return tuple(range(-ndim, 0))
     if isinstance(axis, (tuple, list)):
         return tuple(trailing(a, ndim) for a in axis)
-    if ndim == 0 and axis in (0, -1):  # as NumPy's reductions take a number
-        return ()
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim)
     return axis if axis < 0 else axis - ndim
+
+
+def reduced(axis, ndim):
+    """The axes of a reduction, counted from the end: NumPy lets a scalar have axis 0, along which there is nothing."""
+    return () if ndim == 0 and axis in (0, -1) else trailing(axis, ndim)
 
 
 def each_direction(f, dx):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..dual import RULES, Dual, primal, store
+from ..errors import TangentLossError
 
 BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul,
@@ -12,10 +13,11 @@ COMPARISONS = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
 }  # fmt: skip
 METHODS = (
-    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.cumprod, np.cumsum, np.diagonal, np.dot,
-    np.max, np.mean, np.min, np.nonzero, np.prod, np.ravel, np.repeat, np.round, np.squeeze, np.std, np.sum,
-    np.swapaxes, np.take, np.trace, np.var,
+    np.all, np.any, np.argmax, np.argmin, np.argpartition, np.argsort, np.conjugate, np.cumprod, np.cumsum, np.diagonal,
+    np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.put, np.ravel, np.repeat, np.round, np.searchsorted,
+    np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
 )  # fmt: skip
+MEMORY = "byteswap choose dump dumps getfield resize setfield setflags tobytes tofile to_device view"
 
 # NumPy's own operator takes these fast paths, so x**2 is bit for bit what it is on a plain array.
 SPECIAL_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
@@ -39,6 +41,17 @@ def _method(function, rules):
 
     call.__name__, call.__doc__ = function.__name__, f"`numpy.{function.__name__}` of this Dual."
     return call
+
+
+def _of_memory(name):
+    def refuse(self, *args, **kwargs):
+        raise TangentLossError(f"a Dual is two arrays in memory, of which x.{name} means one: dg.primal(x).{name}(...)")
+
+    return refuse
+
+
+def _partition(self, kth, axis=-1, **kw):
+    store(self, np.partition(self, kth, axis, **kw))
 
 
 # ---------------------------------------------------------------------- powers
@@ -86,10 +99,19 @@ def equip(kind, rules):
     kind.__round__ = lambda self, digits=0: rules[np.round](self, digits)
     kind.__copy__ = kind.__deepcopy__ = lambda self, memo=None: rules[np.copy](self)
 
+    for name in MEMORY.split():
+        setattr(kind, name, _of_memory(name))
+    for name in ("device", "flags", "itemsize", "nbytes", "strides"):  # of the value
+        setattr(kind, name, property(lambda self, name=name: getattr(self.primal, name)))
+
+    kind.__contains__ = lambda self, value: bool(np.any(primal(self) == primal(value)))
+    kind.clip = lambda self, min=None, max=None, out=None, **kw: rules[np.clip](self, min, max, out=out, **kw)
+    kind.compress = lambda self, condition, axis=None, out=None: rules[np.compress](condition, self, axis, out=out)
     kind.conj = kind.conjugate
     kind.copy = lambda self, order="C": rules[np.copy](self, order)
     kind.fill = lambda self, value: self.__setitem__(..., value)
     kind.flatten = lambda self, order="C": rules[np.copy](rules[np.ravel](self, order))
+    kind.partition = _partition
     kind.reshape = lambda self, *shape, **kw: rules[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
     kind.transpose = lambda self, *axes: rules[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
     kind.T = property(lambda self: rules[np.transpose](self))

@@ -22,6 +22,7 @@ from .declare import (
     register,
     require_room,
     top_level,
+    with_value,
 )
 from .lead import broadcast, direction, each_direction, flat, trailing
 
@@ -30,7 +31,7 @@ from .lead import broadcast, direction, each_direction, flat, trailing
 
 def _trailing_axes(dx, ndim, axes=None):
     """A permutation of the axes, the lead axis kept first."""
-    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in axes]
+    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in np.atleast_1d(axes).tolist()]
     return (0, *(a + 1 for a in axes))
 
 
@@ -63,20 +64,22 @@ def _ravel_lead(dx, ndim, order="C"):
     return _reshape_lead(dx, ndim, -1, order)
 
 
-def _by_the_value(push):
+def _by_the_value(push, known):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
-    def settled(x, order):
-        if not isinstance(order, str) or order not in "AK":
-            return order
-        flags = primal(x).flags
-        if order == "K" and not flags.c_contiguous and not flags.f_contiguous:
-            raise NotImplementedError('order="K" of a Dual that is not contiguous: use order="C" or "F"')
-        return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-
-    def push_by_the_value(*args, **kwargs):
-        x = args[0] if args else kwargs["a"]
-        return push(*(settled(x, a) for a in args), **{k: settled(x, v) for k, v in kwargs.items()})
+    def push_by_the_value(a, *args, **kwargs):
+        orders = [v for v in (*args, kwargs.get("order")) if isinstance(v, str) and v in "AK"]
+        if not orders or orders[0] not in known:
+            return push(a, *args, **kwargs)
+        flags, order = primal(a).flags, "C"
+        if flags.f_contiguous and not flags.c_contiguous:
+            order = "F"
+        elif orders == ["K"] and not flags.c_contiguous:
+            if 0 in primal(a).strides:
+                raise NotImplementedError('order="K" of a Dual made by broadcasting: use order="C"')
+            a = np.transpose(a, np.argsort([-abs(s) for s in primal(a).strides], kind="stable"))
+        settled = lambda v: order if isinstance(v, str) and v in "AK" else v  # noqa: E731
+        return push(a, *map(settled, args), **{k: settled(v) for k, v in kwargs.items()})
 
     return push_by_the_value
 
@@ -99,8 +102,8 @@ linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
 
-for laid_out in (np.reshape, np.ravel):
-    RULES[laid_out] = _by_the_value(RULES[laid_out])
+RULES[np.reshape] = _by_the_value(RULES[np.reshape], "A")
+RULES[np.ravel] = _by_the_value(RULES[np.ravel], "AK")
 
 # ---------------------------------------------------------------------- broadcasting
 
@@ -398,7 +401,8 @@ def _sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=F
 def _apply_along_axis(func1d, axis, arr, *args, **kw):
     axis = trailing(axis, arr.ndim) + arr.ndim
     rows = np.moveaxis(arr, axis, -1)
-    results = np.stack([func1d(row, *args, **kw) for row in np.reshape(rows, (-1, arr.shape[axis]))])
+    flat_rows = np.reshape(rows, (math.prod(rows.shape[:-1]), rows.shape[-1]))
+    results = np.stack([func1d(row, *args, **kw) for row in flat_rows])
     results = np.reshape(results, rows.shape[:-1] + results.shape[1:])
     new = range(arr.ndim - 1, results.ndim)
     return np.moveaxis(results, list(new), [axis + k for k in range(len(new))])
@@ -406,7 +410,7 @@ def _apply_along_axis(func1d, axis, arr, *args, **kw):
 
 def _apply_over_axes(func, a, axes):
     for axis in np.atleast_1d(axes):
-        axis = int(axis) % a.ndim
+        axis = trailing(int(axis), a.ndim) + a.ndim
         y = func(a, axis)
         a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
     return a
@@ -434,7 +438,8 @@ _LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp
 def _pad(array, pad_width, mode="constant", **kw):
     """NumPy's own padding acts on the tangent, with constant and end values counting as zero."""
     if mode in ("maximum", "minimum", "median"):
-        return _stat_pad(array, pad_width, mode, **kw)
+        y = np.pad(array.primal, pad_width, mode, **kw)
+        return with_value(_stat_pad(array, pad_width, mode, **kw), y, array.level)
     if mode not in _LINEAR_PADS:
         raise NotImplementedError(f"np.pad has no rule for mode={mode!r}; supported: {_LINEAR_PADS} and statistics")
     refuse_others(np.pad, (), kw)
@@ -444,7 +449,7 @@ def _pad(array, pad_width, mode="constant", **kw):
         homogeneous = kw
     else:
         homogeneous = {k: 0 if k in ("constant_values", "end_values") else v for k, v in kw.items()}
-    widths = _pad_widths(pad_width, array.ndim)
+    widths = np.reshape(np.array(_pad_widths(pad_width, array.ndim), int), (-1, 2))
     if not lead:
         return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
     d = each_direction(lambda d: np.pad(d, widths, mode, **homogeneous), array.tangent)
@@ -493,6 +498,9 @@ def _flat_if_none(x, dx, axis):
 @explicit(np.sort)
 def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
     """The permutation that sorts x, stable at ties."""
+    given = {k: v for k, v in {"kind": kind, "order": order, "stable": stable}.items() if v is not None}
+    if given:
+        np.sort(primal(x), axis, **given)  # for NumPy's refusals
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     return _ordered(x, dx, np.argsort(primal(x), axis, kind="stable"), axis)
@@ -507,6 +515,7 @@ def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     choice = {} if kind == "introselect" else {"kind": kind}  # CuPy has none
+    choice |= {} if order is None else {"order": order}
     rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, **choice), axis, kind="stable"), axis)
     return _ordered(x, dx, np.take_along_axis(np.argsort(primal(x), axis, kind="stable"), rank, axis), axis)
 
@@ -567,12 +576,15 @@ def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """Another floating or complex precision; integers would drop the tangent."""
     require_room(dtype, x)
     lead_of(x)
-    return Dual(x.primal.astype(dtype), x.tangent.astype(dtype), x.level)
+    if not copy and x.dtype == dtype:
+        return x
+    given = {} if (order, casting) == ("K", "unsafe") else {"order": order, "casting": casting}
+    return Dual(x.primal.astype(dtype, **given), x.tangent.astype(dtype), x.level)
 
 
 Dual.astype = _astype
 if hasattr(np, "astype"):
-    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype))
+    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype, copy=copy))
 
 
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):

@@ -28,6 +28,7 @@ def at(ufunc, a, indices, *b):
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
     operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
+    a = a if a.ndim else a[None]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
         place = _at(flat[now], a.shape)
