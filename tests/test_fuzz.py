@@ -21,11 +21,18 @@ seeds = st.integers(0, 2**32 - 1)
 # What dualgrad refuses although NumPy answers, each with its reason in the message.
 REFUSED = {
     "*": ["would drop the imaginary", "does not fit in it"],
-    "linalg.eig": ["do not exist here"], "linalg.eigvals": ["do not exist here"], "linalg.slogdet": ["Singular matrix"], "linalg.cond": ["Singular matrix"],
-    "linalg.qr": ["has no rule: use mode="], "linalg.svd": ["no basis of a null space"],
-    "polydiv": ["begins with a coefficient 0"], "polymul": ["begins with a coefficient 0"],
-    "meshgrid": ["would share its memory"], "nan_to_num": ["writes into a Dual"], "ravel": ["made by broadcasting"],
-}  # fmt: skip
+    "linalg.cond": ["Singular matrix"],
+    "linalg.eig": ["do not exist here"],
+    "linalg.eigvals": ["do not exist here"],
+    "linalg.qr": ["has no rule: use mode="],
+    "linalg.slogdet": ["Singular matrix"],
+    "linalg.svd": ["no basis of a null space"],
+    "meshgrid": ["would share its memory"],
+    "nan_to_num": ["writes into a Dual"],
+    "polydiv": ["begins with a coefficient 0"],
+    "polymul": ["begins with a coefficient 0"],
+    "ravel": ["made by broadcasting"],
+}
 
 # What dualgrad answers although NumPy refuses, by an accident of its implementation.
 ANSWERED = {"put_along_axis": "read-only|broadcast together"}
