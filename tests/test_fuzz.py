@@ -24,12 +24,12 @@ REFUSED = {
     "linalg.cond": ["Singular matrix"],
     "linalg.eig": ["do not exist here"],
     "linalg.eigvals": ["do not exist here"],
-    "linalg.qr": ["has no rule: use mode="],
+    "linalg.qr": ["has no rule: use mode=", "Singular matrix"],
     "linalg.slogdet": ["Singular matrix"],
     "linalg.svd": ["no basis of a null space"],
     "meshgrid": ["would share its memory"],
     "nan_to_num": ["writes into a Dual"],
-    "polydiv": ["begins with a coefficient 0"],
+    "polydiv": ["begins with a coefficient 0", "one polynomial by one"],
     "polymul": ["begins with a coefficient 0"],
     "ravel": ["made by broadcasting"],
 }
@@ -38,7 +38,7 @@ REFUSED = {
 ANSWERED = {"put_along_axis": "read-only|broadcast together"}
 
 # Whose results come in any order, or of any phase.
-UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd}
+UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd, np.roots}
 
 # Where NumPy's own result depends on the memory layout: the loop reads what it has just written.
 OVERLAPPING = {np.arctan2, np.power}
@@ -77,7 +77,10 @@ def examine(name, call, rng):
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
-        same(np.asarray(y), np.asarray(value), "the value")
+        if "out" in call.case.kwargs and not isinstance(call.case.function, np.ufunc):  # NumPy sums in another order
+            near(y, value, 2 * precision(call), "the value")
+        else:
+            same(np.asarray(y), np.asarray(value), "the value")
         assert np.shape(d) == np.shape(y), f"a tangent of shape {np.shape(d)} for a value of shape {np.shape(y)}"
     if "out" in call.case.kwargs:  # NumPy words the same warning of an array and of a number in two ways
         found_warnings, expected_warnings = (
@@ -85,7 +88,7 @@ def examine(name, call, rng):
         )
     assert set(found_warnings) == set(expected_warnings), f"warnings {found_warnings}; NumPy's {expected_warnings}"
     check_normalised(call, ds)
-    check_k(f, call, choice(rng, [0, 1, 2, 3]), rng)
+    check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
     check_nested(call, rng)
     check_differences(call, ds)
 
@@ -164,11 +167,13 @@ def near(d, e, rtol, what):
     assert np.all(fine), f"{what}:\n{d}\n{e}"
 
 
-def check_k(f, call, lead, rng):
+def check_k(name, f, call, lead, rng):
     """K directions in one pass are K single ones."""
     stacked = [None if v is None else draw_tangent(rng, x, (lead,)) for x, v in zip(call.xs, call.vs, strict=True)]
     found, _ = recorded(push, f, call.xs, stacked)
     if isinstance(found, Exception):
+        if refused(name, found):
+            return
         raise AssertionError(f"{lead} directions raise {found!r}") from found
     for d, y in zip(found[1], found[0], strict=True):
         assert np.shape(d) == (lead, *np.shape(y)), f"{lead} directions: shape {np.shape(d)} for {np.shape(y)}"
