@@ -295,6 +295,15 @@ def test_joins_of_scalars(join):
     agree(join, np.array([0.3, -0.7, 1.9]))
 
 
+@pytest.mark.parametrize("product", [np.matmul, np.dot, np.inner, np.outer, np.tensordot, np.kron, np.vdot, np.cross])
+def test_a_list_is_an_operand_of_products(product):
+    square = [[1.0, 2.0, 3.0], [0.5, 0.5, 0.5], [1.0, 0.0, 2.0]]
+    axes = (1,) if product is np.tensordot else ()
+    for x, y in ((A[0], square[0]), (np.outer(A[0], A[1]), square)):
+        agree(lambda x, y=y: product(x, y, *axes), x)
+        agree(lambda x, y=y: product(y, x, *axes), x)
+
+
 @pytest.mark.parametrize("other", [1.0, np.float64(1.0), np.array(1.0)])
 def test_concatenate_refuses_scalars_as_numpy_does(other):
     for join in (lambda x: np.concatenate([x[0], other]), lambda x: np.concatenate([other, x])):

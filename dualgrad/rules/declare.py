@@ -335,6 +335,7 @@ def _bilinear(function, under):
             f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
         out = f(x, y)
+        x, y = (np.asarray(v) if isinstance(v, (list, tuple)) else v for v in (x, y)) if lead else (x, y)
         first, second = _under_lead(f, under) if lead else (f, f)
         d = quietly(leibniz, first, second, x, y, dx, dy)
         d = d if d.dtype is out.dtype or d.dtype == out.dtype else d.astype(out.dtype)

@@ -360,7 +360,7 @@ composite(np.compress, _compress)
 composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
 register([np.piecewise], "composite", _piecewise)
 register([np.where], "linear", _where)
-register([np.select], "composite", _select)  # every step is exact, so the value is NumPy's own
+composite(np.select, _select)
 
 # ---------------------------------------------------------------------- grids, windows, slices
 
