@@ -89,8 +89,8 @@ def examine(name, call, rng):
             [(c, m.replace("scalar ", "")) for c, m in w] for w in (found_warnings, expected_warnings)
         )
     assert set(found_warnings) == set(expected_warnings), f"warnings {found_warnings}; NumPy's {expected_warnings}"
-    if SUPPORTED[call.case.function] == "constant":
-        return
+    if SUPPORTED[call.case.function] == "constant" or ("fft" in name and not all(np.size(x) for x in call.xs)):
+        return  # a transform of nothing is what happened to be in memory
     check_normalised(call, ds)
     check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
     check_nested(call, rng)
@@ -139,8 +139,7 @@ def normalised(call):
     singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
         0 in np.asarray(x).strides for x in call.xs
     )
-    arbitrary = "fft" in name_of(function) and not all(np.size(x) for x in call.xs)
-    if order in ("A", "K") or function in UNORDERED or by_method or singular or arbitrary:
+    if order in ("A", "K") or function in UNORDERED or by_method or singular:
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
