@@ -35,10 +35,10 @@ REFUSED = {
 }
 
 # What dualgrad answers although NumPy refuses, by an accident of its implementation.
-ANSWERED = {"put_along_axis": "read-only|broadcast together"}
+ANSWERED = {"put_along_axis": "read-only|broadcast together|same number of dimensions"}
 
 # Whose results come in any order, or of any phase.
-UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd, np.roots}
+UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd, np.roots, np.partition}
 
 # Where NumPy's own result depends on the memory layout: the loop reads what it has just written.
 OVERLAPPING = {np.arctan2, np.power}
@@ -74,6 +74,8 @@ def examine(name, call, rng):
         if refused(name, found):
             return
         raise AssertionError(f"NumPy answers and dualgrad raises {found!r}") from found
+    if "fft" in name and not all(np.size(x) for x in call.xs):
+        return  # a transform of nothing is what happened to be in memory
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
@@ -89,8 +91,8 @@ def examine(name, call, rng):
             [(c, m.replace("scalar ", "")) for c, m in w] for w in (found_warnings, expected_warnings)
         )
     assert set(found_warnings) == set(expected_warnings), f"warnings {found_warnings}; NumPy's {expected_warnings}"
-    if SUPPORTED[call.case.function] == "constant" or ("fft" in name and not all(np.size(x) for x in call.xs)):
-        return  # a transform of nothing is what happened to be in memory
+    if SUPPORTED[call.case.function] == "constant":
+        return
     check_normalised(call, ds)
     check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
     check_nested(call, rng)

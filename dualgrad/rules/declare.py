@@ -428,6 +428,7 @@ def with_value(result, y, level):
     if result.__class__ is not Dual or result.level != level:
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
+    d = np.asarray(d) if isinstance(d, np.generic) and isinstance(y, np.ndarray) else d  # to be written into, as y is
     return Dual(y, nested_as(y, d.astype(y.dtype) if d.dtype != y.dtype else d), level)
 
 
