@@ -267,6 +267,82 @@ def test_a_quotient_by_pythons_zero(order, transform):
         assert f(1.0) == (np.inf if order == 1 else 0)
 
 
+# ---------------------------------------------------------------------- keywords of ufuncs and of their methods
+
+POSITIVE = np.abs(T) + 0.2
+MASK = np.arange(24).reshape(2, 3, 4) % 3 > 0
+KEYWORDS = [
+    lambda x: np.exp(x, order="F"), lambda x: np.exp(x, casting="safe"), lambda x: np.exp(x, subok=False),
+    lambda x: np.exp(x, signature="d->d"), lambda x: np.add(x, 1, signature=(None, None, np.float64)),
+    lambda x: np.multiply(x, x, order="K", casting="no", subok=True), lambda x: np.divide(1, x, dtype=np.float64),
+    lambda x: np.sqrt(x, dtype=np.longdouble).astype(float), lambda x: np.vecdot(x, x[0], axis=-1),
+    lambda x: np.vecdot(x, x, axis=-2, keepdims=True), lambda x: np.vecdot(x, x[:, :, ::-1], axes=[1, 1]),
+    lambda x: np.vecdot(x, x, axes=[(2,), (-1,), ()]), lambda x: np.linalg.vecdot(x, x, axis=0),
+    lambda x: np.matmul(x, x, axes=[(-1, -2), (1, 2), (0, 1)]),
+    lambda x: np.matmul(x[0], x[1], axes=[(0, 1), (1, 0), (1, 0)]),
+    lambda x: np.matmul(x, POSITIVE, axes=[(1, 2), (2, 1), (-1, -2)]),
+    lambda x: np.add(x, 1, out=np.full_like(x, 0.5), where=MASK), lambda x: np.exp(x[0], out=np.zeros_like(x)),
+    lambda x: np.log(x, out=np.zeros_like(x, dtype=np.longdouble)).astype(float),
+    lambda x: np.modf(x, out=(np.zeros_like(x), None))[0],
+    lambda x: np.floor(x, out=np.zeros_like(x)) + x,
+    lambda x: np.matmul(x[0].T, x[0], out=np.zeros_like(x, shape=(2, 4, 4))),
+    lambda x: np.logaddexp.reduce(x, axis=1, where=MASK), lambda x: np.hypot.reduce(x, axis=None, where=MASK),
+    lambda x: np.subtract.reduce(x, axis=2, where=MASK, initial=2.0),
+    lambda x: np.divide.reduce(x, -1, where=MASK, initial=1),
+    lambda x: np.fmax.reduce(x, 0, initial=-1, where=MASK), lambda x: np.logaddexp.reduce(x, (0, 2), keepdims=True),
+    lambda x: np.add.reduce(x, initial=None), lambda x: np.multiply.reduce(x, (0, 1), initial=None),
+    lambda x: np.maximum.reduce(x, axis=(0, 2), initial=None), lambda x: np.hypot.reduce(x, initial=None),
+    lambda x: np.hypot.reduce(x, initial=3.0), lambda x: np.add.reduce(x, where=MASK), lambda x: np.hypot.reduce(x[:0]),
+    lambda x: np.sum(x, initial=None), lambda x: np.prod(x, 1, initial=None), lambda x: np.max(x, initial=None),
+    lambda x: np.logaddexp.accumulate(x, (1,)), lambda x: np.add.accumulate(x[0, 0], None),
+    lambda x: np.hypot.reduceat(x, [0, 2], 1),
+    lambda x: np.add.outer(x[0], x[0, 0], order="F"), lambda x: np.multiply.outer(x[0, 0], [1, 2], dtype=np.float64),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", KEYWORDS, ids=[str(k) for k in range(len(KEYWORDS))])
+def test_keywords(call):
+    agree(call, POSITIVE)
+
+
+def test_numpy_refuses_and_so_do_we():
+    for call in (
+        lambda x: np.exp(x, dtype=np.float32, casting="safe"), lambda x: np.exp(x, signature="dd->d"),
+        lambda x: np.exp(x, orders="F"), lambda x: np.matmul(x, x, axes=[(0, 1), (0, 1)]),
+        lambda x: np.vecdot(x, x, axis=5),
+        lambda x: np.subtract.reduce(x, axis=(0, 1)), lambda x: np.subtract.reduce(x, where=MASK),
+        lambda x: np.maximum.reduce(x[:0]),
+        lambda x: np.add.accumulate(x, (0, 1)), lambda x: np.sort(x, order="f"),
+    ):  # fmt: skip
+        expected, _ = recorded(lambda call=call: call(POSITIVE))
+        found, _ = recorded(lambda call=call: dg.jvp(call, (POSITIVE,), (POSITIVE,)))
+        assert type(found) is type(expected), f"{expected!r}, and {found!r}"
+        assert str(found) == str(expected)
+
+
+def test_a_masked_entry_is_not_warned_of():
+    x = np.array([-1.0, 4.0, 0.0])
+    for mask, several in ((x > 0, 0), (x >= 0, 1), (x < 9, 2)):
+        for call in (
+            lambda x, m=mask: np.log(x, out=np.zeros_like(x), where=m),
+            lambda x, m=mask: np.log(x, where=m, out=x * 1),
+        ):
+            expected, found = recorded(lambda c=call: c(x)), recorded(lambda c=call: dg.jvp(c, (x,), (np.ones(3),)))
+            assert found[1] == expected[1]
+            assert len(found[1]) == several
+            np.testing.assert_array_equal(found[0][0], expected[0])
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+def test_an_imaginary_part_is_not_dropped():
+    for call in (
+        lambda z: np.exp(z, dtype=float, casting="unsafe"),
+        lambda z: np.add(z, 1, signature="dd->d", casting="unsafe"),
+    ):
+        with pytest.raises(dg.TangentLossError, match="would drop the imaginary"):
+            dg.jvp(call, (POSITIVE * 1j,), (POSITIVE * 1j,))
+
+
 # ---------------------------------------------------------------------- in-place matrix products, joins of scalars
 
 
@@ -293,6 +369,15 @@ JOINS = [
 @pytest.mark.parametrize("join", JOINS, ids=[str(k) for k in range(len(JOINS))])
 def test_joins_of_scalars(join):
     agree(join, np.array([0.3, -0.7, 1.9]))
+
+
+@pytest.mark.parametrize("product", [np.matmul, np.dot, np.inner, np.outer, np.tensordot, np.kron, np.vdot, np.cross])
+def test_a_list_is_an_operand_of_products(product):
+    square = [[1.0, 2.0, 3.0], [0.5, 0.5, 0.5], [1.0, 0.0, 2.0]]
+    axes = (1,) if product is np.tensordot else ()
+    for x, y in ((A[0], square[0]), (np.outer(A[0], A[1]), square)):
+        agree(lambda x, y=y: product(x, y, *axes), x)
+        agree(lambda x, y=y: product(y, x, *axes), x)
 
 
 @pytest.mark.parametrize("other", [1.0, np.float64(1.0), np.array(1.0)])

@@ -19,6 +19,7 @@ from catalogue import CATALOGUE, MASK, Case, above, positive, real
 from checks import close, derivative_along, direction, flat, outputs, push, same
 from samples_arrays import written
 
+import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson
 
 INTEGERS = [np.dtype(c) for c in "?bhilBHIL"]
@@ -147,13 +148,14 @@ def apart(x, y):
     return np.max(np.where(np.isnan(gap), np.inf, gap), initial=0)
 
 
-def check_constant(call, xs, k, constant, dtype=np.float64, lead=(), order=1):
-    """The call with input k the constant, the others moving in ``dtype``, against the same in float64."""
+def check_constant(call, xs, k, constant, dtype=np.float64, lead=(), order=1, moves=False):
+    """The call with input k the constant, the others moving in ``dtype``, against the same in float64; or with input k
+    moving as well."""
     f, draws, _ = call
     rng = np.random.default_rng(3)
     xs = [x.astype(np.result_type(dtype, 1j) if np.iscomplexobj(x) else dtype) for x in xs]
-    vs = direction(rng, xs, [i != k and i < len(draws) for i in range(len(xs))], lead)
     given = [constant if i == k else x for i, x in enumerate(xs)]
+    vs = direction(rng, given if moves else xs, [(moves or i != k) and i < len(draws) for i in range(len(xs))], lead)
     wanted = lambda: push(f, [wide(x) for x in given], [wide(v) for v in vs])  # noqa: E731
     if refused(lambda: f(*given)):
         assert refused(lambda: push(f, given, vs)), f"NumPy refuses {constant!r}"
@@ -218,3 +220,54 @@ def test_constants_of_every_dtype(call, top):
             check_constant(call, xs, k, constant, lead=(2,))
             check_constant(call, xs, k, constant, order=2)
             check_constant(call, xs, k, constant, dtype=np.float32)
+
+
+DIRECT = {
+    name: c for name, c in CALLS.items() if not getattr(c.call, "call", None)
+}  # no arithmetic before the function
+
+
+@pytest.mark.parametrize("call", DIRECT.values(), ids=DIRECT)
+def test_precisions_that_move_together(call):
+    """An input of another precision beside float64: the tangents lose nothing that the result keeps."""
+    rng = np.random.default_rng(0)
+    xs = Case(None, None, call.moving + call.held, {}).sample(rng)
+    for k, draw in enumerate(call.moving):
+        for dtype in "efg" if draw.domain != "complex" else "FG":
+            x = whole_numbers(draw, np.dtype(dtype), rng, 9)
+            for lead in ((), (2,)):
+                check_constant(call, xs, k, x, lead=lead, moves=True)
+            check_constant(call, xs, k, x, order=2, moves=True)
+
+
+ONCE = {
+    name: c for name, c in CALLS.items() if name != "cov weights"
+}  # a series calls twice, and NumPy writes into them
+
+
+@pytest.mark.parametrize("call", ONCE.values(), ids=ONCE)
+def test_constants_under_taylor(call):
+    """The coefficients of t -> f(x + t v), with integers and small floats among the constants."""
+    rng = np.random.default_rng(0)
+    xs = Case(None, None, call.moving + call.held, {}).sample(rng)
+    moving = range(len(call.moving))
+    for k, draw in enumerate(call.moving + call.held):
+        for dtype in "?BbHef":
+            constant = whole_numbers(draw, np.dtype(dtype), rng, 9)
+
+            def program(t, c, k=k):
+                return flat(call.call)(*(c if i == k else x + t * x if i in moving else x for i, x in enumerate(xs)))
+
+            def along(c):
+                return quiet(lambda: dg.taylor(lambda t: program(t, c), 0.0, 1.0, order=3))
+
+            if refused(lambda c=constant: program(0.0, c)) or not has_room(quiet(program, 0.0, constant)):
+                continue
+            try:
+                expected = along(wide(constant))
+            except (NotImplementedError, TypeError, ValueError, np.linalg.LinAlgError):
+                continue  # no Taylor rule, or a singular matrix
+            found = along(constant)
+            if apart(found[0], expected[0]) < 1e-10:
+                for c, e in zip(found, expected, strict=True):
+                    assert apart(c, e) < 1e-9, f"{c}\n{e}\nwith {constant!r}"

@@ -7,7 +7,7 @@ import pytest
 from catalogue import name_of
 from checks import same
 from conftest import examples
-from draws import ROWS, choice, draw_call, draw_tangent, keyword_calls, outputs, program, recorded
+from draws import ROWS, SUPPORTED, choice, draw_call, draw_tangent, keyword_calls, outputs, program, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,17 +21,24 @@ seeds = st.integers(0, 2**32 - 1)
 # What dualgrad refuses although NumPy answers, each with its reason in the message.
 REFUSED = {
     "*": ["would drop the imaginary", "does not fit in it"],
-    "linalg.eig": ["do not exist here"], "linalg.eigvals": ["do not exist here"], "linalg.slogdet": ["Singular matrix"], "linalg.cond": ["Singular matrix"],
-    "linalg.qr": ["has no rule: use mode="], "linalg.svd": ["no basis of a null space"],
-    "polydiv": ["begins with a coefficient 0"], "polymul": ["begins with a coefficient 0"],
-    "meshgrid": ["would share its memory"], "nan_to_num": ["writes into a Dual"], "ravel": ["made by broadcasting"],
-}  # fmt: skip
+    "linalg.cond": ["Singular matrix"],
+    "linalg.eig": ["do not exist here"],
+    "linalg.eigvals": ["do not exist here"],
+    "linalg.qr": ["has no rule: use mode=", "Singular matrix"],
+    "linalg.slogdet": ["Singular matrix"],
+    "linalg.svd": ["no basis of a null space"],
+    "meshgrid": ["would share its memory"],
+    "nan_to_num": ["writes into a Dual"],
+    "polydiv": ["begins with a coefficient 0", "one polynomial by one"],
+    "polymul": ["begins with a coefficient 0"],
+    "ravel": ["made by broadcasting"],
+}
 
 # What dualgrad answers although NumPy refuses, by an accident of its implementation.
-ANSWERED = {"put_along_axis": "read-only|broadcast together"}
+ANSWERED = {"put_along_axis": "read-only|broadcast together|same number of dimensions"}
 
 # Whose results come in any order, or of any phase.
-UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd}
+UNORDERED = {np.linalg.eig, np.linalg.eigvals, np.linalg.eigh, np.linalg.svd, np.roots, np.partition}
 
 # Where NumPy's own result depends on the memory layout: the loop reads what it has just written.
 OVERLAPPING = {np.arctan2, np.power}
@@ -67,18 +74,27 @@ def examine(name, call, rng):
         if refused(name, found):
             return
         raise AssertionError(f"NumPy answers and dualgrad raises {found!r}") from found
+    if "fft" in name and not all(np.size(x) for x in call.xs):
+        return  # a transform of nothing is what happened to be in memory
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
-        same(np.asarray(y), np.asarray(value), "the value")
+        if "out" in call.case.kwargs and np.asarray(y).dtype.kind in "fc":  # NumPy sums in another order
+            near(y, value, 2 * precision(call), "the value")
+        else:
+            same(np.asarray(y), np.asarray(value), "the value")
+        if np.asarray(y).dtype.kind in "fc":
+            assert np.asarray(d).dtype == np.asarray(y).dtype, f"a tangent of {np.asarray(d).dtype}"
         assert np.shape(d) == np.shape(y), f"a tangent of shape {np.shape(d)} for a value of shape {np.shape(y)}"
     if "out" in call.case.kwargs:  # NumPy words the same warning of an array and of a number in two ways
         found_warnings, expected_warnings = (
             [(c, m.replace("scalar ", "")) for c, m in w] for w in (found_warnings, expected_warnings)
         )
     assert set(found_warnings) == set(expected_warnings), f"warnings {found_warnings}; NumPy's {expected_warnings}"
+    if SUPPORTED[call.case.function] == "constant":
+        return
     check_normalised(call, ds)
-    check_k(f, call, choice(rng, [0, 1, 2, 3]), rng)
+    check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
     check_nested(call, rng)
     check_differences(call, ds)
 
@@ -107,6 +123,10 @@ def precision(call):
     return max([np.finfo(np.float64).eps, *(np.finfo(k).eps for k in kinds if k.kind in "fc")])
 
 
+def tolerance(call):
+    return min(500 * precision(call), 0.03)
+
+
 def doubled(x):
     """The same numbers in double precision, laid out afresh; a list or a Python number as an array."""
     x = np.asarray(x)
@@ -121,8 +141,7 @@ def normalised(call):
     singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
         0 in np.asarray(x).strides for x in call.xs
     )
-    arbitrary = "fft" in name_of(function) and not all(np.size(x) for x in call.xs)
-    if order in ("A", "K") or function in UNORDERED or by_method or singular or arbitrary:
+    if order in ("A", "K") or function in UNORDERED or by_method or singular:
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
@@ -142,7 +161,7 @@ def check_normalised(call, ds):
     for d, e in zip(ds, expected[1], strict=True):
         if call.case.function is np.polydiv and np.shape(d) != np.shape(e):
             return  # rounding decides whether the remainder begins with a zero
-        near(d, e, 500 * precision(call), "the tangent, and that of the same numbers in double precision")
+        near(d, e, tolerance(call), "the tangent, and that of the same numbers in double precision")
 
 
 def near(d, e, rtol, what):
@@ -157,18 +176,20 @@ def near(d, e, rtol, what):
     assert np.all(fine), f"{what}:\n{d}\n{e}"
 
 
-def check_k(f, call, lead, rng):
+def check_k(name, f, call, lead, rng):
     """K directions in one pass are K single ones."""
     stacked = [None if v is None else draw_tangent(rng, x, (lead,)) for x, v in zip(call.xs, call.vs, strict=True)]
     found, _ = recorded(push, f, call.xs, stacked)
     if isinstance(found, Exception):
+        if refused(name, found):
+            return
         raise AssertionError(f"{lead} directions raise {found!r}") from found
     for d, y in zip(found[1], found[0], strict=True):
         assert np.shape(d) == (lead, *np.shape(y)), f"{lead} directions: shape {np.shape(d)} for {np.shape(y)}"
     for k in range(lead):
         single, _ = recorded(push, f, call.xs, [None if v is None else v[k] for v in stacked])
         for d, s in zip(found[1], single[1], strict=True):
-            near(d[k], s, 100 * precision(call), f"direction {k} of {lead}")
+            near(d[k], s, tolerance(call), f"direction {k} of {lead}")
 
 
 def check_nested(call, rng):
@@ -208,7 +229,7 @@ def check_differences(call, ds):
         slope = np.real(slope)
     with np.errstate(all="ignore"):
         settled = (error <= 1e-6 * np.maximum(1, np.abs(slope))) & np.isfinite(d.astype(complex))
-        off = np.abs(d - slope) > 10 * error + 500 * precision(call) * max(1, np.max(np.abs(slope), initial=0)) + 1e-7
+        off = np.abs(d - slope) > 10 * error + tolerance(call) * max(1, np.max(np.abs(slope), initial=0)) + 1e-7
     assert not np.any(settled & off), f"the tangent, and differences:\n{d}\n{slope}"
 
 

@@ -366,6 +366,7 @@ def _bilinear(function, under):
             f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
         out = f(x, y)
+        x, y = (np.asarray(v) if isinstance(v, (list, tuple)) else v for v in (x, y)) if lead else (x, y)
         first, second = _under_lead(f, under) if lead else (f, f)
         d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy), out)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
@@ -435,15 +436,17 @@ def multiply_rule():
 _SETTINGS = frozenset("axis axes dtype where condition num N n k deg ord p new_shape ind".split())
 
 
-def composite(function, definition, as_given=False):
+def composite(function, definition, as_given=False, wraps=False):
     """Declare a function by other NumPy functions; its value is still the function's own, bit for bit.
 
-    The definition sees its operands in the precision of the result; ``as_given`` says that NumPy's own does not.
+    The definition sees its operands in the precision of the result; ``as_given`` says that NumPy's own does not, and
+    ``wraps`` that its integers wrap before they meet a float.
     """
     names = _parameters(function)
 
     def operand(name, a, dtype):
-        return a if dtype is None or name in _SETTINGS else as_result(a, dtype)
+        left = dtype is None or name in _SETTINGS or wraps and getattr(a, "dtype", dtype).kind in "biu"
+        return a if left else as_result(a, dtype)
 
     def push(*args, **kwargs):
         level, _ = top_level((*args, *kwargs.values()))
@@ -482,6 +485,7 @@ def with_value(result, y, level):
     if result.__class__ is not Dual or result.level != level:
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
+    d = np.asarray(d) if isinstance(d, np.generic) and isinstance(y, np.ndarray) else d  # to be written into, as y is
     return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..dual import primal
+from ..dual import RULES, primal
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear
 
 # ---------------------------------------------------------------------- linear
@@ -156,6 +156,21 @@ elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dt
 elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
 elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.sin(y))
 elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
+
+
+def _in_the_dtype_of_the_value(push):
+    """NumPy goes on in complex128 where a long double has no real result."""
+
+    def cast(x):
+        y = push(x)
+        return y if y.tangent.dtype == y.dtype else y.astype(y.dtype)
+
+    return cast
+
+
+for name in ("sqrt", "log", "log2", "log10", "arcsin", "arccos", "arctanh"):
+    function = getattr(np.lib.scimath, name)
+    RULES[function] = _in_the_dtype_of_the_value(RULES[function])
 composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n), as_given=True)
 composite(np.lib.scimath.power, _complex_power)
 

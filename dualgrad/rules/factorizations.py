@@ -300,7 +300,7 @@ def eig(x, dx, value):
     _, v, p, f = _eig(x, dx)
     dv = np.matmul(v, f * p)
     along = np.sum(np.conj(v) * dv, -2, keepdims=True)
-    if np.iscomplexobj(primal(v)):
+    if np.iscomplexobj(primal(v)) and np.size(v):
         top = np.argmax(np.abs(primal(v)), -2)[..., None, :]
         turn = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
         turn = np.imag(turn / np.take_along_axis(v, top, -2))

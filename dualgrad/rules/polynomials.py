@@ -36,6 +36,10 @@ def _polymul(a1, a2):
 def _polydiv(u, v):
     """Long division."""
     (r, v), quotient = (np.atleast_1d(a) + 0.0 for a in (u, v)), []
+    if r.ndim > 1 or v.ndim > 1:
+        raise NotImplementedError(
+            "np.polydiv of a Dual takes one polynomial by one: give it coefficients of shape (n,)"
+        )
     while len(r) >= len(v):
         quotient.append(r[:1] / v[:1])
         r = r[1:] - np.pad(quotient[-1] * v[1:], (0, len(r) - len(v)))

@@ -224,8 +224,8 @@ def _folding(method):
 def reduce(ufunc, a, axis=0, keepdims=False, initial=np._NoValue, where=True):
     """The named reduction where there is one, else a fold along the axis."""
     if ufunc in _REDUCTIONS:
-        kw = {} if initial is np._NoValue else {"initial": initial}
-        return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, where=where, **kw)
+        kw = ({} if initial is np._NoValue else {"initial": initial}) | ({} if where is True else {"where": where})
+        return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, **kw)
     x = np.moveaxis(_axes_last(a, axis), -1, 0)
     masks = [True] * len(x) if where is True else np.moveaxis(_axes_last(np.broadcast_to(where, a.shape), axis), -1, 0)
     if initial is np._NoValue or initial is None:

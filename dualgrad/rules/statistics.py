@@ -125,7 +125,7 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 composite(np.interp, _interp)
-composite(np.trapezoid, _trapezoid, as_given=True)
+composite(np.trapezoid, _trapezoid, wraps=True)
 explicit(np.unwrap)(lambda p, dp, lead, *args, **kw: (np.unwrap(p, *args, **kw), dp.copy()))  # p + n · period
 
 # ---------------------------------------------------------------------- spacings

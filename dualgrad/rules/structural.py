@@ -449,7 +449,7 @@ def _pad(array, pad_width, mode="constant", **kw):
         homogeneous = kw
     else:
         homogeneous = {k: 0 if k in ("constant_values", "end_values") else v for k, v in kw.items()}
-    widths = np.reshape(np.array(_pad_widths(pad_width, array.ndim), int), (-1, 2))
+    widths = _pad_widths(pad_width, array.ndim) or pad_width
     if not lead:
         return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
     d = each_direction(lambda d: np.pad(d, widths, mode, **homogeneous), array.tangent)
