@@ -13,18 +13,18 @@ class Pattern:
     """Where a Jacobian may have entries: their rows and columns, in the order in which they were given.
 
     ``given`` is a boolean array of shape (rows, columns) or ``y.shape + x.shape``, a SciPy sparse matrix or array, or
-    a pair (rows, columns) of integer arrays; the Jacobian comes back in kind.
+    a pair (rows, columns) of integer arrays; the Jacobian comes back in kind. An entry given twice is one entry.
     """
 
     def __init__(self, given, y_shape, x_shape):
         self.given, self.shape = given, (int(np.prod(y_shape)), int(np.prod(x_shape)))
         self.whole = (*y_shape, *x_shape)
         if hasattr(given, "tocoo"):
-            entries, found = given.tocoo(), given.shape
+            entries, found = given.tocoo(copy=True), given.shape
+            entries.sum_duplicates()
             self.rows, self.cols = entries.row, entries.col
         elif isinstance(given, (tuple, list)) and len(given) == 2:
-            self.rows, self.cols = (np.asarray(part) for part in given)
-            found = self.shape if self._fits() else "entries outside it"
+            self.rows, self.cols, found = *self._pair(given), self.shape
         elif is_array(given):
             fits = given.shape in (self.shape, self.whole)
             found = self.shape if fits else given.shape
@@ -37,10 +37,25 @@ class Pattern:
         if tuple(found) != self.shape:
             raise ShapeError(f"the sparsity pattern has {found}; the Jacobian has shape {self.shape}")
 
-    def _fits(self):
-        pairs = (self.rows, self.shape[0]), (self.cols, self.shape[1])
-        flat = self.rows.ndim == 1 and self.rows.shape == self.cols.shape
-        return flat and all(i.dtype.kind in "iu" and np.all((i >= 0) & (i < n)) for i, n in pairs)
+    def _pair(self, given):
+        rows, cols = (np.asarray(part) if np.size(part) else np.zeros(np.shape(part), int) for part in given)
+        if rows.dtype.kind not in "iu" or cols.dtype.kind not in "iu":
+            raise TypeError(
+                f"got a sparsity pattern of two parts of dtypes {rows.dtype} and {cols.dtype}; expected integer arrays "
+                "(rows, columns), or np.array(...) around a boolean matrix in lists"
+            )
+        if rows.ndim != 1 or rows.shape != cols.shape:
+            raise ShapeError(
+                f"got rows of shape {rows.shape} and columns of shape {cols.shape}; expected (n,) for both"
+            )
+        for what, index, n in (("row", rows, self.shape[0]), ("column", cols, self.shape[1])):
+            outside = index[(index < 0) | (index >= n)]
+            if outside.size:
+                raise ShapeError(
+                    f"the sparsity pattern has {what} {outside[0]}; the Jacobian has shape {self.shape}, so that "
+                    f"{what}s run from 0 to {n - 1}"
+                )
+        return rows, cols
 
     def filled(self, values):
         """The Jacobian with these entries, in the form of the pattern."""
@@ -105,10 +120,11 @@ def compressed(push, x, pattern, in_chunks):
 
 def _check(push, x, pattern, values):
     v = Rng(0).normal(pattern.shape[1]).astype(x.dtype)
-    terms = values * v[pattern.cols]
+    once = np.unique(pattern.rows * np.int64(pattern.shape[1]) + pattern.cols, return_index=True)[1]
+    rows, terms = pattern.rows[once], values[once] * v[pattern.cols[once]]
     found, size = np.zeros((2, pattern.shape[0]), terms.dtype)
-    np.add.at(found, pattern.rows, terms)
-    np.add.at(size, pattern.rows, np.abs(terms))
+    np.add.at(found, rows, terms)
+    np.add.at(size, rows, np.abs(terms))
     expected = push(v[None])[0]
     off = np.abs(expected - found)
     bound = 1e3 * np.finfo(x.dtype).eps * np.maximum(np.abs(size), np.abs(expected))

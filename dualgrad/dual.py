@@ -18,10 +18,10 @@ import numpy as np
 from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
-from .tables import KINDS, MAKERS, METHODS, RULES
+from .tables import MAKERS, METHODS, RULES
 
 LIVE = {}  # level -> lead
-ASKED = set()  # the levels of which NumPy or Python asked for plain arrays or numbers: object arrays are about
+ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
 OBJECT = np.dtype(object)
 _NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
 SEQUENCES = {  # whose first argument is a sequence of arrays, not an array
@@ -60,8 +60,8 @@ class Dual:
         rule = RULES.get(ufunc)
         if rule is None:
             return without_rule(ufunc, method, inputs, kwargs)
-        if method == "__call__":
-            return call_with_keywords(ufunc, rule, inputs, kwargs) if kwargs else rule(*inputs)
+        if method == "__call__" and not kwargs:
+            return rule(*inputs)
         return METHODS[method](ufunc, *map(as_array, inputs), **kwargs)
 
     def __array_function__(self, function, types, args, kwargs):
@@ -142,7 +142,9 @@ class Dual:
         if copy is False:
             raise ValueError("a Dual cannot be a plain array without a copy: leave copy=False out")
         if dtype is not None and dtype != OBJECT:
-            raise cures.refusal(cures.ARRAY)
+            error = cures.refusal(cures.ARRAY)
+            ASKED[self.level] = str(error)
+            raise error
         primal = self.primal
         objection = cures.COMPLEX if primal.dtype.kind == "c" else cures.objection()
         if objection:
@@ -157,7 +159,9 @@ class Dual:
 
     def __float__(self):
         note_asked(self)
-        raise cures.refusal(cures.FLOAT)
+        error = cures.refusal(cures.FLOAT)
+        ASKED[self.level] = str(error)
+        raise error
 
     __int__ = __complex__ = __float__
 
@@ -280,8 +284,9 @@ def note_asked(x):
     """Enter the level of a Dual in `ASKED`, and forget those that have ended."""
     if x.level not in ASKED or x.level not in LIVE:
         lead_of(x)
-        ASKED.intersection_update(list(LIVE))
-        ASKED.add(x.level)
+        for level in ASKED.keys() - LIVE.keys():
+            ASKED.pop(level, None)
+        ASKED[x.level] = None
 
 
 def entries(x):
@@ -393,44 +398,17 @@ def pad_lead(tangent, ndim):
     return tangent.reshape(tangent.shape[:1] + (1,) * missing + tangent.shape[1:]) if missing > 0 else tangent
 
 
-# ---------------------------------------------------------------------- out=, where=, dtype=
+# ---------------------------------------------------------------------- out=
 
 
-def call_with_keywords(ufunc, rule, inputs, kwargs):
-    """A ufunc called with ``out``, ``where``, ``dtype`` or a gufunc's ``axes`` among the keywords."""
-    inputs = tuple(map(as_array, inputs))
-    out = kwargs.get("out")
-    out = out[0] if isinstance(out, tuple) else out
-    if KINDS.get(ufunc) == "constant" and not isinstance(out, Dual):
-        return rule(*inputs, **kwargs)
-    kwargs.pop("out", None)
-    where, dtype = kwargs.pop("where", True), kwargs.pop("dtype", None)
-    kwargs = {k: v for k, v in kwargs.items() if (k, v) not in (("order", "K"), ("subok", True))}
-    if kwargs and not (dtype is not None and set(kwargs) == {"casting"}):
-        raise NotImplementedError(f"np.{ufunc.__name__} on a Dual does not take {sorted(kwargs)}")
-    if out is not None and not isinstance(out, Dual) and out.dtype is not OBJECT:
-        raise TangentLossError(
-            f"np.{ufunc.__name__} cannot write into a plain array (out= or plain += dual would drop the tangent): "
-            "write plain = plain + dual, or make the buffer from the Dual, np.zeros_like(dual)"
-        )
-    if dtype is not None:
-        inputs = [x.astype(dtype) if hasattr(x, "astype") else x for x in inputs]
-    rule = rule if any(isinstance(x, Dual) for x in inputs) else ufunc
-    if where is True:
-        result = rule(*inputs)
-    else:
-        with np.errstate(all="ignore"):  # the entries left out may be anywhere
-            result = rule(*inputs)
-            result = np.where(where, result, 0 if out is None else out)
-    return result if out is None else store(out, result)
+def holds_duals(out):
+    """Whether an array that is to be written into has room for Duals."""
+    return isinstance(out, Dual) or isinstance(out, np.ndarray) and out.dtype is OBJECT
 
 
 def store(out, result):
     """Write ``result`` into the Dual ``out`` and return it, as ``out=`` does; a plain ``out`` is refused."""
-    if out.__class__ is np.ndarray and out.dtype is OBJECT:
-        out[...] = as_objects(result)
-        return out
-    if not isinstance(out, Dual):
+    if not holds_duals(out):
         raise TangentLossError(
             "out= is a plain array, which cannot hold a Dual: make the buffer with np.zeros_like(dual, shape=...)"
         )

@@ -86,7 +86,8 @@ def in_user_terms(error):
     """What to write where NumPy wrapped what a Dual said, or failed on an object array of Duals; else None."""
     if isinstance(error.__cause__, TangentLossError) and not isinstance(error, TangentLossError):
         return TangentLossError(*error.__cause__.args)
-    return None if ASKED.isdisjoint(LIVE) else of_object_array(error)
+    asked = [told for level, told in ASKED.items() if level in LIVE]
+    return of_object_array(error, next(filter(None, asked), None)) if asked else None
 
 
 def _plain_pair(x, v):
@@ -163,8 +164,8 @@ def _as_tangent(v, x, lead, structure, k):
     v = lift(v)
     if v is None or v is ZERO:
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
-    if not is_array(v):
-        v = np.asarray(v)[()]
+    if not is_array(v) or isinstance(v, np.generic):
+        v = np.asarray(v) if isinstance(x, np.ndarray) else np.asarray(v)[()]  # one can be written into, as its primal
     if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
         raise TypeError(
             f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "

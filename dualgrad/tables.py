@@ -2,6 +2,6 @@
 
 RULES = {}  # NumPy function -> pushforward taking the function's own arguments
 KINDS = {}  # NumPy function -> one of linear, elementwise, bilinear, composite, explicit, constant
-METHODS = {}  # ufunc method name -> pushforward taking (ufunc, *arguments)
+METHODS = {}  # ufunc method name, or __call__ with keywords -> pushforward taking (ufunc, *arguments)
 MAKERS = {}  # NumPy function with a keyword like= -> what makes its array as a Dual: (like, *arguments)
 REFUSED = {}  # NumPy function -> what to write instead

@@ -301,8 +301,8 @@ class _Recorder:
         """Multiply-adds: of the primal, and of the tangent as one such operation a moving operand and direction."""
         once = 0 if operation in _MOVES else _work(operation, function, args, kwargs, flatten(y)[0])
         moving = sum(any(map(self.is_mine, flatten(arg)[0])) for arg in (*args, *kwargs.values()))
-        kind = KINDS.get(function)
-        terms = 0 if kind == "constant" else min(moving, 1) if kind == "linear" else moving
+        moving = moving if any(map(self.is_mine, flatten(y)[0])) else 0  # a constant has no tangent
+        terms = min(moving, 1) if KINDS.get(function) == "linear" else moving
         return once, once * terms * math.prod(LIVE[self.level])
 
     @contextmanager

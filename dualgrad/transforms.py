@@ -191,7 +191,7 @@ def _sparse_jacobian(f, x, chunk, sparsity):
     """The Jacobian of one real array with respect to another, by directions that stand for several columns."""
     if not is_array(x) or _is_complex(x) or not is_array(y := returned(f(x))):
         raise TypeError("jacfwd(sparsity=...) takes a function of one real array that returns one array")
-    push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), -1)  # noqa: E731
+    push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), np.size(y))  # noqa: E731
     pattern = Pattern(sparsity, y.shape, x.shape)
     return compressed(push, x, pattern, lambda along, count: in_chunks(along, count, chunk))
 

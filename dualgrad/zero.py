@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .dual import KINDS
+from .tables import KINDS
 
 _SUMS = {np.add, np.subtract}
 

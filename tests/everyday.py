@@ -1564,14 +1564,14 @@ def trimmed_mean_by_sorted(x):
     return sum(s[1:-1]) / (len(s) - 2)
 
 
-@program(np.array([3.0, 1.0, 2.5, 0.3, 1.8]), says=r"np\.sort\(x\)|np\.sort\(")
+@program(np.array([3.0, 1.0, 2.5, 0.3, 1.8]))
 def median_by_sort_in_place(x):
     y = x * 1.0
     y.sort()
     return y[len(y) // 2]
 
 
-@median_by_sort_in_place.cured
+@program(np.array([3.0, 1.0, 2.5, 0.3, 1.8]))
 def median_by_np_sort(x):
     y = np.sort(x * 1.0)
     return y[len(y) // 2]

@@ -6,6 +6,8 @@ from catalogue import CONSTANT_CALLS, MASK, above, case, filled, inside, positiv
 # ---------------------------------------------------------------------- ufuncs
 
 case(np.cbrt, real(2, 3))
+case(np.sign, z(2, 3))
+case(np.sign, real(3))
 case(np.float_power, positive(2, 3), real(3))
 case(np.float_power, positive(3), 2)
 case(np.float_power, z(2), z(2))

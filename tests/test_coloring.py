@@ -76,6 +76,56 @@ def test_scipy_comes_back_in_kind():
         np.testing.assert_array_equal(found.toarray(), dense)
 
 
+def test_an_entry_given_twice_is_one_entry():
+    sparse = pytest.importorskip("scipy.sparse")
+    f, x = lambda x: np.stack([x[0] ** 2, x[0] * x[1], x[2]]), np.array([1.0, 2.0, 3.0])
+    dense = dg.jacfwd(f)(x)
+    rows, cols = np.array([1, 0, 1, 2, 1, 0]), np.array([0, 0, 1, 2, 0, 0])
+    for chunk in (None, 1):
+        np.testing.assert_array_equal(dg.jacfwd(f, sparsity=(rows, cols), chunk=chunk)(x), dense[rows, cols])
+        for kind in (sparse.coo_array, sparse.coo_matrix, sparse.csr_array):
+            pattern = kind((np.ones(6, bool), (rows, cols)), shape=(3, 3))
+            found = dg.jacfwd(f, sparsity=pattern, chunk=chunk)(x)
+            assert type(found) is kind
+            np.testing.assert_array_equal(found.toarray(), dense)
+    with pytest.raises(ValueError, match="outside the sparsity pattern: row 2"):
+        dg.jacfwd(f, sparsity=(rows[:2], cols[:2]))(x)
+
+
+def test_a_zero_stored_in_a_sparse_pattern_is_an_entry():
+    sparse = pytest.importorskip("scipy.sparse")
+    pattern = sparse.csr_array((np.array([0.0, 1.0]), (np.array([0, 1]), np.array([1, 0]))), shape=(2, 2))
+    found = dg.jacfwd(lambda x: 3 * x[::-1], sparsity=pattern)(np.ones(2))
+    np.testing.assert_array_equal(found.toarray(), [[0, 3], [3, 0]])
+
+
+EMPTY = [([], []), (np.zeros(0, int), np.zeros(0, int)), np.zeros((2, 3), bool)]
+
+
+@pytest.mark.parametrize("pattern", EMPTY, ids=["lists", "arrays", "matrix"])
+def test_an_empty_pattern(pattern):
+    found = dg.jacfwd(lambda x: 0 * x[:2], sparsity=pattern)(np.ones(3))
+    assert not np.any(found)
+    assert np.shape(found) == ((0,) if isinstance(pattern, tuple) else (2, 3))
+    with pytest.raises(ValueError, match="outside the sparsity pattern: row 1"):
+        dg.jacfwd(lambda x: x[:2], sparsity=pattern)(np.ones(3))
+
+
+def test_an_empty_sparse_pattern():
+    sparse = pytest.importorskip("scipy.sparse")
+    found = dg.jacfwd(lambda x: 0 * x[:2], sparsity=sparse.csr_array((2, 3)))(np.ones(3))
+    assert found.shape == (2, 3)
+    assert found.nnz == 0
+
+
+@pytest.mark.parametrize(("y_size", "x_size"), [(0, 3), (3, 0), (0, 0)])
+def test_a_jacobian_without_entries(y_size, x_size):
+    f = lambda x: np.zeros_like(x, shape=y_size) + np.sum(x)  # noqa: E731
+    for pattern in (([], []), np.zeros((y_size, x_size), bool)):
+        found = dg.jacfwd(f, sparsity=pattern)(np.ones(x_size))
+        assert np.shape(found) == ((0,) if isinstance(pattern, tuple) else (y_size, x_size))
+
+
 def test_single_precision_stays():
     x = np.ones(4, np.float32)
     assert dg.jacfwd(np.sin, sparsity=np.eye(4, dtype=bool))(x).dtype == np.float32
@@ -133,8 +183,15 @@ def test_wrong_colors_are_found_out(monkeypatch):
     ("f", "x", "sparsity", "error", "message"),
     [
         (np.sin, np.ones(3), np.eye(2, dtype=bool), dg.ShapeError, r"\(2, 2\); the Jacobian has shape \(3, 3\)"),
-        (np.sin, np.ones(3), ([0, 3], [0, 1]), dg.ShapeError, "entries outside it"),
-        (np.sin, np.ones(3), ([0.5], [1]), dg.ShapeError, "entries outside it"),
+        (np.sin, np.ones(3), ([0, 3], [0, 1]), dg.ShapeError, "has row 3; .* rows run from 0 to 2"),
+        (np.sin, np.ones(3), ([0, 1], [0, -1]), dg.ShapeError, "has column -1; .* columns run from 0 to 2"),
+        (np.sin, np.ones(3), ([0.5], [1]), TypeError, "float64 and int64; expected integer arrays"),
+        (np.sin, np.ones(2), [[True, False], [False, True]], TypeError, "around a boolean matrix in lists"),
+        (np.sin, np.ones(3), [[1, 0, 0], [0, 1, 0], [0, 0, 1]], TypeError, "pattern of type list"),
+        (np.sin, np.ones(3), ([0, 1], [0]), dg.ShapeError, r"rows of shape \(2,\) and columns of shape \(1,\)"),
+        (np.sin, np.ones(3), (0, 1), dg.ShapeError, r"rows of shape \(\)"),
+        (np.sin, np.ones(3), True, TypeError, "pattern of type bool"),
+        (np.sin, np.ones(3), np.True_, dg.ShapeError, r"has \(\); the Jacobian"),
         (np.sin, np.ones(3), "banded", TypeError, "pattern of type str"),
         (lambda x: [x], np.ones(3), np.eye(3, dtype=bool), TypeError, "returns one array"),
         (np.sin, [np.ones(3)], np.eye(3, dtype=bool), TypeError, "one real array"),

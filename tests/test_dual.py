@@ -556,11 +556,6 @@ def test_ufunc_methods_are_for_binary_ufuncs():
         inside(lambda x: np.exp.reduce(x))
 
 
-def test_unknown_keywords_are_named():
-    with pytest.raises(NotImplementedError, match=r"np\.exp on a Dual does not take \['casting'\]"):
-        inside(lambda x: np.exp(x, casting="unsafe"))
-
-
 # ---------------------------------------------------------------------- exits: a tangent is never dropped silently
 
 
@@ -800,8 +795,8 @@ def test_the_layout_in_memory_is_that_of_the_value(order):
             np.testing.assert_array_equal(dg.jvp(f, (x,), (layout(M),))[1], f(x))
             np.testing.assert_array_equal(dg.jvp(f, (x,), (np.stack([layout(M), M]),))[1], [f(x), f(x)])
     np.testing.assert_array_equal(dg.jvp(lambda x: np.reshape(x, -1, order="A"), (x,), (M,))[1], x.ravel("A"))
-    with pytest.raises(NotImplementedError, match="not contiguous"):
-        dg.jvp(lambda x: np.ravel(x[:, ::2], "K"), (x[:, ::-1],), (M,))
+    f = lambda x: np.ravel(x[:, ::2], "K")  # noqa: E731
+    np.testing.assert_array_equal(dg.jvp(f, (x[:, ::-1],), (M,))[1], M[:, [0, 2]].T.ravel())
 
 
 @pytest.mark.parametrize("method", ["reduce", "accumulate"])

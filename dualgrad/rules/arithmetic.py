@@ -13,10 +13,10 @@ multiply_rule()
 
 
 def _quotient(z, x, y, dx, dy):
-    return dx / y if dy is None else (dx - z * dy) / y
+    return np.divide(dx, y) if dy is None else (dx - z * dy) / y  # Python's own / raises where y is its 0
 
 
-elementwise(np.divide, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, quotient=_quotient)
+elementwise(np.divide, lambda z, x, y: z.dtype.type(1) / y, lambda z, x, y: -z / y, quotient=_quotient)
 
 # ---------------------------------------------------------------------- powers and logarithms of sums
 
@@ -24,7 +24,7 @@ elementwise(np.divide, lambda z, x, y: 1 / y, lambda z, x, y: -z / y, quotient=_
 def _power_by_base(y, x, n):
     """n xⁿ⁻¹, and 0 for n = 0 at x = 0."""
     if isinstance(n, (int, float, complex)):
-        return n * x ** (n - 1) if n != 0 else 0 * x
+        return n * x ** (n - 1) if n != 0 else 0 * y
     none = (primal(n) == 0) & (primal(x) == 0)
     return np.where(none, 0, n * x ** np.where(none, 1, n - 1))
 
@@ -33,7 +33,7 @@ def _power_by_exponent(y, x, n):
     """xⁿ log x, and 0 at x = 0 (where 0ⁿ does not change with n > 0)."""
     x = x + 0j if np.iscomplexobj(primal(y)) else x
     if isinstance(x, (int, float, complex)):
-        return y * np.log(x).item() if x != 0 else 0 * y
+        return y * np.log(1.0 * x).item() if x != 0 else np.zeros_like(y)
     zero = primal(x) == 0
     return np.where(zero, 0, y * np.log(np.where(zero, 1, x)))
 

@@ -9,7 +9,8 @@ import math
 import numpy as np
 
 from ..dual import primal
-from .declare import composite, constant, elementwise, explicit, explicit_binary, linear
+from ..tables import RULES
+from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
 
 # ---------------------------------------------------------------------- linear
 
@@ -75,7 +76,13 @@ def _dot(a, b):
     return np.real(a) * np.real(b) + np.imag(a) * np.imag(b)
 
 
-@explicit(np.absolute, np.fabs)
+@explicit(np.fabs)
+def fabs(x, dx, lead):
+    """sign(x) dx."""
+    return np.fabs(x), np.sign(primal(x)) * dx
+
+
+@explicit(np.absolute)
 def absolute(x, dx, lead):
     """sign(x) dx; for complex x, Re(conj(x) dx) / |x|; 0 at 0."""
     y = np.absolute(x)
@@ -95,15 +102,25 @@ def angle(z, dz, lead, deg=False):
     return y, np.where(zero, 0, turn / np.where(zero, 1, square)) * (180 / math.pi if deg else 1)
 
 
+def _sign(z):
+    """z / |z|, which turns with a complex z, and is constant for a real one."""
+    if not np.iscomplexobj(primal(z)):
+        return np.sign(primal(z))
+    zero = primal(z) == 0
+    return np.where(zero, 0, z / np.where(zero, 1, np.absolute(z)))
+
+
+composite(np.sign, _sign)
 linear(np.real, np.imag, alone=True)
 
 
-@explicit(np.real_if_close)
-def real_if_close(x, dx, lead, tol=100):
-    """The real part where NumPy takes it, else the identity."""
-    y = np.real_if_close(primal(x), tol)
-    keep = np.iscomplexobj(y) or not np.iscomplexobj(primal(x))
-    return (x + 0, dx + 0) if keep else (np.real(x) + 0, np.real(dx) + 0)
+def _real_if_close(a, tol=100):
+    """A view of the real part where NumPy takes it, else the array itself."""
+    same = np.iscomplexobj(np.real_if_close(primal(a), tol)) == np.iscomplexobj(primal(a))
+    return a if same else np.real(a)
+
+
+register([np.real_if_close], "explicit", _real_if_close)
 
 
 @explicit(np.nan_to_num)
@@ -141,13 +158,28 @@ elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dt
 elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
 elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.sin(y))
 elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
-composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n))
+
+
+def _in_the_dtype_of_the_value(push):
+    """NumPy goes on in complex128 where a long double has no real result."""
+
+    def cast(x):
+        y = push(x)
+        return y if y.tangent.dtype == y.dtype else y.astype(y.dtype)
+
+    return cast
+
+
+for name in ("sqrt", "log", "log2", "log10", "arcsin", "arccos", "arctanh"):
+    function = getattr(np.lib.scimath, name)
+    RULES[function] = _in_the_dtype_of_the_value(RULES[function])
+composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n), as_given=True)
 composite(np.lib.scimath.power, _complex_power)
 
 # ---------------------------------------------------------------------- zero derivative
 
 constant(
-    np.sign, np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
+    np.floor, np.ceil, np.trunc, np.rint, np.fix, np.round, np.around, np.signbit, np.spacing,
     np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isreal, np.isrealobj, np.iscomplex, np.iscomplexobj,
     np._core.umath._ones_like,
 )  # fmt: skip

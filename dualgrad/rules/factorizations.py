@@ -327,7 +327,7 @@ def eig(x, dx, value):
     _caution("eig", x, p, w, same)
     dv = np.matmul(v, f * p)
     along = np.sum(np.conj(v) * dv, -2, keepdims=True)
-    if np.iscomplexobj(primal(v)):
+    if np.iscomplexobj(primal(v)) and np.size(v):
         top = np.argmax(np.abs(primal(v)), -2)[..., None, :]
         turn = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
         turn = np.imag(turn / np.take_along_axis(v, top, -2))
@@ -423,7 +423,7 @@ def _tensorsolve(a, b, axes=None):
         axes = [k % a.ndim for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in axes] + axes)
     shape = a.shape[-(a.ndim - np.ndim(b)) :]
-    return np.reshape(np.linalg.solve(np.reshape(a, (b.size, -1)), np.ravel(b)), shape)
+    return np.reshape(np.linalg.solve(np.reshape(a, (b.size, math.prod(shape))), np.ravel(b)), shape)
 
 
 def _tensorinv(a, ind=2):

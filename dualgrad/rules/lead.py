@@ -18,6 +18,11 @@ def trailing(axis, ndim):
     return axis if axis < 0 else axis - ndim
 
 
+def reduced(axis, ndim):
+    """The axes of a reduction, counted from the end: NumPy lets a scalar have axis 0, along which there is nothing."""
+    return () if ndim == 0 and axis in (0, -1) else trailing(axis, ndim)
+
+
 def each_direction(f, dx):
     """``f`` on every direction in turn: right for any linear f, used where no single call does the same."""
     results = [f(direction(dx, k)) for k in range(max(len(dx), 1))]

@@ -8,7 +8,19 @@ import numpy as np
 from ..backend import is_host
 from ..dual import Dual, pad_lead, primal
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
-from .declare import bilinear, composite, constant, linear, nested_as, register, takes_out, top_level
+from .declare import (
+    aliased,
+    as_result,
+    as_tangent,
+    bilinear,
+    composite,
+    constant,
+    linear,
+    nested_as,
+    register,
+    takes_out,
+    top_level,
+)
 from .lead import flat, trailing
 from .reductions import _axes_last, _restore_dims, safe_sqrt
 
@@ -102,13 +114,16 @@ def _einsum(*operands, optimize=False, **kw):
     y = np.einsum(subscripts, *primals, optimize=optimize, **kw)
     letter = extra if lead else ""
     active = [k for k, dx in enumerate(tangents) if dx is not None]
+    primals = as_result(primals, y.dtype)
     d = quietly(_einsum_tangent, terms, letter, output, primals, tangents, active, {"optimize": optimize, **kw})
-    y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
-    return Dual(y, nested_as(y, d), level)
+    if len(operands) == 1:  # a view for "ii->i" and the like
+        return aliased(y, nested_as(y, d), operands[0])
+    d = np.asarray(d) if isinstance(y, np.ndarray) and isinstance(d, np.generic) else d
+    return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 
 def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
-    d = 0
+    d = None
     for k in active:
         others, rest = [*terms[:k], *terms[k + 1 :]], [*primals[:k], *primals[k + 1 :]]
         spelled = lambda *factors, k=k: ",".join([letter + terms[k], *factors]) + "->" + letter + output  # noqa: E731
@@ -117,7 +132,7 @@ def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):
             letters = "".join(dict.fromkeys("".join(others)))
             rest = np.einsum(",".join(others) + "->" + letters, *rest)
             term = absorbing_bilinear(functools.partial(np.einsum, spelled(letters)), tangents[k], rest)
-        d = d + term
+        d = term if d is None else d + term
     return d
 
 
@@ -158,12 +173,17 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return _matrix_norm(x, ord, axes, keepdims)
 
 
+def _largest(size, **kw):
+    """The maximum of numbers that are not negative; of none it is 0."""
+    return np.max(size, **kw) if np.size(size) else np.max(size, initial=0, **kw)
+
+
 def _vector_norm(x, order, axis, keepdims):
     if order == 2:
         return safe_sqrt(np.sum(_square(x), axis=axis, keepdims=keepdims))
     size = np.abs(x)
     if order in (np.inf, -np.inf):
-        return (np.max if order > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+        return (_largest if order > 0 else np.min)(size, axis=axis, keepdims=keepdims)
     if order == 0:
         return np.sum(0 * size, axis=axis, keepdims=keepdims)
     total = np.sum(size**order, axis=axis, keepdims=keepdims)
@@ -178,7 +198,7 @@ def _matrix_norm(x, order, axes, keepdims):
     if order in (1, -1, np.inf, -np.inf):
         summed, kept = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=summed, keepdims=True)
-        y = (np.max if order > 0 else np.min)(sums, axis=kept, keepdims=True)
+        y = (_largest if order > 0 else np.min)(sums, axis=kept, keepdims=True)
         return y if keepdims else np.squeeze(y, axes)
     if order in (2, -2, "nuc"):
         return _spectral_norm(x, order, axes, keepdims)
@@ -187,17 +207,17 @@ def _matrix_norm(x, order, axes, keepdims):
 
 def _spectral_norm(x, order, axes, keepdims):
     s = np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False)
-    y = np.sum(s, -1) if order == "nuc" else (np.max if order == 2 else np.min)(s, -1)
+    y = np.sum(s, -1) if order == "nuc" else (_largest if order == 2 else np.min)(s, axis=-1)
     return np.expand_dims(y, axes) if keepdims else y
 
 
 def _vector_norm_of(x, *, axis=None, keepdims=False, ord=2):
     """Of several axes as of one."""
-    return _restore_dims(_vector_norm(_axes_last(x, axis), ord, -1, False), x, axis, keepdims)
+    return _restore_dims(_vector_norm(_axes_last(x, axis), 2 if ord is None else ord, -1, False), x, axis, keepdims)
 
 
 def _matrix_norm_of(x, *, keepdims=False, ord="fro"):
-    return _matrix_norm(x, ord, (-2, -1), keepdims)
+    return _matrix_norm(x, "fro" if ord is None else ord, (-2, -1), keepdims)
 
 
 composite(np.linalg.norm, _norm)

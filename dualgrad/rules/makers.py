@@ -10,7 +10,7 @@ from ..backend import like as on_device
 from ..dual import LIVE, Dual, ended, primal
 from ..tables import KINDS, MAKERS, RULES
 from .absorb import parts
-from .declare import nested_as, plain, require_inexact, with_value
+from .declare import nested_as, plain, require_room, with_value
 
 # ---------------------------------------------------------------------- nested lists, and object arrays
 
@@ -99,7 +99,7 @@ def _array(like, object, dtype=None, *, copy=True, order="K", subok=False, ndmin
     if isinstance(object, Dual):
         y = object
     elif any(isinstance(a, Dual) for a in _laid_out(object)[0]):
-        require_inexact(dtype)
+        require_room(np.dtype(float if dtype is None else dtype))
         y = joined(object)
     else:
         y, dtype = np.array(object, dtype), None
@@ -130,7 +130,7 @@ def _arange(like, start, stop=None, step=None, dtype=None, *, device=None):
     moving = [a for a in given if isinstance(a, Dual)]
     if not moving:
         return _holding(y, like)
-    require_inexact(y.dtype)
+    require_room(y.dtype)
     start, step = (0, 1) if stop is None else (start, 1) if step is None else (start, step)
     top = max(a.level for a in moving)
     line = start + step * on_device(np.arange(len(y), dtype=y.dtype), primal(like))

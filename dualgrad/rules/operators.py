@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
-from ..dual import RULES, Dual, primal, store
+from ..dual import Dual, primal, store
+from ..errors import TangentLossError
+from ..tables import RULES
 
 BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul,
@@ -14,17 +16,16 @@ COMPARISONS = {
     "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal, "eq": np.equal, "ne": np.not_equal,
 }  # fmt: skip
 METHODS = (
-    np.all, np.any, np.argmax, np.argmin, np.argsort, np.clip, np.conjugate, np.cumprod, np.cumsum, np.diagonal, np.dot,
-    np.max, np.mean, np.min, np.nonzero, np.prod, np.ravel, np.repeat, np.round, np.squeeze, np.std, np.sum,
-    np.swapaxes, np.take, np.trace, np.var,
+    np.all, np.any, np.argmax, np.argmin, np.argpartition, np.argsort, np.cumprod, np.cumsum, np.diagonal,
+    np.dot, np.max, np.mean, np.min, np.nonzero, np.prod, np.put, np.ravel, np.repeat, np.round, np.searchsorted,
+    np.squeeze, np.std, np.sum, np.swapaxes, np.take, np.trace, np.var,
 )  # fmt: skip
+MEMORY = "byteswap choose dump dumps getfield resize setfield setflags tobytes tofile to_device view"
 
 # NumPy's loop over an object array of Duals asks each of them for a method of the ufunc's name.
 UFUNCS = [u for name, u in vars(np).items() if isinstance(u, np.ufunc) and name == u.__name__]
 LOOPS = [u for u in UFUNCS if any("O" in types for types in u.types)]
 ABSENT = {
-    "sort": "x = np.sort(x) for x.sort(), which works in place",
-    "partition": "x = np.partition(x, kth) for x.partition(kth), which works in place",
     "flat": "np.ravel(x) for x.flat, which steps through the memory of a plain array",
     "data": "dg.primal(x).data for x.data: a tangent has memory of its own",
 }
@@ -73,6 +74,25 @@ def _absent(name, cure):
     return property(refuse)
 
 
+def _of_memory(name):
+    def refuse(self, *args, **kwargs):
+        raise TangentLossError(f"a Dual is two arrays in memory, of which x.{name} means one: dg.primal(x).{name}(...)")
+
+    return refuse
+
+
+def _reordering(function):
+    def reorder(self, *args, **kwargs):
+        name = function.__name__
+        if self.frozen:
+            raise TangentLossError(
+                f"x.{name}(...) works in place, and this x is read-only: write x = np.{name}(x, ...)"
+            )
+        store(self, function(self, *args, **kwargs))
+
+    return reorder
+
+
 # ---------------------------------------------------------------------- powers
 
 
@@ -91,8 +111,9 @@ def _reflected_power(self, other):
 def _of_scalars(result, base, exponent):
     """The value of ``**`` on scalars, which is not always that of np.power in the last bit."""
     base, exponent = (x.primal if isinstance(x, Dual) and x.level == result.level else x for x in (base, exponent))
-    plain = not isinstance(base, Dual) and not isinstance(exponent, Dual)
-    return Dual(base**exponent, result.tangent, result.level) if plain else result
+    if isinstance(base, Dual) or isinstance(exponent, Dual):
+        return result
+    return Dual(result.dtype.type(base**exponent), result.tangent, result.level)  # a Python number for 1j ** x
 
 
 # ---------------------------------------------------------------------- onto a class
@@ -110,7 +131,7 @@ def equip(kind, rules):
     for function in METHODS:
         setattr(kind, function.__name__, _method(function, rules))
 
-    listed = {function.__name__ for function in METHODS}
+    listed = {"conjugate", *(function.__name__ for function in METHODS)}
     hidden = {ufunc.__name__: _loop(ufunc) for ufunc in LOOPS if ufunc.__name__ not in listed}
     hidden |= {name: _absent(name, cure) for name, cure in ABSENT.items()}
     for name, attribute in hidden.items():
@@ -128,10 +149,19 @@ def equip(kind, rules):
     kind.__trunc__ = lambda self: math.trunc(primal(self))
     kind.__copy__ = kind.__deepcopy__ = lambda self, memo=None: rules[np.copy](self)
 
-    kind.conj = kind.conjugate
+    for name in MEMORY.split():
+        setattr(kind, name, _of_memory(name))
+    for name in ("device", "flags", "itemsize", "nbytes", "strides"):  # of the value
+        setattr(kind, name, property(lambda self, name=name: getattr(self.primal, name)))
+
+    kind.__contains__ = lambda self, value: bool(np.any(primal(self) == primal(value)))
+    kind.clip = lambda self, min=None, max=None, out=None, **kw: rules[np.clip](self, min, max, out=out, **kw)
+    kind.compress = lambda self, condition, axis=None, out=None: rules[np.compress](condition, self, axis, out=out)
+    kind.conj = kind.conjugate = lambda self: rules[np.conjugate](self) if primal(self).dtype.kind == "c" else self
     kind.copy = lambda self, order="C": rules[np.copy](self, order)
     kind.fill = lambda self, value: self.__setitem__(..., value)
     kind.flatten = lambda self, order="C": rules[np.copy](rules[np.ravel](self, order))
+    kind.sort, kind.partition = _reordering(np.sort), _reordering(np.partition)
     kind.reshape = lambda self, *shape, **kw: rules[np.reshape](self, shape[0] if len(shape) == 1 else shape, **kw)
     kind.transpose = lambda self, *axes: rules[np.transpose](self, axes[0] if len(axes) == 1 else axes or None)
     kind.T = property(lambda self: rules[np.transpose](self))

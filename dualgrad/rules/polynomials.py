@@ -29,12 +29,17 @@ def _all_of(coefficients, value, what):
 
 def _polymul(a1, a2):
     value = np.polymul(plain(a1), plain(a2))
-    return _all_of(np.convolve(*np.atleast_1d(a1, a2)), value, "a factor of np.polymul (use np.convolve)")
+    a1, a2 = (a if a.size else np.zeros_like(a, shape=1) for a in np.atleast_1d(a1, a2))
+    return _all_of(np.convolve(a1, a2), value, "a factor of np.polymul (use np.convolve)")
 
 
 def _polydiv(u, v):
     """Long division."""
-    (r, v), quotient = np.atleast_1d(u, v), []
+    (r, v), quotient = (np.atleast_1d(a) + 0.0 for a in (u, v)), []
+    if r.ndim > 1 or v.ndim > 1:
+        raise NotImplementedError(
+            "np.polydiv of a Dual takes one polynomial by one: give it coefficients of shape (n,)"
+        )
     while len(r) >= len(v):
         quotient.append(r[:1] / v[:1])
         r = r[1:] - np.pad(quotient[-1] * v[1:], (0, len(r) - len(v)))
@@ -46,7 +51,7 @@ def _polydiv(u, v):
 composite(np.polyadd, lambda a1, a2: np.add(*_aligned(a1, a2)))
 composite(np.polysub, lambda a1, a2: np.subtract(*_aligned(a1, a2)))
 composite(np.polymul, _polymul)
-composite(np.polydiv, _polydiv)
+composite(np.polydiv, _polydiv, as_given=True)
 
 # ---------------------------------------------------------------------- values, derivatives, integrals, fits
 
@@ -71,15 +76,16 @@ def _polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     """Least squares in the powers of x, each divided by its length."""
     if full or cov:
         raise NotImplementedError("np.polyfit of a Dual gives the coefficients alone: leave full= and cov= out")
-    w = np.ones_like(primal(x)) if w is None else w
-    a, b = np.vander(x, deg + 1) * w[:, None], np.transpose(np.transpose(y) * w)
-    scale = np.sqrt(np.sum(primal(a) ** 2, 0))
+    x, y, w = (np.add(v, 0.0) for v in (x, y, np.ones_like(primal(x)) if w is None else w))
+    a = np.vander(x, deg + 1)
+    a, b = a * w[:, None].astype(a.dtype), np.transpose(np.transpose(y) * w.astype(y.dtype))
+    scale = np.sqrt(np.sum(a * a, 0))  # moves too: with few points the fit depends on it
     return np.transpose(np.transpose(np.linalg.lstsq(a / scale, b, rcond)[0]) / scale)
 
 
 composite(np.polyval, _polyval)
 composite(np.vander, _vander)
-composite(np.polyfit, _polyfit)
+composite(np.polyfit, _polyfit, as_given=True)
 linear(np.polyder)
 
 
@@ -96,6 +102,8 @@ def polyint(p, dp, lead, m=1, k=None):
 def roots(p, dp, lead):
     """dz = -dp(z) / p'(z): the differential of p(z) = 0."""
     z = np.roots(p)
+    if z.size == 0:
+        return z, np.zeros_like(z, shape=lead + z.shape)
     slope = _polyval(p[:-1] * on_device(np.arange(len(p) - 1, 0, -1), primal(p)), z)
     return z, product(1 / slope, -_polyval(np.moveaxis(dp, -1, 0)[..., None], z))
 

@@ -5,17 +5,19 @@ import math
 import numpy as np
 
 from ..backend import is_host
-from ..dual import METHODS, RULES, Dual, lead_of, primal, store
+from ..dual import Dual, lead_of, primal, store
 from ..errors import caution
+from ..tables import METHODS, RULES
 from .absorb import quietly
-from .declare import composite, explicit, linear, plain, takes_out, with_value
-from .lead import flat, trailing
+from .declare import _strip, composite, duals_in, explicit, linear, plain, takes_out, with_value
+from .keywords import in_precision_of
+from .lead import flat, reduced, trailing
 
 # ---------------------------------------------------------------------- sums and means
 
 
 def _sum_lead(dx, ndim, axis=None, **kw):
-    return np.sum(dx, axis=trailing(axis, ndim), **kw)
+    return np.sum(dx, axis=reduced(axis, ndim), **kw)
 
 
 def _cumsum_lead(dx, ndim, axis=None, **kw):
@@ -23,7 +25,7 @@ def _cumsum_lead(dx, ndim, axis=None, **kw):
 
 
 linear(np.sum, lead=_sum_lead)
-linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=trailing(axis, n), **kw))
+linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=reduced(axis, n), **kw))
 linear(np.cumsum, lead=_cumsum_lead)
 
 
@@ -51,10 +53,10 @@ RULES[np.sum] = takes_out(np.sum, _sum(RULES[np.sum]))
 
 def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=None, correction=None):
     ddof = ddof if correction is None else correction
-    axes = trailing(axis, np.ndim(a))
+    axes = reduced(axis, np.ndim(a))
     if where is True:
         count = math.prod(np.shape(a)[k] for k in (axes if isinstance(axes, tuple) else (axes,)))
-        deviation = a - (np.mean(a, axis=axis, keepdims=True) if mean is None else mean)
+        deviation = a - (np.sum(a, axis=axis, keepdims=True) / max(count, 1) if mean is None else mean)
     else:
         a, count = np.where(where, a, 0), np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=True)
         deviation = np.where(where, a - (np.sum(a, axis=axis, keepdims=True) / count if mean is None else mean), 0)
@@ -97,7 +99,7 @@ composite(np.std, _std)
 
 def _axes_last(a, axis):
     """``a`` with the axes of a reduction flattened into one last axis."""
-    axes = trailing(axis, np.ndim(a))
+    axes = reduced(axis, np.ndim(a))
     axes = axes if isinstance(axes, tuple) else (axes,)
     kept = tuple(k for k in range(-np.ndim(a), 0) if k not in axes)
     a = np.transpose(a, tuple(k % np.ndim(a) for k in kept + axes))
@@ -105,7 +107,7 @@ def _axes_last(a, axis):
 
 
 def _restore_dims(y, a, axis, keepdims):
-    return np.expand_dims(y, trailing(axis, np.ndim(a))) if keepdims else y
+    return np.expand_dims(y, reduced(axis, np.ndim(a))) if keepdims and np.ndim(a) else y
 
 
 def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
@@ -114,7 +116,7 @@ def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
         even = x.shape[-1] // 2 * 2
         x = np.concatenate([x[..., :even:2] * x[..., 1:even:2], x[..., even:]], -1)
     y = x[..., 0] if x.shape[-1] else np.ones_like(x, shape=x.shape[:-1])
-    return _restore_dims(y, a, axis, keepdims) * initial
+    return _restore_dims(y, a, axis, keepdims) * (1 if initial is None else initial)
 
 
 def _cumprod(a, axis=None, dtype=None):
@@ -134,7 +136,8 @@ composite(np.cumprod, _cumprod)
 
 def _cumulative(scan, neutral):
     def define(x, /, *, axis=None, dtype=None, include_initial=False):
-        axis = trailing(-1 if axis is None else axis, np.ndim(x))
+        x = np.atleast_1d(x)
+        axis = _one_axis(axis, x.ndim)
         y = scan(x, axis)
         if not include_initial:
             return y
@@ -158,7 +161,7 @@ def _extremum(function, nothing):
         if where is not True:
             kw["where"] = where
         y = function(x, axis=axis, keepdims=keepdims, **kw)
-        axes = trailing(axis, np.ndim(x))
+        axes = reduced(axis, np.ndim(x))
         p = primal(x)
         top = function(p, axis=axes, keepdims=True, **kw)
         attained = ((p == top) | np.isnan(p)) & where
@@ -216,39 +219,80 @@ def _require_binary(ufunc, method):
         raise ValueError(f"{method} only supported for binary functions; np.{ufunc.__name__} is not one")
 
 
-def reduce(ufunc, a, axis=0, dtype=None, out=None, keepdims=False, **kw):
-    """``ufunc.reduce``: the named reduction where there is one, else a fold along the axis."""
-    _require_binary(ufunc, "reduce")
-    out = out[0] if isinstance(out, tuple) else out
-    if dtype is not None:
-        a = a.astype(dtype)
+# On processors with AVX-512, NumPy's own forget all entries but the first and the last.
+_FORGETFUL = {(ufunc, method) for ufunc in (np.power, np.arctan2) for method in ("reduce", "reduceat")}
+
+
+def _folding(method):
+    """Declare what a method of ufuncs does step by step; the value, and what is refused, are NumPy's own."""
+
+    def declare(fold):
+        def call(ufunc, a, *args, out=None, dtype=None, **kw):
+            _require_binary(ufunc, method)
+            out = out[0] if isinstance(out, tuple) else out
+            moving = list(duals_in((a, kw.get("initial"))))
+            if not moving:
+                y = getattr(ufunc, method)(a, *args, dtype=dtype, **kw)
+            else:
+                level = max(d.level for d in moving)
+                stripped, plain_kw = _strip(a, level), dict(zip(kw, _strip(list(kw.values()), level), strict=True))
+                y = getattr(ufunc, method)(stripped, *args, dtype=dtype, **plain_kw)
+                (x,) = in_precision_of(y, [a], "unsafe")
+                steps = quietly(lambda: fold(ufunc, x, *args, **kw))
+                y = steps.astype(y.dtype) if (ufunc, method) in _FORGETFUL else with_value(steps, y, level)
+            return y if out is None else store(out, y)
+
+        METHODS[method] = call
+        return fold
+
+    return declare
+
+
+@_folding("reduce")
+def reduce(ufunc, a, axis=0, keepdims=False, initial=np._NoValue, where=True):
+    """The named reduction where there is one, else a fold along the axis."""
     if ufunc in _REDUCTIONS:
-        return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, out=out, **kw)
-    if kw.get("where", True) is not True:
-        raise NotImplementedError(f"np.{ufunc.__name__}.reduce on a Dual does not take where=")
+        kw = ({} if initial is np._NoValue else {"initial": initial}) | ({} if where is True else {"where": where})
+        return _REDUCTIONS[ufunc](a, axis=axis, keepdims=keepdims, **kw)
     x = np.moveaxis(_axes_last(a, axis), -1, 0)
-    parts = ([kw["initial"]] if kw.get("initial", np._NoValue) is not np._NoValue else []) + list(x)
-    y = parts[0]
-    for part in parts[1:]:
-        y = ufunc(y, part)
-    y = _restore_dims(y, a, axis, keepdims)
-    return y if out is None else store(out, y)
+    masks = [True] * len(x) if where is True else np.moveaxis(_axes_last(np.broadcast_to(where, a.shape), axis), -1, 0)
+    if initial is np._NoValue or initial is None:
+        first = len(x) > 0 and where is True
+        y = 1 * x[0] if first else np.zeros_like(x, shape=x.shape[1:]) + (ufunc.identity or 0)
+        x, masks = (x[1:], masks[1:]) if first else (x, masks)
+    else:
+        y = np.zeros_like(x, shape=x.shape[1:]) + initial
+    for part, mask in zip(x, masks, strict=True):
+        y = ufunc(y, part) if mask is True else np.where(mask, ufunc(y, part), y)
+    return _restore_dims(y, a, axis, keepdims)
 
 
-def accumulate(ufunc, a, axis=0, dtype=None, out=None):
-    """``ufunc.accumulate``: the named scan where there is one, else step by step."""
-    _require_binary(ufunc, "accumulate")
-    out = out[0] if isinstance(out, tuple) else out
-    if dtype is not None:
-        a = a.astype(dtype)
+def _one_axis(axis, ndim):
+    """The axis where NumPy takes it as a tuple of one, too, or None for the only one."""
+    (axis,) = trailing(axis if isinstance(axis, tuple) or axis is None else (axis,), ndim)
+    return axis
+
+
+@_folding("accumulate")
+def accumulate(ufunc, a, axis=0):
+    """The named scan where there is one, else step by step."""
+    axis = _one_axis(axis, a.ndim)
     if ufunc in _SCANS:
-        return _SCANS[ufunc](a, axis=axis, out=out)
+        return _SCANS[ufunc](a, axis=axis)
     x = np.moveaxis(a, axis, 0)
     steps = [x[0]] if len(x) else []
     for part in x[1:]:
         steps.append(ufunc(steps[-1], part))
-    y = np.stack(steps, trailing(axis, a.ndim)) if steps else a.copy()
-    return y if out is None else store(out, y)
+    return np.stack(steps, axis) if steps else a.copy()
+
+
+@_folding("reduceat")
+def reduceat(ufunc, a, indices, axis=0):
+    """The reduction of each slice from one index to the next; of one entry where that is less."""
+    axis = _one_axis(axis, a.ndim)
+    x, ends = np.moveaxis(a, axis, 0), [*indices, np.shape(a)[axis]][1:]
+    pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
+    return np.stack(pieces, axis) if pieces else np.moveaxis(x[:0], 0, axis)
 
 
 def outer(ufunc, a, b, **kw):
@@ -257,13 +301,4 @@ def outer(ufunc, a, b, **kw):
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kw)
 
 
-def reduceat(ufunc, a, indices, axis=0, dtype=None, out=None):
-    """``ufunc.reduceat``: the reduction of each slice from one index to the next; of one entry where that is less."""
-    x, ends = np.moveaxis(a, axis, 0), [*indices[1:], np.shape(a)[axis]]
-    pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
-    y = np.stack(pieces, trailing(axis, np.ndim(a)))
-    y = with_value(y, ufunc.reduceat(a.primal, indices, axis, dtype), a.level)
-    return y if out is None else store(out[0] if isinstance(out, tuple) else out, y)
-
-
-METHODS.update(reduce=reduce, accumulate=accumulate, outer=outer, reduceat=reduceat)
+METHODS["outer"] = outer

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..backend import is_array
 from ..dual import primal
-from .declare import composite, explicit, refuse_others
+from ..errors import TangentLossError
+from .declare import composite, explicit, plain, refuse_others, require_room
 from .lead import trailing
 from .reductions import _axes_last, _restore_dims
 
@@ -21,7 +22,7 @@ def _order_statistic(function, a, q, axis=None, overwrite_input=False, keepdims=
     x = _axes_last(a, axis)
     p, n = primal(x), x.shape[-1]
     if n == 0:
-        return np.mean(a, axis=axis, keepdims=keepdims)
+        return np.nan * np.sum(a, axis=axis, keepdims=keepdims)
     if kw.get("weights") is not None:
         w = kw["weights"]
         kw["weights"] = _axes_last(w, axis) if np.shape(w) == np.shape(a) else np.ravel(w)
@@ -64,12 +65,16 @@ def _along(weights, shape, axis):
 def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, dtype=None):
     """Σ w (x - x̄) (x - x̄)ᴴ / (Σ w - ddof Σ w a / Σ w), w = f a."""
     x = np.atleast_2d(m) if rowvar or np.ndim(m) == 1 else np.transpose(m)
+    if len(x) == 0:
+        return np.zeros((0, 0))
     if y is not None:
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
-    f, a = (1 if v is None else v for v in (fweights, aweights))
+    f, a = (np.float64(1) if v is None else v * np.float64(1) for v in (fweights, aweights))
+    if np.iscomplexobj(plain(a)):
+        raise TangentLossError("np.cov would drop the imaginary part of aweights: use np.real")
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
-    total = np.sum(w) if np.ndim(w) else x.shape[1]
+    total = np.sum(w) if np.ndim(w) else np.float64(x.shape[1])
     lost = ddof * (np.sum(w * a) / total if np.ndim(a) else 1)
     deviation = x - np.sum(x * w, 1, keepdims=True) / total
     product = np.matmul(deviation * w, np.conj(np.transpose(deviation)))
@@ -83,7 +88,7 @@ def _corrcoef(x, y=None, rowvar=True, **kw):
 
 
 composite(np.average, _average)
-composite(np.cov, _cov)
+composite(np.cov, _cov, as_given=True)
 composite(np.corrcoef, _corrcoef)
 
 # ---------------------------------------------------------------------- interpolation, integration, phases
@@ -93,6 +98,7 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     """Linear between nodes: at a node the slope on its right, at the last node that on its left."""
     refuse_others(np.interp, (), {"left": left, "right": right, "period": period})
     x, xp, fp = (v if is_array(v) else np.asarray(v) for v in (x, xp, fp))
+    require_room(np.float64, x, xp)
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period
@@ -111,13 +117,15 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
 
 def _trapezoid(y, x=None, dx=1.0, axis=-1):
     """Σ Δx (yₖ + yₖ₊₁) / 2."""
-    y = np.moveaxis(y, axis, -1)
-    dx = dx if x is None else np.diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
-    return np.sum(dx * (y[..., 1:] + y[..., :-1]) / 2, -1)
+    last = trailing(axis, np.ndim(y))
+    if x is not None:
+        dx = np.reshape(np.diff(x), (-1, *(1,) * (-last - 1))) if np.ndim(x) == 1 else np.diff(x, axis=axis)
+    after, before = (np.moveaxis(np.moveaxis(y, axis, 0)[part], 0, axis) for part in (slice(1, None), slice(-1)))
+    return np.sum(dx * (after + before) / 2, axis)
 
 
 composite(np.interp, _interp)
-composite(np.trapezoid, _trapezoid)
+composite(np.trapezoid, _trapezoid, wraps=True)
 explicit(np.unwrap)(lambda p, dp, lead, *args, **kw: (np.unwrap(p, *args, **kw), dp.copy()))  # p + n · period
 
 # ---------------------------------------------------------------------- spacings

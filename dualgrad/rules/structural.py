@@ -7,12 +7,13 @@ import numpy as np
 
 from ..backend import is_array, is_host
 from ..backend import like as on_device
-from ..dual import RULES, Dual, lead_of, pad_lead, primal
-from ..errors import TangentLossError
+from ..dual import Dual, lead_of, pad_lead, primal
+from ..tables import RULES
 from .absorb import parts
 from .declare import (
     composite,
     constant,
+    duals_in,
     explicit,
     linear,
     linear_pieces,
@@ -20,8 +21,9 @@ from .declare import (
     plain,
     refuse_others,
     register,
-    require_inexact,
+    require_room,
     top_level,
+    with_value,
 )
 from .lead import broadcast, direction, each_direction, flat, trailing
 
@@ -30,7 +32,7 @@ from .lead import broadcast, direction, each_direction, flat, trailing
 
 def _trailing_axes(dx, ndim, axes=None):
     """A permutation of the axes, the lead axis kept first."""
-    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in axes]
+    axes = range(ndim)[::-1] if axes is None else [a % ndim for a in np.atleast_1d(axes).tolist()]
     return (0, *(a + 1 for a in axes))
 
 
@@ -63,20 +65,22 @@ def _ravel_lead(dx, ndim, order="C"):
     return _reshape_lead(dx, ndim, -1, order)
 
 
-def _by_the_value(push):
+def _by_the_value(push, known):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
-    def settled(x, order):
-        if not isinstance(order, str) or order not in "AK":
-            return order
-        flags = primal(x).flags
-        if order == "K" and not flags.c_contiguous and not flags.f_contiguous:
-            raise NotImplementedError('order="K" of a Dual that is not contiguous: use order="C" or "F"')
-        return "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-
-    def push_by_the_value(*args, **kwargs):
-        x = args[0] if args else kwargs["a"]
-        return push(*(settled(x, a) for a in args), **{k: settled(x, v) for k, v in kwargs.items()})
+    def push_by_the_value(a, *args, **kwargs):
+        orders = [v for v in (*args, kwargs.get("order")) if isinstance(v, str) and v in "AK"]
+        if not orders or orders[0] not in known:
+            return push(a, *args, **kwargs)
+        flags, order = primal(a).flags, "C"
+        if flags.f_contiguous and not flags.c_contiguous:
+            order = "F"
+        elif orders == ["K"] and not flags.c_contiguous:
+            if 0 in primal(a).strides:
+                raise NotImplementedError('order="K" of a Dual made by broadcasting: use order="C"')
+            a = np.transpose(a, np.argsort([-abs(s) for s in primal(a).strides], kind="stable"))
+        settled = lambda v: order if isinstance(v, str) and v in "AK" else v  # noqa: E731
+        return push(a, *map(settled, args), **{k: settled(v) for k, v in kwargs.items()})
 
     return push_by_the_value
 
@@ -99,8 +103,8 @@ linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
 
-for laid_out in (np.reshape, np.ravel):
-    RULES[laid_out] = _by_the_value(RULES[laid_out])
+RULES[np.reshape] = _by_the_value(RULES[np.reshape], "A")
+RULES[np.ravel] = _by_the_value(RULES[np.ravel], "AK")
 
 # ---------------------------------------------------------------------- broadcasting
 
@@ -151,19 +155,22 @@ def _tile_lead(dx, ndim, reps):
 
 
 def _diff(a, n=1, axis=-1, prepend=None, append=None):
+    if n == 0:
+        return a
+    a = _array(a, prepend if append is None else append)
     axis = trailing(axis, np.ndim(a))
-
-    def edge(e):
-        shape = list(np.shape(a))
-        shape[axis] = 1
-        return np.full_like(a, e, shape=shape) if np.ndim(e) == 0 else e
-
-    ends = [edge(prepend)] * (prepend is not None), [a], [edge(append)] * (append is not None)
-    pieces = [piece for group in ends for piece in group]
-    a = np.concatenate(pieces, axis) if len(pieces) > 1 else a
+    ends = [e if e is None else _array(e, a) for e in (prepend, append)]
+    edge = (*np.shape(a)[:axis], 1, *np.shape(a)[np.ndim(a) + axis + 1 :])
+    first, last = ([] if e is None else [e if np.ndim(e) else np.broadcast_to(e, edge)] for e in ends)
+    a = np.concatenate([*first, a, *last], axis)
     for _ in range(n):
         a = a[_along(axis, slice(1, None))] - a[_along(axis, slice(None, -1))]
     return a
+
+
+def _array(x, beside):
+    """An array as it is, a list or number as one where ``beside`` is."""
+    return x if is_array(x) else on_device(np.asarray(x), primal(beside))
 
 
 def _along(axis, index):
@@ -227,8 +234,7 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        pairs = (arr, values), (values, arr)
-        arr, values = (np.ravel(v) if np.ndim(v) else np.full_like(other, v, shape=1) for v, other in pairs)
+        arr, values = np.ravel(_array(arr, values)), np.ravel(_array(values, arr))
     return np.concatenate([arr, values], axis or 0)
 
 
@@ -260,6 +266,7 @@ def _insert(arr, obj, values, axis=None):
     level, lead = top_level((arr, values))
     (x, dx), (v, dv) = parts(arr, level), parts(values, level)
     y = np.insert(x, obj, v, axis)
+    require_room(y.dtype, *duals_in((arr, values)))
     dx, dv = (
         np.zeros_like(p, shape=lead + np.shape(p)) if d is None else d for p, d in ((primal(x), dx), (primal(v), dv))
     )
@@ -337,23 +344,38 @@ def _compress(condition, a, axis=None):
 
 
 def _piecewise(x, condlist, funclist, *args, **kw):
-    """Each function on the entries of its condition, the last condition that holds."""
-    several = isinstance(condlist, (list, tuple)) and not isinstance(condlist[0], (bool, np.bool_))
-    conditions = [np.broadcast_to(plain(c), x.shape) for c in (condlist if several else [condlist])]
+    """Each function on the entries of its condition, the last condition that holds. Several conditions are a list of
+    lists or arrays, an array of two axes, or for a number x anything with a length."""
+    condlist = plain(condlist)
+    if (
+        np.isscalar(condlist)
+        or np.ndim(x)
+        and not isinstance(condlist[0], (list, np.ndarray))
+        and not np.ndim(condlist[0])
+    ):
+        condlist = [condlist]
+    on_host = is_host(condlist) or all(isinstance(c, list) or is_host(c) or np.isscalar(c) for c in condlist)
+    conditions = [*(np.asarray(condlist, bool) if on_host else condlist)]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~functools.reduce(np.logical_or, conditions))
+    elif len(funclist) != len(conditions):
+        raise ValueError(
+            f"got {len(funclist)} functions for {len(conditions)} conditions; expected as many, or one more"
+        )
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
-        y[condition] = function(x[condition], *args, **kw) if callable(function) else function
+        some = x[condition]
+        if some.size:
+            y[condition] = function(some, *args, **kw) if callable(function) else function
     return y
 
 
 composite(np.choose, _choose)
+composite(np.select, _select)
 composite(np.compress, _compress)
 composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
 register([np.piecewise], "composite", _piecewise)
 register([np.where], "linear", _where)
-register([np.select], "composite", _select)  # every step is exact, so the value is NumPy's own
 
 # ---------------------------------------------------------------------- grids, windows, slices
 
@@ -380,7 +402,8 @@ def _sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=F
 def _apply_along_axis(func1d, axis, arr, *args, **kw):
     axis = trailing(axis, arr.ndim) + arr.ndim
     rows = np.moveaxis(arr, axis, -1)
-    results = np.stack([func1d(row, *args, **kw) for row in np.reshape(rows, (-1, arr.shape[axis]))])
+    flat_rows = np.reshape(rows, (math.prod(rows.shape[:-1]), rows.shape[-1]))
+    results = np.stack([func1d(row, *args, **kw) for row in flat_rows])
     results = np.reshape(results, rows.shape[:-1] + results.shape[1:])
     new = range(arr.ndim - 1, results.ndim)
     return np.moveaxis(results, list(new), [axis + k for k in range(len(new))])
@@ -388,7 +411,7 @@ def _apply_along_axis(func1d, axis, arr, *args, **kw):
 
 def _apply_over_axes(func, a, axes):
     for axis in np.atleast_1d(axes):
-        axis = int(axis) % a.ndim
+        axis = trailing(int(axis), a.ndim) + a.ndim
         y = func(a, axis)
         a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
     return a
@@ -416,7 +439,8 @@ _LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp
 def _pad(array, pad_width, mode="constant", **kw):
     """NumPy's own padding acts on the tangent, with constant and end values counting as zero."""
     if mode in ("maximum", "minimum", "median"):
-        return _stat_pad(array, pad_width, mode, **kw)
+        y = np.pad(array.primal, pad_width, mode, **kw)
+        return with_value(_stat_pad(array, pad_width, mode, **kw), y, array.level)
     if mode not in _LINEAR_PADS:
         raise NotImplementedError(f"np.pad has no rule for mode={mode!r}; supported: {_LINEAR_PADS} and statistics")
     refuse_others(np.pad, (), kw)
@@ -426,7 +450,7 @@ def _pad(array, pad_width, mode="constant", **kw):
         homogeneous = kw
     else:
         homogeneous = {k: 0 if k in ("constant_values", "end_values") else v for k, v in kw.items()}
-    widths = _pad_widths(pad_width, array.ndim)
+    widths = _pad_widths(pad_width, array.ndim) or pad_width
     if not lead:
         return Dual(y, np.pad(array.tangent, widths, mode, **homogeneous), array.level)
     d = each_direction(lambda d: np.pad(d, widths, mode, **homogeneous), array.tangent)
@@ -475,6 +499,9 @@ def _flat_if_none(x, dx, axis):
 @explicit(np.sort)
 def sort(x, dx, lead, axis=-1, kind=None, order=None, *, stable=None):
     """The permutation that sorts x, stable at ties."""
+    given = {k: v for k, v in {"kind": kind, "order": order, "stable": stable}.items() if v is not None}
+    if given:
+        np.sort(primal(x), axis, **given)  # for NumPy's refusals
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     return _ordered(x, dx, np.argsort(primal(x), axis, kind="stable"), axis)
@@ -489,6 +516,7 @@ def partition(x, dx, lead, kth, axis=-1, kind="introselect", order=None):
     x, dx, axis = _flat_if_none(x, dx, axis)
     axis = trailing(axis, x.ndim)
     choice = {} if kind == "introselect" else {"kind": kind}  # CuPy has none
+    choice |= {} if order is None else {"order": order}
     rank = np.argsort(np.argsort(np.partition(primal(x), kth, axis, **choice), axis, kind="stable"), axis)
     return _ordered(x, dx, np.take_along_axis(np.argsort(primal(x), axis, kind="stable"), rank, axis), axis)
 
@@ -528,9 +556,13 @@ def _buffer(function):
 
 def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     like, shape = a, np.shape(a) if shape is None else shape
+    dtype = a.dtype if dtype is None else dtype
     if isinstance(fill_value, Dual):  # a buffer for the levels of both
+        require_room(dtype, fill_value)
         like = np.zeros_like(a, shape=()) + np.zeros_like(fill_value, shape=())
-    buffer = np.zeros_like(like, dtype=a.dtype if dtype is None else dtype, shape=shape)
+    else:
+        fill_value = np.full_like(primal(a), fill_value, dtype, shape=shape)
+    buffer = np.zeros_like(like, dtype=dtype, shape=shape)
     buffer[...] = fill_value
     return buffer
 
@@ -543,16 +575,17 @@ register([np.copy], "linear", _copy)
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """Another floating or complex precision; integers would drop the tangent."""
-    require_inexact(dtype)
-    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
-        raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
+    require_room(dtype, x)
     lead_of(x)
-    return Dual(x.primal.astype(dtype), x.tangent.astype(dtype), x.level)
+    if not copy and x.dtype == dtype:
+        return x
+    given = {} if (order, casting) == ("K", "unsafe") else {"order": order, "casting": casting}
+    return Dual(x.primal.astype(dtype, **given), x.tangent.astype(dtype), x.level)
 
 
 Dual.astype = _astype
 if hasattr(np, "astype"):
-    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype))
+    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype, copy=copy))
 
 
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
