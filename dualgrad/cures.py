@@ -145,15 +145,16 @@ def _of_call(text, expression, frame, direct):
         return f"{lost}write np.stack(list(...)) for np.fromiter(...)"
     if isinstance(function, type) and issubclass(function, np.generic):
         return f"{lost}leave np.{name} out, x is a number already; x.astype(np.{name}) changes its precision"
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "fill":
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else None
+    if method in ("fill", "at"):
         return STORE
-    if isinstance(call.func, ast.Attribute) and call.func.attr == "astype":
+    if method == "astype":
         return f"{lost}write {LIKE}"
     if function in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
         of_list = call.args and isinstance(call.args[0], (ast.List, ast.Tuple, ast.ListComp, ast.GeneratorExp))
         out = f"leave np.{name} out, x is an array already (x.astype(dtype) changes its precision)"
         return lost + (f"write {LIKE}" if of_list else out)
-    if isinstance(call.func, ast.Attribute) and hasattr(np.random.Generator, call.func.attr):
+    if method and hasattr(np.random.Generator, method):
         return f"{lost}write mean + scale * rng.standard_normal(size), and the like, with plain arguments"
     return f"{lost}write {LIKE}" if str(module).startswith("numpy") else None
 
@@ -198,7 +199,8 @@ def of_object_array(error, told):
         steps.append(tb)
         tb = tb.tb_next
     user = max(k for k, tb in enumerate(steps) if k == 0 or not is_within(tb.tb_frame.f_code, (*OURS, SCIPY)))
-    if told and is_within(steps[-1].tb_frame.f_code, (SCIPY,)):  # whose C code may go on after an error
+    in_scipy = is_within(steps[-1].tb_frame.f_code, (SCIPY,))  # whose C code may go on after an error
+    if told and (in_scipy or "setting single item" in str(error)):
         return TangentLossError(told)
     inside = isinstance(error, (TypeError, AttributeError))
     inside = inside and any(is_within(tb.tb_frame.f_code, (OURS[1], SCIPY)) for tb in steps[user:])

@@ -502,7 +502,8 @@ def with_value(result, y, level):
     if result.__class__ is not Dual or result.level != level:
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
-    d = np.asarray(d) if isinstance(d, np.generic) and isinstance(y, np.ndarray) else d  # to be written into, as y is
+    if isinstance(d, np.generic) != isinstance(y, np.generic) and not d.ndim:  # to be written into where y is
+        d = np.asarray(d) if isinstance(d, np.generic) else d[()]
     return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 

@@ -1,6 +1,7 @@
 """The operators and methods of a Dual: each is the NumPy function it stands for, looked up in the rule tables."""
 
 import math
+import operator
 
 import numpy as np
 
@@ -44,6 +45,13 @@ def _in_place(operate):
         return result if isinstance(primal(self), np.generic) else store(self, result)
 
     return assign
+
+
+def _comparison(ufunc, operate, rules):
+    def compare(self, other):
+        return operate(primal(self), other) if isinstance(other, str) else rules[ufunc](self, other)
+
+    return compare
 
 
 def _method(function, rules):
@@ -127,7 +135,7 @@ def equip(kind, rules):
         setattr(kind, f"__r{name}__", lambda self, other, ufunc=ufunc: rules[ufunc](other, self))
         setattr(kind, f"__i{name}__", _in_place(forward))
     for name, ufunc in COMPARISONS.items():
-        setattr(kind, f"__{name}__", lambda self, other, ufunc=ufunc: rules[ufunc](self, other))
+        setattr(kind, f"__{name}__", _comparison(ufunc, getattr(operator, name), rules))
     for function in METHODS:
         setattr(kind, function.__name__, _method(function, rules))
 
