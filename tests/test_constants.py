@@ -15,7 +15,7 @@ import samples_arrays  # noqa: F401  (each adds its rows to the catalogue)
 import samples_linalg  # noqa: F401
 import samples_scipy
 import samples_statistics  # noqa: F401
-from catalogue import CATALOGUE, MASK, Case, above, positive, real
+from catalogue import CATALOGUE, MASK, Case, above, name_of, positive, real
 from checks import close, derivative_along, direction, flat, outputs, push, same
 from samples_arrays import written
 
@@ -271,3 +271,23 @@ def test_constants_under_taylor(call):
             if apart(found[0], expected[0]) < 1e-10:
                 for c, e in zip(found, expected, strict=True):
                     assert apart(c, e) < 1e-9, f"{c}\n{e}\nwith {constant!r}"
+
+
+PAIRS = [
+    f for f in dg.supported() if isinstance(f, np.ufunc) and f.nin == 2 and not f.signature and f in vars(np).values()
+]
+
+
+@pytest.mark.parametrize("function", PAIRS, ids=name_of)
+def test_lists_as_constants(function):
+    """A list is the array that NumPy makes of it."""
+    x, c = np.array([1.5, 2.25, 3.5]), [2, 0, 3]
+    for f in (lambda x, c: function(x, c), lambda x, c: function(c, x)):
+        if refused(lambda f=f: f(x, c)):
+            continue
+        for lead in ((), (2,)):
+            v = np.ones((*lead, 3))
+            found = quiet(lambda f=f, v=v: dg.jvp(lambda x: f(x, c), (x,), (v,)))
+            expected = quiet(lambda f=f, v=v: dg.jvp(lambda x: f(x, np.array(c)), (x,), (v,)))
+            for a, b in zip(outputs(found[1]), outputs(expected[1]), strict=True):
+                same(a, b, "the tangent")

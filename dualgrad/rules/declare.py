@@ -230,7 +230,9 @@ def _chain(partials, quotient):
             d = quotient(out, x, y, dx, dy)
             if not has_nan(d):
                 return d
-        x, y = as_result(x, out.dtype), as_result(y, out.dtype)
+        dtype = out.dtype
+        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ is list else x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ is list else y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:

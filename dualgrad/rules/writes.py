@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import is_host
 from ..backend import like as on_device
-from ..dual import Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
+from ..dual import Dual, before_lead, lead_of, match_level, primal, refuse_dual_index, require_writable
 from ..errors import TangentLossError
 from ..tables import METHODS
 from .declare import plain, refuse_others, register
@@ -16,19 +16,20 @@ def at(ufunc, a, indices, *b):
     """``ufunc.at``: repeated indices count as often as they stand there."""
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
-    places = np.arange(a.size).reshape(a.shape)[indices]
-    b = [np.broadcast_to(x, places.shape) if np.ndim(x) else x for x in b]  # NumPy's own forgets it for some indices
-    value = np.copy(a.primal)
-    ufunc.at(value, indices, *(match_level(a, x)[0] for x in b))  # it may refuse
+    shape = np.shape(primal(a)[indices])
+    b = [np.broadcast_to(x, shape) if np.ndim(x) else x for x in b]  # NumPy's own forgets it for some indices
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
         return
+    value = np.copy(a.primal)
+    ufunc.at(value, indices, *(match_level(a, x)[0] for x in b))  # it may refuse
+    places = np.arange(a.size).reshape(a.shape)[indices]
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
-    operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
+    operands = [np.ravel(np.broadcast_to(x, shape)) for x in b]
     a = a if a.ndim else a[None]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
