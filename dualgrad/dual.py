@@ -310,7 +310,9 @@ def lift(x):
         return x
     if any(isinstance(entry, Dual) for entry in x.flat):
         return RULES[np.ndarray](x.tolist())
-    plain = np.array(x.tolist()).reshape(x.shape)
+    if not all(isinstance(entry, numbers.Number) for entry in x.flat):
+        return x
+    plain = np.array(x.tolist(), dtype=None if x.size else float).reshape(x.shape)
     return plain if plain.dtype.kind in "biufc" else x
 
 

@@ -184,6 +184,22 @@ def test_levels_meet_in_one_array():
     assert dg.derivative(dg.derivative(lambda x: np.array([x, x**3])))(2.0).tolist() == [0, 12]
 
 
+def test_object_arrays_of_other_things_stay_as_they_are():
+    ragged = np.empty(2, object)
+    ragged[:] = [np.ones(2), np.ones(3)]
+    huge = np.array([2**70, 1])
+
+    def f(x):
+        assert dg.primal(ragged) is ragged
+        assert dg.primal(huge) is huge
+        return x * np.array([1.0, 2], object)
+
+    assert dg.jvp(f, (POINT,), (np.ones(2),))[1].tolist() == [1, 2]
+    for other in (ragged, huge, np.array(["a", "b"], object)):
+        with pytest.raises(TypeError):
+            dg.jvp(lambda x, other=other: x * other, (POINT,), (np.ones(2),))
+
+
 def test_an_object_array_as_the_point_of_an_inner_derivative():
     """In jvp, jacfwd and grad, as primal and as tangent."""
     f = lambda p: p[0] ** 2 * p[1]  # noqa: E731

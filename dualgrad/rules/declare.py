@@ -61,7 +61,10 @@ def _beside(dual, constant):
     ``.imag`` is 0 without asking."""
     if constant.__class__ is complex and dual.ndim == 0 and dual.level in ASKED and dual.dtype.kind != "c":
         raise TangentLossError(COMPLEX)
-    return RULES[np.ndarray](constant) if constant.__class__ in (list, tuple) else lift(constant)
+    constant = RULES[np.ndarray](constant) if constant.__class__ in (list, tuple) else lift(constant)
+    if constant.__class__ is np.ndarray and constant.dtype.kind == "O":
+        raise TypeError("got an array of Python objects beside a Dual; expected numbers")
+    return constant
 
 
 def operands(x, y):
