@@ -101,7 +101,7 @@ def require_room(dtype, *operands):
         name = np.dtype(dtype).name
         raise TangentLossError(f"astype({name}), dtype={name} would drop the tangent: use dg.primal(x).astype({name})")
     if not np.issubdtype(dtype, np.complexfloating) and any(x.dtype.kind == "c" for x in operands):
-        raise TangentLossError("from complex to real, by astype or dtype=, drops the imaginary part: use np.real(x)")
+        raise TangentLossError("astype or dtype= from complex to real would drop the imaginary part: use np.real(x)")
 
 
 def register(functions, kind, push):
