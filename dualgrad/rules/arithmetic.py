@@ -47,7 +47,7 @@ def _share(y, x, other, log):
 
 
 elementwise(np.power, _power_by_base, _power_by_exponent)
-composite(np.float_power, lambda x, n: np.power(x * np.float64(1), n * np.float64(1)))
+composite(np.float_power, lambda x, n: np.power(np.multiply(x, np.float64(1)), np.multiply(n, np.float64(1))))
 elementwise(np.logaddexp, lambda z, x, y: _share(z, x, y, np.exp), lambda z, x, y: _share(z, y, x, np.exp))
 elementwise(np.logaddexp2, lambda z, x, y: _share(z, x, y, np.exp2), lambda z, x, y: _share(z, y, x, np.exp2))
 
@@ -83,7 +83,7 @@ elementwise(np.copysign, lambda z, x, s: np.sign(primal(x)) * np.sign(primal(z))
 def heaviside(z, x, h, dx, dh, lead):
     """dh at x = 0, else 0: a step has no slope."""
     dh = np.zeros_like(z, shape=lead + z.shape) if dh is None else dh
-    return np.where(primal(x) == 0, dh, 0).astype(z.dtype)
+    return np.where(np.equal(primal(x), 0), dh, 0).astype(z.dtype)
 
 
 # ---------------------------------------------------------------------- extrema: the chosen tangent, ties shared evenly

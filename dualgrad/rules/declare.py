@@ -173,6 +173,9 @@ def _unary(function, partial=None, over=None, finite=False):
     return push
 
 
+_LISTS = {list, tuple}
+
+
 def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
@@ -181,6 +184,7 @@ def _chain(partials, quotient):
             d = quotient(out, x, y, dx, dy)
             if not has_nan(d):
                 return d
+        x, y = np.asarray(x) if x.__class__ in _LISTS else x, np.asarray(y) if y.__class__ in _LISTS else y
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:

@@ -267,6 +267,7 @@ def _insert(arr, obj, values, axis=None):
     level, lead = top_level((arr, values))
     (x, dx), (v, dv) = parts(arr, level), parts(values, level)
     y = np.insert(x, obj, v, axis)
+    require_inexact(y.dtype)
     dx, dv = (
         np.zeros_like(p, shape=lead + np.shape(p)) if d is None else d for p, d in ((primal(x), dx), (primal(v), dv))
     )

@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import METHODS, Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
-from .declare import refuse_others, register
+from .declare import _strip, refuse_others, register
 
 WRITES = set()
 
@@ -26,11 +26,14 @@ def at(ufunc, a, indices, *b):
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
     operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
-    a = a if a.ndim else a[None]
+    value = np.copy(a.primal)
+    ufunc.at(value, indices, *_strip(b, a.level))
+    whole, a = a, a if a.ndim else a[None]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
         place = _at(flat[now], a.shape)
         a[place] = ufunc(a[place], *(x[now] for x in operands))
+    whole.primal[...] = value  # NumPy's own to the last bit
 
 
 def _at(flat, shape):
