@@ -1,6 +1,7 @@
 """Random calls of every supported function: NumPy's own value and warnings, and the tangent by other means."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import dualgrad as dg
-from dualgrad.dual import Dual
+from dualgrad.dual import RULES, Dual
 from dualgrad.testing.oracles import along, richardson
 
 NUMBERS = (np.ndarray, np.generic, int, float, complex)
@@ -253,3 +254,42 @@ def test_every_keyword(name):
     rng = np.random.default_rng(0)
     for call in keyword_calls(rng, ROWS[name]):
         checked(name, call, rng)
+
+
+# ---------------------------------------------------------------------- the fuzzer itself
+
+
+def in_place_of(function, wrong):
+    """A rule put wrong: ``wrong(y, x)`` instead of its result y."""
+    right = RULES[function]
+    RULES[function] = lambda x, *args, **kwargs: wrong(right(x, *args, **kwargs), x)
+
+
+def contiguous(x):
+    return not isinstance(x.primal, np.ndarray) or x.primal.flags.c_contiguous
+
+
+FAULTS = {
+    "an axis that counts the directions": (
+        np.swapaxes, lambda y, x: Dual(y.primal, np.reshape(y.tangent, y.tangent.shape[::-1]), y.level)),
+    "a tangent that depends on the layout": (np.exp, lambda y, x: y if contiguous(x) else y + 0 * x.primal + x),
+    "a value off by its last bit": (np.hypot, lambda y, x: Dual(np.nextafter(y.primal, 9), y.tangent, y.level)),
+    "a warning of its own": (np.median, lambda y, x: warnings.warn("mine", stacklevel=1) or y),
+    "another dtype": (np.tanh, lambda y, x: Dual(y.primal, y.tangent.astype(np.float64), y.level)),
+    "a tangent that is lost": (np.cumsum, lambda y, x: y.primal),
+    "a number beside an array": (np.copy, lambda y, x: Dual(y.primal, y.tangent[()], y.level)),
+}  # fmt: skip
+
+
+def many_calls(name):
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        checked(name, draw_call(rng, ROWS[name]), rng)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_are_found(fault, tables):
+    function, wrong = FAULTS[fault]
+    in_place_of(function, wrong)
+    with pytest.raises(AssertionError):
+        many_calls(name_of(function))
