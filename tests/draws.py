@@ -4,6 +4,7 @@ NumPy is asked first, so a draw need not be legal: what NumPy refuses dualgrad h
 """
 
 import inspect
+import os
 import warnings
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ import samples_arrays  # noqa: F401  (each adds its rows to the catalogue)
 import samples_linalg  # noqa: F401
 import samples_statistics  # noqa: F401
 from catalogue import CATALOGUE, CONSTANT_CALLS, Case, Draw, fill, name_of, positive, real
+from hypothesis import settings
 
 import dualgrad as dg
 
@@ -154,6 +156,11 @@ class Call(NamedTuple):
         moves = ["moves" if v is not None else "constant" for v in self.vs]
         lines = [f"  {m}: {shown(x)}" for m, x in zip(moves, self.xs, strict=True)]
         return "\n".join([f"{self.case} by {self.case.call or self.case.function}", *lines])
+
+
+def examples(factor):
+    """How many examples a fuzzer draws: so many times those of the profile, ten times as many with ``--full``."""
+    return settings().max_examples * factor * (10 if os.environ.get("DUALGRAD_FULL") else 1)
 
 
 def choice(rng, options):

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from catalogue import name_of
 from checks import same
-from conftest import examples
-from draws import ROWS, SUPPORTED, choice, draw_call, draw_tangent, keyword_calls, outputs, program, recorded
+from draws import ROWS, SUPPORTED, choice, draw_call, draw_tangent, examples, keyword_calls, outputs, program, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
