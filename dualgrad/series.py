@@ -35,7 +35,7 @@ from .dual import (
 )  # fmt: skip
 from .errors import ShapeError
 from .rules.absorb import has_nan, quietly
-from .rules.declare import plus
+from .rules.declare import as_result, plus
 from .rules.keywords import call_with_keywords
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
@@ -392,8 +392,9 @@ def _divide(f, xs, x, y):
 
 def _power(f, xs, x, n):
     """z = xⁿ for constant n: k x₀ zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k; products at x₀ = 0 for whole n."""
-    value = f(*(a.primal for a in xs))
-    if any(n is a for a in xs):
+    value, moves = f(*(a.primal for a in xs)), any(n is a for a in xs)
+    x, n = as_result(x, value.dtype), as_result(n, value.dtype)
+    if moves:
         power = x**0 * np.exp(n * np.log(x))
         return _new(value, n, power.coefficient)
 

@@ -82,7 +82,7 @@ def absorbing_bilinear(f, dx, y):
     """
     if isinstance(dx, Dual) or isinstance(y, Dual) or np.iscomplexobj(dx) or np.iscomplexobj(y):
         return f(dx, y)
-    one = y.dtype.type
+    one = np.result_type(dx, y).type  # small integers would count wrongly
     count = lambda a, b: f(np.where(a, one(1), one(0)), np.where(b, one(1), one(0)))  # noqa: E731
     up = count(dx > 0, y == np.inf) + count(dx < 0, y == -np.inf)
     down = count(dx > 0, y == -np.inf) + count(dx < 0, y == np.inf)

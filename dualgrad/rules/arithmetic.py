@@ -47,7 +47,7 @@ def _share(y, x, other, log):
 
 
 elementwise(np.power, _power_by_base, _power_by_exponent)
-composite(np.float_power, lambda x, n: np.power(np.multiply(x, np.float64(1)), np.multiply(n, np.float64(1))))
+composite(np.float_power, np.power)
 elementwise(np.logaddexp, lambda z, x, y: _share(z, x, y, np.exp), lambda z, x, y: _share(z, y, x, np.exp))
 elementwise(np.logaddexp2, lambda z, x, y: _share(z, x, y, np.exp2), lambda z, x, y: _share(z, y, x, np.exp2))
 

@@ -16,6 +16,7 @@ Rules are written with ``np.*`` and operators, so that primals and tangents may 
 
 import functools
 import inspect
+from itertools import zip_longest
 
 import numpy as np
 
@@ -66,6 +67,43 @@ def operands(x, y):
     return level, lead, x, y, dx, dy
 
 
+# ---------------------------------------------------------------------- precisions
+
+_COMPLEX = {np.dtype(r): np.dtype(c) for r, c in zip("efdg", "FFDG", strict=True)}
+_REAL = {np.dtype(c): np.dtype(r) for c, r in zip("FDG", "fdg", strict=True)}
+
+
+def as_result(x, dtype):
+    """An operand in the precision of the result, or its own higher one, in which derivatives are computed: integers
+    would wrap, and small floats would lose what the result keeps. Python numbers are weak already."""
+    if x.__class__ is list or x.__class__ is tuple:
+        return type(x)([as_result(a, dtype) for a in x])
+    own = getattr(x, "dtype", None)
+    if own is None or own is dtype or own.kind not in "biufc":
+        return x
+    real = _REAL.get(dtype, dtype)
+    if own.kind in "fc" and _REAL.get(own, own).itemsize >= real.itemsize:
+        return x
+    return x.astype(_COMPLEX[real] if own.kind == "c" else real)
+
+
+def as_tangent(d, y):
+    """A tangent in the dtype of its value."""
+    if d.dtype is y.dtype or d.dtype == y.dtype:
+        return d
+    require_room(y.dtype, d)
+    return d.astype(y.dtype)
+
+
+def require_room(dtype, *operands):
+    """Raise for a dtype that has no room for the tangents of the operands."""
+    if not np.issubdtype(dtype, np.inexact):
+        name = np.dtype(dtype).name
+        raise TangentLossError(f"astype({name}), dtype={name} would drop the tangent: use dg.primal(x).astype({name})")
+    if not np.issubdtype(dtype, np.complexfloating) and any(x.dtype.kind == "c" for x in operands):
+        raise TangentLossError("from complex to real, by astype or dtype=, drops the imaginary part: use np.real(x)")
+
+
 def register(functions, kind, push):
     """Enter a pushforward into the tables."""
     for function in functions:
@@ -98,20 +136,14 @@ def takes_out(function, push, operands=1):
             kwargs.update(zip(names[named:], args[named:], strict=False))
             args = args[:named]
         out = kwargs.pop("out", None) if kwargs else None
-        require_inexact(kwargs.get("dtype"))
+        if kwargs and kwargs.get("dtype") is not None:
+            require_room(kwargs["dtype"], *duals_in((*args, *kwargs.values())))
         if out is None:
             return push(*args, **kwargs)
         any_dual = any(map(_holds_dual, (*args, *kwargs.values())))
         return store(out, (push if any_dual else function)(*args, **kwargs))
 
     return with_out
-
-
-def require_inexact(dtype):
-    """Raise for a dtype that has no room for a tangent."""
-    if dtype is not None and not np.issubdtype(dtype, np.inexact):
-        name = np.dtype(dtype).name
-        raise TangentLossError(f"astype({name}), dtype={name} would drop the tangent: use dg.primal(x).astype({name})")
 
 
 def _parameters(function):
@@ -184,7 +216,9 @@ def _chain(partials, quotient):
             d = quotient(out, x, y, dx, dy)
             if not has_nan(d):
                 return d
-        x, y = np.asarray(x) if x.__class__ in _LISTS else x, np.asarray(y) if y.__class__ in _LISTS else y
+        dtype = out.dtype
+        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:
@@ -269,9 +303,7 @@ def aliased(y, dy, x):
     shares_primal, shares_tangent = _shares(y, x.primal), _shares(dy, x.tangent)
     if shares_tangent and not shares_primal:
         dy = dy.copy()
-    if dy.dtype != y.dtype:
-        dy = dy.astype(y.dtype)
-    return Dual(y, dy, x.level, shares_primal and (x.frozen or not shares_tangent))
+    return Dual(y, as_tangent(dy, y), x.level, shares_primal and (x.frozen or not shares_tangent))
 
 
 def _shares(a, b):
@@ -312,7 +344,7 @@ def linear_pieces(function, axis_under_lead):
         if lead:
             axis = axis_under_lead(axis, np.ndim(split[0][0]))
         d = function(pieces, axis=axis, **kwargs)
-        return Dual(out, nested_as(out, d.astype(out.dtype) if d.dtype != out.dtype else d), level)
+        return Dual(out, nested_as(out, as_tangent(d, out)), level)
 
     register([function], "linear", takes_out(function, push))
 
@@ -341,8 +373,7 @@ def _bilinear(function, under):
         out = f(x, y)
         x, y = (np.asarray(v) if isinstance(v, (list, tuple)) else v for v in (x, y)) if lead else (x, y)
         first, second = _under_lead(f, under) if lead else (f, f)
-        d = quietly(leibniz, first, second, x, y, dx, dy)
-        d = d if d.dtype is out.dtype or d.dtype == out.dtype else d.astype(out.dtype)
+        d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy), out)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
@@ -407,16 +438,43 @@ def multiply_rule():
 # ---------------------------------------------------------------------- composite, explicit, constant
 
 
-def composite(function, definition):
-    """Declare a function by other NumPy functions; its value is still the function's own, bit for bit."""
+_SETTINGS = frozenset("axis axes dtype where condition num N n k deg ord p new_shape ind".split())
+
+
+def composite(function, definition, as_given=False, wraps=False):
+    """Declare a function by other NumPy functions; its value is still the function's own, bit for bit.
+
+    The definition sees its operands in the precision of the result; ``as_given`` says that NumPy's own does not, and
+    ``wraps`` that its integers wrap before they meet a float.
+    """
+    names = _parameters(function)
+
+    def operand(name, a, dtype):
+        left = dtype is None or name in _SETTINGS or wraps and getattr(a, "dtype", dtype).kind in "biu"
+        return a if left else as_result(a, dtype)
 
     def push(*args, **kwargs):
         level, _ = top_level((*args, *kwargs.values()))
-        y = function(*_strip(args, level), **dict(zip(kwargs, _strip(list(kwargs.values()), level), strict=True)))
-        result = quietly(lambda: definition(*args, **kwargs))  # the warnings came with the value, and NumPy's refusals
+        value = lambda: function(*_strip(args, level), **{k: _strip(a, level) for k, a in kwargs.items()})  # noqa: E731
+        define = lambda args, kwargs: quietly(lambda: definition(*args, **kwargs))  # noqa: E731
+        if as_given:  # and first: np.cov writes into its weights
+            result, y = define(args, kwargs), value()
+        else:
+            y = value()
+            dtype = _inexact(y)
+            positional = [operand(name, a, dtype) for name, a in zip_longest(names[: len(args)], args)]
+            result = define(positional, {name: operand(name, a, dtype) for name, a in kwargs.items()})
         return result if any(result is a for a in args) else with_value(result, y, level)
 
     register([function], "composite", takes_out(function, push, operands=0))
+
+
+def _inexact(y):
+    """The widest dtype among results that has room for a tangent."""
+    if not isinstance(y, (list, tuple)):
+        return y.dtype if y.dtype.kind in "fc" else None
+    found = [v.dtype for v in y if hasattr(v, "dtype") and v.dtype.kind in "fc"]
+    return np.result_type(*found) if found else None
 
 
 def _strip(x, level):
@@ -433,7 +491,7 @@ def with_value(result, y, level):
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
     d = np.asarray(d) if isinstance(d, np.generic) and isinstance(y, np.ndarray) else d  # to be written into, as y is
-    return Dual(y, nested_as(y, d.astype(y.dtype) if d.dtype != y.dtype else d), level)
+    return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 
 def explicit(*functions):
@@ -453,7 +511,7 @@ def _explicit(function, rule):
             refuse_others(function, args, kwargs)
         lead = lead_of(x)
         y, dy = quietly(lambda: rule(x.primal, x.tangent, lead, *args, **kwargs))
-        dy = dy.astype(y.dtype) if dy.dtype != y.dtype else dy
+        dy = as_tangent(dy, y)
         return Dual(y, dy if y.__class__ is not Dual else nested_as(y, dy), x.level)
 
     return push

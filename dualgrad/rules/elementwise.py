@@ -171,7 +171,7 @@ def _in_the_dtype_of_the_value(push):
 for name in ("sqrt", "log", "log2", "log10", "arcsin", "arccos", "arctanh"):
     function = getattr(np.lib.scimath, name)
     RULES[function] = _in_the_dtype_of_the_value(RULES[function])
-composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n))
+composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n), as_given=True)
 composite(np.lib.scimath.power, _complex_power)
 
 # ---------------------------------------------------------------------- zero derivative

@@ -11,7 +11,7 @@ import numpy as np
 from ..dual import KINDS, METHODS, RULES, Dual, store
 from ..errors import TangentLossError
 from .absorb import quietly
-from .declare import _strip, duals_in, plain, require_inexact, with_value
+from .declare import _strip, as_result, duals_in, plain, require_room, with_value
 
 
 def call_with_keywords(ufunc, rule, inputs, kwargs):
@@ -57,16 +57,14 @@ def _pushed(ufunc, rule, inputs, kwargs):
 
 
 def in_precision_of(y, inputs, casting=None):
-    """The operands in the precision of a result, for a tangent that is computed in it; never in a lower one."""
+    """The operands in the precision of a result, for a tangent that is computed in it."""
     dtype = np.result_type(*(v.dtype for v in _each(y)))
-    require_inexact(dtype)
-    wider = [np.result_type(x, dtype) if _is_inexact(x) else None for x in inputs]
-    if casting == "unsafe" and dtype.kind != "c" and any(np.iscomplexobj(plain(x)) for x in inputs):
-        raise TangentLossError("a real result of complex operands would drop the imaginary tangent: use np.real(x)")
-    return [x if d is None or d == x.dtype else x.astype(d) for x, d in zip(inputs, wider, strict=True)]
+    require_room(dtype, *(plain(x) for x in inputs if casting == "unsafe" and has_room(x)))
+    return [as_result(x, dtype) if has_room(x) else x for x in inputs]
 
 
-def _is_inexact(x):
+def has_room(x):
+    """Whether an operand is an array of numbers that may move."""
     return hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact)
 
 

@@ -8,7 +8,18 @@ import numpy as np
 from ..backend import is_host
 from ..dual import Dual, pad_lead, primal
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
-from .declare import bilinear, composite, constant, linear, nested_as, register, takes_out, top_level
+from .declare import (
+    as_result,
+    as_tangent,
+    bilinear,
+    composite,
+    constant,
+    linear,
+    nested_as,
+    register,
+    takes_out,
+    top_level,
+)
 from .lead import flat, trailing
 from .reductions import _axes_last, _restore_dims, safe_sqrt
 
@@ -102,10 +113,11 @@ def _einsum(*operands, optimize=False, **kw):
     y = np.einsum(subscripts, *primals, optimize=optimize, **kw)
     letter = extra if lead else ""
     active = [k for k, dx in enumerate(tangents) if dx is not None]
+    primals = as_result(primals, y.dtype)
     d = quietly(_einsum_tangent, terms, letter, output, primals, tangents, active, {"optimize": optimize, **kw})
     y = y.copy() if isinstance(y, np.ndarray) else y  # a view for "ii->i" and the like
     d = np.asarray(d) if isinstance(y, np.ndarray) and isinstance(d, np.generic) else d
-    return Dual(y, nested_as(y, d), level)
+    return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 
 def _einsum_tangent(terms, letter, output, primals, tangents, active, kw):

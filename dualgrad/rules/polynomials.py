@@ -35,7 +35,7 @@ def _polymul(a1, a2):
 
 def _polydiv(u, v):
     """Long division."""
-    (r, v), quotient = np.atleast_1d(u, v), []
+    (r, v), quotient = (np.atleast_1d(a) + 0.0 for a in (u, v)), []
     if r.ndim > 1 or v.ndim > 1:
         raise NotImplementedError(
             "np.polydiv of a Dual takes one polynomial by one: give it coefficients of shape (n,)"
@@ -51,7 +51,7 @@ def _polydiv(u, v):
 composite(np.polyadd, lambda a1, a2: np.add(*_aligned(a1, a2)))
 composite(np.polysub, lambda a1, a2: np.subtract(*_aligned(a1, a2)))
 composite(np.polymul, _polymul)
-composite(np.polydiv, _polydiv)
+composite(np.polydiv, _polydiv, as_given=True)
 
 # ---------------------------------------------------------------------- values, derivatives, integrals, fits
 
@@ -76,15 +76,16 @@ def _polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
     """Least squares in the powers of x, each divided by its length."""
     if full or cov:
         raise NotImplementedError("np.polyfit of a Dual gives the coefficients alone: leave full= and cov= out")
-    w = np.ones_like(primal(x)) if w is None else w
-    a, b = np.vander(x, deg + 1) * w[:, None], np.transpose(np.transpose(y) * w)
+    x, y, w = (np.add(v, 0.0) for v in (x, y, np.ones_like(primal(x)) if w is None else w))
+    a = np.vander(x, deg + 1)
+    a, b = a * w[:, None].astype(a.dtype), np.transpose(np.transpose(y) * w.astype(y.dtype))
     scale = np.sqrt(np.sum(a * a, 0))  # moves too: with few points the fit depends on it
     return np.transpose(np.transpose(np.linalg.lstsq(a / scale, b, rcond)[0]) / scale)
 
 
 composite(np.polyval, _polyval)
 composite(np.vander, _vander)
-composite(np.polyfit, _polyfit)
+composite(np.polyfit, _polyfit, as_given=True)
 linear(np.polyder)
 
 

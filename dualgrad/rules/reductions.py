@@ -84,7 +84,7 @@ def _axes_last(a, axis):
 
 
 def _restore_dims(y, a, axis, keepdims):
-    return np.expand_dims(y, reduced(axis, np.ndim(a))) if keepdims else y
+    return np.expand_dims(y, reduced(axis, np.ndim(a))) if keepdims and np.ndim(a) else y
 
 
 def _prod(a, axis=None, dtype=None, keepdims=False, initial=1, where=True):
@@ -191,6 +191,10 @@ def _require_binary(ufunc, method):
         raise ValueError(f"{method} only supported for binary functions; np.{ufunc.__name__} is not one")
 
 
+# On processors with AVX-512, NumPy's own forget all entries but the first and the last.
+_FORGETFUL = {(ufunc, method) for ufunc in (np.power, np.arctan2) for method in ("reduce", "reduceat")}
+
+
 def _folding(method):
     """Declare what a method of ufuncs does step by step; the value, and what is refused, are NumPy's own."""
 
@@ -206,7 +210,8 @@ def _folding(method):
                 stripped, plain_kw = _strip(a, level), dict(zip(kw, _strip(list(kw.values()), level), strict=True))
                 y = getattr(ufunc, method)(stripped, *args, dtype=dtype, **plain_kw)
                 (x,) = in_precision_of(y, [a], "unsafe")
-                y = with_value(quietly(lambda: fold(ufunc, x, *args, **kw)), y, level)
+                steps = quietly(lambda: fold(ufunc, x, *args, **kw))
+                y = steps.astype(y.dtype) if (ufunc, method) in _FORGETFUL else with_value(steps, y, level)
             return y if out is None else store(out, y)
 
         METHODS[method] = call
@@ -225,7 +230,7 @@ def reduce(ufunc, a, axis=0, keepdims=False, initial=np._NoValue, where=True):
     masks = [True] * len(x) if where is True else np.moveaxis(_axes_last(np.broadcast_to(where, a.shape), axis), -1, 0)
     if initial is np._NoValue or initial is None:
         first = len(x) > 0 and where is True
-        y = x[0] if first else np.zeros_like(x, shape=x.shape[1:]) + (ufunc.identity or 0)
+        y = 1 * x[0] if first else np.zeros_like(x, shape=x.shape[1:]) + (ufunc.identity or 0)
         x, masks = (x[1:], masks[1:]) if first else (x, masks)
     else:
         y = np.zeros_like(x, shape=x.shape[1:]) + initial
@@ -257,7 +262,7 @@ def accumulate(ufunc, a, axis=0):
 def reduceat(ufunc, a, indices, axis=0):
     """The reduction of each slice from one index to the next; of one entry where that is less."""
     axis = _one_axis(axis, a.ndim)
-    x, ends = np.moveaxis(a, axis, 0), [*indices[1:], np.shape(a)[axis]]
+    x, ends = np.moveaxis(a, axis, 0), [*indices, np.shape(a)[axis]][1:]
     pieces = [ufunc.reduce(x[i : max(i + 1, j)], axis=0) for i, j in zip(indices, ends, strict=True)]
     return np.stack(pieces, axis) if pieces else np.moveaxis(x[:0], 0, axis)
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import is_array
 from ..dual import primal
 from ..errors import TangentLossError
-from .declare import composite, explicit, plain, refuse_others
+from .declare import composite, explicit, plain, refuse_others, require_room
 from .lead import trailing
 from .reductions import _axes_last, _restore_dims
 
@@ -70,7 +70,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
     if y is not None:
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
-    f, a = (1 if v is None else v for v in (fweights, aweights))
+    f, a = (np.float64(1) if v is None else v * np.float64(1) for v in (fweights, aweights))
     if np.iscomplexobj(plain(a)):
         raise TangentLossError("np.cov would drop the imaginary part of aweights: use np.real")
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
@@ -88,7 +88,7 @@ def _corrcoef(x, y=None, rowvar=True, **kw):
 
 
 composite(np.average, _average)
-composite(np.cov, _cov)
+composite(np.cov, _cov, as_given=True)
 composite(np.corrcoef, _corrcoef)
 
 # ---------------------------------------------------------------------- interpolation, integration, phases
@@ -98,8 +98,7 @@ def _interp(x, xp, fp, left=None, right=None, period=None):
     """Linear between nodes: at a node the slope on its right, at the last node that on its left."""
     refuse_others(np.interp, (), {"left": left, "right": right, "period": period})
     x, xp, fp = (v if is_array(v) else np.asarray(v) for v in (x, xp, fp))
-    if np.iscomplexobj(primal(x)) or np.iscomplexobj(primal(xp)):
-        raise TangentLossError("np.interp would drop the imaginary part of x or xp: use np.real")
+    require_room(np.float64, x, xp)
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period
@@ -126,7 +125,7 @@ def _trapezoid(y, x=None, dx=1.0, axis=-1):
 
 
 composite(np.interp, _interp)
-composite(np.trapezoid, _trapezoid)
+composite(np.trapezoid, _trapezoid, wraps=True)
 explicit(np.unwrap)(lambda p, dp, lead, *args, **kw: (np.unwrap(p, *args, **kw), dp.copy()))  # p + n · period
 
 # ---------------------------------------------------------------------- spacings

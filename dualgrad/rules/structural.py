@@ -8,11 +8,11 @@ import numpy as np
 from ..backend import is_array, is_host
 from ..backend import like as on_device
 from ..dual import RULES, Dual, lead_of, pad_lead, primal
-from ..errors import TangentLossError
 from .absorb import parts
 from .declare import (
     composite,
     constant,
+    duals_in,
     explicit,
     linear,
     linear_pieces,
@@ -20,7 +20,7 @@ from .declare import (
     plain,
     refuse_others,
     register,
-    require_inexact,
+    require_room,
     top_level,
     with_value,
 )
@@ -154,19 +154,22 @@ def _tile_lead(dx, ndim, reps):
 
 
 def _diff(a, n=1, axis=-1, prepend=None, append=None):
+    if n == 0:
+        return a
+    a = _array(a, prepend if append is None else append)
     axis = trailing(axis, np.ndim(a))
-
-    def edge(e):
-        shape = list(np.shape(a))
-        shape[axis] = 1
-        return np.full_like(a, e, shape=shape) if np.ndim(e) == 0 else e
-
-    ends = [edge(prepend)] * (prepend is not None), [a], [edge(append)] * (append is not None)
-    pieces = [piece for group in ends for piece in group]
-    a = np.concatenate(pieces, axis) if len(pieces) > 1 else a
+    ends = [e if e is None else _array(e, a) for e in (prepend, append)]
+    edge = (*np.shape(a)[:axis], 1, *np.shape(a)[np.ndim(a) + axis + 1 :])
+    first, last = ([] if e is None else [e if np.ndim(e) else np.broadcast_to(e, edge)] for e in ends)
+    a = np.concatenate([*first, a, *last], axis)
     for _ in range(n):
         a = a[_along(axis, slice(1, None))] - a[_along(axis, slice(None, -1))]
     return a
+
+
+def _array(x, beside):
+    """An array as it is, a list or number as one where ``beside`` is."""
+    return x if is_array(x) else on_device(np.asarray(x), primal(beside))
 
 
 def _along(axis, index):
@@ -230,13 +233,8 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        arr, values = _raveled_beside(arr, values), _raveled_beside(values, arr)
+        arr, values = np.ravel(_array(arr, values)), np.ravel(_array(values, arr))
     return np.concatenate([arr, values], axis or 0)
-
-
-def _raveled_beside(v, other):
-    v = np.ravel(v)
-    return on_device(v, primal(other)) if is_host(v) and is_array(other) else v
 
 
 def _columns(tup):
@@ -267,7 +265,7 @@ def _insert(arr, obj, values, axis=None):
     level, lead = top_level((arr, values))
     (x, dx), (v, dv) = parts(arr, level), parts(values, level)
     y = np.insert(x, obj, v, axis)
-    require_inexact(y.dtype)
+    require_room(y.dtype, *duals_in((arr, values)))
     dx, dv = (
         np.zeros_like(p, shape=lead + np.shape(p)) if d is None else d for p, d in ((primal(x), dx), (primal(v), dv))
     )
@@ -345,23 +343,38 @@ def _compress(condition, a, axis=None):
 
 
 def _piecewise(x, condlist, funclist, *args, **kw):
-    """Each function on the entries of its condition, the last condition that holds."""
-    several = isinstance(condlist, (list, tuple)) and not isinstance(condlist[0], (bool, np.bool_))
-    conditions = [np.broadcast_to(plain(c), x.shape) for c in (condlist if several else [condlist])]
+    """Each function on the entries of its condition, the last condition that holds. Several conditions are a list of
+    lists or arrays, an array of two axes, or for a number x anything with a length."""
+    condlist = plain(condlist)
+    if (
+        np.isscalar(condlist)
+        or np.ndim(x)
+        and not isinstance(condlist[0], (list, np.ndarray))
+        and not np.ndim(condlist[0])
+    ):
+        condlist = [condlist]
+    on_host = is_host(condlist) or all(isinstance(c, list) or is_host(c) or np.isscalar(c) for c in condlist)
+    conditions = [*(np.asarray(condlist, bool) if on_host else condlist)]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~functools.reduce(np.logical_or, conditions))
+    elif len(funclist) != len(conditions):
+        raise ValueError(
+            f"got {len(funclist)} functions for {len(conditions)} conditions; expected as many, or one more"
+        )
     y = np.zeros_like(x)
     for condition, function in zip(conditions, funclist, strict=True):
-        y[condition] = function(x[condition], *args, **kw) if callable(function) else function
+        some = x[condition]
+        if some.size:
+            y[condition] = function(some, *args, **kw) if callable(function) else function
     return y
 
 
 composite(np.choose, _choose)
+composite(np.select, _select)
 composite(np.compress, _compress)
 composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
 register([np.piecewise], "composite", _piecewise)
 register([np.where], "linear", _where)
-composite(np.select, _select)
 
 # ---------------------------------------------------------------------- grids, windows, slices
 
@@ -542,9 +555,13 @@ def _buffer(function):
 
 def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
     like, shape = a, np.shape(a) if shape is None else shape
+    dtype = a.dtype if dtype is None else dtype
     if isinstance(fill_value, Dual):  # a buffer for the levels of both
+        require_room(dtype, fill_value)
         like = np.zeros_like(a, shape=()) + np.zeros_like(fill_value, shape=())
-    buffer = np.zeros_like(like, dtype=a.dtype if dtype is None else dtype, shape=shape)
+    else:
+        fill_value = np.full_like(primal(a), fill_value, dtype, shape=shape)
+    buffer = np.zeros_like(like, dtype=dtype, shape=shape)
     buffer[...] = fill_value
     return buffer
 
@@ -557,9 +574,7 @@ register([np.copy], "linear", _copy)
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """Another floating or complex precision; integers would drop the tangent."""
-    require_inexact(dtype)
-    if np.issubdtype(x.dtype, np.complexfloating) and not np.issubdtype(dtype, np.complexfloating):
-        raise TangentLossError("astype from complex to real would drop the imaginary part: use np.real(x)")
+    require_room(dtype, x)
     lead_of(x)
     if not copy and x.dtype == dtype:
         return x

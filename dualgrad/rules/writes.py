@@ -3,11 +3,10 @@
 import numpy as np
 
 from ..backend import is_host
+from ..backend import like as on_device
 from ..dual import METHODS, Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
-from .declare import _strip, refuse_others, register
-
-WRITES = set()
+from .declare import plain, refuse_others, register
 
 # ---------------------------------------------------------------------- ufunc.at
 
@@ -16,24 +15,25 @@ def at(ufunc, a, indices, *b):
     """``ufunc.at``: repeated indices count as often as they stand there."""
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
+    places = np.arange(a.size).reshape(a.shape)[indices]
+    b = [np.broadcast_to(x, places.shape) if np.ndim(x) else x for x in b]  # NumPy's own forgets it for some indices
+    value = np.copy(a.primal)
+    ufunc.at(value, indices, *(match_level(a, x)[0] for x in b))  # it may refuse
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
         return
-    places = np.arange(a.size).reshape(a.shape)[indices]
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
     turn = np.empty_like(flat)
     turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
     operands = [np.ravel(np.broadcast_to(x, places.shape)) for x in b]
-    value = np.copy(a.primal)
-    ufunc.at(value, indices, *_strip(b, a.level))
-    whole, a = a, a if a.ndim else a[None]
+    a = a if a.ndim else a[None]
     for k in range(turn.max(initial=-1) + 1):
         now = np.flatnonzero(turn == k).tolist()
         place = _at(flat[now], a.shape)
         a[place] = ufunc(a[place], *(x[now] for x in operands))
-    whole.primal[...] = value  # NumPy's own to the last bit
+    a.primal[...] = value  # to the last bit
 
 
 def _at(flat, shape):
@@ -45,14 +45,9 @@ def _add_at(ufunc, a, indices, b):
     require_writable(a)
     lead, (value, tangent) = lead_of(a), match_level(a, b)
     ufunc.at(a.primal, indices, value)
-    if tangent is None:
-        return
-    if lead:
-        shape = np.shape(a.primal[indices])
-        tangent = np.moveaxis(np.broadcast_to(tangent, (*lead, *np.shape(value))), 0, -1)
-        tangent = np.broadcast_to(tangent.reshape((1,) * (len(shape) - np.ndim(value)) + tangent.shape), shape + lead)
-        ufunc.at(np.moveaxis(a.tangent, 0, -1), before_lead(indices), tangent)
-    else:
+    if tangent is not None and lead:
+        ufunc.at(np.moveaxis(a.tangent, 0, -1), before_lead(indices), np.moveaxis(tangent, 0, -1))
+    elif tangent is not None:
         ufunc.at(a.tangent, indices, tangent)
 
 
@@ -68,67 +63,37 @@ METHODS["at"] = at
 
 # ---------------------------------------------------------------------- array functions
 
-
-def _writing(function):
-    """Declare a function that writes into its first argument by its definition for a Dual there."""
-
-    def declare(definition):
-        def push(a, *args, **kw):
-            _require_dual(f"np.{function.__name__}", a)
-            definition(a, *args, **kw)
-
-        register([function], "linear", push)
-        WRITES.add(function)
-        return definition
-
-    return declare
+OPERANDS = {
+    np.copyto: "dst src", np.put: "a ind v", np.putmask: "a mask values", np.place: "arr mask vals",
+    np.put_along_axis: "arr indices values", np.fill_diagonal: "a val",
+}  # fmt: skip
 
 
-@_writing(np.copyto)
-def copyto(dst, src, casting="same_kind", where=True):
-    """dst where the condition is false, else src."""
-    refuse_others(np.copyto, (), {"where": where})
-    dst[...] = src if where is True else np.where(where, src, dst)
+def _writing(function, names):
+    """Declare a function that writes its last operand into its first, which must be a Dual: where each entry goes is
+    read off NumPy's own answer for the numbers 0, 1, 2, ... in the place of the entries."""
+
+    def push(*args, **kw):
+        given = dict(zip(names, args, strict=False)) | {k: kw.pop(k) for k in names if k in kw}
+        a, *settings, v = (given[k] for k in names)
+        _require_dual(f"np.{function.__name__}", a)
+        settings, rest, target = tuple(settings), args[len(names) :], plain(a)
+        refuse_others(function, settings + rest, kw)
+        write = lambda into, values: function(into, *settings, values, *rest, **kw)  # noqa: E731
+        write(np.copy(target), plain(v))  # it may refuse
+        if function is np.copyto and a.ndim and not rest and "where" not in kw:
+            a[...] = v
+            return
+        source = np.full_like(target, -1, dtype=int)
+        write(source, on_device(np.arange(np.size(v)).reshape(np.shape(v)), target))
+        flat = np.flatnonzero(source >= 0)
+        if flat.size:
+            place = _at(flat, a.shape) if a.ndim else ()
+            a[place] = v if np.ndim(v) == 0 else np.ravel(v)[source[place]]
+
+    register([function], "linear", push)
 
 
-@_writing(np.put)
-def put(a, ind, v, mode="raise"):
-    """The entries at flat indices, v over and over."""
-    ind = np.ravel(ind)
-    ind = np.clip(ind, 0, a.size - 1) if mode == "clip" else ind % a.size if mode == "wrap" else ind
-    if ind.size:
-        flat = np.where(ind < 0, ind + a.size, ind)
-        a[_at(flat, a.shape)] = np.resize(v, ind.shape)
-
-
-@_writing(np.putmask)
-def putmask(a, mask, values):
-    """The entries under the mask, those of ``values`` in the same places, over and over."""
-    a[...] = np.where(mask, np.resize(values, a.shape), a)
-
-
-@_writing(np.place)
-def place(arr, mask, vals):
-    """The entries under the mask, ``vals`` in their order, over and over."""
-    rank = np.cumsum(np.reshape(mask, arr.shape)) - 1
-    arr[...] = np.where(np.reshape(mask, arr.shape), np.reshape(np.take(vals, rank % len(vals)), arr.shape), arr)
-
-
-@_writing(np.put_along_axis)
-def put_along_axis(arr, indices, values, axis=-1):
-    """One entry a slice along the axis."""
-    if axis is None:
-        arr[_at(np.ravel(indices), arr.shape)] = values
-        return
-    grid = [g.tolist() for g in np.ogrid[tuple(slice(n) for n in arr.shape)]]
-    grid[axis] = indices
-    arr[tuple(grid)] = values
-
-
-@_writing(np.fill_diagonal)
-def fill_diagonal(a, val, wrap=False):
-    """The entries on the diagonal, ``val`` over and over."""
-    mask = np.zeros(a.shape, bool)
-    np.fill_diagonal(mask, True, wrap)
-    places = np.flatnonzero(mask)
-    a[_at(places, a.shape)] = np.resize(val, places.shape) if np.ndim(val) else val
+for function, names in OPERANDS.items():
+    _writing(function, names.split())
+WRITES = frozenset(OPERANDS)
