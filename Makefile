@@ -30,7 +30,8 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
-RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py
+RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py \
+              tests/test_calls.py tests/test_fuzz.py
 
 test-oldest: $(VENV)-oldest/.ready
 	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)

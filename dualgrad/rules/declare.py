@@ -205,6 +205,9 @@ def _unary(function, partial=None, over=None, finite=False):
     return push
 
 
+_LISTS = {list, tuple}
+
+
 def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
@@ -214,8 +217,8 @@ def _chain(partials, quotient):
             if not has_nan(d):
                 return d
         dtype = out.dtype
-        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ is list else x, dtype)
-        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ is list else y, dtype)
+        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:
