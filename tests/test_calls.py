@@ -358,7 +358,7 @@ def test_an_imaginary_part_is_not_dropped():
         lambda z: np.exp(z, dtype=float, casting="unsafe"),
         lambda z: np.add(z, 1, signature="dd->d", casting="unsafe"),
     ):
-        with pytest.raises(dg.TangentLossError, match="drops the imaginary"):
+        with pytest.raises(dg.TangentLossError, match="would drop the imaginary"):
             dg.jvp(call, (POSITIVE * 1j,), (POSITIVE * 1j,))
 
 
