@@ -34,7 +34,8 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
-RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py
+RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py \
+              tests/test_calls.py tests/test_fuzz.py
 NEWEST_TESTS := $(RULE_TESTS) tests/test_conditioning.py tests/test_dual.py tests/test_transforms.py tests/test_hints.py
 
 test-oldest: $(VENV)-oldest/.ready

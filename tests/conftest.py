@@ -14,9 +14,6 @@ settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
-FULL = False
-
-
 def pytest_addoption(parser):
     parser.addoption(
         "--full", action="store_true", help="also run the tests marked slow, and the fuzzer ten times longer"
@@ -24,13 +21,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    global FULL
-    FULL = config.getoption("--full")
-
-
-def examples(factor):
-    """How many examples a fuzzer draws: so many times those of the profile, ten times as many with ``--full``."""
-    return settings().max_examples * factor * (10 if FULL else 1)
+    if config.getoption("--full"):
+        os.environ["DUALGRAD_FULL"] = "1"  # for `draws.examples`
 
 
 def pytest_collection_modifyitems(config, items):

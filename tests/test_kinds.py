@@ -14,7 +14,8 @@ import samples_linalg  # noqa: F401
 import samples_statistics  # noqa: F401
 from catalogue import CATALOGUE, MASK, Case, name_of, positive, real
 from checks import close, direction, flat, outputs, push, same
-from test_constants import CALLS, apart, has_room, quiet, refused, tolerance, wide
+from constants import apart, has_room, quiet, refused, tolerance, wide
+from test_constants import CALLS
 
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson

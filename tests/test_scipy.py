@@ -16,6 +16,7 @@ pytest.importorskip("scipy")
 before = dict(RULES), dict(KINDS)
 import scipy.special  # noqa: E402
 from checks import UnsureError, examine_derivatives, examine_laws, examine_single_precision  # noqa: E402
+from constants import Held, sweep_constants, sweep_precisions, sweep_taylor  # noqa: E402
 from samples_scipy import ROWS  # noqa: E402
 
 from dualgrad.scipy import linalg, special  # noqa: E402
@@ -52,6 +53,17 @@ def test_the_kit_certifies_it(row):
 def test_laws(row, seed, lead):
     rng = np.random.default_rng(seed)
     examine_laws(row, row.sample(rng), rng, lead)
+
+
+SEVERAL = [Held(row, tuple(row.draws)) for row in ROWS if len(row.draws) > 1]
+
+
+@pytest.mark.parametrize("call", SEVERAL, ids=lambda call: str(call.call))
+def test_constants_of_every_dtype(call):
+    sweep_constants(call, 20)
+    sweep_taylor(call)
+    if call.call.call is None:
+        sweep_precisions(call)
 
 
 @each_row

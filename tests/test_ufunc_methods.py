@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from catalogue import name_of
 from checks import close, direction, flat, push, same
-from test_constants import quiet, refused
+from constants import quiet, refused
 
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson

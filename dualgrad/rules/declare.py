@@ -121,7 +121,7 @@ def require_room(dtype, *operands):
         name = np.dtype(dtype).name
         raise TangentLossError(f"astype({name}), dtype={name} would drop the tangent: use dg.primal(x).astype({name})")
     if not np.issubdtype(dtype, np.complexfloating) and any(x.dtype.kind == "c" for x in operands):
-        raise TangentLossError("from complex to real, by astype or dtype=, drops the imaginary part: use np.real(x)")
+        raise TangentLossError("astype or dtype= from complex to real would drop the imaginary part: use np.real(x)")
 
 
 def register(functions, kind, push):
@@ -225,6 +225,9 @@ def _unary(function, partial=None, over=None, finite=False):
     return push
 
 
+_LISTS = {list, tuple}
+
+
 def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
@@ -234,8 +237,8 @@ def _chain(partials, quotient):
             if not has_nan(d):
                 return d
         dtype = out.dtype
-        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ is list else x, dtype)
-        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ is list else y, dtype)
+        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:

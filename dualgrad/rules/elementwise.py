@@ -147,7 +147,7 @@ explicit_binary(np.ldexp)(lambda out, x, e, dx, de, lead: np.ldexp(dx, e))
 
 
 def _complex_power(x, p):
-    y = np.power(x + 0j, p)
+    y = np.power(np.add(x, 0j), p)
     return y if np.iscomplexobj(np.lib.scimath.power(primal(x), primal(p))) else np.real(y)
 
 

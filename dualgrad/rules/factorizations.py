@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from ..backend import is_host
+from ..backend import is_array, is_host
 from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
@@ -419,6 +419,7 @@ def _matrix_power(a, n):
 
 
 def _tensorsolve(a, b, axes=None):
+    a, b = (v if is_array(v) else np.asarray(v) for v in (a, b))
     if axes is not None:
         axes = [k % a.ndim for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in axes] + axes)

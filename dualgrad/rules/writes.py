@@ -22,7 +22,7 @@ def at(ufunc, a, indices, *b):
         _add_at(ufunc, a, indices, *b)
         return
     value = np.copy(a.primal)
-    ufunc.at(value, indices, *(match_level(a, x)[0] for x in b))  # it may refuse
+    ufunc.at(value, indices, *(x.primal if isinstance(x, Dual) and x.level == a.level else x for x in b))
     places = np.arange(a.size).reshape(a.shape)[indices]
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
@@ -79,6 +79,7 @@ def _writing(function, names):
         given = dict(zip(names, args, strict=False)) | {k: kw.pop(k) for k in names if k in kw}
         a, *settings, v = (given[k] for k in names)
         _require_dual(f"np.{function.__name__}", a)
+        require_writable(a)
         settings, rest, target = tuple(settings), args[len(names) :], plain(a)
         refuse_others(function, settings + rest, kw)
         write = lambda into, values: function(into, *settings, values, *rest, **kw)  # noqa: E731
