@@ -87,6 +87,9 @@ def examine(name, call, rng):
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
+        overlapping = call.case.function in OVERLAPPING and call.case.call is not None
+        if overlapping and "out" in call.case.kwargs:
+            continue
         if "out" in call.case.kwargs and np.asarray(y).dtype.kind in "fc":  # NumPy sums in another order
             near(y, value, 2 * precision(call), "the value")
         else:
