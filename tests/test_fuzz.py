@@ -88,7 +88,7 @@ def examine(name, call, rng):
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
         overlapping = call.case.function in OVERLAPPING and call.case.call is not None
-        if overlapping and "out" in call.case.kwargs:
+        if overlapping:
             continue
         if "out" in call.case.kwargs and np.asarray(y).dtype.kind in "fc":  # NumPy sums in another order
             near(y, value, 2 * precision(call), "the value")
@@ -152,7 +152,8 @@ def normalised(call):
     singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
         0 in np.asarray(x).strides for x in call.xs
     )
-    if order in ("A", "K") or function in UNORDERED or by_method or singular:
+    wrapped = function is np.trapezoid and any(np.asarray(x).dtype.kind == "u" for x in call.xs)  # in the value, too
+    if order in ("A", "K") or function in UNORDERED or by_method or singular or wrapped:
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
