@@ -106,7 +106,7 @@ def examine(name, call, rng):
         return
     check_normalised(call, ds)
     check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
-    check_nested(call, rng)
+    check_nested(name, call, rng)
     check_differences(call, ds)
 
 
@@ -204,7 +204,7 @@ def check_k(name, f, call, lead, rng):
             near(d[k], s, tolerance(call), f"direction {k} of {lead}")
 
 
-def check_nested(call, rng):
+def check_nested(name, call, rng):
     """The second derivative along two directions does not depend on which is the inner one, and K outer ones on K."""
     other = normalised(call)
     if other is None:
@@ -217,6 +217,8 @@ def check_nested(call, rng):
     second = lambda a, b: push(lambda *xs: push(f, xs, a)[1], xs, b)[1]  # noqa: E731
     stacked, _ = recorded(second, us, vs)
     if isinstance(stacked, Exception):
+        if refused(name, stacked):
+            return
         raise AssertionError(f"the second derivative raises {stacked!r}") from stacked
     for k in range(2):
         single, _ = recorded(second, [None if v is None else v[k] for v in vs], us)
