@@ -87,6 +87,9 @@ def examine(name, call, rng):
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
+        overlapping = call.case.function in OVERLAPPING and call.case.call is not None
+        if overlapping:
+            continue
         if "out" in call.case.kwargs and np.asarray(y).dtype.kind in "fc":  # NumPy sums in another order
             near(y, value, 2 * precision(call), "the value")
         else:
@@ -103,7 +106,7 @@ def examine(name, call, rng):
         return
     check_normalised(call, ds)
     check_k(name, f, call, choice(rng, [0, 1, 2, 3]), rng)
-    check_nested(call, rng)
+    check_nested(name, call, rng)
     check_differences(call, ds)
 
 
@@ -149,7 +152,8 @@ def normalised(call):
     singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
         0 in np.asarray(x).strides for x in call.xs
     )
-    if order in ("A", "K") or function in UNORDERED or by_method or singular:
+    wrapped = function is np.trapezoid and any(np.asarray(x).dtype.kind == "u" for x in call.xs)  # in the value, too
+    if order in ("A", "K") or function in UNORDERED or by_method or singular or wrapped:
         return None
     if "order" in call.case.kwargs:
         kwargs["order"] = call.case.kwargs["order"]
@@ -200,7 +204,7 @@ def check_k(name, f, call, lead, rng):
             near(d[k], s, tolerance(call), f"direction {k} of {lead}")
 
 
-def check_nested(call, rng):
+def check_nested(name, call, rng):
     """The second derivative along two directions does not depend on which is the inner one, and K outer ones on K."""
     other = normalised(call)
     if other is None:
@@ -213,6 +217,8 @@ def check_nested(call, rng):
     second = lambda a, b: push(lambda *xs: push(f, xs, a)[1], xs, b)[1]  # noqa: E731
     stacked, _ = recorded(second, us, vs)
     if isinstance(stacked, Exception):
+        if refused(name, stacked):
+            return
         raise AssertionError(f"the second derivative raises {stacked!r}") from stacked
     for k in range(2):
         single, _ = recorded(second, [None if v is None else v[k] for v in vs], us)

@@ -40,7 +40,7 @@ def _polydiv(u, v):
         raise NotImplementedError(
             "np.polydiv of a Dual takes one polynomial by one: give it coefficients of shape (n,)"
         )
-    while len(r) >= len(v):
+    while len(r) >= max(len(v), 1):
         quotient.append(r[:1] / v[:1])
         r = r[1:] - np.pad(quotient[-1] * v[1:], (0, len(r) - len(v)))
     zero = np.zeros_like(primal(r + v[:1]), shape=1)
