@@ -127,6 +127,7 @@ ROWS = {}
 for row in [*CATALOGUE, *method_rows(), *constant_rows()]:
     name = name_of(row.function)
     varies = row.kwargs.get("mode") == "empty" or (name == "full_like" and row.call)  # from one call to the next
+    varies = varies or name == "arange"  # its length, with the last digit of an end
     if row.draws and not varies:
         ROWS.setdefault(name, []).append(row)
 

@@ -92,23 +92,23 @@ for f in (np.fft.fftshift, np.fft.ifftshift):
 
 # ---------------------------------------------------------------------- arrays made like a Dual
 
-case(np.array, real(2), real(2), _call=lambda x, y: np.array([[x[0], y[1]], [1.0, x[1] * y[0]]], like=x))
-case(np.array, real(2, 3), real(3), _call=lambda x, y: np.array([x[0], y, x[1] + y], like=x))
+case(np.array, real(2), real(2), _call=lambda x, y: np.array([[x[0], y[1]], [1.0, x[1] + y[0]]], like=x + y))
+case(np.array, real(2, 3), real(3), _call=lambda x, y: np.array([x[0], y, x[1] + y], like=x + y))
 case(np.array, real(2), _call=lambda x: np.array((x[0], 2), ndmin=3, like=x))
 case(np.array, real(3), _call=lambda x: np.array([1.0, -2.0, 0.5], like=x) * x)
 for f in (np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray):
-    case(f, real(2), _call=lambda x, f=f: f([x[0], x[1] * x[0]], like=x))
+    case(f, real(2), _call=lambda x, f=f: f([x[0], x[1] + x[0]], like=x))
     case(f, real(2, 3), _call=lambda x, f=f: f(x, like=x) * 2)
 case(np.full, real(1), _call=lambda x: np.full((2, 3), x[0], like=x))
 case(np.full, real(3), _call=lambda x: np.full(3, 2.0, like=x) * np.full((2, 3), x, like=x))
 case(np.arange, real(1), positive(1), _call=lambda a, h: np.arange(a[0], a[0] + 2.5 * h[0], h[0], like=a * h))
-case(np.arange, above(1), _call=lambda a: np.arange(a[0], like=a))
+case(np.arange, above(1), _call=lambda a: np.arange(2 + a[0] / 10, like=a))
 case(np.arange, real(3), _call=lambda x: np.arange(3.0, like=x) * x + np.arange(3, like=x))
 for f in (np.zeros, np.ones):
-    case(f, real(2, 3), _call=lambda x, f=f: f((2, 3), like=x) + x)
-case(np.empty, real(2, 3), _call=lambda x: filled(np.empty((2, 3), like=x), x))
+    case(f, real(2, 3), _call=lambda x, f=f: f((2, 3), like=np.atleast_1d(x)) + x)
+case(np.empty, real(2, 3), _call=lambda x: filled(np.empty((2, 3), like=np.atleast_1d(x)), x))
 for f in (np.eye, np.identity, np.tri):
-    case(f, real(3), _call=lambda x, f=f: f(3, like=x) * x)
+    case(f, real(3), _call=lambda x, f=f: f(3, like=np.atleast_1d(x)) * x)
 
 # ---------------------------------------------------------------------- scans and reductions
 

@@ -510,8 +510,8 @@ def with_value(result, y, level):
     if result.__class__ is not Dual or result.level != level:
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
     d = result.tangent
-    if isinstance(d, np.generic) != isinstance(y, np.generic) and not d.ndim:  # to be written into where y is
-        d = np.asarray(d) if isinstance(d, np.generic) else d[()]
+    if not d.ndim and isinstance(primal(d), np.generic) != isinstance(primal(y), np.generic):  # a number, or an array
+        d = np.reshape(d, ()) if isinstance(primal(d), np.generic) else d[()]
     return Dual(y, nested_as(y, as_tangent(d, y)), level)
 
 

@@ -10,7 +10,7 @@ from ..backend import like as on_device
 from ..dual import LIVE, Dual, ended, primal
 from ..tables import KINDS, MAKERS, RULES
 from .absorb import parts
-from .declare import nested_as, plain, require_room, with_value
+from .declare import nested_as, require_room, with_value
 
 # ---------------------------------------------------------------------- nested lists, and object arrays
 
@@ -84,10 +84,10 @@ RULES[np.ndarray] = joined  # what makes one Dual of an object array
 
 def _holding(y, like):
     """The array ``y`` as a Dual of the level of ``like``, which can be written into; whole numbers stay plain."""
-    if isinstance(y, Dual) and y.level >= like.level:
+    if isinstance(y, Dual) and (not isinstance(like, Dual) or y.level >= like.level):
         return y
     y = y if isinstance(y, Dual) else on_device(y, primal(like))
-    if not np.issubdtype(y.dtype, np.inexact):
+    if not isinstance(like, Dual) or not np.issubdtype(y.dtype, np.inexact):
         return y
     buffer = np.zeros_like(like, dtype=y.dtype, shape=y.shape)
     buffer[...] = y
@@ -126,15 +126,15 @@ def _full(like, shape, fill_value, dtype=None, order="C", *, device=None):
 def _arange(like, start, stop=None, step=None, dtype=None, *, device=None):
     """start + k step, as many as NumPy makes of the plain values."""
     given = [a for a in (start, stop, step) if a is not None]
-    y = np.arange(*(to_numpy(a) if is_array(a) else a for a in map(plain, given)), dtype=dtype, device=device)
-    moving = [a for a in given if isinstance(a, Dual)]
-    if not moving:
-        return _holding(y, like)
+    top = max([a for a in given if isinstance(a, Dual)], key=_level, default=None)
+    if top is None:
+        plain = [to_numpy(a) if is_array(a) else a for a in given]
+        return _holding(np.arange(*plain, dtype=dtype, device=device), like)
+    y = _arange(top.primal, *(parts(a, top.level)[0] for a in given), dtype=dtype, device=device)
     require_room(y.dtype)
     start, step = (0, 1) if stop is None else (start, 1) if step is None else (start, step)
-    top = max(a.level for a in moving)
     line = start + step * on_device(np.arange(len(y), dtype=y.dtype), primal(like))
-    return _holding(with_value(line, on_device(y, primal(like)), top) if isinstance(line, Dual) else line, like)
+    return _holding(with_value(line, y, top.level) if isinstance(line, Dual) else line, like)
 
 
 def _constant(function):

@@ -64,7 +64,7 @@ def _along(weights, shape, axis):
 
 def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, dtype=None):
     """Σ w (x - x̄) (x - x̄)ᴴ / (Σ w - ddof Σ w a / Σ w), w = f a."""
-    x = np.atleast_2d(m) if rowvar or np.ndim(m) == 1 else np.transpose(m)
+    x = np.atleast_2d(m) if rowvar or np.ndim(m) < 2 else np.transpose(m)
     if len(x) == 0:
         return np.zeros((0, 0))
     if y is not None:
