@@ -68,22 +68,28 @@ def jvp(f, primals, tangents, has_aux=False):
     level = new_level(lead)
     try:
         duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
-        result = f(*(duals if structure is None else unflatten(structure, duals)))
+        result = evaluated(f, duals if structure is None else unflatten(structure, duals))
         if has_aux:
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError("has_aux=True: the function must return a pair (y, aux)")
             return *_split_tree(result[0], level, lead), map_leaves(lambda a: _aux(a, level), result[1])
         return _split(result, level, lead) if result.__class__ is Dual else _split_tree(result, level, lead)
-    except Exception as error:
-        if told := in_user_terms(error):
-            raise told from error
-        raise
     finally:
         LIVE.pop(level, None)
 
 
-def in_user_terms(error):
-    """What to write where NumPy wrapped what a Dual said, or failed on an object array of Duals; else None."""
+def evaluated(f, args):
+    """``f(*args)``; where NumPy wraps what a Dual said, or fails on an object array of Duals, the error says what to
+    write."""
+    try:
+        return f(*args)
+    except Exception as error:
+        if told := _in_user_terms(error):
+            raise told from error
+        raise
+
+
+def _in_user_terms(error):
     if isinstance(error.__cause__, TangentLossError) and not isinstance(error, TangentLossError):
         return TangentLossError(*error.__cause__.args)
     asked = [told for level, told in ASKED.items() if level in LIVE]

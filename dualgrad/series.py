@@ -36,7 +36,7 @@ from .dual import (
     without_rule,
 )  # fmt: skip
 from .errors import ShapeError
-from .pushforward import in_user_terms, match_tangents
+from .pushforward import evaluated, match_tangents
 from .rules.absorb import has_nan, quietly
 from .rules.declare import as_result, plus
 from .rules.keywords import call_with_keywords
@@ -98,12 +98,8 @@ def taylor(f, x, v, order=4):
     level = new_level(())
     try:
         series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
-        outputs, out_structure = flatten(map_leaves(lift, returned(f(*unflatten(structure, series)))))
+        outputs, out_structure = flatten(map_leaves(lift, returned(evaluated(f, unflatten(structure, series)))))
         return [unflatten(out_structure, [_coefficient(y, level, k) for y in outputs]) for k in range(order + 1)]
-    except Exception as error:
-        if told := in_user_terms(error):
-            raise told from error
-        raise
     finally:
         LIVE.pop(level, None)
 

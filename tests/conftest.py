@@ -2,6 +2,7 @@
 
 import os
 
+import of_numpy  # noqa: F401  (before any test module imports dualgrad.scipy)
 import pytest
 from hypothesis import settings
 

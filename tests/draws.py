@@ -14,10 +14,11 @@ import samples_linalg  # noqa: F401
 import samples_statistics  # noqa: F401
 from catalogue import CATALOGUE, CONSTANT_CALLS, Case, Draw, fill, name_of, positive, real
 from hypothesis import settings
+from of_numpy import KINDS_OF_NUMPY
 
 import dualgrad as dg
 
-SUPPORTED = dg.supported()  # as imported: other tests add rules
+SUPPORTED = KINDS_OF_NUMPY
 
 # ---------------------------------------------------------------------- what is drawn from
 

@@ -26,11 +26,12 @@ from checks import (
 from hypothesis import given, reject
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from of_numpy import KINDS_OF_NUMPY
 from strict import MissingError, device, host
 
 import dualgrad as dg
 
-SUPPORTED = dg.supported()  # as imported: other tests add rules
+SUPPORTED = KINDS_OF_NUMPY
 SMOOTH = [c for c in CATALOGUE if c.draws]
 seeds = st.integers(0, 2**32 - 1)
 each_case = pytest.mark.parametrize("case", SMOOTH, ids=str)

@@ -10,7 +10,7 @@ from ..backend import like as on_device
 from ..dual import LIVE, Dual, ended, primal
 from ..tables import KINDS, MAKERS, RULES
 from .absorb import parts
-from .declare import nested_as, require_room, with_value
+from .declare import _strip, nested_as, require_room, with_value
 
 # ---------------------------------------------------------------------- nested lists, and object arrays
 
@@ -130,7 +130,7 @@ def _arange(like, start, stop=None, step=None, dtype=None, *, device=None):
     if top is None:
         plain = [to_numpy(a) if is_array(a) else a for a in given]
         return _holding(np.arange(*plain, dtype=dtype, device=device), like)
-    y = _arange(top.primal, *(parts(a, top.level)[0] for a in given), dtype=dtype, device=device)
+    y = _arange(top.primal, *_strip(given, top.level), dtype=dtype, device=device)
     require_room(y.dtype)
     start, step = (0, 1) if stop is None else (start, 1) if step is None else (start, step)
     line = start + step * on_device(np.arange(len(y), dtype=y.dtype), primal(like))
