@@ -7,7 +7,7 @@ what users see, and is not followed. The ``__init__`` of rules/ lists the tables
 A **table** is a file of rules/ that the core does not import: it enters functions, and without it the others still
 work. Machinery cannot hide among them, since a file that the core imports by name is core wherever it lies (declare.py,
 lead.py, absorb.py: what makes a line of a table a rule). operators.py and keywords.py enter no function either; only
-the ``__init__`` of rules/ imports them, for the operators of a Dual and the keywords of ufuncs, so they are named below.
+the ``__init__`` of rules/ imports them, for the operators of a Dual and the keywords of ufuncs: they are named below.
 Helpers that only tables share count as tables.
 
 Tables may grow without end, by at most 5 lines a function on average: the functions are those of `dg.supported()`, in a
