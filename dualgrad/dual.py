@@ -68,7 +68,9 @@ class Dual:
         rule = RULES.get(function)
         if rule is None:
             return make(self, function, args, kwargs)
-        if kwargs or len(args) != 1 or args[0].__class__ is not Dual:
+        if len(args) == 1 and not kwargs and args[0].__class__ is Dual:
+            return rule(args[0])
+        if not as_they_are(function, args) or kwargs and not as_they_are(None, kwargs.values()):
             args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
         return rule(*args, **kwargs)
 
@@ -82,7 +84,7 @@ class Dual:
     def dtype(self):
         """The dtype of the value. NumPy's means of an object array end in ``y.dtype.type(y)``, a plain number, but for
         a y without a dtype: there a Dual has none."""
-        if self.primal.__class__ is not np.ndarray:
+        if ASKED and self.primal.__class__ is not np.ndarray:
             asking = sys._getframe(1).f_code
             if asking.co_name in _NUMBERS_AT_THE_END and asking.co_filename.startswith(OURS[1]):
                 raise AttributeError("dtype")
@@ -265,9 +267,10 @@ def primal(x):
     >>> dg.derivative(lambda x: x * dg.primal(x))(3.0)      # the second factor counts as a constant
     np.float64(3.0)
     """
-    x = lift(x)
     while isinstance(x, Dual):
         x = x.primal
+    if x.__class__ is np.ndarray:
+        return x if x.dtype is not OBJECT or (lifted := lift(x)) is x else primal(lifted)
     if isinstance(x, (dict, list, tuple, Mapping)):
         from .tree import map_leaves
 
@@ -335,6 +338,19 @@ def _leaves(tree):
 def lift_within(tree):
     """Nested lists with each object array in them lifted."""
     return type(tree)(map(lift_within, tree)) if tree.__class__ in (list, tuple) else lift(tree)
+
+
+def as_they_are(function, args):
+    """Whether no argument needs `as_arrays`: none is an object array, or a list that may hold Duals or one of them."""
+    for a in args:
+        kind = a.__class__
+        if kind is np.ndarray and a.dtype is OBJECT:
+            return False
+        if kind is list or kind is tuple:
+            sequence = function in SEQUENCES and a is args[0]
+            if not all(e.__class__ is int or sequence and e.__class__ is Dual for e in a):
+                return False
+    return True
 
 
 def as_arrays(function, args):

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..backend import is_host
 from ..cures import COMPLEX
-from ..dual import ASKED, LIVE, Dual, as_array, as_arrays, ended, lead_of, lift, pad_lead, primal, store
+from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import TangentLossError
 from ..tables import KINDS, RULES
 from .absorb import absorb, absorbing_bilinear, has_nan, parts, product, quietly
@@ -53,7 +53,10 @@ def top_level(args):
     return level, LIVE[level]
 
 
-_LOOKED_AT = {np.ndarray, list, tuple, complex}
+def is_unusual(constant):
+    """Whether a constant operand needs `_beside`."""
+    kind = constant.__class__
+    return constant.dtype is OBJECT if kind is np.ndarray else kind is list or kind is tuple or kind is complex
 
 
 def _beside(dual, constant):
@@ -71,9 +74,9 @@ def operands(x, y):
     """The level of a call of two operands, its lead axes, their primals and their tangents (None for a constant)."""
     xl = x.level if x.__class__ is Dual else 0
     yl = y.level if y.__class__ is Dual else 0
-    if xl == 0 and x.__class__ in _LOOKED_AT and (lifted := _beside(y, x)) is not x:
+    if xl == 0 and x.__class__ is not float and is_unusual(x) and (lifted := _beside(y, x)) is not x:
         return operands(lifted, y)
-    if yl == 0 and y.__class__ in _LOOKED_AT and (lifted := _beside(x, y)) is not y:
+    if yl == 0 and y.__class__ is not float and is_unusual(y) and (lifted := _beside(x, y)) is not y:
         return operands(x, lifted)
     level = xl if xl > yl else yl
     lead = LIVE.get(level)
@@ -466,14 +469,14 @@ def composite(function, definition, as_given=False, wraps=False):
     The definition sees its operands in the precision of the result; ``as_given`` says that NumPy's own does not, and
     ``wraps`` that its integers wrap before they meet a float.
     """
-    names = _parameters(function)
+    names, is_ufunc = _parameters(function), isinstance(function, np.ufunc)
 
     def operand(name, a, dtype):
         left = dtype is None or name in _SETTINGS or wraps and getattr(a, "dtype", dtype).kind in "biu"
         return a if left else as_result(a, dtype)
 
     def push(*args, **kwargs):
-        args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
+        args = as_arrays(function, args) if is_ufunc else args
         level, _ = top_level((*args, *kwargs.values()))
         value = lambda: function(*_strip(args, level), **{k: _strip(a, level) for k, a in kwargs.items()})  # noqa: E731
         define = lambda args, kwargs: quietly(lambda: definition(*args, **kwargs))  # noqa: E731
@@ -569,5 +572,4 @@ def plain(x):
     """All levels stripped, also inside lists and tuples."""
     if isinstance(x, (list, tuple)):
         return type(x)(map(plain, x))
-    x = lift(x)
-    return primal(x) if isinstance(x, Dual) else x
+    return primal(x) if isinstance(x, Dual) or x.__class__ is np.ndarray else x

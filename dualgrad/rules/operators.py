@@ -49,7 +49,12 @@ def _in_place(operate):
 
 def _comparison(ufunc, operate, rules):
     def compare(self, other):
-        return operate(primal(self), other) if isinstance(other, str) else rules[ufunc](self, other)
+        try:
+            return rules[ufunc](self, other)
+        except TypeError:  # of text, of which NumPy's functions know less than its operators
+            if isinstance(other, str):
+                return operate(primal(self), other)
+            raise
 
     return compare
 
