@@ -355,8 +355,6 @@ def as_they_are(function, args):
 
 def as_arrays(function, args):
     """The arguments of a function of NumPy with their lists and object arrays of Duals as Duals."""
-    if function is np.block:
-        return lift_within(args)
     if function in SEQUENCES and args and isinstance(args[0], (list, tuple)):
         return [as_array(a) for a in args[0]], *map(as_array, args[1:])
     return tuple(map(as_array, args))

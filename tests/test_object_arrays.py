@@ -129,6 +129,7 @@ PROGRAMS = {
     "medians": lambda x: np.stack([np.median(np.array([x[0], x[1], 1.0])), np.nanmean(np.array([x[0], x[1]]))]),
     "lists beside": lambda x: x - [x[0], 1.0] + np.diff(x, prepend=[x[1]]) * [2.0, x[1]],
     "lists in a list": lambda x: np.concatenate(([x[0]], x, [x[-1], 2.0])),
+    "blocks": lambda x: np.block([[np.array([x[0], 1.0]), x[:1]], [x[1], x]]) + np.block([x[0], x[1], x[0]]),
     "rows of lists": lambda x: np.block([[x[0], x[1]], [1.0, x[0]]]) @ np.vstack([[x[0], x[1]], x]),
     "products with lists": lambda x: np.dot([1.0, 2.0], x) + np.inner(x, [x[1], 1.0]) + x @ [x[0], x[1]],
     "a list into a buffer": lambda x: (b := np.zeros_like(x, shape=3), b.__setitem__(slice(2), [x[1], 1.0]))[0],
@@ -181,6 +182,13 @@ def test_levels_meet_in_one_array():
         return dg.derivative(inner)(3.0)  # 2 x y + x at y = 3: 7x
 
     assert dg.derivative(outer)(2.0) == 7
+
+    def like_the_other(x):
+        along = dg.jvp(lambda y: np.sum(np.array([y[0] * x[0], x[0]], like=x) * y), (3 * x,), (np.ones(1),))[1]
+        return along + dg.jvp(lambda y: np.sum(np.array([x[0], 1.0], like=y) * y), (x,), (np.ones(1),))[1]
+
+    # ∂/∂y (y² x + x y) = 2 y x + x at y = 3x: 6 x² + x; ∂/∂y (x y + y) = x + 1: altogether 6 x² + 2 x + 1
+    assert dg.grad(like_the_other)(np.array([2.0])).tolist() == [26]
     assert dg.derivative(dg.derivative(lambda x: np.array([x, x**3])))(2.0).tolist() == [0, 12]
 
 
