@@ -106,6 +106,28 @@ def test_every_way_to_take_entries(make):
     check(make, rng.uniform(0.2, 2, (3, 3)), rng)
 
 
+@pytest.mark.parametrize("ufunc", [np.add, np.subtract, np.multiply, np.divide, np.hypot, np.power])
+@pytest.mark.parametrize("lead", [(), (2,)], ids=["one", "K"])
+def test_at_with_entries_of_the_array_itself(ufunc, lead):
+    """The operands are those from before the first write, in value, tangent and Taylor coefficient."""
+
+    def within(x):
+        y = x * 1.0
+        ufunc.at(y, [0, 0, 1], y[:3])
+        return y
+
+    def apart(x):
+        y = x * 1.0
+        ufunc.at(y, [0, 0, 1], x[:3] * 1.0)
+        return y
+
+    x, v = np.array([1.3, 0.7, 1.9, 0.4]), np.random.default_rng(0).normal(size=(*lead, 4))
+    for a, b in zip(dg.jvp(within, (x,), (v,)), dg.jvp(apart, (x,), (v,)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    if not lead:
+        np.testing.assert_allclose(dg.taylor(within, x, v, 2), dg.taylor(apart, x, v, 2), rtol=1e-14)
+
+
 def test_swapping_two_entries():
     def swap(x):
         y = x.copy()

@@ -133,6 +133,11 @@ PROGRAMS = {
     "rows of lists": lambda x: np.block([[x[0], x[1]], [1.0, x[0]]]) @ np.vstack([[x[0], x[1]], x]),
     "products with lists": lambda x: np.dot([1.0, 2.0], x) + np.inner(x, [x[1], 1.0]) + x @ [x[0], x[1]],
     "a list into a buffer": lambda x: (b := np.zeros_like(x, shape=3), b.__setitem__(slice(2), [x[1], 1.0]))[0],
+    "constant lists": lambda x: (
+        np.stack([*np.linspace([1, 2], x, 2)[1], *np.logspace([0, 1], x, 2)[1]])
+        + np.cov(x, aweights=[1, 2], bias=True)
+        + np.cov(x, fweights=[1, 2], bias=True)
+    ),
     "linspace of lists": lambda x: np.linspace([x[0], 1.0], x[1], 3),
     "swap": lambda x: (y := x.copy(), y.__setitem__((0,), y[1]), y.__setitem__((1,), x[0]))[0],
     "sum of a list": lambda x: np.sum([x[0], x[1] ** 2]),

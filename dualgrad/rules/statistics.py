@@ -70,7 +70,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
     if y is not None:
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
-    f, a = (np.float64(1) if v is None else v * np.float64(1) for v in (fweights, aweights))
+    f, a = (np.float64(1) if v is None else np.multiply(v, np.float64(1)) for v in (fweights, aweights))
     if np.iscomplexobj(plain(a)):
         raise TangentLossError("np.cov would drop the imaginary part of aweights: use np.real")
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof

@@ -590,6 +590,7 @@ if hasattr(np, "astype"):
 
 def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """start + k (stop - start) / (num - 1)."""
+    start, stop = (np.asarray(a) if isinstance(a, (list, tuple)) else a for a in (start, stop))
     steps = max(num - 1, 1) if endpoint else max(num, 1)
     k = np.arange(num).reshape((num,) + (1,) * max(np.ndim(start), np.ndim(stop)))
     low, high = plain(start), plain(stop)

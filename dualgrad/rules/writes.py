@@ -21,6 +21,7 @@ def at(ufunc, a, indices, *b):
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
         return
+    b = [np.copy(x) if isinstance(x, Dual) else x for x in b]  # they may be entries of a itself
     value = np.copy(a.primal)
     ufunc.at(value, indices, *(x.primal if isinstance(x, Dual) and x.level == a.level else x for x in b))
     places = np.arange(a.size).reshape(a.shape)[indices]
