@@ -57,7 +57,7 @@ _IMAGINARY = frozenset({"imag", "real", "angle", "iscomplexobj", "isrealobj", "c
 _OBJECT = re.compile(  # what NumPy and SciPy say of object arrays
     r"no callable \w+ method|not supported for the input types|dtype\('O'\)|object arrays?\b|dtype=object|\('object'\)|"
     r"type 'object'|numpy\.object_|non-numeric|not a proper array of floats|so to use a where mask|REFS_OK|"
-    r"valid indices|used as indices"
+    r"valid indices|used as indices|no attribute '(arctan2|hypot|fmod)'"
 )
 
 # ---------------------------------------------------------------------- plain numbers and arrays asked of a Dual
@@ -88,7 +88,7 @@ def _of_frames(frames):
         name = frame.f_code.co_qualname.partition(".")[0]
         if is_within(frame.f_code, OURS[1:]) and (name in ASKING or name.startswith("assert_")):
             return of_numpy(name)
-    of_scipy_s = [frame for frame in reversed(frames) if frame.f_globals["__name__"].startswith("scipy.")]
+    of_scipy_s = [frame for frame in reversed(frames) if frame.f_globals.get("__name__", "").startswith("scipy.")]
     names = [_public(frame.f_globals["__name__"], frame.f_code.co_qualname) for frame in of_scipy_s]
     return of_scipy(next((name for name in names if "._" not in name), names[0])) if names else None
 
@@ -161,7 +161,7 @@ def _of_call(text, expression, frame, direct):
 
 def _short(expression):
     """An expression on one line."""
-    return " ".join(expression.split())
+    return " ".join(expression.split()) or "this call"
 
 
 def _of_math(lost, module, name):

@@ -42,7 +42,7 @@ from .rules.declare import as_result, plus
 from .rules.keywords import call_with_keywords
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
-from .rules.operators import equip
+from .rules.operators import equip, in_place
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
 from .tree import LEAF, flatten, map_leaves, returned, unflatten
@@ -139,7 +139,7 @@ class Series(Dual):
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if ufunc not in RULES:
             return without_rule(ufunc, method, inputs, kwargs)
-        inputs = tuple(map(as_array, inputs))
+        inputs = tuple(map(_operand, inputs))
         if method != "__call__":
             return METHODS[method](ufunc, *inputs, **kwargs)
         return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else apply(ufunc, inputs, {})
@@ -176,6 +176,8 @@ class Series(Dual):
     def __rpow__(self, other):
         return np.power(other, self)
 
+    __ipow__ = in_place(__pow__)
+
     def astype(self, dtype, **kwargs):
         """The series with coefficients of another precision."""
         return _complete(_linear(lambda x: x.astype(dtype, **kwargs), [self]))
@@ -187,11 +189,18 @@ class Series(Dual):
         return " + ".join(str(x) if k == 0 else f"{x} t^{k}" for k, x in enumerate(self.known))
 
 
+def _operand(a):
+    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
+    a = as_array(a)
+    return np.asarray(a) if isinstance(a, (list, tuple)) else a
+
+
 class _Rules(dict):
     """What stands in for the rule tables when the operators of a Series look a function up."""
 
     def __missing__(self, function):
-        self[function] = lambda *args, **kwargs: apply(function, tuple(map(as_array, args)), kwargs)
+        of = _operand if isinstance(function, np.ufunc) else as_array
+        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
         return self[function]
 
 
@@ -259,12 +268,12 @@ def _lazily(function, leaves, structure, level):
 
     def f(*moved):
         if bare:
-            return function(*moved)
+            return lift(function(*moved))
         filled = list(leaves)
         for i, a in zip(moving, moved, strict=True):
             filled[i] = a
         args, kwargs = unflatten(structure, filled)
-        return function(*args, **kwargs)
+        return lift(function(*args, **kwargs))
 
     def answer(result):
         _RUNNING[level][asked] = result, leaves  # the leaves stay alive, so that their ids stay theirs

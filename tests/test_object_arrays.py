@@ -129,6 +129,14 @@ PROGRAMS = {
     "medians": lambda x: np.stack([np.median(np.array([x[0], x[1], 1.0])), np.nanmean(np.array([x[0], x[1]]))]),
     "lists beside": lambda x: x - [x[0], 1.0] + np.diff(x, prepend=[x[1]]) * [2.0, x[1]],
     "lists in a list": lambda x: np.concatenate(([x[0]], x, [x[-1], 2.0])),
+    "functions of rows": lambda x: np.apply_along_axis(
+        lambda v: np.array([v[0], v[1] ** 2]), 0, np.outer(x, [1.0, x[0]])
+    ),
+    "functions of axes": lambda x: np.apply_over_axes(lambda a, k: np.array(list(np.sum(a, k))), np.outer(x, x), [0]),
+    "functions of pieces": lambda x: np.piecewise(x, [x > 1], [lambda t: np.array([e * e for e in t]), 3.0]),
+    "powers": lambda x: x[0] ** np.array([x[1], 3.0]) + [2.0, 3.0] ** x + x ** [2.0, x[0]] + np.power(x, [1, 2]),
+    "powers of a number": lambda x: x[0] ** [1.0, 3.0] + (2.0, 3.0) ** x[1] + x[0] ** np.array([2.0, 0.5]),
+    "powers in place": lambda x: (y := x * 1.0, y.__ipow__(2), y.__ipow__(x[1]))[0],
     "blocks": lambda x: np.block([[np.array([x[0], 1.0]), x[:1]], [x[1], x]]) + np.block([x[0], x[1], x[0]]),
     "rows of lists": lambda x: np.block([[x[0], x[1]], [1.0, x[0]]]) @ np.vstack([[x[0], x[1]], x]),
     "products with lists": lambda x: np.dot([1.0, 2.0], x) + np.inner(x, [x[1], 1.0]) + x @ [x[0], x[1]],
@@ -388,6 +396,7 @@ REFUSED = [
     (lambda x: np.linalg.inv(np.array([[x[0], 0], [0, 1]])), r"like=x"),
     (lambda x: np.fft.rfft(np.array([x[0], x[1]])), r"like=x"),
     (lambda x: np.isfinite(np.array([x[0], x[1]])), r"like=x"),
+    (lambda x: np.hypot([x[0], 1.0], [x[1], 2.0]), r"np\.hypot\(.* like=x"),
     (lambda x: np.quantile(np.array([x[0], x[1]]), 0.5), r"like=x"),
     (lambda x: np.cov(np.array([x[0], x[1]])), r"like=x"),
     (lambda x: np.gradient(np.array([x[0], x[1]])), r"like=x"),
@@ -453,6 +462,18 @@ def test_sorting_in_place():
     for refused, cure in ((lambda x: x.sort(), "np.sort"), (lambda x: x.partition(1), "np.partition")):
         with pytest.raises(dg.TangentLossError, match=rf"read-only: write x = {cure}\(x"):
             dg.jvp(refused, (POINT,), (POINT,))
+
+
+def test_without_the_source_or_the_name_of_a_module():
+    """As in a shell, or in code that a program makes."""
+    for line, cure in (
+        ("np.exp([x[0], 1.0])", "^this call cannot take .* like=x"),
+        ("math.sin(x[0])", r"np\.sin for math"),
+    ):
+        names = {"np": np, "math": math}
+        exec(f"def f(x):\n    return {line}", names)
+        with pytest.raises(dg.TangentLossError, match=cure):
+            dg.jvp(names["f"], (POINT,), (POINT,))
 
 
 @pytest.mark.parametrize(

@@ -722,3 +722,29 @@ def test_wrong_results_are_named(lead):
     ):
         dg.jvp(lambda x: Returns(lambda x, dx: (x, dx.T))({}, x), (x,), (dx,))
     close(dg.jvp(lambda x: Returns(lambda x, dx: (x, 0))({}, x), (x,), (dx,))[1], np.zeros_like(dx))
+
+
+def test_second_derivatives_of_a_natural_layer():
+    """The tangents that rest are ZERO beside Duals of the outer level."""
+
+    class Squashed(dg.nn.Layer):
+        def shapes(self):
+            return {"s": (3, 3)}
+
+        def initial(self, name, shape, rng, dtype):
+            return np.eye(3, dtype=dtype)
+
+        def forward(self, p, x):
+            return np.tanh(x @ p["s"])
+
+        def jvp(self, p, x, dp, dx):
+            y = np.tanh(x @ p["s"])
+            return y, (1 - y * y) * (x @ dp["s"] + dx @ p["s"])
+
+    layer, p, x = Squashed(), {"s": np.arange(9.0).reshape(3, 3) / 9}, np.full((2, 3), 0.3)
+    for f, g, at in (
+        (lambda x: layer(p, x), lambda x: layer.forward(p, x), x),
+        (lambda s: layer({"s": s}, x), lambda s: layer.forward({"s": s}, x), p["s"]),
+    ):
+        found, expected = (dg.hessian(lambda a, h=h: np.sum(h(a) ** 2))(at) for h in (f, g))
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)

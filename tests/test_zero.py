@@ -1,6 +1,7 @@
 """ZERO absorbs products and vanishes in sums."""
 
 import copy
+import operator
 import pickle
 
 import numpy as np
@@ -42,3 +43,17 @@ def test_what_is_not_linear_is_refused():
 def test_it_meets_duals_and_lowrank():
     dg.jvp(lambda x: np.testing.assert_array_equal(dg.primal(x + ZERO), X) or x, (X,), (X,))
     assert np.matmul(dg.LowRank(np.ones(2), np.ones(2)), ZERO) is ZERO
+
+
+@pytest.mark.parametrize("lead", [(), (2,)], ids=["one", "K"])
+@pytest.mark.parametrize("absorb", [operator.mul, operator.matmul, np.multiply, np.matmul, np.dot, np.inner, np.outer])
+def test_it_absorbs_products_with_duals(absorb, lead):
+    """On either side, also where the Dual belongs to two levels."""
+
+    def inside(x):
+        assert absorb(x, ZERO) is ZERO
+        assert absorb(ZERO, x) is ZERO
+        return x
+
+    dg.jvp(inside, (X,), (np.ones(lead + X.shape),))
+    dg.jvp(lambda x: dg.jvp(inside, (x,), (np.ones(lead + X.shape),)), (X,), (np.ones(lead + X.shape),))

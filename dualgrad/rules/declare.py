@@ -25,6 +25,7 @@ from ..cures import COMPLEX
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import TangentLossError
 from ..tables import KINDS, RULES
+from ..zero import ZERO
 from .absorb import absorb, absorbing_bilinear, has_nan, parts, product, quietly
 from .lead import broadcast, each_direction
 
@@ -265,6 +266,8 @@ def _binary(function, tangent, quiet=True, square=None):
             return RULES[square](x)
         level, lead, x, y, dx, dy = operands(x, y)
         out = function(x, y)
+        if out is ZERO:
+            return out
         if lead:
             dx = dx if dx is None else pad_lead(dx, out.ndim)
             dy = dy if dy is None else pad_lead(dy, out.ndim)
@@ -394,6 +397,8 @@ def _bilinear(function, under):
             f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
         out = f(x, y)
+        if out is ZERO:
+            return out
         first, second = _under_lead(f, under) if lead else (f, f)
         d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy), out)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)

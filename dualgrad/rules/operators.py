@@ -37,7 +37,7 @@ SPECIAL_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}
 # ---------------------------------------------------------------------- how each is called
 
 
-def _in_place(operate):
+def in_place(operate):
     """The result written into the Dual itself; a scalar is replaced, as in NumPy."""
 
     def assign(self, other):
@@ -113,12 +113,17 @@ def _power(self, other):
     plain_number = isinstance(other, (int, float)) and not isinstance(other, bool)
     special = SPECIAL_POWERS.get(other) if plain_number else None
     result = RULES[special](self) if special else RULES[np.power](self, other)
-    return _of_scalars(result, self, other) if isinstance(self.primal, np.generic) else result
+    return _of_scalars(result, self, other) if isinstance(self.primal, np.generic) and is_number(other) else result
 
 
 def _reflected_power(self, other):
     result = RULES[np.power](other, self)
-    return _of_scalars(result, other, self) if isinstance(self.primal, np.generic) else result
+    return _of_scalars(result, other, self) if isinstance(self.primal, np.generic) and is_number(other) else result
+
+
+def is_number(x):
+    """Whether x is no array, nor the list of one."""
+    return not isinstance(x, (np.ndarray, list, tuple))
 
 
 def _of_scalars(result, base, exponent):
@@ -138,7 +143,7 @@ def equip(kind, rules):
         forward = lambda self, other, ufunc=ufunc: rules[ufunc](self, other)  # noqa: E731
         setattr(kind, f"__{name}__", forward)
         setattr(kind, f"__r{name}__", lambda self, other, ufunc=ufunc: rules[ufunc](other, self))
-        setattr(kind, f"__i{name}__", _in_place(forward))
+        setattr(kind, f"__i{name}__", in_place(forward))
     for name, ufunc in COMPARISONS.items():
         setattr(kind, f"__{name}__", _comparison(ufunc, getattr(operator, name), rules))
     for function in METHODS:
@@ -184,4 +189,4 @@ def equip(kind, rules):
 
 
 equip(Dual, RULES)
-Dual.__pow__, Dual.__rpow__, Dual.__ipow__ = _power, _reflected_power, _in_place(_power)
+Dual.__pow__, Dual.__rpow__, Dual.__ipow__ = _power, _reflected_power, in_place(_power)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import is_array, is_host
 from ..backend import like as on_device
-from ..dual import Dual, lead_of, pad_lead, primal
+from ..dual import Dual, as_array, lead_of, pad_lead, primal
 from ..tables import RULES
 from .absorb import parts
 from .declare import (
@@ -403,7 +403,7 @@ def _apply_along_axis(func1d, axis, arr, *args, **kw):
     axis = trailing(axis, arr.ndim) + arr.ndim
     rows = np.moveaxis(arr, axis, -1)
     flat_rows = np.reshape(rows, (math.prod(rows.shape[:-1]), rows.shape[-1]))
-    results = np.stack([func1d(row, *args, **kw) for row in flat_rows])
+    results = np.stack([as_array(func1d(row, *args, **kw)) for row in flat_rows])
     results = np.reshape(results, rows.shape[:-1] + results.shape[1:])
     new = range(arr.ndim - 1, results.ndim)
     return np.moveaxis(results, list(new), [axis + k for k in range(len(new))])
@@ -412,7 +412,7 @@ def _apply_along_axis(func1d, axis, arr, *args, **kw):
 def _apply_over_axes(func, a, axes):
     for axis in np.atleast_1d(axes):
         axis = trailing(int(axis), a.ndim) + a.ndim
-        y = func(a, axis)
+        y = as_array(func(a, axis))
         a = y if y.ndim == a.ndim else np.expand_dims(y, axis)
     return a
 
