@@ -85,7 +85,7 @@ def _level(x, square, axis, where, keepdims):
     ends = [(np.min(p, initial=np.inf, **some), np.max(p, initial=-np.inf, **some)) for p in parts]
     rounding = np.finfo(x.dtype).eps * np.max(np.abs(ends), (0, 1))
     level = np.max([high - low for low, high in ends], 0) <= 4 * rounding
-    level &= (square > 0) & (square <= (4 * x.size * rounding) ** 2)
+    level = level & (square > 0) & (square <= (4 * x.size * rounding) ** 2)
     if np.any(level):
         caution("np.std of entries that are equal to rounding: its derivative is 0 there, as where they are equal")
     return level
