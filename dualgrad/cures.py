@@ -57,7 +57,7 @@ _IMAGINARY = frozenset({"imag", "real", "angle", "iscomplexobj", "isrealobj", "c
 _OBJECT = re.compile(  # what NumPy and SciPy say of object arrays
     r"no callable \w+ method|not supported for the input types|dtype\('O'\)|object arrays?\b|dtype=object|\('object'\)|"
     r"type 'object'|numpy\.object_|non-numeric|not a proper array of floats|so to use a where mask|REFS_OK|"
-    r"valid indices|used as indices|no attribute '(arctan2|hypot|fmod)'"
+    r"valid indices|used as indices|unsupported data types in input|is read-only|no attribute '(arctan2|hypot|fmod)'"
 )
 
 # ---------------------------------------------------------------------- plain numbers and arrays asked of a Dual
@@ -210,6 +210,12 @@ def of_object_array(error, told):
     cure = _of_frames([tb.tb_frame for tb in steps[:user:-1]])
     if isinstance(error, IndexError):
         cure = INDEX
+    if "output from dtype('O')" in str(error):
+        cure = STORE
+    if cure is None and "is read-only" in str(error):
+        cure = (
+            f"{_short(here.expression)} writes into np.asarray(x), which is read-only: write x = x.copy(), x[...] = ..."
+        )
     if cure is None and "REFS_OK" in str(error):
         cure = f"{_short(here.expression)} would drop the tangent of a Dual: write {ASKING['nditer']}"
     if cure is None:

@@ -159,6 +159,6 @@ def test_what_asarray_was_taken_of_is_read_only(take, lead):
         y[0] = 1.0
         return z * 1.0
 
-    for f, error in ((through, ValueError), (behind, dg.TangentLossError)):
-        with pytest.raises(error, match="read-only"):
+    for f in (through, behind):
+        with pytest.raises(dg.TangentLossError, match=r"read-only.* x = x\.copy"):
             dg.jvp(f, (np.ones(3),), (np.ones((*lead, 3)),))

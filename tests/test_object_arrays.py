@@ -396,6 +396,8 @@ REFUSED = [
     (lambda x: np.linalg.inv(np.array([[x[0], 0], [0, 1]])), r"like=x"),
     (lambda x: np.fft.rfft(np.array([x[0], x[1]])), r"like=x"),
     (lambda x: np.isfinite(np.array([x[0], x[1]])), r"like=x"),
+    (lambda x: np.ones(2).__iadd__(np.array([x[0], 1])), r"np\.zeros_like\(dual\)"),
+    (lambda x: _scipy("sparse.csr_array")(np.eye(2)) @ x, r"no rule for scipy\.sparse\.\S+ yet"),
     (lambda x: np.hypot([x[0], 1.0], [x[1], 2.0]), r"np\.hypot\(.* like=x"),
     (lambda x: np.quantile(np.array([x[0], x[1]]), 0.5), r"like=x"),
     (lambda x: np.cov(np.array([x[0], x[1]])), r"like=x"),
