@@ -35,8 +35,8 @@ test: $(call ready,test)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
 RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py \
-              tests/test_calls.py tests/test_fuzz.py
-NEWEST_TESTS := $(RULE_TESTS) tests/test_conditioning.py tests/test_dual.py tests/test_transforms.py tests/test_hints.py
+              tests/test_calls.py
+NEWEST_TESTS := $(RULE_TESTS) tests/test_fuzz.py tests/test_conditioning.py tests/test_dual.py tests/test_transforms.py tests/test_hints.py
 
 test-oldest: $(VENV)-oldest/.ready
 	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
