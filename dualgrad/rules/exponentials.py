@@ -33,10 +33,24 @@ def gap(x, y):
 
 
 def exponentials(x, axis=-1):
-    """The largest entry, eˣ measured from it, and their sum: Σ eˣ = eᵗᵒᵖ Σ e."""
-    top = np.max(x, axis=axis, keepdims=True)
-    e = np.exp(x - top)
-    return top, e, np.sum(e, axis=axis, keepdims=True)
+    """x measured from its largest entry, the exponentials e, and their sum."""
+    shifted = x - np.max(x, axis=axis, keepdims=True)
+    e = np.exp(shifted)
+    return shifted, e, np.sum(e, axis=axis, keepdims=True)
+
+
+def softmax(x, axis=-1):
+    """p = eˣ / Σ eˣ."""
+    _, e, total = exponentials(x, axis)
+    return e / total
+
+
+def complement(e, total, axis=-1):
+    """1 - p of p = e / Σ e: for a largest entry that stands alone, from the others."""
+    largest = primal(e) == 1
+    alone = largest & (np.sum(largest, axis=axis, keepdims=True) == 1)
+    rest = np.sum(np.where(largest, 0, e), axis=axis, keepdims=True)
+    return np.where(alone, rest, total - e) / total
 
 
 def from_the_largest(y, dx, axis=-1):
@@ -49,5 +63,10 @@ def from_the_largest(y, dx, axis=-1):
 
 def softmax_tangent(y, dx, axis=-1):
     """y (dx - ⟨y, dx⟩), which is its own transpose: p_i (δ_ij - p_j)."""
+    return y * log_softmax_tangent(y, dx, axis)
+
+
+def log_softmax_tangent(y, dx, axis=-1):
+    """dx - ⟨y, dx⟩, given y = softmax x."""
     d = from_the_largest(y, dx, axis)
-    return y * (d - np.sum(y * d, axis=axis, keepdims=True))
+    return d - np.sum(y * d, axis=axis, keepdims=True)

@@ -16,13 +16,15 @@ function                   its derivative                                whose s
 """
 
 import functools
+import math
 
 import numpy as np
 
 from ..backend import is_host
 from ..dual import Dual, primal
+from ..scratch import empty_like
 from ..tables import OWN
-from .absorb import product
+from .absorb import product, quietly
 from .declare import elementwise
 
 
@@ -45,21 +47,40 @@ def dispatched(function):
 def sech2(x):
     """1 / cosh² x, which underflows where cosh² overflows."""
     if not np.iscomplexobj(x):
-        return 1 / np.square(np.cosh(x))
+        return quietly(_over_square_of_cosh, x)
     e = np.exp(2 * np.where(np.real(x) < 0, x, -x))
     return 4 * e / np.square(1 + e)
 
 
+def _over_square_of_cosh(x):
+    y = np.cosh(x, out=empty_like(x)) if x.__class__ is np.ndarray else np.cosh(x)
+    y *= y
+    return np.reciprocal(y, out=y) if y.__class__ is np.ndarray else 1 / y
+
+
 @dispatched
 def logistic(x):
-    """σ(x) = 1 / (1 + e⁻ˣ), from e^(-|x|), so that neither tail loses digits."""
-    e = np.exp(-np.abs(x))
-    return np.where(x < 0, e, 1) / (1 + e)
+    """σ(x) = 1 / (1 + e⁻ˣ), which underflows where e⁻ˣ overflows."""
+    return quietly(_logistic, x)
+
+
+def _logistic(x):
+    if x.__class__ is not np.ndarray:
+        return 1 / (1 + np.exp(-x))
+    y = np.negative(x, out=empty_like(x))
+    np.exp(y, out=y)
+    y += 1
+    return np.reciprocal(y, out=y)
 
 
 def logistic_slope(x):
     """σ(x) σ(-x) = sech²(x/2) / 4."""
     return 0.25 * sech2(0.5 * x)
+
+
+def normal_density(x):
+    """φ(x) = exp(-x²/2) / √(2π)."""
+    return gaussian(x * math.sqrt(0.5)) * (1 / math.sqrt(2 * math.pi))
 
 
 @dispatched

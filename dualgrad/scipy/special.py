@@ -12,12 +12,11 @@ from ..backend import is_array
 from ..dual import primal
 from ..rules.absorb import product
 from ..rules.declare import composite, elementwise, explicit
-from ..rules.exponentials import from_the_largest, gap, softmax_tangent
+from ..rules.exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.lead import trailing
-from ..rules.slopes import gaussian, logistic_slope
+from ..rules.slopes import gaussian, logistic_slope, normal_density
 from .dispatch import dispatching, others
 from .tails import (
-    SQRT_2,
     SQRT_2PI,
     SQRT_PI,
     bessel_moment,
@@ -39,7 +38,7 @@ elementwise(sp.erfc, lambda y, x: -2 / SQRT_PI * gaussian(x))
 elementwise(sp.erfi, lambda y, x: 2 / SQRT_PI * np.exp(x * x))
 elementwise(sp.erfcx, lambda y, x: -2 * y * mills_ratio(1, x))
 elementwise(sp.dawsn, lambda y, x: dawson(1, x))
-elementwise(sp.ndtr, lambda y, x: gaussian(x / SQRT_2) / SQRT_2PI)
+elementwise(sp.ndtr, lambda y, x: normal_density(x), finite=True)
 elementwise(sp.log_ndtr, lambda y, x: inverse_mills(x))
 
 
@@ -202,6 +201,4 @@ def softmax_rule(x, dx, lead, axis):
 @explicit(log_softmax)
 def log_softmax_rule(x, dx, lead, axis):
     """dx - Σ softmax(x) dx."""
-    y, axes = softmax(x, axis), trailing(axis, np.ndim(x))
-    d = from_the_largest(y, dx, axes)
-    return log_softmax(x, axis), d - np.sum(y * d, axis=axes, keepdims=True)
+    return log_softmax(x, axis), log_softmax_tangent(softmax(x, axis), dx, trailing(axis, np.ndim(x)))
