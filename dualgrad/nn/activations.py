@@ -11,7 +11,7 @@ import numpy as np
 from ..dual import primal
 from ..rules.absorb import product
 from ..rules.exponentials import complement, exponentials, log_softmax_tangent, softmax, softmax_tangent
-from ..rules.slopes import logistic, logistic_slope, normal_density, sech2
+from ..rules.slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
 from .joint import empty_joint, plain
 from .layer import Layer
@@ -217,13 +217,11 @@ class Softplus(Activation):
     def curve(self, x):
         z = x if self.beta == 1 else self.beta * x
         above = primal(z) > self.threshold
-        y = np.where(above, z, np.where(primal(z) >= 0, z, 0) + np.log1p(_exp_of_minus_size(z)))
-        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, logistic(z))
-
-
-def _exp_of_minus_size(z):
-    """e^(-|z|); its derivative at 0 is taken on the right side."""
-    return np.exp(np.where(primal(z) >= 0, -z, z))
+        if plain(z) and not np.any(above):
+            y, slope = softplus(z), lambda: logistic(z)
+        else:
+            y, slope = np.where(above, z, softplus(z)), lambda: np.where(above, 1, logistic(z))
+        return y if self.beta == 1 else y / self.beta, slope
 
 
 class Tanh(Activation):
@@ -246,7 +244,7 @@ class Tanh(Activation):
         if dx is ZERO or not plain(x, dx):
             return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
-        return np.tanh(x, out=y), np.multiply(sech2(x), dx, out=dy)
+        return np.tanh(x, out=y), np.divide(dx, cosh2(x), out=dy)
 
 
 class Sigmoid(Activation):

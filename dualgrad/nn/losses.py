@@ -8,8 +8,8 @@ from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
 from ..rules.absorb import product
 from ..rules.declare import nested_as
-from ..rules.exponentials import complement, exponentials
-from ..rules.slopes import logistic
+from ..rules.exponentials import exponentials, largest
+from ..rules.slopes import logistic, softplus
 from ..zero import ZERO
 from .lead import by_direction, forget_rules_of_others, takes_lead
 
@@ -210,9 +210,10 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
         mass = (1 - label_smoothing) * mass + label_smoothing
 
         def slope():
-            """p - t, as (1 - t) - (1 - p) where p is near 1."""
-            p, t = e / total, _distribution(z, target, label_smoothing)
-            return np.where(primal(p) > 0.5, (mass - t) - mass * complement(e, total), mass * p - t)
+            """p - t, at the largest p as (1 - t) - (1 - p)."""
+            t, top = _distribution(z, target, label_smoothing), largest(e)
+            rest = np.sum(np.where(top, 0, e), axis=-1, keepdims=True)
+            return np.where(top, (mass - t) - mass * rest / total, mass / total * e - t)
 
         return (np.log(total) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
 
@@ -362,7 +363,7 @@ class bce_with_logits(Loss):  # noqa: N801
 
     def evaluate(self, z, target):
         right = primal(z) > 0
-        each = product(z, np.where(right, 1 - target, -target)) + np.log1p(np.exp(np.where(right, -z, z)))
+        each = product(z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
 
         def slope():
             """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""

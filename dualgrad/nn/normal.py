@@ -35,12 +35,10 @@ def _small(x):
 
 def _complement(x):
     """erfc for x > 0.46875."""
-    near = np.minimum(x, 4.0)
-    e = np.exp(-x * x) * _ratio(near, _C, _D)
-    far = np.maximum(x, 4.0)
+    near, far = np.minimum(x, 4.0), np.maximum(x, 4.0)
     s = 1 / (far * far)
-    tail = np.exp(-x * x) / far * (1 / np.sqrt(np.pi) - s * _ratio(s, _P, _Q))
-    return np.where(x <= 4, e, tail)
+    tail = (1 / np.sqrt(np.pi) - s * _ratio(s, _P, _Q)) / far
+    return np.exp(-x * x) * np.where(x <= 4, _ratio(near, _C, _D), tail)
 
 
 def _ndtr(x):

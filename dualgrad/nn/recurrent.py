@@ -354,13 +354,15 @@ class GRUCell(Cell):
         u = np.matmul(x, p["weight_x"]) + p["bias_x"]
         v = np.matmul(state, p["weight_h"]) + p["bias_h"]
         gates, inner = u[..., : 2 * n] + v[..., : 2 * n], v[..., 2 * n :]
-        r, z = logistic(gates[..., :n]), logistic(gates[..., n:])
+        both = logistic(gates)
+        r, z = both[..., :n], both[..., n:]
         candidate = u[..., 2 * n :] + r * inner
         c = np.tanh(candidate)
 
         def slopes():
-            """σ' of both gates and 1 - z, and tanh' of the candidate."""
-            return *np.split(logistic_slope(gates), 2, axis=-1), logistic(-gates[..., n:]), sech2(candidate)
+            """σ' of both gates, 1 - z, and tanh' of the candidate."""
+            slope = logistic_slope(gates)
+            return slope[..., :n], slope[..., n:], logistic(-gates[..., n:]), sech2(candidate)
 
         return r, z, c, inner, slopes
 
@@ -453,7 +455,12 @@ class LSTMCell(Cell):
         """The gates i, f, g, o, and their slopes."""
         zi, zf, zg, zo = np.split(self._affine(p, x, state[0]), 4, axis=-1)
         gates = logistic(zi), logistic(zf), np.tanh(zg), logistic(zo)
-        return gates, lambda: (logistic_slope(zi), logistic_slope(zf), sech2(zg), logistic_slope(zo))
+        return gates, lambda: (
+            logistic_slope(zi),
+            logistic_slope(zf),
+            sech2(zg),
+            logistic_slope(zo),
+        )
 
     def step(self, p, state, x):
         (i, f, g, o), _ = self._parts(p, state, x)

@@ -7,8 +7,8 @@ order. Nothing is lost at a tie either: whichever number the exponents are measu
 
 import numpy as np
 
-from ..backend import is_host
 from ..dual import Dual, primal
+from .absorb import has_nan
 from .declare import register
 from .slopes import dispatched
 
@@ -24,12 +24,11 @@ register([_finite], "explicit", lambda x: Dual(_finite(x.primal), x.tangent, x.l
 
 def gap(x, y):
     """x - y, and 0 between two equal infinities."""
-    d, a, b = x - y, primal(x), primal(y)
-    same = np.isinf(a) & (a == b)
-    if is_host(same) and not np.any(same):
+    d = x - y
+    if not has_nan(d):
         return d
-    zero = np.zeros_like(primal(d))
-    return np.where(same, _finite(x + zero) - _finite(y + zero), d)
+    a, b, zero = primal(x), primal(y), np.zeros_like(primal(d))
+    return np.where(np.isinf(a) & (a == b), _finite(x + zero) - _finite(y + zero), d)
 
 
 def exponentials(x, axis=-1):
@@ -45,20 +44,26 @@ def softmax(x, axis=-1):
     return e / total
 
 
-def complement(e, total, axis=-1):
-    """1 - p of p = e / Σ e: for a largest entry that stands alone, from the others."""
-    largest = primal(e) == 1
-    alone = largest & (np.sum(largest, axis=axis, keepdims=True) == 1)
-    rest = np.sum(np.where(largest, 0, e), axis=axis, keepdims=True)
-    return np.where(alone, rest, total - e) / total
+def largest(x):
+    """Where the (first) largest entry of the last axis stands."""
+    return np.argmax(primal(x), axis=-1)[..., None] == np.arange(x.shape[-1], like=primal(x))
+
+
+def complement(e, total):
+    """1 - p of p = e / Σ e over the last axis, at the largest entry from all others."""
+    top = largest(e)
+    rest = np.sum(np.where(top, 0, e), axis=-1, keepdims=True)
+    return np.where(top, rest, total - e) / total
 
 
 def from_the_largest(y, dx, axis=-1):
-    """dx less its entry where y is largest (or the mean of these)."""
+    """dx measured from its entry where y is largest."""
     y = primal(y)
-    largest = (y == np.max(y, axis=axis, keepdims=True)).astype(y.dtype)
-    weights = largest / np.sum(largest, axis=axis, keepdims=True)
-    return dx - np.sum(np.where(weights, weights * dx, 0), axis=axis, keepdims=True)
+    if isinstance(axis, int):
+        at = np.argmax(y, axis=axis, keepdims=True)
+        return dx - np.take_along_axis(dx, np.reshape(at, (1,) * (dx.ndim - y.ndim) + at.shape), axis)
+    top = y == np.max(y, axis=axis, keepdims=True)
+    return dx - np.max(np.where(top, dx, -np.inf), axis=axis, keepdims=True)
 
 
 def softmax_tangent(y, dx, axis=-1):

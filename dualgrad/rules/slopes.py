@@ -8,7 +8,7 @@ the slopes of tanh, σ, erf, arctan and hypot lose no digits in the tails, and n
 function                   its derivative                                whose slope it is
 ========================== ============================================= =====================================
 ``sech2`` 1 / cosh² x      -2 tanh x sech² x                             tanh; with x/2, the logistic function
-``logistic`` 1 / (1 + e⁻ˣ) sech²(x/2) / 4                                softplus, logaddexp
+``logistic`` 1 / (1 + e⁻ˣ) sech²(x/2) / 4                                ``softplus``, logaddexp
 ``gaussian`` exp(-x²)      -2 x exp(-x²)                                 erf, the normal distribution
 ``cauchy`` 1 / (1 + x²)    -2 x / (1 + x²)²                              arctan
 ``cosine`` x / √(x² + y²)  along x: s²/h, along y: -s c/h, s = y/h       hypot, arctan2, the angle and size of z
@@ -20,11 +20,10 @@ import math
 
 import numpy as np
 
-from ..backend import is_host
 from ..dual import Dual, primal
 from ..scratch import empty_like
 from ..tables import OWN
-from .absorb import product, quietly
+from .absorb import has_nan, product, quietly
 from .declare import elementwise
 
 
@@ -33,6 +32,8 @@ def dispatched(function):
 
     @functools.wraps(function)
     def dispatch(*args):
+        if args[-1].__class__ is np.ndarray and len(args) == 1:
+            return function(*args)
         top = max((a for a in args if isinstance(a, Dual)), key=lambda a: a.level, default=None)
         return function(*args) if top is None else top.__array_function__(dispatch, (), args, {})
 
@@ -46,16 +47,22 @@ def dispatched(function):
 @dispatched
 def sech2(x):
     """1 / cosh² x, which underflows where cosh² overflows."""
-    if not np.iscomplexobj(x):
-        return quietly(_over_square_of_cosh, x)
-    e = np.exp(2 * np.where(np.real(x) < 0, x, -x))
-    return 4 * e / np.square(1 + e)
+    if np.iscomplexobj(x):
+        e = np.exp(2 * np.where(np.real(x) < 0, x, -x))
+        return 4 * e / np.square(1 + e)
+    return quietly(_reciprocal, cosh2(x))
 
 
-def _over_square_of_cosh(x):
-    y = np.cosh(x, out=empty_like(x)) if x.__class__ is np.ndarray else np.cosh(x)
-    y *= y
-    return np.reciprocal(y, out=y) if y.__class__ is np.ndarray else 1 / y
+def cosh2(x):
+    """cosh² x."""
+    return quietly(_cosh2, x)
+
+
+def _cosh2(x):
+    if x.__class__ is not np.ndarray:
+        return np.square(np.cosh(x))
+    y = np.cosh(x, out=empty_like(x))
+    return np.multiply(y, y, out=y)
 
 
 @dispatched
@@ -68,9 +75,22 @@ def _logistic(x):
     if x.__class__ is not np.ndarray:
         return 1 / (1 + np.exp(-x))
     y = np.negative(x, out=empty_like(x))
-    np.exp(y, out=y)
-    y += 1
-    return np.reciprocal(y, out=y)
+    return _reciprocal(np.add(np.exp(y, out=y), 1, out=y))
+
+
+def _reciprocal(own):
+    """1 / x, into a plain array, which is nobody else's."""
+    return np.reciprocal(own, out=own) if own.__class__ is np.ndarray else 1 / own
+
+
+@dispatched
+def softplus(x):
+    """log(1 + eˣ) = max(x, 0) + log(1 + e^(-|x|))."""
+    if x.__class__ is not np.ndarray:
+        return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+    y = np.abs(x, out=empty_like(x))
+    np.log1p(np.exp(np.negative(y, out=y), out=y), out=y)
+    return np.add(y, np.maximum(x, 0, out=empty_like(x)), out=y)
 
 
 def logistic_slope(x):
@@ -97,6 +117,7 @@ def cauchy(x):
 
 elementwise(sech2, lambda y, x: -2 * np.tanh(x) * y, finite=True)
 elementwise(logistic, lambda y, x: logistic_slope(x), finite=True)
+elementwise(softplus, lambda y, x: logistic(x), finite=True)
 elementwise(gaussian, lambda y, x: -2 * product(x, y))
 elementwise(cauchy, lambda y, x: -2 * product(x, y) * y)
 
@@ -113,8 +134,9 @@ def root_of_one_plus_square(x):
 def cosine(x, y):
     """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
     h = np.hypot(x, y)
-    if is_host(h) and np.all((h > 0) & (h < np.inf)):
-        return x / h
+    c = x / h
+    if h.__class__ is np.ndarray and np.all(h < np.inf) and not has_nan(c):
+        return c
     x, y = x + np.zeros_like(h), y + np.zeros_like(h)
     infinite, scale = np.isinf(x) | np.isinf(y), np.where(np.isinf(h), 0.5, 1).astype(h.dtype)
     x, y = (np.where(infinite, np.where(np.isinf(a), np.sign(a), 0), a * scale) for a in (x, y))
@@ -125,6 +147,9 @@ def cosine(x, y):
 def over_distance(a, x, y):
     """a / √(x² + y²), and 0 at the origin."""
     h = np.hypot(x, y)
+    q = a / h
+    if not has_nan(q):
+        return q
     origin = primal(h) == 0
     return np.where(origin, 0, a / np.where(origin, 1, h))
 
