@@ -70,6 +70,8 @@ def truth_at(case, x):
 
 
 def _limit(case, x):
+    if case.moving > 1:  # ∞ - ∞, ∞ / ∞
+        return [math.nan] * (LAST + 1)
     near, far = (coefficients(case.truth, int(math.copysign(1, x)) * size) for size in FAR)
     return [b if abs(a - b) <= 1e-20 * abs(b) or max(abs(a), abs(b)) < 1e-390 else a * math.nan for a, b in zip(near, far, strict=True)]
 
@@ -101,7 +103,8 @@ def derivatives(f, x):
 
 ORDERS = (0, 1, 2, 3, 2, 3, 4, 5, 6)  # of the rows of `Errors`
 COLUMN = (0, 1, 2, 3, 4, 4, 4, 4, 4)
-FACTORIAL = np.array([1, 1, 2, 6, 1, 1, 1, 1, 1.0])[:, None]
+FACTORIAL = np.array([1, 1, 2, 6, 1, 1, 1, 1, 1.0])[:, None]  # from Taylor coefficients to the rows
+WHOLE = np.array([1, 1, 1, 1, 2, 6, 24, 120, 720.0])[:, None]  # from the rows to derivatives
 
 
 def errors(case, dtype, random, derive=derivatives):
@@ -123,12 +126,14 @@ def compare(results, x, high, low, moved, kind, bars):
     for i, r in enumerate(results):
         if np.shape(r) == x.shape and np.asarray(r).dtype == np.asarray(results[0]).dtype:
             got[i] = r
-    compared = np.abs(high) <= float(info.max) * (1 - float(info.eps))
+    eps, tiny, largest = float(info.eps), float(info.tiny), float(info.max)
     with np.errstate(all="ignore"):
-        off = np.abs((got - high) - low) - float(info.eps) * moved - float(info.tiny)
-        error = np.maximum(off, 0) / np.maximum(np.abs(high), float(info.tiny))
+        compared = np.abs(high) * WHOLE[:rows] <= largest * (1 - eps)
+        off = np.abs((got - high) - low)
+        error = np.maximum(off - eps * moved - tiny, 0) / np.maximum(np.abs(high), tiny)
         error[~np.isfinite(got)] = np.inf
+        subnormal = (np.abs(x) < tiny) & (off[0] > bars[0] * np.abs(high[0]))
     error[~compared] = np.nan
-    lost = ~(error[0] <= bars[0]) & compared[0]
+    lost = compared[0] & (~(error[0] <= bars[0]) | subnormal)
     error[1:, lost] = np.nan
     return Errors(x, error, got, high, int(lost.sum()), np.sum(~np.isnan(error), axis=1))

@@ -50,6 +50,7 @@ class Case(NamedTuple):
     truth: Callable
     scale: float
     within: Callable
+    moving: int  # how many of its arguments depend on x
 
 
 @functools.cache
@@ -61,7 +62,7 @@ def cases():
 def _case(s, label):
     program = lambda x: s.program(*s.arguments(label, x, dg.primal, _full))  # noqa: E731
     exact = lambda x: s.truth(*s.arguments(label, x, lambda x: Jet.constant(x.c[0]), lambda x, c: jet(c)))  # noqa: E731
-    return Case(s, label, program, exact, s.scale, s.within)
+    return Case(s, label, program, exact, s.scale, s.within, label.count("x"))
 
 
 def _full(x, c):
@@ -149,8 +150,8 @@ numpy("log2", lambda x: t.log(x) / t.mp.log(2))
 numpy("log10", lambda x: t.log(x) / t.mp.log(10))
 numpy("log1p", t.log1p)
 SUMS = ("x, 0", "0, x", "x, 1", "x, x", "x, 2x", "x, x̄", "x̄, x")
-numpy("logaddexp", t.logsumexp, *SUMS, scale=1.0)
-numpy("logaddexp2", lambda x, y: t.logsumexp(x * t.mp.log(2), y * t.mp.log(2)) / t.mp.log(2), *SUMS, scale=1.0)
+numpy("logaddexp", t.logsumexp, *SUMS, scale=4.0)
+numpy("logaddexp2", lambda x, y: t.logsumexp(x * t.mp.log(2), y * t.mp.log(2)) / t.mp.log(2), *SUMS, scale=4.0)
 for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc"):
     numpy(name, getattr(t, name))
 
@@ -311,7 +312,7 @@ LOGITS = ("x, 0", "0, x", "x, x̄", "x, 2x", "x, 0, 1", "0, x, 1", "x, x, 0")
 
 def of_logits(group, name, f, truth, jax, torch, rules=(), own=True):
     """A function of logits side by side; it gives an array of one number each."""
-    add(group, name, lambda *xs: f(np.stack(xs, axis=-1)), truth, *LOGITS, scale=1.0, rules=rules, own=own,
+    add(group, name, lambda *xs: f(np.stack(xs, axis=-1)), truth, *LOGITS, scale=4.0, rules=rules, own=own,
         jax=jax and f"lambda *xs: ({jax})(jnp.stack(xs, axis=-1))",
         torch=torch and f"lambda *xs: ({torch})(torch.stack(xs, axis=-1))")  # fmt: skip
 
@@ -379,7 +380,7 @@ def normalised(layer, truth):
         x = np.stack(xs, axis=-1)
         return layer({k: v.astype(x.dtype) for k, v in layer.init(rng=0).items()}, x)[..., 0]
 
-    add("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, 2x, 0", "1, x, 0", scale=1.0)
+    add("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, 2x, 0", "1, x, 0", scale=4.0)
 
 
 normalised(nn.LayerNorm(3), functools.partial(_normal, centre=True))
@@ -453,6 +454,6 @@ def _huber(x, y):
     return t.switch(abs(e) if e.c[0] else e, 1, lambda a: a * a / 2, lambda a: a - t.mpf("0.5"))
 
 
-loss("huber", _huber, "x, 0", "x, 1", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
-loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=1.0,
+loss("huber", _huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
+loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=4.0,
      torch=f"lambda x, y: {F}binary_cross_entropy_with_logits(x, y, reduction='none')")  # fmt: skip
