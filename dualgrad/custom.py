@@ -11,7 +11,7 @@ from .errors import LevelError, ShapeError
 from .rules.absorb import parts
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
-from .tables import KINDS, RULES
+from .tables import KINDS, OWN, RULES
 from .tree import flatten, map_leaves, unflatten
 
 
@@ -143,4 +143,4 @@ def supported():
     >>> dg.supported()[np.tanh], dg.supported()[np.sum]
     ('elementwise', 'linear')
     """
-    return dict(KINDS)
+    return {function: kind for function, kind in KINDS.items() if function not in OWN}

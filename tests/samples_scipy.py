@@ -19,6 +19,10 @@ for f in (special.erf, special.erfc, special.erfcx, special.ndtr, special.log_nd
           special.i0, special.i1, special.i0e, special.i1e):  # fmt: skip
     row(f, real(2, 3))
     row(f, real())
+for f in (special.erfi, special.dawsn):
+    row(f, real(2, 3))
+row(special.hyperu, 0.5, 1.5, positive(2, 3))
+row(special.hyperu, np.array([0.5, 2.0]), 1.5, positive(3, 1))
 row(special.erf, z(3))
 row(special.log_ndtr, z(3))
 row(special.erfinv, inside(3))

@@ -9,11 +9,13 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..scratch import empty
+from ..rules.absorb import product
+from ..rules.exponentials import complement, exponentials, log_softmax_tangent, softmax, softmax_tangent
+from ..rules.slopes import logistic, logistic_slope, normal_density, sech2
 from ..zero import ZERO
-from .erf import erf
 from .joint import empty_joint, plain
 from .layer import Layer
+from .normal import ndtr
 
 
 class Activation(Layer):
@@ -171,11 +173,12 @@ class GELU(Activation):
 
     def curve(self, x):
         if self.approximate == "none":
-            phi = 0.5 * (1 + erf(x * math.sqrt(0.5)))
-            return x * phi, lambda: phi + x * np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        c = math.sqrt(2 / math.pi)
-        t = np.tanh(x * (c + 0.044715 * c * x * x))
-        return 0.5 * x * (1 + t), lambda: 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * (c + 3 * 0.044715 * c * x * x)
+            phi = ndtr(x)
+            return product(x, phi), lambda: phi + product(x, normal_density(x))
+        c, near = math.sqrt(2 / math.pi), np.clip(x, -64, 64)  # beyond, the tails underflow with all derivatives
+        u = near * (c + 0.044715 * c * near * near)
+        phi = logistic(2 * u)
+        return product(x, phi), lambda: phi + near * sech2(u) * (0.5 * c + 1.5 * 0.044715 * c * near * near)
 
 
 class SiLU(Activation):
@@ -189,8 +192,8 @@ class SiLU(Activation):
     """
 
     def curve(self, x):
-        y, rest = sigmoid(x)
-        return x * y, lambda: y + _times(_times(rest(), y), x)
+        y = logistic(x)
+        return product(x, y), lambda: y + product(x, logistic_slope(x))
 
 
 class Softplus(Activation):
@@ -213,25 +216,18 @@ class Softplus(Activation):
 
     def curve(self, x):
         z = x if self.beta == 1 else self.beta * x
-        above, right, e = primal(z) > self.threshold, primal(z) >= 0, _exp_of_minus_size(z)
-        plain_below = plain(z) and not np.any(above)
-        y = _softplus(z, e) if plain_below else np.where(above, z, np.where(right, z, 0) + np.log1p(e))
-
-        def slope():
-            s = _side(right, e) / (1 + e)
-            return s if plain_below else np.where(above, 1, s)
-
-        return y if self.beta == 1 else y / self.beta, slope
+        above = primal(z) > self.threshold
+        y = np.where(above, z, np.where(primal(z) >= 0, z, 0) + np.log1p(_exp_of_minus_size(z)))
+        return y if self.beta == 1 else y / self.beta, lambda: np.where(above, 1, logistic(z))
 
 
-def _softplus(z, e):
-    """max(z, 0) + log(1 + e) on plain arrays, in place."""
-    y = np.log1p(e, out=empty(z.shape, z.dtype))
-    return np.add(y, np.maximum(z, 0, out=empty(z.shape, z.dtype)), out=y)
+def _exp_of_minus_size(z):
+    """e^(-|z|); its derivative at 0 is taken on the right side."""
+    return np.exp(np.where(primal(z) >= 0, -z, z))
 
 
 class Tanh(Activation):
-    """y = tanh x ;  dy = (1 - y²) dx ;  dx = (1 - y²) ȳ.
+    """y = tanh x ;  dy = sech²(x) dx ;  dx = sech²(x) ȳ. sech² = 1 - tanh², which would be 0 from 20 on.
 
     Examples
     --------
@@ -244,17 +240,13 @@ class Tanh(Activation):
 
     def curve(self, x):
         y = np.tanh(x)
-        return y, lambda: 1 - y * y
+        return y, lambda: sech2(x)
 
     def jvp(self, p, x, dp, dx):
         if dx is ZERO or not plain(x, dx):
             return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
-        np.tanh(x, out=y)
-        slope = dy if dx.ndim == x.ndim else empty(x.shape, x.dtype)
-        np.multiply(y, y, out=slope)
-        np.subtract(1, slope, out=slope)
-        return y, np.multiply(slope, dx, out=dy)
+        return np.tanh(x, out=y), np.multiply(sech2(x), dx, out=dy)
 
 
 class Sigmoid(Activation):
@@ -268,8 +260,7 @@ class Sigmoid(Activation):
     """
 
     def curve(self, x):
-        y, rest = sigmoid(x)
-        return y, lambda: _times(rest(), y)
+        return logistic(x), lambda: logistic_slope(x)
 
 
 class HardTanh(Activation):
@@ -352,36 +343,25 @@ class LogSoftmax(Layer):
 
     lead = True
 
-    def _parts(self, x):
-        shifted = x - np.max(primal(x), axis=-1, keepdims=True)
-        e = np.exp(shifted)
-        total = np.sum(e, axis=-1, keepdims=True)
-        return shifted - np.log(total), e / total
-
     def forward(self, p, x):
-        return self._parts(x)[0]
+        shifted, _, total = exponentials(x)
+        return shifted - np.log(total)
 
     def jvp(self, p, x, dp, dx):
-        y, s = self._parts(x)
-        return y, ZERO if dx is ZERO else dx - np.sum(s * dx, axis=-1, keepdims=True)
+        shifted, e, total = exponentials(x)
+        return shifted - np.log(total), ZERO if dx is ZERO else log_softmax_tangent(e / total, dx)
 
     def vjp(self, p, x):
-        y, s = self._parts(x)
-        return y, lambda dy: ({}, dy - s * np.sum(dy, axis=-1, keepdims=True))
+        shifted, e, total = exponentials(x)
+
+        def pullback(dy):
+            others = np.sum(dy, axis=-1, keepdims=True) - dy
+            return {}, complement(e, total) * dy - e / total * others
+
+        return shifted - np.log(total), pullback
 
 
 # ---------------------------------------------------------------------- shared formulas
-
-
-def softmax(x):
-    """eˣ / Σ eˣ over the last axis, shifted to be safe."""
-    e = np.exp(x - np.max(primal(x), axis=-1, keepdims=True))
-    return e / np.sum(e, axis=-1, keepdims=True)
-
-
-def softmax_tangent(y, dx):
-    """y (dx - ⟨y, dx⟩), which is its own transpose."""
-    return y * (dx - np.sum(y * dx, axis=-1, keepdims=True))
 
 
 def _scale(x, where, yes, no):
@@ -389,37 +369,8 @@ def _scale(x, where, yes, no):
     return np.where(where, yes, no).astype(primal(x).dtype)
 
 
-def sigmoid(x):
-    """σ(x), and a function that gives 1 - σ(x), both from e^(-|x|), so that neither tail loses digits."""
-    right, e = primal(x) >= 0, _exp_of_minus_size(x)
-    r = _reciprocal(1 + e) if not plain(x) else _reciprocal(np.add(e, 1, out=empty(x.shape, x.dtype)))
-    return _times(_side(right, e), r), lambda: _times(_side(~right, e), r)
-
-
-def _exp_of_minus_size(x):
-    """e^(-|x|); its derivative at 0 is taken on the right side."""
-    if not plain(x):
-        return np.exp(np.where(primal(x) >= 0, -x, x))
-    e = np.abs(x, out=empty(x.shape, x.dtype))
-    return np.exp(np.negative(e, out=e), out=e)
-
-
-def _side(where, e):
-    """1 on one side, e <= 1 on the other."""
-    return np.maximum(e, where, out=empty(e.shape, e.dtype)) if plain(e) else np.where(where, 1, e)
-
-
-def _reciprocal(x):
-    return np.reciprocal(x, out=x) if plain(x) else 1 / x
-
-
-def _times(own, x):
-    """The product, into the first factor where that is plain: it is nobody else's."""
-    return np.multiply(own, x, out=own) if plain(own, x) else own * x
-
-
 def _elu(x, alpha, scale):
     right = primal(x) > 0
     left = np.where(right, 0, x)
-    s = _scale(x, right, scale, 0)
-    return s * x + scale * alpha * np.expm1(left), lambda: np.where(right, s, scale * alpha * np.exp(left))
+    y = np.where(right, scale * x, scale * alpha * np.expm1(left))
+    return y, lambda: np.where(right, _scale(x, right, scale, 0), scale * alpha * np.exp(left))

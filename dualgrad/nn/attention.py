@@ -6,8 +6,9 @@ import numpy as np
 
 from ..dual import primal
 from ..errors import ShapeError
+from ..rules.exponentials import softmax, softmax_tangent
 from ..zero import ZERO
-from .activations import GELU, ReLU, softmax, softmax_tangent
+from .activations import GELU, ReLU
 from .containers import Container, Residual, Sequential
 from .conv import Conv1d
 from .linear import Linear

@@ -6,9 +6,11 @@ import numpy as np
 
 from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
+from ..rules.absorb import product
 from ..rules.declare import nested_as
+from ..rules.exponentials import complement, exponentials
+from ..rules.slopes import logistic
 from ..zero import ZERO
-from .activations import sigmoid
 from .lead import by_direction, forget_rules_of_others, takes_lead
 
 
@@ -203,36 +205,25 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
             _check_classes(self, z, target)
 
     def evaluate(self, z, target, label_smoothing):
-        each, e, total, mass = _log_sum_exp(z, target, label_smoothing)
-        return each, lambda: e / total * mass - _distribution(z, target, label_smoothing)
+        shifted, e, total = exponentials(z)
+        mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
+        mass = (1 - label_smoothing) * mass + label_smoothing
 
-    def jvp(self, z, target, dz, reduction=None, weights=None, label_smoothing=None):
-        """⟨softmax z, dz⟩ - dz_y, from the exponentials that the value has computed."""
-        smoothing = self.given.get("label_smoothing", 0.0) if label_smoothing is None else label_smoothing
-        each, e, total, mass = _log_sum_exp(z, target, smoothing)
-        reduction = self._reduction(reduction)
-        if dz is ZERO:
-            return _reduce(each, reduction, weights), ZERO
-        d = np.sum(e * dz, axis=-1) * (mass / total)[..., 0] - _at(dz, target, z.ndim, smoothing)
-        return _reduce(each, reduction, weights), _reduce(d, reduction, weights, each.ndim)
+        def slope():
+            """p - t, as (1 - t) - (1 - p) where p is near 1."""
+            p, t = e / total, _distribution(z, target, label_smoothing)
+            return np.where(primal(p) > 0.5, (mass - t) - mass * complement(e, total), mass * p - t)
 
-
-def _log_sum_exp(z, target, smoothing):
-    """log Σ eᶻ - z_y of every example; the exponentials and their sum, shifted to be safe; the target's total mass."""
-    top = np.max(primal(z), axis=-1, keepdims=True)
-    e = np.exp(z - top)
-    total = np.sum(e, axis=-1, keepdims=True)
-    mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True) * (1 - smoothing) + smoothing
-    return ((np.log(total) + top) * mass)[..., 0] - _at(z, target, z.ndim, smoothing), e, total, mass
+        return (np.log(total) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
 
 
 def _at(z, target, ndim, smoothing):
-    """z_y: the entry of each example's class, or its mean under the target distribution; z may have a lead axis."""
+    """z_y: the entry of each example's class, or its mean under the target distribution."""
     if target.ndim == ndim:
         found = np.sum(target * z, axis=-1)
     else:
-        rows = z.reshape((*z.shape[: z.ndim - ndim], target.size, z.shape[-1]))
-        found = rows[..., np.arange(rows.shape[-2], like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
+        rows = z.reshape((target.size, z.shape[-1]))
+        found = rows[np.arange(target.size, like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
     return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
 
 
@@ -371,8 +362,13 @@ class bce_with_logits(Loss):  # noqa: N801
 
     def evaluate(self, z, target):
         right = primal(z) > 0
-        each = np.where(right, z * (1 - target), -(z * target)) + np.log1p(np.exp(np.where(right, -z, z)))
-        return np.mean(each, axis=-1), lambda: (sigmoid(z)[0] - target) / z.shape[-1]
+        each = product(z, np.where(right, 1 - target, -target)) + np.log1p(np.exp(np.where(right, -z, z)))
+
+        def slope():
+            """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""
+            return np.where(right, (1 - target) - logistic(-z), logistic(z) - target) / z.shape[-1]
+
+        return np.mean(each, axis=-1), slope
 
 
 cross_entropy, nll, mse, mae, huber, bce_with_logits = (

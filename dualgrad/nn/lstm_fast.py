@@ -1,17 +1,23 @@
 """The LSTM's jvp on plain arrays: the equations of `LSTMCell`, with everything side by side in buffers made once.
 
-The rows [x, h, 1] and their tangents [dx, dh, 0] meet the one matrix [Wx; Wh; b] in one product a step. All gates come
-from one tanh, σ(z) = (1 + tanh(z/2)) / 2, whose halves are put into the matrix beforehand.
+The rows [x, h, 1] and their tangents [dx, dh, 0] meet the one matrix [Wx; Wh; b] in one product a step. The slopes of
+all gates come from one cosh, σ'(z) = sech²(z/2) / 4, whose halves are put into the matrix beforehand.
 """
 
 import numpy as np
 
 from ..lowrank import LowRank
+from ..rules.absorb import quietly
 from ..zero import ZERO
 from .joint import empty_joint
 
 
-def lstm_jvp(n, p, x, dp, dx, last_only):
+def lstm_jvp(*args):
+    """`_jvp` without warnings of cosh, which overflows where the slopes underflow."""
+    return quietly(_jvp, *args)
+
+
+def _jvp(n, p, x, dp, dx, last_only):
     """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``."""
     steps, batch, width = x.shape
     lead = next((d.shape[: d.ndim - k] for d, k in ((dx, 3), *((dp[m], p[m].ndim) for m in p)) if d is not ZERO), None)
@@ -27,7 +33,7 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
     h, dh = rows[:, width:-1], drows[..., width:-1]
     c, dc = np.zeros((batch, n), kind), np.zeros((*lead, batch, n), kind)
     z, gates, dz = empty_joint(lead, (batch, 4 * n), kind)
-    s, slope = np.empty_like(gates), np.empty_like(gates)
+    s, cosh2 = np.empty_like(gates), np.empty_like(gates)
     t, part, term = np.empty_like(c), np.empty_like(c), np.empty_like(dc)
     i, f, g, o = s[:, :n], s[:, n : 2 * n], gates[:, 2 * n : 3 * n], s[:, 3 * n :]
     di, df, dg, do = (dz[..., m * n : (m + 1) * n] for m in range(4))
@@ -39,13 +45,15 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
         np.matmul(joint.reshape(-1, width + n + 1), matrix, out=z.reshape(-1, 4 * n))
         if turn is not None:
             dz += turn(rows, width)
-        np.tanh(gates, out=gates)
-        np.multiply(gates, gates, out=slope)  # dσ = (1 - tanh²)/2 dz, dg = (1 - tanh²) dz
-        np.subtract(1, slope, out=slope)
-        np.multiply(slope, half, out=slope)
-        np.multiply(dz, slope, out=dz)
-        np.multiply(gates, 0.5, out=s)
-        np.add(s, 0.5, out=s)
+        np.cosh(gates, out=cosh2)  # with z the halves: dσ = dz / 2 cosh² z, dg = dz / cosh² z
+        np.multiply(cosh2, cosh2, out=cosh2)
+        np.divide(half, cosh2, out=cosh2)
+        np.multiply(dz, cosh2, out=dz)
+        np.multiply(gates, -2, out=s)  # σ = 1 / (1 + exp(-2z))
+        np.exp(s, out=s)
+        np.add(s, 1, out=s)
+        np.reciprocal(s, out=s)
+        np.tanh(g, out=g)
         np.multiply(dc, f, out=dc)  # dc ← f dc + df c + di g + i dg
         for d, v in ((df, c), (di, g), (dg, i)):
             np.add(dc, np.multiply(d, v, out=term), out=dc)
@@ -53,10 +61,10 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
         np.add(c, np.multiply(i, g, out=part), out=c)
         np.tanh(c, out=t)
         np.multiply(o, t, out=h)
-        np.multiply(do, t, out=dh)  # dh ← do t + o (1 - t²) dc
-        np.multiply(t, t, out=part)
-        np.subtract(1, part, out=part)
-        np.multiply(part, o, out=part)
+        np.multiply(do, t, out=dh)  # dh ← do t + o sech² c dc
+        np.cosh(c, out=part)
+        np.multiply(part, part, out=part)
+        np.divide(o, part, out=part)
         np.add(dh, np.multiply(part, dc, out=term), out=dh)
         if outputs is not None:
             outputs[1][step] = h

@@ -12,9 +12,9 @@ from ..dual import LIVE, Dual, ended, primal
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..rules.declare import nested_as
+from ..rules.slopes import logistic, logistic_slope, sech2
 from ..tree import flatten, map_leaves, unflatten
 from ..zero import ZERO
-from .activations import sigmoid
 from .initial import uniform_fan_in
 from .joint import plain
 from .layer import Layer, at_level, with_buffers
@@ -221,8 +221,7 @@ class RNNCell(Cell):
     def _curve(self, z):
         """f(z) and f'(z)."""
         if self.nonlinearity == "tanh":
-            y = np.tanh(z)
-            return y, 1 - y * y
+            return np.tanh(z), sech2(z)
         on = primal(z) > 0
         return np.where(on, z, 0), on
 
@@ -280,34 +279,33 @@ class LeakyRNNCell(Cell):
         return rng.uniform(0, 1, shape, dtype=dtype) if name == "leak" else super().initial(name, shape, rng, dtype)
 
     def output(self, state):
-        return sigmoid(state)[0]
+        return logistic(state)
 
     def output_jvp(self, state, dstate):
-        a, rest = sigmoid(state)
-        return a * rest() * dstate
+        return logistic_slope(state) * dstate
 
     def output_vjp(self, state, dy):
         return self.output_jvp(state, dy)
 
     def step(self, p, state, x):
-        return p["leak"] * state + self._affine(p, x, sigmoid(state)[0])
+        return p["leak"] * state + self._affine(p, x, logistic(state))
 
     def step_jvp(self, p, state, x, dp, dstate, dx):
-        a, rest = sigmoid(state)
-        dh = self._affine_tangent(p, x, a, dp, dx, a * rest() * dstate) + p["leak"] * dstate
+        a = logistic(state)
+        dh = self._affine_tangent(p, x, a, dp, dx, logistic_slope(state) * dstate) + p["leak"] * dstate
         dleak = dp.get("leak", ZERO)
         if dleak is not ZERO:
             dh = dh + row_tangent(dleak, x.ndim) * state
         return p["leak"] * state + self._affine(p, x, a), dh
 
     def step_vjp(self, p, state, x):
-        a, rest = sigmoid(state)
+        a = logistic(state)
 
         def pullback(dy):
             dp, da, dx = self._affine_pullback(p, x, a, dy)
             if self.learned:
                 dp["leak"] = _total(state * dy)
-            return dp, p["leak"] * dy + a * rest() * da, dx
+            return dp, p["leak"] * dy + logistic_slope(state) * da, dx
 
         return p["leak"] * state + self._affine(p, x, a), pullback
 
@@ -315,17 +313,17 @@ class LeakyRNNCell(Cell):
         return super().blocks() + [(1, self.hidden_size, False)] * self.learned
 
     def factors(self, p, parts, x):
-        (h,), (a, rest) = parts, sigmoid(parts[0])
+        (h,), a = parts, logistic(parts[0])
         ones = np.ones_like(h)[:, None]
         blocks = [(_with_one(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
         keep = np.broadcast_to(p["leak"], h.shape)[:, None, None]
-        return Factors((p["leak"] * h + self._affine(p, x, a),), blocks, ones, ones, a * rest(), keep)
+        return Factors((p["leak"] * h + self._affine(p, x, a),), blocks, ones, ones, logistic_slope(h), keep)
 
 
 class GRUCell(Cell):
     """h ← (1 - z) n + z h ;  r, z = σ(x Wx + bx + h Wh + bh), n = tanh(x Wn + bn + r (h Un + cn)).
 
-    dh ← dz (h - n) + (1 - z) dn + z dh, dn = (1 - n²) (dx Wn + ... + dr (h Un + cn) + r (dh Un + h dUn + dcn)); and the
+    dh ← dz (h - n) + (1 - z) dn + z dh, dn = tanh' (dx Wn + ... + dr (h Un + cn) + r (dh Un + h dUn + dcn)); and the
     transpose backwards (Cho et al. 2014; gates in torch's order r, z, n).
 
     Parameters
@@ -355,29 +353,38 @@ class GRUCell(Cell):
         n = self.hidden_size
         u = np.matmul(x, p["weight_x"]) + p["bias_x"]
         v = np.matmul(state, p["weight_h"]) + p["bias_h"]
-        gates = 0.5 + 0.5 * np.tanh(0.5 * (u[..., : 2 * n] + v[..., : 2 * n]))
-        r, z, inner = gates[..., :n], gates[..., n:], v[..., 2 * n :]
-        return r, z, np.tanh(u[..., 2 * n :] + r * inner), inner
+        gates, inner = u[..., : 2 * n] + v[..., : 2 * n], v[..., 2 * n :]
+        r, z = logistic(gates[..., :n]), logistic(gates[..., n:])
+        candidate = u[..., 2 * n :] + r * inner
+        c = np.tanh(candidate)
+
+        def slopes():
+            """σ' of both gates and 1 - z, and tanh' of the candidate."""
+            return *np.split(logistic_slope(gates), 2, axis=-1), logistic(-gates[..., n:]), sech2(candidate)
+
+        return r, z, c, inner, slopes
 
     def step(self, p, state, x):
-        _, z, c, _ = self._parts(p, state, x)
+        _, z, c, _, _ = self._parts(p, state, x)
         return c + z * (state - c)
 
     def step_jvp(self, p, state, x, dp, dstate, dx):
-        n, (r, z, c, inner) = self.hidden_size, self._parts(p, state, x)
+        n, (r, z, c, inner, slopes) = self.hidden_size, self._parts(p, state, x)
+        slope_r, slope_z, rest, slope_c = slopes()
         du = _plus_row(dx @ p["weight_x"] + x @ dp["weight_x"], dp["bias_x"], x)
         dv = _plus_row(dstate @ p["weight_h"] + state @ dp["weight_h"], dp["bias_h"], x)
-        dr = r * (1 - r) * (du[..., :n] + dv[..., :n])
-        dz = z * (1 - z) * (du[..., n : 2 * n] + dv[..., n : 2 * n])
-        dc = (1 - c * c) * (du[..., 2 * n :] + dr * inner + r * dv[..., 2 * n :])
-        return c + z * (state - c), dz * (state - c) + (1 - z) * dc + z * dstate
+        dr = slope_r * (du[..., :n] + dv[..., :n])
+        dz = slope_z * (du[..., n : 2 * n] + dv[..., n : 2 * n])
+        dc = slope_c * (du[..., 2 * n :] + dr * inner + r * dv[..., 2 * n :])
+        return c + z * (state - c), dz * (state - c) + rest * dc + z * dstate
 
     def step_vjp(self, p, state, x):
-        r, z, c, inner = self._parts(p, state, x)
+        r, z, c, inner, slopes = self._parts(p, state, x)
 
         def pullback(dy):
-            dc = (1 - c * c) * (1 - z) * dy
-            dr, dz = r * (1 - r) * (inner * dc), z * (1 - z) * ((state - c) * dy)
+            slope_r, slope_z, rest, slope_c = slopes()
+            dc = slope_c * rest * dy
+            dr, dz = slope_r * (inner * dc), slope_z * ((state - c) * dy)
             du, dv = np.concatenate([dr, dz, dc], axis=-1), np.concatenate([dr, dz, r * dc], axis=-1)
             dp = {"weight_x": _outer(x, du), "weight_h": _outer(state, dv), "bias_x": _total(du), "bias_h": _total(dv)}
             dstate = z * dy + np.matmul(dv, np.transpose(p["weight_h"]))
@@ -390,9 +397,10 @@ class GRUCell(Cell):
         return [(self.input_size, width, True), (self.hidden_size, width, True), (1, width, False), (1, width, False)]
 
     def factors(self, p, parts, x):
-        (h,), (r, z, c, inner) = parts, self._parts(p, parts[0], x)
-        dc = (1 - c * c) * (1 - z)
-        dr, dz = r * (1 - r) * (inner * dc), z * (1 - z) * (h - c)
+        (h,), (r, z, c, inner, slopes) = parts, self._parts(p, parts[0], x)
+        slope_r, slope_z, rest, slope_c = slopes()
+        dc = slope_c * rest
+        dr, dz = slope_r * (inner * dc), slope_z * (h - c)
         gains_x = np.concatenate([dr, dz, dc], axis=-1)[:, None]
         gains = np.concatenate([dr, dz, r * dc], axis=-1)[:, None]
         one = np.ones_like(h[:, :1])
@@ -403,7 +411,7 @@ class GRUCell(Cell):
 class LSTMCell(Cell):
     """c ← f c + i g, h ← o tanh c ;  i, f, o = σ(...), g = tanh(...) of x Wx + h Wh + b.
 
-    dc ← df c + f dc + di g + i dg, dh ← do tanh c + o (1 - tanh² c) dc; and the transpose backwards (Hochreiter and
+    dc ← df c + f dc + di g + i dg, dh ← do tanh c + o tanh' c dc; and the transpose backwards (Hochreiter and
     Schmidhuber 1997, with forget gates).
 
     Parameters
@@ -442,54 +450,51 @@ class LSTMCell(Cell):
         return dy, ZERO
 
     def _parts(self, p, state, x):
-        """The gates i, f, g, o, from one tanh: σ(z) = (1 + tanh(z/2)) / 2."""
-        n, z = self.hidden_size, self._affine(p, x, state[0])
-        scale = np.full_like(primal(z), 0.5, shape=4 * n)
-        scale[2 * n : 3 * n] = 1
-        t = np.tanh(z * scale)
-        s = 0.5 + 0.5 * t
-        return s[..., :n], s[..., n : 2 * n], t[..., 2 * n : 3 * n], s[..., 3 * n :]
+        """The gates i, f, g, o, and their slopes."""
+        zi, zf, zg, zo = np.split(self._affine(p, x, state[0]), 4, axis=-1)
+        gates = logistic(zi), logistic(zf), np.tanh(zg), logistic(zo)
+        return gates, lambda: (logistic_slope(zi), logistic_slope(zf), sech2(zg), logistic_slope(zo))
 
     def step(self, p, state, x):
-        i, f, g, o = self._parts(p, state, x)
+        (i, f, g, o), _ = self._parts(p, state, x)
         c = f * state[1] + i * g
         return o * np.tanh(c), c
 
     def step_jvp(self, p, state, x, dp, dstate, dx):
-        n, (dh, dc) = self.hidden_size, (ZERO, ZERO) if dstate is ZERO else dstate
-        i, f, g, o = self._parts(p, state, x)
+        dh, dc = (ZERO, ZERO) if dstate is ZERO else dstate
+        (i, f, g, o), slopes = self._parts(p, state, x)
         c = f * state[1] + i * g
         t = np.tanh(c)
         dz = self._affine_tangent(p, x, state[0], dp, dx, dh)
         if dz is ZERO and dc is ZERO:
             return (o * t, c), ZERO
-        di, df = i * (1 - i) * dz[..., :n], f * (1 - f) * dz[..., n : 2 * n]
-        dg, do = (1 - g * g) * dz[..., 2 * n : 3 * n], o * (1 - o) * dz[..., 3 * n :]
+        n = self.hidden_size
+        di, df, dg, do = (slope * dz[..., k * n : (k + 1) * n] for k, slope in enumerate(slopes()))
         dc = f * dc + df * state[1] + di * g + i * dg
-        return (o * t, c), (do * t + o * (1 - t * t) * dc, dc)
+        return (o * t, c), (do * t + o * sech2(c) * dc, dc)
 
     def step_vjp(self, p, state, x):
-        i, f, g, o = self._parts(p, state, x)
+        (i, f, g, o), slopes = self._parts(p, state, x)
         c = f * state[1] + i * g
         t = np.tanh(c)
 
         def pullback(dstate):
             dh, dc = dstate
-            dc = o * (1 - t * t) * dh + dc
-            di, df = i * (1 - i) * (g * dc), f * (1 - f) * (state[1] * dc)
-            dg, do = (1 - g * g) * (i * dc), o * (1 - o) * (t * dh)
-            dp, dh, dx = self._affine_pullback(p, x, state[0], np.concatenate([di, df, dg, do], axis=-1))
+            dc = o * sech2(c) * dh + dc
+            gates = zip(slopes(), (g * dc, state[1] * dc, i * dc, t * dh), strict=True)
+            dz = np.concatenate([slope * d for slope, d in gates], axis=-1)
+            dp, dh, dx = self._affine_pullback(p, x, state[0], dz)
             return dp, (dh, f * dc), dx
 
         return (o * t, c), pullback
 
     def factors(self, p, parts, x):
-        i, f, g, o = self._parts(p, parts, x)
+        (i, f, g, o), slopes = self._parts(p, parts, x)
         c = f * parts[1] + i * g
-        t = np.tanh(c)
-        through = o * (1 - t * t)  # ∂h/∂c
-        dc = np.concatenate([i * (1 - i) * g, f * (1 - f) * parts[1], (1 - g * g) * i], axis=-1)
-        dh = [np.concatenate([through] * 3, axis=-1) * dc, o * (1 - o) * t]
+        t, (si, sf, sg, so) = np.tanh(c), slopes()
+        through = o * sech2(c)  # ∂h/∂c
+        dc = np.concatenate([si * g, sf * parts[1], sg * i], axis=-1)
+        dh = [np.concatenate([through] * 3, axis=-1) * dc, so * t]
         gains = np.stack([np.concatenate(dh, axis=-1), np.concatenate([dc, np.zeros_like(c)], axis=-1)], axis=1)
         none = np.zeros_like(c)
         keep = np.stack([np.stack([none, through * f], axis=1), np.stack([none, f], axis=1)], axis=1)

@@ -1,9 +1,14 @@
 """Arithmetic of two operands: sums, products, powers, extrema and remainders."""
 
+import math
+
 import numpy as np
 
 from ..dual import primal
+from .absorb import product
 from .declare import composite, constant, elementwise, explicit_binary, linear_sum, multiply_rule
+from .exponentials import gap
+from .slopes import cosine, logistic, over_distance
 
 # ---------------------------------------------------------------------- sums, products, quotients
 
@@ -22,11 +27,11 @@ elementwise(np.divide, lambda z, x, y: z.dtype.type(1) / y, lambda z, x, y: -z /
 
 
 def _power_by_base(y, x, n):
-    """n xⁿ⁻¹, and 0 for n = 0 at x = 0."""
+    """n xⁿ⁻¹, and 0 for n = 0 whatever x."""
     if isinstance(n, (int, float, complex)):
         return n * x ** (n - 1) if n != 0 else 0 * y
     none = (primal(n) == 0) & (primal(x) == 0)
-    return np.where(none, 0, n * x ** np.where(none, 1, n - 1))
+    return product(x ** np.where(none, 1, n - 1), n)
 
 
 def _power_by_exponent(y, x, n):
@@ -38,39 +43,33 @@ def _power_by_exponent(y, x, n):
     return np.where(zero, 0, y * np.log(np.where(zero, 1, x)))
 
 
-def _share(y, x, other, log):
-    """∂ logaddexp / ∂x = e^(x - y), which is 1 or 0 where the larger operand is infinite."""
-    infinite = np.isinf(primal(y))
-    mine, its = primal(x) == primal(y), primal(other) == primal(y)
-    share = np.where(mine, np.where(its, 0.5, 1), 0).astype(y.dtype)
-    return np.where(infinite, share, log(x - np.where(infinite, 0, y)))
-
-
 elementwise(np.power, _power_by_base, _power_by_exponent)
 composite(np.float_power, np.power)
-elementwise(np.logaddexp, lambda z, x, y: _share(z, x, y, np.exp), lambda z, x, y: _share(z, y, x, np.exp))
-elementwise(np.logaddexp2, lambda z, x, y: _share(z, x, y, np.exp2), lambda z, x, y: _share(z, y, x, np.exp2))
+elementwise(np.logaddexp, lambda z, x, y: logistic(gap(x, y)), lambda z, x, y: logistic(gap(y, x)))
+elementwise(
+    np.logaddexp2,
+    lambda z, x, y: logistic(math.log(2) * gap(x, y)),
+    lambda z, x, y: logistic(math.log(2) * gap(y, x)),
+)
 
 # ---------------------------------------------------------------------- angles, remainders
 
 
-def _over_square(a, x, y):
-    """a / (x² + y²), and 0 at the origin."""
-    square = x * x + y * y
-    origin = primal(square) == 0
-    return np.where(origin, 0, a / np.where(origin, 1, square))
+elementwise(np.hypot, lambda z, x, y: cosine(x, y), lambda z, x, y: cosine(y, x))
+elementwise(
+    np.arctan2,
+    lambda z, y, x: over_distance(cosine(x, y), x, y),
+    lambda z, y, x: -over_distance(cosine(y, x), x, y),
+)
 
 
-def _over(x, z):
-    """x / z, and 0 where z = 0."""
-    zero = primal(z) == 0
-    return np.where(zero, 0, x / np.where(zero, 1, z))
+def _whole_quotient(z, x, y):
+    """(x - z) / y, a whole number but for rounding."""
+    return np.rint((primal(x) - primal(z)) / primal(y))
 
 
-elementwise(np.arctan2, lambda z, y, x: _over_square(x, x, y), lambda z, y, x: _over_square(-y, x, y))
-elementwise(np.hypot, lambda z, x, y: _over(x, z), lambda z, x, y: _over(y, z))
-elementwise(np.remainder, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.floor(x / y))
-elementwise(np.fmod, lambda z, x, y: np.ones_like(z), lambda z, x, y: -np.trunc(x / y))
+for remainder in (np.remainder, np.fmod):
+    elementwise(remainder, lambda z, x, y: np.ones_like(z), lambda z, x, y: -_whole_quotient(z, x, y))
 composite(np.divmod, lambda x, y: (np.floor_divide(x, y), np.remainder(x, y)))
 constant(np.floor_divide)
 

@@ -196,13 +196,15 @@ def elementwise(function, *partials, over=None, finite=False, quotient=None):
     """Declare partial derivatives, one per argument, each a function of the output and the arguments.
 
     ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over; ``finite``
-    says that it is zero nowhere, so that 0 · inf cannot arise.
+    says that the derivative is infinite nowhere, so that 0 · inf cannot arise.
     ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
     """
     if over is not None or len(partials) == 1:
         push = _unary(function, *partials, over=over, finite=finite)
-    else:
+    elif len(partials) == 2:
         push = _binary(function, _chain(partials, quotient))
+    else:
+        push = _several(function, partials)
     register([function], "elementwise", push)
 
 
@@ -210,7 +212,7 @@ def _unary(function, partial=None, over=None, finite=False):
     def multiplied(y, x, dx):
         g = partial(y, x)
         d = g * dx
-        return absorb(g, dx) if has_nan(d) else d
+        return d if finite or not has_nan(d) else absorb(g, dx)
 
     def divided(y, x, dx):
         g = over(y, x)
@@ -225,6 +227,18 @@ def _unary(function, partial=None, over=None, finite=False):
         p = x.primal
         y = function(p)
         return Dual(y, quietly(tangent, y, p, x.tangent), x.level)
+
+    return push
+
+
+def _several(function, partials):
+    def push(*args):
+        level, lead = top_level(args)
+        args, tangents = zip(*(parts(lift(a), level) for a in args), strict=True)
+        y = function(*args)
+        moving = [(f, d) for f, d in zip(partials, tangents, strict=True) if d is not None]
+        d = quietly(lambda: sum(product(f(y, *args), pad_lead(d, np.ndim(y)) if lead else d) for f, d in moving))
+        return Dual(y, nested_as(y, broadcast(as_tangent(d, y), lead, y.shape, y.dtype)), level)
 
     return push
 

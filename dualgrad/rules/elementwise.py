@@ -11,6 +11,7 @@ import numpy as np
 from ..dual import primal
 from ..tables import RULES
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
+from .slopes import cauchy, cosine, over_distance, root_of_one_plus_square, sech2
 
 # ---------------------------------------------------------------------- linear
 
@@ -20,7 +21,7 @@ linear(np.negative, np.positive, np.conjugate, np.degrees, np.rad2deg, np.radian
 
 elementwise(np.square, lambda y, x: 2 * x)
 elementwise(np.sqrt, over=lambda y, x: 2 * y)
-elementwise(np.cbrt, over=lambda y, x: 3 * y * y)
+elementwise(np.cbrt, lambda y, x: np.square(1 / y) / 3)
 elementwise(np.reciprocal, lambda y, x: -y * y)
 elementwise(np.exp, lambda y, x: y)
 elementwise(np.exp2, lambda y, x: math.log(2) * y)
@@ -43,12 +44,12 @@ elementwise(np.cos, lambda y, x: -np.sin(x))
 elementwise(np.tan, lambda y, x: 1 + y * y)
 elementwise(np.arcsin, over=lambda y, x: np.sqrt(_one_minus_square(x)))
 elementwise(np.arccos, over=lambda y, x: -np.sqrt(_one_minus_square(x)))
-elementwise(np.arctan, over=lambda y, x: 1 + x * x, finite=True)
+elementwise(np.arctan, lambda y, x: cauchy(x), finite=True)
 elementwise(np.sinh, lambda y, x: np.cosh(x))
 elementwise(np.cosh, lambda y, x: np.sinh(x))
-elementwise(np.tanh, over=lambda y, x: np.square(np.cosh(x)), finite=True)  # not 1 - y², which is 0 in the tails
-elementwise(np.arcsinh, over=lambda y, x: np.sqrt(1 + x * x), finite=True)
-elementwise(np.arccosh, over=lambda y, x: np.sqrt(x - 1) * np.sqrt(x + 1))
+elementwise(np.tanh, lambda y, x: sech2(x), finite=True)
+elementwise(np.arcsinh, over=lambda y, x: root_of_one_plus_square(x), finite=True)
+elementwise(np.arccosh, lambda y, x: 1 / np.sqrt(x - 1) / np.sqrt(x + 1))
 elementwise(np.arctanh, over=lambda y, x: _one_minus_square(x))
 
 # ---------------------------------------------------------------------- sinc
@@ -71,11 +72,6 @@ def sinc(x, dx, lead):
 # ---------------------------------------------------------------------- magnitude and angle (R-linear on complex z)
 
 
-def _dot(a, b):
-    """Re(conj(a) b): the real inner product of two complex numbers."""
-    return np.real(a) * np.real(b) + np.imag(a) * np.imag(b)
-
-
 @explicit(np.fabs)
 def fabs(x, dx, lead):
     """sign(x) dx."""
@@ -84,30 +80,33 @@ def fabs(x, dx, lead):
 
 @explicit(np.absolute)
 def absolute(x, dx, lead):
-    """sign(x) dx; for complex x, Re(conj(x) dx) / |x|; 0 at 0."""
-    y = np.absolute(x)
+    """sign(x) dx; for complex x, Re(conj(u) dx) with u = x / |x|; 0 at 0."""
     if not np.iscomplexobj(primal(x)):
-        return y, np.sign(primal(x)) * dx
-    zero = primal(y) == 0
-    return y, np.where(zero, 0, _dot(x, dx) / np.where(zero, 1, y))
+        return np.absolute(x), np.sign(primal(x)) * dx
+    c, s = _direction(x)
+    return np.absolute(x), c * np.real(dx) + s * np.imag(dx)
+
+
+def _direction(z):
+    """The cosine and the sine of the angle of z."""
+    re, im = np.real(z), np.imag(z)
+    return cosine(re, im), cosine(im, re)
 
 
 @explicit(np.angle)
 def angle(z, dz, lead, deg=False):
-    """Im(conj(z) dz) / |z|², and 0 at 0; 0 for real z."""
-    y = np.angle(z, deg)
-    square = np.absolute(z) ** 2
-    zero = primal(square) == 0
-    turn = np.real(z) * np.imag(dz) - np.imag(z) * np.real(dz)
-    return y, np.where(zero, 0, turn / np.where(zero, 1, square)) * (180 / math.pi if deg else 1)
+    """Im(conj(u) dz) / |z| with u = z / |z|, and 0 at 0; 0 for real z."""
+    c, s = _direction(z)
+    turn = over_distance(c * np.imag(dz) - s * np.real(dz), np.real(z), np.imag(z))
+    return np.angle(z, deg), turn * (180 / math.pi if deg else 1)
 
 
 def _sign(z):
     """z / |z|, which turns with a complex z, and is constant for a real one."""
     if not np.iscomplexobj(primal(z)):
         return np.sign(primal(z))
-    zero = primal(z) == 0
-    return np.where(zero, 0, z / np.where(zero, 1, np.absolute(z)))
+    c, s = _direction(z)
+    return c + 1j * s
 
 
 composite(np.sign, _sign)

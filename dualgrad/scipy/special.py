@@ -12,34 +12,49 @@ from ..backend import is_array
 from ..dual import primal
 from ..rules.absorb import product
 from ..rules.declare import composite, elementwise, explicit
+from ..rules.exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.lead import trailing
+from ..rules.slopes import gaussian, logistic_slope, normal_density
 from .dispatch import dispatching, others
+from .tails import (
+    SQRT_2PI,
+    SQRT_PI,
+    bessel_moment,
+    dawson,
+    digamma_gap,
+    fixed,
+    inverse_mills,
+    log_ratio,
+    mills_ratio,
+)
 
 __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax", "zeta"]
 __getattr__ = others(sp)
 
-_SQRT_PI, _SQRT_2, _SQRT_2PI = math.sqrt(math.pi), math.sqrt(2), math.sqrt(2 * math.pi)
-
-
-def _constant(name):
-    """The partial derivative along an argument that must be constant."""
-
-    def partial(*args):
-        raise NotImplementedError(f"{name} has no rule along its order: pass dg.primal(...) if it is a constant")
-
-    return partial
-
-
 # ---------------------------------------------------------------------- error functions and the normal distribution
 
-elementwise(sp.erf, lambda y, x: 2 / _SQRT_PI * np.exp(-x * x))
-elementwise(sp.erfc, lambda y, x: -2 / _SQRT_PI * np.exp(-x * x))
-elementwise(sp.erfcx, lambda y, x: 2 * x * y - 2 / _SQRT_PI)
-elementwise(sp.erfinv, lambda y, x: _SQRT_PI / 2 * np.exp(y * y))
-elementwise(sp.erfcinv, lambda y, x: -_SQRT_PI / 2 * np.exp(y * y))
-elementwise(sp.ndtr, lambda y, x: np.exp(-x * x / 2) / _SQRT_2PI)
-elementwise(sp.log_ndtr, over=lambda y, x: _SQRT_PI / _SQRT_2 * sp.erfcx(-x / _SQRT_2))  # exact in the tail
-elementwise(sp.ndtri, lambda y, x: _SQRT_2PI * np.exp(y * y / 2))
+elementwise(sp.erf, lambda y, x: 2 / SQRT_PI * gaussian(x))
+elementwise(sp.erfc, lambda y, x: -2 / SQRT_PI * gaussian(x))
+elementwise(sp.erfi, lambda y, x: 2 / SQRT_PI * np.exp(x * x))
+elementwise(sp.erfcx, lambda y, x: -2 * y * mills_ratio(1, x))
+elementwise(sp.dawsn, lambda y, x: dawson(1, x))
+elementwise(sp.ndtr, lambda y, x: normal_density(x), finite=True)
+elementwise(sp.log_ndtr, lambda y, x: inverse_mills(x))
+
+
+def _erfcinv_slope(y, x):
+    """-√π/2 exp(y²), in the tail by erfcx y = x exp(y²)."""
+    return -SQRT_PI / 2 * np.where(primal(y) < 1, np.exp(y * y), sp.erfcx(y) / x)
+
+
+def _ndtri_slope(y, p):
+    """1 / φ(y), in the tail by φ(y) = p h(y)."""
+    return np.where(primal(y) > -1, SQRT_2PI * np.exp(y * y / 2), 1 / (p * inverse_mills(y)))
+
+
+elementwise(sp.erfinv, lambda y, x: SQRT_PI / 2 * np.exp(y * y))
+elementwise(sp.erfcinv, _erfcinv_slope)
+elementwise(sp.ndtri, _ndtri_slope)
 
 # ---------------------------------------------------------------------- gamma functions
 
@@ -72,38 +87,45 @@ def zeta(x, q=None):
     return sp.zeta(x, q)
 
 
+def _trigamma(x):
+    """ζ(2, x), on the left by reflection: (π / sin πx)² - ζ(2, 1 - x)."""
+    left = primal(x) < 0
+    if not np.any(left):
+        return zeta(2.0, x)
+    fraction = np.where(left, x - np.rint(primal(x)), 0.5)
+    reflected = np.square(math.pi / np.sin(math.pi * fraction)) - zeta(2.0, np.where(left, 1 - x, 1))
+    return np.where(left, reflected, zeta(2.0, np.where(left, 1, x)))
+
+
 elementwise(sp.gamma, lambda y, x: y * sp.digamma(x))
 elementwise(sp.gammaln, lambda y, x: sp.digamma(x))
 elementwise(sp.loggamma, lambda y, x: sp.digamma(x))
-elementwise(sp.digamma, lambda y, x: zeta(2.0, x))
-elementwise(polygamma, _constant("polygamma"), lambda y, n, x: polygamma(n + 1, x))
-elementwise(zeta, _constant("zeta"), lambda y, s, x: -s * zeta(s + 1, x))
-elementwise(
-    sp.beta,
-    lambda y, a, b: y * (sp.digamma(a) - sp.digamma(a + b)),
-    lambda y, a, b: y * (sp.digamma(b) - sp.digamma(a + b)),
-)
-composite(sp.betaln, lambda a, b: sp.gammaln(a) + sp.gammaln(b) - sp.gammaln(a + b))
+elementwise(sp.digamma, lambda y, x: _trigamma(x))
+elementwise(polygamma, fixed("polygamma"), lambda y, n, x: polygamma(n + 1, x))
+elementwise(zeta, fixed("zeta"), lambda y, s, x: -s * zeta(s + 1, x))
+elementwise(sp.beta, lambda y, a, b: -y * digamma_gap(a, b), lambda y, a, b: -y * digamma_gap(b, a))
+elementwise(sp.betaln, lambda y, a, b: -digamma_gap(a, b), lambda y, a, b: -digamma_gap(b, a))
+elementwise(sp.hyperu, fixed("hyperu"), fixed("hyperu"), lambda y, a, b, x: -a * sp.hyperu(a + 1, b + 1, x))
 
 # ---------------------------------------------------------------------- logistic functions and entropies
 
-elementwise(sp.expit, lambda y, x: y * sp.expit(-x))  # not y (1 - y), which is 0 in the tail
+elementwise(sp.expit, lambda y, x: logistic_slope(x), finite=True)
 elementwise(sp.log_expit, lambda y, x: sp.expit(-x))
 elementwise(sp.logit, over=lambda y, x: x * (1 - x))
 composite(sp.xlogy, lambda x, y: product(np.log(y), x))
 composite(sp.xlog1py, lambda x, y: product(np.log1p(y), x))
 elementwise(sp.entr, lambda y, x: -np.log(x) - 1)
-elementwise(sp.rel_entr, lambda out, x, y: np.log(x / y) + 1, lambda out, x, y: -product(1 / y, x))
-elementwise(sp.kl_div, lambda out, x, y: np.log(x / y), lambda out, x, y: 1 - product(1 / y, x))
+elementwise(sp.rel_entr, lambda out, x, y: log_ratio(x, y) + 1, lambda out, x, y: -product(1 / y, x))
+elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - product(1 / y, x))
 
 # ---------------------------------------------------------------------- modified Bessel functions; e: times exp(-|x|)
 
 elementwise(sp.i0, lambda y, x: sp.i1(x))
 elementwise(sp.i1, lambda y, x: (sp.i0(x) + sp.iv(2, x)) / 2)
-elementwise(sp.iv, _constant("iv"), lambda y, v, x: (sp.iv(v - 1, x) + sp.iv(v + 1, x)) / 2)
-elementwise(sp.i0e, lambda y, x: sp.i1e(x) - np.sign(x) * y)
-elementwise(sp.i1e, lambda y, x: (sp.i0e(x) + sp.ive(2, x)) / 2 - np.sign(x) * y)
-elementwise(sp.ive, _constant("ive"), lambda y, v, x: (sp.ive(v - 1, x) + sp.ive(v + 1, x)) / 2 - np.sign(x) * y)
+elementwise(sp.iv, fixed("iv"), lambda y, v, x: (sp.iv(v - 1, x) + sp.iv(v + 1, x)) / 2)
+elementwise(sp.i0e, lambda y, x: -np.sign(primal(x)) * bessel_moment(1, x))
+elementwise(sp.i1e, lambda y, x: bessel_moment(2, x) - bessel_moment(1, x))
+elementwise(sp.ive, fixed("ive"), lambda y, v, x: (sp.ive(v - 1, x) + sp.ive(v + 1, x)) / 2 - np.sign(x) * y)
 
 # ---------------------------------------------------------------------- sums of exponentials
 
@@ -123,10 +145,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
 
 
 def _logsumexp(a, axis, b, keepdims, return_sign):
-    """top + log Σ b exp(a - top), where infinities cancel, and 0 · ∞ is 0."""
+    """top + log Σ b exp(a - top), where 0 · ∞ is 0."""
     b = 1.0 if b is None else b if is_array(b) else np.asarray(b)
     top = np.max(np.where(primal(b) == 0, -np.inf, a), axis, keepdims=True)
-    total = np.sum(product(np.exp(np.where(a == top, 0, a - top)), b), axis, keepdims=keepdims)
+    total = np.sum(product(np.exp(gap(a, top)), b), axis, keepdims=keepdims)
     top = top if keepdims else np.squeeze(top, axis)
     if not return_sign:
         return top + np.log(total)
@@ -169,18 +191,14 @@ def log_softmax(x, axis=None):
     return sp.log_softmax(x, axis=axis)
 
 
-def _mean(weights, dx, x, axis):
-    return np.sum(weights * dx, axis=trailing(axis, np.ndim(x)), keepdims=True)
-
-
 @explicit(softmax)
 def softmax_rule(x, dx, lead, axis):
     """y (dx - Σ y dx)."""
     y = softmax(x, axis)
-    return y, y * (dx - _mean(y, dx, x, axis))
+    return y, softmax_tangent(y, dx, trailing(axis, np.ndim(x)))
 
 
 @explicit(log_softmax)
 def log_softmax_rule(x, dx, lead, axis):
     """dx - Σ softmax(x) dx."""
-    return log_softmax(x, axis), dx - _mean(softmax(x, axis), dx, x, axis)
+    return log_softmax(x, axis), log_softmax_tangent(softmax(x, axis), dx, trailing(axis, np.ndim(x)))

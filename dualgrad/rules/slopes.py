@@ -1,0 +1,140 @@
+"""Slopes that NumPy lacks, as functions with slopes of their own.
+
+The derivative of tanh is 1 - tanh², which is 0 in floating point from 20 on; as 1 / cosh² it is right, until its own
+derivative is a quotient of two infinities. Written as functions whose derivatives are products of the same functions,
+the slopes of tanh, σ, erf, arctan and hypot lose no digits in the tails, and neither does any derivative of theirs:
+
+========================== ============================================= =====================================
+function                   its derivative                                whose slope it is
+========================== ============================================= =====================================
+``sech2`` 1 / cosh² x      -2 tanh x sech² x                             tanh; with x/2, the logistic function
+``logistic`` 1 / (1 + e⁻ˣ) sech²(x/2) / 4                                softplus, logaddexp
+``gaussian`` exp(-x²)      -2 x exp(-x²)                                 erf, the normal distribution
+``cauchy`` 1 / (1 + x²)    -2 x / (1 + x²)²                              arctan
+``cosine`` x / √(x² + y²)  along x: s²/h, along y: -s c/h, s = y/h       hypot, arctan2, the angle and size of z
+========================== ============================================= =====================================
+"""
+
+import functools
+import math
+
+import numpy as np
+
+from ..backend import is_host
+from ..dual import Dual, primal
+from ..scratch import empty_like
+from ..tables import OWN
+from .absorb import product, quietly
+from .declare import elementwise
+
+
+def dispatched(function):
+    """The function of plain arrays, which answers Duals by the rule declared for it."""
+
+    @functools.wraps(function)
+    def dispatch(*args):
+        top = max((a for a in args if isinstance(a, Dual)), key=lambda a: a.level, default=None)
+        return function(*args) if top is None else top.__array_function__(dispatch, (), args, {})
+
+    OWN.add(dispatch)
+    return dispatch
+
+
+# ---------------------------------------------------------------------- of one number
+
+
+@dispatched
+def sech2(x):
+    """1 / cosh² x, which underflows where cosh² overflows."""
+    if not np.iscomplexobj(x):
+        return quietly(_over_square_of_cosh, x)
+    e = np.exp(2 * np.where(np.real(x) < 0, x, -x))
+    return 4 * e / np.square(1 + e)
+
+
+def _over_square_of_cosh(x):
+    y = np.cosh(x, out=empty_like(x)) if x.__class__ is np.ndarray else np.cosh(x)
+    y *= y
+    return np.reciprocal(y, out=y) if y.__class__ is np.ndarray else 1 / y
+
+
+@dispatched
+def logistic(x):
+    """σ(x) = 1 / (1 + e⁻ˣ), which underflows where e⁻ˣ overflows."""
+    return quietly(_logistic, x)
+
+
+def _logistic(x):
+    if x.__class__ is not np.ndarray:
+        return 1 / (1 + np.exp(-x))
+    y = np.negative(x, out=empty_like(x))
+    np.exp(y, out=y)
+    y += 1
+    return np.reciprocal(y, out=y)
+
+
+def logistic_slope(x):
+    """σ(x) σ(-x) = sech²(x/2) / 4."""
+    return 0.25 * sech2(0.5 * x)
+
+
+def normal_density(x):
+    """φ(x) = exp(-x²/2) / √(2π)."""
+    return gaussian(x * math.sqrt(0.5)) * (1 / math.sqrt(2 * math.pi))
+
+
+@dispatched
+def gaussian(x):
+    """exp(-x²)."""
+    return np.exp(-x * x)
+
+
+@dispatched
+def cauchy(x):
+    """1 / (1 + x²), which underflows where x² overflows."""
+    return 1 / (1 + x * x)
+
+
+elementwise(sech2, lambda y, x: -2 * np.tanh(x) * y, finite=True)
+elementwise(logistic, lambda y, x: logistic_slope(x), finite=True)
+elementwise(gaussian, lambda y, x: -2 * product(x, y))
+elementwise(cauchy, lambda y, x: -2 * product(x, y) * y)
+
+
+def root_of_one_plus_square(x):
+    """√(1 + x²), without x² where x is real."""
+    return np.sqrt(1 + x * x) if np.iscomplexobj(primal(x)) else np.hypot(1, x)
+
+
+# ---------------------------------------------------------------------- of a point in the plane
+
+
+@dispatched
+def cosine(x, y):
+    """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
+    h = np.hypot(x, y)
+    if is_host(h) and np.all((h > 0) & (h < np.inf)):
+        return x / h
+    x, y = x + np.zeros_like(h), y + np.zeros_like(h)
+    infinite, scale = np.isinf(x) | np.isinf(y), np.where(np.isinf(h), 0.5, 1).astype(h.dtype)
+    x, y = (np.where(infinite, np.where(np.isinf(a), np.sign(a), 0), a * scale) for a in (x, y))
+    h = np.hypot(x, y)
+    return x / np.where(h == 0, 1, h)
+
+
+def over_distance(a, x, y):
+    """a / √(x² + y²), and 0 at the origin."""
+    h = np.hypot(x, y)
+    origin = primal(h) == 0
+    return np.where(origin, 0, a / np.where(origin, 1, h))
+
+
+def _sine_over_distance(x, y):
+    return over_distance(cosine(y, x), x, y)
+
+
+elementwise(
+    cosine,
+    lambda c, x, y: cosine(y, x) * _sine_over_distance(x, y),
+    lambda c, x, y: -c * _sine_over_distance(x, y),
+)
