@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad.tables import KINDS
 
 INF, NAN = np.inf, np.nan
 
@@ -231,6 +232,26 @@ def test_absorption_at_second_order():
     """The Hessian of sum(sqrt(x)) at 0 is infinite in one place and zero beside it."""
     h = dg.hessian(lambda x: np.sum(np.sqrt(x)))(np.array([0.0, 4.0]))
     np.testing.assert_allclose(h, [[-INF, 0], [0, -1 / 32]])
+
+
+SMOOTH = sorted((f for f, kind in KINDS.items() if kind == "elementwise" and isinstance(f, np.ufunc) and f.nin == 1
+                 and hasattr(np, f.__name__)), key=lambda f: f.__name__)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("f", SMOOTH)
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_a_nan_entry_changes_no_other(f, order):
+    """Absorption looks at zero tangents; a value that is 0, as sin'' at 0, has a derivative all the same."""
+
+    def nested(x):
+        g = f
+        for _ in range(order):
+            g = lambda x, g=g: dg.jvp(g, (x,), (np.ones_like(x),))[1]  # noqa: E731
+        return g(x)
+
+    x = np.array([0.0, 0.5, 1.5])
+    np.testing.assert_allclose(nested(np.append(x, NAN))[:3], nested(x), rtol=1e-14)
 
 
 def test_nan_is_not_hidden():

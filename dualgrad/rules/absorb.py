@@ -51,21 +51,21 @@ def product(partial, dx):
     return absorb(partial, dx) if has_nan(d) else d
 
 
-def absorb(partial, dx):
-    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial; nested Duals by the product rule."""
+def absorb(partial, dx, either=False):
+    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested Duals by the product rule."""
     level = max((a.level for a in (partial, dx) if isinstance(a, Dual)), default=None)
     if level is None:
-        return np.where(dx == 0, 0, partial * dx)
+        return np.where((dx == 0) | (either & (partial == 0)), 0, partial * dx)
     (p, dp), (t, dt) = parts(partial, level), parts(dx, level)
     if LIVE[level]:
         ndim = max(np.ndim(p), np.ndim(t))
         dp, dt = (d if d is None else pad_lead(d, ndim) for d in (dp, dt))
     terms = []
     if dp is not None:  # both factors are tangents of some level: a zero in either absorbs
-        terms.append(np.where(dp == 0, 0, absorb(dp, t)))
+        terms.append(absorb(dp, t, either=True))
     if dt is not None:
-        terms.append(absorb(p, dt))
-    return Dual(absorb(p, t), sum(terms[1:], terms[0]), level)
+        terms.append(absorb(p, dt, either))
+    return Dual(absorb(p, t, either), sum(terms[1:], terms[0]), level)
 
 
 def parts(x, level):
