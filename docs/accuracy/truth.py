@@ -283,8 +283,8 @@ def logaddexp(x, y):
 
 
 def logsumexp(*xs):
-    top = max(xs, key=lambda x: x.c[0])
-    return top + log1p(sum((exp(x - top) for x in xs if x is not top), Jet.constant(0)))
+    top, *others = sorted(xs, key=lambda x: -x.c[0])
+    return top + log1p(sum((exp(x - top) for x in others), Jet.constant(0)))
 
 
 def maximum(x, y):
@@ -390,7 +390,11 @@ def _erfc_inverse(p):
         return -_erfc_inverse(2 - p)
     from scipy.special import erfcinv, ndtri_exp
 
-    y = mpf(float(erfcinv(float(p)))) if p > mpf("1e-300") else mpf(-float(ndtri_exp(float(mp.log(p / 2))))) / mp.sqrt(2)
+    y = (
+        mpf(float(erfcinv(float(p))))
+        if p > mpf("1e-300")
+        else mpf(-float(ndtri_exp(float(mp.log(p / 2))))) / mp.sqrt(2)
+    )
     for _ in range(60):
         e = mp.erfc(y)
         step = mp.log(e / p) * e * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
