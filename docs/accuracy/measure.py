@@ -77,8 +77,7 @@ def derivatives(f, x):
     ones, rows = np.ones_like(x), [f]
     for _ in range(3):
         rows.append(lambda x, g=rows[-1]: dg.jvp(g, (x,), (ones,))[1])
-    with np.errstate(all="ignore"):
-        return [*(g(x) for g in rows), *dg.taylor(f, x, ones, 6)[2:]]
+    return [*(g(x) for g in rows), *dg.taylor(f, x, ones, 6)[2:]]
 
 
 def domain(case, dtype, full):
@@ -87,6 +86,7 @@ def domain(case, dtype, full):
     return x[[case.subject.within(float(v)) for v in x]]
 
 
+@np.errstate(all="ignore")
 def errors(case, x, results=None):
     """The `Errors` of a case at x: of dualgrad, or of the ``results`` of another for as many of the `ROWS`."""
     results = derivatives(case.program, x) if results is None else results
@@ -100,12 +100,11 @@ def errors(case, x, results=None):
     for i, result in enumerate(results):
         if result.dtype == results[0].dtype and result.shape == x.shape:
             got[i] = result
-    with np.errstate(all="ignore"):
-        derivative = high * (np.array([math.factorial(k) for k in orders]) / factors)[:, None]
-        off = np.maximum(np.abs(got - high - low) - eps * moved - tiny, 0)
-        error = np.where(np.isfinite(got), off / np.maximum(np.abs(high), tiny), np.inf)
-        error[~(np.abs(derivative) <= largest * (1 - eps))] = np.nan
-        lost = (error[0] > bar) | (np.abs(x) < tiny) & (blur > bar)
+    derivative = high * (np.array([math.factorial(k) for k in orders]) / factors)[:, None]
+    off = np.maximum(np.abs(got - high - low) - eps * moved - tiny, 0)
+    error = np.where(np.isfinite(got), off / np.maximum(np.abs(high), tiny), np.inf)
+    error[~(np.abs(derivative) <= largest * (1 - eps))] = np.nan
+    lost = (error[0] > bar) | (np.abs(x) < tiny) & (blur > bar)
     error[1:, lost] = np.nan
     return Errors(x, error, got, high, lost)
 

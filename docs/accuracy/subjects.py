@@ -246,10 +246,10 @@ numpy("divmod", floored, *RATIOS, program=lambda x, y: np.divmod(x, y)[1], jax=N
 numpy("modf", lambda x: rest(x, jet(1), truncated), program=lambda x: np.modf(x)[0], jax=None, torch=None)
 numpy("frexp", mantissa, program=lambda x: np.frexp(x)[0], jax=None, torch=None, within=math.isfinite)
 numpy("ldexp", lambda x: 8 * x, program=lambda x: np.ldexp(x, 3), jax=None, torch=None)
-numpy("maximum", t.maximum, *PAIR)
-numpy("minimum", t.minimum, *PAIR)
-numpy("fmax", t.maximum, *PAIR)
-numpy("fmin", t.minimum, *PAIR)
+numpy("maximum", t.maximum, *PAIR[:4])
+numpy("minimum", t.minimum, *PAIR[:4])
+numpy("fmax", t.maximum, *PAIR[:4])
+numpy("fmin", t.minimum, *PAIR[:4])
 numpy("clip", lambda x: t.minimum(t.maximum(x, jet(-2)), jet(2)), program=lambda x: np.clip(x, -2, 2),
       rules=(np.clip, np._core.umath.clip), jax="lambda x: jnp.clip(x, -2, 2)",
       torch="lambda x: torch.clip(x, -2, 2)")  # fmt: skip
@@ -281,7 +281,7 @@ def norm(order, truth):
     """The norm of two or three numbers."""
     shown = "np.inf" if order == math.inf else order
     stacked("NumPy", f"np.linalg.norm(x, {shown})", lambda z: np.linalg.norm(z, order, axis=-1), truth,
-            "x, 1", "x, x", "x, 2x", "x, 0", "x, x̄", "x, 1, 2x", own=False,
+            "x, 1", "x, x", "x, 2x", "x, 0", "x, 1, 2x", *(() if order == math.inf else ("x, x̄",)), own=False,
             jax=f"jnp.linalg.norm(z, {shown}, axis=-1)", torch=f"torch.linalg.norm(z, {shown}, dim=-1)")  # fmt: skip
 
 
@@ -522,10 +522,16 @@ def huber(x, y):
     return t.switch(abs(e) if e.c[0] else e, 1, lambda a: a * a / 2, lambda a: a - t.mpf("0.5"))
 
 
-TARGETS = ("x, 0", "x, 1", "x, x̄")
 stacked("Losses", "nn.nll", lambda z: nn.nll(z, first(dg.primal(z)), reduction="none"), lambda x, y: -x, "x, 2x")
-loss("mse", lambda x, y: (x - y) * (x - y), *TARGETS, torch=f"lambda x, y: {F}mse_loss(x, y, reduction='none')")
-loss("mae", lambda x, y: abs(x - y), *TARGETS, torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
+loss(
+    "mse",
+    lambda x, y: (x - y) * (x - y),
+    "x, 0",
+    "x, 1",
+    "x, x̄",
+    torch=f"lambda x, y: {F}mse_loss(x, y, reduction='none')",
+)
+loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
 loss("huber", huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
 loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=4.0,
      torch=f"lambda x, y: {F}binary_cross_entropy_with_logits(x, y, reduction='none')")  # fmt: skip
