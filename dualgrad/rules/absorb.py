@@ -52,7 +52,7 @@ def product(partial, dx):
 
 
 def absorb(partial, dx, either=False):
-    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested Duals by the product rule."""
+    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested by the product rule."""
     level = max((a.level for a in (partial, dx) if isinstance(a, Dual)), default=None)
     if level is None:
         return np.where((dx == 0) | (either & (partial == 0)), 0, partial * dx)
