@@ -367,7 +367,7 @@ def _is_nonzero(x):
 
 
 def _total(terms):
-    """The sum of fresh arrays, into the first."""
+    """The sum of fresh arrays, into the first; one at a time, so that they stay in cache."""
     return functools.reduce(plus, terms)
 
 
@@ -414,13 +414,13 @@ def _product(f, x, y):
     def product(k):
         x.coefficient(k), y.coefficient(k)
         xs, ys = x.known, y.known
-        return _total([f(xs[j], ys[k - j]) for j in range(k + 1)])
+        return _total(f(xs[j], ys[k - j]) for j in range(k + 1))
 
     def square(k):
         x.coefficient(k)
         xs, half = x.known, (k + 1) // 2
-        middle = [] if k % 2 else [xs[half] * xs[half]]
-        return _total([*middle, 2 * _total([xs[j] * xs[k - j] for j in range(half)])] if half else middle)
+        twice = 2 * _total(xs[j] * xs[k - j] for j in range(half)) if half else 0
+        return twice if k % 2 else plus(xs[half] * xs[half], twice)
 
     return square if x is y and f is operator.mul else product
 
@@ -487,7 +487,7 @@ def _quotient(z, k, x, y):
     """zₖ = (xₖ - Σ zⱼ yₖ₋ⱼ) / y₀ over j < k."""
     y.coefficient(k)
     ys, zs = y.known, z.known
-    return (_coefficient(x, y.level, k) - _total([zs[j] * ys[k - j] for j in range(k)])) / ys[0]
+    return (_coefficient(x, y.level, k) - _total(zs[j] * ys[k - j] for j in range(k))) / ys[0]
 
 
 def _power(f, xs, x, n):
@@ -600,7 +600,7 @@ def _miller(z, k, x, n):
     """k x₀ zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k."""
     x.coefficient(k)
     xs, zs = x.known, z.known
-    return _total([((n + 1) * j - k) * xs[j] * zs[k - j] for j in range(1, k + 1)]) / (k * xs[0])
+    return _total(((n + 1) * j - k) * xs[j] * zs[k - j] for j in range(1, k + 1)) / (k * xs[0])
 
 
 def _power_at_zero(x, n, k):
