@@ -245,6 +245,13 @@ def test_without_the_second_look_they_would_not(name, monkeypatch):
         assert faults(name, np.float64, 3e-15)
 
 
+@pytest.mark.parametrize("x", [0.0, 1e-16, 1e-8, 1e-3, 1.0])
+def test_whole_powers_beyond_their_order(x):
+    """(x + t + t²)⁶ up to t¹⁰, where the terms of Miller's recurrence cancel: -1.9e6 for 15 at 1e-8."""
+    found = dg.taylor(lambda t: (x + t + t * t) ** 6, 0.0, 1.0, 10)
+    np.testing.assert_allclose(found, (np.polynomial.Polynomial([x, 1, 1]) ** 6).coef[:11], rtol=1e-13)
+
+
 @pytest.mark.parametrize(("above", "x", "v"), [(1e300, 1e150, 1e160), (1e-300, 1e-150, 1e-170), (1.0, 1e200, 1e300)])
 def test_quotients_out_of_range_on_the_way(above, x, v):
     """Σ zⱼ yₖ₋ⱼ over- or underflows, and z does not."""
