@@ -8,12 +8,18 @@ kinds of function are not an integral but the ground it stands on:
 - a linear function acts on each coefficient,
 - a bilinear one makes Cauchy products, zₖ = Σⱼ f(xⱼ, yₖ₋ⱼ),
 - quotients and solutions of linear systems are Cauchy products turned round,
-- powers obey the recurrence of J. C. P. Miller.
+- whole powers are products, and the others obey the recurrence of J. C. P. Miller.
 
 A coefficient of a Cauchy product is a sum of k terms, so an operation to order n costs O(n²) products.
+
+The cube of 1e-200 is 0, and so is the number that Miller's recurrence makes of it; its third derivative is 6. Where the
+arithmetic of a quotient or a power over- or underflows, which the processor notes at no cost, it is done again on
+x = 2^α (x̂₀ + x̂₁ 2^β t + x̂₂ 2^2β t² + ...), with α and β such that no x̂ⱼ is more than about 2, entry by entry. Powers of
+two lose nothing, and what is representable comes out right.
 """
 
 import functools
+import operator
 
 import numpy as np
 
@@ -37,12 +43,13 @@ from .dual import (
 )  # fmt: skip
 from .errors import ShapeError
 from .pushforward import evaluated, match_tangents
-from .rules.absorb import has_nan, quietly
+from .rules.absorb import absorb, absorbing_bilinear, has_nan, product, quietly, strictly
 from .rules.declare import as_result, plus
 from .rules.keywords import call_with_keywords
+from .rules.lead import broadcast
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
-from .rules.operators import equip, in_place
+from .rules.operators import equip, in_place, special_power, value_of_scalars
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
 from .tree import LEAF, flatten, map_leaves, returned, unflatten
@@ -171,10 +178,11 @@ class Series(Dual):
             self.following = lambda k: written(k, before(k))
 
     def __pow__(self, other):
-        return np.power(self, other)
+        special = special_power(other)
+        return _of_scalars(_rules[special](self) if special else _rules[np.power](self, other), self, other)
 
     def __rpow__(self, other):
-        return np.power(other, self)
+        return _of_scalars(_rules[np.power](other, self), other, self)
 
     __ipow__ = in_place(__pow__)
 
@@ -187,6 +195,12 @@ class Series(Dual):
 
     def __str__(self):
         return " + ".join(str(x) if k == 0 else f"{x} t^{k}" for k, x in enumerate(self.known))
+
+
+def _of_scalars(result, base, exponent):
+    if result.__class__ is Series and (value := value_of_scalars(result, base, exponent)) is not None:
+        result.known[0] = value
+    return result
 
 
 def _operand(a):
@@ -218,7 +232,9 @@ def _coefficient(x, level, k):
     """xₖ; a constant is its own first coefficient."""
     if x.__class__ is Series and x.level == level:
         return x.coefficient(k)
-    return x if k == 0 else np.zeros_like(x)
+    if k == 0:
+        return x
+    return type(x)() if isinstance(x, (int, float, complex)) else np.zeros_like(x)  # Python's 0 has no precision
 
 
 def _complete(tree):
@@ -283,7 +299,7 @@ def _lazily(function, leaves, structure, level):
     if kind == "linear" or (kind == "bilinear" and len(xs) == 1):
         return answer(_linear(f, xs))
     if kind == "bilinear" and len(xs) == 2:
-        return answer(_cauchy(f, *xs))
+        return answer(_cauchy(operator.mul if function is np.multiply else f, *xs))
     if function in _GROUND:
         args, kwargs = unflatten(structure, leaves)
         return answer(_GROUND[function](f, xs, *args, **kwargs))
@@ -329,18 +345,29 @@ def _settled(y, xs, k):
     """yₖ, and 0 for NaN where no x has moved up to order k: 0 · inf = 0."""
     if not has_nan(y):
         return y
-    moved = False
-    for x in xs:
-        for j in range(1, k + 1):
-            moved = moved | (primal(x.coefficient(j)) != 0)
-    return np.where(moved, y, 0).astype(y.dtype)
+    return np.where(_moved(xs, k), y, 0).astype(y.dtype)
+
+
+def _moved(xs, k):
+    """Where any of the series has moved up to order k."""
+    return functools.reduce(np.logical_or, (_is_nonzero(x.coefficient(j)) for x in xs for j in range(1, k + 1)))
+
+
+def _is_nonzero(x):
+    """Where a number is not 0, or what moves with it."""
+    if x.__class__ is Series:
+        return functools.reduce(np.logical_or, map(_is_nonzero, x.known))
+    if x.__class__ is not Dual:
+        return x != 0
+    tangent = _is_nonzero(x.tangent)
+    return _is_nonzero(x.primal) | (np.any(tangent, axis=0) if LIVE[x.level] else tangent)
 
 
 # ---------------------------------------------------------------------- the ground
 
 
 def _total(terms):
-    """The sum of fresh arrays, into the first."""
+    """The sum of fresh arrays, into the first; one at a time, so that they stay in cache."""
     return functools.reduce(plus, terms)
 
 
@@ -372,11 +399,40 @@ def _linear(f, xs):
 
 def _cauchy(f, x, y):
     """zₖ = Σⱼ f(xⱼ, yₖ₋ⱼ)."""
+    terms = _product(f, x, y)
 
     def following(k):
-        return _settled(_total(f(x.coefficient(j), y.coefficient(k - j)) for j in range(k + 1)), (x, y), k)
+        z = terms(k)
+        return _total(_absorbed(f, x, y, j, k - j) for j in range(k + 1)) if has_nan(z) and is_host(z) else z
 
     return _new(f(x.primal, y.primal), x, following)
+
+
+def _product(f, x, y):
+    """k -> Σⱼ f(xⱼ, yₖ₋ⱼ); in a square every term but the middle one stands twice."""
+
+    def product(k):
+        x.coefficient(k), y.coefficient(k)
+        xs, ys = x.known, y.known
+        return _total(f(xs[j], ys[k - j]) for j in range(k + 1))
+
+    def square(k):
+        x.coefficient(k)
+        xs, half = x.known, (k + 1) // 2
+        twice = 2 * _total(xs[j] * xs[k - j] for j in range(half)) if half else 0
+        return twice if k % 2 else plus(xs[half] * xs[half], twice)
+
+    return square if x is y and f is operator.mul else product
+
+
+def _absorbed(f, x, y, i, j):
+    """f(xᵢ, yⱼ), where 0 · inf = 0 for a zero motion."""
+    x, y = x.coefficient(i), y.coefficient(j)
+    if f is not operator.mul:
+        return absorbing_bilinear(f, x, y) if i else absorbing_bilinear(lambda y, x: f(x, y), y, x)
+    if isinstance(x, Dual) or isinstance(y, Dual):
+        return absorb(y, x) if i else absorb(x, y)
+    return np.where((x == 0) & (i > 0) | (y == 0) & (j > 0), 0, x * y)
 
 
 def _einsum(f, xs, *operands, **kw):
@@ -389,54 +445,6 @@ def _einsum(f, xs, *operands, **kw):
         terms, operands = [kept, *terms], [np.einsum(f"{a},{b}->{kept}", x, y), *operands]
     product = np.einsum(",".join(terms) + "->" + output, *operands)
     return _new(f(*(x.primal for x in xs)), xs[0], product.coefficient)
-
-
-def _divide(f, xs, x, y):
-    """z y = x: zₖ = (xₖ - Σ zⱼ yₖ₋ⱼ) / y₀ over j < k."""
-    if not any(y is a for a in xs):
-        return _linear(f, xs)
-
-    def following(k):
-        rest = _coefficient(x, y.level, k) - _total(z.coefficient(j) * y.coefficient(k - j) for j in range(k))
-        return _settled(rest / y.primal, xs, k)
-
-    z = _new(f(*(a.primal for a in xs)), y, following)
-    return z
-
-
-def _power(f, xs, x, n):
-    """z = xⁿ for constant n: k x₀ zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k; products at x₀ = 0 for whole n."""
-    value, moves = f(*(a.primal for a in xs)), any(n is a for a in xs)
-    x, n = as_result(x, value.dtype), as_result(n, value.dtype)
-    if moves:
-        power = x**0 * np.exp(n * np.log(x))
-        return _new(value, n, power.coefficient)
-
-    def following(k):
-        terms = (((n + 1) * j - k) * x.coefficient(j) * z.coefficient(k - j) for j in range(1, k + 1))
-        y = _total(terms) / (k * x.primal)
-        for whole, power in powers:
-            y = np.where((primal(x) == 0) & (primal(n) == whole), power.coefficient(k), y)
-        return _settled(y, xs, k).astype(value.dtype)
-
-    z = _new(value, x, following)
-    powers = [(whole, _whole_power(x, whole)) for whole in _whole_exponents(x, n)]
-    return z
-
-
-def _whole_exponents(x, n):
-    """The exponents 0, 1, 2, ... among n; none where no entry of a host array is zero."""
-    if np.ndim(n) and not is_host(n) or is_host(primal(x)) and np.all(primal(x)):
-        return []
-    return [int(a) for a in np.unique(primal(n)) if np.isreal(a) and a.real >= 0 and a.real == int(a.real)]
-
-
-def _whole_power(x, n):
-    """xⁿ by repeated squaring."""
-    if n < 2:
-        return x if n else np.ones_like(x)
-    half = _whole_power(x, n // 2)
-    return half * half * x if n % 2 else half * half
 
 
 def _solve(f, xs, a, b):
@@ -455,6 +463,262 @@ def _solve(f, xs, a, b):
     return x
 
 
+# ---------------------------------------------------------------------- quotients and powers
+
+
+def _divide(f, xs, x, y):
+    """z = x / y."""
+    if not any(y is a for a in xs):
+        return _linear(f, xs)
+    value, level = f(*(a.primal for a in xs)), y.level
+    x = value.dtype.type(x) if isinstance(x, (int, float, complex)) else x
+
+    def rescaled(k):
+        start, pace = _scales(y, k)
+        size = _most([_exponent(_coefficient(x, level, j)) - pace * j for j in range(k + 1)])
+        above, below = _rescaled(x, y, k, size, pace), _rescaled(y, y, k, start, pace)
+        z = _recurrent(above.primal / below.primal, y, lambda z, k: _quotient(z, k, above, below))
+        return _shifted(z.coefficient(k), size - start + pace * k)
+
+    return _guarded(value, y, lambda z, k: _quotient(z, k, x, y), rescaled, xs)
+
+
+def _quotient(z, k, x, y):
+    """zₖ = (xₖ - Σ zⱼ yₖ₋ⱼ) / y₀ over j < k."""
+    y.coefficient(k)
+    ys, zs = y.known, z.known
+    return (_coefficient(x, y.level, k) - _total(zs[j] * ys[k - j] for j in range(k))) / ys[0]
+
+
+def _power(f, xs, x, n):
+    """z = xⁿ."""
+    value = f(*(a.primal for a in xs))
+    x, n = as_result(x, value.dtype), as_result(n, value.dtype)
+    if n.__class__ is Series and n.level == xs[0].level:
+        return _moving_power(value, x, n)
+    host = is_host(primal(value))
+    normal = host and _is_normal(primal(value))
+    whole = _is_whole(n, max(2, x.order - 1) if normal else max(64, x.order))
+    if whole is True or np.all(whole):
+        return _whole_power(value, x, n)
+    other = _constant_power(f, value, x, n, normal or not host)
+    if not np.any(whole):
+        return other
+    products = _whole_power(value, x, np.where(whole, n, 0))
+    return _new(value, x, lambda k: np.where(whole, products.coefficient(k), other.coefficient(k)))
+
+
+def _is_normal(value):
+    """Whether no entry is 0, subnormal or infinite."""
+    try:
+        strictly(lambda: 1 / value * value)
+    except FloatingPointError:
+        return False
+    return True
+
+
+def _is_whole(n, limit):
+    """Where a constant exponent is one of 0, 1, 2, ..., limit. Products are right for all of these; the recurrence is,
+    too, up to the order n, beyond which its terms cancel."""
+    if isinstance(n, (int, float)):
+        return 0 <= n <= limit and n == int(n)
+    if isinstance(n, Dual) or not is_host(n):
+        return False
+    return np.isreal(n) & (np.real(n) >= 0) & (np.real(n) <= limit) & (np.real(n) == np.rint(np.real(n)))
+
+
+def _whole_power(value, x, n):
+    """Products."""
+    n = np.real(n).astype(int) if isinstance(n, np.ndarray) else int(np.real(n))
+
+    def products(x):
+        found = []
+
+        def step(z, k):
+            if not found:
+                found.append(_by_squaring(x, n))
+            power = found[0]
+            if power is None:
+                return np.zeros_like(value)
+            y = power.coefficient(k)
+            return y if power is not x and y.shape == value.shape else broadcast(y, (), value.shape, value.dtype)
+
+        return step
+
+    def rescaled(k):
+        start, pace = _scales(x, k)
+        return _shifted(products(_rescaled(x, x, k, start, pace))(None, k), n * start + pace * k)
+
+    step = products(x)
+    if np.ndim(n) == 0 and n <= 2:
+        return _recurrent(value, x, lambda z, k: _settled(step(z, k), (x,), k))
+    return _guarded(value, x, step, rescaled, (x,))
+
+
+def _by_squaring(x, n):
+    """xⁿ of whole numbers n, or None where it is 1 everywhere."""
+    power, square = None, x
+    some, every = (np.any, np.all) if isinstance(n, np.ndarray) else (bool, bool)
+    while some(n):
+        bit = n % 2 == 1
+        if some(bit):
+            factor = square if every(bit) else _masked(bit, square)
+            power = factor if power is None else _times(power, factor)
+        n = n // 2
+        square = _times(square, square) if some(n) else square
+    return power
+
+
+def _masked(where, x):
+    return _new(np.where(where, x.primal, 1), x, lambda k: np.where(where, x.coefficient(k), 0))
+
+
+def _times(x, y):
+    return _new(x.primal * y.primal, x, _product(operator.mul, x, y))
+
+
+def _constant_power(f, value, x, n, normal):
+    """Miller's recurrence from the value, where that is normal."""
+
+    def rescaled(k):
+        start, pace = _scales(x, k)
+        near = _rescaled(x, x, k, start, pace)
+        z = _recurrent(f(near.primal), x, lambda z, k: _miller(z, k, near, n))
+        real = value.real.dtype
+        exponent = n if isinstance(n, Dual) or np.iscomplexobj(n) else np.asarray(n, real)[()]
+        whole, unit = np.rint(np.real(primal(exponent))), np.ldexp(real.type(1), start.astype(np.intc))
+        rest = np.where(whole == 0, f(unit), unit ** (exponent - whole))  # 2^(α n) but for 2^(α whole)
+        y = _shifted(z.coefficient(k) * rest, whole * start + pace * k)
+        return np.where(primal(x) == 0, _power_at_zero(x, exponent, k), y)
+
+    if normal:
+        return _guarded(value, x, lambda z, k: _miller(z, k, x, n), rescaled, (x,))
+    return _recurrent(value, x, lambda z, k: _settled(rescaled(k), (x,), k))
+
+
+def _miller(z, k, x, n):
+    """k x₀ zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k."""
+    x.coefficient(k)
+    xs, zs = x.known, z.known
+    return _total(((n + 1) * j - k) * xs[j] * zs[k - j] for j in range(1, k + 1)) / (k * xs[0])
+
+
+def _power_at_zero(x, n, k):
+    """zₖ = Σ (n over j) x₀ⁿ⁻ʲ (xʲ)ₖ over 0 < j <= k, where x₀ = 0: 0 up to order n, and then infinite."""
+    total, binomial, power = 0, 1, None
+    for j in range(1, k + 1):
+        binomial = binomial * (n - j + 1) / j
+        power = x if power is None else _times(power, x)
+        total = total + product(binomial * x.primal ** (n - j), power.coefficient(k))
+    return total
+
+
+def _moving_power(value, x, n):
+    """z' = z (n log x)'; where x₀ is 0, or n does not move, as with a constant exponent."""
+    x = x if hasattr(x, "dtype") else value.dtype.type(x)
+    base_moves = x.__class__ is Series and x.level == n.level
+    zero = is_host(primal(x)) and primal(x) == 0
+    safe = np.where(zero, 1, x) if np.any(zero) else x
+    constant = _power(lambda *_: value, [x], x, n.primal) if base_moves else None
+
+    def growth(x, n):
+        """(n log x)'."""
+        log = np.log(x)
+        if not base_moves:
+            return n.derivative() * log
+        log.known[0] = np.log(safe.primal)
+        return n.derivative() * log + n * x.derivative() / x
+
+    def integral(x, n, product):
+        found = []
+
+        def step(z, k):
+            if not found:
+                found.append(product(operator.mul, growth(x, n), z))
+            return found[0](k - 1) / k
+
+        return step
+
+    def rescaled(k):
+        start, pace = _scales(safe, k) if base_moves else (0, -np.inf)
+        pace = _finite(_most([pace, *(np.ceil(_exponent(n.coefficient(j)) / j) for j in range(1, k + 1))]))
+        base = _rescaled(safe, n, k, start, pace) if base_moves else safe
+        step = integral(base, _rescaled(n, n, k, 0, pace), lambda *args: _cauchy(*args).coefficient)
+        return _shifted(_recurrent(value, n, step).coefficient(k), pace * k)
+
+    moving = _guarded(value, n, integral(safe, n, _product), rescaled, (x, n) if base_moves else (n,))
+
+    def following(k):
+        z = moving.coefficient(k)
+        still = zero | ~_moved((n,), k) if has_nan(z) else zero
+        return np.where(still, constant.coefficient(k) if base_moves else 0, z) if np.any(still) else z
+
+    return _new(value, n, following)
+
+
+# ---------------------------------------------------------------------- out of range on the way
+
+
+def _recurrent(value, like, step):
+    """The series z with zₖ = step(z, k)."""
+    z = _new(value, like, lambda k: step(z, k))
+    return z
+
+
+def _guarded(value, like, step, rescaled, xs):
+    """The series z with zₖ = step(z, k), and rescaled(k) where that over- or underflows."""
+
+    def guarded(z, k):
+        for x in xs:
+            x.coefficient(k)  # the guard is for this operation alone
+        try:
+            y = strictly(step, z, k)
+        except FloatingPointError:
+            y = rescaled(k)
+        return _settled(y, xs, k)
+
+    return _recurrent(value, like, guarded)
+
+
+def _scales(x, k):
+    """α and β with |xⱼ| <= 2^(α + β j), about, entry by entry; 0 where x₀ is 0."""
+    start = _exponent(x.primal)
+    pace = _most([(_exponent(x.coefficient(j)) - start) / j for j in range(1, k + 1)])
+    return _finite(start), np.ceil(_finite(pace))
+
+
+def _rescaled(x, like, k, start, pace):
+    """x(2^-pace t) 2^-start up to order k."""
+    known = [_shifted(_coefficient(x, like.level, j), -(start + pace * j)) for j in range(k + 1)]
+    series = _new(known[0], like, None)
+    series.known = known
+    return series
+
+
+def _shifted(x, e):
+    """x 2^e."""
+    if np.iscomplexobj(primal(x)):
+        return _shifted(np.real(x), e) + 1j * _shifted(np.imag(x), e)
+    return np.ldexp(x, np.clip(e, -9999, 9999).astype(np.intc))
+
+
+def _exponent(x):
+    """log₂ |x|, rounded down; -∞ where there is none."""
+    e = np.floor(np.log2(np.abs(primal(x))))
+    return np.where(e < np.inf, e, -np.inf)
+
+
+def _most(exponents):
+    return functools.reduce(np.maximum, exponents)
+
+
+def _finite(e):
+    return np.where(np.isfinite(e), e, 0)
+
+
 _GROUND = {
     np.divide: _divide, np.power: _power, np.float_power: _power, np.linalg.solve: _solve, np.einsum: _einsum,
+    np.reciprocal: functools.partial(_power, n=-1), np.square: functools.partial(_power, n=2),
+    np.sqrt: functools.partial(_power, n=1 / 2), np.cbrt: functools.partial(_power, n=1 / 3),
+    np.lib.scimath.sqrt: functools.partial(_power, n=1 / 2),
 }  # fmt: skip

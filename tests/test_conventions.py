@@ -1,4 +1,8 @@
-"""What the derivative is where the formula leaves a choice, or reads 0/0 or 0·∞: the table of docs/conventions.md."""
+"""What the derivative is where the formula leaves a choice, or reads 0/0 or 0·∞: the tables of docs/conventions.md."""
+
+import re
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,6 +147,37 @@ def test_second_derivative(f, x, expected):
 def test_prod_with_zeros_at_order_three():
     third = slope(lambda x: slope_inside(lambda y: slope_inside(np.prod, y), x), [0.0, 0.0, 0.0, 2.0])
     assert third == 12  # 3! times the product of the last entry, over the three that leave zero
+
+
+# ---------------------------------------------------------------------- a kink inside a smooth function
+
+PAGE = (Path(__file__).parents[1] / "docs" / "conventions.md").read_text("utf-8")
+INSIDE = [
+    [cell.strip().strip("*`") for cell in row.strip("|").split("|")]
+    for row in re.findall(r"^\|.*\|$", PAGE.split("## A kink inside a smooth function")[1], re.MULTILINE)[2:]
+]
+
+
+def stated_derivative(expression, at, order):
+    """The first or second derivative along w[0] of an expression of the page."""
+    scope = {"np": np, "y": np.array([1.0, 2.0])}
+    f = eval(f"lambda w: {expression}", scope)
+    x = np.array(eval(at, scope), float)
+    return dg.grad(f)(x)[0] if order == "first" else dg.hessian(f)(x)[0, 0]
+
+
+@pytest.mark.parametrize("row", INSIDE, ids=[row[0] for row in INSIDE])
+def test_a_kink_inside_a_smooth_function(row):
+    """The page says what dualgrad gives, and that what it says to write is right."""
+    function, at, order, truth, ours, *_, instead = row
+    assert stated_derivative(function, at, order) == float(Fraction(ours))
+    np.testing.assert_allclose(stated_derivative(instead, at, order), float(Fraction(truth)), rtol=1e-14)
+
+
+def test_the_page_has_the_kinks_inside():
+    assert len(INSIDE) == 9
+    for name in ("np.abs(w)**2", "np.linalg.norm(w)**2", "np.linalg.norm(w - y)", "np.std", "np.cbrt", "np.copysign"):
+        assert any(name in row[0] for row in INSIDE), name
 
 
 # ---------------------------------------------------------------------- 0 · ∞ = 0, per direction

@@ -17,6 +17,8 @@ from checks import derivative_along, direction, flat, moving, outputs, same, sub
 import dualgrad as dg
 from dualgrad.series import Series
 
+mp = pytest.importorskip("mpmath").mp
+
 SMOOTH = [c for c in CATALOGUE if c.draws]
 ONE = np.float64(1.0)
 
@@ -79,10 +81,9 @@ KNOWN = {
 @pytest.mark.parametrize("name", KNOWN)
 def test_order_twelve_against_mpmath(name):
     """Coefficients up to t^12, relative to the largest possible at that order for the nearest singularity."""
-    mpmath = pytest.importorskip("mpmath")
     f, twin, x = KNOWN[name]
-    with mpmath.workdps(60):
-        expected = [float(c) for c in mpmath.taylor(getattr(mpmath, twin), mpmath.mpf(x), 12)]
+    with mp.workdps(60):
+        expected = [float(c) for c in mp.taylor(getattr(mp, twin), mp.mpf(x), 12)]
     for k, (c, d) in enumerate(zip(dg.taylor(f, x, 1.0, 12), expected, strict=True)):
         assert abs(c - d) <= 1e-12 * max(abs(d), 1e-3), f"t^{k}: {c} and {d}"
 
@@ -96,6 +97,55 @@ def test_powers_through_zero():
     np.testing.assert_array_equal(found, [[0, 0, 4], [0, 0, 4], [1, 0, 1], [0, 0, 0]])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5, 70, 0.5, 1.5, 2.5, -1.5])
+@pytest.mark.parametrize("v", [0.0, 1.0, -2.0])
+def test_powers_of_zero(n, v):
+    """0 up to the exponent and, where that is no whole number, infinite beyond, whatever stands beside it."""
+    expected = [np.float64(0) ** n, 0, 0, 0, 0]
+    if v:
+        binomials = [float(mp.binomial(n, k)) for k in range(1, 5)]
+        expected[1:] = [v**k if k == n else b * np.inf * v**k if b and k > n else 0 for k, b in enumerate(binomials, 1)]
+    np.testing.assert_array_equal(dg.taylor(lambda x: x**n, 0.0, v, 4), expected)
+    found = dg.taylor(lambda x: x ** np.array([n, 3.0, 0.5]), np.array([0.0, 2.0, 2.0]), np.array([v, 1.0, 1.0]), 4)
+    np.testing.assert_array_equal([c[0] for c in found], expected)
+    np.testing.assert_allclose([c[1] for c in found], [8, 12, 6, 1, 0], rtol=1e-14)
+    np.testing.assert_allclose([c[2] for c in found], dg.taylor(np.sqrt, 2.0, 1.0, 4), rtol=1e-14)
+
+
+@pytest.mark.parametrize("base", [-2.0, 0.0])
+def test_an_exponent_that_does_not_move_is_constant(base):
+    """Where others do: a negative base has no logarithm."""
+    x, n = np.array([base, 2.0]), np.array([3.0, 3.0])
+    found = np.array(dg.taylor(lambda t: np.power(x + t, n + np.array([0.0, 1.0]) * t), 0.0, 1.0, 3))
+    np.testing.assert_array_equal(found[:, 0], [base**3, 3 * base**2, 3 * base, 1])
+    np.testing.assert_allclose(found[:, 1], dg.taylor(lambda t: (2 + t) ** (3 + t), 0.0, 1.0, 3), rtol=1e-13)
+
+
+@pytest.mark.parametrize("n", [2, 3, -1, 0.5, 1.5, 2.7])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_powers_of_scalars_are_those_of_python(n, dtype):
+    for x in np.random.default_rng(0).uniform(0.1, 3, 50).astype(dtype):
+        assert dg.taylor(lambda x: x**n, x, dtype(1), 1)[0] == x**n
+        assert dg.taylor(lambda x: 2.5**x, x, dtype(1), 1)[0] == 2.5**x
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_zero_coefficient_meets_infinity():
+    """0 · inf = 0 in products, of matrices too: the series of a value that overflows, and of a matrix with an inf."""
+    np.testing.assert_array_equal(dg.taylor(np.exp, 1000.0, 1.0, 3), np.full(4, np.inf))
+    a, x, v = np.array([[np.inf, 1.0], [2.0, 3.0]]), np.array([0.0, 1.0]), np.array([0.0, 1.0])
+    found = dg.taylor(lambda x: (a + 0 * x) @ x, x, v, 2)
+    np.testing.assert_array_equal(found[1:], [[1, 3], [0, 0]])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_moves_at_another_level_moves():
+    """The series stands still at a = 0, but not its derivative along a, which is infinite."""
+    slope = dg.derivative(lambda a: dg.taylor(np.sqrt, 0.0 * a, a, 1)[1])(0.0)
+    assert slope != 0
+
+
 def test_what_does_not_move_contributes_nothing():
     """0 · inf = 0: the root at 0 along a direction that leaves it alone."""
     found = np.array(dg.taylor(np.sqrt, np.array([0.0, 1.0]), np.array([0.0, 1.0]), 3))
@@ -104,6 +154,148 @@ def test_what_does_not_move_contributes_nothing():
 
 def test_a_root_at_zero_is_infinite():
     assert dg.taylor(np.sqrt, 0.0, 1.0, 1)[1] == np.inf
+
+
+# ---------------------------------------------------------------------- to the edge of the number line
+
+
+def power_of(n):
+    """The coefficients of x**n: (n over k) x**(n - k)."""
+    return lambda x, k: mp.binomial(mp.mpf(n), k) * mp.mpf(x) ** (mp.mpf(n) - k)
+
+
+def odd_cube_root(x, k):
+    return mp.sign(x) ** (k + 1) * mp.binomial(mp.mpf(1) / 3, k) * abs(mp.mpf(x)) ** (mp.mpf(1) / 3 - k)
+
+
+def power_of_itself(x, k):
+    """Of exp(w), w = x log x, whose derivatives are 1 + log x, 1/x, -1/x², ..."""
+    x = mp.mpf(x)
+    w = [0, 1 + mp.log(x), *((-1) ** j / (j * (j - 1) * x ** (j - 1)) for j in range(2, k + 1))]
+    z = [x**x]
+    for i in range(1, k + 1):
+        z.append(mp.fsum(j * w[j] * z[i - j] for j in range(1, i + 1)) / i)
+    return z[k]
+
+
+POWERS = (0, 1, 2, 3, 6, 10, 70, -1, -2, -5, -70, 0.5, 1.5, 2.5, -0.5, -2.5)
+MIXED = np.array([0, 1, 2, 3, 1.5])
+EDGES = {  # name: f, its coefficient k at x, whether negative numbers have a value
+    **{f"x**{n}": (lambda x, n=n: x**n, power_of(n), n == int(n)) for n in POWERS},
+    **{
+        f"power(x, {MIXED})[{i}]": (lambda x, i=i: np.power(x, MIXED.astype(x.dtype))[i], power_of(n), n != 1.5)
+        for i, n in enumerate(MIXED)
+    },
+    "square": (np.square, power_of(2), True), "x * x": (lambda x: x * x, power_of(2), True),
+    "reciprocal": (np.reciprocal, power_of(-1), True), "1 / x": (lambda x: 1 / x, power_of(-1), True),
+    "x / x": (lambda x: x / x, power_of(0), True),
+    "1 / (1 + x)": (lambda x: 1 / (1 + x), lambda x, k: (-1) ** k / (1 + mp.mpf(x)) ** (k + 1), False),
+    "sqrt": (np.sqrt, power_of(0.5), False), "scimath.sqrt": (np.lib.scimath.sqrt, power_of(0.5), True),
+    "cbrt": (np.cbrt, odd_cube_root, True),
+    "float_power": (lambda x: np.float_power(x, 1.5).astype(x.dtype), power_of(1.5), False),
+    "2**x": (lambda x: 2**x, lambda x, k: 2 ** mp.mpf(x) * mp.log(2) ** k / mp.factorial(k), False),
+    "x**x": (lambda x: x**x, power_of_itself, False),
+    "log": (np.log, lambda x, k: -((-1) ** k) / (k * mp.mpf(x) ** k) if k else mp.log(x), False),
+}  # fmt: skip
+GRIDS = {
+    np.float64: (1e-310, 1e-300, 1e-160, 1e-30, 1e-8, 0.5, 20, 1e8, 1e154, 1e200, 1e300),
+    np.float32: (1e-42, 1e-38, 1e-30, 5e-8, 0.5, 20, 1e8, 1e19, 1e30),
+}
+TYPES = {np.float64: (np.float64, np.complex128), np.float32: (np.float32, np.complex64)}
+ORDER = 6
+
+
+def faults(name, dtype, tolerance):
+    """Coefficients that are representable and wrong: along 1, x, and the roots of the largest and the least number."""
+    f, coefficient, both_signs = EDGES[name]
+    info, found = np.finfo(dtype), []
+    for x in [dtype(s * a) for a in GRIDS[dtype] for s in ((1, -1) if both_signs else (1,))]:
+        if name in ("2**x", "x**x") and not info.tiny <= x <= 20:
+            continue
+        exact = [coefficient(float(x), k) for k in range(ORDER + 1)]
+        value = mp.mpmathify(complex(f(x)))
+        if info.tiny < abs(value) < np.inf and abs(value - exact[0]) > tolerance / 6 * abs(value):
+            continue  # NumPy's own value has lost its digits
+        for v in (dtype(1), x, np.sqrt(info.max), np.sqrt(info.tiny)):
+            for k, c in enumerate(dg.taylor(f, x, v, ORDER)):
+                truth = exact[k] * mp.mpf(float(v)) ** k
+                if abs(truth) > info.max:
+                    continue
+                allowed = tolerance * abs(truth) + 2 * mp.mpf(float(info.smallest_subnormal))
+                if c.dtype.type not in TYPES[dtype] or not abs(mp.mpmathify(complex(c)) - truth) <= allowed:
+                    found.append((float(x), float(v), k, c, truth))
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", EDGES)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 3e-15), (np.float32, 2e-6)])
+def test_what_is_representable_comes_out_right(name, dtype, tolerance):
+    """Relative to the truth, from subnormal numbers to the largest, also where the value over- or underflows."""
+    with mp.workdps(60):
+        assert not faults(name, dtype, tolerance)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", ["x**3", "x**1.5", "x**-2", "cbrt", "x**x"])
+def test_without_the_second_look_they_would_not(name, monkeypatch):
+    """Planted fault: nobody asks whether a number over- or underflowed on the way."""
+    monkeypatch.setattr("dualgrad.series.strictly", lambda f, *args: f(*args))
+    with mp.workdps(60):
+        assert faults(name, np.float64, 3e-15)
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-16, 1e-8, 1e-3, 1.0])
+def test_whole_powers_beyond_their_order(x):
+    """(x + t + t²)⁶ up to t¹⁰, where the terms of Miller's recurrence cancel: -1.9e6 for 15 at 1e-8."""
+    found = dg.taylor(lambda t: (x + t + t * t) ** 6, 0.0, 1.0, 10)
+    np.testing.assert_allclose(found, (np.polynomial.Polynomial([x, 1, 1]) ** 6).coef[:11], rtol=1e-13)
+
+
+@pytest.mark.parametrize(("above", "x", "v"), [(1e300, 1e150, 1e160), (1e-300, 1e-150, 1e-170), (1.0, 1e200, 1e300)])
+def test_quotients_out_of_range_on_the_way(above, x, v):
+    """Σ zⱼ yₖ₋ⱼ over- or underflows, and z does not."""
+    found = dg.taylor(lambda x: above / x, x, v, 4)
+    expected = [float(above * (-mp.mpf(v)) ** k / mp.mpf(x) ** (k + 1)) for k in range(5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda a: dg.taylor(lambda x: (a * x) ** 1.5, 1e-250, 1.0, 2)[1], (2.25e-125, 1.125e-125)),
+        (lambda a: dg.taylor(lambda x: (a * x) ** 3, 1e-250, 1.0, 3)[2], (9e-250, 18e-250)),
+        (lambda a: dg.taylor(lambda x: (a * x) ** -2, 1e90, 1e160, 2)[2], (-6e-40, 18e-40)),
+        (lambda a: dg.taylor(lambda x: a / x, 1e200, 1e300, 3)[3], (-1e100, 0)),
+        (lambda n: dg.taylor(lambda x: x**n, 2.0, 1.0, 3)[1], (4 + 12 * math.log(2), None)),
+    ],
+)
+def test_derivatives_of_coefficients_out_of_range(f, expected):
+    """A parameter that moves at another level, at 1 (for the exponent, 3)."""
+    at = 3.0 if expected[1] is None else 1.0
+    np.testing.assert_allclose(dg.derivative(f)(at), expected[0], rtol=1e-14)
+    np.testing.assert_allclose(dg.taylor(f, at, 1.0, 1)[1], expected[0], rtol=1e-14)
+    if expected[1] is not None:
+        np.testing.assert_allclose(dg.derivative(dg.derivative(f))(at), expected[1], rtol=1e-13)
+
+
+def single(x):
+    """The same in single precision."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(single, x))
+    return np.asarray(x, {"f": np.float32, "c": np.complex64}.get(x.dtype.kind)) if isinstance(x, np.ndarray) else x
+
+
+@pytest.mark.parametrize("case", SMOOTH, ids=str)
+def test_coefficients_have_the_precision_of_the_value(case):
+    rng = np.random.default_rng(0)
+    xs = [single(x) for x in case.sample(rng)]
+    g, moved, tangents = moving(case, xs, [single(v) for v in direction(rng, xs, np.ones(len(xs), bool))])
+    value, *others = (outputs(c) for c in dg.taylor(lambda x: g(*x), moved, tangents, 2))
+    for coefficient in others:
+        assert [np.result_type(c) for c in coefficient] == [
+            np.result_type(y, np.float64) if np.result_type(y).kind in "biu" else np.result_type(y) for y in value
+        ]
 
 
 # ---------------------------------------------------------------------- what a rival cannot push

@@ -342,21 +342,21 @@ class LogSoftmax(Layer):
     lead = True
 
     def forward(self, p, x):
-        shifted, _, total = exponentials(x)
-        return shifted - np.log(total)
+        _, shifted, _, rest = exponentials(x)
+        return shifted - np.log1p(rest)
 
     def jvp(self, p, x, dp, dx):
-        shifted, e, total = exponentials(x)
-        return shifted - np.log(total), ZERO if dx is ZERO else log_softmax_tangent(e / total, dx)
+        _, shifted, e, rest = exponentials(x)
+        return shifted - np.log1p(rest), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
 
     def vjp(self, p, x):
-        shifted, e, total = exponentials(x)
+        top, shifted, e, rest = exponentials(x)
 
         def pullback(dy):
             others = np.sum(dy, axis=-1, keepdims=True) - dy
-            return {}, complement(e, total) * dy - e / total * others
+            return {}, complement(top, e, rest) * dy - e / (1 + rest) * others
 
-        return shifted - np.log(total), pullback
+        return shifted - np.log1p(rest), pullback
 
 
 # ---------------------------------------------------------------------- shared formulas

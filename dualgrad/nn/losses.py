@@ -8,7 +8,7 @@ from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
 from ..rules.absorb import product
 from ..rules.declare import nested_as
-from ..rules.exponentials import exponentials, largest
+from ..rules.exponentials import exponentials, from_the_largest
 from ..rules.slopes import logistic, softplus
 from ..zero import ZERO
 from .lead import by_direction, forget_rules_of_others, takes_lead
@@ -205,17 +205,20 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
             _check_classes(self, z, target)
 
     def evaluate(self, z, target, label_smoothing):
-        shifted, e, total = exponentials(z)
+        top, shifted, e, rest = exponentials(z)
         mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
         mass = (1 - label_smoothing) * mass + label_smoothing
 
         def slope():
             """p - t, at the largest p as (1 - t) - (1 - p)."""
-            t, top = _distribution(z, target, label_smoothing), largest(e)
-            rest = np.sum(np.where(top, 0, e), axis=-1, keepdims=True)
-            return np.where(top, (mass - t) - mass * rest / total, mass / total * e - t)
+            t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
+            return np.where(top, (mass - t) - share * rest, share * e - t)
 
-        return (np.log(total) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
+        return (np.log1p(rest) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
+
+    def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
+        """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
+        return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
 
 
 def _at(z, target, ndim, smoothing):

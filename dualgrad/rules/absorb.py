@@ -15,22 +15,44 @@ from ..dual import LIVE, Dual, pad_lead
 _QUIET = contextvars.ContextVar("quiet", default=False)
 
 
-class _Quiet(threading.local):
-    """One context per thread in which NumPy ignores floating-point errors; entering it costs 0.1 µs, errstate 1."""
+class _Errors(threading.local):
+    """One context per thread in which NumPy ignores floating-point errors, or raises them; entering it costs 0.1 µs,
+    errstate 1."""
 
-    def __init__(self):
+    def __init__(self, treatment):
         context = contextvars.copy_context()
-        context.run(np.seterr, all="ignore")
-        context.run(_QUIET.set, True)
+        context.run(np.seterr, all=treatment)
+        context.run(_QUIET.set, treatment == "ignore")
         self.run = context.run
 
 
-_quiet = _Quiet()
+_quiet, _strict = _Errors("ignore"), _Errors("raise")
 
 
 def quietly(function, *args):
     """``function(*args)`` with floating-point warnings off."""
-    return function(*args) if _QUIET.get() else _quiet.run(function, *args)
+    if _QUIET.get():
+        return function(*args)
+    try:
+        return _quiet.run(function, *args)
+    except RuntimeError as error:
+        return _within(error, "ignore", function, args)
+
+
+def strictly(function, *args):
+    """``function(*args)``, or FloatingPointError where a number over- or underflows, or is not one."""
+    try:
+        return _strict.run(function, *args)
+    except RuntimeError as error:
+        return _within(error, "raise", function, args)
+
+
+def _within(error, treatment, function, args):
+    """The same where the one stands within the other, and the context has been entered."""
+    if "already entered" not in str(error):
+        raise error
+    with np.errstate(all=treatment):
+        return function(*args)
 
 
 def has_nan(d):
@@ -52,7 +74,7 @@ def product(partial, dx):
 
 
 def absorb(partial, dx, either=False):
-    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested Duals by the product rule."""
+    """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested by the product rule."""
     level = max((a.level for a in (partial, dx) if isinstance(a, Dual)), default=None)
     if level is None:
         return np.where((dx == 0) | (either & (partial == 0)), 0, partial * dx)

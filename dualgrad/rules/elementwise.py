@@ -59,14 +59,14 @@ _SINC_SERIES = [(-1) ** k * 2 * k * math.pi ** (2 * k) / math.factorial(2 * k + 
 
 @explicit(np.sinc)
 def sinc(x, dx, lead):
-    """sinc'(x) = (cos πx - sinc x) / x, by its power series where that cancels."""
-    y = np.sinc(x)
+    """sinc'(x) = (cos πx - sinc x) / x, by its power series where that cancels; far out from πx less whole turns."""
     near = np.abs(primal(x)) < 0.6
     safe, small = np.where(near, 1, x), np.where(near, x, 0)
+    angle = math.pi * (safe - 2 * np.rint(0.5 * primal(safe)))
     series = 0
     for c in reversed(_SINC_SERIES):
         series = series * small * small + c
-    return y, np.where(near, series * small, (np.cos(math.pi * safe) - np.where(near, 0, y)) / safe) * dx
+    return np.sinc(x), np.where(near, series * small, (np.cos(angle) - np.sin(angle) / (math.pi * safe)) / safe) * dx
 
 
 # ---------------------------------------------------------------------- magnitude and angle (R-linear on complex z)
@@ -155,7 +155,7 @@ elementwise(np.lib.scimath.log, over=lambda y, x: x.astype(y.dtype))
 elementwise(np.lib.scimath.log2, over=lambda y, x: math.log(2) * x.astype(y.dtype))
 elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dtype))
 elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
-elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.sin(y))
+elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.cos(np.lib.scimath.arcsin(x)))  # - sin y, of all digits of x
 elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
 
 

@@ -31,29 +31,34 @@ def gap(x, y):
     return np.where(np.isinf(a) & (a == b), _finite(x + zero) - _finite(y + zero), d)
 
 
-def exponentials(x, axis=-1):
-    """x measured from its largest entry, the exponentials e, and their sum."""
-    shifted = x - np.max(x, axis=axis, keepdims=True)
-    e = np.exp(shifted)
-    return shifted, e, np.sum(e, axis=axis, keepdims=True)
-
-
-def softmax(x, axis=-1):
-    """p = eˣ / Σ eˣ."""
-    _, e, total = exponentials(x, axis)
-    return e / total
-
-
 def largest(x):
-    """Where the (first) largest entry of the last axis stands."""
+    """Where the first of the largest entries of the last axis stands."""
     return np.argmax(primal(x), axis=-1)[..., None] == np.arange(x.shape[-1], like=primal(x))
 
 
-def complement(e, total):
-    """1 - p of p = e / Σ e over the last axis, at the largest entry from all others."""
-    top = largest(e)
-    rest = np.sum(np.where(top, 0, e), axis=-1, keepdims=True)
-    return np.where(top, rest, total - e) / total
+def exponentials(x):
+    """Over the last axis: where the largest entry stands, x measured from it, the exponentials e of that, and the sum
+    of all but the largest, which is 1: Σ e = 1 + rest."""
+    top = largest(x)
+    at = np.max(x, axis=-1, keepdims=True) if x.__class__ is np.ndarray else _sum(np.where(top, x, 0))
+    shifted = x - at
+    e = np.exp(shifted)
+    return top, shifted, e, _sum(np.where(top, 0, e))
+
+
+def _sum(x):
+    return np.sum(x, axis=-1, keepdims=True)
+
+
+def softmax(x):
+    """p = eˣ / Σ eˣ over the last axis."""
+    _, _, e, rest = exponentials(x)
+    return e / (1 + rest)
+
+
+def complement(top, e, rest):
+    """1 - p of p = e / (1 + rest), at the largest entry from all others."""
+    return np.where(top, rest, 1 + rest - e) / (1 + rest)
 
 
 def from_the_largest(y, dx, axis=-1):

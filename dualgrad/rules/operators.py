@@ -109,16 +109,19 @@ def _reordering(function):
 # ---------------------------------------------------------------------- powers
 
 
+def special_power(exponent):
+    """The function that NumPy's own operator takes for a plain number, or None."""
+    plain_number = isinstance(exponent, (int, float)) and not isinstance(exponent, bool)
+    return SPECIAL_POWERS.get(exponent) if plain_number else None
+
+
 def _power(self, other):
-    plain_number = isinstance(other, (int, float)) and not isinstance(other, bool)
-    special = SPECIAL_POWERS.get(other) if plain_number else None
-    result = RULES[special](self) if special else RULES[np.power](self, other)
-    return _of_scalars(result, self, other) if isinstance(self.primal, np.generic) and is_number(other) else result
+    special = special_power(other)
+    return _of_scalars(RULES[special](self) if special else RULES[np.power](self, other), self, other)
 
 
 def _reflected_power(self, other):
-    result = RULES[np.power](other, self)
-    return _of_scalars(result, other, self) if isinstance(self.primal, np.generic) and is_number(other) else result
+    return _of_scalars(RULES[np.power](other, self), other, self)
 
 
 def is_number(x):
@@ -127,11 +130,18 @@ def is_number(x):
 
 
 def _of_scalars(result, base, exponent):
-    """The value of ``**`` on scalars, which is not always that of np.power in the last bit."""
+    value = value_of_scalars(result, base, exponent)
+    return result if value is None else Dual(value, result.tangent, result.level)
+
+
+def value_of_scalars(result, base, exponent):
+    """The value of ``**`` on scalars, which is not always that of np.power in the last bit; None for arrays."""
+    if not (isinstance(result.primal, np.generic) and is_number(base) and is_number(exponent)):
+        return None
     base, exponent = (x.primal if isinstance(x, Dual) and x.level == result.level else x for x in (base, exponent))
     if isinstance(base, Dual) or isinstance(exponent, Dual):
-        return result
-    return Dual(result.dtype.type(base**exponent), result.tangent, result.level)  # a Python number for 1j ** x
+        return None
+    return result.dtype.type(base**exponent)  # a Python number for 1j ** x
 
 
 # ---------------------------------------------------------------------- onto a class

@@ -67,15 +67,14 @@ def _cosh2(x):
 
 @dispatched
 def logistic(x):
-    """σ(x) = 1 / (1 + e⁻ˣ), which underflows where e⁻ˣ overflows."""
-    return quietly(_logistic, x)
-
-
-def _logistic(x):
+    """σ(x) = 1 / (1 + e⁻ˣ), from e = exp(-|x|): both tails keep their digits."""
     if x.__class__ is not np.ndarray:
-        return 1 / (1 + np.exp(-x))
-    y = np.negative(x, out=empty_like(x))
-    return _reciprocal(np.add(np.exp(y, out=y), 1, out=y))
+        e = np.exp(-np.abs(x))
+        return np.where(x < 0, e, 1) / (1 + e)
+    y = np.abs(x, out=empty_like(x))
+    np.exp(np.negative(y, out=y), out=y)
+    below = np.add(y, 1, out=empty_like(x))
+    return np.divide(np.maximum(y, x >= 0, out=y), below, out=y)
 
 
 def _reciprocal(own):

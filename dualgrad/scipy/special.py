@@ -10,7 +10,7 @@ from scipy import special as sp
 
 from ..backend import is_array
 from ..dual import primal
-from ..rules.absorb import product
+from ..rules.absorb import has_nan, product
 from ..rules.declare import composite, elementwise, explicit
 from ..rules.exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.lead import trailing
@@ -19,6 +19,7 @@ from .dispatch import dispatching, others
 from .tails import (
     SQRT_2PI,
     SQRT_PI,
+    bessel_derivative,
     bessel_moment,
     dawson,
     digamma_gap,
@@ -26,6 +27,7 @@ from .tails import (
     inverse_mills,
     log_ratio,
     mills_ratio,
+    scaled_bessel_derivative,
 )
 
 __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax", "zeta"]
@@ -109,23 +111,30 @@ elementwise(sp.hyperu, fixed("hyperu"), fixed("hyperu"), lambda y, a, b, x: -a *
 
 # ---------------------------------------------------------------------- logistic functions and entropies
 
+
+def _share(x, y):
+    """x / y, and 0 for x = 0 whatever y."""
+    q = x / y
+    return np.where(primal(x) == 0, product(1 / y, x), q) if has_nan(q) else q
+
+
 elementwise(sp.expit, lambda y, x: logistic_slope(x), finite=True)
 elementwise(sp.log_expit, lambda y, x: sp.expit(-x))
 elementwise(sp.logit, over=lambda y, x: x * (1 - x))
-composite(sp.xlogy, lambda x, y: product(np.log(y), x))
-composite(sp.xlog1py, lambda x, y: product(np.log1p(y), x))
+elementwise(sp.xlogy, lambda out, x, y: np.log(y), lambda out, x, y: _share(x, y))
+elementwise(sp.xlog1py, lambda out, x, y: np.log1p(y), lambda out, x, y: _share(x, 1 + y))
 elementwise(sp.entr, lambda y, x: -np.log(x) - 1)
-elementwise(sp.rel_entr, lambda out, x, y: log_ratio(x, y) + 1, lambda out, x, y: -product(1 / y, x))
-elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - product(1 / y, x))
+elementwise(sp.rel_entr, lambda out, x, y: log_ratio(x, y) + 1, lambda out, x, y: -_share(x, y))
+elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - _share(x, y))
 
 # ---------------------------------------------------------------------- modified Bessel functions; e: times exp(-|x|)
 
-elementwise(sp.i0, lambda y, x: sp.i1(x))
-elementwise(sp.i1, lambda y, x: (sp.i0(x) + sp.iv(2, x)) / 2)
-elementwise(sp.iv, fixed("iv"), lambda y, v, x: (sp.iv(v - 1, x) + sp.iv(v + 1, x)) / 2)
+elementwise(sp.i0, lambda y, x: bessel_derivative(1, 0, x))
+elementwise(sp.i1, lambda y, x: bessel_derivative(1, 1, x))
+elementwise(sp.iv, fixed("iv"), lambda y, v, x: bessel_derivative(1, v, x))
 elementwise(sp.i0e, lambda y, x: -np.sign(primal(x)) * bessel_moment(1, x))
 elementwise(sp.i1e, lambda y, x: bessel_moment(2, x) - bessel_moment(1, x))
-elementwise(sp.ive, fixed("ive"), lambda y, v, x: (sp.ive(v - 1, x) + sp.ive(v + 1, x)) / 2 - np.sign(x) * y)
+elementwise(sp.ive, fixed("ive"), lambda y, v, x: scaled_bessel_derivative(1, v, x))
 
 # ---------------------------------------------------------------------- sums of exponentials
 

@@ -5,6 +5,7 @@ out, differences of nearly equal numbers, worse at every order. Each function he
 difference, and its derivative is made of functions of the same family.
 """
 
+import functools
 import math
 
 import numpy as np
@@ -29,24 +30,35 @@ def fixed(name):
 # ---------------------------------------------------------------------- the normal tail
 
 
-@dispatched
+def in_double(function):
+    """The function of orders and x computed in double precision, whatever that of x."""
+
+    @functools.wraps(function)
+    def computed(*args):
+        *orders, x = args
+        x = np.asarray(x)
+        return function(*orders, x.astype(np.float64)).astype(x.dtype)[()]
+
+    return dispatched(computed)
+
+
+@in_double
 def mills_ratio(n, x):
     """r_n = M_n / M_n-1 of the moments M_n(x) = 2/√π ∫₀^∞ tⁿ exp(-t² - 2xt) dt, of which M_0 is erfcx.
 
-    By parts, M_n+1 = n/2 M_n-1 - x M_n: r_n+1 = n / (2 r_n) - x, stable upwards as far as x = 3/2; beyond it the same
+    By parts, M_n+1 = n/2 M_n-1 - x M_n: r_n+1 = n / (2 r_n) - x, stable upwards as far as x = 1; beyond it the same
     downwards, r_n = (n/2) / (x + r_n+1), which is Laplace's continued fraction. As M_n' = -2 M_n+1,
     r_n' = -2 r_n (r_n+1 - r_n).
     """
-    x = np.asarray(x)
-    low, high = np.minimum(x, 1.5), np.maximum(x, 1.5)
+    low, high = np.minimum(x, 1.0), np.maximum(x, 1.0)
     up = 1 / (SQRT_PI * sp.erfcx(low)) - low
     for k in range(1, n):
         up = (k / 2) / up - low
-    last = n + (120 if np.any(x > 1.5) else 0)
+    last = n + (160 if np.any(x > 1.0) else 0)
     down = 1 / (high / last + np.sqrt(np.square(high / last) + 2 / last))  # r_n ≈ n / (x + √(x² + 2n))
     for k in range(last - 1, n - 1, -1):
         down = (k / 2) / (high + down)
-    return np.where(x <= 1.5, up, down)[()]
+    return np.where(x <= 1.0, up, down)
 
 
 elementwise(
@@ -75,11 +87,10 @@ elementwise(inverse_mills, _inverse_mills_slope)
 # ---------------------------------------------------------------------- Dawson's integral
 
 
-@dispatched
+@in_double
 def dawson(n, x):
     """The derivatives F₀ = dawsn, F₁ = 1 - 2 x F₀, F_n+1 = -2 x F_n - 2 n F_n-1, stable upwards as far as x = 5; beyond
     it by ratios downwards, F_n / F_n-1 = -2 n / (2 x + F_n+1 / F_n)."""
-    x = np.asarray(x)
     y, low, high = sp.dawsn(x), np.clip(x, -5, 5), np.where(np.abs(x) > 5, x, 5)
     up = [sp.dawsn(low)]
     up.append(1 - 2 * low * up[0])
@@ -89,7 +100,7 @@ def dawson(n, x):
     for k in range(n + 11, 0, -1):
         ratio = -2 * k / (2 * high + ratio)
         y = y * ratio if k <= n else y
-    return np.where(np.abs(x) <= 5, up[n], y)[()]
+    return np.where(np.abs(x) <= 5, up[n], y)
 
 
 elementwise(dawson, fixed("dawson"), lambda y, n, x: dawson(n + 1, x))
@@ -97,14 +108,14 @@ elementwise(dawson, fixed("dawson"), lambda y, n, x: dawson(n + 1, x))
 # ---------------------------------------------------------------------- Bessel functions of imaginary argument, scaled
 
 
-@dispatched
+@in_double
 def bessel_moment(n, x):
     """J_n = 1/π ∫₀^π (1 - cos t)ⁿ exp(-|x| (1 - cos t)) dt, of which J_0 is i0e; J_n' = -sign(x) J_n+1.
 
     With c = Γ(n + 1/2) / (√π n!) it is c 2ⁿ M(n + 1/2, n + 1, -2|x|), Kummer's function: e⁻²ˣ times a series of
     positive terms, or its asymptotic series from 30 on.
     """
-    z = 2 * np.abs(np.asarray(x))
+    z = 2 * np.abs(x)
     near, far = np.minimum(z, 60), np.maximum(z, 60)
     series = term = np.ones_like(near)
     for k in range(180):
@@ -116,13 +127,62 @@ def bessel_moment(n, x):
         tail = tail + term
     c = 2**n * math.gamma(n + 0.5) / (SQRT_PI * math.gamma(n + 1))
     powers = 2**n / SQRT_PI / np.sqrt(far) / far**n * math.gamma(n + 0.5) / SQRT_PI
-    return np.where(z < 60, c * np.exp(-near) * series, powers * tail)[()]
+    return np.where(z < 60, c * np.exp(-near) * series, powers * tail)
 
 
 elementwise(
     bessel_moment,
     fixed("bessel_moment"),
     lambda y, n, x: -np.sign(primal(x)) * bessel_moment(n + 1, x),
+)
+
+
+@in_double
+def bessel_derivative(n, v, x):
+    """The n-th derivative of I_v: 2⁻ⁿ Σ binomial(n, j) I_v-n+2j, all of them positive."""
+    return sum(math.comb(n, j) * _iv(v - n + 2 * j, x) for j in range(n + 1)) / 2**n
+
+
+def _iv(v, x):
+    """I_v, and its power series near 0, where SciPy's underflows."""
+    v = _order(v)
+    near = np.where(np.abs(x) < 1e-4, x, 0)
+    series = (near / 2) ** v / sp.gamma(v + 1) * (1 + np.square(near) / (4 * (v + 1)))
+    return np.where(np.abs(x) < 1e-4, series, sp.iv(v, x))
+
+
+@in_double
+def scaled_bessel_derivative(n, v, x):
+    """The n-th derivative of ive = exp(-|x|) I_v: 2⁻ⁿ Σ (-1)ʲ binomial(2n, j) ive_v-n+j, from 25 on by its asymptotic
+    series, derived term by term."""
+    size = np.abs(x)
+    near, far = np.minimum(size, 25), np.maximum(size, 25)
+    total = sum((-1) ** j * math.comb(2 * n, j) * sp.ive(_order(v - n + j), near) for j in range(2 * n + 1)) / 2**n
+    series, a = 0, 1 / np.sqrt(2 * math.pi * far)
+    for k in range(24):
+        factor = math.prod(-(k + 0.5 + j) for j in range(n))
+        series = series + a * factor
+        a = -a * (4 * np.square(v) - (2 * k + 1) ** 2) / (8 * (k + 1) * far)
+    y = np.where(size < 25, total, series / far**n)
+    return np.where(x < 0, np.where(np.rint(v) == v, (-1.0) ** (v + n), np.nan), 1) * y
+
+
+def _order(v):
+    """I_-v = I_v for whole v."""
+    return np.where(v == np.rint(v), np.abs(v), v)
+
+
+elementwise(
+    bessel_derivative,
+    fixed("iv"),
+    fixed("iv"),
+    lambda y, n, v, x: bessel_derivative(n + 1, v, x),
+)
+elementwise(
+    scaled_bessel_derivative,
+    fixed("ive"),
+    fixed("ive"),
+    lambda y, n, v, x: scaled_bessel_derivative(n + 1, v, x),
 )
 
 # ---------------------------------------------------------------------- gamma functions
