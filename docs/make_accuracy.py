@@ -141,8 +141,8 @@ def summary(found, stored):
     over = found.over()
     lines = [
         f"{len(names)} functions in {len(cases())} forms, {found.compared:,} comparisons. "
-        f"{len(names) - len(over)} keep every bar: a relative error of 1e-13 at order 1, 1e-11 at orders 2 and 3 and in "
-        "Taylor mode; in float32 1e-5 and 1e-4. "
+        f"{len(names) - len(over)} keep every bar: a relative error of 1e-13 at order 1, 1e-11 at orders 2 and 3 and "
+        "in Taylor mode; in float32 1e-5 and 1e-4. "
         + (f"{len(over)} fall short, [below](#what-falls-short)." if over else "None falls short."),
         "",
         "| double precision, orders 1 to 3 | functions it has | within the bars | wrong in all digits, or NaN |",

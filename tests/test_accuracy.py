@@ -38,7 +38,9 @@ def test_truths_are_what_numerical_differentiation_finds(case):
         compared += 1
 
         def value(z, x=x):
-            arguments = s.arguments(case.label, Jet.constant(z), lambda _: Jet.constant(x), lambda _, number: jet(number))
+            arguments = s.arguments(
+                case.label, Jet.constant(z), lambda _: Jet.constant(x), lambda _, number: jet(number)
+            )
             return s.truth(*arguments).c[0]
 
         with mpmath.workdps(30):

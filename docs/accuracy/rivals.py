@@ -112,4 +112,4 @@ class Torch(Library):
             if y.requires_grad:
                 (slope,) = self.torch.autograd.grad(y.sum(), x, create_graph=True, allow_unused=True)
             rows.append(self.torch.zeros_like(x) if slope is None else slope)
-        return [row.detach().numpy() for row in rows]
+        return [row.numpy(force=True) for row in rows]
