@@ -15,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PAGE, FIGURE = HERE / "accuracy.md", HERE / "img" / "accuracy.svg"
+PAGE, FIGURE = HERE / "accuracy.md", HERE / "img" / "accuracy.png"
 
 EXCUSED = {}  # function -> why it may be over a bar: at most ten
 
@@ -200,7 +200,7 @@ def render(found):
     stored = rivals.stored()
     figure = (
         "![Relative error of second derivatives against x, of twelve functions by dualgrad, JAX and PyTorch.]"
-        "(img/accuracy.svg)\n\n"
+        "(img/accuracy.png)\n\n"
         "Second derivatives in double precision: the higher, the worse; 1 is no digit right, and NaN is drawn on top. "
         "A library without the function has no points."
     )
@@ -226,7 +226,7 @@ def draw():
     import numpy as np
 
     matplotlib.use("Agg")
-    matplotlib.rcParams.update({"svg.hashsalt": "dualgrad", "font.size": 8, "svg.fonttype": "none"})
+    matplotlib.rcParams.update({"font.size": 8})
     import matplotlib.pyplot as plt
 
     stored = rivals.stored()["curves"]
@@ -254,7 +254,7 @@ def draw():
     figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
     figure.supxlabel("x")
     figure.supylabel("relative error of the second derivative")
-    figure.savefig(FIGURE, metadata={"Date": None})
+    figure.savefig(FIGURE, dpi=140, metadata={"Software": None})
 
 
 def main():
