@@ -10,7 +10,7 @@ import threading
 
 import numpy as np
 
-from ..dual import LIVE, Dual, pad_lead
+from ..dual import LIVE, Dual, pad_lead, primal
 
 _QUIET = contextvars.ContextVar("quiet", default=False)
 
@@ -65,6 +65,14 @@ def has_nan(d):
     if d.__class__ is Dual:
         return has_nan(d.primal) or has_nan(d.tangent)
     return d != d if isinstance(d, np.generic) else not isinstance(d, Dual)
+
+
+def nan_entries(d):
+    """Where ``d`` is NaN, or a tangent of it."""
+    if d.__class__ is not Dual:
+        return np.isnan(primal(d))
+    tangent = nan_entries(d.tangent)
+    return nan_entries(d.primal) | (np.any(tangent, 0) if LIVE[d.level] else tangent)
 
 
 def product(partial, dx):
