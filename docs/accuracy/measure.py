@@ -73,7 +73,10 @@ def _limit(case, x):
     if case.moving > 1:  # ∞ - ∞, ∞ / ∞
         return [math.nan] * (LAST + 1)
     near, far = (coefficients(case.truth, int(math.copysign(1, x)) * size) for size in FAR)
-    return [b if abs(a - b) <= 1e-20 * abs(b) or max(abs(a), abs(b)) < 1e-390 else a * math.nan for a, b in zip(near, far, strict=True)]
+    return [
+        b if abs(a - b) <= 1e-20 * abs(b) or max(abs(a), abs(b)) < 1e-390 else a * math.nan
+        for a, b in zip(near, far, strict=True)
+    ]
 
 
 def truths(case, x):
@@ -112,7 +115,7 @@ def errors(case, dtype, random, derive=derivatives):
     kind = DTYPES[dtype]
     x = points(dtype, random)
     x = x[np.array([case.within(float(v)) for v in x], bool)]
-    high, low, moved = (t[list(ORDERS[: 9])] * FACTORIAL for t in truths(case, x))
+    high, low, moved = (t[list(ORDERS[:9])] * FACTORIAL for t in truths(case, x))
     results = derive(case.program, x)
     return compare(results, x, high, low, moved, kind, BARS[dtype])
 

@@ -152,7 +152,21 @@ numpy("log1p", t.log1p)
 SUMS = ("x, 0", "0, x", "x, 1", "x, x", "x, 2x", "x, x̄", "x̄, x")
 numpy("logaddexp", t.logsumexp, *SUMS, scale=4.0)
 numpy("logaddexp2", lambda x, y: t.logsumexp(x * t.mp.log(2), y * t.mp.log(2)) / t.mp.log(2), *SUMS, scale=4.0)
-for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "sinc"):
+for name in (
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "sinc",
+):
     numpy(name, getattr(t, name))
 
 # ---------------------------------------------------------------------- NumPy: steps, extrema, parts
@@ -197,7 +211,15 @@ def _mantissa(x):
     return x * t.mpf(2) ** -t.mp.frexp(x.c[0])[1] if x.c[0] else x
 
 
-add("NumPy", "np.frexp", lambda x: np.frexp(x)[0], _mantissa, rules=(np.frexp,), own=False, within=lambda x: math.isfinite(x))
+add(
+    "NumPy",
+    "np.frexp",
+    lambda x: np.frexp(x)[0],
+    _mantissa,
+    rules=(np.frexp,),
+    own=False,
+    within=lambda x: math.isfinite(x),
+)
 numpy("nan_to_num", lambda x: x, within=math.isfinite)
 numpy("real_if_close", lambda x: x, torch=None, jax=None)
 
@@ -302,7 +324,14 @@ for v in (0, 1):
     scipy(f"i{v}e", lambda x, v=v: t.ive(v, x))
 for v in (2, 3):
     scipy("iv", lambda x, v=v: t.iv(v, x), f=lambda x, v=v: special.iv(v, x), rules=(special.iv,), jax=None, torch=None)
-    scipy("ive", lambda x, v=v: t.ive(v, x), f=lambda x, v=v: special.ive(v, x), rules=(special.ive,), jax=None, torch=None)
+    scipy(
+        "ive",
+        lambda x, v=v: t.ive(v, x),
+        f=lambda x, v=v: special.ive(v, x),
+        rules=(special.ive,),
+        jax=None,
+        torch=None,
+    )
     SUBJECTS[-2:] = [s._replace(name=f"{s.name}({v}, x)") for s in SUBJECTS[-2:]]
 scipy("hyperu", lambda x: t.hyperu(0.5, 1.5, x), f=lambda x: special.hyperu(0.5, 1.5, x), rules=(special.hyperu,),
       jax=None, torch=None)  # fmt: skip
@@ -405,8 +434,24 @@ cell("RNNCell", t.tanh, nn.RNNCell, [0], shown, weight_x=1)
 cell("LeakyRNNCell", t.sigmoid, nn.LeakyRNNCell, [0], lambda c, s: c.output(s), weight_x=1)
 cell("GRUCell, candidate", t.tanh, nn.GRUCell, [0], shown, weight_x=[0, 0, 1], bias_x=[0, -1e4, 0])
 cell("GRUCell, gate", t.sigmoid, nn.GRUCell, [1], shown, weight_x=[0, 1, 0])
-cell("LSTMCell, output gate", t.sigmoid, nn.LSTMCell, [0, 1e4], lambda c, s: s[0], weight_x=[0, 0, 0, 1], bias=[0, 1e4, 0, 0])
-cell("LSTMCell, input gate", t.sigmoid, nn.LSTMCell, [0, 0], lambda c, s: s[1], weight_x=[1, 0, 0, 0], bias=[0, 0, 1e4, 0])
+cell(
+    "LSTMCell, output gate",
+    t.sigmoid,
+    nn.LSTMCell,
+    [0, 1e4],
+    lambda c, s: s[0],
+    weight_x=[0, 0, 0, 1],
+    bias=[0, 1e4, 0, 0],
+)
+cell(
+    "LSTMCell, input gate",
+    t.sigmoid,
+    nn.LSTMCell,
+    [0, 0],
+    lambda c, s: s[1],
+    weight_x=[1, 0, 0, 0],
+    bias=[0, 0, 1e4, 0],
+)
 cell("LSTMCell, candidate", t.tanh, nn.LSTMCell, [0, 0], lambda c, s: s[1], weight_x=[0, 0, 1, 0], bias=[1e4, 0, 0, 0])
 cell("LSTMCell, tanh c", lambda x: t.tanh(t.tanh(x)), nn.LSTMCell, [0, 0], lambda c, s: s[0],
      weight_x=[0, 0, 1, 0], bias=[1e4, 0, 0, 1e4])  # fmt: skip
@@ -419,7 +464,14 @@ def _class(k):
 
 
 def cross_entropy(name, truth, target, jax=None, torch=None, **settings):
-    of_logits("Losses", name, lambda z: nn.cross_entropy(z, target(dg.primal(z)), reduction="none", **settings), truth, jax, torch)
+    of_logits(
+        "Losses",
+        name,
+        lambda z: nn.cross_entropy(z, target(dg.primal(z)), reduction="none", **settings),
+        truth,
+        jax,
+        torch,
+    )
 
 
 def _uniform(share):
@@ -433,7 +485,13 @@ def _uniform(share):
 
 
 TORCH_CE = f"lambda z: {F}cross_entropy(z, torch.zeros(z.shape[0], dtype=torch.long), reduction='none')"
-cross_entropy("nn.cross_entropy", lambda *xs: -_log_softmax(*xs), _class(0), "lambda z: -jax.nn.log_softmax(z, axis=-1)[..., 0]", TORCH_CE)
+cross_entropy(
+    "nn.cross_entropy",
+    lambda *xs: -_log_softmax(*xs),
+    _class(0),
+    "lambda z: -jax.nn.log_softmax(z, axis=-1)[..., 0]",
+    TORCH_CE,
+)
 cross_entropy("nn.cross_entropy(label_smoothing=0.25)", _uniform(0.25), _class(0), label_smoothing=0.25)
 cross_entropy("nn.cross_entropy of distributions", _uniform(1), lambda z: np.full_like(z, 1 / z.shape[-1]))
 
@@ -444,8 +502,20 @@ def loss(name, truth, *cases, torch=None, jax=None, scale=0.0, **settings):
     add("Losses", name, program, truth, *cases, prefix="nn.", torch=torch, jax=jax, scale=scale)
 
 
-add("Losses", "nn.nll", lambda x: nn.nll(np.stack([x, 2 * x], -1), np.zeros(x.shape, int), reduction="none"), lambda x: -x)
-loss("mse", lambda x, y: (x - y) * (x - y), "x, 0", "x, 1", "x, x̄", torch=f"lambda x, y: {F}mse_loss(x, y, reduction='none')")
+add(
+    "Losses",
+    "nn.nll",
+    lambda x: nn.nll(np.stack([x, 2 * x], -1), np.zeros(x.shape, int), reduction="none"),
+    lambda x: -x,
+)
+loss(
+    "mse",
+    lambda x, y: (x - y) * (x - y),
+    "x, 0",
+    "x, 1",
+    "x, x̄",
+    torch=f"lambda x, y: {F}mse_loss(x, y, reduction='none')",
+)
 loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", "x, x̄", torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
 
 

@@ -390,7 +390,11 @@ def _erfc_inverse(p):
         return -_erfc_inverse(2 - p)
     from scipy.special import erfcinv, ndtri_exp
 
-    y = mpf(float(erfcinv(float(p)))) if p > mpf("1e-300") else mpf(-float(ndtri_exp(float(mp.log(p / 2))))) / mp.sqrt(2)
+    y = (
+        mpf(float(erfcinv(float(p))))
+        if p > mpf("1e-300")
+        else mpf(-float(ndtri_exp(float(mp.log(p / 2))))) / mp.sqrt(2)
+    )
     for _ in range(60):
         e = mp.erfc(y)
         step = mp.log(e / p) * e * mp.sqrt(mp.pi) / 2 * mp.exp(y * y)
