@@ -291,10 +291,5 @@ def test_empty_and_single_matrices(f):
 
 
 def test_refusals_name_the_fix():
-    for f, fix in (
-        (np.linalg.svd, "full_matrices=False"),
-        (lambda x: np.linalg.qr(x, "complete"), "mode='reduced'"),
-        (lambda x: np.linalg.qr(x, "raw"), "mode='reduced'"),
-    ):
-        with pytest.raises(NotImplementedError, match=fix):
-            dg.jvp(f, (np.ones((3, 2)),), (np.ones((3, 2)),))
+    with pytest.raises(NotImplementedError, match="mode='reduced'"):
+        dg.jvp(lambda x: np.linalg.qr(x, "raw"), (np.ones((3, 2)),), (np.ones((3, 2)),))

@@ -41,6 +41,15 @@ def _hermitian(x, uplo="L"):
     return h - 0.5 * (h - _ct(h)) if np.iscomplexobj(primal(x)) else h
 
 
+def _with_complement(dq, whole):
+    """dQ beside dQ₂ = -Q₁ dQ₁ᴴ Q₂: the smallest rotation that keeps [Q₁ Q₂] unitary, whichever Q₂ NumPy has chosen."""
+    k = dq.shape[-1]
+    if k == whole.shape[-1]:
+        return dq
+    q, rest = whole[..., :k], whole[..., k:]
+    return np.concatenate([dq, -np.matmul(q, np.matmul(_ct(dq), rest))], -1)
+
+
 def _like(value, outputs):
     """The outputs in a tuple with the names of NumPy's."""
     return type(value)(*outputs) if hasattr(value, "_fields") else tuple(outputs)
@@ -187,22 +196,51 @@ def _half(p):
     return np.tril(p) - 0.5 * _diagonal(p)[..., None] * _eye(primal(p))
 
 
+def _require_rank(x, r):
+    """Raise where R, its columns brought to one size, is singular up to rounding: then the last bits of X choose Q.
+    On a device nobody looks."""
+    if not is_host(x) or x.size == 0:
+        return
+    size = np.max(np.abs(r), -2, keepdims=True)
+    r = r / np.where(size > 0, size, 1)
+    pivots = np.abs(_diagonal(r))
+    r = r + np.where(pivots == 0, 1, 0)[..., None] * np.eye(x.shape[-1])  # to be inverted all the same
+    rounding = max(x.shape[-2:]) * np.finfo(x.dtype).eps
+    deficient = np.any(pivots == 0, -1) | (rounding * np.linalg.norm(np.linalg.inv(r), axis=(-2, -1)) >= 1)
+    if np.any(deficient):
+        which = np.argwhere(deficient)[0].tolist()
+        raise np.linalg.LinAlgError(
+            f"np.linalg.qr has no derivative at a rank-deficient matrix: the first {x.shape[-1]} columns"
+            f"{f' of matrix {which} of the stack' if which else ''} are linearly dependent up to rounding. Leave the "
+            "dependent columns out, or use what stays smooth where the rank stays: np.linalg.pinv, np.linalg.lstsq"
+        )
+
+
 def _qr(a, mode="reduced"):
     """Q and R of full-rank matrices, R with a real diagonal: M = Qᴴ dA R⁻¹ = Ω + dR R⁻¹ with Ω skew and dR upper."""
-    if mode not in ("reduced", "r") and not (mode == "complete" and a.shape[-2] <= a.shape[-1]):
-        raise NotImplementedError(f"np.linalg.qr(mode={mode!r}) of a Dual has no rule: use mode='reduced' or 'r'")
+    if mode not in ("reduced", "complete", "r"):
+        raise NotImplementedError(
+            f"np.linalg.qr(mode={mode!r}) of a Dual has no rule: use mode='reduced' or 'complete'"
+        )
     lead_of(a)
     n = a.shape[-2]
     x, dx = a[..., :n].primal, a[..., :n].tangent
-    q, r = np.linalg.qr(x)
+    k = x.shape[-1]
+    whole, r = np.linalg.qr(x, "complete" if mode == "complete" else "reduced")
+    q, r = whole[..., :k], r[..., :k, :]
+    _require_rank(primal(x), primal(r))
     z = _ct(np.linalg.solve(_ct(r), _ct(dx)))
     m = np.matmul(_ct(q), z)
     low = np.tril(m, -1)
     skew = low - _ct(low)
     if np.iscomplexobj(primal(m)):
         skew = skew + 1j * np.imag(_diagonal(m))[..., None] * _eye(primal(m))
-    dq = np.matmul(q, skew) + (z - np.matmul(q, m))
-    q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((q, dq), (r, np.matmul(m - skew, r))))
+    dq, dr = np.matmul(q, skew) + (z - np.matmul(q, m)), np.matmul(m - skew, r)
+    dq = _with_complement(dq, whole)
+    if k < whole.shape[-1]:
+        dr = np.matmul(on_device(np.eye(n, k, dtype=dr.dtype), primal(dr)), dr)
+        q, r = np.linalg.qr(x, mode)
+    q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((whole, dq), (r, dr)))
     if a.shape[-1] > n:
         r = np.concatenate([r, np.matmul(_ct(q), a[..., n:])], -1)
     value = np.linalg.qr(a.primal, mode)
@@ -341,11 +379,11 @@ def eigvals(x, dx, value):
     return [_diagonal(_eig(x, dx)[2])]
 
 
-def _svd_tangent(x, dx, hermitian=False):
-    """The factors, and P = Uᴴ dX V."""
-    u, s, vh = np.linalg.svd(x, full_matrices=False, hermitian=hermitian)
-    p = np.matmul(_ct(u), np.matmul(dx, _ct(vh)))
-    return u, s, vh, p
+def _svd_tangent(x, dx, full_matrices=False, hermitian=False):
+    """The factors, and P = Uᴴ dX V of those vectors that belong to values."""
+    u, s, vh = np.linalg.svd(x, full_matrices=full_matrices, hermitian=hermitian)
+    k = s.shape[-1]
+    return u, s, vh, np.matmul(_ct(u[..., :k]), np.matmul(dx, _ct(vh[..., :k, :])))
 
 
 def _singular_values(x, dx):
@@ -361,12 +399,12 @@ def _singular_values(x, dx):
 @_several(np.linalg.svd)
 def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag P, P = Uᴴ dX V; the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016). Of the
-    phases that complex vectors may take, that which makes diag(Vᴴ dV) zero."""
+    phases that complex vectors may take, that which makes diag(Vᴴ dV) zero. What NumPy adds to make the vectors a basis
+    turns the least it can."""
     if not compute_uv:
         return [_singular_values(x, dx)]
-    if full_matrices and x.shape[-1] != x.shape[-2]:
-        raise NotImplementedError("np.linalg.svd of a Dual gives no basis of a null space: use full_matrices=False")
-    u, s, vh, p = _svd_tangent(x, dx, hermitian)
+    all_u, s, all_vh, p = _svd_tangent(x, dx, full_matrices, hermitian)
+    u, vh = all_u[..., : s.shape[-1]], all_vh[..., : s.shape[-1], :]
     f, same = _gaps(s)
     total = s[..., None, :] + s[..., :, None]
     f = f / np.where(same, 1, total)
@@ -385,7 +423,7 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     if x.shape[-1] > x.shape[-2]:
         rest = np.matmul(_ct(dx), u)
         dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
-    return du, np.real(_diagonal(p)), _ct(dv)
+    return _with_complement(du, all_u), np.real(_diagonal(p)), _ct(_with_complement(dv, _ct(all_vh)))
 
 
 @_several(np.linalg.svdvals)
@@ -398,8 +436,10 @@ def svdvals(x, dx, value):
 
 
 def _lstsq(a, b, rcond=None):
-    """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values."""
-    x = np.matmul(np.linalg.pinv(a, rcond), b)
+    """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values; A⁺ of the rank that lstsq takes."""
+    eps = np.finfo(np.result_type(primal(a), primal(b), np.float32)).eps
+    cutoff = max(np.shape(a)) * eps if rcond is None else rcond if rcond >= 0 else eps
+    x = np.matmul(np.linalg.pinv(a, cutoff), b)
     _, rest, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
     if rest.size:
         r = b - np.matmul(a, x)
