@@ -39,6 +39,7 @@ from .errors import ShapeError
 from .pushforward import evaluated, match_tangents
 from .rules.absorb import has_nan, quietly
 from .rules.declare import as_result, plus
+from .rules.factorizations import TIED, where_tied
 from .rules.keywords import call_with_keywords
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
@@ -284,6 +285,11 @@ def _lazily(function, leaves, structure, level):
         return answer(_linear(f, xs))
     if kind == "bilinear" and len(xs) == 2:
         return answer(_cauchy(f, *xs))
+    if function in TIED:
+        args, kwargs = unflatten(structure, leaves)
+        tied = where_tied(function, None, *args, **kwargs)
+        if tied is not None:
+            return answer(tied)
     if function in _GROUND:
         args, kwargs = unflatten(structure, leaves)
         return answer(_GROUND[function](f, xs, *args, **kwargs))

@@ -44,11 +44,11 @@ def close(found, expected, dtype, scale=1.0):
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e3 * np.finfo(dtype).eps * scale)
 
 
-def is_line(series, a, d, dtype):
+def is_line(series, a, d, dtype, scale=1.0):
     """The coefficients are those of A + t D, relative to the size of the terms."""
     expected = [a, d] + [np.zeros_like(a)] * (len(series) - 2)
     for found, c in zip(series, expected, strict=True):
-        close(found, c, dtype, 10 * max(1, np.max(np.abs(a))))
+        close(found, c, dtype, 10 * scale * max(1, np.max(np.abs(a))))
 
 
 def is_identity(series, dtype, scale=1.0):

@@ -15,6 +15,7 @@ from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
 from .absorb import quietly
+from .coincidence import Line, complement, eigenvectors, has_series, leaves, singular_spaces, singular_vectors, spaces
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 
 # ---------------------------------------------------------------------- parts of matrices
@@ -63,7 +64,12 @@ def _several(function):
         def push(a, *args, **kw):
             refuse_others(function, args, kw)
             lead_of(a)
-            value = function(a.primal, *args, **kw)
+            value = None if isinstance(a.primal, Dual) else function(a.primal, *args, **kw)
+            tied = quietly(lambda: where_tied(function, value, a, *args, **kw)) if function in TIED else None
+            if tied is not None:
+                return tied
+            if value is None:
+                value = function(a.primal, *args, **kw)
             several = isinstance(value, tuple)
             pairs = quietly(lambda: rule(a.primal, a.tangent, value, *args, **kw))
             outputs = [
@@ -76,6 +82,59 @@ def _several(function):
         return rule
 
     return declare
+
+
+TIED = {}  # function -> its rule for a matrix of which values coincide
+
+
+def _tied(function):
+    """Declare what a function of a Dual or series is where values coincide: ``rule(a, line, ...)`` with its `Line`, or
+    None for it along several directions; None where the rule for all matrices has it."""
+
+    def declare(rule):
+        TIED[function] = rule
+        return rule
+
+    return declare
+
+
+def where_tied(function, value, a, *args, **kw):
+    """The function of a Dual or series, matrix by matrix, where values coincide; None where they do nowhere, or where
+    the rule for all matrices has it. ``value`` is that of the plain matrix, or None where nobody has asked for it."""
+    x = primal(a)
+    if not is_host(x) or x.size == 0:
+        return None
+    if value is None:
+        value = function(x, *args, **kw)
+    several = isinstance(value, tuple)
+    values = value[len(value) // 2 if len(value) == 3 else 0] if several else value
+    where = _coincident(values, several and len(value) == 3 and _lonely(x))
+    if not np.any(where):
+        return None
+    if x.ndim == 2:
+        return TIED[function](a, Line.of(a), *args, **kw)
+    stack, where = np.reshape(a, (-1, *x.shape[-2:])), np.ravel(where)
+    pieces = [function(stack[k], *args, **kw) for k in np.flatnonzero(where)]
+    rest = [function(stack[~where], *args, **kw)] if not np.all(where) else []
+    order = np.argsort(np.concatenate([np.flatnonzero(where), np.flatnonzero(~where)]))
+
+    def whole(*ys):
+        y = np.concatenate([np.stack(ys[: len(pieces)]), *ys[len(pieces) :]])[order]
+        return np.reshape(y, x.shape[:-2] + y.shape[1:])
+
+    return _like(value, map(whole, *pieces, *rest)) if several else whole(*pieces, *rest)
+
+
+def _lonely(x):
+    """Whether the vectors of a single singular value 0 have a choice besides a sign."""
+    return x.shape[-1] != x.shape[-2] or np.iscomplexobj(x)
+
+
+def _coincident(values, with_zero):
+    """Of which matrices two values coincide to rounding, or the last is zero to it."""
+    rounding = _rounding(values)
+    near = np.abs(np.diff(values)) <= rounding
+    return np.any(near | (values[..., -1:] <= rounding) if with_zero else near, -1)
 
 
 # ---------------------------------------------------------------------- inverses and linear systems
@@ -267,17 +326,34 @@ def _gaps(values):
 
 
 def _plain_parts(p):
-    return _plain_parts(p.primal) + _plain_parts(p.tangent) if p.__class__ is Dual else [primal(p)]
+    """The plain arrays of a nest of Duals, and None for a series in it."""
+    if p.__class__ is Dual:
+        return _plain_parts(p.primal) + _plain_parts(p.tangent)
+    return [None if isinstance(p, Dual) else p]
+
+
+def _noise(parts):
+    """What rounding may make of entries of P that are zero."""
+    return 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
+
+
+def _joined(same):
+    """Where two different values coincide, or None where none do; on a device nobody looks."""
+    if not is_host(same) or np.count_nonzero(same) * same.shape[-1] <= same.size:
+        return None
+    return same & ~np.eye(same.shape[-1], dtype=bool)
 
 
 def _parted(p, same):
     """Whether P, or a tangent of it, is more than a multiple of the identity where values coincide: then the direction
-    parts them, and picks vectors of its own. A series might, at some order. On a device nobody looks."""
+    parts them, and picks vectors of its own. A series might, at some order."""
+    joined = _joined(same)
+    if joined is None:
+        return False
     parts = _plain_parts(p)
-    joined = same & ~np.eye(p.shape[-1], dtype=bool) if is_host(parts[0]) else np.False_
-    if not np.any(joined) or p.__class__ is not Dual and isinstance(p, Dual):
-        return bool(np.any(joined))
-    noise = 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
+    if any(q is None for q in parts):
+        return True
+    noise = _noise(parts)
     apart = (np.abs(d[..., None, :] - d[..., :, None]) for d in map(_diagonal, parts))
     return any(np.any(joined & (np.maximum(np.abs(q), a) > noise)) for q, a in zip(parts, apart, strict=True))
 
@@ -288,7 +364,7 @@ def _split(p, same):
     if not _parted(p, same):
         return np.real(_diagonal(p))
     if isinstance(p, Dual):
-        raise _coincide("second derivatives of the values")
+        raise _coincide("second derivatives of the values along different directions", _OF_VALUES)
     block = np.where(same, p, 0)
     first = np.argmax(same, -1)  # the first value of each block; shifts keep the blocks in order
     shift = 4 * np.max(np.abs(p), (-2, -1), initial=0)[..., None] * first
@@ -313,17 +389,77 @@ def _caution(name, x, p, values, same):
     near = ~same & few(gap, order)
     mixed = any(np.any(near & (q != 0)) for q in _plain_parts(p)) if p.__class__ is Dual else np.any(near)
     if mixed or x.shape[-1] != x.shape[-2] and np.any(few(unit, order - 1)):
+        caution(_NO_DIGITS.format(order, name))
+
+
+_NO_DIGITS = (
+    "derivatives of order {} of the vectors of np.linalg.{} may have no digits left: some values nearly coincide, or "
+    "vanish. The values have theirs, and so have functions of the matrix without vectors"
+)
+_OF_VECTORS = (
+    "Along one direction there is a limit for np.linalg.eigh and svd: dg.taylor, or dg.jvp of one direction at a time, "
+    "nested along the same. Functions of the matrix that need no vectors have all derivatives: np.linalg.inv, solve, "
+    "matrix_power, np.trace(a @ a)"
+)
+_OF_VALUES = (
+    "Along one direction they exist: dg.taylor, or dg.jvp nested along the same direction; of a function that does not "
+    "depend on the order of the values, (f''(v + w) - f''(v - w)) / 4 is the mixed derivative. Without the values, all "
+    "exist: np.trace(a) is their sum, np.trace(a @ a) that of their squares (of singular values np.sum(a * a)), "
+    "np.linalg.slogdet(a) that of their logarithms"
+)
+
+
+def _coincide(what, works):
+    return np.linalg.LinAlgError(
+        f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. {works}"
+    )
+
+
+def _warn(name, report):
+    """Name the columns of vectors that belong to equal values and have no tangent, or one of choice."""
+    of = lambda columns: f"columns {', '.join(map(str, columns))} of the vectors of np.linalg.{name}"  # noqa: E731
+    if report.apart:
         caution(
-            f"derivatives of order {order} of the vectors of np.linalg.{name} may have no digits left: some values "
-            "nearly coincide, or vanish. The values have theirs, and so have functions of the matrix without vectors"
+            f"{of(report.apart)} belong to equal values that several directions part, each in its way: their tangents "
+            f"are NaN. The other columns are right. {_OF_VECTORS}"
+        )
+    if report.turning:
+        caution(
+            f"{of(report.turning)} belong to equal values that the direction does not part: nothing says how they turn "
+            f"among themselves, and their tangents are NaN. The other columns are right. {_OF_VECTORS}"
+        )
+    if report.still:
+        caution(
+            f"{of(report.still)} belong to equal values that the direction does not part: they are NumPy's choice, and "
+            "stand still. What does not depend on the choice is right, and so are the other columns"
         )
 
 
-def _coincide(what):
-    return np.linalg.LinAlgError(
-        f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. "
-        "Use what does not depend on the choice of vectors: a sum over the values, or a function of the matrix"
-    )
+def _settle(name, line, report, *vectors):
+    """The coefficients of vectors along a line: NaN where nothing determines them; with warnings of what they miss."""
+    if any(np.any(c) for c in line.coefficients[1:]):
+        _warn(name, report)
+    if report.limit and line.bends:
+        caution(
+            f"the vectors of np.linalg.{name} at equal values that the direction parts turn here as along a straight "
+            "line of matrices: where the matrix is not linear in what is differentiated, the last of their derivatives "
+            "needs one more of the matrix. dg.taylor of a higher order has it: drop the last coefficients"
+        )
+    if (report.limit or line.order > 1) and line.eps > 2e-4 * report.closest**line.order:
+        caution(_NO_DIGITS.format(line.order, name))
+    for series in vectors:
+        for c in series[1:]:
+            c[:, report.turning] = np.nan
+
+
+def _several_directions(name, a, function, *known):
+    """Values and vectors along several directions at once, with warnings of what has none."""
+    if has_series(a):
+        raise _coincide(f"derivatives of the vectors of np.linalg.{name} inside of dg.taylor", _OF_VECTORS)
+    *found, report = function(a, *known)
+    if any(np.any(c) for c in leaves(a)[1:]):
+        _warn(name, report)
+    return found
 
 
 def _eigh(x, dx, uplo):
@@ -336,10 +472,20 @@ def _eigh(x, dx, uplo):
 def eigh(x, dx, value, UPLO="L"):
     """dw = diag P and dV = V (F ∘ P), P = Vᴴ dX V, F_ij = 1 / (w_j - w_i)."""
     _, v, p, f, same = _eigh(x, dx, UPLO)
-    if _parted(p, same):
-        raise _coincide("derivatives of the vectors of np.linalg.eigh")
     _caution("eigh", x, p, value[0], same)
     return np.real(_diagonal(p)), np.matmul(v, f * p)
+
+
+@_tied(np.linalg.eigh)
+def _eigh_tied(a, line, UPLO="L"):
+    """The limit along one direction; along several, of those values and vectors that have one derivative."""
+    value = np.linalg.eigh(primal(a), UPLO)
+    if line is None:
+        return _like(value, _several_directions("eigh", _hermitian(a, UPLO), spaces, *value))
+    coefficients = [_hermitian(c, UPLO) for c in line.coefficients]
+    w, v, _, report = eigenvectors(coefficients, *value, line.order, line.eps)
+    _settle("eigh", line, report, v)
+    return _like(value, [line.made(w), line.made(v)])
 
 
 @_several(np.linalg.eigvalsh)
@@ -349,12 +495,21 @@ def eigvalsh(x, dx, value, UPLO="L"):
     return [_split(p, same)]
 
 
+@_tied(np.linalg.eigvalsh)
+def _eigvalsh_tied(a, line, UPLO="L"):
+    """Along one direction, in which they have derivatives of every order."""
+    if line is not None:
+        coefficients = [_hermitian(c, UPLO) for c in line.coefficients]
+        w, *_ = eigenvectors(coefficients, *np.linalg.eigh(coefficients[0]), line.order, line.eps)
+        return line.made(w)
+
+
 def _eig(x, dx):
     w, v = np.linalg.eig(x)
     p = np.linalg.solve(v, np.matmul(dx, v))
     f, same = _gaps(w)
     if _parted(p, same):
-        raise _coincide("derivatives of the results of np.linalg.eig")
+        raise _coincide("derivatives of the results of np.linalg.eig", _OF_VECTORS)
     return w, v, p, f, same
 
 
@@ -410,8 +565,6 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     f = f / np.where(same, 1, total)
     left, right = p * s[..., None, :], s[..., :, None] * p
     left, right = left + _ct(left), right + _ct(right)
-    if _parted(left, same):
-        raise _coincide("derivatives of the vectors of np.linalg.svd")
     _caution("svd", x, p, s, same)
     du, dv = f * left, np.matmul(_ct(vh), f * right)
     if np.iscomplexobj(primal(x)):
@@ -426,10 +579,49 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     return _with_complement(du, all_u), np.real(_diagonal(p)), _ct(_with_complement(dv, _ct(all_vh)))
 
 
+@_tied(np.linalg.svd)
+def _svd_tied(a, line, full_matrices=True, compute_uv=True, hermitian=False):
+    """The limit along one direction; along several, of those values and vectors that have one derivative."""
+    if not compute_uv:
+        return _singular_values_tied(a, line)
+    value = np.linalg.svd(primal(a), full_matrices, hermitian=hermitian)
+    k = value[1].shape[-1]
+    thin = value[0][:, :k], value[1], value[2][:k]
+    if line is None:
+        u, s, v = _several_directions("svd", a, singular_spaces, *thin)
+        if full_matrices:
+            u, v = (_whole(q, rest) for q, rest in ((u, value[0][:, k:]), (v, _ct(value[2][k:]))))
+        return _like(value, [u, s, _ct(v)])
+    u, s, v, report = singular_vectors(line.coefficients, *thin, line.order, line.eps)
+    if full_matrices:
+        for series, rest in ((u, value[0][:, k:]), (v, _ct(value[2][k:]))):
+            series[:] = [np.concatenate(pair, 1) for pair in zip(series, complement(series, rest), strict=True)]
+    _settle("svd", line, report, u, v)
+    return _like(value, [line.made(u), line.made(s), line.made([_ct(c) for c in v])])
+
+
+def _whole(q, rest):
+    """[Q₁ Q₂] of a nest of Duals Q₁ and the plain Q₂."""
+    if q.__class__ is not Dual:
+        return np.concatenate([q, rest], 1)
+    whole = _whole(q.primal, rest)
+    return Dual(whole, nested_as(whole, _with_complement(q.tangent, whole)), q.level)
+
+
 @_several(np.linalg.svdvals)
 def svdvals(x, dx, value):
     """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
     return [_singular_values(x, dx)]
+
+
+@_tied(np.linalg.svdvals)
+def _singular_values_tied(a, line):
+    """Along one direction, in which they have derivatives of every order."""
+    if line is not None:
+        thin = np.linalg.svd(line.coefficients[0], full_matrices=False)
+        _, s, _, _ = singular_vectors(line.coefficients, *thin, line.order, line.eps)
+        zero = thin[1] <= _rounding(thin[1])
+        return line.made([s[0], *(np.where(zero, 0, c) for c in s[1:])])
 
 
 # ---------------------------------------------------------------------- made of these
