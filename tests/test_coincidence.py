@@ -342,6 +342,65 @@ def test_a_simple_vector_beside_a_pair_has_all_derivatives(k):
         agree([warned(lambda ds=ds: nested_along(f, PAIR, *ds), "columns 0, 1")], [polarised / 24], 1e-9)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(4, 4), (5, 4), (4, 5), (4, 1)], ids=str)
+@pytest.mark.parametrize("full", [False, True])
+def test_simple_singular_vectors_beside_a_pair_have_all_derivatives(shape, kind, full):
+    rng = np.random.default_rng(15)
+    if shape[1] == 1:  # nothing is tied
+        a = np.ones(shape)
+    else:
+        l, r = (Q4 if n == 4 else Q5 for n in shape)
+        middle = np.zeros(shape)
+        np.fill_diagonal(middle, [3, 1, 1, 0.5])
+        a = l @ middle @ r.T
+    a, v, w = a + 0 * exact(rng, kind, *shape), exact(rng, kind, *shape), exact(rng, kind, *shape)
+    ties = shape[1] > 1
+
+    def f(a):  # whatever their phase
+        u, s, vh = np.linalg.svd(a, full)
+        return np.real(np.conj(u[1, 0] * vh[0, 0]) * u[2, 0] * vh[0, -1]) + s[0]
+
+    def quiet(call):
+        return warned(call, "of the vectors of np.linalg.svd", "NaN") if ties else call()
+
+    agree([dg.jvp(f, (a,), (v,))[1]], [by_differences(f, a, v)], 1e-9)
+    agree(quiet(lambda: dg.jvp(f, (a,), (np.stack([v, w]),))[1]), [dg.jvp(f, (a,), (d,))[1] for d in (v, w)])
+    mixed = quiet(lambda: nested_along(f, a, v, w))
+    agree([mixed], [by_differences(f, a, v, w)], 1e-6)
+    second = lambda d: nested(f, a, d, 2)  # noqa: E731
+    agree([mixed], [(second(v + w) - second(v - w)) / 4], 1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=KEYS)
+@pytest.mark.parametrize("directions", [0, 1, 3])
+@pytest.mark.parametrize("f", [np.linalg.eigh, np.linalg.svd, np.linalg.eigvalsh, np.linalg.svdvals])
+def test_several_directions_keep_shapes_and_precisions(f, dtype, directions):
+    rng = np.random.default_rng(16)
+    a = (PAIR + 0 * hermitian(rng, "complex" if np.dtype(dtype).kind == "c" else "real", 4)).astype(dtype)
+    d = np.stack([hermitian(rng, "real", 4) for _ in range(directions + 1)])[:directions].astype(dtype)
+    parts = lambda a: tuple(y) if isinstance(y := f(a), tuple) else (y,)  # noqa: E731
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ys, dys = dg.jvp(parts, (a,), (d,))
+        single = [dg.jvp(parts, (a,), (e,))[1] for e in d]
+    for k, (y, dy, value) in enumerate(zip(ys, dys, parts(a), strict=True)):
+        assert dy.dtype == y.dtype == value.dtype
+        assert dy.shape == (directions, *y.shape)
+        if directions != 1:
+            assert np.array_equal(y, value)
+        if y.ndim == 1 or directions == 1:
+            close(dy, np.reshape([e[k] for e in single], dy.shape), dtype, 100)
+
+
+@pytest.mark.parametrize("lead", [(), (2,)], ids=str)
+@pytest.mark.parametrize("f", [np.linalg.eigh, np.linalg.svd])
+def test_a_tangent_that_is_not_a_number_stays_one(f, lead):
+    d = np.full((*lead, 4, 4), np.nan)
+    for dy in dg.jvp(lambda a: tuple(f(a)), (PAIR,), (d,))[1]:
+        assert np.all(np.isnan(dy))
+
+
 def test_columns_of_a_pair_that_several_directions_part_are_nan():
     rng = np.random.default_rng(12)
     k = np.stack([hermitian(rng, "real", 4) for _ in range(3)])

@@ -6,9 +6,17 @@ import pytest
 
 import dualgrad as dg
 
-RNG = np.random.default_rng(7)
 DTYPES = [np.float32, np.float64, np.complex64, np.complex128]
 KEYS = ["float32", "float64", "complex64", "complex128"]
+
+
+RNG = np.random.default_rng(7)
+
+
+@pytest.fixture(autouse=True)
+def _the_same_draws_for_every_test():
+    global RNG
+    RNG = np.random.default_rng(7)
 
 
 def draw(dtype, *shape):
@@ -104,7 +112,7 @@ def test_qr_of_full_rank_is_answered_whatever_the_sizes_of_its_columns(n, dtype)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("size", [4, 40, 400])
+@pytest.mark.parametrize("size", [4, 40, 200])
 def test_lstsq_of_deficient_rank_is_differentiated_at_the_rank_that_it_takes(size, dtype):
     """Along directions that keep the rank: x = A⁺ b, with A = L R of full-rank factors."""
     l, r, dl = draw(dtype, size, 2), draw(dtype, 2, size), draw(dtype, size, 2)

@@ -112,7 +112,9 @@ def where_tied(function, value, a, *args, **kw):
     if not np.any(where):
         return None
     if x.ndim == 2:
-        return TIED[function](a, Line.of(a), *args, **kw)
+        line = Line.of(a)
+        moves = line.coefficients if line is not None else [] if has_series(a) else leaves(a)
+        return TIED[function](a, line, *args, **kw) if all(np.all(np.isfinite(c)) for c in moves) else None
     stack, where = np.reshape(a, (-1, *x.shape[-2:])), np.ravel(where)
     pieces = [function(stack[k], *args, **kw) for k in np.flatnonzero(where)]
     rest = [function(stack[~where], *args, **kw)] if not np.all(where) else []
