@@ -85,7 +85,7 @@ def outer(a, b):
 def agree(found, expected, rtol=1e-11):
     """Coefficient by coefficient, relative to the largest entry."""
     for f, e in zip(found, expected, strict=True):
-        np.testing.assert_allclose(f, e, rtol=0, atol=rtol * max(1, np.max(np.abs(e))))
+        np.testing.assert_allclose(f, e, rtol=0, atol=rtol * max(1, np.max(np.abs(e), initial=0)))
 
 
 def nested_along(f, a, *ds):
@@ -366,10 +366,34 @@ def test_simple_singular_vectors_beside_a_pair_have_all_derivatives(shape, kind,
 
     agree([dg.jvp(f, (a,), (v,))[1]], [by_differences(f, a, v)], 1e-9)
     agree(quiet(lambda: dg.jvp(f, (a,), (np.stack([v, w]),))[1]), [dg.jvp(f, (a,), (d,))[1] for d in (v, w)])
+    vectors = lambda a: (np.linalg.svd(a, full)[0][:, 0], np.linalg.svd(a, full)[2][0])  # noqa: E731
+    for side, several in enumerate(quiet(lambda: dg.jvp(vectors, (a,), (np.stack([v, w]),))[1])):
+        agree(several, [dg.jvp(vectors, (a,), (d,))[1][side] for d in (v, w)])
+    beyond = lambda a: (np.linalg.svd(a)[0][:, shape[1] :], np.linalg.svd(a)[2][shape[0] :])  # noqa: E731
+    for side, several in enumerate(quiet(lambda: dg.jvp(beyond, (a,), (np.stack([v, w]),))[1])):
+        agree(several, [dg.jvp(beyond, (a,), (d,))[1][side] for d in (v, w)])
     mixed = quiet(lambda: nested_along(f, a, v, w))
     agree([mixed], [by_differences(f, a, v, w)], 1e-6)
     second = lambda d: nested(f, a, d, 2)  # noqa: E731
     agree([mixed], [(second(v + w) - second(v - w)) / 4], 1e-9)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (3, 3)], ids=str)
+def test_null_spaces_that_several_directions_open_are_nan_as_a_whole(shape):
+    """The singular vectors of a matrix of rank 1; those of the value that is not zero have their tangents."""
+    rng = np.random.default_rng(17)
+    a, (v, w) = np.zeros(shape), (exact(rng, "real", *shape) for _ in range(2))
+    a[0, 0] = 2.0
+    f = lambda a: tuple(np.linalg.svd(a))  # noqa: E731
+    words = "columns 1, 2 of the vectors of np.linalg.svd"
+    (u, _, vh), (du, ds, dvh) = warned(lambda: dg.jvp(f, (a,), (np.stack([v, w]),)), words)
+    assert np.array_equal(u, f(a)[0])
+    assert np.array_equal(vh, f(a)[2])
+    assert np.all(np.isnan(du[..., 1:]))
+    assert np.all(np.isnan(dvh[:, 1:]))
+    for k, d in enumerate((v, w)):
+        single = dg.jvp(f, (a,), (d,))[1]
+        agree([du[k, :, 0], ds[k], dvh[k, 0]], [single[0][:, 0], single[1], single[2][0]])
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=KEYS)

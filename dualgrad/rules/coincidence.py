@@ -20,19 +20,25 @@ from .declare import nested_as
 
 class Report(NamedTuple):
     """How the vectors of equal values fare, by columns: such that nothing parts and that stand still, such that turn,
-    such that several directions part; whether some have a limit; and the smallest distance of two neighbours among
-    values, relative to the largest."""
+    such that several directions part; the smallest distance of two neighbours among the other values, relative to their
+    sum; and whether some have a limit."""
 
     still: list
     turning: list
-    apart: list = ()
+    apart: list
+    closest: float
     limit: bool = False
-    closest: float = np.inf
 
     def at(self, places):
         """The same of the vectors that are at these places."""
-        chosen = (np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3])
-        return Report(*chosen, *self[3:])
+        return Report(*(np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3]), *self[3:])
+
+    def undetermined(self, s, width):
+        """The columns without a tangent, also of those that make singular vectors a basis, where values 0 are among
+        them."""
+        columns = self.turning + self.apart
+        with_zero = np.any(s[columns] <= 16 * np.finfo(s.dtype).eps * np.sum(s))
+        return columns + list(range(len(s), width)) if with_zero else columns
 
 
 # ---------------------------------------------------------------------- series of matrices
@@ -114,7 +120,7 @@ def eigenvectors(a, w, v, order, eps):
     equal = np.abs(np.diff(w)) <= noise[0] * size
     limit = np.sum(equal) > sum(len(place) - 1 for place in joined)
     values = [size * rate**k * c for k, c in enumerate(values)]
-    report = Report(*map(sorted, kept), limit=bool(limit), closest=16 * eps * closest)
+    report = Report(*map(sorted, kept), [], 16 * eps * closest, bool(limit))
     return [w, *values[1:]], [rate**k * c for k, c in enumerate(vectors)], joined, report
 
 
@@ -189,14 +195,14 @@ def _null_spaces(vectors, m):
 
 
 def complement(q, rest):
-    """The series of Q₂ beside that of Q₁: Q₂' = -Q₁ Q₁'ᴴ Q₂, from NumPy's where it is one."""
+    """The series of [Q₁ Q₂] of that of Q₁: Q₂' = -Q₁ Q₁'ᴴ Q₂, from NumPy's where it is one."""
     if np.max(np.abs(_ct(q[0]) @ rest), initial=0) > 1e-3:
         rest = np.linalg.svd(q[0])[0][:, q[0].shape[1] :]
     found = [rest]
     for k in range(len(q) - 1):
         within = [sum((i + 1) * _ct(q[i + 1]) @ found[j - i] for i in range(j + 1)) for j in range(k + 1)]
         found.append(-sum(q[j] @ within[k - j] for j in range(k + 1)) / (k + 1))
-    return found
+    return [np.concatenate(pair, 1) for pair in zip(q, found, strict=True)]
 
 
 # ---------------------------------------------------------------------- along several directions at once
@@ -212,11 +218,11 @@ def has_series(a):
     return 0 in _levels(a)
 
 
-def _blank(a, columns, inside=False):
+def blank(a, columns, inside=False):
     """NaN in some columns, of the tangents alone."""
     if a.__class__ is Dual:
-        return Dual(_blank(a.primal, columns, inside), _blank(a.tangent, columns, True), a.level)
-    return np.where(columns, np.nan, a) if inside else a
+        return Dual(blank(a.primal, columns, inside), blank(a.tangent, columns, True), a.level)
+    return np.where(np.isin(np.arange(a.shape[-1]), columns), np.nan, a) if inside else a
 
 
 def _carried(a, w, v, together):
@@ -239,15 +245,16 @@ def _carried(a, w, v, together):
 
 
 def spaces(a, w, v):
-    """The eigenvalues and vectors of a nest of Duals with those of its value, and a `Report`: of equal values that do
-    not stand still, the tangents of vectors are NaN, and of order 2 those of values that are parted."""
-    eps = np.finfo(w.dtype).eps
-    label = np.cumsum(np.diff(w, prepend=w[:1]) > 16 * eps * np.sum(np.abs(w)))
+    """The eigenvalues and vectors of a nest of Duals with those of its value, and a `Report`: vectors of equal values
+    turn with their space alone, and second tangents of values that are parted are NaN."""
+    eps, steps, total = np.finfo(w.dtype).eps, np.diff(w, prepend=w[:1]), np.sum(np.abs(w))
+    label = np.cumsum(steps > 16 * eps * total)
+    closest = np.min(steps[steps > 16 * eps * total], initial=np.inf) / total
     together = label[:, None] == label
     block, frame = _carried(a, w, v, together)
     moves = [_ct(v) @ c @ v for c in leaves(a)[1:]]
     noise = 1e3 * eps * max(np.max(np.abs(c), initial=0) for c in moves)
-    columns = [[], [], []]  # as in a Report
+    columns = [[], [], []]  # as a Report has them
     values = np.real(np.diagonal(block, 0, -2, -1))
     for place in (np.flatnonzero(label == k) for k in np.unique(label)):
         if len(place) == 1:
@@ -262,8 +269,8 @@ def spaces(a, w, v):
             values = Dual(values.primal, values.tangent.copy(), values.level)
             values.tangent[..., place] = np.linalg.eigvalsh(within[0])
         elif parted:
-            values = _blank(values, np.isin(np.arange(len(w)), place))
-    return values, _blank(frame, np.isin(np.arange(len(w)), columns[1] + columns[2])), Report(*columns)
+            values = blank(values, place)
+    return values, frame, Report(*columns, closest)
 
 
 def singular_spaces(a, u, s, vh):
@@ -346,10 +353,12 @@ class Line:
         """Whether coefficients that are not known may matter: unless it is straight as far as it is known."""
         return any(np.any(c) for c in self.coefficients[2:]) if self.order > 1 else not self.like.frozen
 
-    def made(self, coefficients):
-        """The Dual or series with these coefficients, in the precision of the matrix."""
+    def made(self, coefficients, undetermined=()):
+        """The Dual or series with these coefficients, in the precision of the matrix; NaN in some columns."""
         dtype = self.coefficients[0].dtype if np.iscomplexobj(coefficients[0]) else self.coefficients[0].real.dtype
         found = [c.astype(dtype) for c in coefficients[: self.order + 1]]
+        for c in found[1:]:
+            c[..., list(undetermined)] = np.nan
         if self.nested is None:
             return self.like.__class__(found[0], self.like.order, self.like.level, found.__getitem__)
         levels, factors = self.nested

@@ -15,7 +15,17 @@ from ..backend import like as on_device
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
 from .absorb import quietly
-from .coincidence import Line, complement, eigenvectors, has_series, leaves, singular_spaces, singular_vectors, spaces
+from .coincidence import (
+    Line,
+    blank,
+    complement,
+    eigenvectors,
+    has_series,
+    leaves,
+    singular_spaces,
+    singular_vectors,
+    spaces,
+)
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 
 # ---------------------------------------------------------------------- parts of matrices
@@ -437,8 +447,8 @@ def _warn(name, report):
         )
 
 
-def _settle(name, line, report, *vectors):
-    """The coefficients of vectors along a line: NaN where nothing determines them; with warnings of what they miss."""
+def _warn_along(name, line, report):
+    """Warn of what the vectors along a line miss."""
     if any(np.any(c) for c in line.coefficients[1:]):
         _warn(name, report)
     if report.limit and line.bends:
@@ -449,19 +459,19 @@ def _settle(name, line, report, *vectors):
         )
     if (report.limit or line.order > 1) and line.eps > 2e-4 * report.closest**line.order:
         caution(_NO_DIGITS.format(line.order, name))
-    for series in vectors:
-        for c in series[1:]:
-            c[:, report.turning] = np.nan
 
 
 def _several_directions(name, a, function, *known):
-    """Values and vectors along several directions at once, with warnings of what has none."""
+    """Values and vectors along several directions at once, with warnings of what they miss."""
     if has_series(a):
         raise _coincide(f"derivatives of the vectors of np.linalg.{name} inside of dg.taylor", _OF_VECTORS)
     *found, report = function(a, *known)
+    order = 1 + _depth(a.primal)
     if any(np.any(c) for c in leaves(a)[1:]):
         _warn(name, report)
-    return found
+        if order > 1 and np.finfo(known[0].dtype).eps > 2e-4 * report.closest**order:
+            caution(_NO_DIGITS.format(order, name))
+    return *found, report
 
 
 def _eigh(x, dx, uplo):
@@ -483,11 +493,12 @@ def _eigh_tied(a, line, UPLO="L"):
     """The limit along one direction; along several, of those values and vectors that have one derivative."""
     value = np.linalg.eigh(primal(a), UPLO)
     if line is None:
-        return _like(value, _several_directions("eigh", _hermitian(a, UPLO), spaces, *value))
+        w, v, report = _several_directions("eigh", _hermitian(a, UPLO), spaces, *value)
+        return _like(value, [w, blank(v, report.turning + report.apart)])
     coefficients = [_hermitian(c, UPLO) for c in line.coefficients]
     w, v, _, report = eigenvectors(coefficients, *value, line.order, line.eps)
-    _settle("eigh", line, report, v)
-    return _like(value, [line.made(w), line.made(v)])
+    _warn_along("eigh", line, report)
+    return _like(value, [line.made(w), line.made(v, report.turning)])
 
 
 @_several(np.linalg.eigvalsh)
@@ -590,16 +601,17 @@ def _svd_tied(a, line, full_matrices=True, compute_uv=True, hermitian=False):
     k = value[1].shape[-1]
     thin = value[0][:, :k], value[1], value[2][:k]
     if line is None:
-        u, s, v = _several_directions("svd", a, singular_spaces, *thin)
-        if full_matrices:
-            u, v = (_whole(q, rest) for q, rest in ((u, value[0][:, k:]), (v, _ct(value[2][k:]))))
-        return _like(value, [u, s, _ct(v)])
-    u, s, v, report = singular_vectors(line.coefficients, *thin, line.order, line.eps)
+        u, s, v, report = _several_directions("svd", a, singular_spaces, *thin)
+    else:
+        u, s, v, report = singular_vectors(line.coefficients, *thin, line.order, line.eps)
+        _warn_along("svd", line, report)
     if full_matrices:
-        for series, rest in ((u, value[0][:, k:]), (v, _ct(value[2][k:]))):
-            series[:] = [np.concatenate(pair, 1) for pair in zip(series, complement(series, rest), strict=True)]
-    _settle("svd", line, report, u, v)
-    return _like(value, [line.made(u), line.made(s), line.made([_ct(c) for c in v])])
+        whole = _whole if line is None else complement
+        u, v = whole(u, value[0][:, k:]), whole(v, _ct(value[2][k:]))
+    loose = [report.undetermined(value[1], n) for n in (value[0].shape[-1], len(value[2]))]
+    if line is None:
+        return _like(value, [blank(u, loose[0]), s, _ct(blank(v, loose[1]))])
+    return _like(value, [line.made(u, loose[0]), line.made(s), _ct(line.made(v, loose[1]))])
 
 
 def _whole(q, rest):
