@@ -39,13 +39,13 @@ from .errors import ShapeError
 from .pushforward import evaluated, match_tangents
 from .rules.absorb import has_nan, quietly
 from .rules.declare import as_result, plus
-from .rules.factorizations import TIED, where_tied
 from .rules.keywords import call_with_keywords
 from .rules.linalg import _from_sublists as from_sublists
 from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip, in_place
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
+from .ties import TIED, where_tied
 from .tree import LEAF, flatten, map_leaves, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs

@@ -12,28 +12,26 @@ import numpy as np
 
 from ..backend import is_array, is_host
 from ..backend import like as on_device
+from ..coincidence import ct
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
-from .absorb import quietly
-from .coincidence import (
-    Line,
-    blank,
-    complement,
-    eigenvectors,
-    has_series,
-    leaves,
-    singular_spaces,
-    singular_vectors,
-    spaces,
+from ..ties import (
+    NO_DIGITS,
+    OF_VALUES,
+    OF_VECTORS,
+    TIED,
+    coincide,
+    depth,
+    hermitian,
+    like,
+    rounding,
+    where_tied,
+    with_complement,
 )
+from .absorb import quietly
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 
 # ---------------------------------------------------------------------- parts of matrices
-
-
-def _ct(x):
-    """The conjugate transpose."""
-    return np.conj(np.swapaxes(x, -1, -2))
 
 
 def _diagonal(x):
@@ -43,27 +41,6 @@ def _diagonal(x):
 def _eye(x):
     """The identity of the size and kind of the plain matrix x."""
     return on_device(np.eye(x.shape[-1], dtype=x.dtype), x)
-
-
-def _hermitian(x, uplo="L"):
-    """The Hermitian matrix of which LAPACK reads one triangle."""
-    half, other = (np.tril(x), np.tril(x, -1)) if uplo in "Ll" else (np.triu(x), np.triu(x, 1))
-    h = half + _ct(other)
-    return h - 0.5 * (h - _ct(h)) if np.iscomplexobj(primal(x)) else h
-
-
-def _with_complement(dq, whole):
-    """dQ beside dQ₂ = -Q₁ dQ₁ᴴ Q₂: the smallest rotation that keeps [Q₁ Q₂] unitary, whichever Q₂ NumPy has chosen."""
-    k = dq.shape[-1]
-    if k == whole.shape[-1]:
-        return dq
-    q, rest = whole[..., :k], whole[..., k:]
-    return np.concatenate([dq, -np.matmul(q, np.matmul(_ct(dq), rest))], -1)
-
-
-def _like(value, outputs):
-    """The outputs in a tuple with the names of NumPy's."""
-    return type(value)(*outputs) if hasattr(value, "_fields") else tuple(outputs)
 
 
 def _several(function):
@@ -86,67 +63,12 @@ def _several(function):
                 y if dy is None else Dual(y, nested_as(y, dy.astype(y.dtype)), a.level)
                 for y, dy in zip(value if several else [value], pairs, strict=True)
             ]
-            return _like(value, outputs) if several else outputs[0]
+            return like(value, outputs) if several else outputs[0]
 
         register([function], "explicit", push)
         return rule
 
     return declare
-
-
-TIED = {}  # function -> its rule for a matrix of which values coincide
-
-
-def _tied(function):
-    """Declare what a function of a Dual or series is where values coincide: ``rule(a, line, ...)`` with its `Line`, or
-    None for it along several directions; None where the rule for all matrices has it."""
-
-    def declare(rule):
-        TIED[function] = rule
-        return rule
-
-    return declare
-
-
-def where_tied(function, value, a, *args, **kw):
-    """The function of a Dual or series, matrix by matrix, where values coincide; None where they do nowhere, or where
-    the rule for all matrices has it. ``value`` is that of the plain matrix, or None where nobody has asked for it."""
-    x = primal(a)
-    if not is_host(x) or x.size == 0:
-        return None
-    if value is None:
-        value = function(x, *args, **kw)
-    several = isinstance(value, tuple)
-    values = value[len(value) // 2 if len(value) == 3 else 0] if several else value
-    where = _coincident(values, several and len(value) == 3 and _lonely(x))
-    if not np.any(where):
-        return None
-    if x.ndim == 2:
-        line = Line.of(a)
-        moves = line.coefficients if line is not None else [] if has_series(a) else leaves(a)
-        return TIED[function](a, line, *args, **kw) if all(np.all(np.isfinite(c)) for c in moves) else None
-    stack, where = np.reshape(a, (-1, *x.shape[-2:])), np.ravel(where)
-    pieces = [function(stack[k], *args, **kw) for k in np.flatnonzero(where)]
-    rest = [function(stack[~where], *args, **kw)] if not np.all(where) else []
-    order = np.argsort(np.concatenate([np.flatnonzero(where), np.flatnonzero(~where)]))
-
-    def whole(*ys):
-        y = np.concatenate([np.stack(ys[: len(pieces)]), *ys[len(pieces) :]])[order]
-        return np.reshape(y, x.shape[:-2] + y.shape[1:])
-
-    return _like(value, map(whole, *pieces, *rest)) if several else whole(*pieces, *rest)
-
-
-def _lonely(x):
-    """Whether the vectors of a single singular value 0 have a choice besides a sign."""
-    return x.shape[-1] != x.shape[-2] or np.iscomplexobj(x)
-
-
-def _coincident(values, with_zero):
-    """Of which matrices two values coincide to rounding, or the last is zero to it."""
-    rounding = _rounding(values)
-    near = np.abs(np.diff(values)) <= rounding
-    return np.any(near | (values[..., -1:] <= rounding) if with_zero else near, -1)
 
 
 # ---------------------------------------------------------------------- inverses and linear systems
@@ -184,7 +106,7 @@ register([np.linalg.solve], "explicit", _solve)
 def pinv(x, dx, lead, rcond=None, hermitian=False, **kw):
     """dY = -Y dX Y + Y Yᴴ dXᴴ (I - X Y) + (I - Y X) dXᴴ Yᴴ Y, where the rank stays (Golub and Pereyra 1973)."""
     y = np.linalg.pinv(x, rcond, hermitian, **kw)
-    dh, yh = _ct(dx), _ct(y)
+    dh, yh = ct(dx), ct(y)
     a, b = _triple(y, yh, dh), _triple(dh, yh, y)
     return y, (a - _triple(a, x, y)) + (b - _triple(y, x, b)) - _triple(y, dx, y)
 
@@ -220,7 +142,7 @@ def _det_by_elimination(a):
     """det A = det U · det(Uᴴ A V) · det Vᴴ with the constant U, V of the plain matrix: the middle one is diagonal but
     for its tangents. Elimination by the large pivots leaves a small matrix, whose determinant takes no division."""
     u, s, vh = np.linalg.svd(primal(a))
-    b = np.matmul(np.matmul(_ct(u), a), _ct(vh))
+    b = np.matmul(np.matmul(ct(u), a), ct(vh))
     y = np.linalg.det(u) * np.linalg.det(vh)
     for _ in range(int(np.min(np.sum(s > 1e-3 * s[..., :1], -1)))):
         y = y * b[..., 0, 0]
@@ -256,10 +178,10 @@ def slogdet(x, dx, value):
 def cholesky(x, dx, lead, upper=False):
     """dL = L Φ(L⁻¹ dX L⁻ᴴ), Φ the lower triangle with half its diagonal; X is the Hermitian matrix of one triangle."""
     y = np.linalg.cholesky(x, upper=upper)
-    l = _ct(y) if upper else y
-    p = np.linalg.solve(l, _hermitian(dx, "U" if upper else "L"))
-    dl = np.matmul(l, _half(np.linalg.solve(l, _ct(p))))
-    return y, _ct(dl) if upper else dl
+    l = ct(y) if upper else y
+    p = np.linalg.solve(l, hermitian(dx, "U" if upper else "L"))
+    dl = np.matmul(l, _half(np.linalg.solve(l, ct(p))))
+    return y, ct(dl) if upper else dl
 
 
 def _half(p):
@@ -276,8 +198,8 @@ def _require_rank(x, r):
     r = r / np.where(size > 0, size, 1)
     pivots = np.abs(_diagonal(r))
     r = r + np.where(pivots == 0, 1, 0)[..., None] * np.eye(x.shape[-1])  # to be inverted all the same
-    rounding = max(x.shape[-2:]) * np.finfo(x.dtype).eps
-    deficient = np.any(pivots == 0, -1) | (rounding * np.linalg.norm(np.linalg.inv(r), axis=(-2, -1)) >= 1)
+    eps = max(x.shape[-2:]) * np.finfo(x.dtype).eps
+    deficient = np.any(pivots == 0, -1) | (eps * np.linalg.norm(np.linalg.inv(r), axis=(-2, -1)) >= 1)
     if np.any(deficient):
         which = np.argwhere(deficient)[0].tolist()
         raise np.linalg.LinAlgError(
@@ -300,24 +222,24 @@ def _qr(a, mode="reduced"):
     whole, r = np.linalg.qr(x, "complete" if mode == "complete" else "reduced")
     q, r = whole[..., :k], r[..., :k, :]
     _require_rank(primal(x), primal(r))
-    z = _ct(np.linalg.solve(_ct(r), _ct(dx)))
-    m = np.matmul(_ct(q), z)
+    z = ct(np.linalg.solve(ct(r), ct(dx)))
+    m = np.matmul(ct(q), z)
     low = np.tril(m, -1)
-    skew = low - _ct(low)
+    skew = low - ct(low)
     if np.iscomplexobj(primal(m)):
         skew = skew + 1j * np.imag(_diagonal(m))[..., None] * _eye(primal(m))
     dq, dr = np.matmul(q, skew) + (z - np.matmul(q, m)), np.matmul(m - skew, r)
-    dq = _with_complement(dq, whole)
+    dq = with_complement(dq, whole)
     if k < whole.shape[-1]:
         dr = np.matmul(on_device(np.eye(n, k, dtype=dr.dtype), primal(dr)), dr)
         q, r = np.linalg.qr(x, mode)
     q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((whole, dq), (r, dr)))
     if a.shape[-1] > n:
-        r = np.concatenate([r, np.matmul(_ct(q), a[..., n:])], -1)
+        r = np.concatenate([r, np.matmul(ct(q), a[..., n:])], -1)
     value = np.linalg.qr(a.primal, mode)
     if mode == "r":
         return Dual(value, r.tangent, a.level)
-    return _like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
+    return like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
 
 
 register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*args, **kw)))
@@ -325,15 +247,10 @@ register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*ar
 # ---------------------------------------------------------------------- eigenvalues and singular values
 
 
-def _rounding(values):
-    """What rounding makes of a value that is zero."""
-    return 16 * np.finfo(values.dtype).eps * np.sum(np.abs(values), -1, keepdims=True)
-
-
 def _gaps(values):
     """F_ij = 1 / (λ_j - λ_i), and 0 where the two coincide to rounding; and where they do."""
     gap, p = values[..., None, :] - values[..., :, None], primal(values)
-    same = np.abs(primal(gap)) <= _rounding(p)[..., None]
+    same = np.abs(primal(gap)) <= rounding(p)[..., None]
     return np.where(same, 0, 1 / np.where(same, 1, gap)), same
 
 
@@ -344,28 +261,15 @@ def _plain_parts(p):
     return [None if isinstance(p, Dual) else p]
 
 
-def _noise(parts):
-    """What rounding may make of entries of P that are zero."""
-    return 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
-
-
-def _joined(same):
-    """Where two different values coincide, or None where none do; on a device nobody looks."""
-    if not is_host(same) or np.count_nonzero(same) * same.shape[-1] <= same.size:
-        return None
-    return same & ~np.eye(same.shape[-1], dtype=bool)
-
-
 def _parted(p, same):
     """Whether P, or a tangent of it, is more than a multiple of the identity where values coincide: then the direction
-    parts them, and picks vectors of its own. A series might, at some order."""
-    joined = _joined(same)
-    if joined is None:
+    parts them, and picks vectors of its own. A series might, at some order. On a device nobody looks."""
+    if not is_host(same) or np.count_nonzero(same) * same.shape[-1] <= same.size:
         return False
-    parts = _plain_parts(p)
+    joined, parts = same & ~np.eye(same.shape[-1], dtype=bool), _plain_parts(p)
     if any(q is None for q in parts):
         return True
-    noise = _noise(parts)
+    noise = 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
     apart = (np.abs(d[..., None, :] - d[..., :, None]) for d in map(_diagonal, parts))
     return any(np.any(joined & (np.maximum(np.abs(q), a) > noise)) for q, a in zip(parts, apart, strict=True))
 
@@ -376,23 +280,18 @@ def _split(p, same):
     if not _parted(p, same):
         return np.real(_diagonal(p))
     if isinstance(p, Dual):
-        raise _coincide("second derivatives of the values along different directions", _OF_VALUES)
+        raise coincide("second derivatives of the values along different directions", OF_VALUES)
     block = np.where(same, p, 0)
     first = np.argmax(same, -1)  # the first value of each block; shifts keep the blocks in order
     shift = 4 * np.max(np.abs(p), (-2, -1), initial=0)[..., None] * first
     return np.linalg.eigvalsh(block + shift[..., None] * np.eye(p.shape[-1])) - shift
 
 
-def _depth(x):
-    """How often x is differentiated already."""
-    return 1 + _depth(x.primal) if x.__class__ is Dual else x.order - 1 if isinstance(x, Dual) else 0
-
-
 def _caution(name, x, p, values, same):
     """Warn where the direction mixes the vectors of values that nearly coincide. What does not depend on the mixture
     has errors of ε / gapᵏ at order k: beyond the first, less than four digits may be left. A small singular value of a
     matrix that is not square is as near to its null space, one order later."""
-    order = 1 + _depth(x)
+    order = 1 + depth(x)
     if order == 1 or not is_host(values := primal(values)):
         return
     unit = values / np.max(np.abs(values), -1, keepdims=True, initial=0)
@@ -401,82 +300,12 @@ def _caution(name, x, p, values, same):
     near = ~same & few(gap, order)
     mixed = any(np.any(near & (q != 0)) for q in _plain_parts(p)) if p.__class__ is Dual else np.any(near)
     if mixed or x.shape[-1] != x.shape[-2] and np.any(few(unit, order - 1)):
-        caution(_NO_DIGITS.format(order, name))
-
-
-_NO_DIGITS = (
-    "derivatives of order {} of the vectors of np.linalg.{} may have no digits left: some values nearly coincide, or "
-    "vanish. The values have theirs, and so have functions of the matrix without vectors"
-)
-_OF_VECTORS = (
-    "Along one direction there is a limit for np.linalg.eigh and svd: dg.taylor, or dg.jvp of one direction at a time, "
-    "nested along the same. Functions of the matrix that need no vectors have all derivatives: np.linalg.inv, solve, "
-    "matrix_power, np.trace(a @ a)"
-)
-_OF_VALUES = (
-    "Along one direction they exist: dg.taylor, or dg.jvp nested along the same direction; of a function that does not "
-    "depend on the order of the values, (f''(v + w) - f''(v - w)) / 4 is the mixed derivative. Without the values, all "
-    "exist: np.trace(a) is their sum, np.trace(a @ a) that of their squares (of singular values np.sum(a * a)), "
-    "np.linalg.slogdet(a) that of their logarithms"
-)
-
-
-def _coincide(what, works):
-    return np.linalg.LinAlgError(
-        f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. {works}"
-    )
-
-
-def _warn(name, report):
-    """Name the columns of vectors that belong to equal values and have no tangent, or one of choice."""
-    of = lambda columns: f"columns {', '.join(map(str, columns))} of the vectors of np.linalg.{name}"  # noqa: E731
-    if report.apart:
-        caution(
-            f"{of(report.apart)} belong to equal values that several directions part, each in its way: their tangents "
-            f"are NaN. The other columns are right. {_OF_VECTORS}"
-        )
-    if report.turning:
-        caution(
-            f"{of(report.turning)} belong to equal values that the direction does not part: nothing says how they turn "
-            f"among themselves, and their tangents are NaN. The other columns are right. {_OF_VECTORS}"
-        )
-    if report.still:
-        caution(
-            f"{of(report.still)} belong to equal values that the direction does not part: they are NumPy's choice, and "
-            "stand still. What does not depend on the choice is right, and so are the other columns"
-        )
-
-
-def _warn_along(name, line, report):
-    """Warn of what the vectors along a line miss."""
-    if any(np.any(c) for c in line.coefficients[1:]):
-        _warn(name, report)
-    if report.limit and line.bends:
-        caution(
-            f"the vectors of np.linalg.{name} at equal values that the direction parts turn here as along a straight "
-            "line of matrices: where the matrix is not linear in what is differentiated, the last of their derivatives "
-            "needs one more of the matrix. dg.taylor of a higher order has it: drop the last coefficients"
-        )
-    if (report.limit or line.order > 1) and line.eps > 2e-4 * report.closest**line.order:
-        caution(_NO_DIGITS.format(line.order, name))
-
-
-def _several_directions(name, a, function, *known):
-    """Values and vectors along several directions at once, with warnings of what they miss."""
-    if has_series(a):
-        raise _coincide(f"derivatives of the vectors of np.linalg.{name} inside of dg.taylor", _OF_VECTORS)
-    *found, report = function(a, *known)
-    order = 1 + _depth(a.primal)
-    if any(np.any(c) for c in leaves(a)[1:]):
-        _warn(name, report)
-        if order > 1 and np.finfo(known[0].dtype).eps > 2e-4 * report.closest**order:
-            caution(_NO_DIGITS.format(order, name))
-    return *found, report
+        caution(NO_DIGITS.format(order, name))
 
 
 def _eigh(x, dx, uplo):
     w, v = np.linalg.eigh(x, uplo)
-    p = np.matmul(_ct(v), np.matmul(_hermitian(dx, uplo), v))
+    p = np.matmul(ct(v), np.matmul(hermitian(dx, uplo), v))
     return w, v, p, *_gaps(w)
 
 
@@ -488,19 +317,6 @@ def eigh(x, dx, value, UPLO="L"):
     return np.real(_diagonal(p)), np.matmul(v, f * p)
 
 
-@_tied(np.linalg.eigh)
-def _eigh_tied(a, line, UPLO="L"):
-    """The limit along one direction; along several, of those values and vectors that have one derivative."""
-    value = np.linalg.eigh(primal(a), UPLO)
-    if line is None:
-        w, v, report = _several_directions("eigh", _hermitian(a, UPLO), spaces, *value)
-        return _like(value, [w, blank(v, report.turning + report.apart)])
-    coefficients = [_hermitian(c, UPLO) for c in line.coefficients]
-    w, v, _, report = eigenvectors(coefficients, *value, line.order, line.eps)
-    _warn_along("eigh", line, report)
-    return _like(value, [line.made(w), line.made(v, report.turning)])
-
-
 @_several(np.linalg.eigvalsh)
 def eigvalsh(x, dx, value, UPLO="L"):
     """dw = diag(Vᴴ dX V)."""
@@ -508,21 +324,12 @@ def eigvalsh(x, dx, value, UPLO="L"):
     return [_split(p, same)]
 
 
-@_tied(np.linalg.eigvalsh)
-def _eigvalsh_tied(a, line, UPLO="L"):
-    """Along one direction, in which they have derivatives of every order."""
-    if line is not None:
-        coefficients = [_hermitian(c, UPLO) for c in line.coefficients]
-        w, *_ = eigenvectors(coefficients, *np.linalg.eigh(coefficients[0]), line.order, line.eps)
-        return line.made(w)
-
-
 def _eig(x, dx):
     w, v = np.linalg.eig(x)
     p = np.linalg.solve(v, np.matmul(dx, v))
     f, same = _gaps(w)
     if _parted(p, same):
-        raise _coincide("derivatives of the results of np.linalg.eig", _OF_VECTORS)
+        raise coincide("derivatives of the results of np.linalg.eig", OF_VECTORS)
     return w, v, p, f, same
 
 
@@ -551,15 +358,15 @@ def _svd_tangent(x, dx, full_matrices=False, hermitian=False):
     """The factors, and P = Uᴴ dX V of those vectors that belong to values."""
     u, s, vh = np.linalg.svd(x, full_matrices=full_matrices, hermitian=hermitian)
     k = s.shape[-1]
-    return u, s, vh, np.matmul(_ct(u[..., :k]), np.matmul(dx, _ct(vh[..., :k, :])))
+    return u, s, vh, np.matmul(ct(u[..., :k]), np.matmul(dx, ct(vh[..., :k, :])))
 
 
 def _singular_values(x, dx):
     """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
     _, s, _, p = _svd_tangent(x, dx)
     _, same = _gaps(s)
-    zero = primal(s) <= _rounding(primal(s))
-    p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + _ct(p)))
+    zero = primal(s) <= rounding(primal(s))
+    p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + ct(p)))
     order = slice(None, None, -1)  # from descending to ascending, and back
     return _split(p[..., order, order], same[..., order, order])[..., order]
 
@@ -577,65 +384,25 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     total = s[..., None, :] + s[..., :, None]
     f = f / np.where(same, 1, total)
     left, right = p * s[..., None, :], s[..., :, None] * p
-    left, right = left + _ct(left), right + _ct(right)
+    left, right = left + ct(left), right + ct(right)
     _caution("svd", x, p, s, same)
-    du, dv = f * left, np.matmul(_ct(vh), f * right)
+    du, dv = f * left, np.matmul(ct(vh), f * right)
     if np.iscomplexobj(primal(x)):
         du = du + 1j * (np.imag(_diagonal(p)) / s)[..., None] * on_device(np.eye(s.shape[-1]), primal(s))
     du = np.matmul(u, du)
     if x.shape[-2] > x.shape[-1]:
-        rest = np.matmul(dx, _ct(vh))
-        du = du + (rest - np.matmul(u, np.matmul(_ct(u), rest))) / s[..., None, :]
+        rest = np.matmul(dx, ct(vh))
+        du = du + (rest - np.matmul(u, np.matmul(ct(u), rest))) / s[..., None, :]
     if x.shape[-1] > x.shape[-2]:
-        rest = np.matmul(_ct(dx), u)
-        dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
-    return _with_complement(du, all_u), np.real(_diagonal(p)), _ct(_with_complement(dv, _ct(all_vh)))
-
-
-@_tied(np.linalg.svd)
-def _svd_tied(a, line, full_matrices=True, compute_uv=True, hermitian=False):
-    """The limit along one direction; along several, of those values and vectors that have one derivative."""
-    if not compute_uv:
-        return _singular_values_tied(a, line)
-    value = np.linalg.svd(primal(a), full_matrices, hermitian=hermitian)
-    k = value[1].shape[-1]
-    thin = value[0][:, :k], value[1], value[2][:k]
-    if line is None:
-        u, s, v, report = _several_directions("svd", a, singular_spaces, *thin)
-    else:
-        u, s, v, report = singular_vectors(line.coefficients, *thin, line.order, line.eps)
-        _warn_along("svd", line, report)
-    if full_matrices:
-        whole = _whole if line is None else complement
-        u, v = whole(u, value[0][:, k:]), whole(v, _ct(value[2][k:]))
-    loose = [report.undetermined(value[1], n) for n in (value[0].shape[-1], len(value[2]))]
-    if line is None:
-        return _like(value, [blank(u, loose[0]), s, _ct(blank(v, loose[1]))])
-    return _like(value, [line.made(u, loose[0]), line.made(s), _ct(line.made(v, loose[1]))])
-
-
-def _whole(q, rest):
-    """[Q₁ Q₂] of a nest of Duals Q₁ and the plain Q₂."""
-    if q.__class__ is not Dual:
-        return np.concatenate([q, rest], 1)
-    whole = _whole(q.primal, rest)
-    return Dual(whole, nested_as(whole, _with_complement(q.tangent, whole)), q.level)
+        rest = np.matmul(ct(dx), u)
+        dv = dv + (rest - np.matmul(ct(vh), np.matmul(vh, rest))) / s[..., None, :]
+    return with_complement(du, all_u), np.real(_diagonal(p)), ct(with_complement(dv, ct(all_vh)))
 
 
 @_several(np.linalg.svdvals)
 def svdvals(x, dx, value):
     """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
     return [_singular_values(x, dx)]
-
-
-@_tied(np.linalg.svdvals)
-def _singular_values_tied(a, line):
-    """Along one direction, in which they have derivatives of every order."""
-    if line is not None:
-        thin = np.linalg.svd(line.coefficients[0], full_matrices=False)
-        _, s, _, _ = singular_vectors(line.coefficients, *thin, line.order, line.eps)
-        zero = thin[1] <= _rounding(thin[1])
-        return line.made([s[0], *(np.where(zero, 0, c) for c in s[1:])])
 
 
 # ---------------------------------------------------------------------- made of these
@@ -658,7 +425,7 @@ def _matrix_power(a, n):
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.zeros_like(a) + _eye(plain(a))
+        return a if n else np.zeroslike(a) + _eye(plain(a))
     half = _matrix_power(a, n // 2)
     square = np.matmul(half, half)
     return np.matmul(square, a) if n % 2 else square

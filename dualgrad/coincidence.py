@@ -4,7 +4,7 @@ Of a matrix A(t) = A₀ + A₁ t + ..., Hermitian for every t, the eigenvalues a
 where eigenvalues of A₀ coincide (Rellich 1937; Kato 1966, chapter II). The spaces of different eigenvalues are carried
 by the smallest rotation, W' = W Ω; Wᴴ A W keeps one block D = λ + t C for each, and the vectors of D are those of C, to
 be found in the same way: what A₁ does not part, A₂ may, or what A₁ does to the space.
-`dualgrad.rules.factorizations` asks here.
+`dualgrad.ties` asks here.
 """
 
 import itertools
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..dual import LIVE, Dual, primal
-from .absorb import parts
-from .declare import nested_as
+from .dual import LIVE, Dual, primal
+from .rules.absorb import parts
+from .rules.declare import nested_as
 
 
 class Report(NamedTuple):
@@ -44,7 +44,8 @@ class Report(NamedTuple):
 # ---------------------------------------------------------------------- series of matrices
 
 
-def _ct(x):
+def ct(x):
+    """The conjugate transpose."""
     return np.conj(np.swapaxes(x, -1, -2))
 
 
@@ -63,7 +64,7 @@ def _spaces(a, w, together, gap):
     frame, block, turn, moved = [np.eye(len(w), dtype=a[0].dtype)], [np.diag(w).astype(a[0].dtype)], [], []
     for k in range(len(a) - 1):
         moved.append(sum((j + 1) * a[j + 1] @ frame[k - j] for j in range(k + 1)))
-        p = sum(_ct(frame[j]) @ moved[k - j] for j in range(k + 1))
+        p = sum(ct(frame[j]) @ moved[k - j] for j in range(k + 1))
         rest = p + sum(block[j] @ turn[k - j] - turn[k - j] @ block[j] for j in range(1, k + 1))
         turn.append(np.where(together, 0, rest / gap))
         frame.append(_cauchy(frame, turn, k) / (k + 1))
@@ -82,7 +83,7 @@ def _diagonalise(a, noise, order, known=None):
     if known is None and not label[-1]:  # rounding has chosen these vectors
         v = np.eye(len(w))
     together = label[:, None] == label
-    frame, block = _spaces([_ct(v) @ c @ v for c in a], w, together, np.where(together, 1, w - w[:, None]))
+    frame, block = _spaces([ct(v) @ c @ v for c in a], w, together, np.where(together, 1, w - w[:, None]))
     sizes = _sizes(frame) / len(w)
     noise = np.convolve(np.convolve(sizes, noise)[: len(a)], sizes)[1 : len(a)]
     values = [np.real(np.diagonal(c)).copy() for c in block[: order + 1]]
@@ -140,7 +141,7 @@ def double(a):
     """[[0, A], [Aᴴ, 0]] of a matrix, plain or a Dual."""
     m, n = a.shape
     above = np.concatenate([np.zeros((m, m), a.dtype), a], 1)
-    return np.concatenate([above, np.concatenate([_ct(a), np.zeros((n, n), a.dtype)], 1)])
+    return np.concatenate([above, np.concatenate([ct(a), np.zeros((n, n), a.dtype)], 1)])
 
 
 def singular_vectors(a, u, s, vh, order, eps):
@@ -149,9 +150,9 @@ def singular_vectors(a, u, s, vh, order, eps):
     zero."""
     tall = a[0].shape[0] >= a[0].shape[1]
     if tall:
-        u, s, v, report = _tall_vectors(a, u, s, _ct(vh), order, eps)
+        u, s, v, report = _tall_vectors(a, u, s, ct(vh), order, eps)
     else:
-        v, s, u, report = _tall_vectors([_ct(c) for c in a], _ct(vh), s, u, order, eps)
+        v, s, u, report = _tall_vectors([ct(c) for c in a], ct(vh), s, u, order, eps)
     if np.iscomplexobj(v[0]):
         phase, speed = [np.ones(len(s[0]), complex)], [(k + 1) * v[k + 1] for k in range(order)]
         along = [sum(np.sum(np.conj(v[j]) * speed[k - j], 0) for j in range(k + 1)) for k in range(order)]
@@ -166,7 +167,7 @@ def _tall_vectors(a, u, s, v, order, eps):
     m, n = a[0].shape
     if m > (len(a) + 1) * n:  # all columns lie in a space of few dimensions
         short = np.linalg.qr(np.concatenate([u, *a], 1))[0]
-        left, *found = _tall_vectors([_ct(short) @ c for c in a], _ct(short) @ u, s, v, order, eps)
+        left, *found = _tall_vectors([ct(short) @ c for c in a], ct(short) @ u, s, v, order, eps)
         return [short @ c for c in left], *found
     w, basis = _doubled(u, s, v, eps)
     values, vectors, joined, report = eigenvectors([double(c) for c in a], w, basis, order, eps)
@@ -190,17 +191,17 @@ def _null_spaces(vectors, m):
     upper = np.sum(np.abs(vectors[0][:m]) ** 2, 0)
     if np.all((upper < 1e-6) | (upper > 1 - 1e-6)):  # they are apart already
         turn = np.eye(len(upper))[np.argsort(upper < 0.5, kind="stable")]
-    vectors = [c @ _ct(turn) for c in vectors]
+    vectors = [c @ ct(turn) for c in vectors]
     return [c[:m, :count] for c in vectors], [c[m:, count:] for c in vectors]
 
 
 def complement(q, rest):
     """The series of [Q₁ Q₂] of that of Q₁: Q₂' = -Q₁ Q₁'ᴴ Q₂, from NumPy's where it is one."""
-    if np.max(np.abs(_ct(q[0]) @ rest), initial=0) > 1e-3:
+    if np.max(np.abs(ct(q[0]) @ rest), initial=0) > 1e-3:
         rest = np.linalg.svd(q[0])[0][:, q[0].shape[1] :]
     found = [rest]
     for k in range(len(q) - 1):
-        within = [sum((i + 1) * _ct(q[i + 1]) @ found[j - i] for i in range(j + 1)) for j in range(k + 1)]
+        within = [sum((i + 1) * ct(q[i + 1]) @ found[j - i] for i in range(j + 1)) for j in range(k + 1)]
         found.append(-sum(q[j] @ within[k - j] for j in range(k + 1)) / (k + 1))
     return [np.concatenate(pair, 1) for pair in zip(q, found, strict=True)]
 
@@ -231,7 +232,7 @@ def _carried(a, w, v, together):
     if a.__class__ is not Dual:
         return np.diag(w).astype(v.dtype), v
     block, frame = _carried(a.primal, w, v, together)
-    p = np.matmul(_ct(frame), np.matmul(a.tangent, frame))
+    p = np.matmul(ct(frame), np.matmul(a.tangent, frame))
     rest, gap = block - primal(block), np.where(together, 1, w - w[:, None]).astype(w.dtype)
     turn = between = np.where(together, 0, p) / gap
     below = a.primal
@@ -252,7 +253,7 @@ def spaces(a, w, v):
     closest = np.min(steps[steps > 16 * eps * total], initial=np.inf) / total
     together = label[:, None] == label
     block, frame = _carried(a, w, v, together)
-    moves = [_ct(v) @ c @ v for c in leaves(a)[1:]]
+    moves = [ct(v) @ c @ v for c in leaves(a)[1:]]
     noise = 1e3 * eps * max(np.max(np.abs(c), initial=0) for c in moves)
     columns = [[], [], []]  # as a Report has them
     values = np.real(np.diagonal(block, 0, -2, -1))
@@ -276,9 +277,9 @@ def spaces(a, w, v):
 def singular_spaces(a, u, s, vh):
     """The same of singular values and vectors, of the thin factors."""
     if a.shape[0] >= a.shape[1]:
-        u, s, v, report = _tall_spaces(a, u, s, _ct(vh))
+        u, s, v, report = _tall_spaces(a, u, s, ct(vh))
     else:
-        v, s, u, report = _tall_spaces(_ct(a), _ct(vh), s, u)
+        v, s, u, report = _tall_spaces(ct(a), ct(vh), s, u)
     if np.iscomplexobj(primal(v)):
         phase = _phases(v)
         u, v = u * phase, v * phase
