@@ -517,3 +517,39 @@ def test_slopes_that_nearly_coincide_warn(gap, expected):
         warnings.simplefilter("always")
         nested(simple(0), PAIR, Q4 @ d @ Q4.T, 2)
     assert any("no digits left" in str(w.message) for w in caught) == expected
+
+
+def test_a_published_example_of_taylor_arithmetic():
+    """algopy's: threefold values, of which some part at t² alone, in a basis that turns; Vᵀ A V = diag w to order 3."""
+    rng = np.random.default_rng(18)
+    frames = rng.standard_normal((4, 6, 6))
+    middle = [np.diag(x) for x in ([2.0, 2, 2, 3, 3, 3], [1.0, 1, 3, 2, 2, 5], [7.0, 5, 5, 1, 2, 2])]
+    at = lambda t, series: sum(t**k * c for k, c in enumerate(series))  # noqa: E731
+
+    def f(t):
+        q = np.linalg.qr(at(t, frames))[0]
+        a = q.T @ at(t, middle) @ q
+        return a, *np.linalg.eigh(a)
+
+    a, w, v = zip(*warned(lambda: dg.taylor(f, 0.0, 1.0, 3), "one more of the matrix"), strict=True)
+    agree(product(adjoint(v), a, v), [np.diag(c) for c in w])
+    is_identity(product(adjoint(v), v), float, 1e3)
+    agree(
+        w,
+        [
+            *(np.sort(np.diag(c)) if k < 1 else np.diag(c) for k, c in enumerate(middle[:2])),
+            [5, 7, 5, 1, 2, 2],
+            [0] * 6,
+        ],
+    )
+
+
+@pytest.mark.parametrize("f", [np.linalg.eigh, np.linalg.svd])
+def test_other_modes_within_taylor_mode_are_refused_in_words(f):
+    rng = np.random.default_rng(19)
+    v, w = (hermitian(rng, "real", 4) for _ in range(2))
+    inside = lambda t: dg.jvp(lambda a: f(a)[0], (PAIR + t * v,), (w,))[1]  # noqa: E731
+    outside = lambda a: dg.taylor(lambda a: f(a)[0], a, w, 2)[1]  # noqa: E731
+    for call in (lambda: dg.taylor(inside, 0.0, 1.0, 2), lambda: dg.jvp(outside, (PAIR,), (v,))):
+        with pytest.raises(np.linalg.LinAlgError, match=r"inside of dg\.taylor .* coincide"):
+            call()

@@ -425,7 +425,7 @@ def _matrix_power(a, n):
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.zeroslike(a) + _eye(plain(a))
+        return a if n else np.zeros_like(a) + _eye(plain(a))
     half = _matrix_power(a, n // 2)
     square = np.matmul(half, half)
     return np.matmul(square, a) if n % 2 else square
