@@ -101,6 +101,16 @@ def test_qr_names_the_matrix_of_a_stack_that_is_deficient():
         dg.jvp(np.linalg.qr, (a,), (a,))
 
 
+@pytest.mark.parametrize("place", ["primal", "tangent"])
+def test_qr_of_what_is_not_a_number_is_none(place):
+    a = np.stack([np.eye(3), np.eye(3)])
+    bad = a.copy()
+    bad[1] = np.nan
+    _, (dq, dr) = dg.jvp(lambda a: tuple(np.linalg.qr(a)), *(((bad,), (a,)) if place == "primal" else ((a,), (bad,))))
+    assert np.all(np.isfinite(dq[0]) & np.isfinite(dr[0]))
+    assert np.all(np.isnan(dq[1]))
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=KEYS)
 @pytest.mark.parametrize("n", [1, 2, 5, 20, 60])
 def test_qr_of_full_rank_is_answered_whatever_the_sizes_of_its_columns(n, dtype):

@@ -194,12 +194,10 @@ def _require_rank(x, r):
     On a device nobody looks."""
     if not is_host(x) or x.size == 0:
         return
-    size = np.max(np.abs(r), -2, keepdims=True)
-    r = r / np.where(size > 0, size, 1)
-    pivots = np.abs(_diagonal(r))
-    r = r + np.where(pivots == 0, 1, 0)[..., None] * np.eye(x.shape[-1])  # to be inverted all the same
-    eps = max(x.shape[-2:]) * np.finfo(x.dtype).eps
-    deficient = np.any(pivots == 0, -1) | (eps * np.linalg.norm(np.linalg.inv(r), axis=(-2, -1)) >= 1)
+    eps, exact = max(x.shape[-2:]) * np.finfo(x.dtype).eps, np.any(_diagonal(r) == 0, -1)
+    scaled = r / np.max(np.abs(r), -2, keepdims=True)
+    inverse = np.linalg.inv(np.where(exact[..., None, None], np.eye(x.shape[-1]), scaled) if exact.any() else scaled)
+    deficient = exact | (eps * np.sqrt(np.sum(np.abs(inverse) ** 2, (-2, -1))) >= 1)
     if np.any(deficient):
         which = np.argwhere(deficient)[0].tolist()
         raise np.linalg.LinAlgError(
