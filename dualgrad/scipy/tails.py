@@ -90,7 +90,7 @@ elementwise(inverse_mills, _inverse_mills_slope)
 
 @in_double
 def dawson(n, x):
-    """The derivatives F₀ = dawsn, F₁ = 1 - 2 x F₀, F_n+1 = -2 x F_n - 2 n F_n-1, upwards as far as x = 6.5; beyond it by
+    """The derivatives F₀ = dawsn, F₁ = 1 - 2 x F₀, F_n+1 = -2 x F_n - 2 n F_n-1, upwards up to x = 6.5; beyond it by
     ratios downwards, F_n / F_n-1 = -2 n / (2 x + F_n+1 / F_n)."""
     y, low, high = sp.dawsn(x), np.clip(x, -6.5, 6.5), np.where(np.abs(x) > 6.5, x, 6.5)
     up = [sp.dawsn(low)]
