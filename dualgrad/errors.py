@@ -135,7 +135,8 @@ class CheckpointError(DualgradError, ValueError):
 
 
 class IllConditionedWarning(UserWarning):
-    """The value is right, but rounding has taken the digits of a derivative: shown once for each line that asks for it.
+    """The value is right, but rounding has taken the digits of a derivative, or nothing determines it: shown once for
+    each line that asks for it.
 
     Examples
     --------

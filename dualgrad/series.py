@@ -52,6 +52,7 @@ from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip, in_place, special_power, value_of_scalars
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
+from .ties import TIED, where_tied
 from .tree import LEAF, flatten, map_leaves, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
@@ -300,6 +301,11 @@ def _lazily(function, leaves, structure, level):
         return answer(_linear(f, xs))
     if kind == "bilinear" and len(xs) == 2:
         return answer(_cauchy(operator.mul if function is np.multiply else f, *xs))
+    if function in TIED:
+        args, kwargs = unflatten(structure, leaves)
+        tied = where_tied(function, None, *args, **kwargs)
+        if tied is not None:
+            return answer(tied)
     if function in _GROUND:
         args, kwargs = unflatten(structure, leaves)
         return answer(_GROUND[function](f, xs, *args, **kwargs))

@@ -3,6 +3,12 @@
 import numpy as np
 from catalogue import CONSTANT_CALLS, case, real, z
 
+
+def _beyond(q):
+    """The projection on all columns but the first."""
+    return q[..., 1:] @ np.conj(np.swapaxes(q[..., 1:], -1, -2))
+
+
 for f in (np.linalg.inv, np.linalg.det):
     case(f, real(3, 3))
     case(f, real(2, 2, 2))
@@ -49,6 +55,12 @@ case(np.linalg.qr, real(2, 2, 3))
 case(np.linalg.qr, z(2, 2))
 case(np.linalg.qr, real(2, 3), mode="r")
 case(np.linalg.qr, real(2, 3), mode="complete")
+for draw in (real(3, 2), real(2, 2, 1)):
+    case(np.linalg.qr, draw, mode="complete")
+    case(np.linalg.svd, draw)
+for draw in (real(2, 3, 1), z(3, 1)):  # of a basis of free choice, the projection on its space
+    case(np.linalg.qr, draw, _call=lambda a: _beyond(np.linalg.qr(a, "complete")[0]))
+    case(np.linalg.svd, draw, _call=lambda a: _beyond(np.linalg.svd(a)[0]))
 for a, b in ((real(3, 2), real(3)), (real(3, 2), real(3, 2)), (real(2, 3), real(2)), (z(3, 2), z(3))):
     case(np.linalg.lstsq, a, b, _call=lambda a, b: [y for k, y in enumerate(np.linalg.lstsq(a, b)) if k != 2])
 for n in (-2, -1, 0, 1, 2, 3, 5):

@@ -176,31 +176,17 @@ def test_sums_over_equal_eigenvalues_are_smooth():
         np.testing.assert_allclose(nested(f, DOUBLE, v), 2 * np.sum(DOUBLE * v), rtol=1e-12, atol=1e-12)
 
 
-def test_eigenvectors_where_they_exist():
-    """A direction that does not touch the block of equal eigenvalues turns no vector within it."""
-    w, v = np.linalg.eigh(DOUBLE)
-    dw, dv = dg.jvp(np.linalg.eigh, (DOUBLE,), (ACROSS,))[1]
-    assert np.all(np.isfinite(dv))
+def test_eigenvectors_of_spaces_that_turn():
+    """A direction that does not touch the block of equal eigenvalues parts them by what it does to their space."""
+    (w, v), (dw, dv) = dg.jvp(lambda x: tuple(np.linalg.eigh(x)), (DOUBLE,), (ACROSS,))
     np.testing.assert_allclose(ACROSS @ v + DOUBLE @ dv, dv * w + v * dw, atol=1e-12)
     np.testing.assert_allclose(v.T @ dv + dv.T @ v, 0, atol=1e-13)
-    assert not np.any(dg.jvp(np.linalg.eigh, (np.eye(3),), (np.eye(3),))[1][1])
-    with pytest.raises(np.linalg.LinAlgError, match="coincide"):  # parted, if not turned, the vectors are fixed
-        dg.jvp(np.linalg.eigh, (np.eye(3),), (np.diag([1.0, 2.0, 3.0]),))
 
 
-@pytest.mark.parametrize(
-    "f", [np.linalg.eigh, lambda x: np.linalg.svd(x), np.linalg.eig, lambda x: np.linalg.eigvals(x + 0j)]
-)
+@pytest.mark.parametrize("f", [np.linalg.eig, lambda x: np.linalg.eigvals(x + 0j)])
 def test_eigenvectors_where_they_do_not_exist(f):
     with pytest.raises(np.linalg.LinAlgError, match="some eigenvalues or singular values coincide"):
         dg.jvp(f, (DOUBLE,), (INSIDE,))
-
-
-def test_second_derivatives_of_parting_eigenvalues_do_not_exist():
-    with pytest.raises(np.linalg.LinAlgError, match="coincide"):
-        nested(np.linalg.eigvalsh, DOUBLE, INSIDE, INSIDE)
-    with pytest.raises(np.linalg.LinAlgError, match="coincide"):
-        dg.taylor(np.linalg.eigvalsh, DOUBLE, INSIDE, 2)
 
 
 def test_eigh_reads_one_triangle():
@@ -291,10 +277,5 @@ def test_empty_and_single_matrices(f):
 
 
 def test_refusals_name_the_fix():
-    for f, fix in (
-        (np.linalg.svd, "full_matrices=False"),
-        (lambda x: np.linalg.qr(x, "complete"), "mode='reduced'"),
-        (lambda x: np.linalg.qr(x, "raw"), "mode='reduced'"),
-    ):
-        with pytest.raises(NotImplementedError, match=fix):
-            dg.jvp(f, (np.ones((3, 2)),), (np.ones((3, 2)),))
+    with pytest.raises(NotImplementedError, match="mode='reduced'"):
+        dg.jvp(lambda x: np.linalg.qr(x, "raw"), (np.ones((3, 2)),), (np.ones((3, 2)),))

@@ -15,8 +15,8 @@ from strict import device, host
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.nn.normal import ndtr
 from dualgrad.nn.joint import joint
+from dualgrad.nn.normal import ndtr
 from dualgrad.testing import check_vjp, exact_moments
 from dualgrad.testing.oracles import along, richardson
 

@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..rules.absorb import product
+from ..rules.absorb import product, quietly
 from ..rules.exponentials import complement, exponentials, log_softmax_tangent, softmax, softmax_tangent
 from ..rules.slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
@@ -174,11 +174,11 @@ class GELU(Activation):
     def curve(self, x):
         if self.approximate == "none":
             phi = ndtr(x)
-            return product(x, phi), lambda: phi + product(x, normal_density(x))
+            return quietly(product, x, phi), lambda: phi + quietly(product, x, normal_density(x))
         c, near = math.sqrt(2 / math.pi), np.clip(x, -64, 64)  # beyond, the tails underflow with all derivatives
         u = near * (c + 0.044715 * c * near * near)
         phi = logistic(2 * u)
-        return product(x, phi), lambda: phi + near * sech2(u) * (0.5 * c + 1.5 * 0.044715 * c * near * near)
+        return quietly(product, x, phi), lambda: phi + near * sech2(u) * (0.5 * c + 1.5 * 0.044715 * c * near * near)
 
 
 class SiLU(Activation):
@@ -193,7 +193,7 @@ class SiLU(Activation):
 
     def curve(self, x):
         y = logistic(x)
-        return product(x, y), lambda: y + product(x, logistic_slope(x))
+        return quietly(product, x, y), lambda: y + quietly(product, x, logistic_slope(x))
 
 
 class Softplus(Activation):

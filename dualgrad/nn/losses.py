@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
-from ..rules.absorb import product
+from ..rules.absorb import product, quietly
 from ..rules.declare import nested_as
 from ..rules.exponentials import exponentials, from_the_largest
 from ..rules.slopes import logistic, softplus
@@ -366,7 +366,7 @@ class bce_with_logits(Loss):  # noqa: N801
 
     def evaluate(self, z, target):
         right = primal(z) > 0
-        each = product(z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
+        each = quietly(product, z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
 
         def slope():
             """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""

@@ -9,9 +9,11 @@ is a symmetric matrix: the tangent rule and its transpose are the same formula.
 
 import numpy as np
 
+from ..backend import is_host
 from ..dual import primal
 from ..errors import ShapeError
 from ..random import as_rng
+from ..rules.absorb import quietly
 from ..zero import ZERO
 from .layer import Layer
 
@@ -19,8 +21,15 @@ from .layer import Layer
 def normalise(x, axes, eps, centred=True):
     """x̂, and T."""
     c = x - np.mean(x, axis=axes, keepdims=True) if centred else x
-    r = 1 / np.sqrt(np.mean(c * c, axis=axes, keepdims=True) + eps)
-    x_hat = c * r
+    square = quietly(_mean_square, c, axes)
+    if is_host(primal(square)) and not np.all(np.isfinite(primal(square))):
+        s = 2.0 ** np.floor(np.log2(np.max(np.abs(primal(c)), axis=axes, keepdims=True, initial=1)))
+        unit = (c / s).astype(primal(c).dtype)
+        r = (1 / np.sqrt(_mean_square(unit, axes) + eps / s / s)).astype(unit.dtype)
+        x_hat, r = unit * r, (r / s).astype(unit.dtype)
+    else:
+        r = 1 / np.sqrt(square + eps)
+        x_hat = c * r
 
     def tangent(d):
         if centred:
@@ -28,6 +37,10 @@ def normalise(x, axes, eps, centred=True):
         return r * (d - x_hat * np.mean(x_hat * d, axis=axes, keepdims=True))
 
     return x_hat, tangent
+
+
+def _mean_square(c, axes):
+    return np.mean(c * c, axis=axes, keepdims=True)
 
 
 class _Norm(Layer):

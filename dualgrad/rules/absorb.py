@@ -10,9 +10,9 @@ import threading
 
 import numpy as np
 
-from ..dual import LIVE, Dual, pad_lead
+from ..dual import LIVE, Dual, pad_lead, primal
 
-_QUIET = contextvars.ContextVar("quiet", default=False)
+_TREATED = contextvars.ContextVar("treated", default=False)
 
 
 class _Errors(threading.local):
@@ -22,7 +22,7 @@ class _Errors(threading.local):
     def __init__(self, treatment):
         context = contextvars.copy_context()
         context.run(np.seterr, all=treatment)
-        context.run(_QUIET.set, treatment == "ignore")
+        context.run(_TREATED.set, True)
         self.run = context.run
 
 
@@ -30,13 +30,8 @@ _quiet, _strict = _Errors("ignore"), _Errors("raise")
 
 
 def quietly(function, *args):
-    """``function(*args)`` with floating-point warnings off."""
-    if _QUIET.get():
-        return function(*args)
-    try:
-        return _quiet.run(function, *args)
-    except RuntimeError as error:
-        return _within(error, "ignore", function, args)
+    """``function(*args)`` with floating-point warnings off; within `strictly` they are errors still."""
+    return function(*args) if _TREATED.get() else _quiet.run(function, *args)
 
 
 def strictly(function, *args):
@@ -44,14 +39,9 @@ def strictly(function, *args):
     try:
         return _strict.run(function, *args)
     except RuntimeError as error:
-        return _within(error, "raise", function, args)
-
-
-def _within(error, treatment, function, args):
-    """The same where the one stands within the other, and the context has been entered."""
-    if "already entered" not in str(error):
-        raise error
-    with np.errstate(all=treatment):
+        if "already entered" not in str(error):
+            raise
+    with np.errstate(all="raise"):
         return function(*args)
 
 
@@ -65,6 +55,14 @@ def has_nan(d):
     if d.__class__ is Dual:
         return has_nan(d.primal) or has_nan(d.tangent)
     return d != d if isinstance(d, np.generic) else not isinstance(d, Dual)
+
+
+def nan_entries(d):
+    """Where ``d`` is NaN, or a tangent of it."""
+    if d.__class__ is not Dual:
+        return np.isnan(primal(d))
+    tangent = nan_entries(d.tangent)
+    return nan_entries(d.primal) | (np.any(tangent, 0) if LIVE[d.level] else tangent)
 
 
 def product(partial, dx):

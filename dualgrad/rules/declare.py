@@ -26,7 +26,7 @@ from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, p
 from ..errors import TangentLossError
 from ..tables import KINDS, RULES
 from ..zero import ZERO
-from .absorb import absorb, absorbing_bilinear, has_nan, parts, product, quietly
+from .absorb import absorb, absorbing_bilinear, has_nan, nan_entries, parts, product, quietly
 from .lead import broadcast, each_direction
 
 # ---------------------------------------------------------------------- the operands of a call
@@ -251,10 +251,11 @@ def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
     def tangent(out, x, y, dx, dy, lead):
+        whole = None
         if quotient is not None and dx is not None:
-            d = quotient(out, x, y, dx, dy)
-            if not has_nan(d):
-                return d
+            whole = quotient(out, x, y, dx, dy)
+            if not has_nan(whole):
+                return whole
         dtype = out.dtype
         x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
         y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
@@ -264,6 +265,7 @@ def _chain(partials, quotient):
             d = product(partials[1](out, x, y), dy)
         else:
             d = product(partials[0](out, x, y), dx) + product(partials[1](out, x, y), dy)
+        d = d if whole is None else np.where(nan_entries(whole), d, whole)
         return d if d.shape == lead + out.shape else broadcast(d, lead, out.shape, out.dtype)
 
     return tangent

@@ -14,12 +14,12 @@ from .slopes import dispatched
 
 
 @dispatched
-def _finite(x):
+def finite(x):
     """The numbers with 0 for infinities, which move as these do."""
     return np.where(np.isinf(x), 0, x)
 
 
-register([_finite], "explicit", lambda x: Dual(_finite(x.primal), x.tangent, x.level))
+register([finite], "explicit", lambda x: Dual(finite(x.primal), x.tangent, x.level))
 
 
 def gap(x, y):
@@ -28,7 +28,7 @@ def gap(x, y):
     if not has_nan(d):
         return d
     a, b, zero = primal(x), primal(y), np.zeros_like(primal(d))
-    return np.where(np.isinf(a) & (a == b), _finite(x + zero) - _finite(y + zero), d)
+    return np.where(np.isinf(a) & (a == b), finite(x + zero) - finite(y + zero), d)
 
 
 def largest(x):

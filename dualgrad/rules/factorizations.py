@@ -12,17 +12,26 @@ import numpy as np
 
 from ..backend import is_array, is_host
 from ..backend import like as on_device
+from ..coincidence import ct
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
+from ..ties import (
+    NO_DIGITS,
+    OF_VALUES,
+    OF_VECTORS,
+    TIED,
+    coincide,
+    depth,
+    hermitian,
+    like,
+    rounding,
+    where_tied,
+    with_complement,
+)
 from .absorb import quietly
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 
 # ---------------------------------------------------------------------- parts of matrices
-
-
-def _ct(x):
-    """The conjugate transpose."""
-    return np.conj(np.swapaxes(x, -1, -2))
 
 
 def _diagonal(x):
@@ -34,18 +43,6 @@ def _eye(x):
     return on_device(np.eye(x.shape[-1], dtype=x.dtype), x)
 
 
-def _hermitian(x, uplo="L"):
-    """The Hermitian matrix of which LAPACK reads one triangle."""
-    half, other = (np.tril(x), np.tril(x, -1)) if uplo in "Ll" else (np.triu(x), np.triu(x, 1))
-    h = half + _ct(other)
-    return h - 0.5 * (h - _ct(h)) if np.iscomplexobj(primal(x)) else h
-
-
-def _like(value, outputs):
-    """The outputs in a tuple with the names of NumPy's."""
-    return type(value)(*outputs) if hasattr(value, "_fields") else tuple(outputs)
-
-
 def _several(function):
     """Declare a function with several results by its rule: ``rule(x, dx, *args, **kw) -> ((y, dy), ...)``, or plain
     results where there is no tangent."""
@@ -54,14 +51,19 @@ def _several(function):
         def push(a, *args, **kw):
             refuse_others(function, args, kw)
             lead_of(a)
-            value = function(a.primal, *args, **kw)
+            value = None if isinstance(a.primal, Dual) else function(a.primal, *args, **kw)
+            tied = quietly(lambda: where_tied(function, value, a, *args, **kw)) if function in TIED else None
+            if tied is not None:
+                return tied
+            if value is None:
+                value = function(a.primal, *args, **kw)
             several = isinstance(value, tuple)
             pairs = quietly(lambda: rule(a.primal, a.tangent, value, *args, **kw))
             outputs = [
                 y if dy is None else Dual(y, nested_as(y, dy.astype(y.dtype)), a.level)
                 for y, dy in zip(value if several else [value], pairs, strict=True)
             ]
-            return _like(value, outputs) if several else outputs[0]
+            return like(value, outputs) if several else outputs[0]
 
         register([function], "explicit", push)
         return rule
@@ -104,7 +106,7 @@ register([np.linalg.solve], "explicit", _solve)
 def pinv(x, dx, lead, rcond=None, hermitian=False, **kw):
     """dY = -Y dX Y + Y Yᴴ dXᴴ (I - X Y) + (I - Y X) dXᴴ Yᴴ Y, where the rank stays (Golub and Pereyra 1973)."""
     y = np.linalg.pinv(x, rcond, hermitian, **kw)
-    dh, yh = _ct(dx), _ct(y)
+    dh, yh = ct(dx), ct(y)
     a, b = _triple(y, yh, dh), _triple(dh, yh, y)
     return y, (a - _triple(a, x, y)) + (b - _triple(y, x, b)) - _triple(y, dx, y)
 
@@ -140,7 +142,7 @@ def _det_by_elimination(a):
     """det A = det U · det(Uᴴ A V) · det Vᴴ with the constant U, V of the plain matrix: the middle one is diagonal but
     for its tangents. Elimination by the large pivots leaves a small matrix, whose determinant takes no division."""
     u, s, vh = np.linalg.svd(primal(a))
-    b = np.matmul(np.matmul(_ct(u), a), _ct(vh))
+    b = np.matmul(np.matmul(ct(u), a), ct(vh))
     y = np.linalg.det(u) * np.linalg.det(vh)
     for _ in range(int(np.min(np.sum(s > 1e-3 * s[..., :1], -1)))):
         y = y * b[..., 0, 0]
@@ -176,10 +178,10 @@ def slogdet(x, dx, value):
 def cholesky(x, dx, lead, upper=False):
     """dL = L Φ(L⁻¹ dX L⁻ᴴ), Φ the lower triangle with half its diagonal; X is the Hermitian matrix of one triangle."""
     y = np.linalg.cholesky(x, upper=upper)
-    l = _ct(y) if upper else y
-    p = np.linalg.solve(l, _hermitian(dx, "U" if upper else "L"))
-    dl = np.matmul(l, _half(np.linalg.solve(l, _ct(p))))
-    return y, _ct(dl) if upper else dl
+    l = ct(y) if upper else y
+    p = np.linalg.solve(l, hermitian(dx, "U" if upper else "L"))
+    dl = np.matmul(l, _half(np.linalg.solve(l, ct(p))))
+    return y, ct(dl) if upper else dl
 
 
 def _half(p):
@@ -187,28 +189,55 @@ def _half(p):
     return np.tril(p) - 0.5 * _diagonal(p)[..., None] * _eye(primal(p))
 
 
+def _require_rank(x, r):
+    """Raise where R, its columns brought to one size, is singular up to rounding: then the last bits of X choose Q.
+    On a device nobody looks."""
+    if not is_host(x) or x.size == 0:
+        return
+    eps, exact = max(x.shape[-2:]) * np.finfo(x.dtype).eps, np.any(_diagonal(r) == 0, -1)
+    scaled = r / np.max(np.abs(r), -2, keepdims=True)
+    inverse = np.linalg.inv(np.where(exact[..., None, None], np.eye(x.shape[-1]), scaled) if exact.any() else scaled)
+    deficient = exact | (eps * np.sqrt(np.sum(np.abs(inverse) ** 2, (-2, -1))) >= 1)
+    if np.any(deficient):
+        which = np.argwhere(deficient)[0].tolist()
+        raise np.linalg.LinAlgError(
+            f"np.linalg.qr has no derivative at a rank-deficient matrix: the first {x.shape[-1]} columns"
+            f"{f' of matrix {which} of the stack' if which else ''} are linearly dependent up to rounding. Leave the "
+            "dependent columns out, or use what stays smooth where the rank stays: np.linalg.pinv, np.linalg.lstsq"
+        )
+
+
 def _qr(a, mode="reduced"):
     """Q and R of full-rank matrices, R with a real diagonal: M = Qᴴ dA R⁻¹ = Ω + dR R⁻¹ with Ω skew and dR upper."""
-    if mode not in ("reduced", "r") and not (mode == "complete" and a.shape[-2] <= a.shape[-1]):
-        raise NotImplementedError(f"np.linalg.qr(mode={mode!r}) of a Dual has no rule: use mode='reduced' or 'r'")
+    if mode not in ("reduced", "complete", "r"):
+        raise NotImplementedError(
+            f"np.linalg.qr(mode={mode!r}) of a Dual has no rule: use mode='reduced' or 'complete'"
+        )
     lead_of(a)
     n = a.shape[-2]
     x, dx = a[..., :n].primal, a[..., :n].tangent
-    q, r = np.linalg.qr(x)
-    z = _ct(np.linalg.solve(_ct(r), _ct(dx)))
-    m = np.matmul(_ct(q), z)
+    k = x.shape[-1]
+    whole, r = np.linalg.qr(x, "complete" if mode == "complete" else "reduced")
+    q, r = whole[..., :k], r[..., :k, :]
+    _require_rank(primal(x), primal(r))
+    z = ct(np.linalg.solve(ct(r), ct(dx)))
+    m = np.matmul(ct(q), z)
     low = np.tril(m, -1)
-    skew = low - _ct(low)
+    skew = low - ct(low)
     if np.iscomplexobj(primal(m)):
         skew = skew + 1j * np.imag(_diagonal(m))[..., None] * _eye(primal(m))
-    dq = np.matmul(q, skew) + (z - np.matmul(q, m))
-    q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((q, dq), (r, np.matmul(m - skew, r))))
+    dq, dr = np.matmul(q, skew) + (z - np.matmul(q, m)), np.matmul(m - skew, r)
+    dq = with_complement(dq, whole)
+    if k < whole.shape[-1]:
+        dr = np.matmul(on_device(np.eye(n, k, dtype=dr.dtype), primal(dr)), dr)
+        q, r = np.linalg.qr(x, mode)
+    q, r = (Dual(y, nested_as(y, d), a.level) for y, d in ((whole, dq), (r, dr)))
     if a.shape[-1] > n:
-        r = np.concatenate([r, np.matmul(_ct(q), a[..., n:])], -1)
+        r = np.concatenate([r, np.matmul(ct(q), a[..., n:])], -1)
     value = np.linalg.qr(a.primal, mode)
     if mode == "r":
         return Dual(value, r.tangent, a.level)
-    return _like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
+    return like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
 
 
 register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*args, **kw)))
@@ -216,29 +245,28 @@ register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*ar
 # ---------------------------------------------------------------------- eigenvalues and singular values
 
 
-def _rounding(values):
-    """What rounding makes of a value that is zero."""
-    return 16 * np.finfo(values.dtype).eps * np.sum(np.abs(values), -1, keepdims=True)
-
-
 def _gaps(values):
     """F_ij = 1 / (λ_j - λ_i), and 0 where the two coincide to rounding; and where they do."""
     gap, p = values[..., None, :] - values[..., :, None], primal(values)
-    same = np.abs(primal(gap)) <= _rounding(p)[..., None]
+    same = np.abs(primal(gap)) <= rounding(p)[..., None]
     return np.where(same, 0, 1 / np.where(same, 1, gap)), same
 
 
 def _plain_parts(p):
-    return _plain_parts(p.primal) + _plain_parts(p.tangent) if p.__class__ is Dual else [primal(p)]
+    """The plain arrays of a nest of Duals, and None for a series in it."""
+    if p.__class__ is Dual:
+        return _plain_parts(p.primal) + _plain_parts(p.tangent)
+    return [None if isinstance(p, Dual) else p]
 
 
 def _parted(p, same):
     """Whether P, or a tangent of it, is more than a multiple of the identity where values coincide: then the direction
     parts them, and picks vectors of its own. A series might, at some order. On a device nobody looks."""
-    parts = _plain_parts(p)
-    joined = same & ~np.eye(p.shape[-1], dtype=bool) if is_host(parts[0]) else np.False_
-    if not np.any(joined) or p.__class__ is not Dual and isinstance(p, Dual):
-        return bool(np.any(joined))
+    if not is_host(same) or np.count_nonzero(same) * same.shape[-1] <= same.size:
+        return False
+    joined, parts = same & ~np.eye(same.shape[-1], dtype=bool), _plain_parts(p)
+    if any(q is None for q in parts):
+        return True
     noise = 1e3 * np.finfo(parts[0].dtype).eps * max(np.max(np.abs(q), initial=0) for q in parts)
     apart = (np.abs(d[..., None, :] - d[..., :, None]) for d in map(_diagonal, parts))
     return any(np.any(joined & (np.maximum(np.abs(q), a) > noise)) for q, a in zip(parts, apart, strict=True))
@@ -250,23 +278,18 @@ def _split(p, same):
     if not _parted(p, same):
         return np.real(_diagonal(p))
     if isinstance(p, Dual):
-        raise _coincide("second derivatives of the values")
+        raise coincide("second derivatives of the values along different directions", OF_VALUES)
     block = np.where(same, p, 0)
     first = np.argmax(same, -1)  # the first value of each block; shifts keep the blocks in order
     shift = 4 * np.max(np.abs(p), (-2, -1), initial=0)[..., None] * first
     return np.linalg.eigvalsh(block + shift[..., None] * np.eye(p.shape[-1])) - shift
 
 
-def _depth(x):
-    """How often x is differentiated already."""
-    return 1 + _depth(x.primal) if x.__class__ is Dual else x.order - 1 if isinstance(x, Dual) else 0
-
-
 def _caution(name, x, p, values, same):
     """Warn where the direction mixes the vectors of values that nearly coincide. What does not depend on the mixture
     has errors of ε / gapᵏ at order k: beyond the first, less than four digits may be left. A small singular value of a
     matrix that is not square is as near to its null space, one order later."""
-    order = 1 + _depth(x)
+    order = 1 + depth(x)
     if order == 1 or not is_host(values := primal(values)):
         return
     unit = values / np.max(np.abs(values), -1, keepdims=True, initial=0)
@@ -275,22 +298,12 @@ def _caution(name, x, p, values, same):
     near = ~same & few(gap, order)
     mixed = any(np.any(near & (q != 0)) for q in _plain_parts(p)) if p.__class__ is Dual else np.any(near)
     if mixed or x.shape[-1] != x.shape[-2] and np.any(few(unit, order - 1)):
-        caution(
-            f"derivatives of order {order} of the vectors of np.linalg.{name} may have no digits left: some values "
-            "nearly coincide, or vanish. The values have theirs, and so have functions of the matrix without vectors"
-        )
-
-
-def _coincide(what):
-    return np.linalg.LinAlgError(
-        f"{what} do not exist here: some eigenvalues or singular values coincide, and the direction parts them. "
-        "Use what does not depend on the choice of vectors: a sum over the values, or a function of the matrix"
-    )
+        caution(NO_DIGITS.format(order, name))
 
 
 def _eigh(x, dx, uplo):
     w, v = np.linalg.eigh(x, uplo)
-    p = np.matmul(_ct(v), np.matmul(_hermitian(dx, uplo), v))
+    p = np.matmul(ct(v), np.matmul(hermitian(dx, uplo), v))
     return w, v, p, *_gaps(w)
 
 
@@ -298,8 +311,6 @@ def _eigh(x, dx, uplo):
 def eigh(x, dx, value, UPLO="L"):
     """dw = diag P and dV = V (F ∘ P), P = Vᴴ dX V, F_ij = 1 / (w_j - w_i)."""
     _, v, p, f, same = _eigh(x, dx, UPLO)
-    if _parted(p, same):
-        raise _coincide("derivatives of the vectors of np.linalg.eigh")
     _caution("eigh", x, p, value[0], same)
     return np.real(_diagonal(p)), np.matmul(v, f * p)
 
@@ -316,7 +327,7 @@ def _eig(x, dx):
     p = np.linalg.solve(v, np.matmul(dx, v))
     f, same = _gaps(w)
     if _parted(p, same):
-        raise _coincide("derivatives of the results of np.linalg.eig")
+        raise coincide("derivatives of the results of np.linalg.eig", OF_VECTORS)
     return w, v, p, f, same
 
 
@@ -341,19 +352,19 @@ def eigvals(x, dx, value):
     return [_diagonal(_eig(x, dx)[2])]
 
 
-def _svd_tangent(x, dx, hermitian=False):
-    """The factors, and P = Uᴴ dX V."""
-    u, s, vh = np.linalg.svd(x, full_matrices=False, hermitian=hermitian)
-    p = np.matmul(_ct(u), np.matmul(dx, _ct(vh)))
-    return u, s, vh, p
+def _svd_tangent(x, dx, full_matrices=False, hermitian=False):
+    """The factors, and P = Uᴴ dX V of those vectors that belong to values."""
+    u, s, vh = np.linalg.svd(x, full_matrices=full_matrices, hermitian=hermitian)
+    k = s.shape[-1]
+    return u, s, vh, np.matmul(ct(u[..., :k]), np.matmul(dx, ct(vh[..., :k, :])))
 
 
 def _singular_values(x, dx):
     """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
     _, s, _, p = _svd_tangent(x, dx)
     _, same = _gaps(s)
-    zero = primal(s) <= _rounding(primal(s))
-    p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + _ct(p)))
+    zero = primal(s) <= rounding(primal(s))
+    p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + ct(p)))
     order = slice(None, None, -1)  # from descending to ascending, and back
     return _split(p[..., order, order], same[..., order, order])[..., order]
 
@@ -361,31 +372,29 @@ def _singular_values(x, dx):
 @_several(np.linalg.svd)
 def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag P, P = Uᴴ dX V; the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016). Of the
-    phases that complex vectors may take, that which makes diag(Vᴴ dV) zero."""
+    phases that complex vectors may take, that which makes diag(Vᴴ dV) zero. What NumPy adds to make the vectors a basis
+    turns the least it can."""
     if not compute_uv:
         return [_singular_values(x, dx)]
-    if full_matrices and x.shape[-1] != x.shape[-2]:
-        raise NotImplementedError("np.linalg.svd of a Dual gives no basis of a null space: use full_matrices=False")
-    u, s, vh, p = _svd_tangent(x, dx, hermitian)
+    all_u, s, all_vh, p = _svd_tangent(x, dx, full_matrices, hermitian)
+    u, vh = all_u[..., : s.shape[-1]], all_vh[..., : s.shape[-1], :]
     f, same = _gaps(s)
     total = s[..., None, :] + s[..., :, None]
     f = f / np.where(same, 1, total)
     left, right = p * s[..., None, :], s[..., :, None] * p
-    left, right = left + _ct(left), right + _ct(right)
-    if _parted(left, same):
-        raise _coincide("derivatives of the vectors of np.linalg.svd")
+    left, right = left + ct(left), right + ct(right)
     _caution("svd", x, p, s, same)
-    du, dv = f * left, np.matmul(_ct(vh), f * right)
+    du, dv = f * left, np.matmul(ct(vh), f * right)
     if np.iscomplexobj(primal(x)):
         du = du + 1j * (np.imag(_diagonal(p)) / s)[..., None] * on_device(np.eye(s.shape[-1]), primal(s))
     du = np.matmul(u, du)
     if x.shape[-2] > x.shape[-1]:
-        rest = np.matmul(dx, _ct(vh))
-        du = du + (rest - np.matmul(u, np.matmul(_ct(u), rest))) / s[..., None, :]
+        rest = np.matmul(dx, ct(vh))
+        du = du + (rest - np.matmul(u, np.matmul(ct(u), rest))) / s[..., None, :]
     if x.shape[-1] > x.shape[-2]:
-        rest = np.matmul(_ct(dx), u)
-        dv = dv + (rest - np.matmul(_ct(vh), np.matmul(vh, rest))) / s[..., None, :]
-    return du, np.real(_diagonal(p)), _ct(dv)
+        rest = np.matmul(ct(dx), u)
+        dv = dv + (rest - np.matmul(ct(vh), np.matmul(vh, rest))) / s[..., None, :]
+    return with_complement(du, all_u), np.real(_diagonal(p)), ct(with_complement(dv, ct(all_vh)))
 
 
 @_several(np.linalg.svdvals)
@@ -398,8 +407,10 @@ def svdvals(x, dx, value):
 
 
 def _lstsq(a, b, rcond=None):
-    """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values."""
-    x = np.matmul(np.linalg.pinv(a, rcond), b)
+    """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values; A⁺ of the rank that lstsq takes."""
+    eps = np.finfo(np.result_type(primal(a), primal(b), np.float32)).eps
+    cutoff = max(np.shape(a)) * eps if rcond is None else rcond if rcond >= 0 else eps
+    x = np.matmul(np.linalg.pinv(a, cutoff), b)
     _, rest, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
     if rest.size:
         r = b - np.matmul(a, x)

@@ -21,8 +21,9 @@ from .declare import (
     takes_out,
     top_level,
 )
+from .exponentials import finite
 from .lead import flat, trailing
-from .reductions import _axes_last, _restore_dims, safe_sqrt
+from .reductions import _axes_last, _restore_dims
 
 # ---------------------------------------------------------------------- products of two: f(dx, y) + f(x, dy)
 
@@ -158,14 +159,10 @@ linear(np.trace, lead=_trace_lead)
 linear(np.linalg.trace, np.linalg.diagonal, np.matrix_transpose, np.linalg.matrix_transpose, alone=True)
 
 
-def _square(x):
-    return np.real(x) ** 2 + np.imag(x) ** 2 if np.iscomplexobj(primal(x)) else x * x
-
-
 def _norm(x, ord=None, axis=None, keepdims=False):
     """Norms of vectors and matrices by their definitions; the derivative at 0 is 0."""
     if ord is None:
-        return safe_sqrt(np.sum(_square(x), axis=axis, keepdims=keepdims))
+        return _p_norm(x, 2, axis, keepdims)
     axis = tuple(range(np.ndim(x))) if axis is None else axis
     axes = trailing(axis if isinstance(axis, tuple) else (axis,), np.ndim(x))
     if len(axes) == 1:
@@ -179,22 +176,70 @@ def _largest(size, **kw):
 
 
 def _vector_norm(x, order, axis, keepdims):
-    if order == 2:
-        return safe_sqrt(np.sum(_square(x), axis=axis, keepdims=keepdims))
-    size = np.abs(x)
     if order in (np.inf, -np.inf):
-        return (_largest if order > 0 else np.min)(size, axis=axis, keepdims=keepdims)
+        return (_largest if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if order == 0:
-        return np.sum(0 * size, axis=axis, keepdims=keepdims)
-    total = np.sum(size**order, axis=axis, keepdims=keepdims)
-    zero = primal(total) == 0
-    return np.where(zero, 0, np.where(zero, 1, total) ** (1.0 / order))
+        return np.sum(0 * np.abs(x), axis=axis, keepdims=keepdims)
+    if order == 1:
+        return np.sum(np.abs(x), axis=axis, keepdims=keepdims)
+    return _p_norm(x, order, axis, keepdims)
+
+
+def _p_norm(x, order, axis, keepdims):
+    """(Σ |x|ᵖ)^(1/p) of one axis or several as of one."""
+    y = _length(_axes_last(x, axis), order)
+    return _restore_dims(y, x, axis, keepdims)
+
+
+def _length(x, order):
+    """The norm of the last axis, measured by an entry z: |z| (Σ |x/z|ᵖ)^(1/p).
+
+    With z the largest entry, or the smallest for p < 0, tangents and all, nothing over- or underflows, and the
+    derivatives of a norm that one entry decides keep their digits: in the sum that entry is the constant 1. A first
+    derivative is ⟨u, dx⟩ with u_i = ± (|x_i| / ‖x‖)ᵖ⁻¹.
+    """
+    if not x.shape[-1]:
+        return np.sum(x, axis=-1)
+    if np.iscomplexobj(primal(x)):
+        x = np.concatenate([np.real(x), np.imag(x)], -1) if order == 2 else np.abs(x)
+    infinite = np.any(np.isinf(primal(x)), axis=-1)
+    first = x.__class__ is Dual and not isinstance(x.primal, Dual)
+    if first or np.any(infinite):
+        tangent_plane = np.sum(_unit(primal(x), order) * finite(x), axis=-1)
+        return tangent_plane if first else np.where(infinite, tangent_plane, _measured(x, order))
+    return _measured(x, order)
+
+
+def _measured(x, order):
+    here = _decisive(primal(x), order)
+    top = np.sum(np.where(here, x, 0), axis=-1, keepdims=True)
+    ratio = np.where(here, 1, x / np.where(primal(top) == 0, 1, top))
+    total = np.sum(ratio * ratio if order == 2 else np.abs(ratio) ** order, axis=-1)  # squares need no kink
+    return np.abs(top[..., 0]) * (np.sqrt(total) if order == 2 else total ** (1 / order))
+
+
+def _decisive(x, order):
+    """Where the largest entry of the last axis stands, or the smallest for p < 0."""
+    size = np.abs(x)
+    index = np.argmax(size, -1) if order > 0 else np.argmin(size, -1)
+    return index[..., None] == np.arange(x.shape[-1], like=size)
+
+
+def _unit(x, order):
+    """± (|x_i| / ‖x‖)ᵖ⁻¹ of a plain array, and 0 where the norm is 0; beside infinities, finite entries are as 0."""
+    infinite = np.isinf(x)
+    if np.any(infinite):
+        x = np.where(np.any(infinite, -1, keepdims=True), np.where(infinite, np.sign(x), 0), x)
+    top = np.sum(np.where(_decisive(x, order), np.abs(x), 0), axis=-1, keepdims=True)
+    ratio = np.abs(x) / np.where(top == 0, 1, top)
+    u = ratio * np.sum(ratio**order, axis=-1, keepdims=True) ** (-1 / order)
+    return np.where(top == 0, 0, np.sign(x) * u ** (order - 1)).astype(x.dtype)
 
 
 def _matrix_norm(x, order, axes, keepdims):
     row, column = axes
     if order == "fro":
-        return safe_sqrt(np.sum(_square(x), axis=axes, keepdims=keepdims))
+        return _p_norm(x, 2, axes, keepdims)
     if order in (1, -1, np.inf, -np.inf):
         summed, kept = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=summed, keepdims=True)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy import special as sp
 
 from ..dual import primal
+from ..rules.absorb import product
 from ..rules.declare import elementwise
 from ..rules.slopes import dispatched
 
@@ -79,7 +80,7 @@ def _inverse_mills_slope(h, x):
     from h = √2 (u + r_1(u)), u = -x/√2."""
     u = -x / SQRT_2
     r = mills_ratio(1, u)
-    return np.where(primal(x) < 0, 2 * r * (mills_ratio(2, u) - r) - 1, -SQRT_2 * h * r)
+    return np.where(primal(x) < 0, 2 * r * (mills_ratio(2, u) - r) - 1, -SQRT_2 * product(r, h))
 
 
 elementwise(inverse_mills, _inverse_mills_slope)
@@ -89,18 +90,18 @@ elementwise(inverse_mills, _inverse_mills_slope)
 
 @in_double
 def dawson(n, x):
-    """The derivatives F₀ = dawsn, F₁ = 1 - 2 x F₀, F_n+1 = -2 x F_n - 2 n F_n-1, stable upwards as far as x = 5; beyond
-    it by ratios downwards, F_n / F_n-1 = -2 n / (2 x + F_n+1 / F_n)."""
-    y, low, high = sp.dawsn(x), np.clip(x, -5, 5), np.where(np.abs(x) > 5, x, 5)
+    """The derivatives F₀ = dawsn, F₁ = 1 - 2 x F₀, F_n+1 = -2 x F_n - 2 n F_n-1, upwards up to x = 6.5; beyond it by
+    ratios downwards, F_n / F_n-1 = -2 n / (2 x + F_n+1 / F_n)."""
+    y, low, high = sp.dawsn(x), np.clip(x, -6.5, 6.5), np.where(np.abs(x) > 6.5, x, 6.5)
     up = [sp.dawsn(low)]
     up.append(1 - 2 * low * up[0])
     for k in range(1, n):
         up.append(-2 * (low * up[k] + k * up[k - 1]))
-    ratio = -(n + 12) / high
-    for k in range(n + 11, 0, -1):
+    ratio = -(n + 20) / high
+    for k in range(n + 19, 0, -1):
         ratio = -2 * k / (2 * high + ratio)
         y = y * ratio if k <= n else y
-    return np.where(np.abs(x) <= 5, up[n], y)
+    return np.where(np.abs(x) <= 6.5, up[n], y)
 
 
 elementwise(dawson, fixed("dawson"), lambda y, n, x: dawson(n + 1, x))
