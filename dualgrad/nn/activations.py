@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..exponentials import complement, exponentials, less, log_softmax_tangent, softmax, softmax_tangent
 from ..rules.absorb import product, quietly
-from ..rules.exponentials import complement, exponentials, log_softmax_tangent, softmax, softmax_tangent
-from ..rules.slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
+from ..slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
 from .joint import empty_joint, plain
 from .layer import Layer
@@ -343,20 +343,20 @@ class LogSoftmax(Layer):
 
     def forward(self, p, x):
         _, shifted, _, rest = exponentials(x)
-        return shifted - np.log1p(rest)
+        return less(shifted, np.log1p(rest))
 
     def jvp(self, p, x, dp, dx):
         _, shifted, e, rest = exponentials(x)
-        return shifted - np.log1p(rest), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
+        return less(shifted, np.log1p(rest)), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
 
     def vjp(self, p, x):
-        top, shifted, e, rest = exponentials(x)
+        at, shifted, e, rest = exponentials(x)
 
         def pullback(dy):
             others = np.sum(dy, axis=-1, keepdims=True) - dy
-            return {}, complement(top, e, rest) * dy - e / (1 + rest) * others
+            return {}, complement(at, e, rest) * dy - e / (1 + rest) * others
 
-        return shifted - np.log1p(rest), pullback
+        return less(shifted, np.log1p(rest)), pullback
 
 
 # ---------------------------------------------------------------------- shared formulas

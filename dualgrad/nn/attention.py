@@ -6,7 +6,7 @@ import numpy as np
 
 from ..dual import primal
 from ..errors import ShapeError
-from ..rules.exponentials import softmax, softmax_tangent
+from ..exponentials import softmax, softmax_tangent
 from ..zero import ZERO
 from .activations import GELU, ReLU
 from .containers import Container, Residual, Sequential

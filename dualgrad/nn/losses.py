@@ -6,10 +6,10 @@ import numpy as np
 
 from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
+from ..exponentials import entry, exponentials, from_the_largest, replaced
 from ..rules.absorb import product, quietly
 from ..rules.declare import nested_as
-from ..rules.exponentials import exponentials, from_the_largest
-from ..rules.slopes import logistic, softplus
+from ..slopes import logistic, softplus
 from ..zero import ZERO
 from .lead import by_direction, forget_rules_of_others, takes_lead
 
@@ -205,14 +205,14 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
             _check_classes(self, z, target)
 
     def evaluate(self, z, target, label_smoothing):
-        top, shifted, e, rest = exponentials(z)
+        at, shifted, e, rest = exponentials(z)
         mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
         mass = (1 - label_smoothing) * mass + label_smoothing
 
         def slope():
             """p - t, at the largest p as (1 - t) - (1 - p)."""
             t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
-            return np.where(top, (mass - t) - share * rest, share * e - t)
+            return replaced(share * e - t, at, (mass - entry(t, at)) - share * rest)
 
         return (np.log1p(rest) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..rules.declare import elementwise
-from ..rules.slopes import dispatched, normal_density
+from ..slopes import dispatched, normal_density
 
 _A = (3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02, 3.20937758913846947e03,
       1.85777706184603153e-1)  # fmt: skip

@@ -12,7 +12,7 @@ from ..dual import LIVE, Dual, ended, primal
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..rules.declare import nested_as
-from ..rules.slopes import logistic, logistic_slope, sech2
+from ..slopes import logistic, logistic_slope, sech2
 from ..tree import flatten, map_leaves, unflatten
 from ..zero import ZERO
 from .initial import uniform_fan_in

@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..exponentials import gap
+from ..slopes import cosine, logistic, sine_over_distance
 from .absorb import product
 from .declare import composite, constant, elementwise, explicit_binary, linear_sum, multiply_rule
-from .exponentials import gap
-from .slopes import cosine, logistic, over_distance
 
 # ---------------------------------------------------------------------- sums, products, quotients
 
@@ -24,6 +24,9 @@ def _quotient(z, x, y, dx, dy):
 elementwise(np.divide, lambda z, x, y: z.dtype.type(1) / y, lambda z, x, y: -z / y, quotient=_quotient)
 
 # ---------------------------------------------------------------------- powers and logarithms of sums
+
+
+_LOG_2 = math.log(2)
 
 
 def _power_by_base(y, x, n):
@@ -46,21 +49,13 @@ def _power_by_exponent(y, x, n):
 elementwise(np.power, _power_by_base, _power_by_exponent)
 composite(np.float_power, np.power)
 elementwise(np.logaddexp, lambda z, x, y: logistic(gap(x, y)), lambda z, x, y: logistic(gap(y, x)))
-elementwise(
-    np.logaddexp2,
-    lambda z, x, y: logistic(math.log(2) * gap(x, y)),
-    lambda z, x, y: logistic(math.log(2) * gap(y, x)),
-)
+elementwise(np.logaddexp2, lambda z, x, y: logistic(_LOG_2 * gap(x, y)), lambda z, x, y: logistic(_LOG_2 * gap(y, x)))
 
 # ---------------------------------------------------------------------- angles, remainders
 
 
 elementwise(np.hypot, lambda z, x, y: cosine(x, y), lambda z, x, y: cosine(y, x))
-elementwise(
-    np.arctan2,
-    lambda z, y, x: over_distance(cosine(x, y), x, y),
-    lambda z, y, x: -over_distance(cosine(y, x), x, y),
-)
+elementwise(np.arctan2, lambda z, y, x: sine_over_distance(y, x), lambda z, y, x: -sine_over_distance(x, y))
 
 
 def _whole_quotient(z, x, y):

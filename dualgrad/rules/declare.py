@@ -221,13 +221,14 @@ def _unary(function, partial=None, over=None, finite=False):
         return d if finite or not has_nan(d) else absorb(1 / g, dx)
 
     of_plain, of_dual = divided if over else multiplied, multiplied if partial else divided
+    same = of_plain is of_dual
 
     def push(x):
         if x.level not in LIVE:
             raise ended()
         p = x.primal
         y = function(p)
-        return Dual(y, quietly(of_dual if isinstance(p, Dual) else of_plain, y, p, x.tangent), x.level)
+        return Dual(y, quietly(of_plain if same or not isinstance(p, Dual) else of_dual, y, p, x.tangent), x.level)
 
     return push
 

@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..slopes import cauchy, cosine, over_distance, root_of_one_plus_square, sech2
 from ..tables import RULES
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
-from .slopes import cauchy, cosine, over_distance, root_of_one_plus_square, sech2
 
 # ---------------------------------------------------------------------- linear
 

@@ -10,11 +10,11 @@ from scipy import special as sp
 
 from ..backend import is_array
 from ..dual import primal
+from ..exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.absorb import has_nan, product
 from ..rules.declare import composite, elementwise, explicit
-from ..rules.exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.lead import trailing
-from ..rules.slopes import gaussian, logistic_slope, normal_density
+from ..slopes import gaussian, logistic_slope, normal_density
 from .dispatch import dispatching, others
 from .tails import (
     SQRT_2PI,

@@ -14,7 +14,7 @@ from scipy import special as sp
 from ..dual import primal
 from ..rules.absorb import product
 from ..rules.declare import elementwise
-from ..rules.slopes import dispatched
+from ..slopes import dispatched
 
 SQRT_PI, SQRT_2, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2), math.sqrt(2 * math.pi)
 

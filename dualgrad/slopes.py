@@ -20,11 +20,11 @@ import math
 
 import numpy as np
 
-from ..dual import Dual, primal
-from ..scratch import empty_like
-from ..tables import OWN
-from .absorb import has_nan, product, quietly
-from .declare import elementwise
+from .dual import Dual, primal
+from .rules.absorb import has_nan, product, quietly
+from .rules.declare import elementwise
+from .scratch import empty_like
+from .tables import OWN
 
 
 def dispatched(function):
@@ -99,13 +99,16 @@ def logistic_slope(x):
 
 def normal_density(x):
     """φ(x) = exp(-x²/2) / √(2π)."""
-    return gaussian(x * math.sqrt(0.5)) * (1 / math.sqrt(2 * math.pi))
+    return (1 / math.sqrt(2 * math.pi)) * gaussian(math.sqrt(0.5) * x)
 
 
 @dispatched
 def gaussian(x):
     """exp(-x²)."""
-    return np.exp(-x * x)
+    if x.__class__ is not np.ndarray:
+        return np.exp(-x * x)
+    y = np.multiply(x, x, out=empty_like(x))
+    return np.exp(np.negative(y, out=y), out=y)
 
 
 @dispatched
@@ -134,7 +137,7 @@ def cosine(x, y):
     """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
     h = np.hypot(x, y)
     c = x / h
-    if h.__class__ is np.ndarray and np.all(h < np.inf) and not has_nan(c):
+    if h.__class__ is np.ndarray and np.add.reduce(h, axis=None) < np.inf and not has_nan(c):
         return c
     x, y = x + np.zeros_like(h), y + np.zeros_like(h)
     infinite, scale = np.isinf(x) | np.isinf(y), np.where(np.isinf(h), 0.5, 1).astype(h.dtype)
@@ -153,12 +156,13 @@ def over_distance(a, x, y):
     return np.where(origin, 0, a / np.where(origin, 1, h))
 
 
-def _sine_over_distance(x, y):
+def sine_over_distance(x, y):
+    """s / h, how fast the angle of (x, y) falls with x."""
     return over_distance(cosine(y, x), x, y)
 
 
 elementwise(
     cosine,
-    lambda c, x, y: cosine(y, x) * _sine_over_distance(x, y),
-    lambda c, x, y: -c * _sine_over_distance(x, y),
+    lambda c, x, y: cosine(y, x) * sine_over_distance(x, y),
+    lambda c, x, y: -c * sine_over_distance(x, y),
 )
