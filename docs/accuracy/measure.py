@@ -1,12 +1,12 @@
 """What is measured: derivatives of a case over the grid, beside the truth.
 
-The error at a point is |got - truth| / |truth|. Two things are taken off the difference first: what one rounding of x
-does to any formula, ε |x f⁽ᵏ⁺¹⁾(x)| (for functions of logits, ε max(|x|, 4) in place of ε |x|), and the smallest normal
-number. The error is infinite where the result is NaN, infinite or of another dtype than the value.
+The error at a point is |got - truth| / |truth|. Two things are taken off the difference first: what k + 1 roundings of
+x do to any formula of order k, ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (for functions of logits, max(|x|, 2) in place of |x|), and the
+smallest normal number. The error is infinite where the result is NaN, infinite or of another dtype than the value.
 
 A truth is not compared where it, or the derivative it belongs to, overflows; nor are derivatives where the value itself
-is off by more than its bar: there the function has lost the digits. At ±∞ the truth is the limit, where there is one
-and x goes there alone.
+is off by more than its bar: there the function has lost the digits. At ±∞ the truth is the limit, where there is one;
+series about ∞ there are none. Where several arguments move with x, partial derivatives that overflow add up to nothing.
 """
 
 import functools
@@ -83,7 +83,7 @@ def derivatives(f, x):
 def domain(case, dtype, full):
     """The points of the grid at which a case is looked at."""
     x = points(dtype, full)
-    return x[[case.subject.within(float(v)) for v in x]]
+    return x[[case.subject.within(float(v)) and (case.single or math.isfinite(v)) for v in x]]
 
 
 @np.errstate(all="ignore")
@@ -91,59 +91,71 @@ def errors(case, x, results=None):
     """The `Errors` of a case at x: of dualgrad, or of the ``results`` of another for as many of the `ROWS`."""
     results = derivatives(case.program, x) if results is None else results
     bar = BARS[x.dtype.name][0]
-    high, low, moved, blur = _truths(case, x)
     info = np.finfo(x.dtype)
-    eps, tiny, largest = float(info.eps), float(info.tiny), float(info.max)
-    _, orders, factors = (np.array(column) for column in zip(*ROWS[: len(results)], strict=True))
-    high, low, moved = (t[orders] * factors[:, None] for t in (high, low, moved))
+    eps, tiny, limit = float(info.eps), float(info.tiny), float(info.max) * (1 - float(info.eps))
+    columns, orders, factors = (np.array(column) for column in zip(*ROWS[: len(results)], strict=True))
+    exact = _truths(case, x)
+    high, low, moved, size = (t[orders] * factors[:, None] for t in (exact.high, exact.low, exact.moved, exact.size))
     got = np.full(high.shape, np.nan)
     for i, result in enumerate(results):
         if result.dtype == results[0].dtype and result.shape == x.shape:
             got[i] = result
-    derivative = high * (np.array([math.factorial(k) for k in orders]) / factors)[:, None]
     off = np.maximum(np.abs(got - high - low) - eps * moved - tiny, 0)
     error = np.where(np.isfinite(got), off / np.maximum(np.abs(high), tiny), np.inf)
-    error[~(np.abs(derivative) <= largest * (1 - eps))] = np.nan
-    lost = (error[0] > bar) | (np.abs(x) < tiny) & (blur > bar)
+    whole = np.array([math.factorial(k) for k in orders]) / factors  # from the rows to derivatives
+    error[~(size * whole[:, None] <= limit)] = np.nan
+    lost = (error[0] > bar) | (np.abs(x) < tiny) & (exact.blur > bar)
     error[1:, lost] = np.nan
+    error[np.ix_(columns == COLUMNS.index("Taylor"), np.isinf(x))] = np.nan
     return Errors(x, error, got, high, lost)
 
 
 # ---------------------------------------------------------------------- the truth
 
 
+class Truth(NamedTuple):
+    """Taylor coefficients at many points, ``(7, points)`` each."""
+
+    high: np.ndarray  # as doubles
+    low: np.ndarray  # the rest
+    moved: np.ndarray  # by how much k + 1 roundings of x move them, over ε
+    size: np.ndarray  # the larger one of itself and its parts; NaN where there is none
+    blur: np.ndarray  # how far the value is from any number of the dtype, relatively; ``(points,)``
+
+
 def _truths(case, x):
-    """Taylor coefficients as doubles and the rest of them, ``(7, points)`` each; by how much a rounding of x, over ε,
-    moves them; and how far the value is from any number of the dtype, relatively."""
-    high, low, moved = np.zeros((3, LAST, len(x)))
+    high, low, moved, size = np.zeros((4, LAST, len(x)))
     blur = np.zeros(len(x))
     for i, at in enumerate(x):
         c = _truth(case, at)
-        size = max(abs(float(at)), case.subject.scale)
-        for k in range(LAST):
-            high[k, i] = h = float(c[k])
-            if math.isfinite(h) and math.isfinite(size):
-                low[k, i] = c[k] - h
-                moved[k, i] = abs(size * c[k + 1] * (k + 1)) if math.isfinite(c[k + 1]) else 0
+        high[:, i] = [float(v) for v in c[:LAST]]
+        size[:, i] = np.abs(high[:, i])
+        for part in case.parts:
+            size[:, i] = np.maximum(size[:, i], np.fmax(0, [abs(float(v)) for v in _truth(case, at, part)[:LAST]]))
+        if not math.isfinite(at):
+            continue
+        about = max(abs(float(at)), case.subject.scale)
+        for k in np.flatnonzero(np.isfinite(high[:, i])):
+            low[k, i] = c[k] - high[k, i]
+            moved[k, i] = abs(about * c[k + 1] * (k + 1) ** 2) if math.isfinite(c[k + 1]) else 0
         if c[0] and math.isfinite(high[0, i]):
             blur[i] = abs(float(x.dtype.type(high[0, i])) - c[0]) / abs(c[0])
-    return high, low, moved, blur
+    return Truth(high, low, moved, size, blur)
 
 
 _CACHE = {}
 
 
-def _truth(case, x):
-    """f⁽ᵏ⁾(x) / k! for k = 0 ... 7; at an infinite x its limit, where there is one."""
-    key = case.subject.name, case.label, float(x).hex()
+def _truth(case, x, part=None):
+    """f⁽ᵏ⁾(x) / k! for k = 0 ... 7, or of a part; at an infinite x its limit, where there is one."""
+    key = case.subject.name, case.label, part, float(x).hex()
     if key not in _CACHE:
-        _CACHE[key] = _limit(case, x) if math.isinf(x) else coefficients(case.truth, float(x))
+        f = part or case.truth
+        _CACHE[key] = _limit(f, x) if math.isinf(x) else coefficients(f, float(x))
     return _CACHE[key]
 
 
-def _limit(case, x):
-    if case.moving > 1:  # ∞ - ∞, ∞ / ∞
-        return [math.nan] * (LAST + 1)
-    near, far = (coefficients(case.truth, size if x > 0 else -size) for size in FAR)
+def _limit(f, x):
+    near, far = (coefficients(f, size if x > 0 else -size) for size in FAR)
     arrived = lambda a, b: abs(a - b) <= 1e-20 * abs(b) or max(abs(a), abs(b)) < 1e-300  # noqa: E731
     return [b if arrived(a, b) else math.nan for a, b in zip(near, far, strict=True)]

@@ -27,7 +27,8 @@ def remake(progress):
         found["versions"][library.name] = library.version
         worst = found["worst"][library.name] = {}
         for case in progress(cases(), library.name):
-            errors = library.errors(case, measure.domain(case, "float64", full=True))
+            x = measure.domain(case, "float64", full=True)
+            errors = library.errors(case, x[(x == 0) | (np.abs(x) > np.finfo(x.dtype).tiny)])  # XLA flushes the others
             if errors is None:
                 worst[case.subject.name] = None
             elif worst.setdefault(case.subject.name, [math.nan] * 3):

@@ -48,7 +48,8 @@ class Case(NamedTuple):
     label: str
     program: Callable
     truth: Callable
-    moving: int  # how many of its arguments depend on x
+    parts: tuple  # where several arguments move with x, the same with one moving at a time
+    single: bool  # whether one argument alone depends on x
 
 
 @functools.cache
@@ -61,18 +62,21 @@ def _case(s, label):
     def program(x):
         return s.program(*s.arguments(label, x, dg.primal, lambda x, c: np.full_like(dg.primal(x), c)))
 
-    def truth(x):
-        return s.truth(*s.arguments(label, x, lambda x: Jet.constant(x.c[0]), lambda x, c: jet(c)))
+    def truth(x, alone=None):
+        arguments = s.arguments(label, x, lambda x: Jet.constant(x.c[0]), lambda x, c: jet(c))
+        return s.truth(*(a if alone in (None, i) else Jet.constant(a.c[0]) for i, a in enumerate(arguments)))
 
-    return Case(s, label, program, truth, label.count("x"))
+    moving = [i for i, token in enumerate(label.split(", ")) if token in ("x", "2x", "-x")]
+    parts = tuple(functools.partial(truth, alone=i) for i in moving) if len(moving) > 1 else ()
+    return Case(s, label, program, truth, parts, label.count("x") == 1)
 
 
 # Drawn in the figure: the second derivative of a case along one sign of x.
 CURVES = {
-    "np.tanh": ("x", 1), "np.logaddexp": ("x, 0", 1), "np.hypot": ("x, 1", 1), "np.arctan2": ("x, 1", 1),
-    "np.arcsinh": ("x", 1), "np.sinc": ("x", 1), "special.expit": ("x", -1), "special.log_ndtr": ("x", -1),
-    "special.i0e": ("x", 1), "special.softmax": ("x, 0", 1), "nn.GELU(approximate='tanh')": ("x", -1),
-    "nn.cross_entropy": ("x, 0", 1),
+    "np.tanh": ("x", 1), "np.logaddexp": ("x, 0", 1), "np.hypot": ("x, 1", 1), "np.sinc": ("x", 1),
+    "np.linalg.norm(x, 2)": ("x, 1", 1), "special.expit": ("x", -1), "special.log_ndtr": ("x", -1),
+    "special.erfcx": ("x", 1), "special.i0e": ("x", 1), "special.softmax": ("x, 0", 1),
+    "nn.Softplus(beta=1.0, threshold=inf)": ("x", 1), "nn.cross_entropy": ("x, 0", 1),
 }  # fmt: skip
 
 
@@ -196,8 +200,8 @@ numpy("log2", lambda x: t.log(x) / LN2())
 numpy("log10", lambda x: t.log(x) / LN10())
 numpy("log1p", t.log1p)
 SUMS = ("x, 0", "0, x", "x, 1", "x, x", "x, 2x", "x, x̄", "x̄, x")
-numpy("logaddexp", t.logsumexp, *SUMS, scale=4.0)
-numpy("logaddexp2", lambda x, y: t.logsumexp(x * LN2(), y * LN2()) / LN2(), *SUMS, scale=4.0)
+numpy("logaddexp", t.logsumexp, *SUMS, scale=2.0)
+numpy("logaddexp2", lambda x, y: t.logsumexp(x * LN2(), y * LN2()) / LN2(), *SUMS, scale=2.0)
 numpy("sin", t.sin)
 numpy("cos", t.cos)
 numpy("tan", t.tan)
@@ -327,7 +331,7 @@ scipy("dawsn", t.dawsn, torch=None, jax=None)
 scipy("erfinv", t.erfinv)
 scipy("erfcinv", t.erfcinv, torch=None, jax=None)
 scipy("ndtr", t.ndtr)
-scipy("log_ndtr", t.log_ndtr)
+scipy("log_ndtr", t.log_ndtr, scale=1.0)
 scipy("ndtri", t.ndtri)
 
 
@@ -372,7 +376,7 @@ scipy("rel_entr", t.rel_entr, *PAIR, torch=None)
 scipy("kl_div", lambda x, y: t.rel_entr(x, y) - x + y, *PAIR, torch=None)
 
 LOGITS = ("x, 0", "0, x", "x, x̄", "x, 2x", "x, 0, 1", "0, x, 1", "x, x, 0")
-of_logits = functools.partial(stacked, scale=4.0, within=lambda x: x < math.inf)
+of_logits = functools.partial(stacked, scale=2.0, within=lambda x: x < math.inf)
 
 
 def log_softmax(*xs):
@@ -442,7 +446,7 @@ def normalised(layer, centred):
     def program(z):
         return layer({name: p.astype(z.dtype) for name, p in layer.init(rng=0).items()}, z)[..., 0]
 
-    stacked("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, x, 0", "1, x, 0", scale=4.0,
+    stacked("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, x, 0", "1, x, 0", scale=2.0,
             within=math.isfinite)  # fmt: skip
 
 
@@ -533,5 +537,5 @@ loss(
 )
 loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
 loss("huber", huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
-loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=4.0,
+loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=2.0,
      torch=f"lambda x, y: {F}binary_cross_entropy_with_logits(x, y, reduction='none')")  # fmt: skip
