@@ -1,8 +1,8 @@
 """Writes docs/accuracy.md: the worst error of every function's derivatives, beside high-precision truths.
 
 Measures the whole grid, and fails when a function is over a bar that is not excused below, when an excused one is not
-any more, or when a rule has no line. ``--check`` measures a part of the grid and writes nothing, but fails also when
-the page has other lines; ``--full`` is this check over the whole grid. ``--rivals`` measures JAX and PyTorch, for
+any more, or when a rule has no line. ``--full`` writes nothing, but fails also when the page has other lines;
+``--check`` is the same over a part of the grid. ``--rivals`` measures JAX and PyTorch, for
 docs/accuracy_rivals.json.
 """
 
@@ -64,17 +64,16 @@ class Figures:
 
 
 def figures(full, progress):
-    """Measure every case: the grid, or a part of it except for the excused."""
+    """Measure every case: the whole grid, or a part of it."""
     found = Figures()
     for case in progress(cases(), "dualgrad"):
         for dtype in measure.DTYPES:
-            x = measure.domain(case, dtype, full or case.subject.name in EXCUSED)
-            found.add(case, dtype, measure.errors(case, x))
+            found.add(case, dtype, measure.errors(case, measure.domain(case, dtype, full)))
     return found
 
 
-def problems(found):
-    """What is wrong, in words."""
+def problems(found, full):
+    """What is wrong, in words; that an excuse is needed is seen on the whole grid alone."""
     if rules := subjects.missing():
         yield f"rules without a subject in docs/accuracy/subjects.py: {', '.join(rules)}"
     over = found.over()
@@ -82,7 +81,7 @@ def problems(found):
         for dtype, column, error, x, got, truth, case in over[name]:
             order = "Taylor mode" if column == "Taylor" else f"order {column}"
             yield f"{name}({case}) in {dtype}, {order}: {error:.1e} at x = {x!r}, where {got!r} stands for {truth!r}"
-    for name in (EXCUSED.keys() & found.worst.keys()) - over.keys():
+    for name in (EXCUSED.keys() & found.worst.keys() if full else set()) - over.keys():
         yield f"{name} is excused, and needs it no more"
     if len(EXCUSED) > 10:
         yield f"{len(EXCUSED)} functions are excused, and ten may be"
@@ -285,7 +284,7 @@ def main():
         print(f"wrote {rivals.STORE.relative_to(HERE.parent)}")
         return 0
     found = figures(not args.check, progress)
-    wrong = list(problems(found))
+    wrong = list(problems(found, full=not args.check))
     if not (args.check or args.full):
         PAGE.write_text(render(found), encoding="utf-8")
         draw()

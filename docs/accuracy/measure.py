@@ -123,6 +123,7 @@ class Truth(NamedTuple):
     blur: np.ndarray  # how far the value is from any number of the dtype, relatively; ``(points,)``
 
 
+@np.errstate(over="ignore")
 def _truths(case, x):
     high, low, moved, size = np.zeros((4, LAST, len(x)))
     blur = np.zeros(len(x))
@@ -130,7 +131,7 @@ def _truths(case, x):
         c = _truth(case, at)
         high[:, i] = [float(v) for v in c[:LAST]]
         size[:, i] = np.abs(high[:, i])
-        for part in case.parts:
+        for part in range(len(case.parts)):
             size[:, i] = np.maximum(size[:, i], np.fmax(0, [abs(float(v)) for v in _truth(case, at, part)[:LAST]]))
         if not math.isfinite(at):
             continue
@@ -148,9 +149,9 @@ _CACHE = {}
 
 def _truth(case, x, part=None):
     """f⁽ᵏ⁾(x) / k! for k = 0 ... 7, or of a part; at an infinite x its limit, where there is one."""
-    key = case.subject.name, case.label, part, float(x).hex()
+    key = case.subject.truth, case.label, part, float(x).hex()
     if key not in _CACHE:
-        f = part or case.truth
+        f = case.truth if part is None else case.parts[part]
         _CACHE[key] = _limit(f, x) if math.isinf(x) else coefficients(f, float(x))
     return _CACHE[key]
 

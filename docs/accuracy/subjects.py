@@ -336,7 +336,7 @@ scipy("ndtri", t.ndtri)
 
 
 def near(x):
-    """Beyond, mpmath takes long."""
+    """Beyond, mpmath takes long; as at other arguments of beta."""
     return x > -1000
 
 
@@ -351,8 +351,8 @@ for n in (1, 2):
 scipy("zeta", functools.partial(t.zeta, 2), program=functools.partial(special.zeta, 2.0), shown="zeta(2, x)",
       jax="lambda x: jsp.zeta(2.0, x)", torch="lambda x: torch.special.zeta(torch.full_like(x, 2.0), x)")  # fmt: skip
 POSITIVE = ("x, 1", "1, x", "x, 2.5", "x, x", "x, 2x")
-scipy("beta", t.beta, *POSITIVE, torch=None)
-scipy("betaln", t.betaln, *POSITIVE, torch=None, within=lambda x: 0 < x < math.inf)
+scipy("beta", t.beta, *POSITIVE, torch=None, within=lambda x: 1e-50 < x < 1e30)
+scipy("betaln", t.betaln, *POSITIVE, torch=None, within=lambda x: 1e-50 < x < 1e30)
 scipy("i0", functools.partial(t.iv, 0))
 scipy("i0e", functools.partial(t.ive, 0))
 scipy("i1", functools.partial(t.iv, 1))
@@ -488,10 +488,10 @@ cell(", output", nn.LSTMCell, lambda x: t.tanh(t.tanh(x)), [0, 0], lambda unit, 
 # ---------------------------------------------------------------------- losses
 
 
-def cross_entropy(name, truth, target, jax=None, torch=None, **settings):
+def cross_entropy(name, truth, target, *cases, jax=None, torch=None, **settings):
     """Of the first class, or of a distribution."""
     loss = lambda z: nn.cross_entropy(z, target(dg.primal(z)), reduction="none", **settings)  # noqa: E731
-    of_logits("Losses", f"nn.cross_entropy{name}", loss, truth, *LOGITS, jax=jax, torch=torch)
+    of_logits("Losses", f"nn.cross_entropy{name}", loss, truth, *cases, jax=jax, torch=torch)
 
 
 def first(z):
@@ -508,10 +508,10 @@ def smoothed(share):
     return truth
 
 
-cross_entropy("", lambda *xs: -log_softmax(*xs), first, jax="-jax.nn.log_softmax(z, axis=-1)[..., 0]",
+cross_entropy("", lambda *xs: -log_softmax(*xs), first, *LOGITS, jax="-jax.nn.log_softmax(z, axis=-1)[..., 0]",
               torch=f"{F}cross_entropy(z, torch.zeros(z.shape[:-1], dtype=torch.long), reduction='none')")  # fmt: skip
-cross_entropy("(label_smoothing=0.25)", smoothed(0.25), first, label_smoothing=0.25)
-cross_entropy(" of distributions", smoothed(1), lambda z: np.full_like(z, 1 / z.shape[-1]))
+cross_entropy("(label_smoothing=0.25)", smoothed(0.25), first, *LOGITS[:3], *LOGITS[-1:], label_smoothing=0.25)
+cross_entropy(" of distributions", smoothed(1), lambda z: np.full_like(z, 1 / z.shape[-1]), *LOGITS[:3], *LOGITS[-1:])
 
 
 def loss(name, truth, *cases, torch=None, jax=None, **settings):
