@@ -83,8 +83,8 @@ def examine(name, call, rng):
         raise AssertionError(f"NumPy answers and dualgrad raises {found!r}") from found
     if "fft" in name and not all(np.size(x) for x in call.xs):
         return  # a transform of nothing is what happened to be in memory
-    if name in ("linalg.eigh", "linalg.svd") and repeated(call):
-        return  # the direction picks the vectors of equal values
+    if name in ("linalg.cond", "linalg.eigh", "linalg.svd") and repeated(call):
+        return  # the direction picks the vectors of equal values; infinity or rounding of it
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
