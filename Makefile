@@ -4,6 +4,8 @@
 # make docs      the documentation, in docs/_build/html; warnings are errors
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
+# make accuracy  rewrite docs/accuracy.md: the worst error of every function; ARGS=--check a part, --full all of it, writing
+#                nothing; ARGS=--rivals measures JAX and PyTorch again (installs them)
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
@@ -24,7 +26,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 NEWER := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage verification bench bench-smoke clean
+.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage verification accuracy bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -72,6 +74,9 @@ coverage: $(call ready,docs)
 
 verification: $(call ready,test)
 	$(PYTHON) docs/make_verification.py $(ARGS)
+
+accuracy: $(call ready,test) $(if $(findstring --rivals,$(ARGS)),$(call ready,bench))
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) docs/make_accuracy.py $(ARGS)
 
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)

@@ -1,7 +1,7 @@
 """The subjects: each line is a function, its truth and what JAX and PyTorch call it.
 
 A *case* makes it a function of one x: ``"x, 1"`` is f(x, 1), ``"x, 2x"`` moves both arguments, and ``"x, x̄"`` is a tie
-with a constant of the same value. Names of rivals are Python expressions, evaluated when they are measured.
+with a constant of the same value. What rivals call it is a Python expression, evaluated when they are measured.
 """
 
 import functools
@@ -14,7 +14,7 @@ import numpy as np
 import dualgrad as dg
 from dualgrad import nn
 from dualgrad.scipy import special
-from dualgrad.tables import RULES
+from dualgrad.tables import KINDS
 
 from . import truth as t
 from .truth import Jet, jet
@@ -27,13 +27,13 @@ class Subject(NamedTuple):
     group: str
     program: Callable
     truth: Callable  # of as many jets
-    cases: tuple = ("x",)
+    cases: tuple
     jax: str | None = None
     torch: str | None = None
-    rules: tuple = ()  # the NumPy functions whose rules it tests
-    scale: float = 0.0  # rounding of x is ε max(|x|, scale)
+    rules: tuple = ()  # the functions whose rules it tests
+    scale: float = 0.0  # a rounding of x is one of max(|x|, scale)
     within: Callable = lambda x: True
-    own: bool = True  # whether the value is dualgrad's own work, and order 0 must pass
+    own: bool = True  # whether the value is dualgrad's work, and has a bar, too
 
     def arguments(self, case, x, constant, full):
         """What the function is called with: ``constant(x)`` does not move, ``full(x, c)`` is c in the shape of x."""
@@ -42,15 +42,14 @@ class Subject(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A function of one x."""
+    """A subject as a function of one x."""
 
     subject: Subject
     label: str
     program: Callable
     truth: Callable
-    scale: float
-    within: Callable
-    moving: int  # how many of its arguments depend on x
+    parts: tuple  # where several arguments move with x, the same with one moving at a time
+    single: bool  # whether one argument alone depends on x
 
 
 @functools.cache
@@ -60,44 +59,101 @@ def cases():
 
 
 def _case(s, label):
-    program = lambda x: s.program(*s.arguments(label, x, dg.primal, _full))  # noqa: E731
-    exact = lambda x: s.truth(*s.arguments(label, x, lambda x: Jet.constant(x.c[0]), lambda x, c: jet(c)))  # noqa: E731
-    return Case(s, label, program, exact, s.scale, s.within, label.count("x"))
+    def program(x):
+        return s.program(*s.arguments(label, x, dg.primal, lambda x, c: np.full_like(dg.primal(x), c)))
+
+    def truth(x, alone=None):
+        arguments = s.arguments(label, x, lambda x: Jet.constant(x.c[0]), lambda x, c: jet(c))
+        return s.truth(*(a if alone in (None, i) else Jet.constant(a.c[0]) for i, a in enumerate(arguments)))
+
+    moving = [i for i, token in enumerate(label.split(", ")) if token in ("x", "2x", "-x")]
+    parts = tuple(functools.partial(truth, alone=i) for i in moving) if len(moving) > 1 else ()
+    return Case(s, label, program, truth, parts, label.count("x") == 1)
 
 
-def _full(x, c):
-    return np.full_like(dg.primal(x), c)
+# Drawn in the figure: the second derivative of a case along one sign of x.
+CURVES = {
+    "np.tanh": ("x", 1), "np.logaddexp": ("x, 0", 1), "np.hypot": ("x, 1", 1), "np.sinc": ("x", 1),
+    "np.linalg.norm(x, 2)": ("x, 1", 1), "special.expit": ("x", -1), "special.log_ndtr": ("x", -1),
+    "special.erfcx": ("x", 1), "special.i0e": ("x", 1), "special.softmax": ("x, 0", 1),
+    "nn.Softplus(beta=1.0, threshold=inf)": ("x", 1), "nn.cross_entropy": ("x, 0", 1),
+}  # fmt: skip
 
+
+def curve(name):
+    """The case that is drawn, and where."""
+    label, sign = CURVES[name]
+    case = next(c for c in cases() if (c.subject.name, c.label) == (name, label))
+    return case, sign * 10.0 ** np.linspace(-9, 9, 163)
+
+
+def missing():
+    """The names of elementwise rules that no subject tests."""
+    ruled = {f for s in SUBJECTS for f in s.rules}
+    elementwise = (
+        f for f, kind in KINDS.items() if kind == "elementwise" or isinstance(f, np.ufunc) and kind != "constant"
+    )
+    ruled |= {np.matmul, np.vecdot, np.matvec, np.vecmat}
+    return sorted(f.__name__ for f in elementwise if f not in ruled and not _is_private(f))
+
+
+def _is_private(f):
+    """Whether it is a helper of rules, known to dualgrad's modules alone."""
+    module = getattr(f, "__module__", None) or ""
+    return module.startswith("dualgrad.") and module != special.__name__
+
+
+# ---------------------------------------------------------------------- how a line is read
 
 SUBJECTS = []
 SOON = ("dawsn", "erfi", "hyperu")
 
 
-def add(group, name, program, truth, *cases, prefix="", **settings):
-    SUBJECTS.append(Subject(prefix + name, group, program, truth, cases or ("x",), **settings))
+def add(group, name, program, truth, *cases, **settings):
+    """A subject."""
+    SUBJECTS.append(Subject(name, group, program, truth, cases or ("x",), **settings))
 
 
-def numpy(name, truth, *cases, group="NumPy", torch=True, **settings):
-    """A ufunc of NumPy, which JAX calls the same, and PyTorch, too, unless told otherwise."""
+def numpy(name, truth, *cases, torch=True, jax=True, program=None, **settings):
+    """A function of NumPy, which JAX and PyTorch call the same unless told otherwise."""
     f = getattr(np, name)
-    torch = f"torch.{name}" if torch is True else torch
-    jax = settings.pop("jax", f"jnp.{name}")
-    add(group, name, f, truth, *cases, prefix="np.", jax=jax, torch=torch, rules=(f,), own=False, **settings)
+    jax, torch = (f"{m}.{name}" if other is True else other for m, other in (("jnp", jax), ("torch", torch)))
+    settings = {"rules": (f,), "own": False} | settings
+    add("NumPy", f"np.{name}", program or f, truth, *cases, jax=jax, torch=torch, **settings)
 
 
-def scipy(name, truth, *cases, torch=True, f=None, **settings):
-    """A function of scipy.special; left out where SciPy or dualgrad has it not."""
-    f = f or getattr(special, name)
-    if getattr(special, name) not in RULES and name in SOON:
-        return
-    torch = f"torch.special.{name}" if torch is True else torch
-    settings = {"jax": f"jsp.{name}", "rules": (f,), "own": False} | settings
-    add("SciPy", name, f, truth, *cases, prefix="special.", torch=torch, **settings)
+def scipy(name, truth, *cases, torch=True, jax=True, program=None, shown=None, **settings):
+    """A function of scipy.special."""
+    f = getattr(special, name)
+    jax, torch = (f"{m}.{name}" if other is True else other for m, other in (("jsp", jax), ("torch.special", torch)))
+    settings = {"rules": (f,), "own": False} | settings
+    if f in KINDS or name not in SOON:
+        add("SciPy", f"special.{shown or name}", program or f, truth, *cases, jax=jax, torch=torch, **settings)
 
+
+def stacked(group, name, f, truth, *cases, jax=None, torch=None, **settings):
+    """A function of the entries of the last axis; rivals are expressions of an array z."""
+    jax, torch = (e and f"lambda *xs: (lambda z: {e})({m}.stack(xs, -1))" for m, e in (("jnp", jax), ("torch", torch)))
+    program = lambda *xs: f(np.stack(xs, axis=-1))  # noqa: E731
+    add(group, name, program, truth, *cases, jax=jax, torch=torch, **settings)
+
+
+def number(n):
+    """The exponent of a constant array, as the number that a user would write."""
+    n = float(np.ravel(n)[0]) if np.size(n) else 0.0
+    return int(n) if n.is_integer() else n
+
+
+def total(terms):
+    """The sum of jets."""
+    return functools.reduce(Jet.__add__, terms)
+
+
+PAIR = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x̄, x")
+LN2, LN10, DEGREE = (lambda: t.mp.log(2)), (lambda: t.mp.log(10)), (lambda: t.mp.pi / 180)
 
 # ---------------------------------------------------------------------- NumPy: arithmetic
 
-PAIR = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x̄, x")
 numpy("add", lambda x, y: x + y, *PAIR)
 numpy("subtract", lambda x, y: x - y, *PAIR)
 numpy("multiply", lambda x, y: x * y, *PAIR)
@@ -106,408 +162,371 @@ numpy("reciprocal", lambda x: 1 / x)
 numpy("negative", lambda x: -x)
 numpy("positive", lambda x: x)
 numpy("conjugate", lambda x: x, torch="torch.conj")
-numpy("real", lambda x: x)
-numpy("degrees", lambda x: x * (180 / t.mp.pi), torch="torch.rad2deg")
-numpy("rad2deg", lambda x: x * (180 / t.mp.pi))
-numpy("radians", lambda x: x * (t.mp.pi / 180), torch="torch.deg2rad")
-numpy("deg2rad", lambda x: x * (t.mp.pi / 180))
+numpy("degrees", lambda x: x / DEGREE(), torch="torch.rad2deg")
+numpy("rad2deg", lambda x: x / DEGREE())
+numpy("radians", lambda x: x * DEGREE(), torch="torch.deg2rad")
+numpy("deg2rad", lambda x: x * DEGREE())
 numpy("square", lambda x: x * x)
-WHOLE = ("x, 0", "x, 1", "x, 2", "x, 3", "x, 6", "x, -1", "x, -2")
-EXPONENTS = (*WHOLE, "x, 0.5", "x, 1.5", "x, -0.5", "2, x", "0.5, x", "x, x", "x, 2x", "x, x̄", "x̄, x")
-numpy("power", t.power, *EXPONENTS, torch="torch.pow")
-numpy("float_power", t.power, *EXPONENTS)
-
-
-def _number(n):
-    n = float(np.ravel(n)[0]) if np.size(n) else 0.0
-    return int(n) if n.is_integer() else n
-
-
-add("NumPy", "x ** n", lambda x, n: x ** _number(n), t.power, *EXPONENTS[:10], own=False,
-    jax="lambda x, n: x ** number(n)", torch="lambda x, n: x ** number(n)")  # fmt: skip
-add("NumPy", "x ** np.array([n, ...])", lambda x, n: x ** n.astype(int), t.power, *WHOLE, own=False,
-    jax="lambda x, n: x ** n.astype(int)", torch="lambda x, n: x ** n.long()")  # fmt: skip
 numpy("sqrt", t.sqrt)
 numpy("cbrt", t.cbrt, torch=None)
+
+WHOLE = ("x, 0", "x, 1", "x, 2", "x, 3", "x, 6", "x, -1", "x, -2")
+ROOTS = ("x, 0.5", "x, 1.5", "x, -0.5")
+EXPONENTIALS = ("2, x", "0.5, x", "x, x", "x, 2x", "x, x̄", "x̄, x")
+numpy("power", t.power, *WHOLE, *ROOTS, *EXPONENTIALS, torch="torch.pow")
+numpy("float_power", t.power, *WHOLE, *ROOTS, *EXPONENTIALS)
+add("NumPy", "x ** n", lambda x, n: x ** number(n), t.power, *WHOLE, *ROOTS,
+    jax="lambda x, n: x ** number(n)", torch="lambda x, n: x ** number(n)", own=False)  # fmt: skip
+add("NumPy", "x ** np.array([n, ...])", lambda x, n: x ** n.astype(int), t.power, *WHOLE,
+    jax="lambda x, n: x ** n.astype(int)", torch="lambda x, n: x ** n.long()", own=False)  # fmt: skip
+
 numpy("fabs", abs, torch="torch.abs")
 numpy("absolute", abs)
 numpy("hypot", t.hypot, *PAIR, "x, 0", "0, x")
 numpy("arctan2", t.arctan2, *PAIR, "x, -1", "-1, x", "-x, x")
-COMPLEX = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x, 0")
-add("NumPy", "np.absolute(x + 1j * y)", lambda x, y: np.absolute(x + 1j * y), t.hypot, *COMPLEX, own=False,
-    jax="lambda x, y: jnp.absolute(x + 1j * y)", torch="lambda x, y: torch.abs(torch.complex(x, y))")  # fmt: skip
-add("NumPy", "np.angle(x + 1j * y)", lambda x, y: np.angle(x + 1j * y), lambda x, y: t.arctan2(y, x), *COMPLEX,
-    rules=(np.angle,), own=False, jax="lambda x, y: jnp.angle(x + 1j * y)",
-    torch="lambda x, y: torch.angle(torch.complex(x, y))")  # fmt: skip
+PLANE = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x, 0")
+add("NumPy", "np.absolute(x + 1j * y)", lambda x, y: np.absolute(x + 1j * y), t.hypot, *PLANE, own=False,
+    jax="lambda x, y: jnp.absolute(x + 1j * y)", torch="lambda x, y: torch.complex(x, y).abs()")  # fmt: skip
+add("NumPy", "np.angle(x + 1j * y)", lambda x, y: np.angle(x + 1j * y), lambda x, y: t.arctan2(y, x), *PLANE,
+    jax="lambda x, y: jnp.angle(x + 1j * y)", torch="lambda x, y: torch.complex(x, y).angle()", own=False)  # fmt: skip
 
 # ---------------------------------------------------------------------- NumPy: exponentials, trigonometry
 
 numpy("exp", t.exp)
-numpy("exp2", lambda x: t.exp(x * t.mp.log(2)))
+numpy("exp2", lambda x: t.exp(x * LN2()))
 numpy("expm1", t.expm1)
 numpy("log", t.log)
-numpy("log2", lambda x: t.log(x) / t.mp.log(2))
-numpy("log10", lambda x: t.log(x) / t.mp.log(10))
+numpy("log2", lambda x: t.log(x) / LN2())
+numpy("log10", lambda x: t.log(x) / LN10())
 numpy("log1p", t.log1p)
 SUMS = ("x, 0", "0, x", "x, 1", "x, x", "x, 2x", "x, x̄", "x̄, x")
-numpy("logaddexp", t.logsumexp, *SUMS, scale=4.0)
-numpy("logaddexp2", lambda x, y: t.logsumexp(x * t.mp.log(2), y * t.mp.log(2)) / t.mp.log(2), *SUMS, scale=4.0)
-for name in (
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "sinc",
-):
-    numpy(name, getattr(t, name))
+numpy("logaddexp", t.logsumexp, *SUMS, scale=2.0)
+numpy("logaddexp2", lambda x, y: t.logsumexp(x * LN2(), y * LN2()) / LN2(), *SUMS, scale=2.0)
+numpy("sin", t.sin)
+numpy("cos", t.cos)
+numpy("tan", t.tan)
+numpy("arcsin", t.arcsin)
+numpy("arccos", t.arccos)
+numpy("arctan", t.arctan)
+numpy("sinh", t.sinh)
+numpy("cosh", t.cosh)
+numpy("tanh", t.tanh)
+numpy("arcsinh", t.arcsinh)
+numpy("arccosh", t.arccosh)
+numpy("arctanh", t.arctanh)
+numpy("sinc", t.sinc)
 
 # ---------------------------------------------------------------------- NumPy: steps, extrema, parts
 
 
-def _floored(x, y, floor):
-    """x - y floor(x / y), and nothing where it jumps."""
+def rest(x, y, whole):
+    """x - y whole(x / y), and nothing where it jumps."""
     ratio = x.c[0] / y.c[0]
-    whole = floor(ratio)
-    if whole == ratio:
+    if whole(ratio) == ratio:
         raise ValueError("a jump")
-    return x - y * whole
+    return x - y * whole(ratio)
 
 
-def _truncate(x):
+def truncated(x):
+    """Rounded towards 0."""
     return t.mp.floor(x) if x >= 0 else t.mp.ceil(x)
 
 
-def _flat(value):
-    def step(x, *_):
-        return t.switch(x, 0, lambda x: jet(value(-1)), lambda x: jet(value(1)))
-
-    return step
+def step(below, above):
+    """Two constants."""
+    return lambda x, *_: t.switch(x, 0, lambda x: jet(below), lambda x: jet(above))
 
 
-numpy("remainder", lambda x, y: _floored(x, y, t.mp.floor), "x, 1", "1, x", "x, 3", "x, 2x")
-numpy("fmod", lambda x, y: _floored(x, y, _truncate), "x, 1", "1, x", "x, 3")
-add("NumPy", "np.divmod", lambda x, y: np.divmod(x, y)[1], lambda x, y: _floored(x, y, t.mp.floor), "x, 1", "1, x",
-    rules=(np.divmod,), own=False)  # fmt: skip
-for name, exact in (("maximum", t.maximum), ("minimum", t.minimum), ("fmax", t.maximum), ("fmin", t.minimum)):
-    numpy(name, exact, *PAIR)
-add("NumPy", "np.clip", lambda x: np.clip(x, -2, 2), lambda x: t.minimum(t.maximum(x, jet(-2)), jet(2)), own=False,
-    rules=(np.clip, np._core.umath.clip), jax="lambda x: jnp.clip(x, -2, 2)", torch="lambda x: torch.clip(x, -2, 2)")  # fmt: skip
-numpy("copysign", t.copysign, "x, 1", "x, -1", "x, 2x")
-numpy("sign", _flat(lambda s: s))
-numpy("heaviside", _flat(lambda s: (s + 1) // 2), "x, 0.5")
-add("NumPy", "np.ldexp", lambda x: np.ldexp(x, 3), lambda x: x * 8, rules=(np.ldexp,), own=False)
-add("NumPy", "np.modf", lambda x: np.modf(x)[0], lambda x: _floored(x, jet(1), _truncate), rules=(np.modf,), own=False)
-
-
-def _mantissa(x):
+def mantissa(x):
+    """x / 2ᵉ, between 1/2 and 1."""
     return x * t.mpf(2) ** -t.mp.frexp(x.c[0])[1] if x.c[0] else x
 
 
-add(
-    "NumPy",
-    "np.frexp",
-    lambda x: np.frexp(x)[0],
-    _mantissa,
-    rules=(np.frexp,),
-    own=False,
-    within=lambda x: math.isfinite(x),
-)
-numpy("nan_to_num", lambda x: x, within=math.isfinite)
-numpy("real_if_close", lambda x: x, torch=None, jax=None)
+RATIOS = ("x, 1", "1, x", "x, 3", "x, 2x")
+floored = functools.partial(rest, whole=t.mp.floor)
+numpy("remainder", floored, *RATIOS, within=math.isfinite)
+numpy("fmod", functools.partial(rest, whole=truncated), *RATIOS, within=math.isfinite)
+numpy("divmod", floored, *RATIOS, program=lambda x, y: np.divmod(x, y)[1], jax=None, torch=None, within=math.isfinite)
+numpy("modf", lambda x: rest(x, jet(1), truncated), program=lambda x: np.modf(x)[0], jax=None, torch=None)
+numpy("frexp", mantissa, program=lambda x: np.frexp(x)[0], jax=None, torch=None, within=math.isfinite)
+numpy("ldexp", lambda x: 8 * x, program=lambda x: np.ldexp(x, 3), jax=None, torch=None)
+numpy("maximum", t.maximum, *PAIR[:4])
+numpy("minimum", t.minimum, *PAIR[:4])
+numpy("fmax", t.maximum, *PAIR[:4])
+numpy("fmin", t.minimum, *PAIR[:4])
+numpy("clip", lambda x: t.minimum(t.maximum(x, jet(-2)), jet(2)), program=lambda x: np.clip(x, -2, 2),
+      rules=(np.clip, np._core.umath.clip), jax="lambda x: jnp.clip(x, -2, 2)",
+      torch="lambda x: torch.clip(x, -2, 2)")  # fmt: skip
+numpy("copysign", t.copysign, "x, 1", "x, -1", "x, 2x")
+numpy("sign", step(-1, 1))
+numpy("heaviside", step(0, 1), "x, 0.5")
 
 # ---------------------------------------------------------------------- NumPy: scimath, where it stays real
 
 
 def scimath(name, truth, within):
+    """A function of np.lib.scimath."""
     f = getattr(np.lib.scimath, name)
-    add("NumPy", name, f, truth, prefix="scimath.", rules=(f,), own=False, within=within)
+    add("NumPy", f"scimath.{name}", f, truth, rules=(f,), own=False, within=within)
 
 
-positive, ratio = (lambda x: x > 0), (lambda x: abs(x) < 1)
-scimath("sqrt", t.sqrt, positive)
-scimath("log", t.log, positive)
-scimath("log2", lambda x: t.log(x) / t.mp.log(2), positive)
-scimath("log10", lambda x: t.log(x) / t.mp.log(10), positive)
-scimath("arcsin", t.arcsin, ratio)
-scimath("arccos", t.arccos, ratio)
-scimath("arctanh", t.arctanh, ratio)
+scimath("sqrt", t.sqrt, lambda x: x > 0)
+scimath("log", t.log, lambda x: x > 0)
+scimath("log2", lambda x: t.log(x) / LN2(), lambda x: x > 0)
+scimath("log10", lambda x: t.log(x) / LN10(), lambda x: x > 0)
+scimath("arcsin", t.arcsin, lambda x: abs(x) < 1)
+scimath("arccos", t.arccos, lambda x: abs(x) < 1)
+scimath("arctanh", t.arctanh, lambda x: abs(x) < 1)
 
 # ---------------------------------------------------------------------- NumPy: norms
 
 
-def norm(order):
-    return lambda *xs: np.linalg.norm(np.stack(xs, axis=-1), order, axis=-1)
-
-
-def _total(terms):
-    terms = list(terms)
-    return sum(terms[1:], terms[0])
-
-
-def _greatest(*xs):
-    top = max(abs(x).c[0] for x in xs)
-    largest = [abs(x) for x in xs if abs(x).c[0] == top]
-    return functools.reduce(t.maximum, largest)
-
-
-PLANE = ("x, 1", "x, x", "x, 2x", "x, 0", "x, x̄", "x, 1, 2x")
-for order, exact in {
-    2: lambda *xs: t.sqrt(_total(x * x for x in xs)),
-    1: lambda *xs: _total(abs(x) for x in xs),
-    3: lambda *xs: t.power(_total(abs(x) ** 3 for x in xs), 1 / t.mpf(3)),
-    0.5: lambda *xs: t.power(_total(t.sqrt(abs(x)) for x in xs), t.mpf(2)),
-    math.inf: _greatest,
-}.items():
+def norm(order, truth):
+    """The norm of two or three numbers."""
     shown = "np.inf" if order == math.inf else order
-    add("NumPy", f"np.linalg.norm(x, {shown})", norm(order), exact, *PLANE,
-        jax=f"lambda *xs: jnp.linalg.norm(jnp.stack(xs, axis=-1), {shown}, axis=-1)",
-        torch=f"lambda *xs: torch.linalg.norm(torch.stack(xs, axis=-1), {shown.replace('np', 'math') if order == math.inf else order}, axis=-1)")  # fmt: skip
-add("NumPy", "np.linalg.vector_norm(x)", lambda *xs: np.linalg.vector_norm(np.stack(xs, axis=-1), axis=-1),
-    lambda *xs: t.sqrt(_total(x * x for x in xs)), *PLANE,
-    jax="lambda *xs: jnp.linalg.vector_norm(jnp.stack(xs, axis=-1), axis=-1)",
-    torch="lambda *xs: torch.linalg.vector_norm(torch.stack(xs, axis=-1), dim=-1)")  # fmt: skip
+    stacked("NumPy", f"np.linalg.norm(x, {shown})", lambda z: np.linalg.norm(z, order, axis=-1), truth,
+            "x, 1", "x, x", "x, 2x", "x, 0", "x, 1, 2x", *(() if order == math.inf else ("x, x̄",)), own=False,
+            jax=f"jnp.linalg.norm(z, {shown}, axis=-1)", torch=f"torch.linalg.norm(z, {shown}, dim=-1)")  # fmt: skip
 
 
-def matrix(x, y):
+def euclidean(*xs):
+    return t.sqrt(total(x * x for x in xs))
+
+
+def largest(*xs):
+    """max |x|, and nothing where two are it that move differently."""
+    top = max(abs(x).c[0] for x in xs)
+    return functools.reduce(t.maximum, (abs(x) for x in xs if abs(x).c[0] == top))
+
+
+def p_norm(p, *xs):
+    return t.power(total(t.power(abs(x), t.mpf(p)) for x in xs), 1 / t.mpf(p))
+
+
+def by_entry(x, y):
+    """[[x, y], [y, x]]"""
     return np.stack([np.stack([x, y], axis=-1), np.stack([y, x], axis=-1)], axis=-1)
 
 
-add("NumPy", "np.linalg.matrix_norm(x)", lambda x, y: np.linalg.matrix_norm(matrix(x, y)),
-    lambda x, y: t.sqrt(2 * (x * x + y * y)), "x, 1", "x, x", "x, 2x",
-    jax="lambda x, y: jnp.linalg.norm(jnp.stack([jnp.stack([x, y], -1), jnp.stack([y, x], -1)], -1), axis=(-2, -1))",
-    torch="lambda x, y: torch.linalg.matrix_norm(torch.stack([torch.stack([x, y], -1), torch.stack([y, x], -1)], -1))")  # fmt: skip
-for order in (1, math.inf):
-    add("NumPy", f"np.linalg.matrix_norm(x, {'np.inf' if order == math.inf else order})",
-        lambda x, y, order=order: np.linalg.matrix_norm(matrix(x, y), ord=order), lambda x, y: abs(x) + abs(y),
-        "x, 1", "x, x", "x, 2x")  # fmt: skip
+norm(2, euclidean)
+norm(1, lambda *xs: total(map(abs, xs)))
+norm(3, functools.partial(p_norm, 3))
+norm(0.5, functools.partial(p_norm, 0.5))
+norm(math.inf, largest)
+stacked("NumPy", "np.linalg.vector_norm(x)", lambda z: np.linalg.vector_norm(z, axis=-1), euclidean,
+        "x, 1", "x, x", "x, 2x", "x, 0", "x, x̄", "x, 1, 2x", own=False,
+        jax="jnp.linalg.vector_norm(z, axis=-1)", torch="torch.linalg.vector_norm(z, dim=-1)")  # fmt: skip
+for order, exact in {"fro": lambda x, y: euclidean(x, y, x, y), 1: lambda x, y: abs(x) + abs(y)}.items():
+    add("NumPy", f"np.linalg.matrix_norm(x, {order!r})",
+        lambda x, y, order=order: np.linalg.matrix_norm(by_entry(x, y), ord=order), exact, "x, 1", "x, x", "x, 2x",
+        own=False)  # fmt: skip
 
-# ---------------------------------------------------------------------- SciPy
+# ---------------------------------------------------------------------- SciPy: error, gamma and Bessel functions
 
-for name in ("erf", "erfc", "erfcx", "erfinv", "ndtr", "log_ndtr", "ndtri"):
-    scipy(name, getattr(t, name), jax=None if name == "erfcx" else f"jsp.{name}")
-scipy("erfcinv", t.erfcinv, torch=None, jax=None)
+scipy("erf", t.erf)
+scipy("erfc", t.erfc)
+scipy("erfcx", t.erfcx, jax=None)
 scipy("erfi", t.erfi, torch=None, jax=None)
 scipy("dawsn", t.dawsn, torch=None, jax=None)
-near = lambda x: x > -1000  # noqa: E731  (beyond, mpmath takes long)
+scipy("erfinv", t.erfinv)
+scipy("erfcinv", t.erfcinv, torch=None, jax=None)
+scipy("ndtr", t.ndtr)
+scipy("log_ndtr", t.log_ndtr, scale=1.0)
+scipy("ndtri", t.ndtri)
+
+
+def near(x):
+    """Beyond, mpmath takes long."""
+    return x > -1000
+
+
 scipy("gamma", t.gamma, torch=None, within=near)
 scipy("gammaln", t.gammaln, within=near)
 scipy("loggamma", t.loggamma, torch="torch.lgamma", jax="jsp.gammaln")
-scipy("digamma", lambda x: t.polygamma(0, x), within=near)
+scipy("digamma", functools.partial(t.polygamma, 0), within=near)
 for n in (1, 2):
-    scipy("polygamma", lambda x, n=n: t.polygamma(n, x), f=lambda x, n=n: special.polygamma(n, x), rules=(special.polygamma,), within=near,
-          jax=f"lambda x: jsp.polygamma({n}, x)", torch=f"lambda x: torch.polygamma({n}, x)")  # fmt: skip
-    SUBJECTS[-1] = SUBJECTS[-1]._replace(name=f"special.polygamma({n}, x)")
-scipy("zeta", lambda x: t.zeta(2, x), f=lambda x: special.zeta(2.0, x), rules=(special.zeta,),
+    scipy("polygamma", functools.partial(t.polygamma, n), program=functools.partial(special.polygamma, n),
+          shown=f"polygamma({n}, x)", jax=f"lambda x: jsp.polygamma({n}, x)",
+          torch=f"lambda x: torch.polygamma({n}, x)", within=near)  # fmt: skip
+scipy("zeta", functools.partial(t.zeta, 2), program=functools.partial(special.zeta, 2.0), shown="zeta(2, x)",
       jax="lambda x: jsp.zeta(2.0, x)", torch="lambda x: torch.special.zeta(torch.full_like(x, 2.0), x)")  # fmt: skip
 POSITIVE = ("x, 1", "1, x", "x, 2.5", "x, x", "x, 2x")
 scipy("beta", t.beta, *POSITIVE, torch=None)
 scipy("betaln", t.betaln, *POSITIVE, torch=None, within=lambda x: 0 < x < math.inf)
+scipy("i0", functools.partial(t.iv, 0))
+scipy("i0e", functools.partial(t.ive, 0))
+scipy("i1", functools.partial(t.iv, 1))
+scipy("i1e", functools.partial(t.ive, 1))
+for v in (2, 3):
+    for name, exact in (("iv", t.iv), ("ive", t.ive)):
+        scipy(name, functools.partial(exact, v), program=functools.partial(getattr(special, name), v),
+              shown=f"{name}({v}, x)", jax=None, torch=None)  # fmt: skip
+scipy("hyperu", functools.partial(t.hyperu, 0.5, 1.5), program=functools.partial(special.hyperu, 0.5, 1.5),
+      shown="hyperu(0.5, 1.5, x)", jax=None, torch=None)  # fmt: skip
+
+# ---------------------------------------------------------------------- SciPy: logistic functions, entropies, softmax
+
 scipy("expit", t.sigmoid)
 scipy("log_expit", lambda x: -t.softplus(-x), torch="torch.nn.functional.logsigmoid", jax="jax.nn.log_sigmoid")
 scipy("logit", lambda x: t.log(x) - t.log(1 - x))
-RATIOS = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x̄, x")
-scipy("xlogy", lambda x, y: x * t.log(y), *RATIOS)
-scipy("xlog1py", lambda x, y: x * t.log1p(y), *RATIOS)
-scipy("entr", t.entr)
-scipy("rel_entr", t.rel_entr, *RATIOS, torch=None)
-scipy("kl_div", lambda x, y: t.rel_entr(x, y) - x + y, *RATIOS, torch=None)
-for v in (0, 1):
-    scipy(f"i{v}", lambda x, v=v: t.iv(v, x))
-    scipy(f"i{v}e", lambda x, v=v: t.ive(v, x))
-for v in (2, 3):
-    scipy("iv", lambda x, v=v: t.iv(v, x), f=lambda x, v=v: special.iv(v, x), rules=(special.iv,), jax=None, torch=None)
-    scipy(
-        "ive",
-        lambda x, v=v: t.ive(v, x),
-        f=lambda x, v=v: special.ive(v, x),
-        rules=(special.ive,),
-        jax=None,
-        torch=None,
-    )
-    SUBJECTS[-2:] = [s._replace(name=f"{s.name}({v}, x)") for s in SUBJECTS[-2:]]
-scipy("hyperu", lambda x: t.hyperu(0.5, 1.5, x), f=lambda x: special.hyperu(0.5, 1.5, x), rules=(special.hyperu,),
-      jax=None, torch=None)  # fmt: skip
+scipy("xlogy", lambda x, y: x * t.log(y), *PAIR)
+scipy("xlog1py", lambda x, y: x * t.log1p(y), *PAIR)
+scipy("entr", lambda x: -x * t.log(x))
+scipy("rel_entr", t.rel_entr, *PAIR, torch=None)
+scipy("kl_div", lambda x, y: t.rel_entr(x, y) - x + y, *PAIR, torch=None)
 
 LOGITS = ("x, 0", "0, x", "x, x̄", "x, 2x", "x, 0, 1", "0, x, 1", "x, x, 0")
+of_logits = functools.partial(stacked, scale=2.0, within=lambda x: x < math.inf)
 
 
-def of_logits(group, name, f, truth, jax, torch, rules=(), own=True):
-    """A function of logits side by side; it gives an array of one number each."""
-    add(group, name, lambda *xs: f(np.stack(xs, axis=-1)), truth, *LOGITS, scale=4.0, rules=rules, own=own,
-        jax=jax and f"lambda *xs: ({jax})(jnp.stack(xs, axis=-1))",
-        torch=torch and f"lambda *xs: ({torch})(torch.stack(xs, axis=-1))")  # fmt: skip
-
-
-def _log_softmax(*xs):
+def log_softmax(*xs):
+    """Of the first."""
     return -t.logsumexp(*(x - xs[0] for x in xs))
 
 
-def _softmax(*xs):
-    return t.exp(_log_softmax(*xs))
+def softmax(*xs):
+    return t.exp(log_softmax(*xs))
 
 
-of_logits("SciPy", "special.logsumexp", lambda z: special.logsumexp(z, axis=-1), t.logsumexp,
-          "lambda z: jsp.logsumexp(z, axis=-1)", "lambda z: torch.logsumexp(z, -1)", (special.logsumexp,))  # fmt: skip
-of_logits("SciPy", "special.softmax", lambda z: special.softmax(z, axis=-1)[..., 0], _softmax,
-          "lambda z: jax.nn.softmax(z, axis=-1)[..., 0]", "lambda z: torch.softmax(z, -1)[..., 0]", (special.softmax,))  # fmt: skip
-of_logits("SciPy", "special.log_softmax", lambda z: special.log_softmax(z, axis=-1)[..., 0], _log_softmax,
-          "lambda z: jax.nn.log_softmax(z, axis=-1)[..., 0]", "lambda z: torch.log_softmax(z, -1)[..., 0]",
-          (special.log_softmax,))  # fmt: skip
+of_logits("SciPy", "special.logsumexp", lambda z: special.logsumexp(z, axis=-1), t.logsumexp, *LOGITS, own=False,
+          jax="jsp.logsumexp(z, axis=-1)", torch="torch.logsumexp(z, -1)")  # fmt: skip
+of_logits("SciPy", "special.softmax", lambda z: special.softmax(z, axis=-1)[..., 0], softmax, *LOGITS, own=False,
+          jax="jax.nn.softmax(z, axis=-1)[..., 0]", torch="torch.softmax(z, -1)[..., 0]")  # fmt: skip
+of_logits("SciPy", "special.log_softmax", lambda z: special.log_softmax(z, axis=-1)[..., 0], log_softmax, *LOGITS,
+          jax="jax.nn.log_softmax(z, axis=-1)[..., 0]", torch="torch.log_softmax(z, -1)[..., 0]",
+          own=False)  # fmt: skip
 
 # ---------------------------------------------------------------------- layers
 
+F = "torch.nn.functional."
+
 
 def activation(layer, truth, jax, torch):
-    add("Layers", repr(layer).replace("()", ""), lambda x: layer({}, x), truth, prefix="nn.", jax=jax, torch=torch)
+    """A layer that acts entry by entry."""
+    add("Layers", f"nn.{repr(layer).removesuffix('()')}", lambda x: layer({}, x), truth, jax=jax, torch=torch)
 
 
-def _bend(below, above):
+def bend(below, above):
+    """Two functions that meet at 0."""
     return lambda x: t.switch(x, 0, below, above)
 
 
-def _gelu_tanh(x):
-    c = t.mp.sqrt(2 / t.mp.pi)
-    return x * t.sigmoid(2 * (x * c + x * x * x * (t.mpf("0.044715") * c)))
+def gelu_tanh(x):
+    """x (1 + tanh u) / 2 = x σ(2u)."""
+    return x * t.sigmoid((x + x * x * x * t.mpf("0.044715")) * (2 * t.mp.sqrt(2 / t.mp.pi)))
 
 
 ALPHA, LAMBDA = t.mpf("1.6732632423543772"), t.mpf("1.0507009873554805")
-F = "torch.nn.functional."
-activation(nn.ReLU(), _bend(lambda x: 0 * x, lambda x: x), "jax.nn.relu", "torch.relu")
-activation(nn.LeakyReLU(0.25), _bend(lambda x: 0.25 * x, lambda x: x), "lambda x: jax.nn.leaky_relu(x, 0.25)",
-           f"lambda x: {F}leaky_relu(x, 0.25)")  # fmt: skip
-activation(nn.ELU(), _bend(t.expm1, lambda x: x), "jax.nn.elu", f"{F}elu")
-activation(nn.SELU(), _bend(lambda x: t.expm1(x) * (ALPHA * LAMBDA), lambda x: x * LAMBDA), "jax.nn.selu", f"{F}selu")
+activation(nn.ReLU(), bend(lambda x: 0 * x, lambda x: x), "jax.nn.relu", "torch.relu")
+activation(nn.LeakyReLU(0.25), bend(lambda x: 0.25 * x, lambda x: x),
+           "lambda x: jax.nn.leaky_relu(x, 0.25)", f"lambda x: {F}leaky_relu(x, 0.25)")  # fmt: skip
+activation(nn.ELU(), bend(t.expm1, lambda x: x), "jax.nn.elu", f"{F}elu")
+activation(nn.SELU(), bend(lambda x: ALPHA * LAMBDA * t.expm1(x), lambda x: LAMBDA * x), "jax.nn.selu", f"{F}selu")
 activation(nn.GELU(), lambda x: x * t.ndtr(x), "lambda x: jax.nn.gelu(x, approximate=False)", f"{F}gelu")
-activation(nn.GELU("tanh"), _gelu_tanh, "lambda x: jax.nn.gelu(x, approximate=True)",
-           f"lambda x: {F}gelu(x, approximate='tanh')")  # fmt: skip
+activation(nn.GELU("tanh"), gelu_tanh,
+           "lambda x: jax.nn.gelu(x, approximate=True)", f"lambda x: {F}gelu(x, approximate='tanh')")  # fmt: skip
 activation(nn.SiLU(), lambda x: x * t.sigmoid(x), "jax.nn.silu", f"{F}silu")
-activation(nn.Softplus(threshold=1e9), t.softplus, "jax.nn.softplus", f"lambda x: {F}softplus(x, threshold=1e9)")
+activation(nn.Softplus(threshold=math.inf), t.softplus,
+           "jax.nn.softplus", f"lambda x: {F}softplus(x, threshold=math.inf)")  # fmt: skip
 activation(nn.Tanh(), t.tanh, "jnp.tanh", "torch.tanh")
 activation(nn.Sigmoid(), t.sigmoid, "jax.nn.sigmoid", "torch.sigmoid")
 activation(nn.HardTanh(), lambda x: t.minimum(t.maximum(x, jet(-1)), jet(1)), "jax.nn.hard_tanh", f"{F}hardtanh")
 activation(nn.Sine(2.0), lambda x: t.sin(2 * x), "lambda x: jnp.sin(2.0 * x)", "lambda x: torch.sin(2.0 * x)")
-of_logits("Layers", "nn.Softmax", lambda z: nn.Softmax()({}, z)[..., 0], _softmax, None, None)
-of_logits("Layers", "nn.LogSoftmax", lambda z: nn.LogSoftmax()({}, z)[..., 0], _log_softmax, None, None)
+of_logits("Layers", "nn.Softmax", lambda z: nn.Softmax()({}, z)[..., 0], softmax, *LOGITS)
+of_logits("Layers", "nn.LogSoftmax", lambda z: nn.LogSoftmax()({}, z)[..., 0], log_softmax, *LOGITS)
 
 
-def _normal(*xs, centre):
-    n = len(xs)
-    shifted = [x - _total(xs) / n for x in xs] if centre else xs
-    return shifted[0] / t.sqrt(_total(x * x for x in shifted) / n + t.mpf("1e-5"))
+def normalised(layer, centred):
+    """The first of three numbers that are normalised."""
+
+    def truth(*xs):
+        xs = [x - total(xs) / len(xs) for x in xs] if centred else xs
+        return xs[0] / t.sqrt(total(x * x for x in xs) / len(xs) + t.mpf(layer.eps))
+
+    def program(z):
+        return layer({name: p.astype(z.dtype) for name, p in layer.init(rng=0).items()}, z)[..., 0]
+
+    stacked("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, x, 0", "1, x, 0", scale=2.0,
+            within=math.isfinite)  # fmt: skip
 
 
-def normalised(layer, truth):
-    def program(*xs):
-        x = np.stack(xs, axis=-1)
-        return layer({k: v.astype(x.dtype) for k, v in layer.init(rng=0).items()}, x)[..., 0]
-
-    add("Layers", f"nn.{type(layer).__name__}", program, truth, "x, 0, 1", "x, 2x, 0", "1, x, 0", scale=4.0)
+normalised(nn.LayerNorm(3, eps=2.0**-17), centred=True)
+normalised(nn.RMSNorm(3, eps=2.0**-17), centred=False)
 
 
-normalised(nn.LayerNorm(3), functools.partial(_normal, centre=True))
-normalised(nn.RMSNorm(3), functools.partial(_normal, centre=False))
-
-
-def cell(name, truth, kind, state, read, **weights):
-    """One unit of a cell with weights that leave one nonlinearity; ``state`` and the rest of the weights are constants."""
-    one = kind(1, 1)
+def cell(name, kind, truth, state, read, **weights):
+    """One unit of a cell whose weights leave one nonlinearity: those not given are 0."""
+    unit = kind(1, 1)
 
     def program(x):
-        dtype = x.dtype
-        p = {k: np.array(weights.get(k, np.zeros(v.shape)), dtype).reshape(v.shape) for k, v in one.init(rng=0).items()}
-        start = [np.full((*x.shape, 1), s, dtype) for s in state]
-        return read(one, one(p, start[0] if len(start) == 1 else tuple(start), x[..., None]))[..., 0]
+        drawn = unit.init(rng=0, dtype=x.dtype)
+        given = {k: np.reshape(weights.get(k, np.zeros(p.size)), p.shape).astype(x.dtype) for k, p in drawn.items()}
+        start = tuple(np.full((*x.shape, 1), part, x.dtype) for part in state)
+        out = unit(dg.Params(given, drawn.buffers), start if len(start) > 1 else start[0], x[..., None])
+        return read(unit, out)[..., 0]
 
-    add("Layers", name, program, truth, prefix="nn.")
+    add("Layers", f"nn.{kind.__name__}{name}", program, truth, within=math.isfinite)
 
 
-shown = lambda cell, state: state  # noqa: E731
-cell("RNNCell", t.tanh, nn.RNNCell, [0], shown, weight_x=1)
-cell("LeakyRNNCell", t.sigmoid, nn.LeakyRNNCell, [0], lambda c, s: c.output(s), weight_x=1)
-cell("GRUCell, candidate", t.tanh, nn.GRUCell, [0], shown, weight_x=[0, 0, 1], bias_x=[0, -1e4, 0])
-cell("GRUCell, gate", t.sigmoid, nn.GRUCell, [1], shown, weight_x=[0, 1, 0])
-cell(
-    "LSTMCell, output gate",
-    t.sigmoid,
-    nn.LSTMCell,
-    [0, 1e4],
-    lambda c, s: s[0],
-    weight_x=[0, 0, 0, 1],
-    bias=[0, 1e4, 0, 0],
-)
-cell(
-    "LSTMCell, input gate",
-    t.sigmoid,
-    nn.LSTMCell,
-    [0, 0],
-    lambda c, s: s[1],
-    weight_x=[1, 0, 0, 0],
-    bias=[0, 0, 1e4, 0],
-)
-cell("LSTMCell, candidate", t.tanh, nn.LSTMCell, [0, 0], lambda c, s: s[1], weight_x=[0, 0, 1, 0], bias=[1e4, 0, 0, 0])
-cell("LSTMCell, tanh c", lambda x: t.tanh(t.tanh(x)), nn.LSTMCell, [0, 0], lambda c, s: s[0],
-     weight_x=[0, 0, 1, 0], bias=[1e4, 0, 0, 1e4])  # fmt: skip
+def state(unit, out):
+    return out
+
+
+OPEN = 1e4  # the bias of a gate that is open
+cell("", nn.RNNCell, t.tanh, [0], state, weight_x=1)
+cell("", nn.LeakyRNNCell, t.sigmoid, [0], nn.LeakyRNNCell.output, weight_x=1)
+cell(", candidate", nn.GRUCell, t.tanh, [0], state, weight_x=[0, 0, 1], bias_x=[0, -OPEN, 0])
+cell(", gate", nn.GRUCell, t.sigmoid, [1], state, weight_x=[0, 1, 0])
+cell(", input gate", nn.LSTMCell, t.sigmoid, [0, 0], lambda unit, s: s[1], weight_x=[1, 0, 0, 0], bias=[0, 0, OPEN, 0])
+cell(", forget gate", nn.LSTMCell, t.sigmoid, [0, 1], lambda unit, s: s[1], weight_x=[0, 1, 0, 0])
+cell(", candidate", nn.LSTMCell, t.tanh, [0, 0], lambda unit, s: s[1], weight_x=[0, 0, 1, 0], bias=[OPEN, 0, 0, 0])
+cell(", output gate", nn.LSTMCell, t.sigmoid, [0, OPEN], lambda unit, s: s[0], weight_x=[0, 0, 0, 1],
+     bias=[0, OPEN, 0, 0])  # fmt: skip
+cell(", output", nn.LSTMCell, lambda x: t.tanh(t.tanh(x)), [0, 0], lambda unit, s: s[0], weight_x=[0, 0, 1, 0],
+     bias=[OPEN, 0, 0, OPEN])  # fmt: skip
 
 # ---------------------------------------------------------------------- losses
 
 
-def _class(k):
-    return lambda z: np.full(z.shape[:-1], k)
-
-
 def cross_entropy(name, truth, target, jax=None, torch=None, **settings):
-    of_logits(
-        "Losses",
-        name,
-        lambda z: nn.cross_entropy(z, target(dg.primal(z)), reduction="none", **settings),
-        truth,
-        jax,
-        torch,
-    )
+    """Of the first class, or of a distribution."""
+    loss = lambda z: nn.cross_entropy(z, target(dg.primal(z)), reduction="none", **settings)  # noqa: E731
+    of_logits("Losses", f"nn.cross_entropy{name}", loss, truth, *LOGITS, jax=jax, torch=torch)
 
 
-def _uniform(share):
-    """Cross-entropy with a distribution of 1 - share on the first class and share spread over all."""
+def first(z):
+    return np.zeros(z.shape[:-1], int)
+
+
+def smoothed(share):
+    """Cross-entropy with 1 - share on the first class and share spread over all."""
 
     def truth(*xs):
-        even = _total(_log_softmax(x, *xs[:i], *xs[i + 1 :]) for i, x in enumerate(xs)) / len(xs)
-        return -(1 - t.mpf(share)) * _log_softmax(*xs) - t.mpf(share) * even
+        each = [log_softmax(x, *xs[:i], *xs[i + 1 :]) for i, x in enumerate(xs)]
+        return -(1 - t.mpf(share)) * each[0] - t.mpf(share) / len(xs) * total(each)
 
     return truth
 
 
-TORCH_CE = f"lambda z: {F}cross_entropy(z, torch.zeros(z.shape[0], dtype=torch.long), reduction='none')"
-cross_entropy(
-    "nn.cross_entropy",
-    lambda *xs: -_log_softmax(*xs),
-    _class(0),
-    "lambda z: -jax.nn.log_softmax(z, axis=-1)[..., 0]",
-    TORCH_CE,
-)
-cross_entropy("nn.cross_entropy(label_smoothing=0.25)", _uniform(0.25), _class(0), label_smoothing=0.25)
-cross_entropy("nn.cross_entropy of distributions", _uniform(1), lambda z: np.full_like(z, 1 / z.shape[-1]))
+cross_entropy("", lambda *xs: -log_softmax(*xs), first, jax="-jax.nn.log_softmax(z, axis=-1)[..., 0]",
+              torch=f"{F}cross_entropy(z, torch.zeros(z.shape[:-1], dtype=torch.long), reduction='none')")  # fmt: skip
+cross_entropy("(label_smoothing=0.25)", smoothed(0.25), first, label_smoothing=0.25)
+cross_entropy(" of distributions", smoothed(1), lambda z: np.full_like(z, 1 / z.shape[-1]))
 
 
-def loss(name, truth, *cases, torch=None, jax=None, scale=0.0, **settings):
+def loss(name, truth, *cases, torch=None, jax=None, **settings):
+    """A loss of a prediction and a constant target."""
     f = getattr(nn, name)
-    program = lambda x, y: f(x[..., None], y[..., None], reduction="none", **settings)  # noqa: E731
-    add("Losses", name, program, truth, *cases, prefix="nn.", torch=torch, jax=jax, scale=scale)
+    program = lambda x, y: f(x[..., None], y[..., None], reduction="none")  # noqa: E731
+    add("Losses", f"nn.{name}", program, truth, *cases, torch=torch, jax=jax, **settings)
 
 
-add(
-    "Losses",
-    "nn.nll",
-    lambda x: nn.nll(np.stack([x, 2 * x], -1), np.zeros(x.shape, int), reduction="none"),
-    lambda x: -x,
-)
+def huber(x, y):
+    e = x - y
+    return t.switch(abs(e) if e.c[0] else e, 1, lambda a: a * a / 2, lambda a: a - t.mpf("0.5"))
+
+
+stacked("Losses", "nn.nll", lambda z: nn.nll(z, first(dg.primal(z)), reduction="none"), lambda x, y: -x, "x, 2x")
 loss(
     "mse",
     lambda x, y: (x - y) * (x - y),
@@ -516,14 +535,7 @@ loss(
     "x, x̄",
     torch=f"lambda x, y: {F}mse_loss(x, y, reduction='none')",
 )
-loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", "x, x̄", torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
-
-
-def _huber(x, y):
-    e = x - y
-    return t.switch(abs(e) if e.c[0] else e, 1, lambda a: a * a / 2, lambda a: a - t.mpf("0.5"))
-
-
-loss("huber", _huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
-loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=4.0,
+loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", torch=f"lambda x, y: {F}l1_loss(x, y, reduction='none')")
+loss("huber", huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
+loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=2.0,
      torch=f"lambda x, y: {F}binary_cross_entropy_with_logits(x, y, reduction='none')")  # fmt: skip

@@ -9,7 +9,6 @@ no derivative (a kink) a coefficient is NaN; where it has no value (a pole, anot
 import functools
 import math
 
-
 from mpmath import mp, mpf
 
 LAST = 7  # orders to 6 are measured, and one more says how far a rounding of x moves the last of them
@@ -175,6 +174,8 @@ def power(x, p):
         if any(p.c[1:]):
             return exp(p * log(x))
         p = p.c[0]
+    if not any(x.c[1:]):
+        return Jet.constant(mp.power(x.c[0], p))
     if mp.isfinite(p) and mp.isint(p) and 0 <= p <= 16:
         return functools.reduce(Jet.__mul__, [x] * int(p), Jet.constant(1))
     out = [mp.power(x.c[0], p)]
@@ -283,8 +284,8 @@ def logaddexp(x, y):
 
 
 def logsumexp(*xs):
-    top = max(xs, key=lambda x: x.c[0])
-    return top + log1p(sum((exp(x - top) for x in xs if x is not top), Jet.constant(0)))
+    top, *others = sorted(xs, key=lambda x: -x.c[0])
+    return top + log1p(sum((exp(x - top) for x in others), Jet.constant(0)))
 
 
 def maximum(x, y):

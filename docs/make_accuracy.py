@@ -1,0 +1,306 @@
+"""Writes docs/accuracy.md: the worst error of every function's derivatives, beside high-precision truths.
+
+Measures the whole grid, and fails when a function is over a bar that is not excused below, when an excused one is not
+any more, or when a rule has no line. ``--check`` measures a part of the grid and writes nothing, but fails also when
+the page has other lines; ``--full`` is this check over the whole grid. ``--rivals`` measures JAX and PyTorch, for
+docs/accuracy_rivals.json.
+"""
+
+import argparse
+import html
+import math
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGE, FIGURE = HERE / "accuracy.md", HERE / "img" / "accuracy.png"
+
+# Function -> why it may be over a bar: at most ten.
+EXCUSED = {
+    "special.betaln": "digamma(x) - digamma(2x) and its derivatives, where a whole argument's worth of digits cancels",
+    "special.dawsn": "higher Taylor coefficients at the change from SciPy's values to the asymptotic series",
+    "special.ive(2, x)": "differences of Bessel functions of neighbouring orders, which are alike at large x",
+    "special.ive(3, x)": "the same",
+    "nn.LayerNorm": "where one entry outweighs the others its derivative is a difference of equal terms: right to the "
+    "rounding of y / x",
+    "nn.RMSNorm": "the same",
+}
+
+
+class Figures:
+    """The worst errors of the functions: ``worst[function][dtype][column]`` is (error, x, got, truth, case)."""
+
+    def __init__(self):
+        self.worst = defaultdict(lambda: {dtype: [(math.nan,)] * len(measure.COLUMNS) for dtype in measure.DTYPES})
+        self.compared = self.lost = 0
+
+    def add(self, case, dtype, errors):
+        """Take in the errors of one case."""
+        cells = self.worst[case.subject.name][dtype]
+        for column in range(len(cells)):
+            found = (*errors.worst(column), case.label)
+            if not found[0] <= cells[column][0] and not math.isnan(found[0]):
+                cells[column] = found
+        self.compared += int((errors.error == errors.error).sum())
+        self.lost += int(errors.lost.sum())
+
+    def over(self):
+        """{function: [(dtype, column, error, x, got, truth, case), ...]} of what is over a bar."""
+        own = {s.name for s in SUBJECTS if s.own}
+        return {
+            name: cells
+            for name, dtypes in self.worst.items()
+            if (
+                cells := [
+                    (dtype, measure.COLUMNS[k], *cell)
+                    for dtype, row in dtypes.items()
+                    for k, cell in enumerate(row)
+                    if cell[0] > measure.BARS[dtype][k] and (k or name in own)
+                ]
+            )
+        }
+
+
+def figures(full, progress):
+    """Measure every case: the grid, or a part of it except for the excused."""
+    found = Figures()
+    for case in progress(cases(), "dualgrad"):
+        for dtype in measure.DTYPES:
+            x = measure.domain(case, dtype, full or case.subject.name in EXCUSED)
+            found.add(case, dtype, measure.errors(case, x))
+    return found
+
+
+def problems(found):
+    """What is wrong, in words."""
+    if rules := subjects.missing():
+        yield f"rules without a subject in docs/accuracy/subjects.py: {', '.join(rules)}"
+    over = found.over()
+    for name in over.keys() - EXCUSED.keys():
+        for dtype, column, error, x, got, truth, case in over[name]:
+            order = "Taylor mode" if column == "Taylor" else f"order {column}"
+            yield f"{name}({case}) in {dtype}, {order}: {error:.1e} at x = {x!r}, where {got!r} stands for {truth!r}"
+    for name in (EXCUSED.keys() & found.worst.keys()) - over.keys():
+        yield f"{name} is excused, and needs it no more"
+    if len(EXCUSED) > 10:
+        yield f"{len(EXCUSED)} functions are excused, and ten may be"
+
+
+# ---------------------------------------------------------------------- the page
+
+HEAD = """\
+# Accuracy
+
+The worst relative error of derivatives, of every function that acts entry by entry: orders 0 to 3 by nested `dg.jvp`,
+and the coefficients 2 to 6 of `dg.taylor`, against truths in arithmetic of as many digits as it takes. One grid for
+all: ±0, subnormal numbers, 1e-300 to 1e300, 1 and its neighbours, where exponentials saturate, ties, ±∞, and random
+points between. Made by `make accuracy`; `.ci/run` measures a part of it again.
+"""
+
+
+def shown(error):
+    """``2e-16``; a dash where nothing was compared."""
+    if math.isnan(error):
+        return "–"
+    return (
+        "NaN" if error == math.inf else "0" if error == 0 else f"{error:.0e}".replace("e-0", "e-").replace("e+0", "e+")
+    )
+
+
+def grade(error, bar):
+    """The colour's name."""
+    if math.isnan(error):
+        return "none"
+    return "wrong" if error >= 0.5 else "over" if error > bar else "good" if error <= bar / 100 else "fair"
+
+
+def cell(error, bar):
+    return f'<td class="{grade(error, bar)}">{shown(error)}</td>'
+
+
+def table(found, stored):
+    """One line a function."""
+    first = (
+        "<tr><th></th>"
+        + "".join(f'<th colspan="5">{dtype}</th>' for dtype in measure.DTYPES)
+        + "".join(f'<th colspan="3">{name}</th>' for name in rivals.NAMES)
+        + "</tr>"
+    )
+    second = "<tr><th></th>" + "".join(f"<th>{c[0]}</th>" for c in 2 * measure.COLUMNS + 2 * ("1", "2", "3")) + "</tr>"
+    lines = []
+    for group in dict.fromkeys(s.group for s in SUBJECTS):
+        lines += [f"## {group}", "", f'<table class="accuracy"><thead>{first}{second}</thead><tbody>']
+        for name in dict.fromkeys(s.name for s in SUBJECTS if s.group == group):
+            row = [f"<td><code>{html.escape(name)}</code></td>"]
+            for dtype, bars in measure.BARS.items():
+                row += [cell(c[0], bar) for c, bar in zip(found.worst[name][dtype], bars, strict=True)]
+            for library in rivals.NAMES:
+                errors = stored["worst"][library].get(name) or [math.nan] * 3
+                row += [cell(e, bar) for e, bar in zip(errors, measure.BARS["float64"][1:4], strict=True)]
+            lines.append(f"<tr>{''.join(row)}</tr>")
+        lines += ["</tbody></table>", ""]
+    return "\n".join(lines)
+
+
+def summary(found, stored):
+    """How many comparisons, the worst, and how the rivals fare."""
+    names = list(found.worst)
+    over = found.over()
+    lines = [
+        f"{len(names)} functions in {len(cases())} forms, {found.compared:,} comparisons. "
+        f"{len(names) - len(over)} keep every bar: a relative error of 1e-13 at order 1, 1e-11 at orders 2 and 3 and "
+        "in Taylor mode; in float32 1e-5 and 1e-4. "
+        + (f"{len(over)} fall short, [below](#what-falls-short)." if over else "None falls short."),
+        "",
+        "| double precision, orders 1 to 3 | functions it has | within the bars | wrong in all digits, or NaN |",
+        "|---|--:|--:|--:|",
+    ]
+    mine = {name: [c[0] for c in found.worst[name]["float64"][1:4]] for name in names}
+    for library, worst in [
+        ("dualgrad", mine),
+        *((f"{n} {stored['versions'][n]}", stored["worst"][n]) for n in rivals.NAMES),
+    ]:
+        have = {name: errors for name, errors in worst.items() if errors and name in found.worst}
+        bars = measure.BARS["float64"][1:4]
+        kept = sum(not any(e > bar for e, bar in zip(errors, bars, strict=True)) for errors in have.values())
+        wrong = sum(any(e >= 0.5 for e in errors) for errors in have.values())
+        lines.append(f"| {library} | {len(have)} | {kept} | {wrong} |")
+    return "\n".join(lines)
+
+
+MEASURE = """\
+## How it is measured
+
+- **Truth**: power series whose coefficients are [mpmath](https://mpmath.org)'s, at 50 digits, 100, 200 and so on until
+  two results agree to 25; at ±∞ the limit, where there is one. `docs/accuracy/truth.py`.
+- **Points**: rounded to the dtype first, and the truth taken there. float32 stays float32, or the error is infinite.
+- **Error**: |got - truth| / |truth|, after two things have been taken off the difference: what k + 1 roundings of x do
+  to any formula of order k, ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (of logits: max(|x|, 2) for |x|), and the smallest normal number.
+  NaN and infinity for a number are errors without bound.
+- **Not compared**: truths that overflow; kinks, whose [conventions](conventions.md) are tested elsewhere; logits of
+  +∞; series about ±∞; where several arguments move, partial derivatives that overflow, and ±∞; and derivatives where
+  the value itself is off by more than its bar, as column 0 shows, or has lost the digits with a subnormal x.
+- **Forms**: of two arguments, each alone and both, at 1, at the same value and at twice it; of logits, two and three of
+  them, also equal. A line shows the worst.
+- **JAX and PyTorch**: nested `jax.jvp`, and `torch.autograd.grad` of `torch.autograd.grad`; not at subnormal x, which
+  XLA takes for 0. Measured by `make accuracy ARGS=--rivals`.
+- **Colours**: <span class="good">good</span> a hundredth of the bar or less, <span class="fair">within</span> the bar,
+  <span class="over">over</span> it, <span class="wrong">no digit right</span> or NaN. T is Taylor mode.
+"""
+
+
+def short(found):
+    """The functions that are over a bar."""
+    over = found.over()
+    if not over:
+        return ""
+    lines = ["## What falls short", "", "| function | worst | where | why |", "|---|--:|---|---|"]
+    for name, cells in over.items():
+        dtype, column, error, x, *_, case = max(cells, key=lambda c: c[2])
+        order = "Taylor mode" if column == "Taylor" else f"order {column}"
+        lines.append(
+            f"| `{name}` | {shown(error)} | `({case})` at {x:.3g}, {dtype}, {order} | {EXCUSED.get(name, '')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def render(found):
+    """The page."""
+    stored = rivals.stored()
+    figure = (
+        "![Relative error of second derivatives against x, of twelve functions by dualgrad, JAX and PyTorch.]"
+        "(img/accuracy.png)\n\n"
+        "Second derivatives in double precision: the higher, the worse; 1 is no digit right, and NaN is drawn on top. "
+        "A library without the function has no points."
+    )
+    parts = [
+        HEAD.rstrip(),
+        summary(found, stored),
+        figure,
+        short(found).rstrip(),
+        table(found, stored).rstrip(),
+        MEASURE.rstrip(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def names_on(page):
+    """The functions that a page lists."""
+    return [html.unescape(name) for name in re.findall(r"^<tr><td><code>(.*?)</code>", page, re.MULTILINE)]
+
+
+def draw():
+    """The figure: error against x."""
+    import matplotlib
+    import numpy as np
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams.update({"font.size": 8})
+    import matplotlib.pyplot as plt
+
+    stored = rivals.stored()["curves"]
+    figure, axes = plt.subplots(4, 3, figsize=(9, 8.4), sharex=True, sharey=True, layout="constrained")
+    for ax, name in zip(axes.flat, subjects.CURVES, strict=True):
+        case, x = subjects.curve(name)
+        mine = measure.errors(case, x).error[2]
+        ax.axhline(measure.BARS["float64"][2], color="0.8", lw=0.8, zorder=0)
+        for label, colour, errors in (
+            *((n, c, stored[n][name]) for n, c in zip(rivals.NAMES, ("#d95f02", "#7570b3"), strict=True)),
+            ("dualgrad", "#1b9e77", mine),
+        ):
+            if errors is not None:
+                errors = np.clip(np.array(errors, float), 1e-17, 1e3)
+                ax.plot(np.abs(x), errors, ".", color=colour, ms=3, label=label)
+        arguments = case.label.replace("x", "-x") if x[0] < 0 else case.label
+        ax.set_title(f"{name.split('(')[0]}({arguments})")
+        ax.set(xscale="log", yscale="log", ylim=(3e-18, 1e4), xticks=10.0 ** np.arange(-9, 10, 3))
+        ax.set_yticks([1e-16, 1e-11, 1e-5, 1, 1e3], ["1e-16", "1e-11", "1e-5", "1", "NaN"])
+        ax.minorticks_off()
+        ax.spines[["top", "right"]].set_visible(False)
+    handles = [plt.Line2D([], [], marker="o", ls="", ms=4, color=c, label=n) for n, c in
+               (("dualgrad", "#1b9e77"), ("JAX", "#d95f02"), ("PyTorch", "#7570b3"))]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+    figure.supxlabel("x")
+    figure.supylabel("relative error of the second derivative")
+    figure.savefig(FIGURE, dpi=140, metadata={"Software": None})
+
+
+def main():
+    """Write the page, or check the functions."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--check", action="store_true", help="check a part of the grid; write nothing")
+    which.add_argument("--full", action="store_true", help="check the whole grid; write nothing")
+    which.add_argument("--rivals", action="store_true", help="measure JAX and PyTorch again")
+    args = parser.parse_args()
+    from tqdm import tqdm
+
+    def progress(items, desc):
+        return tqdm(items, desc=desc, unit="form", file=sys.stderr, disable=None)
+
+    if args.rivals:
+        rivals.remake(progress)
+        print(f"wrote {rivals.STORE.relative_to(HERE.parent)}")
+        return 0
+    found = figures(not args.check, progress)
+    wrong = list(problems(found))
+    if not (args.check or args.full):
+        PAGE.write_text(render(found), encoding="utf-8")
+        draw()
+        print(f"wrote {PAGE.relative_to(HERE.parent)} and {FIGURE.relative_to(HERE.parent)}")
+    elif names_on(PAGE.read_text("utf-8") if PAGE.exists() else "") != list(found.worst):
+        wrong.append("docs/accuracy.md lists other functions: run `make accuracy`")
+    print("\n".join(wrong) or f"{found.compared:,} derivatives are right", file=sys.stderr if wrong else sys.stdout)
+    return bool(wrong)
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from accuracy import measure, rivals, subjects  # noqa: E402
+from accuracy.subjects import SUBJECTS, cases  # noqa: E402
+
+if __name__ == "__main__":
+    sys.exit(main())
