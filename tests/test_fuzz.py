@@ -83,6 +83,8 @@ def examine(name, call, rng):
         raise AssertionError(f"NumPy answers and dualgrad raises {found!r}") from found
     if "fft" in name and not all(np.size(x) for x in call.xs):
         return  # a transform of nothing is what happened to be in memory
+    if name in ("linalg.cond", "linalg.eigh", "linalg.svd") and repeated(call):
+        return  # the direction picks the vectors of equal values; infinity or rounding of it
     ys, ds = found
     for y, d, value in zip(ys, ds, outputs(expected), strict=True):
         value = np.asarray(value)[()] if not isinstance(value, np.ndarray) else value
@@ -125,6 +127,11 @@ def push(f, xs, vs):
     return dg.jvp(g, tuple(xs[k] for k in active), tuple(vs[k] for k in active))
 
 
+def repeated(call):
+    """Whether an array repeats an entry over and over, so that a matrix is singular."""
+    return any(0 in np.asarray(x).strides for x in call.xs)
+
+
 def precision(call):
     """The largest rounding unit among the arrays and the dtype asked for."""
     kinds = [a.dtype for a in (np.asarray(x) for x in call.xs) if a.dtype.kind in "fc"]
@@ -148,9 +155,7 @@ def normalised(call):
     kwargs = {k: v for k, v in call.case.kwargs.items() if k not in ("dtype", "casting", "order", "signature")}
     function, order = call.case.function, call.case.kwargs.get("order")
     by_method = function in OVERLAPPING and call.case.call is not None
-    singular = ("linalg" in name_of(function) or function is np.polyfit) and any(
-        0 in np.asarray(x).strides for x in call.xs
-    )
+    singular = ("linalg" in name_of(function) or function is np.polyfit) and repeated(call)
     wrapped = function is np.trapezoid and any(np.asarray(x).dtype.kind == "u" for x in call.xs)  # in the value, too
     chosen = call.case.kwargs.get("mode") == "complete"  # columns of Q that are NumPy's free choice
     if order in ("A", "K") or function in UNORDERED or by_method or singular or wrapped or chosen:

@@ -62,7 +62,7 @@ def sinc(x, dx, lead):
     """sinc'(x) = (cos πx - sinc x) / x, by its power series where that cancels; far out from πx less whole turns."""
     near = np.abs(primal(x)) < 0.6
     safe, small = np.where(near, 1, x), np.where(near, x, 0)
-    angle = math.pi * (safe - 2 * np.rint(0.5 * primal(safe)))
+    angle = math.pi * (safe - 2 * np.rint(0.5 * np.real(primal(safe))))
     series = 0
     for c in reversed(_SINC_SERIES):
         series = series * small * small + c

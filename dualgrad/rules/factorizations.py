@@ -408,6 +408,7 @@ def svdvals(x, dx, value):
 
 def _lstsq(a, b, rcond=None):
     """X = A⁺ B, |B - A X|² where it is overdetermined, and the singular values; A⁺ of the rank that lstsq takes."""
+    a, b = (v if is_array(v) else np.asarray(v) for v in (a, b))
     eps = np.finfo(np.result_type(primal(a), primal(b), np.float32)).eps
     cutoff = max(np.shape(a)) * eps if rcond is None else rcond if rcond >= 0 else eps
     x = np.matmul(np.linalg.pinv(a, cutoff), b)
