@@ -105,6 +105,10 @@ def normal_density(x):
 @dispatched
 def gaussian(x):
     """exp(-x²)."""
+    return quietly(_gaussian, x)
+
+
+def _gaussian(x):
     if x.__class__ is not np.ndarray:
         return np.exp(-x * x)
     y = np.multiply(x, x, out=empty_like(x))
@@ -125,7 +129,10 @@ elementwise(cauchy, lambda y, x: -2 * product(x, y) * y)
 
 
 def root_of_one_plus_square(x):
-    """√(1 + x²), without x² where x is real."""
+    """√(1 + x²), without x² where that is large."""
+    if x.__class__ is np.ndarray and x.dtype.kind == "f":
+        y = np.sqrt(1 + x * x)
+        return y if np.add.reduce(y, axis=None) < np.inf else np.hypot(1, x)
     return np.sqrt(1 + x * x) if np.iscomplexobj(primal(x)) else np.hypot(1, x)
 
 
@@ -135,15 +142,25 @@ def root_of_one_plus_square(x):
 @dispatched
 def cosine(x, y):
     """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
+    if (square := _everyday_square(x, y)) is not None:
+        return x / np.sqrt(square)
     h = np.hypot(x, y)
-    c = x / h
-    if h.__class__ is np.ndarray and np.add.reduce(h, axis=None) < np.inf and not has_nan(c):
-        return c
     x, y = x + np.zeros_like(h), y + np.zeros_like(h)
     infinite, scale = np.isinf(x) | np.isinf(y), np.where(np.isinf(h), 0.5, 1).astype(h.dtype)
     x, y = (np.where(infinite, np.where(np.isinf(a), np.sign(a), 0), a * scale) for a in (x, y))
     h = np.hypot(x, y)
     return x / np.where(h == 0, 1, h)
+
+
+def _everyday_square(x, y):
+    """x² + y² of plain real numbers of which no square is a problem, else None."""
+    if isinstance(x, Dual) or isinstance(y, Dual):
+        return None
+    square = x * x + y * y
+    if square.__class__ is not np.ndarray or not square.size:
+        return None
+    low, high = np.minimum.reduce(square, axis=None), np.maximum.reduce(square, axis=None)
+    return square if 1e-20 < low and high < 1e20 else None
 
 
 def over_distance(a, x, y):
@@ -158,6 +175,8 @@ def over_distance(a, x, y):
 
 def sine_over_distance(x, y):
     """s / h, how fast the angle of (x, y) falls with x."""
+    if (square := _everyday_square(x, y)) is not None:
+        return y / square
     return over_distance(cosine(y, x), x, y)
 
 

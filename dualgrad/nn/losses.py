@@ -142,7 +142,7 @@ def _reduce(each, reduction, weights=None, ndim=None):
     ndim = each.ndim if ndim is None else ndim
     if weights is not None:
         weights = _as(weights, each)
-        each = each * weights
+        each = quietly(product, each, weights)
     if reduction == "none":
         return each
     total = np.sum(each, axis=tuple(range(-ndim, 0))) if ndim else each
@@ -224,7 +224,7 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
 def _at(z, target, ndim, smoothing):
     """z_y: the entry of each example's class, or its mean under the target distribution."""
     if target.ndim == ndim:
-        found = np.sum(target * z, axis=-1)
+        found = np.sum(quietly(product, z, target), axis=-1)
     else:
         rows = z.reshape((target.size, z.shape[-1]))
         found = rows[np.arange(target.size, like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])

@@ -453,14 +453,14 @@ class LSTMCell(Cell):
 
     def _parts(self, p, state, x):
         """The gates i, f, g, o, and their slopes."""
-        zi, zf, zg, zo = np.split(self._affine(p, x, state[0]), 4, axis=-1)
-        gates = logistic(zi), logistic(zf), np.tanh(zg), logistic(zo)
-        return gates, lambda: (
-            logistic_slope(zi),
-            logistic_slope(zf),
-            sech2(zg),
-            logistic_slope(zo),
-        )
+        n, z = self.hidden_size, self._affine(p, x, state[0])
+        s, zg = logistic(z), z[..., 2 * n : 3 * n]
+
+        def slopes():
+            d = logistic_slope(z)
+            return d[..., :n], d[..., n : 2 * n], sech2(zg), d[..., 3 * n :]
+
+        return (s[..., :n], s[..., n : 2 * n], np.tanh(zg), s[..., 3 * n :]), slopes
 
     def step(self, p, state, x):
         (i, f, g, o), _ = self._parts(p, state, x)

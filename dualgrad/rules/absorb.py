@@ -68,6 +68,9 @@ def nan_entries(d):
 def product(partial, dx):
     """``partial * dx`` with 0 · inf = 0 where ``dx`` is zero."""
     d = partial * dx
+    if isinstance(d, Dual) and d.__class__ is not Dual:  # a series
+        nothing = np.isnan(primal(d)) & (primal(dx) == 0)
+        return np.where(nothing, 0, d) if np.any(nothing) else d
     return absorb(partial, dx) if has_nan(d) else d
 
 

@@ -195,13 +195,13 @@ def nested_as(y, dy):
 def elementwise(function, *partials, over=None, finite=False, quotient=None):
     """Declare partial derivatives, one per argument, each a function of the output and the arguments.
 
-    ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over. Beside a
-    partial derivative it is the faster form for plain arrays. ``finite`` says that the derivative is infinite nowhere,
-    so that 0 · inf cannot arise.
-    ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter.
+    ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over. ``finite``
+    says that the derivative is infinite nowhere, so that 0 · inf cannot arise.
+    ``quotient(y, *args, *tangents)`` is the whole tangent at once, where that is one expression shorter: of two
+    arguments always, of one on plain arrays.
     """
     if over is not None or len(partials) == 1:
-        push = _unary(function, *partials, over=over, finite=finite)
+        push = _unary(function, *partials, over=over, finite=finite, quotient=quotient)
     elif len(partials) == 2:
         push = _binary(function, _chain(partials, quotient))
     else:
@@ -209,7 +209,7 @@ def elementwise(function, *partials, over=None, finite=False, quotient=None):
     register([function], "elementwise", push)
 
 
-def _unary(function, partial=None, over=None, finite=False):
+def _unary(function, partial=None, over=None, finite=False, quotient=None):
     def multiplied(y, x, dx):
         g = partial(y, x)
         d = g * dx
@@ -220,15 +220,15 @@ def _unary(function, partial=None, over=None, finite=False):
         d = dx / g
         return d if finite or not has_nan(d) else absorb(1 / g, dx)
 
-    of_plain, of_dual = divided if over else multiplied, multiplied if partial else divided
-    same = of_plain is of_dual
+    tangent = multiplied if over is None else divided
 
     def push(x):
         if x.level not in LIVE:
             raise ended()
         p = x.primal
         y = function(p)
-        return Dual(y, quietly(of_plain if same or not isinstance(p, Dual) else of_dual, y, p, x.tangent), x.level)
+        rule = tangent if quotient is None or p.__class__ is not np.ndarray else quotient
+        return Dual(y, quietly(rule, y, p, x.tangent), x.level)
 
     return push
 

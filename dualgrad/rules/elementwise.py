@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..slopes import cauchy, cosine, over_distance, root_of_one_plus_square, sech2
+from ..slopes import cauchy, cosine, root_of_one_plus_square, sech2, sine_over_distance
 from ..tables import RULES
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
 
@@ -44,10 +44,10 @@ elementwise(np.cos, lambda y, x: -np.sin(x))
 elementwise(np.tan, lambda y, x: 1 + y * y)
 elementwise(np.arcsin, over=lambda y, x: np.sqrt(_one_minus_square(x)))
 elementwise(np.arccos, over=lambda y, x: -np.sqrt(_one_minus_square(x)))
-elementwise(np.arctan, lambda y, x: cauchy(x), over=lambda y, x: 1 + x * x, finite=True)
+elementwise(np.arctan, lambda y, x: cauchy(x), quotient=lambda y, x, dx: dx / (1 + x * x), finite=True)
 elementwise(np.sinh, lambda y, x: np.cosh(x))
 elementwise(np.cosh, lambda y, x: np.sinh(x))
-elementwise(np.tanh, lambda y, x: sech2(x), over=lambda y, x: np.square(np.cosh(x)), finite=True)
+elementwise(np.tanh, lambda y, x: sech2(x), quotient=lambda y, x, dx: dx / (c := np.cosh(x)) / c, finite=True)
 elementwise(np.arcsinh, over=lambda y, x: root_of_one_plus_square(x), finite=True)
 elementwise(np.arccosh, lambda y, x: 1 / np.sqrt(x - 1) / np.sqrt(x + 1))
 elementwise(np.arctanh, over=lambda y, x: _one_minus_square(x))
@@ -96,8 +96,8 @@ def _direction(z):
 @explicit(np.angle)
 def angle(z, dz, lead, deg=False):
     """Im(conj(u) dz) / |z| with u = z / |z|, and 0 at 0; 0 for real z."""
-    c, s = _direction(z)
-    turn = over_distance(c * np.imag(dz) - s * np.real(dz), np.real(z), np.imag(z))
+    re, im = np.real(z), np.imag(z)
+    turn = sine_over_distance(im, re) * np.imag(dz) - sine_over_distance(re, im) * np.real(dz)
     return np.angle(z, deg), turn * (180 / math.pi if deg else 1)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import is_host
 from ..dual import Dual, pad_lead, primal
-from ..exponentials import finite
+from ..lengths import length
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
 from .declare import (
     aliased,
@@ -187,58 +187,10 @@ def _vector_norm(x, order, axis, keepdims):
 
 def _p_norm(x, order, axis, keepdims):
     """(Σ |x|ᵖ)^(1/p) of one axis or several as of one."""
-    y = _length(x if np.ndim(x) == 1 else _axes_last(x, axis), order)
-    return _restore_dims(y, x, axis, keepdims)
-
-
-def _length(x, order):
-    """The norm of the last axis, measured by an entry z: |z| (Σ |x/z|ᵖ)^(1/p).
-
-    With z the largest entry, or the smallest for p < 0, tangents and all, nothing over- or underflows, and the
-    derivatives of a norm that one entry decides keep their digits: in the sum that entry is the constant 1. A first
-    derivative is ⟨u, dx⟩ with u_i = ± (|x_i| / ‖x‖)ᵖ⁻¹.
-    """
-    first = x.__class__ is Dual and not isinstance(x.primal, Dual)
-    if not x.shape[-1]:
-        return np.sum(x, axis=-1)
-    if first and order == 2 and (u := _everyday_direction(x.primal)) is not None:
-        return np.sum(u * x, axis=-1)
+    v = x if np.ndim(x) == 1 else _axes_last(x, axis)
     if np.iscomplexobj(primal(x)):
-        x = np.concatenate([np.real(x), np.imag(x)], -1) if order == 2 else np.abs(x)
-    infinite = np.any(np.isinf(primal(x)), axis=-1)
-    flat = np.sum(_unit(primal(x), order) * finite(x), axis=-1) if first or np.any(infinite) else 0
-    return flat if first else np.where(infinite, flat, _measured(x, order))
-
-
-def _measured(x, order):
-    here = _decisive(primal(x), order)
-    top = np.sum(np.where(here, x, 0), axis=-1, keepdims=True)
-    ratio = np.where(here, 1, x / np.where(primal(top) == 0, 1, top))
-    total = np.sum(ratio * ratio if order == 2 else np.abs(ratio) ** order, axis=-1)  # squares need no kink
-    return np.abs(top[..., 0]) * (np.sqrt(total) if order == 2 else total ** (1 / order))
-
-
-def _decisive(x, order):
-    """Where the largest entry of the last axis stands, or the smallest for p < 0."""
-    index = (np.argmax if order > 0 else np.argmin)(np.abs(x), -1)
-    return index[..., None] == np.arange(x.shape[-1], like=x)
-
-
-def _everyday_direction(x):
-    """x / ‖x‖ of real numbers whose squares are no problem, else None."""
-    square = np.sum(x * x, axis=-1, keepdims=True) if x.dtype.kind == "f" else np.zeros_like(x)
-    everyday = is_host(square) and 1e-20 < square.min(initial=1) and square.max(initial=1) < 1e20
-    return x / np.sqrt(square) if everyday else None
-
-
-def _unit(x, order):
-    """± (|x_i| / ‖x‖)ᵖ⁻¹ of a plain array, and 0 where the norm is 0; beside infinities, finite entries are as 0."""
-    infinite = np.isinf(x)
-    x = np.where(np.any(infinite, -1, keepdims=True), np.where(infinite, np.sign(x), 0), x)
-    top = np.sum(np.where(_decisive(x, order), np.abs(x), 0), axis=-1, keepdims=True)
-    ratio = np.abs(x) / np.where(top == 0, 1, top)
-    u = ratio * np.sum(ratio**order, axis=-1, keepdims=True) ** (-1 / order)
-    return np.where(top == 0, 0, np.sign(x) * u ** (order - 1)).astype(x.dtype)
+        v = np.concatenate([np.real(v), np.imag(v)], -1) if order == 2 else np.abs(v)
+    return _restore_dims(length(v, order) if v.shape[-1] else np.sum(v, axis=-1), x, axis, keepdims)
 
 
 def _matrix_norm(x, order, axes, keepdims):

@@ -46,12 +46,17 @@ elementwise(sp.log_ndtr, lambda y, x: inverse_mills(x))
 
 def _erfcinv_slope(y, x):
     """-√π/2 exp(y²), in the tail by erfcx y = x exp(y²)."""
-    return -SQRT_PI / 2 * np.where(primal(y) < 1, np.exp(y * y), sp.erfcx(y) / x)
+    if np.all(primal(y) < 1):
+        return -SQRT_PI / 2 * np.exp(y * y)
+    return -SQRT_PI / 2 * np.where((primal(y) < 1) | (primal(x) == 0), np.exp(y * y), sp.erfcx(y) / x)
 
 
 def _ndtri_slope(y, p):
     """1 / φ(y), in the tail by φ(y) = p h(y)."""
-    return np.where(primal(y) > -1, SQRT_2PI * np.exp(y * y / 2), 1 / (p * inverse_mills(y)))
+    if np.all(primal(y) > -1):
+        return SQRT_2PI * np.exp(y * y / 2)
+    near = (primal(y) > -1) | (primal(p) == 0)
+    return np.where(near, SQRT_2PI * np.exp(y * y / 2), 1 / (p * inverse_mills(y)))
 
 
 elementwise(sp.erfinv, lambda y, x: SQRT_PI / 2 * np.exp(y * y))

@@ -38,7 +38,8 @@ def in_double(function):
     def computed(*args):
         *orders, x = args
         x = np.asarray(x)
-        return function(*orders, x.astype(np.float64)).astype(x.dtype)[()]
+        wide = np.complex128 if x.dtype.kind == "c" else np.float64
+        return function(*orders, x.astype(wide)).astype(x.dtype)[()]
 
     return dispatched(computed)
 
@@ -51,11 +52,14 @@ def mills_ratio(n, x):
     downwards, r_n = (n/2) / (x + r_n+1), which is Laplace's continued fraction. As M_n' = -2 M_n+1,
     r_n' = -2 r_n (r_n+1 - r_n).
     """
-    low, high = np.minimum(x, 1.0), np.maximum(x, 1.0)
+    complex_ = np.iscomplexobj(x)
+    low, high = (x, 1.0) if complex_ else (np.minimum(x, 1.0), np.maximum(x, 1.0))
     up = 1 / (SQRT_PI * sp.erfcx(low)) - low
     for k in range(1, n):
         up = (k / 2) / up - low
-    last = n + (160 if np.any(x > 1.0) else 0)
+    if complex_ or not np.any(x > 1.0):
+        return up
+    last = n + 160
     down = 1 / (high / last + np.sqrt(np.square(high / last) + 2 / last))  # r_n ≈ n / (x + √(x² + 2n))
     for k in range(last - 1, n - 1, -1):
         down = (k / 2) / (high + down)
@@ -80,7 +84,7 @@ def _inverse_mills_slope(h, x):
     from h = √2 (u + r_1(u)), u = -x/√2."""
     u = -x / SQRT_2
     r = mills_ratio(1, u)
-    return np.where(primal(x) < 0, 2 * r * (mills_ratio(2, u) - r) - 1, -SQRT_2 * product(r, h))
+    return np.where(np.real(primal(x)) < 0, 2 * r * (mills_ratio(2, u) - r) - 1, -SQRT_2 * product(r, h))
 
 
 elementwise(inverse_mills, _inverse_mills_slope)
@@ -119,11 +123,11 @@ def bessel_moment(n, x):
     z = 2 * np.abs(x)
     near, far = np.minimum(z, 60), np.maximum(z, 60)
     series = term = np.ones_like(near)
-    for k in range(180):
+    for k in range(int(30 + 2.5 * np.max(near, initial=0))):
         term = term * near * ((k + 0.5) / ((n + 1 + k) * (k + 1)))
         series = series + term
     tail = term = np.ones_like(far)
-    for k in range(20):
+    for k in range(20 if np.any(z >= 60) else 0):
         term = term / far * ((n + 0.5 + k) * (0.5 + k) / (k + 1))
         tail = tail + term
     c = 2**n * math.gamma(n + 0.5) / (SQRT_PI * math.gamma(n + 1))
@@ -165,7 +169,8 @@ def scaled_bessel_derivative(n, v, x):
         series = series + a * factor
         a = -a * (4 * np.square(v) - (2 * k + 1) ** 2) / (8 * (k + 1) * far)
     y = np.where(size < 25, total, series / far**n)
-    return np.where(x < 0, np.where(np.rint(v) == v, (-1.0) ** (v + n), np.nan), 1) * y
+    parity = np.where(np.rint(v) == v, 1 - 2 * np.mod(v + n, 2), np.nan)
+    return np.where(x < 0, parity, 1) * y
 
 
 def _order(v):
@@ -188,31 +193,61 @@ elementwise(
 
 # ---------------------------------------------------------------------- gamma functions
 
-_DIGAMMA_SERIES = (1 / 12, -1 / 120, 1 / 252, -1 / 240, 1 / 132, -691 / 32760, 1 / 12, -3617 / 8160)
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+
+
+@dispatched
+def polygamma_gap(n, a, b):
+    """ψₙ(a + b) - ψₙ(a) for a > 0 and a + b > 0: (-1)ⁿ⁺¹ n! Σ ((a + b + k)⁻ⁿ⁻¹ - (a + k)⁻ⁿ⁻¹), each difference by
+    expm1, and from k = 16 on the asymptotic series, likewise."""
+    a, b = np.asarray(a), np.asarray(b)
+    kind = np.result_type(a, b)
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    total = 0
+    for k in range(16):
+        total = total + _gap_of_powers(a + k, b, n + 1)
+    total, u = math.factorial(n) * total, a + 16
+    total = total + (math.factorial(n - 1) * _gap_of_powers(u, b, n) if n else -np.log1p(b / u))
+    total = total + math.factorial(n) / 2 * _gap_of_powers(u, b, n + 1)
+    for k, c in enumerate(_BERNOULLI, 1):
+        total = total + c * math.factorial(2 * k + n - 1) / math.factorial(2 * k) * _gap_of_powers(u, b, 2 * k + n)
+    return ((-1) ** (n + 1) * total).astype(kind)[()]
+
+
+def _gap_of_powers(a, b, m):
+    """(a + b)⁻ᵐ - a⁻ᵐ."""
+    return np.expm1(-m * np.log1p(b / a)) / a**m
+
+
+@dispatched
+def polygamma_at(n, x):
+    """ψₙ(x)."""
+    return sp.polygamma(n, x).astype(np.result_type(x))[()]
+
+
+elementwise(polygamma_at, fixed("polygamma"), lambda y, n, x: polygamma_at(n + 1, x))
+elementwise(
+    polygamma_gap,
+    fixed("polygamma"),
+    lambda y, n, a, b: polygamma_gap(n + 1, a, b),
+    lambda y, n, a, b: polygamma_at(n + 1, a + b),
+)
 
 
 def digamma_gap(a, b):
-    """ψ(a + b) - ψ(a): shifted upwards by 16, where the asymptotic series of ψ holds, term by term."""
+    """ψ(a + b) - ψ(a)."""
     positive = (primal(a) > 0) & (primal(a) + primal(b) > 0)
-    u, v = np.where(positive, a, 1), np.where(positive, b, 1)
-    total = 0
-    for k in range(16):
-        total = total + v / (u + v + k) / (u + k)
-    u = u + 16
-    ratio = np.log1p(v / u)
-    total = total + ratio + 0.5 * (v / (u + v)) / u
-    square = np.square(1 / u)
-    power = 1
-    for k, c in enumerate(_DIGAMMA_SERIES, 1):
-        power = power * square
-        total = total - c * power * np.expm1(-2 * k * ratio)
-    return np.where(positive, total, sp.digamma(a + b) - sp.digamma(a))
+    if np.all(positive):
+        return polygamma_gap(0, a, b)
+    gap = polygamma_gap(0, np.where(positive, a, 1), np.where(positive, b, 1))
+    return np.where(positive, gap, sp.digamma(a + b) - sp.digamma(a))
 
 
 @dispatched
 def log_ratio(x, y):
     """log(x / y), also where the quotient is out of range."""
     ratio = np.divide(x, y)
+    x, y = np.asarray(x, ratio.dtype), np.asarray(y, ratio.dtype)
     fits = (ratio > 0) & np.isfinite(ratio)
     return np.where(fits, np.log(np.where(fits, ratio, 1)), np.log(x) - np.log(y))[()]
 
