@@ -183,12 +183,13 @@ add("NumPy", "x ** np.array([n, ...])", lambda x, n: x ** n.astype(int), t.power
 numpy("fabs", abs, torch="torch.abs")
 numpy("absolute", abs)
 numpy("hypot", t.hypot, *PAIR, "x, 0", "0, x")
-numpy("arctan2", t.arctan2, *PAIR, "x, -1", "-1, x", "-x, x")
+numpy("arctan2", t.arctan2, *PAIR, "x, -1", "-1, x", "-x, x", within=lambda x: str(x) != "-0.0")  # mpmath has no -0
 PLANE = ("x, 1", "1, x", "x, 2x", "x, x", "x, x̄", "x, 0")
 add("NumPy", "np.absolute(x + 1j * y)", lambda x, y: np.absolute(x + 1j * y), t.hypot, *PLANE, own=False,
     jax="lambda x, y: jnp.absolute(x + 1j * y)", torch="lambda x, y: torch.complex(x, y).abs()")  # fmt: skip
 add("NumPy", "np.angle(x + 1j * y)", lambda x, y: np.angle(x + 1j * y), lambda x, y: t.arctan2(y, x), *PLANE,
-    jax="lambda x, y: jnp.angle(x + 1j * y)", torch="lambda x, y: torch.complex(x, y).angle()", own=False)  # fmt: skip
+    jax="lambda x, y: jnp.angle(x + 1j * y)", torch="lambda x, y: torch.complex(x, y).angle()", own=False,
+    within=lambda x: math.isfinite(x) and str(x) != "-0.0")  # fmt: skip
 
 # ---------------------------------------------------------------------- NumPy: exponentials, trigonometry
 
