@@ -181,9 +181,10 @@ MEASURE = """\
 - **Truth**: power series whose coefficients are [mpmath](https://mpmath.org)'s, at 50 digits, 100, 200 and so on until
   two results agree to 25; at ±∞ the limit, where there is one. `docs/accuracy/truth.py`.
 - **Points**: rounded to the dtype first, and the truth taken there. float32 stays float32, or the error is infinite.
-- **Error**: |got - truth| / |truth|, after two things have been taken off the difference: what k + 1 roundings of x do
-  to any formula of order k, ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (of logits: max(|x|, 2) for |x|), and the smallest normal number.
-  NaN and infinity for a number are errors without bound.
+- **Error**: |got - truth| / |truth|, after three things have been taken off the difference: what 4 (k + 1) roundings of
+  x do to any formula of order k, 4 ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (of logits: max(|x|, 2) for |x|); where several arguments
+  move, 4 ε times the largest of the partial derivatives that add up; and the smallest normal number. NaN and infinity
+  for a number are errors without bound.
 - **Not compared**: truths that overflow; kinks, whose [conventions](conventions.md) are tested elsewhere; logits of
   +∞; series about ±∞; where several arguments move, partial derivatives that overflow, and ±∞; and derivatives where
   the value itself is off by more than its bar, as column 0 shows, or has lost the digits with a subnormal x.

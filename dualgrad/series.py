@@ -507,11 +507,12 @@ def _power(f, xs, x, n):
     whole = _is_whole(n, max(2, x.order - 1) if normal else max(64, x.order))
     if whole is True or np.all(whole):
         return _whole_power(value, x, n)
-    other = _constant_power(f, value, x, n, normal or not host)
-    if not np.any(whole):
-        return other
-    products = _whole_power(value, x, np.where(whole, n, 0))
-    return _new(value, x, lambda k: np.where(whole, products.coefficient(k), other.coefficient(k)))
+    z = _constant_power(f, value, x, n, normal or not host)
+    if np.any(whole):
+        products, other = _whole_power(value, x, np.where(whole, n, 0)), z
+        z = _new(value, x, lambda k: np.where(whole, products.coefficient(k), other.coefficient(k)))
+    flat = host and not isinstance(n, Dual) and np.isinf(primal(x)) & (np.real(n) < 1)  # every derivative fades
+    return _new(value, x, lambda k: np.where(flat, 0, z.coefficient(k)).astype(value.dtype)) if np.any(flat) else z
 
 
 def _is_normal(value):
@@ -606,7 +607,7 @@ def _miller(z, k, x, n):
     """k x₀ zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k."""
     x.coefficient(k)
     xs, zs = x.known, z.known
-    return _total(((n + 1) * j - k) * xs[j] * zs[k - j] for j in range(1, k + 1)) / (k * xs[0])
+    return _total((n * j - (k - j)) * xs[j] * zs[k - j] for j in range(1, k + 1)) / (k * xs[0])
 
 
 def _power_at_zero(x, n, k):

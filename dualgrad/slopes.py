@@ -182,6 +182,6 @@ def sine_over_distance(x, y):
 
 elementwise(
     cosine,
-    lambda c, x, y: cosine(y, x) * sine_over_distance(x, y),
-    lambda c, x, y: -c * sine_over_distance(x, y),
+    lambda c, x, y: product(sine_over_distance(x, y), cosine(y, x)),
+    lambda c, x, y: -product(sine_over_distance(x, y), c),
 )

@@ -299,3 +299,91 @@ def test_three_levels_across_a_change_of_formula(name):
                 scale = max(abs(true), mp.mpf(10) ** -3) if k else abs(true) or 1
                 bar = 5e-11 if name == "dawsn" else 2e-11
                 assert abs(mp.mpf(float(got)) - true) < bar * scale, (x, k, got, float(true))
+
+
+# ---------------------------------------------------------------------- neighbours of the kinds
+
+
+@pytest.mark.parametrize(
+    ("f", "a"),
+    [
+        (special.betaln, 1.0),
+        (special.betaln, 1e-8),
+        (special.betaln, 1e-16),
+        (special.betaln, 1e-30),
+        (special.beta, 1.0),
+    ],
+)
+def test_mixed_derivatives_of_beta_with_a_small_argument(f, a):
+    with mp.workdps(80):
+        twin = (lambda x, y: mp.log(mp.beta(x, y))) if f is special.betaln else mp.beta
+        h = mp.mpf(10) ** -12
+        b, x = mp.mpf(2), mp.mpf(a)
+        corners = [twin(x * (1 + i * h), b + j * h) * i * j for i in (1, -1) for j in (1, -1)]
+        true = float(sum(corners) / (4 * x * h * h))
+    hessian = dg.hessian(lambda z: f(z[0], z[1]))(np.array([a, 2.0]))
+    np.testing.assert_allclose([hessian[0, 1], hessian[1, 0]], true, rtol=1e-11)
+
+
+@pytest.mark.parametrize("p", [2, 3])
+@pytest.mark.parametrize(("dtype", "exponents"), [(np.float64, (-150, -120, 0, 120, 150)), (f32, (-15, -10, 10, 15))])
+def test_derivatives_of_norms_at_every_scale(p, dtype, exponents):
+    twin = lambda t: ((1 + t) ** p + (mp.mpf("0.5") + t) ** p) ** (mp.mpf(1) / p)  # noqa: E731
+    with mp.workdps(60):
+        true = [float(mp.diff(twin, 0, k)) for k in range(4)]
+    for e in exponents:
+        scale = dtype(10.0**e)
+        at = np.array([1, 0.5], dtype) * scale
+        with np.errstate(over="ignore", under="ignore"):  # of NumPy's own value
+            found = orders(lambda t, at=at: np.linalg.norm(at + t * np.ones(2, dtype), p), dtype(0))
+        for k in (1, 2, 3):
+            expected = true[k] * float(scale) ** (1 - k)
+            np.testing.assert_allclose(found[k], expected, rtol=1e-4 if dtype is f32 else 1e-12)
+            assert found[k].dtype == dtype
+
+
+@pytest.mark.parametrize("f", [special.kl_div, special.rel_entr, special.xlogy, special.xlog1py])
+@pytest.mark.parametrize("constant", [3.0, 3, f32(3), np.array([3.0, 2.0], f32)])
+def test_single_precision_beside_numbers(f, constant):
+    x = np.array([0.5, 0.25], f32)
+    for call in (lambda x: f(x, constant), lambda x: f(constant, x)):
+        y, dy = dg.jvp(call, (x,), (np.ones_like(x),))
+        assert dy.dtype == y.dtype
+
+
+@pytest.mark.parametrize("f", [np.sqrt, np.cbrt, np.arccosh, np.arctan, np.tanh, special.erf, special.ndtr])
+def test_series_about_infinity_stand_still(f):
+    np.testing.assert_array_equal(np.array(dg.taylor(f, np.inf, 1.0, 3))[1:], 0)
+
+
+@pytest.mark.parametrize("layer", [nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.ELU(), nn.Tanh(), nn.Sigmoid()])
+def test_layers_at_minus_infinity_in_every_mode(layer):
+    x, v = np.array([-INF]), np.array([1.0])
+    value = layer({}, x)
+    assert np.isfinite(value)
+    assert dg.jvp(lambda x: layer({}, x), (x,), (v,))[0] == value
+    assert dg.taylor(lambda x: layer({}, x), x, v, 2)[0] == value
+
+
+def test_impossible_classes_and_masked_examples():
+    z = np.array([[1.0, -INF, 2.0]])
+    expected = nn.cross_entropy(z, np.array([2]))
+    np.testing.assert_allclose(nn.cross_entropy(z, np.array([[0, 0, 1.0]])), expected)
+    assert np.isfinite(dg.grad(lambda z: nn.cross_entropy(z, np.array([[0, 0, 1.0]])))(z)).all()
+    masked = nn.cross_entropy(np.array([[0, -INF], [0, 0]]), np.array([1, 0]), weights=np.array([False, True]))
+    np.testing.assert_allclose(masked, np.log(2))
+
+
+@pytest.mark.parametrize("n", [1e-30, 1e-300])
+def test_taylor_coefficients_of_tiny_exponents(n):
+    c = dg.taylor(lambda x: x ** np.array([n]), np.array([n]), np.array([1.0]), 2)
+    np.testing.assert_allclose(np.ravel(c), [1, 1, -0.5 / n], rtol=1e-14)
+
+
+def test_the_tangent_of_complex_tanh_far_out():
+    assert dg.jvp(np.tanh, (np.array(400 + 1j),), (np.array(1 + 0j),))[1] == 0
+
+
+@pytest.mark.parametrize(("f", "slope"), [(special.ndtri, INF), (special.erfcinv, -INF)])
+def test_quantiles_at_zero(f, slope):
+    assert dg.derivative(f)(0.0) == slope

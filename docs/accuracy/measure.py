@@ -1,8 +1,9 @@
 """What is measured: derivatives of a case over the grid, beside the truth.
 
-The error at a point is |got - truth| / |truth|. Two things are taken off the difference first: what k + 1 roundings of
-x do to any formula of order k, ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (for functions of logits, max(|x|, 2) in place of |x|), and the
-smallest normal number. The error is infinite where the result is NaN, infinite or of another dtype than the value.
+The error at a point is |got - truth| / |truth|. Three things are taken off the difference first: what 4 (k + 1)
+roundings of x do to any formula of order k, 4 ε (k + 1) |x f⁽ᵏ⁺¹⁾(x)| (for functions of logits, max(|x|, 2) in place
+of |x|); where several arguments move, 4 ε times the largest of the partial derivatives that add up; and the smallest
+normal number. The error is infinite where the result is NaN, infinite or of another dtype than the value.
 
 A truth is not compared where it, or the derivative it belongs to, overflows; nor are derivatives where the value itself
 is off by more than its bar: there the function has lost the digits. At ±∞ the truth is the limit, where there is one;
@@ -100,10 +101,10 @@ def errors(case, x, results=None):
     for i, result in enumerate(results):
         if result.dtype == results[0].dtype and result.shape == x.shape:
             got[i] = result
-    off = np.maximum(np.abs(got - high - low) - eps * moved - tiny, 0)
+    off = np.maximum(np.abs(got - high - low) - 4 * eps * (moved + size * bool(case.parts)) - tiny, 0)
     error = np.where(np.isfinite(got), off / np.maximum(np.abs(high), tiny), np.inf)
     whole = np.array([math.factorial(k) for k in orders]) / factors  # from the rows to derivatives
-    error[~(size * whole[:, None] <= limit)] = np.nan
+    error[~(np.maximum(size * whole[:, None], eps * moved) <= limit)] = np.nan
     lost = (error[0] > bar) | (np.abs(x) < tiny) & (exact.blur > bar)
     error[1:, lost] = np.nan
     error[np.ix_(columns == COLUMNS.index("Taylor"), np.isinf(x))] = np.nan
@@ -130,15 +131,15 @@ def _truths(case, x):
     for i, at in enumerate(x):
         c = _truth(case, at)
         high[:, i] = [float(v) for v in c[:LAST]]
-        size[:, i] = np.abs(high[:, i])
-        for part in range(len(case.parts)):
-            size[:, i] = np.maximum(size[:, i], np.fmax(0, [abs(float(v)) for v in _truth(case, at, part)[:LAST]]))
+        series = [c, *(_truth(case, at, part) for part in range(len(case.parts)))]
+        size[:, i] = np.fmax.reduce([[abs(float(v)) for v in a[:LAST]] for a in series])
         if not math.isfinite(at):
             continue
         about = max(abs(float(at)), case.subject.scale)
         for k in np.flatnonzero(np.isfinite(high[:, i])):
             low[k, i] = c[k] - high[k, i]
-            moved[k, i] = abs(about * c[k + 1] * (k + 1) ** 2) if math.isfinite(c[k + 1]) else 0
+            next_ones = [float(a[k + 1]) for a in series if a[k + 1] == a[k + 1]]
+            moved[k, i] = about * (k + 1) ** 2 * max(map(abs, next_ones), default=0)
         if c[0] and math.isfinite(high[0, i]):
             blur[i] = abs(float(x.dtype.type(high[0, i])) - c[0]) / abs(c[0])
     return Truth(high, low, moved, size, blur)

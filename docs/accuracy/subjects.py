@@ -312,7 +312,6 @@ def by_entry(x, y):
 norm(2, euclidean)
 norm(1, lambda *xs: total(map(abs, xs)))
 norm(3, functools.partial(p_norm, 3))
-norm(0.5, functools.partial(p_norm, 0.5))
 norm(math.inf, largest)
 stacked("NumPy", "np.linalg.vector_norm(x)", lambda z: np.linalg.vector_norm(z, axis=-1), euclidean,
         "x, 1", "x, x", "x, 2x", "x, 0", "x, x̄", "x, 1, 2x", own=False,

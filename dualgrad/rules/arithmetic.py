@@ -34,7 +34,9 @@ def _power_by_base(y, x, n):
     if isinstance(n, (int, float, complex)):
         return n * x ** (n - 1) if n != 0 else 0 * y
     none = (primal(n) == 0) & (primal(x) == 0)
-    return product(x ** np.where(none, 1, n - 1), n)
+    slope = product(x ** np.where(none, 1, n - 1), n)
+    large = np.isinf(primal(slope))
+    return np.where(large, y * (n / x), slope) if np.any(large) else slope
 
 
 def _power_by_exponent(y, x, n):

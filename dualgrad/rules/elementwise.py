@@ -11,6 +11,7 @@ import numpy as np
 from ..dual import primal
 from ..slopes import cauchy, cosine, root_of_one_plus_square, sech2, sine_over_distance
 from ..tables import RULES
+from .absorb import product
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
 
 # ---------------------------------------------------------------------- linear
@@ -97,7 +98,7 @@ def _direction(z):
 def angle(z, dz, lead, deg=False):
     """Im(conj(u) dz) / |z| with u = z / |z|, and 0 at 0; 0 for real z."""
     re, im = np.real(z), np.imag(z)
-    turn = sine_over_distance(im, re) * np.imag(dz) - sine_over_distance(re, im) * np.real(dz)
+    turn = product(sine_over_distance(im, re), np.imag(dz)) - product(sine_over_distance(re, im), np.real(dz))
     return np.angle(z, deg), turn * (180 / math.pi if deg else 1)
 
 
