@@ -187,7 +187,9 @@ MEASURE = """\
   for a number are errors without bound.
 - **Not compared**: truths that overflow; kinks, whose [conventions](conventions.md) are tested elsewhere; logits of
   +∞; series about ±∞; where several arguments move, partial derivatives that overflow, and ±∞; and derivatives where
-  the value itself is off by more than its bar, as column 0 shows, or has lost the digits with a subnormal x.
+  the value itself is off by more than its bar, as column 0 shows, or has lost the digits with a subnormal x. Nor are
+  cells, normalisations and remainders at ±∞, the gamma functions below -1000, and beta beyond 1e-50 to 1e30.
+- **Order 0** has a bar where the value is dualgrad's own, as of layers and losses, not where it is NumPy's or SciPy's.
 - **Forms**: of two arguments, each alone and both, at 1, at the same value and at twice it; of logits, two and three of
   them, also equal. A line shows the worst.
 - **JAX and PyTorch**: nested `jax.jvp`, and `torch.autograd.grad` of `torch.autograd.grad`; not at subnormal x, which
