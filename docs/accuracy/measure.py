@@ -104,7 +104,7 @@ def errors(case, x, results=None):
     off = np.maximum(np.abs(got - high - low) - 4 * eps * (moved + size * bool(case.parts)) - tiny, 0)
     error = np.where(np.isfinite(got), off / np.maximum(np.abs(high), tiny), np.inf)
     whole = np.array([math.factorial(k) for k in orders]) / factors  # from the rows to derivatives
-    error[~(np.maximum(size * whole[:, None], eps * moved) <= limit)] = np.nan
+    error[~(np.maximum(size * whole[:, None], eps * moved) <= limit) | np.isnan(high)] = np.nan
     lost = (error[0] > bar) | (np.abs(x) < tiny) & (exact.blur > bar)
     error[1:, lost] = np.nan
     error[np.ix_(columns == COLUMNS.index("Taylor"), np.isinf(x))] = np.nan
@@ -138,8 +138,8 @@ def _truths(case, x):
         about = max(abs(float(at)), case.subject.scale)
         for k in np.flatnonzero(np.isfinite(high[:, i])):
             low[k, i] = c[k] - high[k, i]
-            next_ones = [float(a[k + 1]) for a in series if a[k + 1] == a[k + 1]]
-            moved[k, i] = about * (k + 1) ** 2 * max(map(abs, next_ones), default=0)
+            moves = [abs(float(about * (k + 1) ** 2 * a[k + 1])) for a in series if a[k + 1] == a[k + 1]]
+            moved[k, i] = max(moves, default=0)
         if c[0] and math.isfinite(high[0, i]):
             blur[i] = abs(float(x.dtype.type(high[0, i])) - c[0]) / abs(c[0])
     return Truth(high, low, moved, size, blur)

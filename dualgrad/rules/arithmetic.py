@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..backend import is_host
 from ..dual import primal
 from ..exponentials import gap
 from ..slopes import cosine, logistic, sine_over_distance
@@ -35,8 +36,8 @@ def _power_by_base(y, x, n):
         return n * x ** (n - 1) if n != 0 else 0 * y
     none = (primal(n) == 0) & (primal(x) == 0)
     slope = product(x ** np.where(none, 1, n - 1), n)
-    large = np.isinf(primal(slope))
-    return np.where(large, y * (n / x), slope) if np.any(large) else slope
+    tiny = is_host(primal(y)) and (np.abs(primal(n)) < 1e-3) & (np.abs(primal(n)) < 4 * np.abs(primal(x)))
+    return np.where(tiny, y * (n / x), slope) if np.any(tiny) else slope
 
 
 def _power_by_exponent(y, x, n):
