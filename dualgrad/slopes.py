@@ -11,8 +11,11 @@ function                   its derivative                                whose s
 ``logistic`` 1 / (1 + e⁻ˣ) sech²(x/2) / 4                                ``softplus``, logaddexp
 ``gaussian`` exp(-x²)      -2 x exp(-x²)                                 erf, the normal distribution
 ``cauchy`` 1 / (1 + x²)    -2 x / (1 + x²)²                              arctan
-``cosine`` x / √(x² + y²)  along x: s²/h, along y: -s c/h, s = y/h       hypot, arctan2, the angle and size of z
+``cosine`` c = x / h       along x: s f, along y: -c f, s = y / h        hypot, the size of a complex number
+``sine_over_distance`` f   along x: -2 f g, along y: g² - f²             arctan2, the angle of a complex number
 ========================== ============================================= =====================================
+
+with h = √(x² + y²), f = y / h² and g = x / h².
 """
 
 import functools
@@ -21,7 +24,7 @@ import math
 import numpy as np
 
 from .dual import Dual, primal
-from .rules.absorb import has_nan, product, quietly
+from .rules.absorb import product, quietly
 from .rules.declare import elementwise
 from .scratch import empty_like
 from .tables import OWN
@@ -163,25 +166,22 @@ def _everyday_square(x, y):
     return square if 1e-20 < low and high < 1e20 else None
 
 
-def over_distance(a, x, y):
-    """a / √(x² + y²), and 0 at the origin."""
-    h = np.hypot(x, y)
-    q = a / h
-    if not has_nan(q):
-        return q
-    origin = primal(h) == 0
-    return np.where(origin, 0, a / np.where(origin, 1, h))
-
-
+@dispatched
 def sine_over_distance(x, y):
-    """s / h, how fast the angle of (x, y) falls with x."""
+    """s / h = y / (x² + y²), how fast the angle of (x, y) falls with x; 0 at the origin."""
     if (square := _everyday_square(x, y)) is not None:
         return y / square
-    return over_distance(cosine(y, x), x, y)
+    h = np.hypot(x, y)
+    return cosine(y, x) / np.where(h == 0, 1, h)
 
 
 elementwise(
     cosine,
     lambda c, x, y: product(sine_over_distance(x, y), cosine(y, x)),
     lambda c, x, y: -product(sine_over_distance(x, y), c),
+)
+elementwise(
+    sine_over_distance,
+    lambda f, x, y: -2 * product(sine_over_distance(y, x), f),
+    lambda f, x, y: np.square(sine_over_distance(y, x)) - np.square(f),
 )

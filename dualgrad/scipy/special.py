@@ -117,6 +117,11 @@ elementwise(sp.hyperu, fixed("hyperu"), fixed("hyperu"), lambda y, a, b, x: -a *
 # ---------------------------------------------------------------------- logistic functions and entropies
 
 
+def _like(out, x):
+    """A Python number in the precision of the result."""
+    return x if is_array(x) else np.asarray(x, primal(out).dtype)
+
+
 def _share(x, y):
     """x / y, and 0 for x = 0 whatever y."""
     q = x / y
@@ -126,8 +131,8 @@ def _share(x, y):
 elementwise(sp.expit, lambda y, x: logistic_slope(x), finite=True)
 elementwise(sp.log_expit, lambda y, x: sp.expit(-x))
 elementwise(sp.logit, over=lambda y, x: x * (1 - x))
-elementwise(sp.xlogy, lambda out, x, y: np.log(y), lambda out, x, y: _share(x, y))
-elementwise(sp.xlog1py, lambda out, x, y: np.log1p(y), lambda out, x, y: _share(x, 1 + y))
+elementwise(sp.xlogy, lambda out, x, y: np.log(_like(out, y)), lambda out, x, y: _share(x, y))
+elementwise(sp.xlog1py, lambda out, x, y: np.log1p(_like(out, y)), lambda out, x, y: _share(x, 1 + y))
 elementwise(sp.entr, lambda y, x: -np.log(x) - 1)
 elementwise(sp.rel_entr, lambda out, x, y: log_ratio(x, y) + 1, lambda out, x, y: -_share(x, y))
 elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - _share(x, y))
