@@ -160,10 +160,14 @@ def _everyday_square(x, y):
     if isinstance(x, Dual) or isinstance(y, Dual):
         return None
     square = x * x + y * y
-    if square.__class__ is not np.ndarray or not square.size:
-        return None
-    low, high = np.minimum.reduce(square, axis=None), np.maximum.reduce(square, axis=None)
-    return square if 1e-20 < low and high < 1e20 else None
+    return square if everyday(square) else None
+
+
+def everyday(squares):
+    """Whether these are plain sums of squares that lost nothing to under- or overflow."""
+    if squares.__class__ is not np.ndarray or not squares.size:
+        return False
+    return 1e-20 < np.minimum.reduce(squares, axis=None) and np.maximum.reduce(squares, axis=None) < 1e20
 
 
 @dispatched

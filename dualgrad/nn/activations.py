@@ -371,4 +371,4 @@ def _elu(x, alpha, scale):
     right = primal(x) > 0
     left = np.where(right, 0, x)
     y = np.where(right, scale * x, scale * alpha * np.expm1(left))
-    return y, lambda: np.where(right, _scale(x, right, scale, 0), scale * alpha * np.exp(left))
+    return y, lambda: np.where(right, scale, scale * alpha * np.exp(left))

@@ -7,18 +7,13 @@ all gates come from one cosh, σ'(z) = sech²(z/2) / 4, whose halves are put int
 import numpy as np
 
 from ..lowrank import LowRank
-from ..rules.absorb import quietly
 from ..zero import ZERO
 from .joint import empty_joint
 
 
-def lstm_jvp(*args):
-    """`_jvp` without warnings of cosh, which overflows where the slopes underflow."""
-    return quietly(_jvp, *args)
-
-
-def _jvp(n, p, x, dp, dx, last_only):
-    """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``."""
+def lstm_jvp(n, p, x, dp, dx, last_only):
+    """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``. To be called quietly: cosh
+    overflows where the slopes underflow."""
     steps, batch, width = x.shape
     lead = next((d.shape[: d.ndim - k] for d, k in ((dx, 3), *((dp[m], p[m].ndim) for m in p)) if d is not ZERO), None)
     kind = np.result_type(x, *p.values())

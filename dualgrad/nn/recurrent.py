@@ -11,6 +11,7 @@ import numpy as np
 from ..dual import LIVE, Dual, ended, primal
 from ..errors import ShapeError
 from ..lowrank import LowRank
+from ..rules.absorb import quietly
 from ..rules.declare import nested_as
 from ..slopes import logistic, logistic_slope, sech2
 from ..tree import flatten, map_leaves, unflatten
@@ -694,5 +695,5 @@ class LSTM(Recurrent):
         standard = self.cell.__class__ is LSTMCell
         if standard and plain(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
             self._check(x)
-            return lstm_jvp(self.cell.hidden_size, p, x, dp, dx, self.last_only)
+            return quietly(lstm_jvp, self.cell.hidden_size, p, x, dp, dx, self.last_only)
         return super().jvp(p, x, dp, dx)

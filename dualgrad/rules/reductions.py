@@ -65,15 +65,15 @@ def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=N
     return np.sum(square, axis=axis, keepdims=keepdims) / np.maximum(count - ddof, 0)
 
 
-def safe_sqrt(square, zero=False):
-    """The square root of a sum of squares, with derivative 0 where that is 0 (the convention for norm and std)."""
+def _safe_sqrt(square, zero):
+    """The square root of a sum of squares, with derivative 0 where that is 0, or to be taken for 0."""
     zero = zero | (primal(square) == 0)
     return np.where(zero, 0, np.sqrt(np.where(zero, 1, square)))
 
 
 def _std(a, axis=None, *args, where=True, keepdims=False, **kw):
     square = _var(a, axis, *args, where=where, keepdims=keepdims, **kw)
-    return safe_sqrt(square, _level(primal(a), primal(square), axis, where, keepdims))
+    return _safe_sqrt(square, _level(primal(a), primal(square), axis, where, keepdims))
 
 
 def _level(x, square, axis, where, keepdims):
