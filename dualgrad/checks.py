@@ -1,5 +1,7 @@
 """Checks of arguments that many rooms share."""
 
+import math
+
 import numpy as np
 
 
@@ -8,3 +10,23 @@ def positive_count(name, value, expected="a positive integer"):
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise ValueError(f"got {name}={value!r}; expected {expected}")
     return int(value)
+
+
+def real_number(name, value, expected="a finite number", fits=math.isfinite):
+    """``value`` as a float, where it is a real number that fits; anything else raises ValueError."""
+    real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not real or not fits(value):
+        raise ValueError(f"got {name}={value!r}; expected {expected}")
+    return float(value)
+
+
+def positive_number(name, value, expected="a positive number"):
+    """``value`` as a float, where it is positive and finite; anything else raises ValueError."""
+    return real_number(name, value, expected, lambda x: 0 < x < math.inf)
+
+
+def flag(name, value):
+    """``value`` as a bool; what is neither True nor False raises TypeError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"got {name}={value!r}; expected True or False")
+    return bool(value)

@@ -29,6 +29,7 @@ import numpy as np
 
 from .backend import like as on_device
 from .backend import to_numpy
+from .checks import flag
 from .dual import Dual
 from .errors import DualgradError, ShapeError
 from .lowrank import LowRank as Factors
@@ -72,8 +73,21 @@ def require_real(tree):
 
 def as_vector(tree):
     """All entries of a tree in one vector of float64, on the host."""
-    leaves = [np.ravel(to_numpy(leaf)).astype(np.float64) for leaf in flatten(tree)[0]]
+    leaves = [np.ravel(to_numpy(leaf)) for leaf in flatten(tree)[0]]
+    for leaf in leaves:
+        if leaf.dtype.kind not in "fiub":
+            raise TypeError(f"got {leaf.dtype} numbers; expected real ones, which directions are made of")
+    leaves = [leaf.astype(np.float64) for leaf in leaves]
     return np.concatenate(leaves) if leaves else np.zeros(0)
+
+
+def _require_numbers(name, tree):
+    """Raise unless a tree has leaves, and all of them are real numbers."""
+    kinds = {
+        leaf.dtype.kind if hasattr(leaf, "dtype") else np.result_type(type(leaf)).kind for leaf in flatten(tree)[0]
+    }
+    if not kinds or not kinds <= set("fiu"):
+        raise TypeError(f"got {name}={tree!r:.80}; expected an array of real numbers, or a tree of them")
 
 
 def vector_like(tree, like, what):
@@ -406,7 +420,7 @@ class Hadamard(Direction):
     fourth_moment = 1.0
 
     def __init__(self, low_rank=False):
-        self.low_rank = low_rank
+        self.low_rank = flag("low_rank", low_rank)
         self.cost = 2.0 if low_rank else 3.0
 
     def __repr__(self):
@@ -515,6 +529,7 @@ class Along(Direction):
     """
 
     def __init__(self, vector):
+        _require_numbers("vector", vector)
         self.vector = vector
 
     def __repr__(self):
@@ -575,11 +590,12 @@ class Scaled(Direction):
     """
 
     def __init__(self, base, c, restore=False):
-        self.base, self.c, self.restore = base, c, restore
+        self.base, self.c, self.restore = base, c, flag("restore", restore)
         if not hasattr(base, "sample") or isinstance(base, type):
             raise TypeError(f"got base={base!r}; expected an instance such as directions.Rademacher()")
+        _require_numbers("c", c)
         if not (np.all(as_vector(c) > 0) and np.all(np.isfinite(as_vector(c)))):
-            raise ValueError("got a scale c that is not positive and finite everywhere")
+            raise ValueError(f"got c={c!r:.80}, a scale that is not positive and finite everywhere")
 
     def __repr__(self):
         return f"Scaled({self.base!r}, c{', restore=True' if self.restore else ''})"

@@ -120,13 +120,13 @@ def _split_tree(result, level, lead):
     return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
 
 
-def as_primal(x, structure, k):
-    """An array or array scalar of a floating or complex dtype."""
+def as_primal(x, structure, k, what="primals"):
+    """An array or array scalar of a floating or complex dtype; ``what`` is the name of the tree."""
     if x.__class__ is np.ndarray and x.dtype.kind in "fc":
         return x
     x = lift(x)
     if isinstance(x, (np.ma.MaskedArray, np.matrix)):
-        raise TypeError(f"primals{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
+        raise TypeError(f"{what}{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
     if isinstance(x, Dual) and x.level not in LIVE:
         raise LevelError("a primal is a Dual whose jvp has ended: return it from the differentiated function instead")
     if isinstance(x, float):
@@ -135,10 +135,12 @@ def as_primal(x, structure, k):
         return np.complex128(x)
     if is_array(x) and hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact):
         return x.view(np.ndarray) if isinstance(x, np.ndarray) else x  # np.memmap and other subclasses
-    kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
     where = paths(structure)[k]
+    if hasattr(x, "dtype") and not is_array(x):
+        raise TypeError(f"{what}{where} is a {type(x).__name__}; expected an array: np.asarray(x)")
+    kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"type {type(x).__name__}"
     raise TypeError(
-        f"primals{where} has {kind}; expected floating or complex numbers, which alone have derivatives: "
+        f"{what}{where} has {kind}; expected floating or complex numbers, which alone have derivatives: "
         "write 3.0 for 3, x.astype(float) for integers"
     )
 
@@ -202,7 +204,7 @@ def _split(out, level, lead):
         if out.level not in LIVE:
             raise LevelError("an output is a Dual whose own jvp has ended: return it from that inner function instead")
     dtype = out.dtype if hasattr(out, "dtype") else np.result_type(type(out))
-    if dtype.kind not in "biufc":
+    if getattr(dtype, "kind", "?") not in "biufc":
         raise TypeError(
             f"the function returned a {type(out).__name__}; expected arrays or numbers, or trees of them (has_aux=True "
             "for anything else)"

@@ -130,10 +130,10 @@ def test_making_one_does_not_wipe_what_a_candidate_learned():
     batch, params = copying()
     candidate = SyntheticGradient(QuadraticCritic(lr=0.1), window=2)
     candidate.estimate(batch, params)
-    learned = candidate.state_dict()["coefficients"]["A"]
+    learned = candidate.state_dict()["critic"]["coefficients"]["A"]
     assert np.any(learned)
     Dodge(candidate)
-    assert np.array_equal(candidate.state_dict()["coefficients"]["A"], learned)
+    assert np.array_equal(candidate.state_dict()["critic"]["coefficients"]["A"], learned)
 
 
 def test_the_variance_of_a_candidate_that_draws_is_not_claimed():
@@ -147,10 +147,12 @@ def test_a_foreign_state_changes_nothing():
     dodge = make()
     dodge.estimate(batch, params, rng=0)
     before, other = dodge.state_dict(), make().state_dict()
-    for wrong in ({"m": 0}, {"optimizer": other["candidates"][1]["optimizer"], "coefficients": {"x": np.ones(2)}}):
+    oracle, critical = other["candidates"]
+    critic = critical["critic"]
+    for wrong in ({"m": 0}, critical | {"critic": critic | {"coefficients": {"x": np.ones(2)}}}, critical | {"made": -1}):
         with pytest.raises(dg.LayoutError):
-            dodge.load_state_dict({"averages": None, "candidates": [{"last": None}, wrong]})
-    for state in ({"averages": None}, {"averages": None, "candidates": None}, 3):
+            dodge.load_state_dict(other | {"candidates": [oracle, wrong]})
+    for state in ({"averages": None}, other | {"candidates": None}, 3):
         with pytest.raises(dg.LayoutError):
             dodge.load_state_dict(state)
     after = dodge.state_dict()
@@ -176,8 +178,8 @@ def test_state_is_saved_and_restored(tmp_path):
     for _ in range(3):
         a, b = (e.estimate(batch, params, rng=r).gradient.vector for e, r in ((one, rng), (other, again)))
         assert np.array_equal(a, b)
-    with pytest.raises(dg.LayoutError, match="1 candidates"):
-        Dodge(Oracle()).load_state_dict(saved["dodge"])
+    with pytest.raises(dg.LayoutError, match=r"has 2 candidates; Dodge\(Oracle\(\), decay=0.8\) has 1"):
+        Dodge(Oracle(), decay=0.8).load_state_dict(saved["dodge"])
     one.reset()
     assert one.state_dict()["averages"] is None
 

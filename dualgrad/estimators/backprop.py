@@ -6,10 +6,10 @@ from ..errors import DualgradError
 from ..params import Params
 from ..scratch import empty_like
 from ..tree import map_leaves
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite
 
 
-class Backprop:
+class Backprop(Estimator):
     """ĝ = g, by reverse accumulation through the layers' ``vjp``.
 
     Notes
@@ -37,16 +37,18 @@ class Backprop:
         DualgradError
             When the objective is not a bound `dualgrad.nn.Objective`, whose layers have transposed rules.
         NonFiniteError
-            When the loss is NaN or infinite.
+            When the loss or the gradient is NaN or infinite.
         """
         if not hasattr(objective, "vjp"):
             raise DualgradError(
                 "Backprop needs the layers' transposed rules: give it nn.Objective(model, loss).bind(x, y); for any "
                 "other function use dg.grad"
             )
+        params = as_params(params)
         value, gradient = objective.vjp(params)
-        require_finite(self, value)
-        return Estimate(value, packed(gradient, params), None, 3.0)
+        gradient = packed(gradient, params)
+        require_finite(self, value, gradient=gradient)
+        return Estimate(value, gradient, None, 3.0)
 
     def expectation(self, gradient, objective=None, params=None):
         """E ĝ = g."""

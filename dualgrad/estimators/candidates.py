@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..checks import positive_count
+from ..checks import flag, positive_count, positive_number
 from ..directions import as_tree, as_vector
-from ..errors import DualgradError, LayoutError
+from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..nn.recurrent import Recurrent
 from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
 from .backprop import Backprop, packed
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite
 from .exact import ForwardJacobian
 
 
-class Oracle:
+class Oracle(Estimator):
     """g̃ = g, the exact gradient: by `Backprop` for a bound network, by `ForwardJacobian` for other functions.
 
     Parameters
@@ -37,8 +37,10 @@ class Oracle:
     array([2., 4.])
     """
 
+    vectors = ("last",)
+
     def __init__(self, previous=False):
-        self.previous = previous
+        self.previous = flag("previous", previous)
         self.reset()
 
     def __repr__(self):
@@ -46,29 +48,14 @@ class Oracle:
 
     def estimate(self, objective, params, *, rng=None):
         """The loss and its exact gradient."""
+        params = as_params(params)
+        layout = self._require_same_params(params) if self.previous else None
         found = (Backprop() if hasattr(objective, "vjp") else ForwardJacobian()).estimate(objective, params)
+        self.made += 1
         if not self.previous:
             return found
-        last, self._last = self._last, as_vector(found.gradient)
-        if last is not None and last.shape != self._last.shape:
-            raise LayoutError(
-                f"{self!r} kept a gradient of {last.size} entries; got {self._last.size}: reset() it first"
-            )
+        last, self._last, self._layout = self._last, as_vector(found.gradient), layout
         return found if last is None else replace(found, gradient=as_tree(last, params))
-
-    def reset(self):
-        """Forget the gradient of the call before."""
-        self._last = None
-
-    def state_dict(self):
-        """The gradient of the call before, as plain data for `dualgrad.save`."""
-        return {"last": None if self._last is None else self._last.copy()}
-
-    def load_state_dict(self, state):
-        """Continue from a saved state."""
-        if not isinstance(state, dict) or set(state) != {"last"}:
-            raise LayoutError(f"{self!r} expects the state {{'last': ...}}; got {state!r}")
-        self._last = None if state["last"] is None else np.array(state["last"])
 
     def expectation(self, gradient, objective=None, params=None):
         """E ĝ = g, unless ``previous``."""
@@ -81,7 +68,7 @@ class Oracle:
         return map_leaves(np.zeros_like, gradient)
 
 
-class TruncatedBPTT:
+class TruncatedBPTT(Estimator):
     """g̃: backpropagation through time that stops at the boundaries of windows (DODGE, section 5.4.1).
 
     Parameters
@@ -118,7 +105,8 @@ class TruncatedBPTT:
     """
 
     def __init__(self, window, random=False):
-        self.window, self.random = positive_count("window", window, "a positive number of steps"), random
+        self.window = positive_count("window", window, "a positive number of steps")
+        self.random = flag("random", random)
 
     def __repr__(self):
         return f"TruncatedBPTT({self.window}{', random=True' if self.random else ''})"
@@ -131,9 +119,11 @@ class TruncatedBPTT:
         def cut(t, state, dstate):
             return dstate if t % window else map_leaves(lambda part: ZERO, state)
 
+        params = as_params(params)
         value, gradient = objective.vjp(params, cut=cut)
-        require_finite(self, value)
-        return Estimate(value, packed(gradient, params), None, 3.0)
+        gradient = packed(gradient, params)
+        require_finite(self, value, gradient=gradient)
+        return Estimate(value, gradient, None, 3.0)
 
 
 def require_recurrent(estimator, objective):
@@ -159,7 +149,7 @@ def _recurrent(layer):
         yield from _recurrent(child)
 
 
-class Reptile:
+class Reptile(Estimator):
     """g̃ = (w - w′)/inner_lr, where w′ is w after a few gradient steps on a task (Nichol et al. 2018; DODGE, 5.4.2).
 
     Parameters
@@ -191,10 +181,8 @@ class Reptile:
     """
 
     def __init__(self, inner_steps, inner_lr):
-        positive_count("inner_steps", inner_steps)
-        if not isinstance(inner_lr, (int, float)) or not 0 < inner_lr < np.inf:
-            raise ValueError(f"got inner_lr={inner_lr!r}; expected a positive number")
-        self.inner_steps, self.inner_lr = int(inner_steps), float(inner_lr)
+        self.inner_steps = positive_count("inner_steps", inner_steps)
+        self.inner_lr = positive_number("inner_lr", inner_lr)
 
     def __repr__(self):
         return f"Reptile(inner_steps={self.inner_steps}, inner_lr={self.inner_lr})"
@@ -219,13 +207,14 @@ class Reptile:
 
     def estimate(self, objective, params, *, rng=None):
         """The loss after the inner steps, and Reptile's update as a gradient."""
-        tasks = self._tasks(objective)
+        tasks, params = self._tasks(objective), as_params(params)
         ends = [self.adapt(task, params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
-        require_finite(self, value)
         mean = {name: sum(end[name] for end in ends) / len(ends) for name in params}
         gradient = {name: (w - mean[name]) / self.inner_lr for name, w in dict(params).items()}
-        return Estimate(value, packed(gradient, params), None, len(tasks) * float(self.passes))
+        gradient = packed(gradient, params)
+        require_finite(self, value, gradient=gradient)
+        return Estimate(value, gradient, None, len(tasks) * float(self.passes))
 
     def _tasks(self, objective):
         tasks = list(objective) if isinstance(objective, (list, tuple)) else [objective]

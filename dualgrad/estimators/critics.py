@@ -1,17 +1,20 @@
 """Candidates that learn what truncation forgets: synthetic gradients, and the deterministic policy gradient."""
 
+import copy
+
 import numpy as np
 
 from ..backend import like as on_device
 from ..backend import to_numpy
-from ..checks import positive_count
+from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..optim import Adam
 from ..params import Params
+from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
 from .backprop import packed
 from .candidates import require_recurrent
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite, require_loss
 
 
 class QuadraticCritic:
@@ -41,10 +44,15 @@ class QuadraticCritic:
     """
 
     def __init__(self, lr=1e-3, scale=1.0):
-        self.scale, self._optimizer, self._params = scale, Adam(lr), None
+        self.scale, self._optimizer, self._params = real_number("scale", scale), Adam(lr), None
+
+    @property
+    def lr(self):
+        """The rate, or the schedule, of its steps."""
+        return self._optimizer.lr
 
     def __repr__(self):
-        return f"QuadraticCritic(lr={self._optimizer.lr}, scale={self.scale})"
+        return f"QuadraticCritic(lr={self.lr}, scale={self.scale})"
 
     def _of(self, s):
         n = s.shape[-1]
@@ -85,20 +93,40 @@ class QuadraticCritic:
     def state_dict(self):
         """Coefficients and optimizer, as plain data for `dualgrad.save`."""
         coefficients = None if self._params is None else {name: v.copy() for name, v in self._params.items()}
-        return {"coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
+        return {"critic": settings(self), "coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
 
     def load_state_dict(self, state):
-        """Continue from a saved state."""
-        if not isinstance(state, dict) or set(state) != {"coefficients", "optimizer"}:
-            raise LayoutError(f"{self!r} expects a state of coefficients and optimizer")
-        if state["coefficients"] is not None and set(state["coefficients"]) != {"A", "b", "c"}:
-            raise LayoutError(f"{self!r} expects the coefficients A, b, c; got {sorted(state['coefficients'])}")
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._params = None if state["coefficients"] is None else Params(state["coefficients"])
+        """Go on from a saved state.
+
+        Raises
+        ------
+        LayoutError
+            When it is not that of such a critic with these settings; nothing has changed.
+        """
+        require_keys(self, state, {"critic", "coefficients", "optimizer"})
+        require_same(self, "critic", state["critic"], settings(self))
+        params, optimizer = _coefficients(self, state["coefficients"]), copy.copy(self._optimizer)
+        optimizer.load_state_dict(state["optimizer"])
+        self._params, self._optimizer = params, optimizer
 
 
-class _Critical:
+def _coefficients(critic, saved):
+    """Saved coefficients, checked."""
+    if saved is None:
+        return None
+    found = {name: np.array(to_numpy(v)) for name, v in saved.items()} if isinstance(saved, dict) else {}
+    n = np.size(found.get("b", 0.0))
+    fits = {name: v.shape for name, v in found.items()} == {"A": (n, n), "b": (n,), "c": (1,)}
+    if not fits or not all(v.dtype == np.float64 and np.all(np.isfinite(v)) for v in found.values()):
+        given = {name: f"{v.dtype}{list(v.shape)}" for name, v in found.items()}
+        raise LayoutError(f"{critic!r} expects finite coefficients A (n, n), b (n,) and c (1,); got {given}")
+    return Params(found)
+
+
+class _Critical(Estimator):
     """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
+
+    parts = {"critic": "critic"}  # noqa: RUF012
 
     def __init__(self, critic, window):
         for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):
@@ -111,13 +139,14 @@ class _Critical:
 
     def estimate(self, objective, params, *, rng=None):
         """The loss and the candidate; the critic then learns from this batch."""
-        layers = require_recurrent(self, objective)
+        layers, params = require_recurrent(self, objective), as_params(params)
+        layout = self._require_same_params(params)
         if len(layers) > 1:
             raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {len(layers)}")
         losses = objective.per_example(params)
         self._require(losses, objective.x)
         value, total = objective(params), np.sum(losses)
-        require_finite(self, value)
+        require_loss(self, value)
         share = float(value / total) if total else 0.0  # what a summed loss counts for in the objective
         met = []
 
@@ -126,23 +155,14 @@ class _Critical:
             return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
 
         _, gradient = objective.vjp(params, cut=cut)
+        gradient = packed(gradient, params)
+        require_finite(self, value, gradient=gradient)
         self._learn(met, to_numpy(losses), share)
-        return Estimate(value, packed(gradient, params), None, 5.0)
+        self._layout = layout
+        return Estimate(value, gradient, None, 5.0)
 
     def _require(self, losses, x):
         """What the method needs of the losses."""
-
-    def reset(self):
-        """Forget what the critic learned."""
-        self.critic.reset()
-
-    def state_dict(self):
-        """That of the critic."""
-        return self.critic.state_dict()
-
-    def load_state_dict(self, state):
-        """Continue from a saved state."""
-        self.critic.load_state_dict(state)
 
 
 class SyntheticGradient(_Critical):

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..backend import like as on_device
 from ..backend import to_numpy
-from ..checks import positive_count
-from ..directions import Rademacher, as_tree, as_vector
+from ..checks import positive_count, positive_number
+from ..directions import Rademacher, as_tree, as_vector, require_real
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..params import Params
@@ -12,26 +13,36 @@ from ..random import as_rng
 from ..transforms import hessian, jacfwd
 from ..tree import flatten, map_leaves, unflatten
 from .combine import combination, sum_of
-from .estimate import Estimate, require_finite, require_scalar
+from .estimate import Estimate, Estimator, as_params, named_leaves, require_finite, require_scalar
 
 
-def require_step(eps):
-    """Raise unless eps is a positive number."""
-    if not isinstance(eps, (int, float, np.floating)) or not 0 < eps < np.inf:
-        raise ValueError(f"got eps={eps!r}; expected a positive step")
-    return eps
+def require_visible(eps, params):
+    """Raise where the largest weights of a leaf would not move by a step of eps."""
+    for name, leaf in named_leaves(params):
+        if leaf.size:
+            peak = np.maximum(np.max(leaf), -np.min(leaf))
+            _require_wider(eps, np.spacing(to_numpy(peak)), f"the largest weights of params{name}", leaf)
+
+
+def _require_wider(eps, apart, what, leaf):
+    if eps < apart:
+        raise ValueError(
+            f"got eps={eps:g}, which is lost beside {what}: neighbours of {leaf.dtype} are {apart:.2g} apart there; "
+            "expected a larger eps, or parameters of more precision"
+        )
 
 
 def scalar(estimator, value):
-    """A copy of a loss, which must be one number."""
+    """A loss, which must be one real number, as one that may be subtracted."""
     require_scalar(estimator, value)
-    return value * 1
+    kind = getattr(value, "dtype", np.dtype(float)).kind
+    return value * 1 if kind == "f" else float(value)  # of unsigned integers a difference is not what it should be
 
 
-def quotient(above, below, eps):
-    """(above - below) / (2 eps), infinite where the losses are too far apart for their precision."""
+def quotient(above, below, width):
+    """(above - below) / width, infinite where the losses are too far apart for their precision."""
     with np.errstate(over="ignore"):
-        return float(to_numpy((above - below) / (2 * eps)))
+        return float(to_numpy((above - below) / width))
 
 
 def third_derivatives(objective, params):
@@ -50,16 +61,19 @@ def _unpacked(w, params):
     return dict(with_buffers(params)) | tree if isinstance(params, Params) else tree
 
 
-class FiniteDifference:
+class FiniteDifference(Estimator):
     """ĝ_k = (L(w + eps e_k) - L(w - eps e_k)) / (2 eps), entry by entry.
 
     Parameters
     ----------
     eps : float
+        Rounded to what the parameters' precision can hold beside each of them; the quotient is by the step taken.
 
     Notes
     -----
-    Cost: 2p + 1 forward passes. Memory: that of a forward pass and a copy of the parameters.
+    At a complex entry z = a + ib it is ∂L/∂a + i ∂L/∂b, as `dualgrad.grad` has it.
+    Cost: 2p + 1 forward passes, twice as many for complex parameters. Memory: that of a forward pass and a copy of the
+    parameters.
     Bias: eps²/6 ∂³L/∂w_k³ + O(eps⁴), and rounding of about (machine precision)·L / eps: in float32 no eps is good.
     Variance: none.
     When: the objective is a black box, p is small and the numbers are float64.
@@ -73,7 +87,7 @@ class FiniteDifference:
     """
 
     def __init__(self, eps=1e-5):
-        self.eps = require_step(eps)
+        self.eps = positive_number("eps", eps, "a positive step")
 
     def __repr__(self):
         return f"FiniteDifference(eps={self.eps})"
@@ -84,19 +98,44 @@ class FiniteDifference:
         Raises
         ------
         NonFiniteError
-            When a loss is NaN or infinite.
+            When a loss or a quotient is NaN or infinite.
+        TypeError
+            For integer parameters.
+        ValueError
+            When eps is so small that a parameter plus or minus eps is the parameter itself.
         """
-        value, vector = scalar(self, objective(params)), as_vector(params)
-        quotients = np.empty_like(vector)
-        for k, w in enumerate(vector):
-            vector[k] = w + self.eps
-            above = scalar(self, objective(as_tree(vector, params)))
-            vector[k] = w - self.eps
-            below = scalar(self, objective(as_tree(vector, params)))
-            vector[k] = w
-            quotients[k] = quotient(above, below, self.eps)
-        require_finite(self, value, quotients)
-        return Estimate(value, as_tree(quotients, params), quotients, 1.0 + 2 * vector.size)
+        params = as_params(params)
+        value, slopes, gradient = scalar(self, objective(params)), [], []
+        every, structure = flatten(params)
+        for k, (name, w) in enumerate(named_leaves(params)):
+            units = (1, 1j) if w.dtype.kind == "c" else (1,)
+            found = [
+                sum(unit * self._slope(objective, every, structure, k, at, unit, name) for unit in units)
+                for at in np.ndindex(w.shape)
+            ]
+            slopes += found
+            gradient.append(on_device(np.array(found, w.dtype).reshape(w.shape), w))
+        gradient = [g if w.shape else g[()] for g, w in zip(gradient, every, strict=True)]
+        gradient, slopes = unflatten(structure, gradient), np.array(slopes)
+        require_finite(self, value, slopes, gradient)
+        passes = sum(w.size * (2 if w.dtype.kind == "c" else 1) for w in every)
+        return Estimate(value, gradient, slopes, 1.0 + 2 * passes)
+
+    def _slope(self, objective, every, structure, k, at, unit, name):
+        """The difference quotient in one entry of leaf k, along 1 or i."""
+        w, losses, ends = to_numpy(every[k]), [], []
+        for step in (self.eps * unit, -self.eps * unit):
+            moved = np.array(w)
+            moved[at] += step
+            ends.append(moved[at] / unit)
+            leaf = on_device(moved, every[k])
+            leaf = leaf if w.shape else leaf[()]
+            losses.append(scalar(self, objective(unflatten(structure, [*every[:k], leaf, *every[k + 1 :]]))))
+        width = float(np.real(ends[0] - ends[1]))
+        if not width > 0:
+            where = f"params{name}{list(at) if at else ''} = {w[at]}"
+            _require_wider(self.eps, np.spacing(np.abs(w[at])), where, w)
+        return quotient(*losses, width)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 ∂³L/∂w_k³: exact for polynomials up to degree 4. Needs the objective and params."""
@@ -114,7 +153,7 @@ def _require_theory(estimator, objective, params):
     return third_derivatives
 
 
-class SPSA:
+class SPSA(Estimator):
     """ĝ = (1/n) Σ_i (L(w + eps v_i) - L(w - eps v_i)) / (2 eps) v_i (Spall 1992): the forward gradient from values.
 
     Parameters
@@ -131,6 +170,7 @@ class SPSA:
     Bias: eps²/6 (3 Σ_j ∂³L/∂w_j²∂w_k + (κ - 3) ∂³L/∂w_k³), so three times as much for normals as for signs in one
     dimension; and rounding, of about (machine precision)·L/eps in every entry.
     Variance: to order eps² that of `ForwardGradient`, exactly that for quadratic losses.
+    Take eps far above the spacing of the weights, s: rounding changes a step by up to s/(2 eps), and below s it raises.
     When: the objective is a black box; a jvp is as cheap, exact, and needs no eps.
 
     Examples
@@ -141,9 +181,9 @@ class SPSA:
     """
 
     def __init__(self, eps=1e-3, n=1, directions=None):
-        self.eps, self.n = require_step(eps), n
+        self.eps = positive_number("eps", eps, "a positive step")
+        self.n = positive_count("n", n, "a positive number of directions")
         self.directions = Rademacher() if directions is None else directions
-        positive_count("n", n, "a positive number of directions")
         if not hasattr(self.directions, "_draw") or isinstance(self.directions, type):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 
@@ -156,9 +196,13 @@ class SPSA:
         Raises
         ------
         NonFiniteError
-            When a loss is NaN or infinite.
+            When a loss or the estimate is NaN or infinite.
+        ValueError
+            When eps is below the spacing of the weights, which would not move.
         """
-        rng, gradient, values, slopes = as_rng(rng), None, [], []
+        rng, params, gradient, values, slopes = as_rng(rng), as_params(params), None, [], []
+        require_real(params)
+        require_visible(self.eps, params)
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
             above, below = (
@@ -166,11 +210,11 @@ class SPSA:
                 for e in (self.eps, -self.eps)
             )
             values += [above, below]
-            slopes.append(quotient(above, below, self.eps))
+            slopes.append(quotient(above, below, 2 * self.eps))
             term = combination(slopes[-1] / self.n, v, params)
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
-        require_finite(self, value, np.array(slopes))
+        require_finite(self, value, np.array(slopes), gradient)
         return Estimate(value, gradient, np.array(slopes), 2.0 * self.n)
 
     def expectation(self, gradient, objective=None, params=None):

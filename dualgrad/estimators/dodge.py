@@ -4,15 +4,16 @@ import warnings
 
 import numpy as np
 
+from ..checks import real_number
 from ..directions import Gaussian, as_tree, as_vector
-from ..errors import DualgradError, LayoutError, NonFiniteError
+from ..errors import DualgradError, NonFiniteError
 from ..pushforward import jvp
 from ..random import Rng, as_rng
 from ..tree import map_leaves
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
 
 
-class Dodge:
+class Dodge(Estimator):
     """ĝ = (g·u) u with u = ḡ/‖ḡ‖, and ḡ ← decay ḡ + (1 - decay) g̃ the average of a candidate (Silver et al. 2022).
 
     Parameters
@@ -57,6 +58,8 @@ class Dodge:
     array([0.36, 0.48])
     """
 
+    vectors, parts = ("averages",), {"candidate": "candidates"}
+
     def __init__(self, candidate, decay=0.0):
         self.candidates = list(candidate) if isinstance(candidate, (list, tuple)) else [candidate]
         for one in self.candidates:
@@ -68,8 +71,6 @@ class Dodge:
                 )
         if not self.candidates:
             raise ValueError("got no candidate; expected at least one")
-        if not isinstance(decay, (int, float)) or not 0 <= decay < 1:
-            raise ValueError(f"got decay={decay!r}; expected a number in [0, 1)")
         inner = [one for one in self.candidates if hasattr(one, "adapted")]
         if len(inner) > 1:
             raise ValueError(
@@ -77,7 +78,8 @@ class Dodge:
             )
         if inner:  # the loss that is meant is that after the steps, of this estimator as of its candidate
             self.adapted, self.passes = inner[0].adapted, inner[0].passes
-        self.decay, self._averages = decay, None
+        self.decay = real_number("decay", decay, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        self._averages = None
 
     def __repr__(self):
         inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
@@ -93,14 +95,17 @@ class Dodge:
         NonFiniteError
             When the loss, a derivative or a candidate is not finite: the averages are unchanged.
         """
-        rng = as_rng(rng)
+        rng, params = as_rng(rng), as_params(params)
+        layout = self._require_same_params(params)
         averages, cost = self._advanced(objective, params, rng)
         u = self._orthonormal(averages, rng)
         value, slopes = jvp(self._target(objective), (params,), (as_tree(u[0] if len(u) == 1 else u, params),))
-        require_finite(self, value, slopes)
-        self._averages = averages
+        require_scalar(self, value)
+        gradient = as_tree(as_vector(slopes) @ u, params)
+        require_finite(self, value, slopes, gradient)
+        self._averages, self._layout = averages, layout
         cost += getattr(self, "passes", 1) * (1 + 2 * len(u))
-        return Estimate(value, as_tree(as_vector(slopes) @ u, params), slopes, cost)
+        return Estimate(value, gradient, slopes, cost)
 
     def _advanced(self, objective, params, rng):
         """The averages with what the candidates propose for this batch, and what that costs."""
@@ -137,42 +142,8 @@ class Dodge:
                 rows.append(u / length)
         return np.stack(rows)
 
-    def reset(self):
-        """Forget the averages, and what the candidates keep."""
-        self._averages = None
-        for one in self.candidates:
-            if hasattr(one, "reset"):
-                one.reset()
-
-    def state_dict(self):
-        """The averages and the states of the candidates, as plain data for `dualgrad.save`."""
-        states = [one.state_dict() if hasattr(one, "state_dict") else None for one in self.candidates]
-        averages = None if self._averages is None else self._averages.copy()
-        return {"averages": averages, "candidates": states}
-
-    def load_state_dict(self, state):
-        """Continue from a saved state.
-
-        Raises
-        ------
-        LayoutError
-            When it is not the state of a `Dodge` with such candidates; nothing has changed.
-        """
-        expected = isinstance(state, dict) and set(state) == {"averages", "candidates"}
-        if not expected or np.shape(state["candidates"])[:1] != (len(self.candidates),):
-            raise LayoutError(f"{self!r} expects a state of averages and of {len(self.candidates)} candidates")
-        before = self.state_dict()
-        try:
-            self._load(state)
-        except Exception:  # whatever a candidate objects to, none is left half loaded
-            self._load(before)
-            raise
-
-    def _load(self, state):
-        for one, saved in zip(self.candidates, state["candidates"], strict=True):
-            if saved is not None:
-                one.load_state_dict(saved)
-        self._averages = None if state["averages"] is None else np.array(state["averages"])
+    def _lead(self):
+        return (len(self.candidates),)
 
     def expectation(self, gradient, objective=None, params=None):
         """u uᵀ g for the u of the next estimate, where the candidates draw nothing. Needs the objective and params."""
@@ -183,11 +154,12 @@ class Dodge:
         """The directions of the next estimate; the state is put back."""
         if objective is None or params is None:
             raise DualgradError(f"the direction of {self!r} depends on the batch: give objective and params too")
+        self._require_same_params(params)
         before = self.state_dict()
         try:
             return self._orthonormal(self._advanced(objective, params, _NoDraws())[0], _NoDraws())
         finally:
-            self._load(before)
+            self.load_state_dict(before)
 
     def variance(self, gradient, objective=None, params=None):
         """Zero, where the candidates draw nothing. Needs the objective and params."""

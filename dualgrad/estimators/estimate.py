@@ -1,11 +1,15 @@
-"""Estimate: what every estimator returns."""
+"""Estimate: what every estimator returns, and what all of them share: checks, and state that is saved."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import NonFiniteError, ShapeError
+from ..errors import LayoutError, NonFiniteError, ShapeError
+from ..params import Params
+from ..pushforward import as_primal
+from ..settings import difference, layout_of, require_keys, require_same, settings
+from ..tree import flatten, leaves, paths, unflatten
 
 
 @dataclass(frozen=True)
@@ -36,28 +40,189 @@ class Estimate:
     cost: float = 0.0
 
 
+class Estimator:
+    """What estimators share: their state as plain data for `dualgrad.save`, empty where nothing is kept.
+
+    A subclass names in ``vectors`` what it carries from one estimate to the next over the parameters (``_average`` as
+    ``"average"``; None before there is one), and in ``parts`` which arguments of its constructor are estimators or
+    critics of their own, and where it keeps them. ``made`` counts its estimates.
+    """
+
+    vectors, parts, made, _layout = (), {}, 0, None
+
+    def reset(self):
+        """Forget what past estimates have left, here and in what it is made of."""
+        self._layout = None
+        for name in self.vectors:
+            setattr(self, f"_{name}", None)
+        for part in self._parts():
+            if hasattr(part, "reset"):
+                part.reset()
+
+    def _parts(self):
+        return [part for name in self.parts.values() for part in _as_list(getattr(self, name))]
+
+    def state_dict(self):
+        """What goes on from one estimate to the next, as plain data for `dualgrad.save`: empty but for the settings and
+        the count of estimates where nothing does."""
+        return self._head() | {
+            "made": self.made,
+            "layout": self._layout,
+            **{name: None if (v := getattr(self, f"_{name}")) is None else v.copy() for name in self.vectors},
+            **{name: _state_of(getattr(self, name)) for name in self.parts.values()},
+        }
+
+    def _head(self):
+        return {"estimator": settings(self, without=self.parts)}
+
+    def load_state_dict(self, state):
+        """Go on from a saved state.
+
+        Raises
+        ------
+        LayoutError
+            When it is not the state of such an estimator with these settings, which it names; nothing has changed.
+        """
+        head = self._head()
+        require_keys(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
+        require_same(self, "estimator", state["estimator"], head["estimator"])
+        if not isinstance(state["made"], (int, np.integer)) or state["made"] < 0:
+            raise LayoutError(f"the saved state has made={state['made']!r}; expected how many estimates there were")
+        layout = state["layout"]
+        if layout is not None and not isinstance(layout, dict):
+            raise LayoutError(f"the saved state has layout={layout!r:.80}; expected the shapes of parameters by name")
+        layout = layout and {name: tuple(shape) for name, shape in layout.items()}
+        vectors = {name: self._vector(name, state[name], layout) for name in self.vectors}
+        self._load_parts({name: state[name] for name in self.parts.values()})
+        self.made, self._layout = int(state["made"]), layout
+        for name, vector in vectors.items():
+            setattr(self, f"_{name}", vector)
+
+    def _vector(self, name, saved, layout):
+        if saved is None:
+            return None
+        shape = (*self._lead(), sum(int(np.prod(shape)) for shape in (layout or {}).values()))
+        given = np.array(to_numpy(saved))
+        if given.dtype.kind != "f" or given.shape != shape or not np.all(np.isfinite(given)):
+            raise LayoutError(f"the saved {name} is {given.dtype}{list(given.shape)}; expected finite numbers {shape}")
+        return given
+
+    def _lead(self):
+        """The axes of its vectors in front of the parameters'."""
+        return ()
+
+    def _load_parts(self, states):
+        """All parts, or none where one objects."""
+        loads = []
+        for name, saved in states.items():
+            mine = getattr(self, name)
+            if isinstance(mine, list):
+                if not isinstance(saved, (list, tuple)) or len(saved) != len(mine):
+                    count = len(saved) if isinstance(saved, (list, tuple)) else f"{saved!r:.80} for"
+                    raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(mine)}")
+                loads += zip(mine, saved, strict=True)
+            else:
+                loads.append((mine, saved))
+        before = [_state_of(part) for part, _ in loads]
+        try:
+            for part, saved in loads:
+                _load_into(part, saved)
+        except Exception:  # whatever a part objects to, none is left loaded
+            for (part, _), state in zip(loads, before, strict=True):
+                _load_into(part, state)
+            raise
+
+    def _require_same_params(self, params):
+        """The names and shapes of the parameters; raise where what is kept belongs to others."""
+        layout = layout_of(params)
+        if self._layout is not None and (found := difference(self._layout, layout)):
+            raise LayoutError(f"{self!r} keeps what belongs to parameters with {found}: reset() it first")
+        return layout
+
+
+def _as_list(parts):
+    return parts if isinstance(parts, list) else [parts]
+
+
+def _state_of(part):
+    if isinstance(part, list):
+        return [_state_of(one) for one in part]
+    return part.state_dict() if hasattr(part, "state_dict") else settings(part)
+
+
+def _load_into(part, state):
+    if hasattr(part, "load_state_dict"):
+        part.load_state_dict(state)
+    else:
+        require_same(part, "settings", state, settings(part))
+
+
+def as_params(params):
+    """The parameters as `dualgrad.grad` takes them: trees of floating or complex arrays or numbers; others raise."""
+    if isinstance(params, Params):
+        return params
+    found, structure = flatten(params)
+    if params is None:
+        raise TypeError("got params=None; expected floating arrays or numbers, or trees of them")
+    made = [as_primal(x, structure, k, "params") for k, x in enumerate(found)]
+    return params if all(a is b for a, b in zip(made, found, strict=True)) else unflatten(structure, made)
+
+
 def require_scalar(estimator, value):
-    """Raise unless the loss is one number."""
+    """Raise unless the loss is one real number."""
+    if value is None:
+        raise TypeError(f"{estimator!r}: the objective returned None: did you forget return?")
+    if isinstance(value, (tuple, list, dict, Params)):
+        raise ShapeError(f"{estimator!r}: the objective returned a {type(value).__name__}; expected a scalar loss")
     if np.shape(value) != ():
         raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+    kind = getattr(getattr(value, "dtype", np.result_type(type(value))), "kind", None)
+    if kind is None or kind not in "biuf":
+        said = "a complex number: take its real part, or its absolute value" if kind == "c" else f"{value!r:.80}"
+        raise TypeError(f"{estimator!r} takes a real loss; the objective returned {said}")
 
 
-def require_finite(estimator, value, directional=None):
-    """Raise when the loss is no single number, or it or a directional derivative is not finite; say in which estimate.
+def require_loss(estimator, value):
+    """Raise when the loss is no single number, or not finite; say in which estimate."""
+    require_scalar(estimator, value)
+    if not np.isfinite(to_numpy(value)):
+        raise _not_finite(
+            estimator,
+            f"the loss is {value}",
+            ". Lower the learning rate, or look for the batch or parameter that made it",
+        )
+
+
+def require_finite(estimator, value, directional=None, gradient=None):
+    """Raise when the loss is no single number, or it, a directional derivative or the gradient is not finite.
 
     Called once an estimate, it keeps their number in ``estimator.made``.
     """
-    require_scalar(estimator, value)
-    which = f"estimate {getattr(estimator, 'made', 0) + 1} of {estimator!r}"
-    if not np.all(np.isfinite(to_numpy(value))):
-        raise NonFiniteError(
-            f"{which}: the loss is {value}; no gradient was made and nothing was changed. Lower the learning rate, or "
-            "look for the batch or parameter that made it"
-        )
+    require_loss(estimator, value)
     if directional is not None and not np.all(np.isfinite(to_numpy(directional))):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(directional))))
-        raise NonFiniteError(
-            f"{which}: the loss is {value} but its derivative along direction {bad[0]} is not finite; no gradient was "
-            "made and nothing was changed"
-        )
-    estimator.made = getattr(estimator, "made", 0) + 1
+        raise _not_finite(estimator, f"the loss is {value} but its derivative along direction {bad[0]} is not finite")
+    if gradient is not None:
+        every = [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
+        if not all(map(_is_finite, every)):
+            name = next(name for name, leaf in named_leaves(gradient) if not _is_finite(leaf))
+            raise _not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
+    estimator.made += 1
+
+
+def _not_finite(estimator, what, advice=""):
+    return NonFiniteError(
+        f"estimate {estimator.made + 1} of {estimator!r}: {what}; no gradient was made and nothing was changed{advice}"
+    )
+
+
+def named_leaves(tree):
+    """Pairs of the name of a leaf, as one would index it, and the leaf."""
+    found, structure = flatten(tree)
+    return zip(paths(structure), found, strict=True)
+
+
+def _is_finite(g):
+    """Whether every entry is finite; at BLAS speed unless the squares overflow."""
+    with np.errstate(all="ignore"):
+        return np.isfinite(to_numpy(np.vdot(g, g))) or bool(to_numpy(np.all(np.isfinite(g))))

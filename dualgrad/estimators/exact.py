@@ -2,18 +2,20 @@
 
 import numpy as np
 
+from ..checks import positive_count
 from ..transforms import value_and_grad
 from ..tree import leaves, map_leaves
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite
 
 
-class ForwardJacobian:
+class ForwardJacobian(Estimator):
     """ĝ = Σ_i (g·e_i) e_i = g: the exact gradient of any function, without a backward pass.
 
     Parameters
     ----------
-    chunk : int, optional
+    chunk : int or "auto", optional
         How many directions to push in one pass (128 by default); memory grows with it.
+        "auto" as in `dualgrad.jacfwd`.
 
     Notes
     -----
@@ -29,10 +31,11 @@ class ForwardJacobian:
     """
 
     def __init__(self, chunk=None):
-        self.chunk = chunk
+        expected = 'a positive number of directions, "auto" or None'
+        self.chunk = chunk if chunk is None or chunk == "auto" else positive_count("chunk", chunk, expected)
 
     def __repr__(self):
-        return "ForwardJacobian()" if self.chunk is None else f"ForwardJacobian(chunk={self.chunk})"
+        return "ForwardJacobian()" if self.chunk is None else f"ForwardJacobian(chunk={self.chunk!r})"
 
     def estimate(self, objective, params, *, rng=None):
         """The loss and its exact gradient.
@@ -42,10 +45,11 @@ class ForwardJacobian:
         ShapeError
             When the objective does not return a scalar.
         NonFiniteError
-            When the loss is NaN or infinite.
+            When the loss or the gradient is NaN or infinite.
         """
+        params = as_params(params)
         value, gradient = value_and_grad(objective, chunk=self.chunk)(params)
-        require_finite(self, value)
+        require_finite(self, value, gradient=gradient)
         return Estimate(value, gradient, None, 1.0 + 2 * sum(np.size(leaf) for leaf in leaves(params)))
 
     def expectation(self, gradient, objective=None, params=None):

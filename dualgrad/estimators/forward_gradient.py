@@ -1,22 +1,23 @@
 """The forward gradient: directional derivatives along random directions, times those directions."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..backend import like as on_device
 from ..backend import to_numpy
-from ..checks import positive_count
+from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
-from ..errors import LayoutError
 from ..pushforward import jvp
 from ..random import as_rng
 from ..tree import map_leaves
 from .combine import combination, dots, gram, sum_of
-from .estimate import Estimate, require_finite
+from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
 
 _COMBINE = ("mean", "sum", "project")
 
 
-class ForwardGradient:
+class ForwardGradient(Estimator):
     """ĝ = (1/n) Σ_i (g·v_i) v_i, each g·v_i by one jvp, no backward pass (Baydin et al. 2022; DODGE, eq. 9).
 
     Parameters
@@ -69,21 +70,22 @@ class ForwardGradient:
     array([3., 4.])
     """
 
+    vectors = ("average",)
+
     def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
         if not hasattr(directions, "sample") or isinstance(directions, type):
             raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
-        positive_count("n", n, "a positive number of directions")
-        if combine not in _COMBINE:
+        if not isinstance(combine, str) or combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
-        if np.ndim(baseline) == 0 and isinstance(baseline, (int, float, np.number)):
-            if not 0 < baseline < 1:
-                raise ValueError(f"got baseline={baseline!r}; expected a gradient, or a decay in (0, 1)")
-            baseline = float(baseline)
-        if shrink and combine == "project":
+        if baseline is not None and np.ndim(baseline) == 0 and not isinstance(baseline, (Mapping, np.ndarray)):
+            expected = "a gradient, or a decay in (0, 1)"
+            baseline = real_number("baseline", baseline, expected, lambda x: 0 < x < 1)
+        if flag("shrink", shrink) and combine == "project":
             raise ValueError("a projection is the estimate of least squared error already: leave shrink out")
         if combine == "project" and getattr(directions, "restore", False):
             raise ValueError(f"{directions!r} divides by c again, which no projection can be: leave restore out")
-        self.directions, self.n, self.combine = directions, int(n), combine
+        self.directions, self.n = directions, positive_count("n", n, "a positive number of directions")
+        self.combine = combine
         self.baseline, self.shrink = baseline, shrink
         self.reset()
 
@@ -102,12 +104,22 @@ class ForwardGradient:
         ShapeError
             When the objective does not return a scalar.
         NonFiniteError
-            When the loss or a directional derivative is NaN or infinite.
+            When the loss, a directional derivative or the estimate is NaN or infinite.
+        LayoutError
+            When the average of past estimates is that of other parameters.
         """
+        params = as_params(params)
+        averaging = isinstance(self.baseline, float)
+        layout = self._require_same_params(params) if averaging else None
         v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
         value, slopes = jvp(objective, (params,), (v,))
-        require_finite(self, value, slopes)
-        return Estimate(value, self.made_of(slopes, v, params), slopes, 1 + self.n * (self.directions.cost - 1))
+        require_scalar(self, value)
+        gradient = self.made_of(slopes, v, params)
+        require_finite(self, value, slopes, gradient)
+        if averaging:
+            self._advance(gradient, params)
+            self._layout = layout
+        return Estimate(value, gradient, slopes, 1 + self.n * (self.directions.cost - 1))
 
     def made_of(self, slopes, v, params):
         """The estimate from the slopes along the directions v."""
@@ -118,8 +130,6 @@ class ForwardGradient:
             gradient = self.directions.finish(gradient)
         if b is not None:
             gradient = sum_of(gradient, b, params)
-        if isinstance(self.baseline, float):
-            self._advance(gradient, params)
         return gradient
 
     def _weights(self, slopes, v, params):
@@ -154,20 +164,6 @@ class ForwardGradient:
         before = np.zeros_like(new) if self._average is None else self._average
         c = 1.0 if self.shrink or self.combine == "project" else self._least(params) * self._count
         self._average = before + (1 - self.baseline) * c * (new - before)
-
-    def reset(self):
-        """Forget the average of past estimates."""
-        self._average = None
-
-    def state_dict(self):
-        """The average of past estimates, as plain data for `dualgrad.save`."""
-        return {"average": None if self._average is None else self._average.copy()}
-
-    def load_state_dict(self, state):
-        """Continue from a saved state."""
-        if not isinstance(state, dict) or set(state) != {"average"}:
-            raise LayoutError(f"{self!r} expects the state {{'average': ...}}; got {state!r}")
-        self._average = None if state["average"] is None else np.array(state["average"])
 
     # ------------------------------------------------------------------ theory
 

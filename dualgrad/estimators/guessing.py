@@ -19,11 +19,9 @@ D is the slope of the activation behind the layer, W the next layer's weight, x�
 further on by s, ξ noise. (Singhal et al. 2023, *How to Guess a Gradient*; Ren et al. 2022 for the first.)
 """
 
-import numbers
-
 import numpy as np
 
-from ..checks import positive_count
+from ..checks import flag, positive_count, real_number
 from ..directions import as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
@@ -33,19 +31,19 @@ from ..tree import map_leaves
 from ..zero import ZERO
 from .candidates import Oracle
 from .chain import Total, Walk, chains_of
-from .estimate import Estimate, require_finite, require_scalar
+from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
 
 
-class _Guess:
+class _Guess(Estimator):
     """What all guesses share: the pass with a slope for every example, and the update by local outer products."""
 
     ahead = 0.0  # what a guess costs, in forward passes
 
     def __init__(self, noise="normal", n=1, store=False, local=False):
-        if noise not in ("normal", "signs"):
+        if not isinstance(noise, str) or noise not in ("normal", "signs"):
             raise ValueError(f"got noise={noise!r}; expected 'normal' or 'signs'")
-        positive_count("n", n, "a positive number of guesses")
-        self.noise, self.n, self.store, self.local = noise, int(n), store, local
+        self.noise, self.n = noise, positive_count("n", n, "a positive number of guesses")
+        self.store, self.local = flag("store", store), flag("local", local)
 
     def __repr__(self):
         said = [f"{name}={getattr(self, name)!r}" for name in self.settings]
@@ -91,7 +89,8 @@ class _Guess:
         NonFiniteError
             When the loss or a slope is NaN or infinite.
         """
-        rng, x, value, slopes, total = as_rng(rng), objective_input(self, objective), 0.0, 0.0, Total(params)
+        rng, params, x = as_rng(rng), as_params(params), objective_input(self, objective)
+        value, slopes, total = 0.0, 0.0, Total(params)
         chains = chains_of(self, objective, self.local)
         self._require(objective)
         objective.model.require(with_buffers(params))
@@ -104,10 +103,11 @@ class _Guess:
                 walk = Walk(chain, params, x, objective._keywords())
             self._update(total, walk, rng, d, guesses, error)
             value, slopes, x = value + loss, slopes + d, walk.trunk
-        require_finite(self, value, slopes)
+        gradient = total.finished()
+        require_finite(self, value, slopes, gradient)
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
-        return Estimate(value, total.finished(), slopes, cost)
+        return Estimate(value, gradient, slopes, cost)
 
     def _slopes(self, walk, chain, rng):
         """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
@@ -345,9 +345,7 @@ class TransposedWeight(_Guess):
 
     def __init__(self, power=1.0, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)
-        if not isinstance(power, numbers.Real) or not np.isfinite(power):
-            raise ValueError(f"got power={power!r}; expected a finite number")
-        self.power = float(power)
+        self.power = real_number("power", power)
 
     def _end(self, walk, k):
         return walk.behind(k)[0][0] + 1 if walk.behind(k) else k + 1
@@ -416,8 +414,8 @@ class Downstream(_Guess):
 
     def __init__(self, layers=1, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)
-        positive_count("layers", layers)
-        self.layers, self.ahead = int(layers), float(layers)
+        self.layers = positive_count("layers", layers)
+        self.ahead = float(self.layers)
 
     def _end(self, walk, k):
         behind = walk.behind(k)
@@ -487,7 +485,7 @@ class SelfSharpening(Downstream):
         raise NotImplementedError("the variance of self-sharpening, whose noise has a mean, has no closed form here")
 
 
-class MatchedCosine:
+class MatchedCosine(Estimator):
     """ĝ = (g·u) u, with u at a given cosine to g and otherwise as ``base`` guesses (the control of figure 4).
 
     u = cos g/‖g‖ + sin v/‖v‖, v being what of the base's estimate lies beside g. The exact gradient is known here: an
@@ -518,29 +516,33 @@ class MatchedCosine:
     0.5
     """
 
+    parts = {"base": "base"}  # noqa: RUF012
+
     def __init__(self, base, cosine):
         if not hasattr(base, "estimate") or isinstance(base, type):
             raise TypeError(f"got base={base!r}; expected an estimator such as ForwardGradient(directions.Gaussian())")
-        if not isinstance(cosine, numbers.Real) or not 0 < cosine <= 1:
-            raise ValueError(f"got cosine={cosine!r}; expected a number in (0, 1]")
-        self.base, self.cosine = base, float(cosine)
+        self.base = base
+        self.cosine = real_number("cosine", cosine, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
     def __repr__(self):
         return f"MatchedCosine({self.base!r}, {self.cosine})"
 
     def estimate(self, objective, params, *, rng):
         """The loss and the estimate."""
+        params = as_params(params)
         exact, guess = Oracle().estimate(objective, params), self.base.estimate(objective, params, rng=as_rng(rng))
         g, v = as_vector(exact.gradient), as_vector(guess.gradient)
         size = np.linalg.norm(g)
         if not size > 0:
+            self.made += 1
             return Estimate(exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
         beside = v - (v @ g) * g / size**2
         u = self.cosine * g / size
         if np.any(beside):
             u = u + np.sqrt(1 - self.cosine**2) * beside / np.linalg.norm(beside)
-        require_finite(self, exact.value, g @ u)
-        return Estimate(exact.value, as_tree((g @ u) * u, params), g @ u, guess.cost + exact.cost)
+        gradient = as_tree((g @ u) * u, params)
+        require_finite(self, exact.value, g @ u, gradient)
+        return Estimate(exact.value, gradient, g @ u, guess.cost + exact.cost)
 
     def expectation(self, gradient, objective=None, params=None):
         """cos² g, for a base that favours no direction beside g."""

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from ..checks import real_number
 from ..directions import Gaussian, require_real
+from ..errors import NonFiniteError
 from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
-from .differences import SPSA, quotient, scalar
+from .differences import SPSA, quotient, require_visible, scalar
 from .estimate import Estimate, require_finite
 
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
@@ -64,9 +66,11 @@ class MeZO(SPSA):
         """
         rng, slopes, values, starts = as_rng(rng), [], [], []
         vectors = [params.vector] if isinstance(params, Params) else leaves(params)
-        if not isinstance(lr, (int, float, np.floating)) or not 0 <= lr < np.inf:
-            raise ValueError(f"got lr={lr!r}; expected a number that is not negative (of a schedule, its value)")
+        lr = real_number(
+            "lr", lr, "a number that is not negative (of a schedule, its value)", lambda x: 0 <= x < np.inf
+        )
         require_real(params)
+        require_visible(self.eps, params)
         for w in vectors:
             if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
                 raise TypeError("MeZO moves the parameters in place: give Params, or writable contiguous arrays")
@@ -74,9 +78,12 @@ class MeZO(SPSA):
             starts.append(rng.state_dict())
             above, below = self._losses(objective, params, vectors, rng, starts[-1])
             values += [above, below]
-            slopes.append(quotient(above, below, self.eps))
+            slopes.append(quotient(above, below, 2 * self.eps))
         value = sum(values) / len(values)
         require_finite(self, value, np.array(slopes))
+        farthest = 16 * lr * max(map(abs, slopes)) / self.n  # of the entries of a direction none is larger than 16
+        if farthest > min(float(np.finfo(w.dtype).max) for w in vectors):
+            raise NonFiniteError(f"{self!r}: a step of {farthest:.3g} does not fit the parameters' precision; put back")
         end = rng.state_dict()
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start)

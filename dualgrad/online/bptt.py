@@ -1,13 +1,36 @@
 """Backpropagation through time, whole and in windows: the rivals that store the past."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..errors import DualgradError
+from ..backend import to_numpy
+from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..tree import flatten, unflatten
 from .dynamics import own, require_finite_step, require_scalar_loss
-from .learner import OnlineEstimator
+from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
+
+
+class Past(NamedTuple):
+    """A step that was taken, as `BPTT` keeps it: with what it was made from, which is all that is saved of it."""
+
+    params: object
+    state: object
+    x: object
+    transitions: list
+
+
+class Open(NamedTuple):
+    """A step of an open window, with its loss and that loss's cotangent."""
+
+    state: object
+    x: object
+    transitions: list
+    loss: object
+    H: np.ndarray
+    direct: np.ndarray
 
 
 class BPTT(OnlineEstimator):
@@ -33,9 +56,10 @@ class BPTT(OnlineEstimator):
 
     def _advanced(self, x):
         self._require_started()
-        live, self.params = self.params, _frozen(self.params)  # the step keeps what it was made with
+        live, self.params, x = self.params, _frozen(self.params), own(x)  # the step keeps what it was made with
+        self._made_from = self.params, self.state, x
         try:
-            return super()._advanced(own(x))
+            return super()._advanced(x)
         finally:
             self.params = live
 
@@ -43,21 +67,32 @@ class BPTT(OnlineEstimator):
         return ()
 
     def carry(self, memory, transitions):
-        return (*memory, *transitions)
+        return (*memory, Past(*self._made_from, transitions))
 
     def influence(self, memory, H, transition):
-        return pulled_back(memory, [None] * (len(memory) - 1) + [H], self.dynamics)
+        transitions = [T for past in memory for T in past.transitions]
+        return pulled_back(transitions, [None] * (len(transitions) - 1) + [H], self.dynamics)
 
     def cost(self):
         return 3.0 * self.steps
 
-    def state_dict(self):
-        """Refused: the past is not plain data."""
-        raise DualgradError(f"{self!r} keeps every step of its episode, which cannot be saved: save between episodes")
+    def saved_memory(self):
+        """What every step was made from: parameters, state and input."""
+        return [
+            {"params": np.array(to_numpy(self.dynamics.entries(past.params))), "state": saved_leaves(past.state),
+             "x": kept_data(past.x)}
+            for past in self.memory
+        ]  # fmt: skip
 
-    def load_state_dict(self, state):
-        """Refused, as `state_dict` is."""
-        self.state_dict()
+    def restored_memory(self, saved):
+        """Every step taken again."""
+        memory = []
+        for past in _steps(saved, {"params", "state", "x"}):
+            (vector,) = restored_leaves("memory", [past["params"]], [self.dynamics.entries(self.params)])
+            params, x = self.dynamics.at(vector, self.params), placed_data(past["x"], self.dynamics.like)
+            state = restored_leaves("memory", past["state"], self.state)
+            memory.append(Past(params, state, x, self.dynamics.advance(params, state, x)[1]))
+        return tuple(memory)
 
 
 class TruncatedBPTT(InWindows):
@@ -107,11 +142,12 @@ class TruncatedBPTT(InWindows):
         ShapeError, NonFiniteError
             As `RTRL`; nothing has changed.
         """
-        state, transitions = self._advanced(own(x))
+        x, before = own(x), getattr(self, "state", None)
+        state, transitions = self._advanced(x)
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
-        memory, estimate = (*self.memory, (transitions, loss, *cotangent.vectors())), None
+        memory, estimate = (*self.memory, Open(before, x, transitions, loss, *cotangent.vectors())), None
         if len(memory) == self.window:
             estimate, state, memory = self._closed(self.steps + 1, state, memory)
         self.steps, self.state, self.memory = self.steps + 1, state, memory
@@ -120,17 +156,36 @@ class TruncatedBPTT(InWindows):
     def _open(self):
         return len(self.memory)
 
-    def _unsaved(self):
-        return bool(self.memory)
-
     def _closed(self, t, state, memory):
-        transitions = [T for each in memory for T in each[0]]
-        cotangents = [h for each in memory for h in [None] * (len(each[0]) - 1) + [each[2]]]
-        gradient = sum(each[3] for each in memory)
+        transitions = [T for each in memory for T in each.transitions]
+        cotangents = [h for each in memory for h in [None] * (len(each.transitions) - 1) + [each.H]]
+        gradient = sum(each.direct for each in memory)
         gradient[self.dynamics.recurrent] += pulled_back(transitions, cotangents, self.dynamics)
         require_finite_step(t, "the gradient", gradient)
-        loss = sum(each[1] for each in memory)
+        loss = sum(each.loss for each in memory)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory)), state, ()
+
+    def saved_memory(self):
+        """Of every open step its state, input, loss and the loss's cotangent."""
+        return [
+            {"state": saved_leaves(each.state), "x": kept_data(each.x), "loss": kept_data(each.loss),
+             "cotangent": saved_leaves((each.H, each.direct))}
+            for each in self.memory
+        ]  # fmt: skip
+
+    def restored_memory(self, saved):
+        """Every open step taken again, at the parameters of the window."""
+        memory, dynamics = [], self.dynamics
+        for each in _steps(saved, {"state", "x", "loss", "cotangent"}):
+            x, state = placed_data(each["x"], dynamics.like), restored_leaves("memory", each["state"], self.state)
+            like = [dynamics.zeros(dynamics.size), dynamics.zeros(dynamics.params_size)]
+            cotangent = restored_leaves("memory", each["cotangent"], like)
+            require_scalar_loss(each["loss"])
+            transitions = dynamics.advance(self.params, state, x)[1]
+            memory.append(Open(state, x, transitions, placed_data(each["loss"], dynamics.like), *cotangent))
+        if len(memory) >= self.window:
+            raise LayoutError(f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}")
+        return tuple(memory)
 
     def fisher(self):
         """Refused: a window has no single prediction."""
@@ -139,6 +194,13 @@ class TruncatedBPTT(InWindows):
     def estimate(self, objective, params, *, rng=None):
         """Refused: over whole sequences this is `dualgrad.estimators.TruncatedBPTT`."""
         raise DualgradError(f"{self!r} follows a stream; for a bound objective use estimators.TruncatedBPTT")
+
+
+def _steps(saved, keys):
+    """Saved steps, each a dict of these keys."""
+    if not isinstance(saved, (list, tuple)) or not all(isinstance(s, dict) and set(s) == keys for s in saved):
+        raise LayoutError(f"the saved memory is not that of steps with {sorted(keys)}")
+    return saved
 
 
 def pulled_back(transitions, cotangents, dynamics):

@@ -13,6 +13,7 @@ from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import jvp
+from ..settings import layout_of, plain
 from ..transforms import grad
 from ..tree import flatten, leaves_like, map_leaves, unflatten
 
@@ -25,9 +26,8 @@ class Vectors:
         self.what, self.shapes = what, [np.shape(leaf) for leaf in leaves]
         if not leaves:
             raise LayoutError(f"got no {what}: expected an array, or a tree of them")
+        require_real_leaves(f"got {what} of", leaves)
         kinds = [leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")] or [np.dtype(float)]
-        if any(kind.kind != "f" for kind in kinds):
-            raise TypeError(f"got {what} of {sorted(map(str, kinds))}; expected real floating numbers: .astype(float)")
         ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes]).tolist()
         self.ends, self.size, self.dtype = ends[:-1], ends[-1], np.result_type(*kinds)
         self.dtypes = [getattr(leaf, "dtype", self.dtype) for leaf in leaves]
@@ -79,6 +79,7 @@ class Dynamics(Arrays):
         self.system = system
         self.states, self.thetas = Vectors(system.init_state, "state"), Vectors(params, "params")
         self.made_like(self.thetas.vector(params))
+        self.names = layout_of(params)
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
 
@@ -102,7 +103,9 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        after = own(unflatten(self.states.structure, self.states.leaves(after)))  # not the live parameters
+        after = self.states.leaves(after)
+        require_real_leaves("the step returned a state of", after)
+        after = own(unflatten(self.states.structure, after))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
@@ -146,7 +149,10 @@ class Dynamics(Arrays):
 
     def signature(self):
         """What a saved state must fit."""
-        return f"a system with states {self.states.shapes} and {self.dtype} parameters {self.thetas.shapes}"
+        return {
+            "kind": "System", "batched": bool(self.system.batched), "init_state": plain(self.system.init_state),
+            "states": layout_of(self.system.init_state), "params": dict(self.names), "dtype": str(self.dtype),
+        }  # fmt: skip
 
 
 class Cotangent:
@@ -265,8 +271,19 @@ def _ones(tree):
 
 
 def require_scalar_loss(value):
-    if np.shape(value) != ():
+    if value is not None and not isinstance(value, str) and np.shape(value) != ():
         raise ShapeError(f"the system's loss returned shape {np.shape(value)}; expected a scalar, such as its sum")
+    kind = getattr(getattr(value, "dtype", np.result_type(type(value))), "kind", None)
+    if kind is None or kind not in "biuf":
+        raise TypeError(f"the system's loss returned {value!r:.80}; expected a real number")
+
+
+def require_real_leaves(said, leaves):
+    """Raise unless all leaves are real floating numbers; ``said`` is of what."""
+    kinds = [getattr(leaf, "dtype", type(leaf)) for leaf in leaves]
+    if any(kind is not float and getattr(kind, "kind", None) != "f" for kind in kinds):
+        names = sorted({getattr(kind, "__name__", None) or str(kind) for kind in kinds})
+        raise TypeError(f"{said} {', '.join(names)}; expected real floating numbers: .astype(float)")
 
 
 def require_finite_step(t, what, *arrays):

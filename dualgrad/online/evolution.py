@@ -9,10 +9,11 @@ import math
 import numpy as np
 
 from ..backend import like as on_device
-from ..errors import DualgradError
+from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from .bptt import TruncatedBPTT
 from .dynamics import own, require_finite_step
+from .learner import kept_data, placed_data, restored_leaves, saved_leaves
 from .particles import Particles
 from .windows import InWindows, steps_of
 
@@ -30,11 +31,11 @@ class Evolution(InWindows):
         real = isinstance(sigma, (int, float, np.floating)) and not isinstance(sigma, bool)
         if not real or not 0 < sigma < math.inf:
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
-        self.count, self.sigma = int(particles), float(sigma)
+        self.particles, self.sigma = int(particles), float(sigma)
 
     def __repr__(self):
         window = "" if self.window is None else f", window={self.window}"
-        return f"{type(self).__name__}(particles={self.count}, sigma={self.sigma}{window})"
+        return f"{type(self).__name__}(particles={self.particles}, sigma={self.sigma}{window})"
 
     def start(self, system, params, *, rng=None, executor=None):
         """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
@@ -55,22 +56,22 @@ class Evolution(InWindows):
         return self._started(system, params, rng, executor=executor)
 
     def begin(self):
-        return {"noise": self._noise(), "losses": np.zeros(self.count), "seen": np.zeros((), int)} | self.began()
+        return {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)} | self.began()
 
     def began(self):
         """What else an estimator keeps."""
         return {}
 
     def _prepare(self):
-        self.particles = Particles(self.system, self.dynamics, self.params)
+        self.copies = Particles(self.system, self.dynamics, self.params)
 
     def _restart(self):
         super()._restart()
-        self.state = self.particles.spread(self.state, self.count)
+        self.state = self.copies.spread(self.state, self.particles)
 
     def _noise(self):
         """ε of one of each pair, ``(N/2, p)``."""
-        shape, dynamics = (self.count // 2, self.dynamics.params_size), self.dynamics
+        shape, dynamics = (self.particles // 2, self.dynamics.params_size), self.dynamics
         return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
 
     def perturbed(self, noise):
@@ -93,7 +94,7 @@ class Evolution(InWindows):
         self._require_started()
         t, memory = self.steps + 1, self.memory
         thetas = self.perturbed(memory["noise"])
-        state, losses = self.particles.advance(t, self.state, thetas, x, y, self.executor)
+        state, losses = self.copies.advance(t, self.state, thetas, x, y, self.executor)
         memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
         memory = memory | self.followed(t, memory, x, y)
         estimate = None
@@ -111,21 +112,21 @@ class Evolution(InWindows):
 
     def _closed(self, t, state, memory):
         """The estimate at the end of a window, and what the next one begins with."""
-        half, dynamics = self.count // 2, self.dynamics
+        half, dynamics = self.particles // 2, self.dynamics
         difference = memory["losses"][:half] - memory["losses"][half:]
         gradient = self.made_of(memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
         require_finite_step(t, "the gradient", gradient)
         estimate = Estimate(
             memory["losses"].mean(), dynamics.gradient(gradient, self.params), difference / (2 * self.sigma),
-            float((self.count + self.beside) * memory["seen"]),
+            float((self.particles + self.beside) * memory["seen"]),
         )  # fmt: skip
-        memory = memory | {"losses": np.zeros(self.count), "seen": np.zeros((), int)}
+        memory = memory | {"losses": np.zeros(self.particles), "seen": np.zeros((), int)}
         state, memory = self.next_window(state, memory)
         return estimate, state, memory
 
     def made_of(self, memory, difference):
         """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
-        return difference @ memory["noise"] / (self.count * self.sigma**2)
+        return difference @ memory["noise"] / (self.particles * self.sigma**2)
 
     def next_window(self, state, memory):
         """States and memory at the start of the next window."""
@@ -179,7 +180,7 @@ class EvolutionStrategies(Evolution):
 
     def next_window(self, state, memory):
         self.steps = 0
-        return self.particles.spread(self.dynamics.start(), self.count), memory | {"noise": self._noise()}
+        return self.copies.spread(self.dynamics.start(), self.particles), memory | {"noise": self._noise()}
 
 
 class Windowed(Evolution):
@@ -222,10 +223,10 @@ class TruncatedES(Windowed):
         return {"centre": self.dynamics.start()}
 
     def followed(self, t, memory, x, y):
-        return {"centre": self.particles.alone(t, memory["centre"], self.params, x)}
+        return {"centre": self.copies.alone(t, memory["centre"], self.params, x)}
 
     def next_window(self, state, memory):
-        return self.particles.spread(memory["centre"], self.count), memory | {"noise": self._noise()}
+        return self.copies.spread(memory["centre"], self.particles), memory | {"noise": self._noise()}
 
 
 class PersistentES(Windowed):
@@ -273,17 +274,17 @@ class PersistentES(Windowed):
 
     def began(self):
         start = self.dynamics.start
-        before = np.zeros_like(self.dynamics.like, shape=(self.count // 2, self.dynamics.params_size))
+        before = np.zeros_like(self.dynamics.like, shape=(self.particles // 2, self.dynamics.params_size))
         return {"before": before} | ({"first": start(), "centre": start(), "data": ()} if self.analytic else {})
 
     def followed(self, t, memory, x, y):
         if not self.analytic:
             return {}
-        centre = self.particles.alone(t, memory["centre"], self.params, x)
+        centre = self.copies.alone(t, memory["centre"], self.params, x)
         return {"centre": centre, "data": (*memory["data"], own((x, y)))}
 
     def made_of(self, memory, difference):
-        scale, noise, walked = self.count * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
+        scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
         if not self.analytic:
             return difference @ walked / scale
         slope = self._slope(memory["first"], memory["data"])
@@ -300,8 +301,22 @@ class PersistentES(Windowed):
         memory = memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
         return state, memory | ({"first": memory["centre"], "data": ()} if self.analytic else {})
 
-    def _unsaved(self):
-        return self.analytic and bool(self.memory["data"])
+    def saved_memory(self):
+        """The memory with the open window's data, which it goes back through."""
+        if not self.analytic:
+            return super().saved_memory()
+        arrays = saved_leaves(self.memory | {"data": ()})
+        return {"arrays": arrays, "data": [kept_data(each) for each in self.memory["data"]]}
+
+    def restored_memory(self, saved):
+        """The memory from its plain data."""
+        if not self.analytic:
+            return super().restored_memory(saved)
+        if not isinstance(saved, dict) or set(saved) != {"arrays", "data"}:
+            raise LayoutError("the saved memory has no data of the open window")
+        memory = restored_leaves("memory", saved["arrays"], self.memory | {"data": ()})
+        data = tuple(placed_data(tuple(each), self.dynamics.like) for each in saved["data"])
+        return memory | {"data": data}
 
 
 class NoiseReuseES(Windowed):

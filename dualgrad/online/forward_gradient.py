@@ -39,7 +39,7 @@ class OnlineForwardGradient(OnlineEstimator):
 
     def __init__(self, directions, n=1, combine="mean"):
         self.combined = ForwardGradient(directions, n, combine)
-        self.directions, self.n = directions, self.combined.n
+        self.directions, self.n, self.combine = directions, self.combined.n, combine
 
     def __repr__(self):
         return f"Online{self.combined!r}"

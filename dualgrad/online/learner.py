@@ -4,15 +4,16 @@ import copy
 
 import numpy as np
 
+from ..backend import is_host, to_numpy
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.backprop import packed
 from ..estimators.candidates import require_recurrent
-from ..estimators.estimate import Estimate, require_finite
+from ..estimators.estimate import Estimate, as_params, require_finite, require_loss
 from ..nn.layer import with_buffers
 from ..random import as_rng
-from ..tree import flatten, unflatten
+from ..settings import require_keys, require_same, settings
+from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
 
@@ -30,6 +31,7 @@ class OnlineEstimator:
     """
 
     draws = False  # whether it needs an rng
+    made = 0  # estimates over whole sequences
 
     def start(self, system, params, *, rng=None):
         """Begin an episode of ``system`` at ``params``, which are kept by reference and read at every step.
@@ -162,9 +164,7 @@ class OnlineEstimator:
         """
         self._require_started()
         if self._last is None or not hasattr(self.dynamics, "class_losses"):
-            raise DualgradError(
-                f"{self!r} knows the Fisher matrix of a Network with nn.cross_entropy, after its first step"
-            )
+            raise DualgradError(f"{self!r} knows the Fisher matrix of a Network with nn.cross_entropy, after a step")
         memory, transition = self._last
         classes = self.dynamics.class_losses(self.params, self.state)
         return np.stack([self.gradient(memory, cotangent, transition)[0] for cotangent in classes])
@@ -182,10 +182,11 @@ class OnlineEstimator:
             raise DualgradError(
                 f"{self!r} goes step by step, where {sorted(objective.kwargs)} mean something else: bind without them"
             )
+        params = as_params(params)
         network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
         prediction, _ = objective.model.vjp(with_buffers(params), objective.x)
         value, pull_loss = objective.loss.vjp(prediction, objective.y)
-        require_finite(self, value)
+        require_loss(self, value)
         run, dy = copy.copy(self).start(network, params, rng=rng), pull_loss(1.0)
         total = cost = 0
         for t, x in enumerate(objective.x):
@@ -194,51 +195,82 @@ class OnlineEstimator:
             seen = dy * (t == len(objective.x) - 1) if last_only else dy[t]
             total = total + run._learned(state, transitions, pull(seen))[0]
             cost += run.cost() / len(objective.x)
-        gradient = run.dynamics.gradient(total, params)
-        return Estimate(value, packed(gradient, params), None, 1.0 + cost)
+        gradient = packed(run.dynamics.gradient(total, params), params)
+        require_finite(self, value, gradient=gradient)
+        return Estimate(value, gradient, None, 1.0 + cost)
 
     # ------------------------------------------------------------------ saving
 
     def state_dict(self):
-        """The episode as plain data for `dualgrad.save`: state, memory, the count of steps and the random stream."""
-        self._require_started()
-        return {
-            "estimator": repr(self),
+        """The episode as plain data for `dualgrad.save`: state, memory, the count of steps and the random stream.
+
+        In the middle of a window too; inputs are kept that are still needed. Before `start` there is no episode in it.
+        """
+        state = {"estimator": settings(self), "made": self.made, "system": None, "steps": 0, "state": None}
+        if not hasattr(self, "dynamics"):
+            return state | {"memory": None, "rng": None}
+        return state | {
             "system": self.dynamics.signature(),
             "steps": self.steps,
-            "state": [np.array(to_numpy(leaf)) for leaf in flatten(self.state)[0]],
-            "memory": [np.array(to_numpy(leaf)) for leaf in flatten(self.memory)[0]],
+            "state": saved_leaves(self.state),
+            "memory": self.saved_memory(),
             "rng": None if self.rng is None else self.rng.state_dict(),
         }
 
     def load_state_dict(self, state):
-        """Go on from a saved episode, after `start` with the same system and parameters of the same shapes.
+        """Go on from a saved episode, after `start` with the same system and parameters of the same names and shapes.
 
         Raises
         ------
         LayoutError
-            When it was saved by another estimator, or of another system; nothing has changed.
+            When it was saved by another estimator, with other settings, or of another system, which it names; nothing
+            has changed.
         """
-        self._require_started()
-        expected = {"estimator": repr(self), "system": self.dynamics.signature()}
-        keys = {*expected, "steps", "state", "memory", "rng"}
-        if not isinstance(state, dict) or set(state) != keys:
-            given = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
-            raise LayoutError(f"{self!r} expects a state of {sorted(keys)}; got {given}")
-        for what, mine in expected.items():
-            if state[what] != mine:
-                raise LayoutError(f"the saved state is that of {state[what]}; this {what} is {mine}")
-        if not isinstance(state["steps"], (int, np.integer)) or state["steps"] < 0:
-            raise LayoutError(f"the saved state has steps={state['steps']!r}; expected how many were taken")
-        found = [_restored(what, state[what], now) for what, now in (("state", self.state), ("memory", self.memory))]
-        if self.draws and (self.rng is None or state["rng"] is None):
-            raise LayoutError("the saved state has no random stream, or this estimator was started without one")
-        if self.draws:
-            self.rng.load_state_dict(state["rng"])
-        self.steps, (self.state, self.memory), self._last = int(state["steps"]), found, None
+        require_keys(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
+        require_same(self, "estimator", state["estimator"], settings(self))
+        started = hasattr(self, "dynamics")
+        if state["system"] is not None:
+            self._require_started()
+        elif started:
+            raise LayoutError(f"the saved state has no episode, and {self!r} is in one: make a new one")
+        for name, what in (("steps", "were taken"), ("made", "estimates there were")):
+            if not isinstance(state[name], (int, np.integer)) or state[name] < 0:
+                raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}")
+        if started:
+            require_same(self, "system", state["system"], self.dynamics.signature())
+            found = restored_leaves("state", state["state"], self.state), self.restored_memory(state["memory"])
+            if self.draws and (self.rng is None or state["rng"] is None):
+                raise LayoutError("the saved state has no random stream, or this estimator was started without one")
+            if self.draws:
+                self.rng.load_state_dict(state["rng"])
+            self.steps, (self.state, self.memory), self._last = int(state["steps"]), found, None
+        self.made = int(state["made"])
+
+    def saved_memory(self):
+        """The memory as plain data."""
+        return saved_leaves(self.memory)
+
+    def restored_memory(self, saved):
+        """The memory from its plain data; other shapes raise."""
+        return restored_leaves("memory", saved, self.memory)
 
 
-def _restored(what, saved, now):
+def saved_leaves(tree):
+    """The leaves of a tree, copied to the host."""
+    return [np.array(to_numpy(leaf)) for leaf in flatten(tree)[0]]
+
+
+def kept_data(tree):
+    """Inputs as they are saved: arrays on the host, all else as it is."""
+    return map_leaves(lambda a: (a.copy() if is_host(a) else to_numpy(a)) if hasattr(a, "dtype") else a, tree)
+
+
+def placed_data(tree, like):
+    """Saved inputs, where the parameters live."""
+    return map_leaves(lambda a: on_device(a, like) if isinstance(a, np.ndarray) else a, tree)
+
+
+def restored_leaves(what, saved, now):
     """Saved leaves as the tree that ``now`` is, where they live; other shapes, less precision or a NaN raise."""
     leaves, structure = flatten(now)
     if not isinstance(saved, (list, tuple)):

@@ -17,7 +17,7 @@ from ..nn.recurrent import Cell, Recurrent
 from ..params import Params
 from ..random import as_rng
 from ..tree import map_leaves
-from .dynamics import Arrays, Cotangent
+from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .transition import CellTransition
 
 
@@ -146,7 +146,10 @@ class Network:
     def input(self, x, dtype):
         """An input in the precision of the parameters; one of another shape raises."""
         if not hasattr(x, "dtype") or x.dtype != dtype:
-            x = x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
+            x = x if hasattr(x, "astype") else np.asarray(x)
+            if getattr(x.dtype, "kind", "?") not in "fiub":
+                raise TypeError(f"{self!r} got an input of {x.dtype}; expected real numbers")
+            x = x.astype(dtype)
         expected = (*(() if self.streams is None else (self.streams,)), self.cells[0].input_size)
         if np.shape(x) != expected:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
@@ -210,6 +213,7 @@ class NetworkDynamics(Arrays):
                 "dg.Params({name: params[name] for name in network.shapes()}, params.buffers)"
             )
         packed = self.packed(params)
+        require_real_leaves("got params of", [packed.vector])
         self.made_like(packed.vector)
         self.params_size, self._slices = packed.size, packed.layout.slices
         self.size, self._rows, self._own, owners = 0, [], [], []
@@ -292,6 +296,7 @@ class NetworkDynamics(Arrays):
         if getattr(y, "dtype", prediction.dtype).kind == "f" and y.dtype != prediction.dtype:
             y = y.astype(prediction.dtype)
         value, pull_loss = self.network.loss_of.vjp(prediction, y)
+        require_scalar_loss(value)
         return value, pull(pull_loss(1.0))
 
     def predicting(self, params, state):
@@ -353,7 +358,7 @@ class NetworkDynamics(Arrays):
 
     def signature(self):
         """What a saved state must fit."""
-        return f"{self.network!r} of {self.dtype} parameters"
+        return {"kind": "Network", "network": repr(self.network), "dtype": str(self.dtype)}
 
 
 def _row(y):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import like as on_device
-from ..checks import positive_count
+from ..checks import flag, positive_count
 from ..errors import LayoutError
 from ..params import Params
 from .learner import OnlineEstimator
@@ -52,14 +52,15 @@ class NoBackTrack(OnlineEstimator):
     draws = True
 
     def __init__(self, rank=1, *, split=False, rescale=True, noise="signs", metric=None):
-        positive_count("rank", rank, "a positive number of terms")
-        if noise not in ("signs", "gaussian"):
+        self.rank = positive_count("rank", rank, "a positive number of terms")
+        self.split, self.rescale = flag("split", split), flag("rescale", rescale)
+        if not isinstance(noise, str) or noise not in ("signs", "gaussian"):
             raise ValueError(f"got noise={noise!r}; expected 'signs' or 'gaussian'")
         if noise == "gaussian" and (split or metric is not None or not rescale):
             raise ValueError("the Gaussian trick has no terms to split or to rescale: give it a rank alone")
         if metric is not None and (split or not rescale or not hasattr(metric, "norms")):
             raise ValueError(f"got metric={metric!r}; expected an optim.KalmanQDOP, with rescale=True and split=False")
-        self.rank, self.split, self.rescale, self.noise, self.metric = int(rank), split, rescale, noise, metric
+        self.noise, self.metric = noise, metric
 
     def __repr__(self):
         said = {"split": self.split, "rescale": self.rescale, "noise": self.noise}

@@ -13,7 +13,7 @@ from ..backend import is_host, to_numpy
 from ..errors import DualgradError, NonFiniteError, ShapeError
 from ..random import Rng
 from ..tree import flatten, leaves_like, map_leaves, unflatten
-from .dynamics import Vectors, own, require_finite_step
+from .dynamics import Vectors, own, require_finite_step, require_real_leaves
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -36,6 +36,7 @@ class Particles:
     def alone(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
         after = self.kind.leaves(self.system.step(state, shared(x), params))
+        require_real_leaves("the step returned a state of", after)
         require_finite_step(t, "the state of the parameters themselves", *after)
         return own(unflatten(self.kind.structure, after))
 
@@ -144,6 +145,7 @@ def _each(system, states, params, x, y):
 def _matched(after, structure, expected, hint=""):
     """A state with its leaves in the order of those before; another structure or other shapes raise."""
     found = [_kept(leaf) for leaf in leaves_like(after, structure, "state")]
+    require_real_leaves("the step returned a state of", found)
     shapes = [np.shape(leaf) for leaf in found]
     if shapes != expected:
         raise ShapeError(

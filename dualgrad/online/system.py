@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..checks import flag, positive_number
 from ..tree import flatten, leaves_like, unflatten
-from .dynamics import Dynamics
+from .dynamics import Dynamics, Vectors
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,13 @@ class System:
     vjp: Callable | None = None
     batched: bool = False
 
+    def __post_init__(self):
+        for name in ("step", "loss", *(() if self.vjp is None else ("vjp",))):
+            if not callable(getattr(self, name)):
+                raise TypeError(f"got {name}={getattr(self, name)!r}; expected a function")
+        flag("batched", self.batched)
+        Vectors(self.init_state, "init_state")
+
     def dynamics(self, params):
         """This system as online estimators see it: states and parameters as vectors."""
         return Dynamics(self, params)
@@ -67,8 +75,9 @@ def euler(velocity, loss, init_state, dt):
     >>> decay.step(decay.init_state, None, 2.0)
     array([0.8])
     """
-    if not dt > 0:
-        raise ValueError(f"got dt={dt!r}; expected a positive length of a step")
+    dt = positive_number("dt", dt, "a positive length of a step")
+    if not callable(velocity):
+        raise TypeError(f"got velocity={velocity!r}; expected a function")
 
     def step(state, x, params):
         leaves, structure = flatten(state)

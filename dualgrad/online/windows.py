@@ -8,8 +8,8 @@ from .learner import OnlineEstimator
 class InWindows(OnlineEstimator):
     """Those whose ``step`` returns None inside a window.
 
-    A subclass says how many steps are open, ``_open()``; what their end makes of them, ``_closed(t, state, memory) ->
-    estimate, state, memory``; and whether it holds what cannot be saved, ``_unsaved()``.
+    A subclass says how many steps are open, ``_open()``; and what their end makes of them,
+    ``_closed(t, state, memory) -> estimate, state, memory``.
     """
 
     window = None  # in steps; None where it is an episode
@@ -38,27 +38,6 @@ class InWindows(OnlineEstimator):
                 f"the estimate of those, after which reset() goes on{instead}"
             )
         self._restart()
-
-    def state_dict(self):
-        """The episode as plain data; see `RTRL.state_dict`.
-
-        Raises
-        ------
-        DualgradError
-            Inside a window whose steps are not plain data.
-        """
-        if hasattr(self, "memory") and self._unsaved():
-            raise DualgradError(f"{self!r} is inside a window, which cannot be saved: save after a step that estimates")
-        return super().state_dict()
-
-    def load_state_dict(self, state):
-        """Go on from a saved episode; see `RTRL.load_state_dict`."""
-        if hasattr(self, "memory") and self._unsaved():
-            raise DualgradError(f"{self!r} is inside a window, whose steps would be lost: close() it first")
-        super().load_state_dict(state)
-
-    def _unsaved(self):
-        return False
 
 
 def steps_of(window, instead=""):
