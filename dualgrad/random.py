@@ -3,8 +3,11 @@
 Signs come from raw bits, eight at a time through a table; only the bits' worth of work is done per entry.
 """
 
+import hashlib
+import json
 import math
 import sys
+import warnings
 
 import numpy as np
 
@@ -88,26 +91,105 @@ class Rng:
         return on_device(self.generator.permutation(n), like)
 
     def spawn(self, n):
-        """``n`` independent streams."""
+        """``n`` independent streams; the next call gives others."""
         return [Rng(child) for child in self.generator.spawn(n)]
 
+    def named(self, *keys):
+        """The stream of a name: independent of this one and of every other name, the same whenever it is asked for.
+
+        It depends on the seed and the name alone, not on what was drawn or spawned before; so the draws of step 1000
+        can be had without those of the steps before it.
+
+        Parameters
+        ----------
+        *keys : int or str
+            For example ``rng.named("masks", step, chunk)``.
+
+        Raises
+        ------
+        TypeError
+            For other keys, or none.
+        ValueError
+            When the generator has no seed sequence, from which streams could be made.
+
+        Examples
+        --------
+        >>> import dualgrad as dg
+        >>> rng = dg.Rng(3)
+        >>> first, _ = rng.named("step", 1).signs(4), rng.signs(100)
+        >>> rng.named("step", 1).signs(4) == first
+        array([ True,  True,  True,  True])
+        """
+        seed = self.generator.bit_generator.seed_seq
+        if not isinstance(seed, np.random.SeedSequence):
+            raise ValueError(
+                f"{self!r} was not made from a seed sequence, so it has no named streams: take dg.Rng(seed)"
+            )
+        words = np.frombuffer(hashlib.sha256(json.dumps(as_name(keys)).encode()).digest(), "<u4")
+        key = (*seed.spawn_key, *words.tolist())
+        return Rng(np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size))
+
     def state_dict(self):
-        """The state of the stream, as plain data for `dualgrad.save`."""
-        return self.generator.bit_generator.state
+        """The state of the stream, with its seed and how many streams were spawned: plain data for `dualgrad.save`."""
+        bits = self.generator.bit_generator
+        return {**bits.state, "seed": _plain_seed(bits.seed_seq)}
 
     def load_state_dict(self, state):
-        """Continue from a saved state.
+        """Continue from a saved state; streams that are spawned or named then are those of the stream that was saved.
+
+        A state that was saved without its seed, before there was one, is loaded with a warning.
 
         Raises
         ------
         ValueError
-            When the state belongs to another kind of bit generator.
+            When the state belongs to another kind of bit generator, or is damaged; the stream is as it was.
         """
-        kind = type(self.generator.bit_generator).__name__
+        bits = self.generator.bit_generator
+        kind = type(bits).__name__
         if not isinstance(state, dict) or state.get("bit_generator") != kind:
             given = state.get("bit_generator") if isinstance(state, dict) else type(state).__name__
             raise ValueError(f"got the state of a {given}; this stream is a {kind}")
-        self.generator.bit_generator.state = state
+        place, before = {name: value for name, value in state.items() if name != "seed"}, bits.state
+        try:
+            seed = bits.seed_seq if state.get("seed") is None else _seed(state["seed"])
+            bits.state = place
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            bits.state = before
+            raise ValueError(f"the saved state of a {kind} is damaged ({type(error).__name__}: {error})") from None
+        if state.get("seed") is None:
+            warnings.warn(
+                "this state was saved without its seed: the stream goes on as it was, but streams spawned from it are "
+                "not those of the run that saved it",
+                stacklevel=2,
+            )
+        bits.__setstate__((bits.state, seed))  # as pickle does, so that a generator that is shared goes on
+
+
+def as_name(keys):
+    """The keys of a named stream as plain ints and strings."""
+    whole = [isinstance(key, (int, np.integer)) and not isinstance(key, bool) for key in keys]
+    if not keys or not all(w or isinstance(key, str) for w, key in zip(whole, keys, strict=True)):
+        raise TypeError(f"got the name {keys!r}; expected whole numbers and strings, as in rng.named('masks', step)")
+    return [int(key) if w else str(key) for w, key in zip(whole, keys, strict=True)]
+
+
+def _plain_seed(seed):
+    """A seed sequence as plain data; None for one that is not NumPy's."""
+    if not isinstance(seed, np.random.SeedSequence):
+        return None
+    entropy = int(seed.entropy) if np.ndim(seed.entropy) == 0 else [int(word) for word in seed.entropy]
+    key = [int(word) for word in seed.spawn_key]
+    return {"entropy": entropy, "spawn_key": key, "pool_size": seed.pool_size, "spawned": seed.n_children_spawned}
+
+
+def _seed(state):
+    """The seed sequence of plain data."""
+    return np.random.SeedSequence(
+        state["entropy"],
+        spawn_key=tuple(state["spawn_key"]),
+        pool_size=state["pool_size"],
+        n_children_spawned=state["spawned"],
+    )
 
 
 def as_rng(rng):

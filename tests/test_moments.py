@@ -140,6 +140,66 @@ def test_a_rewound_stream_must_be_read_as_before():
         exact_moments(run)
 
 
+DRAWN = {"signs": lambda r: r.signs(1)[0], "a normal": lambda r: r.normal(), "a uniform": lambda r: r.uniform(-1, 1)}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_streams_that_are_rewound_leave_each_other_alone(draw):
+    """A child that begins again, as the masks of a bound objective do, between two draws of its parent."""
+
+    def run(rng):
+        (child,) = rng.spawn(1)
+        start, seen = child.state_dict(), []
+        for _ in range(2):
+            child.load_state_dict(start)
+            seen += [draw(child), draw(rng)]
+        return seen
+
+    found = exact_moments(run)
+    unit = found.variance[0]
+    close(found.covariance, unit * np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]]))
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_a_named_stream_is_the_same_whenever_it_is_asked_for(draw):
+    def run(rng):
+        return [draw(rng.named("step", 1)), draw(rng), draw(rng.named("step", 2)), draw(rng.named("step", np.int64(1))),
+                draw(rng.spawn(1)[0].named("step", 1))]  # fmt: skip
+
+    found = exact_moments(run)
+    expected = np.eye(5)
+    expected[0, 3] = expected[3, 0] = 1
+    close(found.covariance, found.variance[0] * expected)
+
+
+def test_a_normal_that_is_drawn_twice_is_of_twice_the_degree():
+    def run(rng):
+        return np.prod([rng.named(1).normal() for _ in range(3)])
+
+    with pytest.warns(InexactWarning, match="of degree 3 in it"):
+        exact_moments(run)
+
+
+def test_the_masks_of_a_bound_objective_are_drawn_once():
+    """Two directions, one objective with Dropout: exact over masks and signs, and the directions are two."""
+    model = dg.nn.Sequential(dg.nn.Linear(2, 1, bias=False), dg.nn.Dropout(0.5))
+    params = dg.Params({"0.weight": np.array([[1.0], [2.0]])})
+    objective = dg.nn.Objective(model, dg.nn.mse)
+
+    def run(rng):
+        batch = objective.bind(np.array([[3.0, 4.0]]), np.zeros((1, 1)), train=True, rng=rng)
+        estimator = dg.estimators.SPSA(1e-2, n=2)
+        return estimator.estimate(batch, params, rng=rng).gradient.vector
+
+    found = exact_moments(run)
+    assert found.outcomes == 2 * 4 * 4
+    g = 2 * 2 * 11 * np.array([3.0, 4.0])  # half the time of twice the output's square
+    close(found.mean, g)
+    second = 2 * np.outer(g, g)  # E h hᵀ over the masks, h the gradient under one
+    within = second + 2 * g @ g * np.eye(2) - 2 * np.diag(np.diag(second))
+    close(found.covariance, within / 2 + second - np.outer(g, g), atol=1e-7)
+
+
 # ---------------------------------------------------------------------- what is not exact
 
 

@@ -116,6 +116,103 @@ def test_spawned_streams_differ_and_repeat():
     np.testing.assert_array_equal(a, again)
 
 
+BITS = {
+    "PCG64": lambda: 3,
+    "PCG64DXSM": lambda: np.random.Generator(np.random.PCG64DXSM(3)),
+    "Philox": lambda: np.random.Generator(np.random.Philox(3)),
+    "SFC64": lambda: np.random.Generator(np.random.SFC64(3)),
+    "MT19937": lambda: np.random.Generator(np.random.MT19937(3)),
+    "a spawned one": lambda: np.random.SeedSequence([7, 2**80], spawn_key=(2, 5), n_children_spawned=4),
+    "from the system": lambda: None,
+}
+
+
+@pytest.mark.parametrize("make", BITS.values(), ids=BITS)
+def test_a_resumed_stream_spawns_what_the_other_would_have(make, tmp_path):
+    """Through a file: draws, children, their children, and streams by name."""
+
+    def after(rng):
+        children = [*rng.spawn(2), rng.named("masks", 4)]
+        return [r.normal(3).tolist() for c in (*children, rng) for r in (*c.spawn(2), c)]
+
+    rng = dg.Rng(make())
+    rng.spawn(3)
+    rng.signs(17)
+    dg.save(tmp_path / "rng.npz", rng.state_dict())
+    kind = type(rng.generator.bit_generator)
+    held = np.random.Generator(kind(99))
+    other = dg.Rng(held)
+    other.load_state_dict(dg.load(tmp_path / "rng.npz"))
+    assert after(other) == after(rng)
+    assert other.generator is held  # a generator that is shared goes on as the stream does
+    assert held.standard_normal() == rng.normal()
+
+
+def test_a_state_without_its_seed_loads_with_a_warning():
+    rng, other, old = dg.Rng(3), dg.Rng(5), dg.Rng(3).generator.bit_generator.state
+    other.spawn(1)
+    with pytest.warns(UserWarning, match="saved without its seed"):
+        other.load_state_dict(old)
+    assert np.array_equal(other.normal(3), rng.normal(3))
+    assert np.array_equal(other.spawn(1)[0].normal(3), dg.Rng(5).spawn(2)[1].normal(3))
+
+
+def test_a_damaged_state_changes_nothing():
+    good = dg.Rng(3).state_dict()
+    bad = [{k: v for k, v in good.items() if k != name} for name in good if name not in ("seed", "bit_generator")]
+    bad += [good | {"seed": {k: v for k, v in good["seed"].items() if k != name}} for name in good["seed"]]
+    bad += [good | {"state": {"state": 1}}, good | {"seed": 7}, good | {"state": {"state": -1, "inc": "a"}}]
+    for state in bad:
+        rng = dg.Rng(5)
+        with pytest.raises(ValueError, match="saved state of a PCG64 is damaged"):
+            rng.load_state_dict(state)
+        assert np.array_equal(rng.normal(2), dg.Rng(5).normal(2))
+        assert np.array_equal(rng.spawn(1)[0].normal(2), dg.Rng(5).spawn(1)[0].normal(2))
+
+
+def test_named_streams_are_the_same_whenever_they_are_asked_for():
+    rng = dg.Rng(3)
+    first = rng.named("step", 7).normal(4)
+    rng.normal(5)
+    rng.spawn(2)
+    assert np.array_equal(rng.named("step", np.int64(7)).normal(4), first)
+    assert np.array_equal(dg.Rng(3).named("step", 7).normal(4), first)
+    assert dg.Rng(3).normal() == dg.Rng(3).normal()  # and asking draws nothing
+    before, after = dg.Rng(3), dg.Rng(3)
+    after.named("a")
+    assert before.normal() == after.normal()
+    assert before.spawn(1)[0].normal() == after.spawn(1)[0].normal()
+
+
+def test_every_name_is_another_stream():
+    rng = dg.Rng(3)
+    child, named = rng.spawn(1)[0], rng.named("a")
+    names = [
+        (), (0,), (1,), (-1,), (2**32,), (0, 1), (1, 0), ("0",), ("1",), ("a",), ("a", "b"), ("ab",), ("a,b",), ("é",),
+        ("a", 1), (1, "a"), (2**70,), ("[1]",), (10,), (1, 0, 0),
+    ]  # fmt: skip
+    streams = [rng, child, dg.Rng(4), dg.Rng(4).named(1), child.named(1), named.named("b"), named.spawn(1)[0]]
+    streams += [rng.named(*name) for name in names[1:]]
+    firsts = {stream.normal(2).tobytes() for stream in streams}
+    assert len(firsts) == len(streams)
+
+
+@pytest.mark.parametrize("name", [(), (1.5,), (True,), (None,), ((1, 2),), (b"a",)])
+def test_other_names_are_refused(name):
+    with pytest.raises(TypeError, match="expected whole numbers and strings"):
+        dg.Rng(0).named(*name)
+
+
+def test_a_stream_without_a_seed_sequence_has_no_names():
+    legacy = np.random.Generator(np.random.RandomState(0)._bit_generator)
+    with pytest.raises(ValueError, match="no named streams"):
+        dg.Rng(legacy).named(1)
+    other = dg.Rng(np.random.Generator(np.random.MT19937(1)))
+    with pytest.warns(UserWarning, match="without its seed"):
+        other.load_state_dict(dg.Rng(legacy).state_dict())
+    assert other.normal() == dg.Rng(legacy).normal()
+
+
 def test_a_generator_and_an_rng_are_continued():
     generator = np.random.default_rng(0)
     dg.Rng(generator).normal(3)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..random import Rng
-from .replay import as_shape, require_same
+from .replay import Stream, as_shape, require_same
 from .report import row
 
 DRAWS = 12  # continuous draws that are looked at; more are sampled
@@ -18,7 +18,7 @@ def highest_degree(run, degree):
     line = _Line(0)
     y, again = line.at(run, None), line.at(run, None)
     require_same(y, again)
-    count = line.count
+    count = len(line.draws)
     if not count:
         return 0
     chosen = range(count) if count <= DRAWS else np.linspace(0, count - 1, DRAWS).astype(int)
@@ -45,25 +45,41 @@ def _degree(run, seed, draw, degree):
     return min(int(there[-1]) if len(there) else 0, degree + 1)
 
 
-class _Line(Rng):
-    """A seeded Rng in which one continuous draw moves: a number over an interval, a unit vector around a circle."""
+class _Line:
+    """A seed, and one continuous draw that moves: a number over an interval, a unit vector around a circle.
+
+    A draw is known by its stream and the position in it, so that one that a run draws twice moves both times.
+    """
 
     def __init__(self, seed, draw=None):
-        self.seed, self.draw, self.t, self.on_circle = seed, draw, None, False
+        self.seed, self.draw, self.t, self.on_circle, self.draws = seed, draw, None, False, {}
 
     def at(self, run, t):
         """The result with the draw moved to t; None leaves it where it is."""
-        self.generator, self.count, self.t = np.random.default_rng(self.seed), 0, t
-        return row(run(self))
+        self.t, self.draws = t, {}
+        return row(run(_Along(self)))
+
+    def moved(self, place, drawn, move):
+        """One draw, or where it is the one that moves, what takes its place."""
+        if self.draws.setdefault(place, len(self.draws)) != self.draw:
+            return drawn
+        self.on_circle = move is _around
+        return drawn if self.t is None else move(drawn, self.t)
+
+
+class _Along(Stream):
+    """A stream of a `_Line`, its source."""
+
+    def __init__(self, source, identity=()):
+        super().__init__(source, identity)
+        root = Rng(source.seed)
+        self.generator = (root.named(repr(identity)) if identity else root).generator
 
     def _moved(self, drawn, move):
         """The draws, a row of entries, with the one that moves in its place."""
-        k = None if self.draw is None else self.draw - self.count
-        self.count += len(drawn)
-        if k is not None and 0 <= k < len(drawn):
-            self.on_circle = move is _around
-            if self.t is not None:
-                drawn[k] = move(drawn[k], self.t)
+        for k, one in enumerate(drawn):
+            drawn[k] = self.source.moved((self.identity, self.position + k), one, move)
+        self.position += len(drawn)
         return drawn
 
     def normal(self, shape=(), *, dtype=np.float64, like=None):
@@ -82,15 +98,12 @@ class _Line(Rng):
             drawn = self._moved(drawn, _around)
         return on_device(drawn.reshape(*rows, dimension).astype(dtype), like)
 
-    def spawn(self, n):
-        return [self] * n
-
     def state_dict(self):
-        return {"stream": super().state_dict(), "count": self.count}
+        return super().state_dict() | {"place": self.generator.bit_generator.state}
 
     def load_state_dict(self, state):
-        super().load_state_dict(state["stream"])
-        self.count = state["count"]
+        super().load_state_dict(state)
+        self.generator.bit_generator.state = state["place"]
 
 
 def _around(x, t):

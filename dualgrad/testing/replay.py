@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..errors import DualgradError
-from ..random import Rng
+from ..random import Rng, as_name
 from . import quadrature
 
 
@@ -48,25 +48,26 @@ class Path:
 
     def __init__(self, choices, degree):
         self.choices, self.degree = list(choices), degree
-        self.radices, self.draws, self.position, self.weight = [], [], 0, 1.0
+        self.radices, self.draws, self.weight, self.places = [], [], 1.0, {}
 
-    def take(self, what, radix, count, weights):
+    def take(self, stream, what, radix, count, weights):
         """Branches of ``count`` draws out of ``radix``; ``weights`` are their probabilities: a row for each, one
-        row, or one number."""
-        start, end = self.position, self.position + count
-        self.choices += [0] * (end - len(self.choices))
-        chosen = np.array(self.choices[start:end], dtype=np.intp)
-        known = len(self.radices) - start
-        if known > 0 and self.radices[start:end] != [radix] * min(known, count):
+        row, or one number. What the stream drew before it was rewound, or under the same name, it draws again."""
+        places = self.places.setdefault(stream.identity, [])
+        known = places[stream.position : stream.position + count]
+        if any(self.radices[k] != radix for k in known):
             raise ReplayError(f"after a rewound state, {what} was drawn where something else had been")
-        if known < count:
-            new = slice(max(known, 0), None)
+        start, new = len(self.radices), count - len(known)
+        self.choices += [0] * (start + new - len(self.choices))
+        places += range(start, start + new)
+        chosen = np.array([self.choices[k] for k in known] + self.choices[start : start + new], dtype=np.intp)
+        if new:
             if np.ndim(weights):
                 weights = np.broadcast_to(weights, (count, radix))[np.arange(count), chosen]
-            self.weight *= float(np.prod(np.broadcast_to(weights, count)[new]))
-            self.radices += [radix] * (count - max(known, 0))
+            self.weight *= float(np.prod(np.broadcast_to(weights, count)[count - new :]))
+            self.radices += [radix] * new
             self.draws.append((what, radix, count))
-        self.position = end
+        stream.position += count
         return chosen
 
     def successor(self):
@@ -82,20 +83,41 @@ class Path:
         return math.prod(self.radices)
 
 
-class Replay(Rng):
-    """Draws the branches of a `Path`; an estimator cannot tell it from another Rng."""
+class Stream(Rng):
+    """A stream of draws that are not random, known by how it was spawned or named, and by its position."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, source, identity=()):
+        self.source, self.identity, self.position, self.spawned = source, identity, 0, 0
+
+    def spawn(self, n):
+        first, self.spawned = self.spawned, self.spawned + n
+        return [type(self)(self.source, (*self.identity, (k,))) for k in range(first, self.spawned)]
+
+    def named(self, *keys):
+        return type(self)(self.source, (*self.identity, ("named", *as_name(keys))))
+
+    def state_dict(self):
+        return {"bit_generator": type(self).__name__, "identity": self.identity, "position": self.position,
+                "spawned": self.spawned}  # fmt: skip
+
+    def load_state_dict(self, state):
+        self.identity, self.position, self.spawned = state["identity"], state["position"], state["spawned"]
+
+
+class Replay(Stream):
+    """Draws the branches of a `Path`, its source; an estimator cannot tell it from another Rng."""
 
     @property
     def generator(self):
         raise ReplayError("the run draws from rng.generator, which cannot be replayed: use the methods of dualgrad.Rng")
 
+    def _take(self, what, radix, count, weights):
+        return self.source.take(self, what, radix, count, weights)
+
     def _table(self, what, shape, values, weights):
         """Draws from a table of values, one row of it for every entry of the shape."""
         count = math.prod(shape)
-        chosen = self.path.take(f"{what}{shape}", len(values), count, weights)
+        chosen = self._take(f"{what}{shape}", len(values), count, weights)
         return values[chosen].reshape(shape + values.shape[1:])
 
     def signs(self, shape, *, dtype=np.float64, like=None):
@@ -104,16 +126,16 @@ class Replay(Rng):
 
     def normal(self, shape=(), *, dtype=np.float64, like=None):
         return on_device(
-            self._table("normal", as_shape(shape), *quadrature.normal(self.path.degree)).astype(dtype), like
+            self._table("normal", as_shape(shape), *quadrature.normal(self.source.degree)).astype(dtype), like
         )
 
     def uniform(self, low=0.0, high=1.0, shape=(), *, dtype=np.float64, like=None):
-        u = self._table("uniform", as_shape(shape), *quadrature.uniform(self.path.degree))
+        u = self._table("uniform", as_shape(shape), *quadrature.uniform(self.source.degree))
         return on_device((low + (high - low) * u).astype(dtype), like)
 
     def unit(self, shape, *, dtype=np.float64, like=None):
         *rows, dimension = as_shape(shape)
-        drawn = self._table("unit", tuple(rows), *quadrature.sphere(dimension, self.path.degree))
+        drawn = self._table("unit", tuple(rows), *quadrature.sphere(dimension, self.source.degree))
         return on_device(drawn.astype(dtype), like)
 
     def bernoulli(self, p, shape=(), *, dtype=np.float64, like=None):
@@ -121,31 +143,20 @@ class Replay(Rng):
         p = np.broadcast_to(p, shape).astype(np.float64).ravel()
         drawn, unsure = (p >= 1).astype(dtype), np.flatnonzero((p > 0) & (p < 1))
         weights = np.stack([1 - p[unsure], p[unsure]], -1)
-        drawn[unsure] = self.path.take(f"bernoulli{shape}", 2, len(unsure), weights)
+        drawn[unsure] = self._take(f"bernoulli{shape}", 2, len(unsure), weights)
         return on_device(drawn.reshape(shape), like)
 
     def integers(self, low, high, shape=(), *, dtype=np.int64, like=None):
         radix = int(high) - int(low)
-        chosen = self.path.take(
-            f"integers({low}, {high}, {as_shape(shape)})", radix, math.prod(as_shape(shape)), 1 / radix
-        )
+        chosen = self._take(f"integers({low}, {high}, {as_shape(shape)})", radix, math.prod(as_shape(shape)), 1 / radix)
         return on_device((int(low) + chosen).astype(dtype).reshape(as_shape(shape)), like)
 
     def permutation(self, n, *, like=None):
         left, order = list(range(n)), []
         while left:
-            k = self.path.take(f"permutation({n})", len(left), 1, 1 / len(left))[0]
+            k = self._take(f"permutation({n})", len(left), 1, 1 / len(left))[0]
             order.append(left.pop(k))
         return on_device(np.array(order, dtype=np.int64), like)
-
-    def spawn(self, n):
-        return [Replay(self.path) for _ in range(n)]
-
-    def state_dict(self):
-        return {"bit_generator": "Replay", "position": self.path.position}
-
-    def load_state_dict(self, state):
-        self.path.position = state["position"]
 
 
 def as_shape(shape):
