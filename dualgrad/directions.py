@@ -115,6 +115,8 @@ def as_tree(vector, like):
         on_device(part.reshape(lead + leaf.shape).astype(leaf.dtype, copy=False), leaf)
         for part, leaf in zip(parts, leaves, strict=True)
     ]
+    if lead == ():
+        made = [part[()] if isinstance(leaf, np.generic) else part for part, leaf in zip(made, leaves, strict=True)]
     return unflatten(structure, made)
 
 

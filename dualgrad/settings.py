@@ -64,7 +64,7 @@ def difference(saved, mine, where=""):
             inside = isinstance(saved[key], dict) and isinstance(mine[key], dict)
             found += [difference(saved[key], mine[key], f"{where}{key}." if inside else f"{where}{key}")]
         if not any(found) and list(saved) != list(mine):
-            found = [f"the order {list(saved)}; here {list(mine)}"]
+            found = [f"{where.rstrip('.')} in the order {list(saved)} (here {list(mine)})".strip()]
         return ", ".join(filter(None, found))
     if isinstance(saved, (list, tuple)) and isinstance(mine, (list, tuple)):
         same = len(saved) == len(mine) and not any(difference(a, b) for a, b in zip(saved, mine, strict=True))

@@ -149,7 +149,11 @@ def test_a_foreign_state_changes_nothing():
     before, other = dodge.state_dict(), make().state_dict()
     oracle, critical = other["candidates"]
     critic = critical["critic"]
-    for wrong in ({"m": 0}, critical | {"critic": critic | {"coefficients": {"x": np.ones(2)}}}, critical | {"made": -1}):
+    for wrong in (
+        {"m": 0},
+        critical | {"critic": critic | {"coefficients": {"x": np.ones(2)}}},
+        critical | {"made": -1},
+    ):
         with pytest.raises(dg.LayoutError):
             dodge.load_state_dict(other | {"candidates": [oracle, wrong]})
     for state in ({"averages": None}, other | {"candidates": None}, 3):

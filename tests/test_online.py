@@ -603,10 +603,10 @@ def test_a_saved_episode_of_another_system_or_estimator_is_refused():
     saved = learner.state_dict()
     other, theirs, _, _ = episode(CELLS["GRU"])
     before = online.NoBackTrack().start(other, theirs, rng=0)
-    with pytest.raises(dg.LayoutError, match="the saved state is that of Network"):
+    with pytest.raises(dg.LayoutError, match=r"its system has network=.*RNNCell.*GRUCell"):
         before.load_state_dict(saved)
     assert before.steps == 0
-    with pytest.raises(dg.LayoutError, match=r"that of NoBackTrack\(1\)"):
+    with pytest.raises(dg.LayoutError, match=r"its estimator has rank=1 \(here 2\)"):
         online.NoBackTrack(2).start(net, params, rng=0).load_state_dict(saved)
     with pytest.raises(dg.LayoutError, match="expects a state"):
         learner.load_state_dict({"steps": 3})
@@ -614,15 +614,8 @@ def test_a_saved_episode_of_another_system_or_estimator_is_refused():
         learner.load_state_dict(saved | {"state": [np.zeros(7)]})
     one = online.System(lambda s, x, w: w * s, lambda s, y, w: np.sum(s), np.ones(1))
     two = online.System(lambda s, x, w: w * s, lambda s, y, w: np.sum(s), np.ones(2))
-    with pytest.raises(dg.LayoutError, match="that of a system"):
+    with pytest.raises(dg.LayoutError, match=r"states has no \[0\]|states=.*"):
         online.RTRL().start(two, np.ones(1)).load_state_dict(online.RTRL().start(one, np.ones(1)).state_dict())
-    bptt = online.BPTT().start(net, params)
-    with pytest.raises(dg.DualgradError, match="cannot be saved"):
-        bptt.state_dict()
-    window = online.TruncatedBPTT(2).start(net, params)
-    window.step(xs[0], ys[0])
-    with pytest.raises(dg.DualgradError, match="inside a window"):
-        window.state_dict()
 
 
 # ---------------------------------------------------------------------- bad input
@@ -733,7 +726,7 @@ def test_bad_arguments_are_named():
     learner = online.RTRL().start(net, params)
     with pytest.raises(dg.ShapeError, match=r"input of shape \(4,\); expected \(3,\)"):
         learner.step(np.zeros(4), 0)
-    with pytest.raises(dg.DualgradError, match="after its first step"):
+    with pytest.raises(dg.DualgradError, match="after a step"):
         learner.fisher()
     squares = online.Network(nn.RNNCell(3, 2), nn.Linear(2, 4), nn.mse)
     learner = online.RTRL().start(squares, params)
@@ -806,14 +799,15 @@ def test_buffers_reach_the_loss_of_a_system():
 
 
 def test_trees_are_matched_by_key():
+    total = lambda s, y, p: np.sum(s["x"])  # noqa: E731
     swing = online.euler(
-        lambda s, x, p: {"v": -p * s["x"], "x": s["v"]}, None, {"x": np.ones(1), "v": np.zeros(1)}, 0.1
+        lambda s, x, p: {"v": -p * s["x"], "x": s["v"]}, total, {"x": np.ones(1), "v": np.zeros(1)}, 0.1
     )
     after = swing.step(swing.init_state, None, 1.0)
     assert after["x"] == 1
     assert after["v"] == -0.1
     with pytest.raises(dg.StructureError, match="velocity"):
-        online.euler(lambda s, x, p: {"x": s["v"]}, None, swing.init_state, 0.1).step(swing.init_state, None, 1.0)
+        online.euler(lambda s, x, p: {"x": s["v"]}, total, swing.init_state, 0.1).step(swing.init_state, None, 1.0)
     params = {"b": np.array([2.0]), "a": np.array([3.0])}
 
     def vjp(s, x, p):
@@ -941,7 +935,7 @@ def test_what_is_loaded_is_checked_whole():
         assert learner.steps == 1
         assert learner.rng.state_dict() == stream
     relu = online.NoBackTrack().start(network(nn.RNNCell(3, 2, nonlinearity="relu")), params, rng=0)
-    with pytest.raises(dg.LayoutError, match="that of Network"):
+    with pytest.raises(dg.LayoutError, match="nonlinearity='relu'"):
         relu.load_state_dict(saved)
     exact = online.RTRL().start(net, params)
     exact.load_state_dict(online.RTRL().start(net, params, rng=0).state_dict())
@@ -962,9 +956,8 @@ def test_states_and_parameters_are_real_numbers():
         (np.zeros(2, int), np.ones(1)),
         (np.ones(2), np.ones(1) * 1j),
     ):
-        system = online.System(lambda s, x, w: s * w, lambda s, y, w: np.sum(s), state)
         with pytest.raises(TypeError, match="expected real floating numbers"):
-            online.RTRL().start(system, params)
+            online.RTRL().start(online.System(lambda s, x, w: s * w, lambda s, y, w: np.sum(s), state), params)
     with pytest.raises(dg.LayoutError, match="got no params"):
         online.RTRL().start(online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), np.ones(1)), {})
 

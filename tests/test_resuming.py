@@ -4,10 +4,10 @@ import inspect
 
 import numpy as np
 import pytest
-from rooms import CATALOGUE, EVERY, RUNS
+from rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
 
 import dualgrad as dg
-from dualgrad import estimators
+from dualgrad import directions, estimators, nn, online
 
 CALLS = 10
 
@@ -44,3 +44,207 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
             for later in range(t + 1, CALLS):
                 assert same(second.call(), expected[later]), (t, later)
             assert same(second.state(), whole.state())
+
+
+# ---------------------------------------------------------------------- no state but its own
+
+
+CHANGES = [(cls, name) for cls, (_, _, arguments) in CATALOGUE.items() for name in arguments]
+
+
+def refused(thing, state, *words):
+    """That a state is refused, in these words, and that nothing has changed."""
+    before = thing.state_dict()
+    with pytest.raises(dg.LayoutError) as caught:
+        thing.load_state_dict(state)
+    for word in words:
+        assert word in str(caught.value)
+    assert same(thing.state_dict(), before)
+
+
+@pytest.mark.parametrize(("cls", "name"), CHANGES, ids=lambda x: getattr(x, "__name__", x))
+def test_a_state_of_other_settings_is_refused_and_they_are_named(cls, name):
+    kind, place, arguments = CATALOGUE[cls]
+    other = fresh(arguments[name][1])
+    changed = {name: other}
+    if cls is online.NoBackTrack and name == "metric":
+        changed |= {"rank": 2}
+    first, second = kind(maker(cls), place), kind(maker(cls, **changed), place)
+    for _ in range(2):
+        first.call()
+    words = () if isinstance(other, (estimators.Oracle, estimators.QuadraticCritic)) else (name,)
+    refused(second.thing, first.thing.state_dict(), *words)
+    refused(first.thing, second.thing.state_dict(), *words)
+
+
+NESTED = {
+    "the direction's vector": [
+        lambda v=v: estimators.ForwardGradient(directions.Along(np.full(8, v)), baseline=None) for v in (1.0, 2.0)
+    ],
+    "the direction's scale": [
+        lambda c=c: estimators.ForwardGradient(directions.Scaled(directions.Rademacher(), np.full(8, c))) for c in (1.0, 2.0)
+    ],
+    "whether it restores": [
+        lambda r=r: estimators.ForwardGradient(directions.Scaled(directions.Rademacher(), np.ones(8), restore=r))
+        for r in (False, True)
+    ],
+    "the direction's base": [
+        lambda b=b: estimators.ForwardGradient(directions.Blocks(b)) for b in (directions.Rademacher(), directions.Uniform())
+    ],
+    "low_rank": [lambda r=r: estimators.ForwardGradient(directions.Hadamard(low_rank=r)) for r in (False, True)],
+    "the baseline": [
+        lambda v=v: estimators.ForwardGradient(directions.Rademacher(), baseline=np.full(8, v)) for v in (1.0, 2.0)
+    ],
+    "the critic's scale": [
+        lambda s=s: estimators.Dodge(estimators.SyntheticGradient(estimators.QuadraticCritic(scale=s))) for s in (1.0, 2.0)
+    ],
+    "an inner decay": [lambda d=d: estimators.Dodge(estimators.Dodge(estimators.Oracle(), d)) for d in (0.0, 0.5)],
+    "an inner learner": [lambda n=n: estimators.Dodge(online.SnAp(n)) for n in (1, 2)],
+    "an inner learner's kind": [lambda c=c: estimators.Dodge(c()) for c in (online.RTRL, online.UORO)],
+    "the metric's prior": [
+        lambda p=p: online.NoBackTrack(metric=dg.optim.KalmanQDOP(prior=p)) for p in (1.0, 2.0)
+    ],
+    "the number of candidates": [lambda n=n: estimators.Dodge([estimators.Oracle()] * n) for n in (1, 2)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NESTED)
+def test_settings_further_in_are_compared_too(what):
+    first, second = (make() for make in NESTED[what])
+    refused(second, first.state_dict())
+    again = NESTED[what][0]()
+    again.load_state_dict(first.state_dict())
+
+
+def test_a_rate_is_restored():
+    first, second = (estimators.SyntheticGradient(estimators.QuadraticCritic(lr=lr)) for lr in (0.1, 0.2))
+    second.load_state_dict(first.state_dict())
+    assert second.critic.lr == 0.1
+
+
+def vector(dtype=np.float64):
+    return {"b": np.arange(8.0)}, lambda t, rng: lambda p: np.sum(p["b"] ** 2)
+
+
+def turned(dtype=np.float64):
+    params, objective = plain(dtype)
+    return {"x": params["x"], "a": params["a"]}, objective
+
+
+def renamed(dtype=np.float64):
+    return {"a": np.ones((2, 3)), "c": np.ones(2)}, lambda t, rng: lambda p: np.sum(p["a"]) + np.sum(p["c"] ** 2)
+
+
+@pytest.mark.parametrize("place", [vector, turned, renamed])
+@pytest.mark.parametrize(
+    "name", [n for n, (kind, make, where) in RUNS.items() if where is plain and any(
+        isinstance(make(), c) for c in (estimators.Oracle, estimators.MatchedCosine, estimators.Dodge, estimators.ForwardGradient)
+    )],
+)  # fmt: skip
+def test_what_belongs_to_other_parameters_of_equal_size_is_refused(name, place):
+    kind, make, where = RUNS[name]
+    first = kind(make, where)
+    first.call()
+    other = Run(make, place)
+    other.thing.load_state_dict(first.thing.state_dict())
+    before = other.thing.state_dict()
+    with pytest.raises(dg.LayoutError, match=r"keeps what belongs to parameters with .*(no |order).*reset"):
+        other.call()
+    assert same(other.thing.state_dict(), before)
+    other.thing.reset()
+    other.call()
+
+
+@pytest.mark.parametrize("make", [
+    lambda: estimators.SyntheticGradient(estimators.QuadraticCritic()),
+    lambda: estimators.DeterministicPolicyGradient(estimators.QuadraticCritic()),
+    lambda: estimators.Dodge(online.RTRL()),
+])  # fmt: skip
+def test_another_network_of_equal_size_is_refused(make):
+    first, other = Run(make, sequence), Run(make, lambda dtype: sequence(dtype, (5, 2, 2)))
+    assert first.params.size == other.params.size
+    first.call()
+    other.thing.load_state_dict(first.thing.state_dict())
+    with pytest.raises(dg.LayoutError, match="0.weight_x"):
+        other.call()
+
+
+def systems():
+    """Systems and networks of equal sizes, one of which differs from the first."""
+    first, params, data = system()
+    yield "params", first, {"x": params["x"], "a": params["a"]}, data
+    yield "dtype", *system(np.float32)
+    yield "init_state", online.System(first.step, first.loss, {"h": np.zeros(3), "v": np.zeros(2)}), params, data
+    yield "batched", online.System(first.step, first.loss, first.init_state, batched=True), params, data
+    net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse)
+    yield "kind", net, net.init(rng=0, dtype=np.float64), lambda t: (np.ones(2), np.ones(1))
+
+
+@pytest.mark.parametrize("cls", [cls for cls, (kind, _, _) in CATALOGUE.items() if kind is Learning])
+def test_a_learner_goes_on_with_its_own_system_alone(cls):
+    if cls is online.KroneckerRTRL:
+        pytest.skip("for a Network alone, whose repr is compared")
+    first = Learning(maker(cls), system)
+    first.call()
+    for what, other, params, data in systems():
+        second = maker(cls)().start(other, params, rng=0)
+        if what != "batched" or not issubclass(cls, online.EvolutionStrategies.__base__):
+            second.step(*data(0))
+        refused(second, first.thing.state_dict(), what)
+
+
+def test_a_network_goes_on_with_its_own_kind_alone():
+    def started(*args, dtype=np.float64):
+        net = online.Network(*args)
+        return online.KroneckerRTRL().start(net, net.init(rng=0, dtype=dtype), rng=0)
+
+    usual = nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse, 2
+    first = started(*usual)
+    others = (
+        (nn.RNNCell(2, 3, nonlinearity="relu"), *usual[1:]), (nn.LeakyRNNCell(2, 3), *usual[1:]),
+        (usual[0], nn.Linear(3, 2), *usual[2:]), (*usual[:2], nn.mae if hasattr(nn, "mae") else nn.huber, 2), (*usual[:3], 1),
+    )  # fmt: skip
+    for other in others:
+        refused(started(*other), first.state_dict(), "network")
+    refused(started(*usual, dtype=np.float32), first.state_dict(), "dtype")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_what_is_no_state_changes_nothing(name):
+    kind, make, place = RUNS[name]
+    run = kind(make, place)
+    for _ in range(2):
+        run.call()
+    state = run.thing.state_dict()
+    refused(run.thing, None)
+    refused(run.thing, {})
+    for key, value in state.items():
+        refused(run.thing, {k: v for k, v in state.items() if k != key}, key)
+        for wrong in (3.5, "x", [np.full(3, np.nan)], {"m": 0}):
+            if key != "rng" or value is not None and run.thing.draws:
+                with pytest.raises((dg.LayoutError, ValueError)):
+                    run.thing.load_state_dict(state | {key: wrong})
+                assert same(run.thing.state_dict(), state)
+
+
+def test_a_learner_that_has_not_started_has_a_state_too():
+    first, second = online.SnAp(1), online.SnAp(1)
+    assert dg.estimators.Dodge(first).state_dict()["candidates"][0]["system"] is None
+    second.load_state_dict(first.state_dict())
+    place = sequence()
+    net, params, data = RUNS["SnAp(1), one cell"][2](np.float64)
+    first.start(net, params).step(*data(0))
+    with pytest.raises(dg.DualgradError, match="no system yet"):
+        second.load_state_dict(first.state_dict())
+    refused(first, second.state_dict(), "no episode")
+    assert place
+
+
+def test_a_part_that_objects_leaves_the_others_as_they_were():
+    make = lambda: estimators.Dodge([RUNS["Dodge"][1](), estimators.Oracle(previous=True)])  # noqa: E731
+    first, second = Run(make, plain), Run(make, plain)
+    first.call()
+    second.call()
+    second.call()
+    good, bad = first.thing.state_dict()["candidates"]
+    refused(second.thing, first.thing.state_dict() | {"candidates": [good, bad | {"last": np.full(8, np.nan)}]}, "last")

@@ -36,7 +36,7 @@ def _weighted(weights, v, shape, out=None):
         return np.matmul(weights, v, out=out)
     total = np.tensordot(weights, v, 1)
     if out is None:
-        return total
+        return total[()]
     out[...] = total
     return out
 

@@ -4,8 +4,8 @@ import copy
 
 import numpy as np
 
+from ..backend import is_array, to_numpy
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..optim import Adam
@@ -114,7 +114,11 @@ def _coefficients(critic, saved):
     """Saved coefficients, checked."""
     if saved is None:
         return None
-    found = {name: np.array(to_numpy(v)) for name, v in saved.items()} if isinstance(saved, dict) else {}
+    found = (
+        {name: np.array(to_numpy(v) if is_array(v) else v) for name, v in saved.items()}
+        if isinstance(saved, dict)
+        else {}
+    )
     n = np.size(found.get("b", 0.0))
     fits = {name: v.shape for name, v in found.items()} == {"A": (n, n), "b": (n,), "c": (1,)}
     if not fits or not all(v.dtype == np.float64 and np.all(np.isfinite(v)) for v in found.values()):

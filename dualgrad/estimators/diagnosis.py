@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import positive_number
 from ..directions import as_tree, as_vector
 from ..random import as_rng
 from .candidates import Oracle
@@ -92,8 +93,9 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
       one-step effectiveness   0.1124
       cost, forward passes     3
     """
-    if not isinstance(samples, int) or samples < 2:
+    if not isinstance(samples, int) or isinstance(samples, bool) or samples < 2:
         raise ValueError(f"got samples={samples!r}; expected an integer of at least 2")
+    step = positive_number("step", step, "a positive length")
     rng = as_rng(rng)
     meant = estimator.adapted(objective) if hasattr(estimator, "adapted") else objective
     exact = Oracle().estimate(meant, params)

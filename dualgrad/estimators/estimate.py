@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import is_array, to_numpy
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
@@ -55,12 +55,11 @@ class Estimator:
         self._layout = None
         for name in self.vectors:
             setattr(self, f"_{name}", None)
-        for part in self._parts():
-            if hasattr(part, "reset"):
-                part.reset()
-
-    def _parts(self):
-        return [part for name in self.parts.values() for part in _as_list(getattr(self, name))]
+        for name in self.parts.values():
+            parts = getattr(self, name)
+            for part in parts if isinstance(parts, list) else [parts]:
+                if hasattr(part, "reset"):
+                    part.reset()
 
     def state_dict(self):
         """What goes on from one estimate to the next, as plain data for `dualgrad.save`: empty but for the settings and
@@ -88,12 +87,10 @@ class Estimator:
         require_same(self, "estimator", state["estimator"], head["estimator"])
         if not isinstance(state["made"], (int, np.integer)) or state["made"] < 0:
             raise LayoutError(f"the saved state has made={state['made']!r}; expected how many estimates there were")
-        layout = state["layout"]
-        if layout is not None and not isinstance(layout, dict):
-            raise LayoutError(f"the saved state has layout={layout!r:.80}; expected the shapes of parameters by name")
-        layout = layout and {name: tuple(shape) for name, shape in layout.items()}
+        layout = _layout(state["layout"])
+        pairs = self._pairs(state)
         vectors = {name: self._vector(name, state[name], layout) for name in self.vectors}
-        self._load_parts({name: state[name] for name in self.parts.values()})
+        _load_all(pairs)
         self.made, self._layout = int(state["made"]), layout
         for name, vector in vectors.items():
             setattr(self, f"_{name}", vector)
@@ -102,7 +99,7 @@ class Estimator:
         if saved is None:
             return None
         shape = (*self._lead(), sum(int(np.prod(shape)) for shape in (layout or {}).values()))
-        given = np.array(to_numpy(saved))
+        given = np.array(to_numpy(saved) if is_array(saved) else saved)
         if given.dtype.kind != "f" or given.shape != shape or not np.all(np.isfinite(given)):
             raise LayoutError(f"the saved {name} is {given.dtype}{list(given.shape)}; expected finite numbers {shape}")
         return given
@@ -111,26 +108,18 @@ class Estimator:
         """The axes of its vectors in front of the parameters'."""
         return ()
 
-    def _load_parts(self, states):
-        """All parts, or none where one objects."""
-        loads = []
-        for name, saved in states.items():
-            mine = getattr(self, name)
-            if isinstance(mine, list):
-                if not isinstance(saved, (list, tuple)) or len(saved) != len(mine):
-                    count = len(saved) if isinstance(saved, (list, tuple)) else f"{saved!r:.80} for"
-                    raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(mine)}")
-                loads += zip(mine, saved, strict=True)
-            else:
-                loads.append((mine, saved))
-        before = [_state_of(part) for part, _ in loads]
-        try:
-            for part, saved in loads:
-                _load_into(part, saved)
-        except Exception:  # whatever a part objects to, none is left loaded
-            for (part, _), state in zip(loads, before, strict=True):
-                _load_into(part, state)
-            raise
+    def _pairs(self, state):
+        """Its parts, each with its saved state."""
+        pairs = []
+        for name in self.parts.values():
+            mine, saved = getattr(self, name), state[name]
+            if not isinstance(mine, list):
+                mine, saved = [mine], [saved]
+            if not isinstance(saved, (list, tuple)) or len(saved) != len(mine):
+                count = len(saved) if isinstance(saved, (list, tuple)) else f"{saved!r:.80} for"
+                raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(mine)}")
+            pairs += zip(mine, saved, strict=True)
+        return pairs
 
     def _require_same_params(self, params):
         """The names and shapes of the parameters; raise where what is kept belongs to others."""
@@ -140,14 +129,31 @@ class Estimator:
         return layout
 
 
-def _as_list(parts):
-    return parts if isinstance(parts, list) else [parts]
+def _layout(saved):
+    """A saved layout, checked; None before there were parameters."""
+    if saved is None:
+        return None
+    if not isinstance(saved, dict) or not all(isinstance(shape, (tuple, list)) for shape in saved.values()):
+        raise LayoutError(f"the saved state has layout={saved!r:.80}; expected the shapes of parameters by name")
+    return {name: tuple(shape) for name, shape in saved.items()}
 
 
 def _state_of(part):
     if isinstance(part, list):
         return [_state_of(one) for one in part]
     return part.state_dict() if hasattr(part, "state_dict") else settings(part)
+
+
+def _load_all(pairs):
+    """All parts go on from their states, or none where one objects."""
+    before = [_state_of(part) for part, _ in pairs]
+    try:
+        for part, saved in pairs:
+            _load_into(part, saved)
+    except Exception:  # whatever a part objects to, none is left loaded
+        for (part, _), state in zip(pairs, before, strict=True):
+            _load_into(part, state)
+        raise
 
 
 def _load_into(part, state):
@@ -178,7 +184,9 @@ def require_scalar(estimator, value):
         raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
     kind = getattr(getattr(value, "dtype", np.result_type(type(value))), "kind", None)
     if kind is None or kind not in "biuf":
-        said = "a complex number: take its real part, or its absolute value" if kind == "c" else f"{value!r:.80}"
+        said = (
+            "a complex number: take its real part, or its absolute value" if kind == "c" else f"{value!r:.60}: float()"
+        )
         raise TypeError(f"{estimator!r} takes a real loss; the objective returned {said}")
 
 

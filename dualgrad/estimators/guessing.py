@@ -29,6 +29,7 @@ from ..nn.linear import Linear
 from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
+from .backprop import require_real_batch
 from .candidates import Oracle
 from .chain import Total, Walk, chains_of
 from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
@@ -215,6 +216,7 @@ def objective_input(estimator, objective):
             f"{estimator!r} looks inside a network: give it nn.Objective(model, loss).bind(x, y), not a function of "
             "the parameters"
         )
+    require_real_batch(estimator, objective)
     return objective.x
 
 

@@ -11,6 +11,7 @@ from ..backend import is_host, to_numpy
 from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
+from ..estimators.estimate import as_params
 from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
@@ -76,7 +77,7 @@ class Dynamics(Arrays):
     """Any `System`, by forward directions."""
 
     def __init__(self, system, params):
-        self.system = system
+        self.system, _ = system, as_params(params)
         self.states, self.thetas = Vectors(system.init_state, "state"), Vectors(params, "params")
         self.made_like(self.thetas.vector(params))
         self.names = layout_of(params)
@@ -279,11 +280,11 @@ def require_scalar_loss(value):
 
 
 def require_real_leaves(said, leaves):
-    """Raise unless all leaves are real floating numbers; ``said`` is of what."""
-    kinds = [getattr(leaf, "dtype", type(leaf)) for leaf in leaves]
-    if any(kind is not float and getattr(kind, "kind", None) != "f" for kind in kinds):
-        names = sorted({getattr(kind, "__name__", None) or str(kind) for kind in kinds})
-        raise TypeError(f"{said} {', '.join(names)}; expected real floating numbers: .astype(float)")
+    """Raise unless all leaves are real floating arrays, or numbers of Python; ``said`` is of what."""
+    kinds = {getattr(leaf, "dtype", type(leaf)) for leaf in leaves}
+    if not all(kind in (float, int) if isinstance(kind, type) else getattr(kind, "kind", "") == "f" for kind in kinds):
+        names = ", ".join(sorted(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds))
+        raise TypeError(f"{said} {names}; expected real floating numbers: .astype(float)")
 
 
 def require_finite_step(t, what, *arrays):

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from ..backend import is_host, to_numpy
+from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.backprop import packed
@@ -273,8 +273,8 @@ def placed_data(tree, like):
 def restored_leaves(what, saved, now):
     """Saved leaves as the tree that ``now`` is, where they live; other shapes, less precision or a NaN raise."""
     leaves, structure = flatten(now)
-    if not isinstance(saved, (list, tuple)):
-        raise LayoutError(f"the saved {what} is a {type(saved).__name__}; expected a list of arrays")
+    if not isinstance(saved, (list, tuple)) or not all(map(is_array, saved)):
+        raise LayoutError(f"the saved {what} is {saved!r:.80}; expected a list of arrays")
     expected, given = ([(np.shape(s), np.asarray(s).dtype) for s in map(to_numpy, some)] for some in (leaves, saved))
     shapes = [s for s, _ in expected] == [s for s, _ in given]
     if not shapes or not all(_holds(e, d) for (_, d), (_, e) in zip(expected, given, strict=True)):

@@ -1,0 +1,393 @@
+"""Nonsense is refused in words, by every estimator, learner and direction alike: arguments, losses, slopes, parameters."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from rooms import CATALOGUE, RUNS, SIGNS, Learning, Run, Steps, maker, network, plain, sequence
+
+import dualgrad as dg
+from dualgrad import directions, estimators, nn, online
+
+NONSENSE = [0, -1, 2.5, np.nan, np.inf, None, "a", True, [], 1j, np.array(["a"]), object()]
+WORDS = (ValueError, TypeError, dg.DualgradError)
+
+
+def works(run):
+    """Three calls whose numbers are finite."""
+    for _ in range(3):
+        assert all(np.all(np.isfinite(a)) for a in run.call())
+
+
+def named(name, attempt):
+    """That an attempt works, or is refused by an error that names the argument."""
+    try:
+        attempt()
+    except WORDS as error:
+        assert name.removeprefix("init_") in str(error), (name, error)
+        return True
+    return False
+
+
+# ---------------------------------------------------------------------- arguments of constructors
+
+
+@pytest.mark.parametrize("cls", CATALOGUE, ids=lambda cls: cls.__name__)
+def test_an_estimator_of_nonsense_is_refused_or_works(cls):
+    kind, place, arguments = CATALOGUE[cls]
+    for name in arguments:
+        tried = [named(name, lambda: works(kind(maker(cls, **{name: value}), place))) for value in NONSENSE]
+        assert sum(tried) >= 5, name
+
+
+DIRECTIONS = {
+    directions.Blocks: {"base": SIGNS},
+    directions.Hadamard: {"low_rank": False},
+    directions.Along: {"vector": np.arange(1.0, 4.0)},
+    directions.Scaled: {"base": SIGNS, "c": np.ones(3), "restore": False},
+}
+
+
+def test_a_direction_of_nonsense_is_refused_or_works():
+    for name in directions.__all__:
+        cls = getattr(directions, name)
+        usual = DIRECTIONS.get(cls, {})
+        assert set(usual) == set(inspect.signature(cls).parameters)
+        for argument in usual:
+
+            def attempt(value, cls=cls, changed=usual, argument=argument):
+                estimator = estimators.ForwardGradient(cls(**changed | {argument: value}))
+                estimator.estimate(lambda w: np.sum(w**2), np.arange(1.0, 4.0), rng=0)
+
+            assert sum(named(argument, partial(attempt, value)) for value in [*NONSENSE, [np.nan] * 3]) >= 8, argument
+
+
+def test_critics_systems_and_networks_of_nonsense_are_refused_or_work():
+    leak = {"step": lambda s, x, w: 0.5 * s + w, "loss": lambda s, y, w: np.sum(s), "init_state": np.zeros(1)}
+    usual = {
+        estimators.QuadraticCritic: {"lr": 0.1, "scale": 1.0},
+        online.System: leak | {"vjp": None, "batched": False},
+        online.euler: {"velocity": lambda s, x, p: -s, "loss": leak["loss"], "init_state": np.zeros(1), "dt": 0.1},
+        online.Network: {"cells": nn.RNNCell(2, 3), "readout": nn.Linear(3, 1), "loss": nn.mse, "streams": None},
+    }
+    for make, arguments in usual.items():
+        assert set(arguments) == set(inspect.signature(make).parameters)
+        for name in arguments:
+
+            def attempt(value, make=make, arguments=arguments, name=name):
+                made = make(**arguments | {name: value})
+                if isinstance(made, online.System):
+                    online.RTRL().start(made, np.ones(1)).step(None, None)
+                elif isinstance(made, estimators.QuadraticCritic):
+                    made.learn_value(np.ones((2, 2)), np.ones(2))
+                    assert np.all(np.isfinite(made.gradient(np.ones((2, 2)))))
+
+            with np.errstate(all="ignore"):
+                assert sum(named(name, partial(attempt, value)) for value in NONSENSE) >= 6, (make, name)
+
+
+def test_what_diagnoses_refuses_nonsense_too():
+    for name in ("samples", "step"):
+        for value in (-1, np.nan, np.inf, None, "a", 1j):
+            with pytest.raises(ValueError, match=f"got {name}="):
+                estimators.diagnose(estimators.Oracle(), lambda w: w @ w, np.ones(2), 0, **{name: value})
+
+
+# ---------------------------------------------------------------------- losses and slopes
+
+ON_FUNCTIONS = [
+    name for name, (kind, _, place) in RUNS.items() if place is plain or name in ("ForwardGradient", "MeZO.estimate")
+]
+ON_NETWORKS = [name for name, (kind, _, place) in RUNS.items() if place in (network, sequence)]
+
+
+def function(dtype=np.float64):
+    return np.array([0.5, 2.0, -1.0], dtype), None
+
+
+def unchanged(run, attempt):
+    """That an attempt raises and leaves what is kept as it was; the error."""
+    before, params = run.thing.state_dict(), [np.copy(leaf) for leaf in dg.tree.leaves(run.params)]
+    with np.errstate(all="ignore"), pytest.raises(WORDS) as caught:
+        attempt()
+    after = run.thing.state_dict()
+    (xs, s), (ys, t) = dg.tree.flatten(before), dg.tree.flatten(after)
+    assert s == t
+    assert all(np.array_equal(x, y) for x, y in zip(xs, ys, strict=True))
+    for leaf, was in zip(dg.tree.leaves(run.params), params, strict=True):
+        np.testing.assert_allclose(leaf, was, rtol=1e-6, atol=1e-9)  # MeZO puts them back
+    return caught.value
+
+
+def warm(name):
+    """A run over functions of a vector that has made one estimate."""
+    kind, make, _ = RUNS[name]
+    run = kind(make, function)
+    run.estimate(lambda w: np.sum(np.sin(w)))
+    run.params[:] = function()[0]
+    return run
+
+
+@pytest.mark.parametrize("name", ON_FUNCTIONS)
+def test_a_loss_that_is_no_real_number_is_refused(name):
+    run = warm(name)
+    wrong = [None, [1.0], (1.0,), {"loss": 1.0}, "a", 1j, np.complex64(2), np.ones(1), np.ones((2, 2)), object()]
+    for loss in wrong:
+        error = unchanged(run, lambda loss=loss: run.estimate(lambda w: loss))
+        assert isinstance(error, (TypeError, dg.ShapeError)), (loss, error)
+        assert "returned" in str(error), (loss, error)
+    for loss in (lambda w: np.sum(w) * 1j, lambda w: np.sum(w + 1j), lambda w: w):
+        assert isinstance(unchanged(run, lambda loss=loss: run.estimate(loss)), (TypeError, dg.ShapeError))
+    for loss in (3, True, np.uint8(3), np.array(2), torch.tensor(1.0), np.float16(1)):
+        try:
+            found = run.estimate(lambda w, loss=loss: loss)
+        except TypeError as error:  # a jvp takes none of torch's
+            assert "returned" in str(error), loss
+            assert "ensor" in str(error)
+        except RuntimeWarning as warning:
+            assert "is zero" in str(warning)  # of Dodge, along a gradient of zero
+        else:
+            assert found.gradient is None or np.all(np.isfinite(found.gradient))
+
+
+@pytest.mark.parametrize("name", ON_FUNCTIONS)
+@pytest.mark.parametrize("loss", [
+    lambda w: np.sum(w) * np.nan,
+    lambda w: np.sum(w) + np.inf,
+    lambda w: np.sum(w) + np.sqrt(w[0] - 0.5),
+    lambda w: np.sum(w) + 0 * np.sqrt(w[0] - 0.5),
+    lambda w: np.sum(w) - np.sqrt(w[1] - 2.0),
+], ids=["nan", "inf", "slope inf", "slope nan", "slope -inf"])  # fmt: skip
+def test_what_is_not_finite_is_refused(name, loss):
+    run = warm(name)
+    assert isinstance(unchanged(run, lambda: run.estimate(loss)), dg.NonFiniteError)
+
+
+@pytest.mark.parametrize("name", ON_FUNCTIONS)
+def test_an_estimate_that_overflows_is_refused(name):
+    """Slopes that single precision holds, whose products with the directions it does not."""
+    kind, make, _ = RUNS[name]
+    run = kind(make, lambda dtype: function(np.float32))
+    run.estimate(lambda w: np.sum(np.sin(w)))
+    try:
+        with np.errstate(all="ignore"):
+            found = run.estimate(lambda w: np.float32(2e38) * np.sum(w[:1]))
+    except dg.NonFiniteError:
+        return
+    assert found.gradient is None or np.all(np.isfinite(found.gradient))
+    assert np.all(np.isfinite(run.params))
+
+
+def steep(place):
+    """A network whose loss is finite in single precision, and whose gradient is not."""
+    params, batch = place(np.float32)
+    first = next(iter(params))
+    params[first] = 1e-36 * params[first]
+    bound = batch(0, dg.Rng(0))
+    return params, nn.Objective(bound.model, bound.loss).bind(bound.x * np.float32(1e36), bound.y + np.float32(1e6))
+
+
+def spoiled(place, number):
+    """A network with a number in its input."""
+    params, batch = place(np.float64)
+    bound = batch(0, dg.Rng(0))
+    x = bound.x.astype(np.result_type(bound.x, type(number)))
+    x[..., 0] = number
+    return params, nn.Objective(bound.model, bound.loss).bind(x, bound.y)
+
+
+@pytest.mark.parametrize("name", ON_NETWORKS)
+def test_networks_alike(name):
+    kind, make, place = RUNS[name]
+    run = kind(make, place)
+    run.call()
+    for what in ("steep", np.nan, np.inf):
+        run.params, objective = steep(place) if what == "steep" else spoiled(place, what)
+        if name == "MeZO.estimate" and what is not np.nan:
+            continue  # whose losses and differences are finite, behind a tanh
+        error = unchanged(run, lambda objective=objective: run.estimate(objective))
+        assert isinstance(error, dg.NonFiniteError), (what, error)
+    run.params, objective = spoiled(place, 1j)
+    assert isinstance(unchanged(run, lambda: run.estimate(objective)), TypeError)
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+class Column:
+    """A pandas column, as far as NumPy sees one."""
+
+    def __init__(self, values):
+        self.values, self.dtype, self.shape, self.size = values, values.dtype, values.shape, values.size
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+@pytest.mark.parametrize("name", ON_FUNCTIONS)
+def test_parameters_are_taken_as_grad_takes_them(name):
+    kind, make, _ = RUNS[name]
+    loss = lambda w: w[0] ** 2 + np.sin(w[1])  # noqa: E731
+
+    def estimated(params, loss=loss):
+        return make().estimate(loss, params, rng=0).gradient
+
+    for wrong in (
+        np.array([1, 2]), [1, 2], torch.tensor([1.0, 2.0]), Column(np.ones(2)), "ab", None, np.ma.array([1.0, 2.0]),
+        {"a": np.ones(2), "b": 3}, np.array([True, False]), np.array([None, 1.0]), [object()],
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="params"):
+            estimated(wrong)
+    exact = isinstance(make(), (estimators.Oracle, estimators.ForwardJacobian, estimators.FiniteDifference))
+    for given in ([0.5, 1.5, 0.25], (np.float64(0.5), np.array(1.5), 0.25)):
+        found = estimated(given)
+        assert type(found) is type(given)
+        assert all(np.shape(g) == () and g.dtype == np.float64 for g in found)
+        if exact:
+            np.testing.assert_allclose(np.array(found), dg.grad(loss)(given), rtol=1e-6)
+    found = estimated({"a": np.array([0.5, 1.5]), "b": 0.25}, lambda p: loss(p["a"]) + 3 * p["b"])
+    assert isinstance(found["b"], np.float64)
+    if exact:
+        np.testing.assert_allclose(found["b"], 3, rtol=1e-6)
+    for dtype in (np.float16, np.float32):
+        if dtype is np.float16 and isinstance(make(), (estimators.SPSA, estimators.FiniteDifference)):
+            with pytest.raises(ValueError, match="got eps=.* lost beside .*float16"):
+                estimated(np.array([0.5, 1.5, 0.25], dtype))
+        else:
+            assert estimated(np.array([0.5, 1.5, 0.25], dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("name", ON_FUNCTIONS)
+def test_complex_parameters_are_taken_as_grad_takes_them_or_refused(name):
+    kind, make, _ = RUNS[name]
+    z = np.array([0.5 + 1j, -2.0])
+    loss = lambda z: np.sum(np.abs(z) ** 2) + np.real(z[0] * z[1] ** 2)  # noqa: E731
+    if isinstance(make(), (estimators.ForwardJacobian, estimators.FiniteDifference)):
+        found = make().estimate(loss, z, rng=0).gradient
+        np.testing.assert_allclose(found, dg.grad(loss)(z), rtol=1e-6)
+    else:
+        with pytest.raises(TypeError, match="real"):
+            make().estimate(loss, z, rng=0)
+    np.testing.assert_allclose(estimators.Oracle().estimate(loss, z).gradient, dg.grad(loss)(z))
+
+
+@pytest.mark.parametrize("name", ON_NETWORKS)
+def test_a_network_takes_arrays(name):
+    kind, make, place = RUNS[name]
+    run = kind(make, place)
+    objective, params = run.objective(0, run.rng), dict(run.params)
+    first = next(iter(params))
+    for wrong in (torch.tensor(params[first]), params[first].astype(int), Column(params[first]), "a"):
+        with pytest.raises(WORDS, match="params|parameter"):
+            make().estimate(objective, params | {first: wrong}, rng=0)
+
+
+# ---------------------------------------------------------------------- finite differences
+
+
+def test_a_difference_is_by_the_step_that_was_taken():
+    for dtype, w, eps in (
+        (np.float32, 1000.0, 1e-4), (np.float32, 0.3, 1e-7), (np.float64, 1e9, 1e-6), (np.float16, 1.0, 1e-3),
+    ):  # fmt: skip
+        found = estimators.FiniteDifference(eps).estimate(lambda w: 3 * np.float64(w[0]), np.array([w], dtype))
+        np.testing.assert_allclose(found.gradient, [3], rtol=1e-6)
+        assert found.gradient.dtype == dtype
+
+
+def test_a_step_that_is_lost_is_refused():
+    for make in (estimators.FiniteDifference, estimators.SPSA, estimators.MeZO):
+        for params, place in (
+            ({"w": np.array([1.0, 1e5], np.float32)}, "params['w']"), (dg.Params({"w": np.full(2, 1e12)}), "params['w']"),
+            (np.array([1e12]), "params"),
+        ):  # fmt: skip
+            for attempt in ("estimate", "step"):
+                if hasattr(make(1e-6), attempt):
+                    given = {"lr": 0.1} if attempt == "step" else {}
+                    before = [np.copy(leaf) for leaf in dg.tree.leaves(params)]
+                    with pytest.raises(ValueError, match="got eps=1e-06, which is lost beside .*apart there") as caught:
+                        getattr(make(1e-6), attempt)(lambda p: 1.0, params, rng=0, **given)
+                    assert place in str(caught.value)
+                    assert all(map(np.array_equal, before, dg.tree.leaves(params)))
+
+
+def test_losses_that_count_are_subtracted_as_numbers():
+    for kind in (np.uint8, np.int8, int, bool):
+        found = estimators.FiniteDifference(0.5).estimate(lambda w, kind=kind: kind(w[0] < 1), np.array([1.0]))
+        np.testing.assert_allclose(found.gradient, [-1])
+
+
+def test_a_step_of_mezo_that_overflows_is_refused():
+    w = np.ones(3, np.float32)
+    with pytest.raises(dg.NonFiniteError, match="does not fit"):
+        estimators.MeZO(1e-2).step(lambda w: 1e38 * float(w[0]), w, lr=1e3, rng=0)
+    np.testing.assert_allclose(w, 1, rtol=1e-6)
+
+
+# ---------------------------------------------------------------------- learners
+
+LEARNERS = [cls for cls, (kind, _, _) in CATALOGUE.items() if kind is Learning]
+
+
+def wrong_systems():
+    """What is wrong, a system and parameters, an input and a target."""
+    w, step, loss = np.ones(2), lambda s, x, w: 0.5 * s + w + x, lambda s, y, w: np.sum(s * y)
+    usual = online.System(step, loss, np.zeros(2))
+    yield "complex params", usual, w + 0j, 0.0, 1.0
+    yield "integer params", usual, np.ones(2, int), 0.0, 1.0
+    yield "params of Python integers", usual, [1, 2], 0.0, 1.0
+    yield "torch params", usual, torch.ones(2), 0.0, 1.0
+    yield "complex input", usual, w, 1j, 1.0
+    yield "complex target", usual, w, 0.0, 1j
+    yield "integer state", online.System(lambda s, x, w: np.ones(2, int), loss, np.zeros(2)), w, 0.0, 1.0
+    for wrong in (None, "a", 1j, np.complex128(1), object(), torch.tensor(1j)):
+        yield f"loss {wrong!r}", online.System(step, lambda s, y, w, wrong=wrong: wrong, np.zeros(2)), w, 0.0, 1.0
+    net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse)
+    params = net.init(rng=0, dtype=np.float64)
+    yield "complex input of a network", net, params, np.ones(2) * 1j, np.ones(1)
+    yield "complex list of a network", net, params, [1j, 0], np.ones(1)
+    yield "complex target of a network", net, params, np.ones(2), np.ones(1) * 1j
+    yield "text for a network", net, params, np.array(["a", "b"]), np.ones(1)
+    yield "complex params of a network", net, dg.Params({k: v + 0j for k, v in params.items()}), np.ones(2), np.ones(1)
+    yield "integer params of a network", net, {k: v.astype(int) for k, v in params.items()}, np.ones(2), np.ones(1)
+
+
+@pytest.mark.parametrize("cls", LEARNERS, ids=lambda cls: cls.__name__)
+def test_a_learner_takes_real_numbers(cls):
+    for what, system, params, x, y in wrong_systems():
+        if cls is online.KroneckerRTRL and isinstance(system, online.System):
+            continue
+        learner = maker(cls)()
+        with pytest.raises((TypeError, dg.ShapeError), match="expected|needs") as caught:
+            learner.start(system, params, rng=0)
+            learner.step(x, y)
+        assert "not supported" not in str(caught.value), what
+        assert getattr(learner, "steps", 0) == 0
+    for state in (np.zeros(2, complex), np.zeros(2, int), None, "a"):
+        with pytest.raises((TypeError, dg.LayoutError), match="init_state"):
+            online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), state)
+
+
+@pytest.mark.parametrize("cls", LEARNERS, ids=lambda cls: cls.__name__)
+def test_a_learner_refuses_what_is_not_finite(cls):
+    if cls is online.KroneckerRTRL:
+        net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse)
+        cases = [(net, net.init(rng=0, dtype=np.float64), np.ones(2) * bad, np.ones(1)) for bad in (np.nan, np.inf)]
+    else:
+        step, w = lambda s, x, w: 0.5 * s + w * x, np.ones(2)
+        losses = lambda s, y, w: np.sum(s), lambda s, y, w: np.sum(s) * np.nan, lambda s, y, w: np.sum(s) + np.inf  # noqa: E731
+        cases = [
+            (online.System(step, loss, np.zeros(2)), w, x, None) for loss, x in zip(losses, (np.nan, 1, 1), strict=True)
+        ]
+        if cls not in (online.EvolutionStrategies, online.TruncatedES, online.NoiseReuseES, online.PersistentES):
+            slope = online.System(step, lambda s, y, w: np.sqrt(np.sum(s) - 2.0), np.zeros(2))
+            cases.append((slope, w, 1.0, None))
+    for system, params, x, y in cases:
+        learner = maker(cls)().start(system, params, rng=0)
+        before = learner.state_dict()
+        with np.errstate(all="ignore"), pytest.raises(dg.NonFiniteError):
+            if learner.step(x, y) is None:
+                learner.close()
+        if not hasattr(learner, "window") or not learner.memory:
+            assert learner.state_dict()["steps"] == before["steps"]
