@@ -62,7 +62,7 @@ def difference(saved, mine, where=""):
         found += [f"{where}{key}={saved[key]!r}, unknown here" for key in saved if key not in mine]
         for key in (key for key in mine if key in saved):
             inside = isinstance(saved[key], dict) and isinstance(mine[key], dict)
-            found += [difference(saved[key], mine[key], f"{where}{key}." if inside else f"{where}{key}")]
+            found += [difference(saved[key], mine[key], f"{where}{key}." if inside else f"{where}{key}".rstrip("."))]
         if not any(found) and list(saved) != list(mine):
             found = [f"{where.rstrip('.')} in the order {list(saved)} (here {list(mine)})".strip()]
         return ", ".join(filter(None, found))

@@ -340,6 +340,7 @@ def wrong_systems():
     yield "torch params", usual, torch.ones(2), 0.0, 1.0
     yield "complex input", usual, w, 1j, 1.0
     yield "complex target", usual, w, 0.0, 1j
+    yield "complex input, real loss", online.System(step, lambda s, y, w: np.sum(np.abs(s)), np.zeros(2)), w, 1j, 1.0
     yield "integer state", online.System(lambda s, x, w: np.ones(2, int), loss, np.zeros(2)), w, 0.0, 1.0
     for wrong in (None, "a", 1j, np.complex128(1), object(), torch.tensor(1j)):
         yield f"loss {wrong!r}", online.System(step, lambda s, y, w, wrong=wrong: wrong, np.zeros(2)), w, 0.0, 1.0

@@ -18,10 +18,16 @@ from .estimate import Estimate, Estimator, as_params, named_leaves, require_fini
 
 def require_visible(eps, params):
     """Raise where the largest weights of a leaf would not move by a step of eps."""
+    if isinstance(params, Params) and (not params.size or eps >= _spacing(params.vector)):
+        return
     for name, leaf in named_leaves(params):
         if leaf.size:
-            peak = np.maximum(np.max(leaf), -np.min(leaf))
-            _require_wider(eps, np.spacing(to_numpy(peak)), f"the largest weights of params{name}", leaf)
+            _require_wider(eps, _spacing(leaf), f"the largest weights of params{name}", leaf)
+
+
+def _spacing(w):
+    """How far numbers are apart where the largest of w are."""
+    return np.spacing(to_numpy(np.maximum(np.max(w), -np.min(w))))
 
 
 def _require_wider(eps, apart, what, leaf):
@@ -35,8 +41,10 @@ def _require_wider(eps, apart, what, leaf):
 def scalar(estimator, value):
     """A loss, which must be one real number, as one that may be subtracted."""
     require_scalar(estimator, value)
-    kind = getattr(value, "dtype", np.dtype(float)).kind
-    return value * 1 if kind == "f" else float(value)  # of unsigned integers a difference is not what it should be
+    floating = hasattr(value, "dtype") and value.dtype.kind == "f"
+    return (
+        value * 1 if floating else float(to_numpy(value))
+    )  # of unsigned integers a difference is not what it should be
 
 
 def quotient(above, below, width):

@@ -182,12 +182,16 @@ def require_scalar(estimator, value):
         raise ShapeError(f"{estimator!r}: the objective returned a {type(value).__name__}; expected a scalar loss")
     if np.shape(value) != ():
         raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
-    kind = getattr(getattr(value, "dtype", np.result_type(type(value))), "kind", None)
-    if kind is None or kind not in "biuf":
-        said = (
-            "a complex number: take its real part, or its absolute value" if kind == "c" else f"{value!r:.60}: float()"
-        )
-        raise TypeError(f"{estimator!r} takes a real loss; the objective returned {said}")
+    if not is_real(value):
+        cure = "its real part, or its absolute value" if np.iscomplexobj(value) else "float() of it"
+        raise TypeError(f"{estimator!r} takes a real loss; the objective returned {value!r:.60}: take {cure}")
+
+
+def is_real(value):
+    """Whether a value is a real number: one of Python, or of an array's kind."""
+    if not hasattr(value, "dtype"):
+        return isinstance(value, (bool, int, float))
+    return getattr(value.dtype, "kind", "?") in "biuf"
 
 
 def require_loss(estimator, value):
@@ -232,5 +236,4 @@ def named_leaves(tree):
 
 def _is_finite(g):
     """Whether every entry is finite; at BLAS speed unless the squares overflow."""
-    with np.errstate(all="ignore"):
-        return np.isfinite(to_numpy(np.vdot(g, g))) or bool(to_numpy(np.all(np.isfinite(g))))
+    return np.isfinite(to_numpy(np.vdot(g, g))) or bool(to_numpy(np.all(np.isfinite(g))))

@@ -136,6 +136,7 @@ class ForwardGradient(Estimator):
         """What each direction is multiplied by, from the directional derivatives."""
         if self.combine == "project":
             inner, given = gram(v, params, self.n), np.atleast_1d(to_numpy(slopes))
+            inner = inner.astype(np.result_type(inner, np.float32), copy=False)  # LAPACK has nothing shorter
             return on_device(np.linalg.lstsq(inner, given.astype(inner.dtype))[0].reshape(np.shape(slopes)), slopes)
         return slopes * self._least(params) if self.shrink else slopes / self._count
 

@@ -11,7 +11,7 @@ from ..backend import is_host, to_numpy
 from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
-from ..estimators.estimate import as_params
+from ..estimators.estimate import as_params, is_real
 from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
@@ -274,8 +274,7 @@ def _ones(tree):
 def require_scalar_loss(value):
     if value is not None and not isinstance(value, str) and np.shape(value) != ():
         raise ShapeError(f"the system's loss returned shape {np.shape(value)}; expected a scalar, such as its sum")
-    kind = getattr(getattr(value, "dtype", np.result_type(type(value))), "kind", None)
-    if kind is None or kind not in "biuf":
+    if not is_real(value):
         raise TypeError(f"the system's loss returned {value!r:.80}; expected a real number")
 
 
