@@ -158,7 +158,7 @@ class Learning(Run):
 SIGNS, NORMALS = directions.Rademacher(), directions.Gaussian()
 CRITIC = partial(estimators.QuadraticCritic, lr=0.01)
 AVERAGING = partial(estimators.ForwardGradient, SIGNS, baseline=0.5)
-A = np.arange(1.0, 9.0)
+CRITICAL = estimators.SyntheticGradient, estimators.DeterministicPolicyGradient
 
 # class -> how it runs, on what, and for each argument of its constructor two values, made anew at every use
 CATALOGUE = {
@@ -183,7 +183,10 @@ CATALOGUE = {
     ),
     estimators.TransposedWeight: (
         Run, network,
-        {"power": (1.0, 0.5), "noise": ("normal", "signs"), "n": (2, 1), "store": (True, False), "local": (False, True)},
+        {
+            "power": (1.0, 0.5), "noise": ("normal", "signs"), "n": (2, 1), "store": (True, False),
+            "local": (False, True),
+        },
     ),
     estimators.Downstream: (
         Run, network,
@@ -247,8 +250,7 @@ MORE = {
     "Dodge(UORO, critics)": (
         Run,
         lambda: estimators.Dodge(
-            [online.UORO(), estimators.SyntheticGradient(CRITIC(), 2), estimators.DeterministicPolicyGradient(CRITIC())],
-            decay=0.25,
+            [online.UORO(), *(each(CRITIC(), 3 - k) for k, each in enumerate(CRITICAL))], decay=0.25,
         ),
         sequence,
     ),
@@ -288,7 +290,7 @@ MORE = {
         for cls in (online.TruncatedES, online.NoiseReuseES, online.PersistentES)
     },
 }  # fmt: skip
-RUNS = {
-    cls.__name__ + "." * (cls in vars(online).values()): (kind, maker(cls), place)
+RUNS = MORE | {
+    cls.__name__ + (" online" if cls is online.TruncatedBPTT else ""): (kind, maker(cls), place)
     for cls, (kind, place, _) in CATALOGUE.items()
-} | MORE
+}
