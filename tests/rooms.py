@@ -100,9 +100,9 @@ class Run:
             return [np.zeros(0)]
         if found.gradient is not None:
             for w, g in zip(dg.tree.leaves(self.params), dg.tree.leaves(found.gradient), strict=True):
-                w -= (0.01 * g).astype(w.dtype)
+                w[...] = w - (0.01 * g).astype(w.dtype)
         numbers = [found.value, found.cost, found.directional, *dg.tree.leaves(self.params)]
-        return [np.array(n) for n in numbers if n is not None]
+        return [np.array(dg.backend.to_numpy(n)) for n in numbers if n is not None]
 
     def state(self):
         return {"params": self.params, "rng": self.rng.state_dict(), "thing": self.thing.state_dict(), "t": self.t}

@@ -1,9 +1,12 @@
 """Whatever keeps state goes on from a file bit for bit as if it had not stopped, and from no state but its own."""
 
+import dataclasses
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import strict
 from rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
 
 import dualgrad as dg
@@ -36,7 +39,7 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
     first = kind(make, place, dtype=dtype)
     for t in range(CALLS - 1):
         assert same(first.call(), expected[t])
-        if dtype == np.float64 or t in (1, 6):
+        if t in ((1, 6) if dtype == np.float32 else (0, 2, 4, 5, 7)):
             dg.save(tmp_path / "run.npz", first.state())
             second = kind(make, place, seed=999, dtype=dtype)
             second.call()  # whatever it did before, the state takes its place
@@ -44,6 +47,44 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
             for later in range(t + 1, CALLS):
                 assert same(second.call(), expected[later]), (t, later)
             assert same(second.state(), whole.state())
+
+
+ON_HOST = {"NoBackTrack(metric)", "SnAp", "SnAp(System)"}  # which do not run on a device
+
+
+def on_device(tree):
+    """A tree with its arrays on the device."""
+    if isinstance(tree, dg.Params):
+        return tree.to(SimpleNamespace(asarray=strict.device))
+    return dg.tree.map_leaves(strict.device, tree)
+
+
+@pytest.mark.parametrize("name", [name for name in RUNS if name not in ON_HOST])
+def test_a_run_on_a_device_goes_on_too(name, tmp_path):
+    kind, make, place = RUNS[name]
+
+    def there(dtype):
+        first, *rest = place(dtype)
+        if kind is not Learning:
+            return on_device(first), lambda t, rng: bound_on_device(rest[0](t, rng))
+        if isinstance(first, online.System):
+            first = dataclasses.replace(first, init_state=on_device(first.init_state))
+        return first, on_device(rest[0]), lambda t: on_device(rest[1](t))
+
+    def bound_on_device(objective):
+        if hasattr(objective, "x"):
+            objective.x, objective.y = on_device((objective.x, objective.y))
+        return objective
+
+    whole = kind(make, there)
+    for _ in range(3):
+        whole.call()
+    dg.save(tmp_path / "run.npz", whole.state())
+    state = dg.load(tmp_path / "run.npz")
+    again = kind(make, there, seed=999)
+    again.load(state | {"params": on_device(state["params"])})
+    for _ in range(2):
+        assert same(again.call(), whole.call())
 
 
 # ---------------------------------------------------------------------- no state but its own

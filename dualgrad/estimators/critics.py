@@ -151,7 +151,9 @@ class _Critical(Estimator):
         self._require(losses, objective.x)
         value, total = objective(params), np.sum(losses)
         require_loss(self, value)
-        share = float(value / total) if total else 0.0  # what a summed loss counts for in the objective
+        share = (
+            float(to_numpy(value / total)) if to_numpy(total) else 0.0
+        )  # what a summed loss counts for in the objective
         met = []
 
         def cut(t, state, dstate):

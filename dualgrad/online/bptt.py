@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
-from ..tree import flatten, unflatten
+from ..params import Params
 from .dynamics import own, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
@@ -216,7 +216,4 @@ def pulled_back(transitions, cotangents, dynamics):
 
 def _frozen(params):
     """A copy that later updates do not reach."""
-    if hasattr(params, "copy") and hasattr(params, "layout"):
-        return params.copy()
-    leaves, structure = flatten(params)
-    return unflatten(structure, [np.array(leaf) for leaf in leaves])
+    return params.copy() if isinstance(params, Params) else own(params)
