@@ -18,10 +18,11 @@ def settings(thing, without=()):
     A class keeps its arguments under their own names; of one that does not, its repr stands for them. A rate of what
     has a state of its own is left out: it is in the state.
     """
-    names = [name for name in inspect.signature(type(thing)).parameters if name not in without]
+    arguments = inspect.signature(type(thing)).parameters
+    names = [name for name in arguments if name not in without]
     if hasattr(thing, "load_state_dict"):
         names = [name for name in names if name != "lr"]
-    if not all(hasattr(thing, name) for name in names):
+    if not all(hasattr(thing, name) and arguments[name].kind is not inspect.Parameter.VAR_KEYWORD for name in names):
         return {"kind": type(thing).__name__, "repr": _repr(thing)}
     return {"kind": type(thing).__name__} | {name: plain(getattr(thing, name)) for name in names}
 
@@ -39,7 +40,8 @@ def plain(value):
     if is_array(value):
         host = np.ascontiguousarray(to_numpy(value))
         return f"{host.dtype}{list(host.shape)} {hashlib.sha256(host.tobytes()).hexdigest()[:16]}"
-    if type(value).__module__.partition(".")[0] == __package__ and not callable(value):
+    ours = type(value).__module__.partition(".")[0] == __package__
+    if ours and not inspect.isroutine(value) and not isinstance(value, type):
         return settings(value)
     return _repr(value)
 
@@ -58,19 +60,19 @@ def layout_of(tree):
 def difference(saved, mine, where=""):
     """Where plain data that was saved differs from one's own, in words; empty where it does not."""
     if isinstance(saved, dict) and isinstance(mine, dict):
-        found = [f"no {where}{key}" for key in mine if key not in saved]
-        found += [f"{where}{key}={saved[key]!r}, unknown here" for key in saved if key not in mine]
-        for key in (key for key in mine if key in saved):
-            inside = isinstance(saved[key], dict) and isinstance(mine[key], dict)
-            found += [difference(saved[key], mine[key], f"{where}{key}." if inside else f"{where}{key}".rstrip("."))]
+        dot = f"{where}." if where else ""
+        found = [f"no {dot}{key}" for key in mine if key not in saved]
+        found += [f"{dot}{key}={saved[key]!r}, unknown here" for key in saved if key not in mine]
+        found += [difference(saved[key], mine[key], (dot + key).rstrip(".")) for key in mine if key in saved]
         if not any(found) and list(saved) != list(mine):
-            found = [f"{where.rstrip('.')} in the order {list(saved)} (here {list(mine)})".strip()]
+            found = [f"{where} in the order {list(saved)} (here {list(mine)})".strip()]
         return ", ".join(filter(None, found))
-    if isinstance(saved, (list, tuple)) and isinstance(mine, (list, tuple)):
-        same = len(saved) == len(mine) and not any(difference(a, b) for a, b in zip(saved, mine, strict=True))
-    else:
-        same = type(saved) is type(mine) and saved == mine
-    return "" if same else f"{where}={saved!r} (here {mine!r})"
+    if isinstance(saved, (list, tuple)) and isinstance(mine, (list, tuple)) and len(saved) == len(mine):
+        if not any(isinstance(one, dict) for one in mine):
+            return "" if not any(map(difference, saved, mine)) else f"{where}={saved!r} (here {mine!r})"
+        pairs = enumerate(zip(saved, mine, strict=True))
+        return ", ".join(filter(None, (difference(a, b, f"{where}[{k}]") for k, (a, b) in pairs)))
+    return "" if type(saved) is type(mine) and saved == mine else f"{where}={saved!r} (here {mine!r})"
 
 
 def require_same(thing, what, saved, mine):

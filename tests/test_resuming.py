@@ -228,15 +228,21 @@ def test_a_network_goes_on_with_its_own_kind_alone():
         net = online.Network(*args)
         return online.KroneckerRTRL().start(net, net.init(rng=0, dtype=dtype), rng=0)
 
-    usual = nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse, 2
+    readout = [nn.Linear(3, 3), nn.LeakyReLU(0.1), nn.Linear(3, 1)]
+    usual = nn.LeakyRNNCell(2, 3), readout, nn.huber, 2
     first = started(*usual)
-    others = (
-        (nn.RNNCell(2, 3, nonlinearity="relu"), *usual[1:]), (nn.LeakyRNNCell(2, 3), *usual[1:]),
-        (usual[0], nn.Linear(3, 2), *usual[2:]), (*usual[:2], nn.huber, 2), (*usual[:3], 1),
-    )  # fmt: skip
-    for other in others:
-        refused(started(*other), first.state_dict(), "network")
+    for others, words in (
+        ((nn.RNNCell(2, 3), *usual[1:]), "cells[0].kind"),
+        ((nn.LeakyRNNCell(2, 3, leak=0.5), *usual[1:]), "cells[0].leak"),
+        ((usual[0], [*readout[:2], nn.Linear(3, 2)], *usual[2:]), "readout.layers[2]"),
+        ((usual[0], [readout[0], nn.LeakyReLU(0.2), readout[2]], *usual[2:]), "readout.layers[1]"),
+        ((*usual[:2], nn.mse, 2), "loss"), ((*usual[:2], nn.huber.using(delta=2.0), 2), "loss"),
+        ((*usual[:3], 1), "streams"),
+    ):  # fmt: skip
+        refused(started(*others), first.state_dict(), words)
     refused(started(*usual, dtype=np.float32), first.state_dict(), "dtype")
+    relu = nn.RNNCell(2, 3, nonlinearity="relu")
+    refused(started(relu, *usual[1:]), started(nn.RNNCell(2, 3), *usual[1:]).state_dict(), "cells[0].nonlinearity")
 
 
 @pytest.mark.parametrize("name", RUNS)

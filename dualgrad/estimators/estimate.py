@@ -124,7 +124,8 @@ class Estimator:
     def _require_same_params(self, params):
         """The names and shapes of the parameters; raise where what is kept belongs to others."""
         layout = layout_of(params)
-        if self._layout is not None and (found := difference(self._layout, layout)):
+        if self._layout is not None and list(layout.items()) != list(self._layout.items()):
+            found = difference(self._layout, layout)
             raise LayoutError(f"{self!r} keeps what belongs to parameters with {found}: reset() it first")
         return layout
 

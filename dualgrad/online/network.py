@@ -16,6 +16,7 @@ from ..nn.losses import Loss, cross_entropy
 from ..nn.recurrent import Cell, Recurrent
 from ..params import Params
 from ..random import as_rng
+from ..settings import plain
 from ..tree import map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .transition import CellTransition
@@ -358,7 +359,11 @@ class NetworkDynamics(Arrays):
 
     def signature(self):
         """What a saved state must fit."""
-        return {"kind": "Network", "network": repr(self.network), "dtype": str(self.dtype)}
+        network = self.network
+        return {
+            "kind": "Network", "cells": plain(network.cells), "readout": plain(network.readout),
+            "loss": plain(network.loss_of), "streams": plain(network.streams), "dtype": str(self.dtype),
+        }  # fmt: skip
 
 
 def _row(y):
