@@ -83,10 +83,8 @@ def as_vector(tree):
 
 def _require_numbers(name, tree):
     """Raise unless a tree has leaves, and all of them are real numbers."""
-    kinds = {
-        leaf.dtype.kind if hasattr(leaf, "dtype") else np.result_type(type(leaf)).kind for leaf in flatten(tree)[0]
-    }
-    if not kinds or not kinds <= set("fiu"):
+    dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in flatten(tree)[0]]
+    if not dtypes or any(getattr(dtype, "kind", "?") not in "fiu" for dtype in dtypes):
         raise TypeError(f"got {name}={tree!r:.80}; expected an array of real numbers, or a tree of them")
 
 

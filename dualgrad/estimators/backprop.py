@@ -6,7 +6,7 @@ from ..errors import DualgradError
 from ..params import Params
 from ..scratch import empty_like
 from ..tree import map_leaves
-from .estimate import Estimate, Estimator, as_params, require_finite
+from .estimate import Estimator, as_params, finished, require_finite
 
 
 class Backprop(Estimator):
@@ -47,9 +47,8 @@ class Backprop(Estimator):
         params = as_params(params)
         require_real_batch(self, objective)
         value, gradient = objective.vjp(params)
-        gradient = packed(gradient, params)
-        require_finite(self, value, gradient=gradient)
-        return Estimate(value, gradient, None, 3.0)
+        require_finite(self, value)
+        return finished(self, value, packed(gradient, params), None, 3.0)
 
     def expectation(self, gradient, objective=None, params=None):
         """E ĝ = g."""

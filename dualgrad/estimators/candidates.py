@@ -13,7 +13,7 @@ from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
 from .backprop import Backprop, packed, require_real_batch
-from .estimate import Estimate, Estimator, as_params, require_finite
+from .estimate import Estimator, as_params, finished, require_finite
 from .exact import ForwardJacobian
 
 
@@ -121,9 +121,8 @@ class TruncatedBPTT(Estimator):
 
         params = as_params(params)
         value, gradient = objective.vjp(params, cut=cut)
-        gradient = packed(gradient, params)
-        require_finite(self, value, gradient=gradient)
-        return Estimate(value, gradient, None, 3.0)
+        require_finite(self, value)
+        return finished(self, value, packed(gradient, params), None, 3.0)
 
 
 def require_recurrent(estimator, objective):
@@ -213,11 +212,10 @@ class Reptile(Estimator):
             require_real_batch(self, task)
         ends = [self.adapt(task, params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
+        require_finite(self, value)
         mean = {name: sum(end[name] for end in ends) / len(ends) for name in params}
         gradient = {name: (w - mean[name]) / self.inner_lr for name, w in dict(params).items()}
-        gradient = packed(gradient, params)
-        require_finite(self, value, gradient=gradient)
-        return Estimate(value, gradient, None, len(tasks) * float(self.passes))
+        return finished(self, value, packed(gradient, params), None, len(tasks) * float(self.passes))
 
     def _tasks(self, objective):
         tasks = list(objective) if isinstance(objective, (list, tuple)) else [objective]

@@ -14,7 +14,7 @@ from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
 from .backprop import packed
 from .candidates import require_recurrent
-from .estimate import Estimate, Estimator, as_params, require_finite, require_loss
+from .estimate import Estimator, as_params, finished, require_finite
 
 
 class QuadraticCritic:
@@ -150,7 +150,7 @@ class _Critical(Estimator):
         losses = objective.per_example(params)
         self._require(losses, objective.x)
         value, total = objective(params), np.sum(losses)
-        require_loss(self, value)
+        require_finite(self, value)
         share = (
             float(to_numpy(value / total)) if to_numpy(total) else 0.0
         )  # what a summed loss counts for in the objective
@@ -161,11 +161,10 @@ class _Critical(Estimator):
             return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
 
         _, gradient = objective.vjp(params, cut=cut)
-        gradient = packed(gradient, params)
-        require_finite(self, value, gradient=gradient)
+        estimate = finished(self, value, packed(gradient, params), None, 5.0)
         self._learn(met, to_numpy(losses), share)
         self._layout = layout
-        return Estimate(value, gradient, None, 5.0)
+        return estimate
 
     def _require(self, losses, x):
         """What the method needs of the losses."""

@@ -13,7 +13,7 @@ from ..random import as_rng
 from ..transforms import hessian, jacfwd
 from ..tree import flatten, map_leaves, unflatten
 from .combine import combination, sum_of
-from .estimate import Estimate, Estimator, as_params, named_leaves, require_finite, require_scalar
+from .estimate import Estimator, as_params, finished, named_leaves, require_finite, require_scalar
 
 
 def require_visible(eps, params):
@@ -39,12 +39,9 @@ def _require_wider(eps, apart, what, leaf):
 
 
 def scalar(estimator, value):
-    """A loss, which must be one real number, as one that may be subtracted."""
+    """A copy of a loss, which must be one real number; counts and truth values as numbers that may be subtracted."""
     require_scalar(estimator, value)
-    floating = hasattr(value, "dtype") and value.dtype.kind == "f"
-    return (
-        value * 1 if floating else float(to_numpy(value))
-    )  # of unsigned integers a difference is not what it should be
+    return value * 1 if getattr(getattr(value, "dtype", None), "kind", "") == "f" else float(to_numpy(value))
 
 
 def quotient(above, below, width):
@@ -124,10 +121,9 @@ class FiniteDifference(Estimator):
             slopes += found
             gradient.append(on_device(np.array(found, w.dtype).reshape(w.shape), w))
         gradient = [g if w.shape else g[()] for g, w in zip(gradient, every, strict=True)]
-        gradient, slopes = unflatten(structure, gradient), np.array(slopes)
-        require_finite(self, value, slopes, gradient)
+        require_finite(self, value, slopes := np.array(slopes))
         passes = sum(w.size * (2 if w.dtype.kind == "c" else 1) for w in every)
-        return Estimate(value, gradient, slopes, 1.0 + 2 * passes)
+        return finished(self, value, unflatten(structure, gradient), slopes, 1.0 + 2 * passes)
 
     def _slope(self, objective, every, structure, k, at, unit, name):
         """The difference quotient in one entry of leaf k, along 1 or i."""
@@ -222,8 +218,8 @@ class SPSA(Estimator):
             term = combination(slopes[-1] / self.n, v, params)
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
-        require_finite(self, value, np.array(slopes), gradient)
-        return Estimate(value, gradient, np.array(slopes), 2.0 * self.n)
+        require_finite(self, value, slopes := np.array(slopes))
+        return finished(self, value, gradient, slopes, 2.0 * self.n)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""

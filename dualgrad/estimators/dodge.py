@@ -10,7 +10,7 @@ from ..errors import DualgradError, NonFiniteError
 from ..pushforward import jvp
 from ..random import Rng, as_rng
 from ..tree import map_leaves
-from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
+from .estimate import Estimator, as_params, finished, require_finite
 
 
 class Dodge(Estimator):
@@ -100,12 +100,11 @@ class Dodge(Estimator):
         averages, cost = self._advanced(objective, params, rng)
         u = self._orthonormal(averages, rng)
         value, slopes = jvp(self._target(objective), (params,), (as_tree(u[0] if len(u) == 1 else u, params),))
-        require_scalar(self, value)
-        gradient = as_tree(as_vector(slopes) @ u, params)
-        require_finite(self, value, slopes, gradient)
-        self._averages, self._layout = averages, layout
+        require_finite(self, value, slopes)
         cost += getattr(self, "passes", 1) * (1 + 2 * len(u))
-        return Estimate(value, gradient, slopes, cost)
+        estimate = finished(self, value, as_tree(as_vector(slopes) @ u, params), slopes, cost)
+        self._averages, self._layout = averages, layout
+        return estimate
 
     def _advanced(self, objective, params, rng):
         """The averages with what the candidates propose for this batch, and what that costs."""

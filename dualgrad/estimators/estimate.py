@@ -195,8 +195,8 @@ def is_real(value):
     return getattr(value.dtype, "kind", "?") in "biuf"
 
 
-def require_loss(estimator, value):
-    """Raise when the loss is no single number, or not finite; say in which estimate."""
+def require_finite(estimator, value, directional=None):
+    """Raise when the loss is no single real number, or it or a directional derivative is not finite."""
     require_scalar(estimator, value)
     if not np.isfinite(to_numpy(value)):
         raise _not_finite(
@@ -204,23 +204,19 @@ def require_loss(estimator, value):
             f"the loss is {value}",
             ". Lower the learning rate, or look for the batch or parameter that made it",
         )
-
-
-def require_finite(estimator, value, directional=None, gradient=None):
-    """Raise when the loss is no single number, or it, a directional derivative or the gradient is not finite.
-
-    Called once an estimate, it keeps their number in ``estimator.made``.
-    """
-    require_loss(estimator, value)
     if directional is not None and not np.all(np.isfinite(to_numpy(directional))):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(directional))))
         raise _not_finite(estimator, f"the loss is {value} but its derivative along direction {bad[0]} is not finite")
-    if gradient is not None:
-        every = [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
-        if not all(map(_is_finite, every)):
-            name = next(name for name, leaf in named_leaves(gradient) if not _is_finite(leaf))
-            raise _not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
+
+
+def finished(estimator, value, gradient, directional=None, cost=0.0):
+    """The `Estimate`, once its gradient is finite (None passes); ``estimator.made`` counts it."""
+    every = [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
+    if not all(map(_is_finite, every)):
+        name = next(name for name, leaf in named_leaves(gradient) if not _is_finite(leaf))
+        raise _not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
     estimator.made += 1
+    return Estimate(value, gradient, directional, cost)
 
 
 def _not_finite(estimator, what, advice=""):

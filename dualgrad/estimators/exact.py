@@ -5,7 +5,7 @@ import numpy as np
 from ..checks import positive_count
 from ..transforms import value_and_grad
 from ..tree import leaves, map_leaves
-from .estimate import Estimate, Estimator, as_params, require_finite
+from .estimate import Estimator, as_params, finished, require_finite
 
 
 class ForwardJacobian(Estimator):
@@ -49,8 +49,8 @@ class ForwardJacobian(Estimator):
         """
         params = as_params(params)
         value, gradient = value_and_grad(objective, chunk=self.chunk)(params)
-        require_finite(self, value, gradient=gradient)
-        return Estimate(value, gradient, None, 1.0 + 2 * sum(np.size(leaf) for leaf in leaves(params)))
+        require_finite(self, value)
+        return finished(self, value, gradient, None, 1.0 + 2 * sum(np.size(leaf) for leaf in leaves(params)))
 
     def expectation(self, gradient, objective=None, params=None):
         """E ĝ = g."""

@@ -12,7 +12,7 @@ from ..pushforward import jvp
 from ..random import as_rng
 from ..tree import map_leaves
 from .combine import combination, dots, gram, sum_of
-from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
+from .estimate import Estimator, as_params, finished, require_finite
 
 _COMBINE = ("mean", "sum", "project")
 
@@ -113,13 +113,13 @@ class ForwardGradient(Estimator):
         layout = self._require_same_params(params) if averaging else None
         v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
         value, slopes = jvp(objective, (params,), (v,))
-        require_scalar(self, value)
-        gradient = self.made_of(slopes, v, params)
-        require_finite(self, value, slopes, gradient)
+        require_finite(self, value, slopes)
+        cost = 1 + self.n * (self.directions.cost - 1)
+        estimate = finished(self, value, self.made_of(slopes, v, params), slopes, cost)
         if averaging:
-            self._advance(gradient, params)
+            self._advance(estimate.gradient, params)
             self._layout = layout
-        return Estimate(value, gradient, slopes, 1 + self.n * (self.directions.cost - 1))
+        return estimate
 
     def made_of(self, slopes, v, params):
         """The estimate from the slopes along the directions v."""

@@ -32,7 +32,7 @@ from ..zero import ZERO
 from .backprop import require_real_batch
 from .candidates import Oracle
 from .chain import Total, Walk, chains_of
-from .estimate import Estimate, Estimator, as_params, require_finite, require_scalar
+from .estimate import Estimator, as_params, finished, require_finite, require_scalar
 
 
 class _Guess(Estimator):
@@ -104,11 +104,10 @@ class _Guess(Estimator):
                 walk = Walk(chain, params, x, objective._keywords())
             self._update(total, walk, rng, d, guesses, error)
             value, slopes, x = value + loss, slopes + d, walk.trunk
-        gradient = total.finished()
-        require_finite(self, value, slopes, gradient)
+        require_finite(self, value, slopes)
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
-        return Estimate(value, gradient, slopes, cost)
+        return finished(self, value, total.finished(), slopes, cost)
 
     def _slopes(self, walk, chain, rng):
         """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
@@ -536,15 +535,13 @@ class MatchedCosine(Estimator):
         g, v = as_vector(exact.gradient), as_vector(guess.gradient)
         size = np.linalg.norm(g)
         if not size > 0:
-            self.made += 1
-            return Estimate(exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
+            return finished(self, exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
         beside = v - (v @ g) * g / size**2
         u = self.cosine * g / size
         if np.any(beside):
             u = u + np.sqrt(1 - self.cosine**2) * beside / np.linalg.norm(beside)
-        gradient = as_tree((g @ u) * u, params)
-        require_finite(self, exact.value, g @ u, gradient)
-        return Estimate(exact.value, gradient, g @ u, guess.cost + exact.cost)
+        require_finite(self, exact.value, g @ u)
+        return finished(self, exact.value, as_tree((g @ u) * u, params), g @ u, guess.cost + exact.cost)
 
     def expectation(self, gradient, objective=None, params=None):
         """cos² g, for a base that favours no direction beside g."""

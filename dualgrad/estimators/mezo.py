@@ -9,7 +9,7 @@ from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
 from .differences import SPSA, quotient, require_visible, scalar
-from .estimate import Estimate, require_finite
+from .estimate import finished, require_finite
 
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
 
@@ -88,7 +88,7 @@ class MeZO(SPSA):
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start)
         rng.load_state_dict(end)
-        return Estimate(value, None, np.array(slopes), 2.0 * self.n)
+        return finished(self, value, None, np.array(slopes), 2.0 * self.n)
 
     def _losses(self, objective, params, vectors, rng, start):
         """L(w + eps z) and L(w - eps z), with w put back whatever happens."""

@@ -315,7 +315,11 @@ class PersistentES(Windowed):
         if not isinstance(saved, dict) or set(saved) != {"arrays", "data"}:
             raise LayoutError("the saved memory has no data of the open window")
         memory = restored_leaves("memory", saved["arrays"], self.memory | {"data": ()})
-        data = tuple(placed_data(tuple(each), self.dynamics.like) for each in saved["data"])
+        data, seen = saved["data"], int(memory["seen"])
+        pairs = isinstance(data, (list, tuple)) and all(isinstance(d, (list, tuple)) and len(d) == 2 for d in data)
+        if not pairs or len(data) != seen:
+            raise LayoutError(f"the saved memory has not the input and target of each of {seen} open steps")
+        data = tuple(placed_data(tuple(each), self.dynamics.like) for each in data)
         return memory | {"data": data}
 
 

@@ -9,7 +9,7 @@ from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.backprop import packed
 from ..estimators.candidates import require_recurrent
-from ..estimators.estimate import Estimate, as_params, require_finite, require_loss
+from ..estimators.estimate import Estimate, as_params, finished, require_finite
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..settings import require_keys, require_same, settings
@@ -186,7 +186,7 @@ class OnlineEstimator:
         network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
         prediction, _ = objective.model.vjp(with_buffers(params), objective.x)
         value, pull_loss = objective.loss.vjp(prediction, objective.y)
-        require_loss(self, value)
+        require_finite(self, value)
         run, dy = copy.copy(self).start(network, params, rng=rng), pull_loss(1.0)
         total = cost = 0
         for t, x in enumerate(objective.x):
@@ -195,9 +195,7 @@ class OnlineEstimator:
             seen = dy * (t == len(objective.x) - 1) if last_only else dy[t]
             total = total + run._learned(state, transitions, pull(seen))[0]
             cost += run.cost() / len(objective.x)
-        gradient = packed(run.dynamics.gradient(total, params), params)
-        require_finite(self, value, gradient=gradient)
-        return Estimate(value, gradient, None, 1.0 + cost)
+        return finished(self, value, packed(run.dynamics.gradient(total, params), params), None, 1.0 + cost)
 
     # ------------------------------------------------------------------ saving
 
