@@ -45,7 +45,6 @@ class Backprop(Estimator):
                 "other function use dg.grad"
             )
         params = as_params(params)
-        require_real_batch(self, objective)
         value, gradient = objective.vjp(params)
         require_finite(self, value)
         return finished(self, value, packed(gradient, params), None, 3.0)
@@ -57,14 +56,6 @@ class Backprop(Estimator):
     def variance(self, gradient, objective=None, params=None):
         """Zero."""
         return map_leaves(np.zeros_like, gradient)
-
-
-def require_real_batch(estimator, objective):
-    """Raise where a bound objective's batch is complex, of which the transposed rules would drop the imaginary part."""
-    for name in ("x", "y"):
-        kind = getattr(getattr(objective, name, None), "dtype", None)
-        if getattr(kind, "kind", None) == "c":
-            raise TypeError(f"{estimator!r} got a batch with {name} of {kind}; expected real numbers")
 
 
 def packed(gradient, params):

@@ -12,7 +12,7 @@ from ..nn.recurrent import Recurrent
 from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
-from .backprop import Backprop, packed, require_real_batch
+from .backprop import Backprop, packed
 from .estimate import Estimator, as_params, finished, require_finite
 from .exact import ForwardJacobian
 
@@ -132,7 +132,6 @@ def require_recurrent(estimator, objective):
             f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
             "with inner steps, which differentiates another function"
         )
-    require_real_batch(estimator, objective)
     found = list(_recurrent(objective.model))
     if not found:
         raise DualgradError(
@@ -208,8 +207,6 @@ class Reptile(Estimator):
     def estimate(self, objective, params, *, rng=None):
         """The loss after the inner steps, and Reptile's update as a gradient."""
         tasks, params = self._tasks(objective), as_params(params)
-        for task in tasks:
-            require_real_batch(self, task)
         ends = [self.adapt(task, params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
         require_finite(self, value)

@@ -29,7 +29,6 @@ from ..nn.linear import Linear
 from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
-from .backprop import require_real_batch
 from .candidates import Oracle
 from .chain import Total, Walk, chains_of
 from .estimate import Estimator, as_params, finished, require_finite, require_scalar
@@ -215,7 +214,6 @@ def objective_input(estimator, objective):
             f"{estimator!r} looks inside a network: give it nn.Objective(model, loss).bind(x, y), not a function of "
             "the parameters"
         )
-    require_real_batch(estimator, objective)
     return objective.x
 
 
