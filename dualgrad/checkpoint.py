@@ -144,8 +144,8 @@ def _describe(tree, arrays, where):
 def _rebuild(node, file):
     if "params" in node:
         buffers = _rebuild(node["buffers"], file) if "buffers" in node else None
-        layout = Layout({name: tuple(shape) for name, shape in node["params"].items()}, buffers)
-        return Params.from_vector(layout, _rebuild(node["vector"], file))
+        layout = Layout({name: tuple(shape) for name, shape in node["params"].items()})
+        return Params.from_vector(layout, _rebuild(node["vector"], file), buffers)
     if "dict" in node:
         return {key: _rebuild(value, file) for key, value in node["dict"].items()}
     if "list" in node:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..directions import as_tree, as_vector
+from ..directions import as_vector, at
 from ..random import as_rng
 from .candidates import Oracle
 
@@ -105,7 +105,7 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
 
     def decrease(direction):
         moved = w - length * direction / (np.linalg.norm(direction) or 1.0)
-        return float(exact.value) - float(meant(as_tree(moved, params)))
+        return float(exact.value) - float(meant(at(moved, params)))
 
     best = decrease(g)
     stated = _stated_variance(estimator, exact.gradient, objective, params)

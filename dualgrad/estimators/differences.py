@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..checks import positive_count
-from ..directions import Rademacher, as_tree, as_vector
+from ..directions import Rademacher, as_tree, as_vector, at
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..params import Params
@@ -90,9 +90,9 @@ class FiniteDifference:
         quotients = np.empty_like(vector)
         for k, w in enumerate(vector):
             vector[k] = w + self.eps
-            above = scalar(self, objective(as_tree(vector, params)))
+            above = scalar(self, objective(at(vector, params)))
             vector[k] = w - self.eps
-            below = scalar(self, objective(as_tree(vector, params)))
+            below = scalar(self, objective(at(vector, params)))
             vector[k] = w
             quotients[k] = quotient(above, below, self.eps)
         require_finite(self, value, quotients)
@@ -106,6 +106,12 @@ class FiniteDifference:
     def variance(self, gradient, objective=None, params=None):
         """Zero."""
         return map_leaves(np.zeros_like, gradient)
+
+
+def _moved(c, v, params):
+    """w + c v."""
+    w = sum_of(combination(c, v, params), params, params)
+    return params.at(w.vector) if isinstance(params, Params) else w
 
 
 def _require_theory(estimator, objective, params):
@@ -161,10 +167,7 @@ class SPSA:
         rng, gradient, values, slopes = as_rng(rng), None, [], []
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
-            above, below = (
-                scalar(self, objective(sum_of(combination(e, v, params), params, params)))
-                for e in (self.eps, -self.eps)
-            )
+            above, below = (scalar(self, objective(_moved(e, v, params))) for e in (self.eps, -self.eps))
             values += [above, below]
             slopes.append(quotient(above, below, self.eps))
             term = combination(slopes[-1] / self.n, v, params)
