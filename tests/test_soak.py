@@ -49,7 +49,7 @@ def begin(path):
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, str(path)], stdout=subprocess.PIPE, cwd=Path(dg.__file__).parents[1]
     )
-    assert process.stdout.readline() == b"ready\n"
+    assert process.stdout.readline() == b"ready\n", f"the run does not go on from {path}"
     return process
 
 
