@@ -89,7 +89,7 @@ def save(path, tree):
     if os.path.basename(os.fsdecode(path)) in ("", ".", ".."):
         raise IsADirectoryError(errno.EISDIR, "The name of a folder: give the name of a file", given)
     if not os.path.isdir(os.path.dirname(target)):
-        raise FileNotFoundError(errno.ENOENT, "There is no such folder, make it first", given)
+        raise FileNotFoundError(errno.ENOENT, "Its folder does not exist, make it first", given)
     try:
         _remove_leftovers(target)
         _replace(target, arrays)
@@ -339,7 +339,7 @@ def _array(archive, member):
 
 
 def _refuse_special(path):
-    """Refuse what is no regular file; a file may be missing."""
+    """Refuse what is there and is no regular file."""
     try:
         mode = os.stat(os.fspath(path)).st_mode
     except FileNotFoundError:
@@ -397,8 +397,7 @@ def _remove_leftovers(target):
             if not found or entry.path in _written or not entry.is_file(follow_symlinks=False):
                 continue
             with contextlib.suppress(OSError), open(entry.path, "rb+") as file:
-                elsewhere = found[1] != _machine()
-                if not elsewhere or time.time() - os.fstat(file.fileno()).st_mtime > 3600:
+                if found[1] == _machine() or time.time() - os.fstat(file.fileno()).st_mtime > 3600:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     os.unlink(entry.path)
 
