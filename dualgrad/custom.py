@@ -12,7 +12,7 @@ from .rules.absorb import parts
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
 from .tables import KINDS, OWN, RULES
-from .tree import flatten, map_leaves, unflatten
+from .tree import flatten, map_leaves, rebuild, unflatten
 
 
 def defjvp(function, rule):
@@ -73,7 +73,7 @@ class custom_jvp:  # noqa: N801  (a decorator)
 
     def __init__(self, function):
         functools.update_wrapper(self, function)
-        self.function, self.rule = function, None
+        self.function, self.rule, self.__name__ = function, None, getattr(function, "__name__", repr(function))
         self.signature = inspect.signature(function)
 
     def __repr__(self):
@@ -102,7 +102,7 @@ def _apply_rule(rule, args, kwargs, name):
     """Call a user's rule at the highest level among the arguments, once per direction."""
     leaves, structure = flatten(tuple(args))
     level, lead = top_level(leaves)
-    primals = unflatten(structure, [parts(a, level)[0] for a in leaves])
+    primals = rebuild(structure, [parts(a, level)[0] for a in leaves])
 
     def tangents(k):
         found = []

@@ -118,6 +118,12 @@ def as_tree(vector, like):
     return unflatten(structure, made)
 
 
+def at(vector, params):
+    """The parameters where their entries are those of a vector: `as_tree`, with the buffers."""
+    tree = as_tree(vector, params)
+    return params.at(tree.vector) if isinstance(params, Params) else tree
+
+
 class Direction:
     """What all directions share: ``_rows(rng, n, p)`` draws n directions as rows of p numbers, ``_sum_moments(g, n)``
     is the exact mean and variance of Σ_i (g·v_i) v_i for a gradient vector g.

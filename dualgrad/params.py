@@ -10,15 +10,11 @@ from .errors import LayoutError
 
 
 class Layout:
-    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes.
+    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes."""
 
-    ``buffers`` are arrays that belong to a model beside its parameters, such as running statistics.
-    """
+    __slots__ = ("shapes", "size", "slices", "units")
 
-    __slots__ = ("buffers", "shapes", "size", "slices", "units")
-
-    def __init__(self, shapes, buffers=None):
-        self.buffers = {} if buffers is None else buffers
+    def __init__(self, shapes):
         self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
         self.slices, self.size = {}, 0
         for name, shape in self.shapes.items():
@@ -31,19 +27,21 @@ class Layout:
 
     __hash__ = None
 
-    def assemble(self, arrays):
+    def assemble(self, arrays, buffers=None):
         """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
+        if not arrays:
+            return Params.from_vector(self, np.zeros(0), buffers)
         if not all(map(is_array, arrays.values())):
             return arrays
         if any(isinstance(a, Dual) for a in arrays.values()):
-            return Params._of_leaves(self, arrays)
+            return Params._of_leaves(self, arrays, buffers)
         if any(hasattr(a, "dense") for a in arrays.values()):
             return arrays
         leads = {a.shape[: a.ndim - len(self.shapes[name])] for name, a in arrays.items()}
         fits = all(a.shape[a.ndim - len(self.shapes[name]) :] == self.shapes[name] for name, a in arrays.items())
         if len(leads) != 1 or not fits:
             return arrays
-        return Params.from_vector(self, Params._vector_of(self, arrays, leads.pop()))
+        return Params.from_vector(self, Params._vector_of(self, arrays, leads.pop()), buffers)
 
 
 class Params(Mapping):
@@ -62,6 +60,7 @@ class Params(Mapping):
         Names and shapes, shared by all Params of one model.
     buffers : dict of str to array
         What a model keeps beside its parameters (running statistics): no entries of the vector, not differentiated.
+        They belong to these parameters alone: a gradient, a direction or ``zeros_like()`` has none.
 
     Raises
     ------
@@ -82,7 +81,7 @@ class Params(Mapping):
     (6, ['weight', 'bias'])
     """
 
-    __slots__ = ("_leaves", "_vector", "layout")
+    __slots__ = ("_leaves", "_vector", "buffers", "layout")
 
     def __init__(self, arrays, buffers=None):
         arrays = {name: a if is_array(a) else np.asarray(a) for name, a in arrays.items()}
@@ -92,11 +91,11 @@ class Params(Mapping):
                 raise TypeError(f"params[{name!r}] has dtype {a.dtype}; expected a floating or complex array")
         if len(dtypes) > 1:
             raise LayoutError(f"got arrays of dtypes {sorted(map(str, dtypes))}; expected one dtype for all of them")
-        layout = Layout({name: a.shape for name, a in arrays.items()}, buffers)
-        self._set(layout, Params._vector_of(layout, arrays, ()))
+        layout = Layout({name: a.shape for name, a in arrays.items()})
+        self._set(layout, Params._vector_of(layout, arrays, ()), buffers)
 
-    def _set(self, layout, vector):
-        self.layout, self._vector = layout, vector
+    def _set(self, layout, vector, buffers):
+        self.layout, self._vector, self.buffers = layout, vector, {} if buffers is None else buffers
         lead = vector.shape[:-1]
         self._leaves = {
             name: vector[..., place].reshape(lead + layout.shapes[name]) for name, place in layout.slices.items()
@@ -113,19 +112,24 @@ class Params(Mapping):
         return vector
 
     @classmethod
-    def _of_leaves(cls, layout, arrays):
+    def _of_leaves(cls, layout, arrays, buffers):
         params = object.__new__(cls)
         params.layout, params._vector, params._leaves = layout, None, dict(arrays)
+        params.buffers = {} if buffers is None else buffers
         return params
 
     @classmethod
-    def from_vector(cls, layout, vector):
+    def from_vector(cls, layout, vector, buffers=None):
         """Params whose views look into ``vector`` itself, of shape ``(p,)`` or with lead axes in front."""
         if vector.shape[-1] != layout.size:
             raise LayoutError(f"got a vector of {vector.shape[-1]} entries; the layout has {layout.size}")
         params = object.__new__(cls)
-        params._set(layout, vector)
+        params._set(layout, vector, buffers)
         return params
+
+    def at(self, vector):
+        """These parameters where their entries are those of ``vector``, with the same buffers."""
+        return Params.from_vector(self.layout, vector, self.buffers)
 
     @property
     def vector(self):
@@ -136,11 +140,6 @@ class Params(Mapping):
             places = self.layout.slices.items()
             return np.concatenate([self[name].reshape((*lead, s.stop - s.start)) for name, s in places], -1)
         return self._vector
-
-    @property
-    def buffers(self):
-        """What the model keeps beside its parameters, by dotted name."""
-        return self.layout.buffers
 
     @property
     def size(self):
@@ -190,26 +189,28 @@ class Params(Mapping):
         return f"Params({shapes}; {self.size} entries)"
 
     def map_leaves(self, f):
-        """Params of ``f(array)`` for every array (a plain dict where the shapes change)."""
-        return self.layout.assemble({name: f(leaf) for name, leaf in self._leaves.items()})
+        """Params of ``f(array)`` for every array (a plain dict where the shapes change), with copies of the buffers."""
+        return self.layout.assemble({name: f(leaf) for name, leaf in self._leaves.items()}, self._copied_buffers())
 
     def copy(self):
         """Params with a vector, and buffers, of their own."""
-        buffers = {name: b.copy() for name, b in self.buffers.items()}
-        return Params.from_vector(Layout(self.layout.shapes, buffers) if buffers else self.layout, self.vector.copy())
+        return Params.from_vector(self.layout, self.vector.copy(), self._copied_buffers())
+
+    def _copied_buffers(self):
+        return {name: b.copy() for name, b in self.buffers.items()}
 
     def __reduce__(self):
         """Copied and pickled as one vector, so that the views of the copy look into it."""
-        return Params.from_vector, (self.layout, self.vector)
+        return Params.from_vector, (self.layout, self.vector, self.buffers)
 
     def zeros_like(self):
-        """Params of zeros in the same layout."""
+        """Params of zeros in the same layout, without buffers."""
         return Params.from_vector(self.layout, np.zeros_like(self.vector))
 
     def to(self, module):
         """The same parameters on another backend: ``params.to(cupy)``, ``params.to(numpy)``."""
         buffers = {name: module.asarray(to_numpy(b)) for name, b in self.buffers.items()}
-        return Params.from_vector(Layout(self.layout.shapes, buffers), module.asarray(to_numpy(self.vector)))
+        return Params.from_vector(self.layout, module.asarray(to_numpy(self.vector)), buffers)
 
     def items_by_layer(self, prefix):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""

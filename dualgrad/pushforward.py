@@ -10,7 +10,7 @@ from .errors import LevelError, ShapeError, StructureError, TangentLossError
 from .lowrank import LowRank
 from .rules.absorb import parts
 from .rules.declare import nested_as
-from .tree import flatten, leaves_like, map_leaves, paths, returned, unflatten
+from .tree import flatten, leaves_like, map_leaves, paths, rebuild, returned, unflatten
 from .zero import ZERO
 
 
@@ -68,7 +68,7 @@ def jvp(f, primals, tangents, has_aux=False):
     level = new_level(lead)
     try:
         duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
-        result = evaluated(f, duals if structure is None else unflatten(structure, duals))
+        result = evaluated(f, duals if structure is None else rebuild(structure, duals))
         if has_aux:
             if not (isinstance(result, tuple) and len(result) == 2):
                 raise TypeError("has_aux=True: the function must return a pair (y, aux)")
@@ -117,7 +117,7 @@ def _split_tree(result, level, lead):
     """The primals and the tangents of a tree of outputs."""
     outputs, structure = flatten(returned(result))
     pairs = [_split(lift(out), level, lead) for out in outputs]
-    return unflatten(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
+    return rebuild(structure, [p for p, _ in pairs]), unflatten(structure, [t for _, t in pairs])
 
 
 def as_primal(x, structure, k, what="primals"):

@@ -149,20 +149,20 @@ class Rng:
         if not isinstance(state, dict) or state.get("bit_generator") != kind:
             given = state.get("bit_generator") if isinstance(state, dict) else type(state).__name__
             raise ValueError(f"got the state of a {given}; this stream is a {kind}")
-        place, before = {name: value for name, value in state.items() if name != "seed"}, bits.state
+        place = {name: value for name, value in state.items() if name != "seed"}
+        before, saved = (bits.state, bits.seed_seq), state.get("seed")
         try:
-            seed = bits.seed_seq if state.get("seed") is None else _seed(state["seed"])
-            bits.state = place
+            seed = bits.seed_seq if saved is None or saved == _plain_seed(bits.seed_seq) else _seed(saved)
+            bits.__setstate__((place, seed))  # as pickle does, so that a generator that is shared goes on
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            bits.state = before
+            bits.__setstate__(before)
             raise ValueError(f"the saved state of a {kind} is damaged ({type(error).__name__}: {error})") from None
-        if state.get("seed") is None:
+        if saved is None and isinstance(seed, np.random.SeedSequence):
             warnings.warn(
                 "this state was saved without its seed: the stream goes on as it was, but streams spawned from it are "
                 "not those of the run that saved it",
                 stacklevel=2,
             )
-        bits.__setstate__((bits.state, seed))  # as pickle does, so that a generator that is shared goes on
 
 
 def as_name(keys):

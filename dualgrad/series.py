@@ -53,7 +53,7 @@ from .rules.operators import equip, in_place, special_power, value_of_scalars
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
 from .ties import TIED, where_tied
-from .tree import LEAF, flatten, map_leaves, returned, unflatten
+from .tree import LEAF, flatten, map_leaves, rebuild, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
@@ -106,7 +106,7 @@ def taylor(f, x, v, order=4):
     level = new_level(())
     try:
         series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
-        outputs, out_structure = flatten(map_leaves(lift, returned(evaluated(f, unflatten(structure, series)))))
+        outputs, out_structure = flatten(map_leaves(lift, returned(evaluated(f, rebuild(structure, series)))))
         return [unflatten(out_structure, [_coefficient(y, level, k) for y in outputs]) for k in range(order + 1)]
     finally:
         LIVE.pop(level, None)

@@ -11,7 +11,7 @@ from .dual import primal
 from .errors import ShapeError
 from .hints import hinted
 from .pushforward import as_primal, jvp
-from .tree import flatten, returned, unflatten
+from .tree import flatten, rebuild, returned, unflatten
 
 
 def _named(transform, f):
@@ -213,7 +213,7 @@ def _push_basis(f, x, chunk):
     """The value of f and, for each leaf of x, its tangents along that leaf's basis (then i times it, if complex)."""
     xs, structure = flatten(x)
     xs = [as_primal(x, structure, k) for k, x in enumerate(xs)]
-    x = unflatten(structure, xs)
+    x = rebuild(structure, xs)
     y, slopes = (None, []) if xs else (jvp(f, (x,), (x,))[0], [])
 
     def push(k, unit, start, stop):

@@ -1,6 +1,7 @@
 """Trees: nested dicts, lists, tuples and Params, taken apart into leaves and put together again.
 
-A structure is a nested description with the leaves left out; `flatten` and `unflatten` are inverse to each other.
+A structure is a nested description with the leaves left out. `rebuild` is the inverse of `flatten`; `unflatten` makes a
+tree of the same structure that is another thing, a gradient or a direction, to which no buffers belong.
 None is a tree without leaves, as in JAX; everything that is not a container is a leaf.
 """
 
@@ -13,11 +14,18 @@ from .params import Params
 
 
 class Node(NamedTuple):
-    """A container: its type, its keys (or field count), and the structures of its children."""
+    """A container: its type, its keys (or field count), the structures of its children, and the buffers of Params."""
 
     kind: object
     keys: tuple
     children: tuple
+    buffers: dict | None = None
+
+    def __eq__(self, other):
+        return self[:3] == other[:3]
+
+    def __ne__(self, other):
+        return self[:3] != other[:3]
 
 
 LEAF = Node("leaf", (), ())
@@ -50,7 +58,7 @@ def flatten(tree):
         below, structure = flatten(child)
         leaves += below
         structures.append(structure)
-    return leaves, Node(kind, keys, tuple(structures))
+    return leaves, Node(kind, keys, tuple(structures), tree.buffers if isinstance(tree, Params) else None)
 
 
 def returned(result):
@@ -62,16 +70,20 @@ def returned(result):
 
 def unflatten(structure, leaves):
     """The tree of a structure with the given leaves; Params come back as Params where their leaves are arrays."""
-    leaves = iter(leaves)
-    return _build(structure, leaves)
+    return _build(structure, iter(leaves), False)
 
 
-def _build(structure, leaves):
+def rebuild(structure, leaves):
+    """The tree that was flattened, with the given leaves: its Params keep their buffers."""
+    return _build(structure, iter(leaves), True)
+
+
+def _build(structure, leaves, keep):
     if structure is LEAF:
         return next(leaves)
     if structure is EMPTY:
         return None
-    children = [_build(child, leaves) for child in structure.children]
+    children = [_build(child, leaves, keep) for child in structure.children]
     kind = structure.kind
     if kind is dict:
         return dict(zip(structure.keys, children, strict=True))
@@ -81,7 +93,7 @@ def _build(structure, leaves):
         return tuple(children)
     if isinstance(kind, type):
         return kind(*children) if hasattr(kind, "_fields") else kind(children)
-    return kind.assemble(dict(zip(structure.keys, children, strict=True)))
+    return kind.assemble(dict(zip(structure.keys, children, strict=True)), structure.buffers if keep else None)
 
 
 def leaves(tree):
@@ -129,7 +141,7 @@ def _index(path):
 def map_leaves(f, tree):
     """The same tree with ``f`` applied to every leaf."""
     found, structure = flatten(tree)
-    return unflatten(structure, map(f, found))
+    return rebuild(structure, map(f, found))
 
 
 def paths(structure, path=()):

@@ -94,8 +94,8 @@ LEARNERS = [
 def test_learning_online_on_a_device(cell, learner):
     network = online.Network(cell, nn.Linear(2, 4), nn.cross_entropy)
     ours = network.init(rng=0, dtype=np.float64)
-    layout = dg.params.Layout(ours.layout.shapes, {name: device(b) for name, b in ours.buffers.items()})
-    theirs = dg.Params.from_vector(layout, device(ours.vector))
+    buffers = {name: device(b) for name, b in ours.buffers.items()}
+    theirs = dg.Params.from_vector(ours.layout, device(ours.vector), buffers)
     found = []
     for params, on in ((ours, np.array), (theirs, device)):
         kalman = optim.KalmanQDOP(prior=1.0)

@@ -873,15 +873,14 @@ def test_the_filter_keeps_its_sign_in_single_precision():
     assert np.all((w.vector > -1e-3) & (w.vector <= 0))
     assert abs(w.vector.sum() / -2e-4 - 1) < 1e-3
     before = w.vector.copy()
-    with pytest.raises(dg.NonFiniteError, match="the square of"):
-        optimizer.step(w, dg.Params.from_vector(w.layout, np.full(2, 1e25, np.float32)))
-    assert np.array_equal(w.vector, before)
-    assert optimizer.steps == 1
+    optimizer.step(w, dg.Params.from_vector(w.layout, np.full(2, 1e25, np.float32)))
+    assert np.array_equal(w.vector, before)  # a step of 1e-25
     with pytest.raises(dg.LayoutError, match="rows of shape"):
         optimizer.norms(np.ones((1, 2)), [np.zeros(2)])
     turned = dg.Params({"bias": np.zeros(1, np.float32), "scale": np.zeros(1, np.float32)})
-    optimizer.step(turned, turned)  # places agree, names do not: nothing is known of names
-    with pytest.raises(dg.LayoutError, match="another layout"):
+    with pytest.raises(dg.LayoutError, match="other parameters: 'weight' is missing, 'scale' is new"):
+        optimizer.step(turned, turned)
+    with pytest.raises(dg.LayoutError, match="other parameters"):
         optimizer.step(dg.Params({"both": np.zeros(2, np.float32)}), dg.Params({"both": np.zeros(2, np.float32)}))
 
 

@@ -151,3 +151,114 @@ def test_empty_arrays_among_the_parameters():
     )
     nothing = dg.Params({})
     assert (nothing.size, nothing.dtype, nothing.vector.shape) == (0, np.float64, (0,))
+
+
+# ---------------------------------------------------------------------- buffers
+
+
+def with_running_statistics(affine=True):
+    model = dg.nn.Sequential(dg.nn.Linear(3, 4), dg.nn.BatchNorm(4, affine=affine), dg.nn.Tanh(), dg.nn.Linear(4, 2))
+    params = model.init(rng=0, dtype=np.float64)
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    model.update_buffers(params, x)
+    return dg.nn.Objective(model, dg.nn.mse).bind(x, np.ones((5, 2))), params
+
+
+DERIVED = {
+    "zeros_like": lambda f, p: p.zeros_like(),
+    "a gradient": lambda f, p: dg.grad(f)(p),
+    "a value and gradient": lambda f, p: dg.value_and_grad(f)(p)[1],
+    "a hessian-vector product": lambda f, p: dg.hvp(f, p, p.zeros_like()),
+    "a tangent": lambda f, p: dg.jvp(lambda q: q, (p,), (p,))[1],
+    "a Jacobian": lambda f, p: dg.jacfwd(f)(p),
+    **{
+        f"a direction of {name}": lambda f, p, d=d: d.sample(p, rng=0)
+        for name, d in (
+            (repr(d), d)
+            for d in (
+                dg.directions.Rademacher(),
+                dg.directions.Sphere(),
+                dg.directions.Coordinate(),
+                dg.directions.LowRank(),
+            )
+        )
+    },
+    **{
+        f"the gradient of {make()!r}": lambda f, p, make=make: make().estimate(f, p, rng=0).gradient
+        for make in (
+            dg.estimators.Backprop,
+            dg.estimators.ForwardJacobian,
+            dg.estimators.FiniteDifference,
+            dg.estimators.SPSA,
+            lambda: dg.estimators.ForwardGradient(dg.directions.LowRank(), n=2),
+            lambda: dg.estimators.ForwardGradient(dg.directions.Gaussian(), baseline=0.5),
+            lambda: dg.estimators.Dodge(dg.estimators.Oracle()),
+            lambda: dg.estimators.Dodge(dg.estimators.Reptile(2, 0.1)),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("derive", DERIVED.values(), ids=DERIVED)
+@pytest.mark.parametrize("affine", [True, False])
+def test_buffers_belong_to_parameters_alone(derive, affine):
+    """A gradient or a direction has none; and the estimator found those of the parameters."""
+    objective, params = with_running_statistics(affine)
+    before = {name: b.copy() for name, b in params.buffers.items()}
+    assert getattr(derive(objective, params), "buffers", {}) == {}
+    assert all(np.array_equal(b, before[name]) for name, b in params.buffers.items())
+
+
+SAME = {
+    "copy": lambda p: p.copy(),
+    "map_leaves": lambda p: p.map_leaves(lambda a: a * 1),
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda p: pickle.loads(pickle.dumps(p)),
+    "to": lambda p: p.to(np),  # NumPy's asarray: the same memory
+}
+
+
+@pytest.mark.parametrize("make", SAME.values(), ids=SAME)
+def test_copies_have_buffers_of_their_own(make):
+    objective, params = with_running_statistics()
+    other = make(params)
+    assert objective(other) == objective(params)
+    before = {name: b.copy() for name, b in params.buffers.items()}
+    objective.model.update_buffers(other, objective.x)
+    assert objective(other) != objective(params) or make is SAME["to"]
+    assert make is SAME["to"] or all(np.array_equal(b, before[name]) for name, b in params.buffers.items())
+
+
+@pytest.mark.parametrize("affine", [True, False])
+def test_buffers_are_there_wherever_the_parameters_are(affine):
+    """Inside jvp, nested, as a series, in primal(), in a function with a rule of its own, and at another vector."""
+    objective, params = with_running_statistics(affine)
+    v = dg.directions.Gaussian().sample(params, rng=0)
+    slope = dg.jvp(objective, (params,), (v,))[1]
+    at = dg.directions.at(params.vector * 1, params)
+    assert objective(at) == objective(params)
+    nested = dg.jvp(lambda p: dg.jvp(objective, (p,), (v,))[0], (params,), (v,))[1]
+    np.testing.assert_allclose(nested, slope)
+    np.testing.assert_allclose(dg.taylor(objective, params, v, order=1)[1], slope)
+    owned = dg.custom_jvp(objective)
+    owned.defjvp(lambda primals, tangents: dg.jvp(objective, primals, tangents))
+    np.testing.assert_allclose(dg.jvp(lambda p: owned(p), (params,), (v,))[1], slope)
+    assert dg.jvp(lambda p: (objective(p), objective(dg.primal(p))), (params,), (v,))[0][1] == objective(params)
+
+
+def test_params_without_entries_stay_params():
+    layer = dg.nn.BatchNorm(3, affine=False)
+    params, x = layer.init(rng=0, dtype=np.float64), np.random.default_rng(0).standard_normal((4, 3))
+    layer.update_buffers(params, x)
+    y, dy = dg.jvp(lambda p, x: layer(p, x), (params, x), (params, x))
+    np.testing.assert_array_equal(y, layer(params, x))
+    np.testing.assert_allclose(dy, x / np.sqrt(params.buffers["running_var"] + 1e-5))
+    for made in (params.copy(), params.map_leaves(np.sin), params.zeros_like(), dg.grad(lambda p: 1.0)(params)):
+        assert isinstance(made, dg.Params)
+        assert made.size == 0
+    optimizer = dg.optim.Adam()
+    optimizer.step(params, params.zeros_like())
+    assert optimizer.steps == 1
+    estimator = dg.estimators.ForwardGradient(dg.directions.Rademacher())
+    found = estimator.estimate(dg.nn.Objective(layer, dg.nn.mse).bind(x, x), params, rng=0)
+    assert found.gradient.size == 0

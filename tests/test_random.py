@@ -211,6 +211,7 @@ def test_a_stream_without_a_seed_sequence_has_no_names():
     with pytest.warns(UserWarning, match="without its seed"):
         other.load_state_dict(dg.Rng(legacy).state_dict())
     assert other.normal() == dg.Rng(legacy).normal()
+    dg.Rng(legacy).load_state_dict(dg.Rng(legacy).state_dict())  # which has no streams to lose
 
 
 def test_a_generator_and_an_rng_are_continued():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import positive_number
-from ..directions import as_tree, as_vector
+from ..directions import as_vector, at
 from ..random import as_rng
 from .candidates import Oracle
 
@@ -107,7 +107,7 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
 
     def decrease(direction):
         moved = w - length * direction / (np.linalg.norm(direction) or 1.0)
-        return float(exact.value) - float(meant(as_tree(moved, params)))
+        return float(exact.value) - float(meant(at(moved, params)))
 
     best = decrease(g)
     stated = _stated_variance(estimator, exact.gradient, objective, params)

@@ -11,7 +11,7 @@ from ..nn.layer import with_buffers
 from ..params import Params
 from ..random import as_rng
 from ..transforms import hessian, jacfwd
-from ..tree import flatten, map_leaves, unflatten
+from ..tree import flatten, map_leaves, rebuild, unflatten
 from .combine import combination, sum_of
 from .estimate import Estimator, as_params, finished, named_leaves, require_finite, require_scalar
 
@@ -134,7 +134,7 @@ class FiniteDifference(Estimator):
             ends.append(moved[at] / unit)
             leaf = on_device(moved, every[k])
             leaf = leaf if w.shape else leaf[()]
-            losses.append(scalar(self, objective(unflatten(structure, [*every[:k], leaf, *every[k + 1 :]]))))
+            losses.append(scalar(self, objective(rebuild(structure, [*every[:k], leaf, *every[k + 1 :]]))))
         width = float(np.real(ends[0] - ends[1]))
         if not width > 0:
             where = f"params{name}{list(at) if at else ''} = {w[at]}"
@@ -149,6 +149,12 @@ class FiniteDifference(Estimator):
     def variance(self, gradient, objective=None, params=None):
         """Zero."""
         return map_leaves(np.zeros_like, gradient)
+
+
+def _moved(c, v, params):
+    """w + c v."""
+    w = sum_of(combination(c, v, params), params, params)
+    return params.at(w.vector) if isinstance(params, Params) else w
 
 
 def _require_theory(estimator, objective, params):
@@ -209,10 +215,7 @@ class SPSA(Estimator):
         require_visible(self.eps, params)
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
-            above, below = (
-                scalar(self, objective(sum_of(combination(e, v, params), params, params)))
-                for e in (self.eps, -self.eps)
-            )
+            above, below = (scalar(self, objective(_moved(e, v, params))) for e in (self.eps, -self.eps))
             values += [above, below]
             slopes.append(quotient(above, below, 2 * self.eps))
             term = combination(slopes[-1] / self.n, v, params)

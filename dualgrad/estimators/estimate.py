@@ -9,7 +9,7 @@ from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
 from ..settings import difference, layout_of, require_keys, require_same, settings
-from ..tree import flatten, leaves, paths, unflatten
+from ..tree import flatten, leaves, paths, rebuild
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def as_params(params):
     if params is None:
         raise TypeError("got params=None; expected floating arrays or numbers, or trees of them")
     made = [as_primal(x, structure, k, "params") for k, x in enumerate(found)]
-    return params if all(a is b for a, b in zip(made, found, strict=True)) else unflatten(structure, made)
+    return params if all(a is b for a, b in zip(made, found, strict=True)) else rebuild(structure, made)
 
 
 def require_scalar(estimator, value):

@@ -138,7 +138,9 @@ class Dynamics(Arrays):
         kinds = self.thetas.dtypes
         return unflatten(self.thetas.structure, [d.astype(k, copy=False) for d, k in zip(leaves, kinds, strict=True)])
 
-    at = gradient  # parameters whose entries are a vector of p, or several along leading axes
+    def at(self, vector, params):
+        """Parameters whose entries are a vector of p, or several along leading axes; buffers stay."""
+        return params.at(vector) if isinstance(params, Params) else self.gradient(vector, params)
 
     def entries(self, params):
         """The parameters as a vector of p."""

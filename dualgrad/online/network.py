@@ -328,9 +328,8 @@ class NetworkDynamics(Arrays):
         return {n: vector[..., self._slices[n]].reshape(lead + shapes[n]) for n in params if n in shapes}
 
     def at(self, vector, params):
-        """Parameters whose entries are a vector of p; a dict's buffers stay."""
-        moved = self.gradient(vector, params)
-        return moved if isinstance(params, Params) else {**params, **moved}
+        """Parameters whose entries are a vector of p; buffers stay."""
+        return params.at(vector) if isinstance(params, Params) else {**params, **self.gradient(vector, params)}
 
     def entries(self, params):
         """The parameters as a vector of p."""

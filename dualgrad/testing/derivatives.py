@@ -6,7 +6,7 @@ from ..backend import to_numpy
 from ..errors import DualgradError, ShapeError
 from ..pushforward import jvp, match_tangents
 from ..random import as_rng
-from ..tree import flatten, returned, unflatten
+from ..tree import flatten, rebuild, returned, unflatten
 from .oracles import analytic, complex_step, settled, slope
 from .report import Check, Elements, Report, compare, row, verdict
 
@@ -150,7 +150,7 @@ class _Flat:
         self.name = getattr(f, "__name__", None) or repr(f)
 
     def tree(self, *leaves):
-        return self.f(*unflatten(self.structure, leaves))
+        return self.f(*rebuild(self.structure, leaves))
 
     def __call__(self, *leaves):
         return row(self.tree(*leaves))

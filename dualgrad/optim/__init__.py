@@ -1,0 +1,15 @@
+"""Optimizers: ``step(params, gradient)`` in place, a few vector operations over blocks that stay in cache.
+
+The rate ``lr`` is a number or a schedule, a function from the step number t = 1, 2, ... to a rate.
+"""
+
+from .adam import Adam, AdamW, StableAdamW
+from .kalman import KalmanQDOP
+from .rmsprop import RMSprop
+from .schedules import constant, cosine, exponential, inverse_sqrt, warmup
+from .sgd import SGD
+
+__all__ = [
+    "SGD", "Adam", "AdamW", "KalmanQDOP", "RMSprop", "StableAdamW", "constant", "cosine", "exponential", "inverse_sqrt",
+    "warmup",
+]  # fmt: skip

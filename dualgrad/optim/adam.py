@@ -1,0 +1,138 @@
+"""Adam and what came of it: steps by averages of the gradient and of its square."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..backend import to_numpy
+from .blocks import blocks, mix, scratch, visible
+from .optimizer import Optimizer
+
+
+@dataclass(eq=False, repr=False)
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015): m̂ and v̂ are bias-corrected averages of g and g²; w ← w - lr m̂ / (√v̂ + eps).
+
+    Parameters
+    ----------
+    lr : float or schedule, not negative
+    betas : pair of float, in [0, 1)
+    eps : positive float
+    clip_norm, clip_value : as in `SGD`
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.Adam(lr=0.1).step(w, np.array([1.0, -5.0]))
+    >>> w
+    array([0.9, 2.1])
+    """
+
+    lr: float | Callable = 1e-3
+    betas: tuple = (0.9, 0.999)
+    eps: float = 1e-8
+
+    state_names = ("m", "v")
+
+    def _bounds(self, rate, largest):
+        carried = self.betas[0] * self._carried + largest
+        return carried, max(largest * largest, max(1, rate) * carried / self.eps)
+
+    def _update(self, rate, w, g, m, v):
+        self._average(g, m, v)
+        self._move(rate, w, m, v)
+
+    def _average(self, g, m, v):
+        (b1, b2), a = self.betas, scratch(m)
+        mix(m, b1, g, a)
+        mix(v, b2, np.square(g, out=a), a)
+
+    def _move(self, rate, w, m, v):
+        (b1, b2), t, a = self.betas, self.steps, scratch(w)
+        np.sqrt(np.multiply(v, 1 / (1 - b2**t), out=a), out=a)
+        a += visible(self.eps, a)
+        np.divide(m, a, out=a)
+        w -= np.multiply(rate / (1 - b1**t), a, out=a)
+
+
+@dataclass(eq=False, repr=False)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← (1 - lr weight_decay) w, then Adam's step.
+
+    Parameters
+    ----------
+    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    weight_decay : float, not negative
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.AdamW(lr=0.1, weight_decay=0.5).step(w, np.array([1.0, -5.0]))
+    >>> w
+    array([0.85, 2.  ])
+    """
+
+    weight_decay: float = 1e-2
+
+    def _bounds(self, rate, largest):
+        carried, reach = super()._bounds(rate, largest)
+        return carried, math.inf if rate * self.weight_decay > 2 else reach  # beyond 2 the parameters themselves grow
+
+    def _move(self, rate, w, m, v):
+        w *= 1 - rate * self.weight_decay
+        super()._move(rate, w, m, v)
+
+
+@dataclass(eq=False, repr=False)
+class StableAdamW(AdamW):
+    """AdamW at the rate lr / max(1, RMS), RMS = √mean(g² / max(v̂, eps²)) over each tensor (each named leaf).
+
+    The rate drops where a gradient is larger than v̂ has yet learnt (Wortsman et al. 2023, "Stable and low-precision
+    training for large-scale vision-language models", Algorithm 2).
+
+    Parameters
+    ----------
+    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    weight_decay : float, not negative
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w, optimizer = np.zeros(1), dg.optim.StableAdamW(lr=0.1)
+    >>> for g in (1.0, 1.0, 100.0):  # the last step is far shorter than lr
+    ...     optimizer.step(w, np.array([g]))
+    ...     print(w.round(3))
+    [-0.1]
+    [-0.2]
+    [-0.237]
+    """
+
+    betas: tuple = (0.9, 0.99)
+    eps: float = 1e-6
+
+    _by_tensor = True
+
+    def _bounds(self, rate, largest):
+        carried, reach = super()._bounds(rate, largest)
+        return carried, max(reach, largest * largest / (1 - self.betas[1]), largest / self.eps / self.eps)
+
+    def _sweep(self, rate, clip, w, g, m, v):
+        total = count = 0
+        for g_block, *moments in blocks(g, m, v):
+            total += self._surprise(clip(g_block), *moments)
+            count += g_block.size
+        rms = math.sqrt(total / max(count, 1))
+        for block in blocks(w, m, v):
+            self._move(rate / max(1, rms), *block)
+
+    def _surprise(self, g, m, v):
+        """Bring m and v up to date; the sum of g² / max(v̂, eps²)."""
+        self._average(g, m, v)
+        a = np.multiply(v, 1 / (1 - self.betas[1] ** self.steps), out=scratch(v))
+        np.divide(g, np.maximum(a, visible(self.eps**2, a), out=a), out=a)
+        a *= g
+        return float(to_numpy(np.sum(a)))

@@ -1,0 +1,59 @@
+"""Vectors as optimizers work on them: block by block, in cache, with memory that is used again."""
+
+import math
+
+import numpy as np
+
+from ..backend import is_host, to_numpy
+from ..scratch import empty, empty_like
+
+BLOCK = 1 << 16  # entries of a vector worked on at a time
+
+
+def norm(g):
+    """‖g‖ as a number, finite where all entries are; one pass at BLAS speed unless the squares overflow."""
+    if is_host(g) and not g.flags.c_contiguous:
+        copy = empty_like(g)
+        copy[...] = g
+        g = copy
+    with np.errstate(all="ignore"):
+        square = float(to_numpy(np.vdot(g, g).real))
+        if math.isfinite(square):
+            return math.sqrt(square)
+        peak = float(np.max([to_numpy(np.max(np.abs(part))) for part in (g.real, g.imag)]))
+        if not math.isfinite(peak):
+            return peak
+        square = float(to_numpy(np.sum(np.square(np.abs(g / peak)), dtype=np.float64)))
+    return min(peak * math.sqrt(square), np.finfo(np.float64).max)
+
+
+def blocks(*arrays):
+    """Views of the arrays, block by block: complex numbers as two real ones (as in torch), a device's arrays whole."""
+    if all(a.flags.c_contiguous for a in arrays):
+        arrays = [a.reshape(-1) for a in arrays]
+    if arrays[0].dtype.kind == "c":
+        for part in (np.real, np.imag):
+            yield from blocks(*map(part, arrays))
+    elif arrays[0].ndim == 1 and arrays[0].size > BLOCK and is_host(arrays[0]):
+        for start in range(0, arrays[0].size, BLOCK):
+            yield [a[start : start + BLOCK] for a in arrays]
+    else:
+        yield arrays
+
+
+def scratch(x):
+    """An array to write intermediate results of a block to; the last, shorter block takes a part of a whole one's."""
+    if x.size <= 1 << 10 or not is_host(x):
+        return np.empty_like(x)
+    return empty((BLOCK,), x.dtype)[: x.size] if x.ndim == 1 else empty(x.shape, x.dtype)
+
+
+def visible(eps, a):
+    """eps, or the smallest normal number where eps would vanish beside the array a, of single precision or better."""
+    return eps if eps >= 2**-126 else max(eps, float(np.finfo(a.dtype).smallest_normal))
+
+
+def mix(m, b, g, at):
+    """m ← b m + (1 - b) g."""
+    m *= b
+    m += np.multiply(1 - b, g, out=at)

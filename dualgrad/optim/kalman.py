@@ -1,0 +1,229 @@
+"""KalmanQDOP: an extended Kalman filter on the parameters."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import LayoutError, NonFiniteError
+from ..params import Params
+from ..tree import flatten
+from .blocks import BLOCK, norm
+from .leaves import matched, steppable
+from .optimizer import Optimizer
+from .schedules import inverse_sqrt
+from .settings import KINDS, rate
+
+
+@dataclass(eq=False, repr=False)
+class KalmanQDOP(Optimizer):
+    """J ← (1 - γ_t) J + g gᵀ, w ← w - lr (J + Λ)⁻¹ g: an extended Kalman filter on the parameters, with J kept
+    block-wise quasi-diagonal (Ollivier et al. 2015, NoBackTrack, Algorithm 2; Ollivier 2015, "Riemannian metrics I").
+
+    Of each unit, its bias 0 and its weights i, J has A_00, A_0i and A_ii. Then, with Λ added to A_00 and A_ii,
+    d_i = (g_i - c_i g_0)/S_i and d_0 = g_0/A_00 - Σ_i c_i d_i, where c_i = A_0i/A_00 and S_i = A_ii - A_0i²/A_00: the
+    exact inverse of the positive matrix whose missing entries are A_0i A_0j/A_00.
+
+    Parameters
+    ----------
+    prior : positive float
+        Λ. One gradient alone has no inverse; the paper takes the number of recurrent units.
+    gamma : float in [0, 1], or schedule
+        The decay γ_t; of the order of 1/√t in the paper.
+    lr : float or schedule, not negative
+        1 in the paper: J sets the size of a step.
+    clip_norm, clip_value : as in `SGD`
+
+    Notes
+    -----
+    A unit of Params (or of a dict) of a network is an entry of ``bias`` with those of the weights beside it that end
+    there (``weight``, ``weight_x``, ``weight_h``; ``bias_x`` with ``weight_x``); all else, and any other tree, has its
+    diagonal alone. ``step(params, gradient, fisher=rows)`` takes rows whose outer products add up to another Fisher
+    matrix, such as `dualgrad.online.RTRL.fisher`, in the place of g gᵀ.
+    What is kept is c and S - Λ, brought up to date by sums of positive terms; as A_ii less A_0i²/A_00, S would be a
+    small difference where gradients are large. Both are in double precision whatever the parameters are of, since
+    c_i g_0 is close to g_i where gradients repeat. Memory: these two vectors, and one for a gradient in float32.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = dg.Params({"weight": np.zeros((1, 1)), "bias": np.zeros(1)})
+    >>> g = dg.Params({"weight": np.ones((1, 1)), "bias": np.ones(1)})
+    >>> dg.optim.KalmanQDOP(prior=1.0).step(w, g)
+    >>> w.vector  # (g gᵀ + 1)⁻¹ g = g / 3
+    array([-0.33333333, -0.33333333])
+    """
+
+    prior: float
+    gamma: float | Callable = field(default_factory=lambda: inverse_sqrt(1.0))
+    lr: float | Callable = 1.0
+
+    state_names = ("precision", "slope")
+
+    precision = np.float64
+
+    def _bounds(self, rate, largest):
+        rows = [largest] if self._rows is None else map(norm, self._rows)
+        carried = self._keep * self._carried + sum(size * size for size in rows)
+        slope = 1 + math.sqrt(1 + carried / self.prior)  # of A_0i against A_00
+        return carried, max(carried, rate * self._count * largest / self.prior * slope * slope)
+
+    def step(self, params, gradient, fisher=None):
+        """Move ``params`` against (J + Λ)⁻¹ ``gradient``, in place.
+
+        Parameters
+        ----------
+        params : Params, array, or tree of arrays
+        gradient : the same structure, shapes and dtype
+        fisher : array ``(k, p)``, optional
+            For Params: rows whose outer products are added to J instead of the gradient's.
+
+        Raises
+        ------
+        LayoutError, NonFiniteError, TypeError, ValueError
+            As `SGD`, and for a decay outside [0, 1]; nothing has changed.
+        """
+        if isinstance(params, dict) and all(hasattr(w, "flags") for w in params.values()):
+            return self._step_dict(params, gradient, fisher)
+        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, KINDS["gamma"]), _units_of(params)
+        self._rows = None if fisher is None else self._checked(fisher, params)
+        self._count = sum(np.size(leaf) for leaf in flatten(params)[0])
+        super().step(params, gradient)
+
+    def _step_dict(self, params, gradient, fisher):
+        """The same for a dict of arrays."""
+        leaves, gradients, names, _ = matched(params, gradient)
+        for w, g, name in zip(leaves, gradients, names, strict=True):
+            steppable(w, g, name, np.result_type(w.dtype, self.precision))
+        if fisher is not None:
+            raise LayoutError("fisher's rows are in the order of Params: give Params, not a dict")
+        packed = Params(params)
+        self.step(packed, Params({name: gradient[name] for name in params}))
+        for name, w in params.items():
+            w[...] = packed[name]
+
+    def _checked(self, fisher, params):
+        fisher = fisher if hasattr(fisher, "dtype") else np.asarray(fisher)
+        if not isinstance(params, Params) or fisher.ndim != 2 or fisher.shape[1] != params.size:
+            raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
+        if not np.all(np.isfinite(to_numpy(fisher))):
+            raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
+        return fisher.astype(np.result_type(fisher.dtype, self.precision), copy=False)
+
+    def _clipping(self, norms):
+        if self.clip_value is not None:
+            return lambda g: np.clip(g, -self.clip_value, self.clip_value)
+        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        return (lambda g: g) if factor == 1 else lambda g: factor * g
+
+    def _sweep(self, rate, clip, w, g, precision, slope):
+        parts = (np.real, np.imag) if w.dtype.kind == "c" else (lambda a: a,)
+        for part in parts:
+            self._move(rate, part(w), clip(part(g)), part(precision), part(slope))
+
+    def _move(self, rate, w, g, precision, slope):
+        rows = [g] if self._rows is None else self._rows
+        units, rest = self._units
+        for weights, bias in units:
+            w[bias] += rate * self._move_weights(rate, rows, weights, bias, w, g, precision, slope)
+        for place in rest:  # biases, and what belongs to no unit
+            J = precision[place]
+            J *= self._keep
+            for u in rows:
+                J += u[place] * u[place]
+            w[place] -= rate * (g[place] / (J + self.prior))
+
+    def _move_weights(self, rate, rows, weights, bias, w, g, precision, slope):
+        """A step of the weights of units; returns Σ_i c_i d_i, for their biases.
+
+        The decay makes A_00' = (1 - γ) J_00 + Λ of A_00, c' = c (1 - γ) A_00/A_00', and adds γ Λ c c' to S. A row u
+        makes A_00' = A_00 + u_0². Its residual r_i = u_i - c_i u_0 adds r_i² A_00/A_00' to S and r_i u_0/A_00' to c;
+        with respect to c' it is r_i A_00/A_00'.
+        """
+        keep, prior = self._keep, self.prior
+        J = keep * precision[bias]
+        shrink = keep * (precision[bias] + prior) / (J + prior)
+        learnt = []
+        for u in rows:
+            before, after = J + prior, J + prior + u[bias] * u[bias]
+            learnt.append((u, before / after, u[bias] / after))
+            J = J + u[bias] * u[bias]
+        turned = 0
+        for part in _parts(weights, bias):
+            S, c = (_by_unit(a, part, bias) for a in (precision, slope))
+            S *= keep
+            if keep < 1:
+                S += (1 - keep) * prior * shrink * c * c
+                c *= shrink
+            for u, share, gain in learnt:
+                r = _by_unit(u, part, bias) - c * u[bias]
+                S += r * r * share
+                c += r * gain
+            r = r * share if u is g else _by_unit(g, part, bias) - c * g[bias]
+            d, moved = _solved(r, S + prior, c)
+            _by_unit(w, part, bias)[...] -= rate * d
+            turned = turned + moved
+        return turned
+
+    def norms(self, rows, params):
+        """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)``, directions of the Params that are stepped."""
+        if not isinstance(params, Params) or rows.shape[-1] != params.size:
+            raise LayoutError(f"got rows of shape {np.shape(rows)}; expected ones as long as the vector of Params")
+        g = rows.astype(np.result_type(rows.dtype, self.precision), copy=False)
+        if not self._memory.state:
+            return np.sqrt(np.sum(g * g, axis=-1) / self.prior).astype(rows.dtype, copy=False)
+        precision, slope = (self._memory.state[name][0] for name in self.state_names)
+        d = g / (precision + self.prior)
+        for weights, bias in _units_of(params)[0]:
+            g_i, S, c = (_by_unit(a, weights, bias) for a in (g, precision + self.prior, slope))
+            d_i, turned = _solved(g_i - c * g[..., None, bias], S, c)
+            d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
+            d[..., bias] -= turned
+        return np.sqrt(np.maximum(np.sum(g * d, axis=-1), 0)).astype(rows.dtype, copy=False)
+
+
+def _solved(r, S, c):
+    """d_i = r_i/S_i for the residuals r_i = g_i - c_i g_0, and Σ_i c_i d_i."""
+    d = r / S
+    return d, (c * d).sum(axis=-2)
+
+
+def _units_of(params):
+    """Which weights go with which bias, and what else there is; nothing is known of other trees than Params."""
+    if not isinstance(params, Params):
+        return [], [...]
+    if not hasattr(params.layout, "units"):
+        units = _units(params.layout)
+        ends = [0, *(end for place, _ in units for end in (place.start, place.stop)), params.size]
+        rest = [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
+        params.layout.units = units, rest
+    return params.layout.units
+
+
+def _units(layout):
+    """Which weights go with which bias, as pairs of slices of the vector: the last axis of both is the units."""
+    found = []
+    for name, place in layout.slices.items():
+        scope, dot, last = name.rpartition(".")
+        if last.startswith("weight"):
+            own = f"{scope}{dot}bias{last.removeprefix('weight')}"
+            bias = next((n for n in (own, f"{scope}{dot}bias") if n in layout.slices), None)
+            if bias is not None and layout.shapes[bias] == layout.shapes[name][-1:]:
+                beside = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
+                start = found.pop()[0].start if beside else place.start
+                found.append((slice(start, place.stop), layout.slices[bias]))
+    return found
+
+
+def _by_unit(a, weights, bias):
+    """The weights' part of a vector as ``(..., inputs, units)``."""
+    return a[..., weights].reshape((*a.shape[:-1], -1, bias.stop - bias.start))
+
+
+def _parts(weights, bias):
+    """A slice of weights in parts of whole rows of inputs, small enough to stay in cache."""
+    n = bias.stop - bias.start
+    step = max(1, BLOCK // max(n, 1)) * max(n, 1)
+    return [slice(start, min(start + step, weights.stop)) for start in range(weights.start, weights.stop, step)]

@@ -1,0 +1,86 @@
+"""What an optimizer keeps from step to step, and for which parameters."""
+
+import functools
+
+import numpy as np
+
+from ..backend import like as on_device
+from ..errors import LayoutError
+from ..params import Layout
+from .leaves import described
+
+
+class Memory:
+    """State by name, one vector a leaf; ``places`` are the names and shapes of the parameters it is of."""
+
+    def __init__(self, state, places=None, leaves=(), moments=()):
+        self.state, self.places, self.moments = state, places, moments
+        self.kinds = [(w.__class__, w.dtype) for w in leaves]
+        self.room = min((_room(w.dtype) for w in leaves), default=np.inf)
+
+    def fitting(self, leaves, places, optimizer):
+        """The memory for these leaves: this one, or where it is new, loaded, or of another device, one made of it."""
+        same = places is self.places or places == self.places
+        if same and self.moments and self.kinds == [(w.__class__, w.dtype) for w in leaves]:
+            return self
+        if self.places is None:
+            shapes = [w.shape for w in leaves]  # a state without names, of an earlier version
+            if any([v.shape for v in vs] != shapes for vs in self.state.values()):
+                raise LayoutError(f"the state of {optimizer!r} does not have the shapes {shapes}: reset() it first")
+        elif not same:
+            differ = difference(self.places, places)
+            raise LayoutError(f"{optimizer!r} was stepping other parameters: {differ}; reset() it first")
+        for w in leaves:
+            if w.dtype.kind not in "fc":
+                raise TypeError(f"got parameters of {w.dtype}; expected floating, of one kind with their gradient")
+        moments = [np.result_type(w.dtype, optimizer.precision) for w in leaves]
+        state = {
+            name: [
+                _fitted(v, w, kind, f"the state {name!r} of {optimizer!r}")
+                for v, w, kind in zip(self.state.get(name, leaves), leaves, moments, strict=True)
+            ]
+            for name in optimizer.state_names
+        }
+        return Memory(state, places, leaves, moments)
+
+    def copy(self):
+        """The same with arrays of its own."""
+        found = Memory({name: [v.copy() for v in vs] for name, vs in self.state.items()}, self.places)
+        found.kinds, found.moments, found.room = self.kinds, self.moments, self.room
+        return found
+
+    def arrays(self):
+        """All arrays of the state."""
+        return [v for vs in self.state.values() for v in vs]
+
+    def tensors(self):
+        """Where the tensors of a leaf are."""
+        return [(..., s) for s in self.places.slices.values()] if isinstance(self.places, Layout) else [...]
+
+
+def _fitted(v, w, kind, what):
+    """A state's array on the device of the leaf w, in the dtype of its moments; zeros where w itself stands for it."""
+    if v is w:
+        return np.zeros_like(w, dtype=kind)
+    if not np.can_cast(v.dtype, kind):
+        raise LayoutError(f"{what} is of {v.dtype}, and that of parameters of {w.dtype} is {kind}: reset() it first")
+    return on_device(v.astype(kind, copy=False), w)
+
+
+def difference(before, now):
+    """How the parameters of a state and those given differ, in words."""
+    before, now = described(before), described(now)
+    if before["of"] != now["of"]:
+        return f"they were {before['of']}, and these are {now['of']}"
+    old, new = (dict(zip(d["names"], d["shapes"], strict=True)) for d in (before, now))
+    found = [f"{name!r} is missing" for name in old if name not in new]
+    found += [f"{name!r} is new" for name in new if name not in old]
+    found += [f"{name!r} was {old[name]} and is {new[name]}" for name in old if name in new and old[name] != new[name]]
+    return ", ".join(found) or f"the order was {before['names']} and is {now['names']}"
+
+
+@functools.lru_cache
+def _room(dtype):
+    """What may be added to a number of this dtype without an overflow; nothing in half precision."""
+    info = np.finfo(dtype)
+    return 0.0 if info.bits < 32 else float(info.max) * float(info.eps) / 4

@@ -1,0 +1,250 @@
+"""Optimizer: what all share. Checks before anything changes, the rate, clipping, state by name, and work in blocks."""
+
+import math
+import warnings
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..errors import LayoutError, NonFiniteError
+from .blocks import blocks, norm, scratch
+from .leaves import described, matched, rebuilt, shapes_of, steppable
+from .memory import Memory
+from .schedules import Schedule
+from .settings import checked, rate
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Optimizer:
+    """A step in place, and the state it needs.
+
+    State is one vector per name and leaf of the parameters (a single one for Params), made at the first step;
+    ``steps`` counts the steps taken. A hyper-parameter may be changed at any time, and is checked then.
+    """
+
+    clip_norm: float | None = None
+    clip_value: float | None = None
+
+    state_names = ()
+    precision = np.float32  # what the moments have at least
+    _by_tensor = False  # whether the update of an entry depends on its whole tensor
+
+    def __post_init__(self):
+        self._agree()
+        self.reset()
+
+    def __setattr__(self, name, value):
+        """A hyper-parameter is checked when it is set; a name that is none is an error."""
+        if name in self.__dataclass_fields__:
+            before, value = vars(self).get(name), checked(name, value)
+            super().__setattr__(name, value)
+            try:
+                if "steps" in vars(self) and name != "lr":
+                    self._agree()
+                    self._memory = Memory(self._memory.state, self._memory.places)  # another momentum, another memory
+            except ValueError:
+                super().__setattr__(name, before)
+                raise
+        elif name[0] == "_" or name == "steps":
+            super().__setattr__(name, value)
+        else:
+            known = ", ".join(self.__dataclass_fields__)
+            raise AttributeError(f"{type(self).__name__} has no hyper-parameter {name!r}; it has {known}")
+
+    def _agree(self):
+        """Raise unless the hyper-parameters fit each other."""
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise ValueError(f"got {self!r}; expected clip_norm or clip_value, not both")
+
+    def __repr__(self):
+        names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only)]
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None)
+        return f"{type(self).__name__}({given})"
+
+    # ------------------------------------------------------------------ a step
+
+    def step(self, params, gradient):
+        """Move ``params`` against ``gradient``, in place.
+
+        Parameters
+        ----------
+        params : Params, array, or tree of arrays
+        gradient : the same structure, shapes and dtype
+
+        Raises
+        ------
+        LayoutError
+            When names or shapes differ from those of ``params``, or ``params`` from those of earlier steps.
+        NonFiniteError
+            When the gradient has a NaN or an infinity, or is so large that a moment or a parameter would overflow.
+        TypeError
+            When ``params`` are read-only or no floating numbers, or the gradient's dtype does not fit theirs.
+        ValueError
+            When the schedule gives a negative number, or none. In each case nothing has changed.
+        """
+        leaves, gradients, names, places = matched(params, gradient)
+        memory = self._memory.fitting(leaves, places, self)
+        gradients = [
+            g if g.__class__ is np.ndarray and g.dtype == kind and w.flags.writeable else steppable(w, g, name, kind)
+            for w, g, name, kind in zip(leaves, gradients, names, memory.moments, strict=True)
+        ]
+        lr = rate(self.lr, self.steps + 1)
+        norms = [norm(g) for g in gradients]
+        for size, name in zip(norms, names, strict=True):
+            if not math.isfinite(size):
+                raise self._refused(f"gradient{name} is not finite in {leaves[0].dtype}")
+        carried, reach = self._bounds(lr, self._largest(norms))
+        own = vars(self)
+        own["steps"] += 1
+        try:
+            sweep = self._sweep_all if reach < memory.room else self._sweep_copies
+            sweep(lr, self._clipping(norms), leaves, gradients, memory)
+        except BaseException as error:
+            own["steps"] -= 1
+            if isinstance(error, FloatingPointError):
+                size = f"a gradient of norm {math.hypot(*norms):.3g} is too large for {leaves[0].dtype} ({error})"
+                raise self._refused(size) from None
+            raise
+        own["_memory"], own["_carried"] = memory, carried
+
+    def _refused(self, what):
+        return NonFiniteError(
+            f"step {self.steps + 1} of {self!r}: {what}; parameters and optimizer are unchanged: make the loss or the "
+            "rate smaller, or clip the gradient"
+        )
+
+    def _sweep_all(self, lr, clip, leaves, gradients, memory):
+        for k, (w, g) in enumerate(zip(leaves, gradients, strict=True)):
+            arrays = w, g, *(vs[k] for vs in memory.state.values())
+            for tensor in memory.tensors() if self._by_tensor else [...]:
+                self._sweep(lr, clip, *(a[tensor] for a in arrays))
+
+    def _sweep_copies(self, lr, clip, leaves, gradients, memory):
+        """The same, on copies in the precision of the moments; what has overflowed raises, and nothing has changed."""
+        wide, trial = [w.astype(kind) for w, kind in zip(leaves, memory.moments, strict=True)], memory.copy()
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            self._sweep_all(lr, clip, wide, gradients, trial)
+            new = [v.astype(w.dtype) for v, w in zip(wide, leaves, strict=True)] + trial.arrays()
+        if not all(np.all(np.isfinite(to_numpy(a))) for a in new):
+            raise FloatingPointError("overflow")
+        for old, a in zip(leaves + memory.arrays(), new, strict=True):
+            old[...] = a
+
+    def _sweep(self, lr, clip, *arrays):
+        for w, g, *state in blocks(*arrays):
+            self._update(lr, w, clip(g), **dict(zip(self.state_names, state, strict=True)))
+
+    # ------------------------------------------------------------------ clipping, and what cannot overflow
+
+    def _largest(self, norms):
+        """A bound of the entries of the gradient, once it is clipped."""
+        return min(math.hypot(*norms), self.clip_norm or math.inf, self.clip_value or math.inf)
+
+    def _clipping(self, norms):
+        """What clips a block of the gradient, into scratch: as torch's clip_grad_value_ and clip_grad_norm_."""
+        if self.clip_value is not None:
+            return lambda g: np.clip(g, -self.clip_value, self.clip_value, out=scratch(g))
+        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        return (lambda g: g) if factor == 1 else lambda g: np.multiply(factor, g, out=scratch(g))
+
+    def _bounds(self, lr, largest):
+        """Bounds from the largest entry of the gradient: of what is carried on, and of all that the step computes.
+
+        Where the second is far from overflowing the step needs no other check.
+        """
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ state
+
+    def reset(self):
+        """Forget all state, as after construction."""
+        self.steps, self._memory, self._carried = 0, Memory({}), 0.0
+
+    def _settings(self):
+        """The hyper-parameters that a state does not restore: all but a rate that is a number."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        found = {name: value for name, value in found.items() if name != "lr" or callable(value)}
+        return {name: repr(value) if isinstance(value, Schedule) else value for name, value in found.items()
+                if isinstance(value, Schedule) or not callable(value)}  # fmt: skip
+
+    def state_dict(self):
+        """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
+
+        Beside them are the names and shapes of the parameters, and the hyper-parameters, with which they are compared
+        when the state is loaded. The rate is None for a schedule, which goes on by the step count.
+        """
+        memory = self._memory.copy()
+        return {
+            "kind": type(self).__name__,
+            "lr": None if callable(self.lr) else self.lr,
+            "steps": self.steps,
+            "settings": self._settings(),
+            "parameters": None if memory.places is None else described(memory.places),
+            **{name: memory.state[name] for name in self.state_names if name in memory.state},
+        }
+
+    def load_state_dict(self, state):
+        """Continue from a saved state; its rate replaces a number, while a schedule stays.
+
+        All other hyper-parameters have to be those of the optimizer that was saved; set others after loading. The
+        names and shapes of the parameters are compared at the next step. A state that was saved before they were in it
+        is loaded with a warning.
+
+        Raises
+        ------
+        LayoutError
+            When names are missing or unknown, hyper-parameters differ, or numbers are not finite; the optimizer is
+            unchanged.
+        """
+        state = self._recognised(state)
+        if not isinstance(state["steps"], (int, np.integer)) or state["steps"] < 0:
+            raise LayoutError(f"the saved state has steps={state['steps']!r}; expected how many were taken")
+        if state["lr"] is not None:
+            checked("lr", state["lr"], scheduled=False)
+        places = None if state["parameters"] is None else rebuilt(state["parameters"])
+        memory = Memory(
+            {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names if name in state}, places
+        )
+        if places is not None and any([v.shape for v in vs] != shapes_of(places) for vs in memory.state.values()):
+            raise LayoutError(f"the saved state's arrays do not have the shapes {shapes_of(places)} that it names")
+        if not all(np.all(np.isfinite(v)) for v in memory.arrays()):
+            raise LayoutError("the saved state has a NaN or an infinity")
+        if state["lr"] is not None and not callable(self.lr):
+            self.lr = state["lr"]
+        self.steps, self._memory = int(state["steps"]), memory
+        self._carried = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
+
+    def _recognised(self, state):
+        """The state, if it is one of this kind of optimizer with these hyper-parameters."""
+        if not isinstance(state, dict):
+            raise LayoutError(f"got a {type(state).__name__} as the state of {self!r}; expected a dict of state_dict()")
+        if state.get("kind") == type(self).__name__ and isinstance(state.get("settings"), dict):
+            self._require_settings(state["settings"])
+        without_names = "shapes" in state and "settings" not in state  # as an earlier version saved it
+        stepped = state.get("shapes" if without_names else "parameters") is not None
+        expected = {"kind", "lr", "steps", *(("shapes",) if without_names else ("settings", "parameters"))}
+        expected |= set(self.state_names) if stepped else set()
+        if set(state) != expected or state["kind"] != type(self).__name__:
+            raise LayoutError(
+                f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "
+                f"{sorted(expected)}"
+            )
+        if without_names:
+            warnings.warn(
+                f"this state of {type(self).__name__} was saved without names and hyper-parameters, which cannot be "
+                "compared",
+                stacklevel=3,
+            )
+            return state | {"parameters": None}
+        return state
+
+    def _require_settings(self, saved):
+        """Raise where a hyper-parameter that is not restored is another one."""
+        mine, saved = self._settings(), {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
+        differ = [f"{name}={v!r} (here {mine[name]!r})" for name, v in saved.items() if mine.get(name, v) != v]
+        if differ:
+            raise LayoutError(
+                f"the saved state is of {type(self).__name__} with {', '.join(differ)}: make this one so, load, and "
+                "then set what is to change"
+            )

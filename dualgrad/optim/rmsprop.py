@@ -1,0 +1,68 @@
+"""RMSprop."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .blocks import mix, scratch, visible
+from .optimizer import Optimizer
+
+
+@dataclass(eq=False, repr=False)
+class RMSprop(Optimizer):
+    """w ← w - lr g / (√v + eps), with v an average of g² (Tieleman and Hinton 2012, as in torch).
+
+    Centred, v less the square of an average of g stands for v; with momentum, m ← momentum m + g / (√v + eps) and
+    w ← w - lr m.
+
+    Parameters
+    ----------
+    lr : float or schedule, not negative
+    alpha : float, in [0, 1)
+        The weight of the past in the averages.
+    eps : positive float
+    momentum : float, in [0, 1)
+    centered : bool
+    clip_norm, clip_value : as in `SGD`
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.RMSprop(lr=0.1, alpha=0.75).step(w, np.array([1.0, -5.0]))
+    >>> w
+    array([0.8, 2.2])
+    """
+
+    lr: float | Callable = 1e-2
+    alpha: float = 0.99
+    eps: float = 1e-8
+    momentum: float = 0
+    centered: bool = False
+
+    @property
+    def state_names(self):
+        """The vectors it keeps."""
+        return ("v",) + ("mean",) * self.centered + ("momentum",) * bool(self.momentum)
+
+    def _bounds(self, rate, largest):
+        carried = self.momentum * self._carried + largest / self.eps
+        return carried, max(largest * largest, max(1, rate) * carried)
+
+    def _update(self, rate, w, g, v, mean=None, momentum=None):
+        a = scratch(w)
+        mix(v, self.alpha, np.square(g, out=a), a)
+        if mean is None:
+            np.sqrt(v, out=a)
+        else:
+            mix(mean, self.alpha, g, a)
+            np.subtract(v, np.square(mean, out=a), out=a)
+            np.sqrt(np.maximum(a, 0, out=a), out=a)  # rounding can make this variance negative
+        a += visible(self.eps, a)
+        update = np.divide(g, a, out=a)
+        if momentum is not None:
+            momentum *= self.momentum
+            momentum += update
+            update = momentum
+        w -= np.multiply(rate, update, out=a)

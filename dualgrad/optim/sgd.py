@@ -1,0 +1,59 @@
+"""SGD, with momentum."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from .blocks import scratch
+from .optimizer import Optimizer
+
+
+@dataclass(eq=False, repr=False)
+class SGD(Optimizer):
+    """w ← w - lr m, with m ← momentum m + g (torch's convention); plain w ← w - lr g without momentum.
+
+    Nesterov's momentum looks one step ahead: w ← w - lr (g + momentum m) (Sutskever et al. 2013, as in torch).
+
+    Parameters
+    ----------
+    lr : float or schedule, not negative
+    momentum : float, in [0, 1)
+    nesterov : bool
+    clip_norm, clip_value : positive float, optional
+        One of them: the largest norm of the gradient over all leaves, or the largest size of its entries.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w = np.array([1.0, 2.0])
+    >>> dg.optim.SGD(lr=0.1).step(w, np.array([1.0, -1.0]))
+    >>> w
+    array([0.9, 2.1])
+    """
+
+    lr: float | Callable
+    momentum: float = 0
+    nesterov: bool = False
+
+    def _agree(self):
+        super()._agree()
+        if self.nesterov and not self.momentum:
+            raise ValueError(f"got {self!r}; expected a momentum above 0 for nesterov=True")
+
+    @property
+    def state_names(self):
+        """The vectors it keeps."""
+        return ("momentum",) if self.momentum else ()
+
+    def _bounds(self, rate, largest):
+        carried = self.momentum * self._carried + largest
+        return carried, (1 + self.momentum) * max(1, rate) * carried
+
+    def _update(self, rate, w, g, momentum=None):
+        a = scratch(w)
+        if momentum is not None:
+            momentum *= self.momentum
+            momentum += g
+            g = np.add(g, np.multiply(self.momentum, momentum, out=a), out=a) if self.nesterov else momentum
+        w -= np.multiply(rate, g, out=a)
