@@ -373,6 +373,16 @@ def test_a_learner_takes_real_numbers(cls):
             online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), state)
 
 
+def test_a_network_converts_what_an_array_can_be_made_of():
+    net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 1), nn.mse)
+    params, x, y = net.init(rng=0), np.array([0.5, -1.0]), np.array([2.0])
+    expected = online.RTRL().start(net, params).step(x, y)
+    for made in (list, torch.tensor, Column, np.float32):
+        found = online.RTRL().start(net, params).step(made(x), made(y))
+        assert np.array_equal(found.gradient.vector, expected.gradient.vector)
+        assert found.value.dtype == np.float32
+
+
 def runaways():
     """Whether losses alone tell, a system and parameters, an input and a target."""
     step, w = lambda s, x, w: 0.5 * s + w * x, np.ones(2)

@@ -8,6 +8,7 @@ import functools
 
 import numpy as np
 
+from ..backend import is_array
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..nn.containers import Sequential
@@ -146,8 +147,8 @@ class Network:
 
     def input(self, x, dtype):
         """An input in the precision of the parameters; one of another shape raises."""
-        if not hasattr(x, "dtype") or x.dtype != dtype:
-            x = x if hasattr(x, "astype") else np.asarray(x)
+        x = x if is_array(x) else np.asarray(x)
+        if x.dtype != dtype:
             if getattr(x.dtype, "kind", "?") not in "fiub":
                 raise TypeError(f"{self!r} got an input of {x.dtype}; expected real numbers")
             x = x.astype(dtype)
@@ -367,4 +368,4 @@ class NetworkDynamics(Arrays):
 
 def _row(y):
     """A target as that of a batch of one."""
-    return y[None] if hasattr(y, "shape") else np.asarray(y)[None]
+    return (y if is_array(y) else np.asarray(y))[None]
