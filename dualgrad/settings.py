@@ -9,6 +9,7 @@ import numpy as np
 
 from .backend import is_array, to_numpy
 from .errors import LayoutError
+from .params import Params
 from .tree import flatten, paths
 
 
@@ -53,6 +54,8 @@ def _repr(value):
 
 def layout_of(tree):
     """The names and shapes of the leaves of a tree, in order."""
+    if isinstance(tree, Params):
+        return {f"[{name!r}]": shape for name, shape in tree.layout.shapes.items()}
     leaves, structure = flatten(tree)
     return {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
 

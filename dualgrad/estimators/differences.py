@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ..backend import is_array, to_numpy
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..checks import positive_count, positive_number
 from ..directions import Rademacher, as_tree, as_vector, require_real
 from ..errors import DualgradError
@@ -17,17 +17,20 @@ from .estimate import Estimator, as_params, finished, named_leaves, require_fini
 
 
 def require_visible(eps, params):
-    """Raise where the largest weights of a leaf would not move by a step of eps."""
-    if isinstance(params, Params) and (not params.size or eps >= _spacing(params.vector)):
-        return
+    """Raise unless the parameters are real, and the largest weights of every leaf would move by a step of eps."""
+    w = params.vector if isinstance(params, Params) else params
+    if not is_array(w) or w.dtype.kind != "f":
+        require_real(params)
+    elif not w.size or eps >= np.finfo(w.dtype).eps * _peak(w):
+        return  # spacings are no wider
     for name, leaf in named_leaves(params):
         if leaf.size:
-            _require_wider(eps, _spacing(leaf), f"the largest weights of params{name}", leaf)
+            apart = np.spacing(leaf.dtype.type(_peak(leaf)))
+            _require_wider(eps, apart, f"the largest weights of params{name}", leaf)
 
 
-def _spacing(w):
-    """How far numbers are apart where the largest of w are."""
-    return np.spacing(to_numpy(np.maximum(np.max(w), -np.min(w))))
+def _peak(w):
+    return max(to_numpy(w.max()), -to_numpy(w.min()))
 
 
 def _require_wider(eps, apart, what, leaf):
@@ -211,7 +214,6 @@ class SPSA(Estimator):
             When eps is below the spacing of the weights, which would not move.
         """
         rng, params, gradient, values, slopes = as_rng(rng), as_params(params), None, [], []
-        require_real(params)
         require_visible(self.eps, params)
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..checks import real_number
-from ..directions import Gaussian, require_real
+from ..directions import Gaussian
 from ..errors import NonFiniteError
 from ..params import Params
 from ..random import as_rng
@@ -69,7 +69,6 @@ class MeZO(SPSA):
         lr = real_number(
             "lr", lr, "a number that is not negative (of a schedule, its value)", lambda x: 0 <= x < np.inf
         )
-        require_real(params)
         require_visible(self.eps, params)
         for w in vectors:
             if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
