@@ -878,9 +878,9 @@ def test_the_filter_keeps_its_sign_in_single_precision():
     with pytest.raises(dg.LayoutError, match="rows of shape"):
         optimizer.norms(np.ones((1, 2)), [np.zeros(2)])
     turned = dg.Params({"bias": np.zeros(1, np.float32), "scale": np.zeros(1, np.float32)})
-    with pytest.raises(dg.LayoutError, match="other parameters: 'weight' is missing, 'scale' is new"):
+    with pytest.raises(dg.LayoutError, match=r"no shapes\.scale, shapes\.weight="):
         optimizer.step(turned, turned)
-    with pytest.raises(dg.LayoutError, match="other parameters"):
+    with pytest.raises(dg.LayoutError, match="parameters with"):
         optimizer.step(dg.Params({"both": np.zeros(2, np.float32)}), dg.Params({"both": np.zeros(2, np.float32)}))
 
 

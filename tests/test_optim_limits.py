@@ -13,6 +13,7 @@ from test_optim import MAKERS, every
 import dualgrad as dg
 from dualgrad import optim
 from dualgrad.optim.settings import KINDS, OPTIONAL, PAIRS, SWITCHES
+from dualgrad.settings import plain
 
 DTYPES = [np.float16, np.float32, np.float64, np.complex64, np.complex128]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
@@ -209,7 +210,7 @@ def test_a_state_is_of_the_parameters_it_was_saved_with(make, shapes, kind, tmp_
     again.load_state_dict(dg.load(tmp_path / "o.npz"))
     for some in (optimizer, again):
         before = {k: v.copy() for k, v in other.items()}
-        with pytest.raises(dg.LayoutError, match=r"was stepping other parameters: .*(missing|new|was|order)"):
+        with pytest.raises(dg.LayoutError, match=r"was stepping parameters with .*(no |unknown here|\(here|order)"):
             some.step(other, other)
         assert all(np.array_equal(v, before[k]) for k, v in other.items())
         some.step(mine, mine)
@@ -220,13 +221,13 @@ def test_the_differences_are_named():
     optimizer, w = optim.Adam(), dg.Params({"a": np.ones((2, 3)), "x": np.ones(2)})
     optimizer.step(w, w)
     for other, message in (
-        ({"x": np.ones(2), "a": np.ones((2, 3))}, r"the order was \['a', 'x'\] and is \['x', 'a'\]"),
-        ({"a": np.ones((3, 2)), "x": np.ones(2)}, r"'a' was \(2, 3\) and is \(3, 2\)"),
-        ({"b": np.ones(8)}, r"'a' is missing, 'x' is missing, 'b' is new"),
+        ({"x": np.ones(2), "a": np.ones((2, 3))}, r"shapes in the order \['a', 'x'\] \(here \['x', 'a'\]\)"),
+        ({"a": np.ones((3, 2)), "x": np.ones(2)}, r"shapes.a=\(2, 3\) \(here \(3, 2\)\)"),
+        ({"b": np.ones(8)}, r"no shapes.b, shapes.a=\(2, 3\), unknown here, shapes.x=\(2,\), unknown here"),
     ):
         with pytest.raises(dg.LayoutError, match=message):
             optimizer.step(dg.Params(other), dg.Params(other))
-    with pytest.raises(dg.LayoutError, match="they were Params, and these are a tree"):
+    with pytest.raises(dg.LayoutError, match=r"of='Params' \(here 'a tree'\)"):
         optimizer.step(dict(w), dict(w))
 
 
@@ -268,16 +269,18 @@ def test_hyper_parameters_are_compared_and_named(make):
         except ValueError:
             continue
         before, theirs = other.state_dict(), getattr(saved, name)
-        with pytest.raises(dg.LayoutError, match=re.escape(f"{name}={theirs!r} (here {value!r})")):
+        with pytest.raises(dg.LayoutError, match=re.escape(f"{name}={plain(theirs)!r} (here {plain(value)!r})")):
             other.load_state_dict(saved.state_dict())
         assert same(other.state_dict(), before)
 
 
+def test_whole_numbers_are_numbers():
+    optim.Adam(eps=1.0, clip_norm=1).load_state_dict(optim.Adam(eps=1, clip_norm=1.0).state_dict())
+
+
 def test_schedules_are_compared_too():
     saved = optim.SGD(optim.cosine(0.1, 100))
-    with pytest.raises(
-        dg.LayoutError, match=r"lr='cosine\(lr=0.1, steps=100, final=0.0\)' \(here 'cosine\(lr=0.1, steps=200"
-    ):
+    with pytest.raises(dg.LayoutError, match=r"lr.steps=100 \(here 200\)"):
         optim.SGD(optim.cosine(0.1, 200)).load_state_dict(saved.state_dict())
     optim.SGD(lambda t: 0.1).load_state_dict(saved.state_dict())  # of a function nothing is known
 
@@ -322,7 +325,7 @@ def test_a_hyper_parameter_that_is_set_takes_effect(make):
         assert f"{name}={value!r}" in repr(one)
         other, v = make(), w.copy()
         setattr(other, name, value)
-        shape = other.state_dict() | {"steps": 1, "parameters": {"of": "a tree", "names": [""], "shapes": [(2,)]}}
+        shape = other.state_dict() | {"steps": 1, "parameters": {"of": "a tree", "shapes": {"": (2,)}}}
         other.load_state_dict(shape | {k: arrays.get(k, [np.zeros(2)]) for k in other.state_names})
         for g in ([0.5, 3.0], [1.0, 1.0]):
             one.step(w, np.array(g))

@@ -55,15 +55,14 @@ def steppable(w, g, name, kind):
 
 def described(places):
     """Names and shapes as plain data."""
-    pairs = places.shapes.items() if isinstance(places, Layout) else places
-    names, shapes = [name for name, _ in pairs], [tuple(shape) for _, shape in pairs]
-    return {"of": "Params" if isinstance(places, Layout) else "a tree", "names": names, "shapes": shapes}
+    packed = isinstance(places, Layout)
+    return {"of": "Params" if packed else "a tree", "shapes": dict(places.shapes if packed else places)}
 
 
 def rebuilt(state):
     """The inverse of `described`."""
-    pairs = [(name, tuple(shape)) for name, shape in zip(state["names"], state["shapes"], strict=True)]
-    return Layout(dict(pairs)) if state["of"] == "Params" else tuple(pairs)
+    shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}
+    return Layout(shapes) if state["of"] == "Params" else tuple(shapes.items())
 
 
 def shapes_of(places):

@@ -7,6 +7,7 @@ import numpy as np
 from ..backend import like as on_device
 from ..errors import LayoutError
 from ..params import Layout
+from ..settings import difference
 from .leaves import described
 
 
@@ -28,8 +29,8 @@ class Memory:
             if any([v.shape for v in vs] != shapes for vs in self.state.values()):
                 raise LayoutError(f"the state of {optimizer!r} does not have the shapes {shapes}: reset() it first")
         elif not same:
-            differ = difference(self.places, places)
-            raise LayoutError(f"{optimizer!r} was stepping other parameters: {differ}; reset() it first")
+            differ = difference(described(self.places), described(places))
+            raise LayoutError(f"{optimizer!r} was stepping parameters with {differ}: reset() it first")
         for w in leaves:
             if w.dtype.kind not in "fc":
                 raise TypeError(f"got parameters of {w.dtype}; expected floating, of one kind with their gradient")
@@ -65,18 +66,6 @@ def _fitted(v, w, kind, what):
     if not np.can_cast(v.dtype, kind):
         raise LayoutError(f"{what} is of {v.dtype}, and that of parameters of {w.dtype} is {kind}: reset() it first")
     return on_device(v.astype(kind, copy=False), w)
-
-
-def difference(before, now):
-    """How the parameters of a state and those given differ, in words."""
-    before, now = described(before), described(now)
-    if before["of"] != now["of"]:
-        return f"they were {before['of']}, and these are {now['of']}"
-    old, new = (dict(zip(d["names"], d["shapes"], strict=True)) for d in (before, now))
-    found = [f"{name!r} is missing" for name in old if name not in new]
-    found += [f"{name!r} is new" for name in new if name not in old]
-    found += [f"{name!r} was {old[name]} and is {new[name]}" for name in old if name in new and old[name] != new[name]]
-    return ", ".join(found) or f"the order was {before['names']} and is {now['names']}"
 
 
 @functools.lru_cache

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..errors import LayoutError, NonFiniteError
+from ..settings import difference, plain
 from .blocks import blocks, norm, scratch
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
@@ -162,11 +163,12 @@ class Optimizer:
         self.steps, self._memory, self._carried = 0, Memory({}), 0.0
 
     def _settings(self):
-        """The hyper-parameters that a state does not restore: all but a rate that is a number."""
-        found = {f.name: getattr(self, f.name) for f in fields(self)}
-        found = {name: value for name, value in found.items() if name != "lr" or callable(value)}
-        return {name: repr(value) if isinstance(value, Schedule) else value for name, value in found.items()
-                if isinstance(value, Schedule) or not callable(value)}  # fmt: skip
+        """The hyper-parameters that a state does not restore: all but a rate that is a number, and other functions than
+        schedules, of which nothing is known."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        if not callable(self.lr):
+            del found["lr"]
+        return {name: plain(v) for name, v in found.items() if isinstance(v, Schedule) or not callable(v)}
 
     def state_dict(self):
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -241,10 +243,10 @@ class Optimizer:
 
     def _require_settings(self, saved):
         """Raise where a hyper-parameter that is not restored is another one."""
-        mine, saved = self._settings(), {k: tuple(v) if isinstance(v, list) else v for k, v in saved.items()}
-        differ = [f"{name}={v!r} (here {mine[name]!r})" for name, v in saved.items() if mine.get(name, v) != v]
-        if differ:
+        mine = self._settings()
+        known = {name: value for name, value in mine.items() if name in saved}
+        if differ := difference({name: saved[name] for name in known}, known):
             raise LayoutError(
-                f"the saved state is of {type(self).__name__} with {', '.join(differ)}: make this one so, load, and "
-                "then set what is to change"
+                f"the saved state is of {type(self).__name__} with {differ}: make this one so, load, and then set what "
+                "is to change"
             )
