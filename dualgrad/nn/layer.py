@@ -101,12 +101,13 @@ class Layer:
         NonFiniteError
             When the batch would make one of them NaN or infinite. Then, and after any other error, all are as before.
         """
-        p, x, kwargs = self._given(p, x, {"train": True} | kwargs)
+        p, x, kwargs = with_buffers(p), self._array(x), self.accepted({"train": True} | kwargs)
+        self.require(p)
         fresh = {name: p[name].copy() for name in self.buffers()}
         with np.errstate(over="ignore", invalid="ignore"):  # told below
             self.advance({**p, **fresh}, x, **kwargs)
         for name, value in fresh.items():
-            if not to_numpy(np.all(np.isfinite(value))):
+            if not to_numpy(np.isfinite(value).all()):
                 raise NonFiniteError(f"{self!r}: this batch makes {name} NaN or infinite; all buffers are unchanged")
         for name, value in fresh.items():
             p[name][...] = value
@@ -123,8 +124,19 @@ class Layer:
         """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals.
 
         Keywords: ``train=True`` for training mode, ``rng=`` where something is drawn (an int, a Generator or an `Rng`).
+        Lists, data frames and tensors of other libraries are taken as the array of their numbers; a layer whose
+        ``forward`` is one's own is given what is passed.
+
+        Raises
+        ------
+        TypeError
+            For an input that is no array of floating numbers: ``x.astype(np.float32)`` of integers.
+        ShapeError
+            For an input of a shape that does not fit; a container notes in which layer.
         """
-        p, x, kwargs = self._given(p, x, kwargs)
+        p, x, kwargs = with_buffers(p), self._array(x), self.accepted(kwargs)
+        p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
+        self.require(p)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
             return self.forward(p, x, **kwargs)
@@ -141,14 +153,14 @@ class Layer:
         dy = nested_as(y, dy)
         return Dual(y, dy, level) if dx is ZERO else aliased(y, dy, x)  # a layer may return its input, or a view of it
 
-    def _given(self, p, x, kwargs):
-        """The parameters and buffers, the input as an array, and the keywords that this layer takes: checked."""
-        p, x = with_buffers(p), as_input(x, self) if self._of_an_array else lift(x)
-        p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
-        self.require(p)
+    def _array(self, x):
+        """The input as an array of the kind that this layer takes."""
+        if self._of_an_array:
+            return as_input(x, self, kinds="biufc" if self.integers else "fc")
+        x = lift(x)
         if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
             raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")
-        return p, x, self.accepted(kwargs)
+        return x
 
     def accepted(self, kwargs):
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""

@@ -29,6 +29,15 @@ class Loss:
     "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
     its weight, and the mean is Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults.
 
+    Value, tangent and cotangent are in the precision of the prediction, whatever that of target and weights.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, weights that are not finite, and a mean with weights that are negative or all 0.
+    TypeError
+        For predictions that are not floating numbers, or complex ones.
+
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
@@ -84,18 +93,14 @@ class Loss:
     def _given(self, prediction, target, reduction, weights, settings):
         """Prediction, target and weights as arrays, and the settings: checked."""
         if self._of_arrays:
-            prediction, target = as_input(prediction, self, "a prediction"), as_input(target, self, "a target")
-            if prediction.dtype.kind != "f" or target.dtype.kind == "c":
-                raise TypeError(
-                    f"{self!r} got a prediction of {prediction.dtype} and a target of {target.dtype}; expected a "
-                    "prediction of floating numbers, and a real target"
-                )
+            prediction = as_input(prediction, self, "a prediction", "f")
+            target = as_input(target, self, "a target", "biuf")
         else:
             prediction, target = lift(prediction), lift(target)
         self.check(primal(prediction), target)
         examples = self.examples(primal(prediction), target)
         if weights is not None:
-            weights = as_input(weights, self, "weights")
+            weights = as_input(weights, self, "weights", "biuf")
             if weights.shape != examples:
                 raise ShapeError(f"{self!r} got weights of shape {weights.shape}; expected {examples}, one an example")
             _check_weights(self, weights, reduction, primal(prediction).dtype)
@@ -161,12 +166,12 @@ def _reduction(reduction):
 def _check_weights(loss, weights, reduction, kind):
     """Finite numbers; for a mean, not negative, and not all 0. On a device, looking would cost a wait."""
     w = primal(weights)
-    if w.dtype.kind == "c":
-        raise TypeError(f"{loss!r} got weights of {w.dtype}; expected real numbers")
     if w.__class__ is not np.ndarray:
         return
-    with np.errstate(over="ignore"):
-        mass, least = np.sum(w.astype(kind), dtype=np.float64), np.min(w, initial=0)
+    if w.dtype != kind:
+        with np.errstate(over="ignore"):
+            w = w.astype(kind)
+    mass, least = w.sum(dtype=np.float64), w.min(initial=0)
     if not math.isfinite(mass):
         raise ValueError(f"{loss!r} got weights that sum to {mass}; expected finite numbers")
     if reduction == "mean" and w.size and (least < 0 or mass == 0):

@@ -298,7 +298,7 @@ class Dropout(Layer):
     Parameters
     ----------
     p : float
-        The probability of dropping an entry.
+        The probability of dropping an entry, from 0 to 1; at 1, y = 0.
 
     Notes
     -----

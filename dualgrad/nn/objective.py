@@ -34,6 +34,7 @@ class Objective:
     def bind(self, x, y, **kwargs):
         """The objective on one batch: a function of the parameters; keywords reach the model.
 
+        ``x`` and ``y`` are made arrays here, once, where the model and the loss take arrays.
         ``rng`` is advanced once, here: every call of the bound objective draws the same masks.
         """
         if "rng" in kwargs:

@@ -151,14 +151,17 @@ class Cell(Layer):
 
     def _arrays(self, state):
         """The state as an array, or as the tuple of its parts."""
-        parts = (state,) if self.parts == 1 else state
-        if not isinstance(parts, (tuple, list)) or len(parts) != self.parts:
+        if self.parts == 1:
+            return self._part(state)
+        if not isinstance(state, (tuple, list)) or len(state) != self.parts:
             raise TypeError(f"{self!r} got a state of another kind; expected {self.parts} arrays, as start(x) gives")
-        parts = tuple(as_input(part, self, "a state") for part in parts)
-        if any(part.shape[-1:] != (self.hidden_size,) for part in parts):
-            shapes = ", ".join(str(part.shape) for part in parts)
-            raise ShapeError(f"{self!r} got a state of shape {shapes}; expected (B, {self.hidden_size})")
-        return parts[0] if self.parts == 1 else parts
+        return tuple(map(self._part, state))
+
+    def _part(self, state):
+        state = as_input(state, self, "a state")
+        if state.shape[-1:] != (self.hidden_size,):
+            raise ShapeError(f"{self!r} got a state of shape {state.shape}; expected (B, {self.hidden_size})")
+        return state
 
     def _check(self, x):
         if np.ndim(x) not in (1, 2) or x.shape[-1] != self.input_size:
