@@ -180,8 +180,28 @@ def test_dropout_of_everything(dtype):
         np.testing.assert_array_equal(layer({}, x), x)
 
 
-LINEAR = nn.Linear(3, 2)
+LINEAR, SHRINKING = nn.Linear(3, 2), nn.ConvTranspose2d(1, 1, 1, padding=1)
 OTHER_NONSENSE = {  # a call, and what the error says
+    "no features": (lambda: nn.Linear(0, 3), "got in_features=0; expected a positive integer"),
+    "momentum": (lambda: nn.BatchNorm(3, momentum=2), "got momentum=2; expected a number from 0 to 1"),
+    "eps of LayerNorm": (lambda: nn.LayerNorm(3, eps=0), "got eps=0; expected a positive number"),
+    "eps of BatchNorm": (lambda: nn.BatchNorm(3, -1e-5), "got eps=-1e-05; expected a positive number"),
+    "kernel_size": (lambda: nn.Conv2d(3, 3, True), "got kernel_size=True; expected a whole number from 1 on"),
+    "padding": (
+        lambda: nn.MaxPool2d(2, padding=(0, False)),
+        r"got padding=\(0, False\); expected a whole number from 0",
+    ),
+    "delta": (lambda: nn.huber.using(delta=-1), "got delta=-1; expected a positive number"),
+    "delta of 0": (lambda: nn.huber(np.ones((1, 2)), np.ones((1, 2)), delta=0), "got delta=0; expected a positive"),
+    "label_smoothing": (
+        lambda: nn.cross_entropy.using(label_smoothing=1.5),
+        "got label_smoothing=1.5; expected a number",
+    ),
+    "nothing in parallel": (nn.Parallel, "got no layers; expected at least one"),
+    "a size of -1": (
+        lambda: SHRINKING(SHRINKING.init(rng=0), np.ones((1, 1, 1, 1))),
+        r"output would be of size \(-1, -1\)",
+    ),
     "a class for a model": (lambda: nn.Objective(nn.Linear, nn.mse), "got model=.*expected a model to call"),
     "no model": (lambda: nn.Objective(None, nn.mse), "got model=None; expected a model to call"),
     "a class for a loss": (lambda: nn.Objective(LINEAR, type(nn.mse)), "got loss=.*expected a loss to call"),
@@ -200,6 +220,11 @@ OTHER_NONSENSE = {  # a call, and what the error says
         lambda: nn.initialise(LINEAR.init(rng=0), "siren", rng=0, first="no"),
         "got first='no'; expected True",
     ),
+    "a list for a parameter": (
+        lambda: LINEAR({"weight": [[1.0]], "bias": [0.0]}, np.ones((1, 3))),
+        "got a list as weight",
+    ),
+    "no parameters": (lambda: LINEAR(None, np.ones((1, 3))), "got a NoneType as parameters"),
     "too many settings": (lambda: nn.Linear(3, 2, True, 5), "positional arguments"),
     "too few": (lambda: nn.Linear(3), "out_features"),
     "unknown": (lambda: nn.Linear(3, 2, biass=True), "biass"),
@@ -320,6 +345,14 @@ def test_complex_losses_are_refused(dtype):
                 loss(x, target.astype(dtype))
         with pytest.raises(TypeError, match="got weights of complex"):
             loss(x, target, weights=weights.astype(dtype))
+
+
+def test_losses_of_no_features():
+    for loss, shape in {(loss, shape[:1]) for loss, shape, _ in LOSSES.values()}:
+        empty = np.zeros((*shape, 0))
+        for call in (loss, loss.vjp):
+            with pytest.raises((dg.ShapeError, TypeError), match=r"got (a prediction|logits|log-prob|classes)"):
+                call(empty, empty)
 
 
 # ---------------------------------------------------------------------- running statistics

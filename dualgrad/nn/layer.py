@@ -205,10 +205,11 @@ class Layer:
                 f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
             )
         for name, shape in self.shapes().items():
-            if p[name].shape != shape:
-                raise LayoutError(
-                    f"{self!r} got {name} of shape {p[name].shape}; expected {shape}: is it of another model?"
-                )
+            found = getattr(p[name], "shape", None)
+            if found is None:
+                raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
+            if found != shape:
+                raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
 
 
 def shown(value):
