@@ -11,6 +11,7 @@ from dualgrad.nn import networks
 from dualgrad.tree import flatten, map_leaves
 
 from .layers import INTEGERS, LAYERS, LOSSES, Bound
+from .strict import device, host
 
 # ---------------------------------------------------------------------- settings
 
@@ -431,7 +432,7 @@ def by_all_rules(layer, x):
     """Values, tangent and cotangents of a layer of the catalogue."""
     params = layer.init(rng=0, dtype=np.float64)
     y = layer(params, x)
-    z, dy = layer.jvp(params, x, params.map_leaves(np.ones_like) if params else {}, np.ones_like(x))
+    z, dy = layer.jvp(params, x, params.map_leaves(np.ones_like), np.ones_like(x))
     z2, pull = layer.vjp(params, x)
     return y, z, z2, dy, pull(np.ones_like(y))
 
@@ -565,9 +566,8 @@ def called(layer, params, x, kwargs):
     batch = nn.Objective(layer, nn.mse).bind(x, np.zeros_like(y), **kwargs)
     own = nn.Objective(layer, lambda y, target: np.sum(y * y)).bind(x, None, **kwargs)
     found = [y, batch(params), batch.per_example(params), batch.vjp(params), own(params)]
-    if params:
-        tangent = (params.map_leaves(np.ones_like),)
-        found += [dg.jvp(f, (params,), tangent) for f in (batch, lambda p: layer(p, x, **kwargs))]
+    tangent = (params.map_leaves(np.ones_like),)
+    found += [dg.jvp(f, (params,), tangent) for f in (batch, lambda p: layer(p, x, **kwargs))]
     if "train" in kwargs:
         params = params.copy()
         layer.update_buffers(params, x, **kwargs)
@@ -699,3 +699,27 @@ def test_layers_promote_as_numpy_does(of_parameters, of_input):
         kinds = [x.dtype] * (x.dtype.kind == "f") + [np.dtype(of_parameters)] * bool(own)
         found = called(layer, params, x, kwargs)
         assert {a.dtype for a in leaves([found[0], found[4], found[6:7]])} == {np.result_type(*kinds)}, layer
+
+
+def test_on_a_device():
+    """Arrays of a device stay there: statistics, precision, weights; and what overflows there is refused there."""
+    model, rng = statistics(), np.random.default_rng(0)
+    params, x = model.init(rng=0), rng.normal(size=(5, 4)).astype(np.float32)
+    there = {name: device(v) for name, v in {**params, **params.buffers}.items()}
+    model.update_buffers(there, device(x))
+    model.update_buffers(params, x)
+    for name, value in params.buffers.items():
+        np.testing.assert_allclose(host(there[name]), value, rtol=1e-6)
+    with pytest.raises(dg.NonFiniteError, match="unchanged"):
+        model.update_buffers(there, device(x * np.inf))
+    for name, value in params.buffers.items():
+        np.testing.assert_allclose(host(there[name]), value, rtol=1e-6)
+    for loss, x, *others in predictions():
+        arrays = x.astype(np.float32), *others
+        (x, target, weights), there = arrays, [device(a) for a in arrays]
+        expected, found = loss(x, target, weights=weights), loss(*there[:2], weights=there[2])
+        assert found.dtype == expected.dtype == np.float32
+        np.testing.assert_allclose(host(found), expected, rtol=1e-5)
+    cell, x = nn.GRUCell(4, 3), device(rng.normal(size=(5, 4)).astype(np.float32))
+    params = {name: device(v) for name, v in cell.init(rng=0).items()}
+    assert host(cell(params, cell.start(x), x)).shape == (5, 3)
