@@ -101,8 +101,9 @@ class Layer:
         NonFiniteError
             When the batch would make one of them NaN or infinite. Then, and after any other error, all are as before.
         """
-        p, x, kwargs = with_buffers(p), self._array(x), self.accepted({"train": True} | kwargs)
+        p, kwargs = with_buffers(p), self.accepted({"train": True} | kwargs)
         self.require(p)
+        x = self._array(x)
         fresh = {name: p[name].copy() for name in self.buffers()}
         with np.errstate(over="ignore", invalid="ignore"):  # told below
             self.advance({**p, **fresh}, x, **kwargs)
@@ -134,9 +135,10 @@ class Layer:
         ShapeError
             For an input of a shape that does not fit; a container notes in which layer.
         """
-        p, x, kwargs = with_buffers(p), self._array(x), self.accepted(kwargs)
+        p, kwargs = with_buffers(p), self.accepted(kwargs)
         p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
+        x = self._array(x)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
             return self.forward(p, x, **kwargs)
