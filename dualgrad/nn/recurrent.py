@@ -164,8 +164,8 @@ class Cell(Layer):
         return state
 
     def _check(self, x):
-        if np.ndim(x) not in (1, 2) or x.shape[-1] != self.input_size:
-            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.input_size})")
+        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape}; expected (B, {self.input_size})")
 
     def step(self, p, state, x):
         """The state after the input x."""
