@@ -155,7 +155,7 @@ class Cell(Layer):
             return self._part(state)
         if not isinstance(state, (tuple, list)) or len(state) != self.parts:
             raise TypeError(f"{self!r} got a state of another kind; expected {self.parts} arrays, as start(x) gives")
-        return tuple(map(self._part, state))
+        return tuple([self._part(part) for part in state])  # of known length, which takes no room beyond it
 
     def _part(self, state):
         state = as_input(state, self, "a state")
