@@ -242,8 +242,8 @@ REPRS = [
         "Objective(Linear(2, 1), nn.mse).bind(float64[5, 2], float32[5, 1])",
     ),
     (
-        lambda: dg.nn.Objective(MODEL, dg.nn.mse).bind({"a": np.zeros(2)}, 3, train=True, rng=0),
-        "Objective(Linear(2, 1), nn.mse).bind(dict, int, train, rng)",
+        lambda: dg.nn.Objective(Bare(), np.dot).bind({"a": np.zeros(2)}, 3, train=True, rng=0),
+        "Objective(Bare(), dot).bind(dict, int, train, rng)",
     ),
     (lambda: ruled, "custom_jvp(ruled)"),
     (lambda: unruled, "custom_jvp(unruled), without a rule yet"),

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..errors import ShapeError
 from ..exponentials import complement, exponentials, less, log_softmax_tangent, softmax, softmax_tangent
 from ..rules.absorb import product, quietly
 from ..slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
@@ -16,6 +17,7 @@ from ..zero import ZERO
 from .joint import empty_joint, plain
 from .layer import Layer
 from .normal import ndtr
+from .settings import checked
 
 
 class Activation(Layer):
@@ -108,6 +110,7 @@ class LeakyReLU(Activation):
     array([-0.1,  2. ])
     """
 
+    @checked
     def __init__(self, negative_slope=0.01):
         self.negative_slope = negative_slope
 
@@ -130,6 +133,7 @@ class ELU(Activation):
     array([-0.6321,  2.    ])
     """
 
+    @checked
     def __init__(self, alpha=1.0):
         self.alpha = alpha
 
@@ -166,9 +170,8 @@ class GELU(Activation):
     array([-0.1587,  1.9545])
     """
 
+    @checked
     def __init__(self, approximate="none"):
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"got approximate={approximate!r}; expected 'none' or 'tanh'")
         self.approximate = approximate
 
     def curve(self, x):
@@ -211,6 +214,7 @@ class Softplus(Activation):
     array([ 0.6931, 30.    ])
     """
 
+    @checked
     def __init__(self, beta=1.0, threshold=20.0):
         self.beta, self.threshold = beta, threshold
 
@@ -271,6 +275,7 @@ class HardTanh(Activation):
     array([-1. ,  0.5])
     """
 
+    @checked
     def __init__(self, min_val=-1.0, max_val=1.0):
         if not min_val < max_val:
             raise ValueError(f"got min_val={min_val!r} and max_val={max_val!r}; expected min_val < max_val")
@@ -297,6 +302,7 @@ class Sine(Activation):
     array([0.])
     """
 
+    @checked
     def __init__(self, omega=30.0):
         self.omega = omega
 
@@ -318,14 +324,15 @@ class Softmax(Layer):
     lead = True
 
     def forward(self, p, x):
+        _require_classes(self, x)
         return softmax(x)
 
     def jvp(self, p, x, dp, dx):
-        y = softmax(x)
+        y = Softmax.forward(self, p, x)
         return y, ZERO if dx is ZERO else softmax_tangent(y, dx)
 
     def vjp(self, p, x):
-        y = softmax(x)
+        y = Softmax.forward(self, p, x)
         return y, lambda dy: ({}, softmax_tangent(y, dy))
 
 
@@ -342,14 +349,17 @@ class LogSoftmax(Layer):
     lead = True
 
     def forward(self, p, x):
+        _require_classes(self, x)
         _, shifted, _, rest = exponentials(x)
         return less(shifted, np.log1p(rest))
 
     def jvp(self, p, x, dp, dx):
+        _require_classes(self, x)
         _, shifted, e, rest = exponentials(x)
         return less(shifted, np.log1p(rest)), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
 
     def vjp(self, p, x):
+        _require_classes(self, x)
         at, shifted, e, rest = exponentials(x)
 
         def pullback(dy):
@@ -360,6 +370,11 @@ class LogSoftmax(Layer):
 
 
 # ---------------------------------------------------------------------- shared formulas
+
+
+def _require_classes(layer, x):
+    if np.ndim(x) == 0 or not x.shape[-1]:
+        raise ShapeError(f"{layer!r} got an input of shape {np.shape(x)}; expected (..., classes)")
 
 
 def _scale(x, where, yes, no):

@@ -13,6 +13,7 @@ from .containers import Container, Residual, Sequential
 from .conv import Conv1d
 from .linear import Linear
 from .norms import Dropout, LayerNorm
+from .settings import checked
 
 
 class MultiHeadAttention(Container):
@@ -44,8 +45,9 @@ class MultiHeadAttention(Container):
 
     lead = True
 
+    @checked
     def __init__(self, embed_dim, num_heads, bias=True, causal=False):
-        if num_heads < 1 or embed_dim % num_heads:
+        if embed_dim % num_heads:
             raise ValueError(f"got embed_dim={embed_dim} and num_heads={num_heads}; the heads must divide it")
         super().__init__({"qkv": Linear(embed_dim, 3 * embed_dim, bias), "out": Linear(embed_dim, embed_dim, bias)})
         self.embed_dim, self.num_heads, self.causal = embed_dim, num_heads, causal
@@ -54,8 +56,9 @@ class MultiHeadAttention(Container):
         return f"{type(self).__name__}({self.embed_dim}, {self.num_heads}{', causal=True' if self.causal else ''})"
 
     def _check(self, x):
-        if np.ndim(x) != 3 or x.shape[-1] != self.embed_dim:
-            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, L, {self.embed_dim})")
+        if np.ndim(x) != 3 or x.shape[-1] != self.embed_dim or not x.shape[1]:
+            expected = f"(B, L, {self.embed_dim}) with L > 0"
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
 
     def _heads(self, z):
         """(..., B, L, 3 E) -> q, k, v of shape (..., B, H, L, d)."""
@@ -105,7 +108,7 @@ class MultiHeadAttention(Container):
 
         def pullback(dy):
             dp_out, do = pull_out(dy)
-            do = np.swapaxes(np.reshape(do, (*do.shape[:-1], self.num_heads, -1)), -2, -3)
+            do = np.swapaxes(np.reshape(do, (*do.shape[:-1], self.num_heads, q.shape[-1])), -2, -3)
             ds = softmax_tangent(a, np.matmul(do, np.swapaxes(v, -1, -2))) * scale
             parts = np.matmul(ds, k), np.matmul(np.swapaxes(ds, -1, -2), q), np.matmul(np.swapaxes(a, -1, -2), do)
             dz = np.moveaxis(np.stack(parts, -2), -4, -2)  # (B, L, 3, H, d)
@@ -138,6 +141,7 @@ class TransformerBlock(Sequential):
     (3, 5, 8)
     """
 
+    @checked
     def __init__(self, embed_dim, num_heads, hidden_dim=None, dropout=0.0, causal=False):
         hidden = 4 * embed_dim if hidden_dim is None else hidden_dim
         attention = [LayerNorm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal)]
@@ -162,19 +166,24 @@ class Transposed(Container):
     def __init__(self, layer):
         super().__init__({"body": layer})
 
+    def _turned(self, x):
+        if np.ndim(x) < 2:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., tokens, channels)")
+        return np.swapaxes(x, -1, -2)
+
     def forward(self, p, x, **kwargs):
-        return np.swapaxes(self.call("forward", "body", p, np.swapaxes(x, -1, -2), **kwargs), -1, -2)
+        return np.swapaxes(self.call("forward", "body", p, self._turned(x), **kwargs), -1, -2)
 
     def advance(self, p, x, **kwargs):
-        return np.swapaxes(self.call("advance", "body", p, np.swapaxes(x, -1, -2), **kwargs), -1, -2)
+        return np.swapaxes(self.call("advance", "body", p, self._turned(x), **kwargs), -1, -2)
 
     def jvp(self, p, x, dp, dx, **kwargs):
         turned = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
-        y, dy = self.call("jvp", "body", p, np.swapaxes(x, -1, -2), dp, turned, **kwargs)
+        y, dy = self.call("jvp", "body", p, self._turned(x), dp, turned, **kwargs)
         return np.swapaxes(y, -1, -2), dy if dy is ZERO else np.swapaxes(dy, -1, -2)
 
     def vjp(self, p, x, **kwargs):
-        y, pull = self.call("vjp", "body", p, np.swapaxes(x, -1, -2), **kwargs)
+        y, pull = self.call("vjp", "body", p, self._turned(x), **kwargs)
 
         def pullback(dy):
             dp, dx = pull(np.swapaxes(dy, -1, -2))
@@ -204,6 +213,7 @@ class LocalMixerBlock(Sequential):
     (3, 16, 8)
     """
 
+    @checked
     def __init__(self, tokens, channels, groups, mix_tokens=True):
         products = [Linear(channels, channels), Conv1d(channels, channels, 1, groups=groups)]
         products = [Transposed(Linear(tokens, tokens, bias=False)), *products] if mix_tokens else products

@@ -16,6 +16,7 @@ class Container(Layer):
                 raise TypeError(f"layer {name} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
         self.children = children
         self.integers = any(layer.integers for layer in list(children.values())[:1])
+        self._of_an_array &= all(layer._of_an_array for layer in list(children.values())[:1])
         self.takes = frozenset().union(*(layer.takes for layer in children.values()))
         self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
         self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}
@@ -184,6 +185,8 @@ class Parallel(Container):
     lead = True
 
     def __init__(self, *layers):
+        if not layers:
+            raise ValueError("got no layers; expected at least one, as in Parallel(Linear(2, 3), Tanh())")
         super().__init__({str(k): layer for k, layer in enumerate(layers)})
 
     def _joined(self, parts):

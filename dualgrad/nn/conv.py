@@ -12,6 +12,7 @@ from .initial import uniform_fan_in
 from .joint import empty_joint, plain
 from .layer import Layer
 from .linear import row_tangent
+from .settings import checked
 from .windows import Windows, pair
 
 ROWS = 1024  # windows laid out at a time
@@ -25,8 +26,9 @@ def _is_dual(d):
 class _Convolution(Layer):
     """What the convolutions share: settings, checks, and products by groups of channels."""
 
+    @checked
     def __init__(self, n, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias):
-        if groups < 1 or in_channels % groups or out_channels % groups:
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"got in_channels={in_channels}, out_channels={out_channels} and groups={groups}; expected groups that "
                 "divide both"
@@ -105,7 +107,7 @@ class _Conv(_Convolution):
 
     def forward(self, p, x):
         self._check(x)
-        shape = (len(x), *self.windows.outputs(x.shape[1:-1]), self.out_channels)
+        shape = (len(x), *self.windows.outputs(x.shape[1:-1], self), self.out_channels)
         if self.groups == 1 and plain(x, *p.values()):
             y = np.empty(shape, np.result_type(x, p["weight"]))
             for place, columns in self._blocks(x):
@@ -152,7 +154,7 @@ class _Conv(_Convolution):
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
-        shape = (len(x), *self.windows.outputs(x.shape[1:-1]), self.out_channels)
+        shape = (len(x), *self.windows.outputs(x.shape[1:-1], self), self.out_channels)
         if self.groups == 1 and plain(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
             return self._fast_jvp(p, x, dp, dx, shape)
         columns, matrix, turn = self._columns(x), self._matrix(p["weight"]), self._matrix(dp["weight"])
@@ -167,7 +169,7 @@ class _Conv(_Convolution):
     def vjp(self, p, x):
         self._check(x)
         w, columns, matrix = self.windows, self._columns(x), self._matrix(p["weight"])
-        shape = (len(x), *w.outputs(x.shape[1:-1]), self.out_channels)
+        shape = (len(x), *w.outputs(x.shape[1:-1], self), self.out_channels)
 
         def pullback(dy):
             rows = np.reshape(dy, (-1, self.out_channels))
@@ -282,7 +284,9 @@ class ConvTranspose2d(_Convolution):
         dilation=1,
     ):  # fmt: skip
         super().__init__(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.output_padding = pair(output_padding, 2, "output_padding")
+        self.output_padding, w = pair(output_padding, 2, "output_padding", 0), self.windows
+        if any(o >= max(t, d) for o, t, d in zip(self.output_padding, w.stride, w.dilation, strict=True)):
+            raise ValueError(f"got output_padding={output_padding!r}; expected less than the stride or the dilation")
 
     def shapes(self):
         kernel = (*self.windows.size, self.in_channels, self.out_channels // self.groups)
@@ -296,7 +300,10 @@ class ConvTranspose2d(_Convolution):
         """The size of the output."""
         w = self.windows
         sizes = zip(x.shape[1:-1], w.stride, w.padding, w.span, self.output_padding, strict=True)
-        return tuple((h - 1) * t - 2 * q + s + o for h, t, q, s, o in sizes)
+        sizes = tuple((h - 1) * t - 2 * q + s + o for h, t, q, s, o in sizes)
+        if min(*sizes, *x.shape[1:-1]) < 1:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape}: its output would be of size {sizes}")
+        return sizes
 
     def _rows(self, x):
         """Pixels by groups, ``(g, rows, in / g)``."""

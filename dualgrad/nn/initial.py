@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..random import as_rng
+from .settings import checked
 
 
 def fans(shape):
@@ -49,9 +50,10 @@ def orthogonal(rng, shape, dtype):
     return np.reshape(q if rows >= columns else q.T, shape).astype(dtype)
 
 
+@checked
 def siren(rng, shape, dtype, omega=30.0, first=False):
     """Uniform on ±√(6 / fan_in) / ω, and ±1/fan_in in the first layer (Sitzmann et al. 2020)."""
-    bound = 1 / fans(shape)[0] if first else math.sqrt(6 / fans(shape)[0]) / omega
+    bound = 1 / fans(shape)[0] if first else math.sqrt(6 / fans(shape)[0]) / abs(omega)
     return rng.uniform(-bound, bound, shape, dtype=dtype)
 
 

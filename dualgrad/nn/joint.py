@@ -33,4 +33,4 @@ def _address(a):
 def empty_joint(lead, shape, dtype):
     """A fresh joint buffer with its value and its tangent."""
     z = empty((1 + (lead[0] if lead else 1), *shape), dtype)
-    return z, z[0], z[1:] if lead else z[1]
+    return z, z[0, ...], z[1:] if lead else z[1, ...]

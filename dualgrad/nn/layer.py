@@ -4,14 +4,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..dual import LIVE, Dual, ended, lift
-from ..errors import LayoutError
+from ..errors import LayoutError, NonFiniteError
+from ..inputs import as_input
 from ..params import Params
 from ..pushforward import jvp
 from ..random import as_rng
 from ..rules.declare import aliased, nested_as
 from ..zero import ZERO
-from .lead import forget_rules_of_others, tangent_rule
+from .lead import forget_rules_of_others, is_ours, tangent_rule
 
 _INPUT = object()  # the name under which a layer's input travels beside its parameters
 
@@ -53,10 +55,12 @@ class Layer:
     integers = False  # whether the input is of whole numbers
     takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
     lead = True  # the jvp of this class takes K directions at once
+    _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         forget_rules_of_others(cls, Layer, "forward")
+        cls._of_an_array = is_ours(cls, "forward")
 
     def __repr__(self):
         public = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items() if name[0] != "_")
@@ -72,6 +76,8 @@ class Layer:
 
     def init(self, *, rng, dtype=np.float32):
         """Fresh parameters. ``rng``: an int, a NumPy Generator or an `Rng`."""
+        if np.dtype(dtype).kind not in "fc":
+            raise TypeError(f"got dtype={dtype!r}; expected one of floating numbers, as np.float32")
         rng = as_rng(rng)
         arrays = {name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()}
         return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self.buffers().items()})
@@ -88,8 +94,24 @@ class Layer:
         return summarize(self, x)
 
     def update_buffers(self, p, x, **kwargs):
-        """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step."""
-        self.advance(with_buffers(p), x, **self.accepted({"train": True} | kwargs))
+        """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step.
+
+        Raises
+        ------
+        NonFiniteError
+            When the batch would make one of them NaN or infinite. Then, and after any other error, all are as before.
+        """
+        p, kwargs = with_buffers(p), self.accepted({"train": True} | kwargs)
+        self.require(p)
+        x = self._array(x)
+        fresh = {name: p[name].copy() for name in self.buffers()}
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            self.advance({**p, **fresh}, x, **kwargs)
+        for name, value in fresh.items():
+            if not to_numpy(np.isfinite(value).all()):
+                raise NonFiniteError(f"{self!r}: this batch makes {name} NaN or infinite; all buffers are unchanged")
+        for name, value in fresh.items():
+            p[name][...] = value
 
     def advance(self, p, x, **kwargs):
         """Write the buffers in ``p`` anew from the batch; returns the output in training mode."""
@@ -103,12 +125,20 @@ class Layer:
         """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals.
 
         Keywords: ``train=True`` for training mode, ``rng=`` where something is drawn (an int, a Generator or an `Rng`).
+        Lists, data frames and tensors of other libraries are taken as the array of their numbers; a layer whose
+        ``forward`` is one's own is given what is passed.
+
+        Raises
+        ------
+        TypeError
+            For an input that is no array of floating numbers: ``x.astype(np.float32)`` of integers.
+        ShapeError
+            For an input of a shape that does not fit; a container notes in which layer.
         """
-        p, x, kwargs = with_buffers(p), lift(x), self.accepted(kwargs)
+        p, kwargs = with_buffers(p), self.accepted(kwargs)
         p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
-        if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
-            raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")
+        x = self._array(x)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
             return self.forward(p, x, **kwargs)
@@ -124,6 +154,15 @@ class Layer:
             return y
         dy = nested_as(y, dy)
         return Dual(y, dy, level) if dx is ZERO else aliased(y, dy, x)  # a layer may return its input, or a view of it
+
+    def _array(self, x):
+        """The input as an array of the kind that this layer takes."""
+        if self._of_an_array:
+            return as_input(x, self, kinds="biufc" if self.integers else "fc")
+        x = lift(x)
+        if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
+            raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")
+        return x
 
     def accepted(self, kwargs):
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""
@@ -168,10 +207,11 @@ class Layer:
                 f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
             )
         for name, shape in self.shapes().items():
-            if p[name].shape != shape:
-                raise LayoutError(
-                    f"{self!r} got {name} of shape {p[name].shape}; expected {shape}: is it of another model?"
-                )
+            found = getattr(p[name], "shape", None)
+            if found is None:
+                raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
+            if found != shape:
+                raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
 
 
 def shown(value):

@@ -16,6 +16,8 @@ from ..rules.lead import broadcast, direction
 from ..tree import flatten, map_leaves, unflatten
 from ..zero import ZERO
 
+_OURS = __name__.partition(".")[0] + "."
+
 
 @functools.lru_cache(maxsize=1024)
 def _promised(kind, name, function):
@@ -41,6 +43,12 @@ def forget_rules_of_others(kind, base, source):
         theirs = getattr(next(c for c in kind.__mro__ if name in vars(c)), source, None)
         if theirs is not None and theirs is not getattr(kind, source):
             setattr(kind, name, vars(base)[name])
+
+
+def is_ours(kind, name):
+    """Whether the class that defines a method is one of dualgrad's."""
+    definer = next((c for c in kind.__mro__ if name in vars(c)), kind)
+    return definer.__module__.startswith(_OURS)
 
 
 def by_direction(rule, owner):

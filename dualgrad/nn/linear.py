@@ -8,6 +8,7 @@ from ..scratch import empty
 from ..zero import ZERO
 from .joint import empty_joint, joint, plain
 from .layer import Layer
+from .settings import checked
 
 
 class Linear(Layer):
@@ -41,6 +42,7 @@ class Linear(Layer):
 
     lead = True
 
+    @checked
     def __init__(self, in_features, out_features, bias=True):
         self.in_features, self.out_features, self.bias = in_features, out_features, bias
 

@@ -7,6 +7,7 @@ from ..lowrank import LowRank
 from ..zero import ZERO
 from .initial import uniform_fan_in
 from .layer import Layer
+from .settings import checked
 
 
 class Embedding(Layer):
@@ -40,6 +41,7 @@ class Embedding(Layer):
     integers = True
     lead = True
 
+    @checked
     def __init__(self, num_embeddings, embedding_dim):
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
 
@@ -102,6 +104,7 @@ class Bilinear(Layer):
 
     lead = True
 
+    @checked
     def __init__(self, in1_features, in2_features, out_features, bias=True):
         self.in1_features, self.in2_features, self.out_features, self.bias = (
             in1_features, in2_features, out_features, bias,

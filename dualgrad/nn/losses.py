@@ -7,11 +7,13 @@ import numpy as np
 from ..dual import Dual, lead_of, lift, primal
 from ..errors import ShapeError
 from ..exponentials import entry, exponentials, from_the_largest, replaced
+from ..inputs import as_input
 from ..rules.absorb import product, quietly
 from ..rules.declare import nested_as
 from ..slopes import logistic, softplus
 from ..zero import ZERO
-from .lead import by_direction, forget_rules_of_others, takes_lead
+from .lead import by_direction, forget_rules_of_others, is_ours, takes_lead
+from .settings import POSITIVE, SHARE
 
 
 class Loss:
@@ -19,12 +21,22 @@ class Loss:
 
     A loss defines ``evaluate(prediction, target, **settings) -> each, slope``: one number per example, and a function
     that returns its derivative from the same intermediates; ``check(prediction, target)``; and the names of its own
-    keywords, with their defaults, in ``settings``. One that has a ``jvp(prediction, target, dprediction, reduction,
-    weights)`` of its own is given one direction at a time unless its class says ``lead = True``, as a `Layer` is.
+    keywords, with their defaults, in ``settings``, and functions ``name, value -> value`` that check some of them, in
+    ``fits``. One that has a ``jvp(prediction, target, dprediction, reduction, weights)`` of its own is given one
+    direction at a time unless its class says ``lead = True``, as a `Layer` is.
 
     Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
     "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
     its weight, and the mean is Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults.
+
+    Value, tangent and cotangent are in the precision of the prediction, whatever that of target and weights.
+
+    Raises
+    ------
+    ValueError
+        For settings out of range, weights that are not finite, and a mean with weights that are negative or all 0.
+    TypeError
+        For predictions that are not floating numbers, or complex ones.
 
     Examples
     --------
@@ -39,14 +51,17 @@ class Loss:
     """
 
     settings = {}  # noqa: RUF012  (a table, not state)
+    fits = {}  # noqa: RUF012
     lead = True
+    _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         forget_rules_of_others(cls, Loss, "evaluate")
+        cls._of_arrays = is_ours(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
-        self.reduction, self.given = reduction, settings
+        self.reduction, self.given = _reduction(reduction), self._known(settings)
 
     def __repr__(self):
         given = ({} if self.reduction == "mean" else {"reduction": self.reduction}) | self.given
@@ -57,36 +72,47 @@ class Loss:
 
     def using(self, **defaults):
         """The same loss with other defaults: ``nn.cross_entropy.using(label_smoothing=0.1)``."""
-        return type(self)(**{"reduction": self.reduction} | self.given | self._known(defaults, ("reduction",)))
+        return type(self)(**{"reduction": self.reduction} | self.given | defaults)
 
-    def _known(self, keywords, more=()):
-        unknown = keywords.keys() - self.settings - set(more)
+    def _known(self, settings):
+        """The settings as numbers that fit their names in ``fits``; a name that is not in ``settings`` is an error."""
+        unknown = settings.keys() - self.settings
         if unknown:
-            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {sorted({*self.settings, *more})}")
-        return keywords
+            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {sorted(self.settings)}")
+        return {name: self.fits[name](name, v) if name in self.fits else v for name, v in settings.items()}
 
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
-        prediction, target, reduction = lift(prediction), lift(target), self._reduction(reduction)
-        self._require(prediction, target, reduction, weights, settings)
+        reduction = self.reduction if reduction is None else _reduction(reduction)
+        prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
         if prediction.__class__ is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
             return self.forward(prediction, target, reduction, weights, **settings)
         lead_of(prediction)
         y, dy = self.push(prediction.primal, target, prediction.tangent, reduction, weights, **settings)
         return y if dy is ZERO else Dual(y, nested_as(y, dy), prediction.level)
 
-    def _reduction(self, reduction):
-        return self.reduction if reduction is None else reduction
-
-    def _require(self, prediction, target, reduction, weights, settings):
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"got reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
-        self._known(settings)
+    def _given(self, prediction, target, reduction, weights, settings):
+        """Prediction, target and weights as arrays, and the settings: checked."""
+        if self._of_arrays:
+            prediction = as_input(prediction, self, "a prediction", "f")
+            target = as_input(target, self, "a target", "biuf")
+        else:
+            prediction, target = lift(prediction), lift(target)
         self.check(primal(prediction), target)
         examples = self.examples(primal(prediction), target)
-        if weights is not None and np.shape(weights) != examples:
-            raise ShapeError(f"{self!r} got weights of shape {np.shape(weights)}; expected {examples}, one an example")
+        if weights is not None:
+            weights = as_input(weights, self, "weights", "biuf")
+            if weights.shape != examples:
+                raise ShapeError(f"{self!r} got weights of shape {weights.shape}; expected {examples}, one an example")
+            _check_weights(self, weights, reduction, primal(prediction).dtype)
         if reduction == "mean" and 0 in examples:
             raise ShapeError(f"{self!r} got a prediction of shape {np.shape(prediction)}; no examples have no mean")
+        return prediction, target, weights, self._known(settings) if settings else settings
+
+    def _evaluated(self, prediction, target, settings):
+        """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""
+        if self._of_arrays and target.ndim == prediction.ndim:
+            target = _as(target, prediction)
+        return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
 
     def examples(self, prediction, target):
         """The shape of the losses of the examples."""
@@ -94,8 +120,8 @@ class Loss:
 
     def forward(self, prediction, target, reduction=None, weights=None, **settings):
         """The loss of plain predictions."""
-        each, _ = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
-        return _reduce(each, self._reduction(reduction), weights)
+        each, _ = self._evaluated(prediction, target, settings)
+        return _reduce(each, self.reduction if reduction is None else reduction, weights)
 
     def push(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent by `jvp`: direction by direction, unless its class takes K at once."""
@@ -106,8 +132,8 @@ class Loss:
 
     def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""
-        each, slope = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
-        reduction = self._reduction(reduction)
+        each, slope = self._evaluated(prediction, target, settings)
+        reduction = self.reduction if reduction is None else reduction
         if dprediction is ZERO:
             return _reduce(each, reduction, weights), ZERO
         d = np.sum(slope() * dprediction, axis=-1)
@@ -115,9 +141,9 @@ class Loss:
 
     def vjp(self, prediction, target, reduction=None, weights=None, **settings):
         """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
-        self._require(prediction, target, self._reduction(reduction), weights, settings)
-        each, slope = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
-        reduction = self._reduction(reduction)
+        reduction = self.reduction if reduction is None else _reduction(reduction)
+        prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
+        each, slope = self._evaluated(prediction, target, settings)
         if weights is None:
             share = 1 / each.size if reduction == "mean" else 1
         else:
@@ -131,10 +157,34 @@ class Loss:
         return _reduce(each, reduction, weights), pullback
 
 
-def _as(weights, each):
-    """Weights, or a mask, as numbers of the losses' precision."""
-    kind = primal(each).dtype
-    return weights.astype(kind) if hasattr(weights, "astype") else np.asarray(weights, kind)
+def _reduction(reduction):
+    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"got reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
+    return reduction
+
+
+def _check_weights(loss, weights, reduction, kind):
+    """Finite numbers; for a mean, not negative, and not all 0. On a device, looking would cost a wait."""
+    w = primal(weights)
+    if w.__class__ is not np.ndarray:
+        return
+    if w.dtype != kind:
+        with np.errstate(over="ignore"):
+            w = w.astype(kind)
+    mass, least = w.sum(dtype=np.float64), w.min(initial=0)
+    if not math.isfinite(mass):
+        raise ValueError(f"{loss!r} got weights that sum to {mass}; expected finite numbers")
+    if reduction == "mean" and w.size and (least < 0 or mass == 0):
+        raise ValueError(
+            f"{loss!r} got weights from {least} that sum to {mass}; a mean is over weights that are not negative, nor "
+            "all 0: reduction='sum' or 'none' takes any"
+        )
+
+
+def _as(a, like):
+    """An array in the precision of another: targets as the prediction, weights or a mask as the losses."""
+    kind = primal(like).dtype
+    return a if a.dtype == kind else a.astype(kind)
 
 
 def _reduce(each, reduction, weights=None, ndim=None):
@@ -163,7 +213,7 @@ def _check_classes(loss, z, target):
 
 def _check_pair(loss, x, target):
     """A prediction and a target of one shape."""
-    if np.ndim(x) == 0 or np.shape(target) != x.shape:
+    if np.ndim(x) == 0 or np.shape(target) != x.shape or not x.shape[-1]:
         raise ShapeError(f"{loss!r} got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}")
 
 
@@ -194,11 +244,12 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
     """
 
     settings = {"label_smoothing": 0.0}  # noqa: RUF012
+    fits = {"label_smoothing": SHARE}  # noqa: RUF012
     lead = True
 
     def check(self, z, target):
-        if np.ndim(z) == 0 or not hasattr(target, "ndim"):
-            raise ShapeError("cross_entropy takes logits of shape (..., classes) and an array of classes")
+        if np.ndim(z) == 0 or not z.shape[-1]:
+            raise ShapeError(f"cross_entropy got logits of shape {np.shape(z)}; expected (..., classes)")
         if target.shape not in (z.shape, z.shape[:-1]):
             raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}")
         if target.ndim < z.ndim:
@@ -325,6 +376,7 @@ class huber(Loss):  # noqa: N801
     """
 
     settings = {"delta": 1.0}  # noqa: RUF012
+    fits = {"delta": POSITIVE}  # noqa: RUF012
 
     def check(self, x, target):
         _check_pair(self, x, target)

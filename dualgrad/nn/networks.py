@@ -6,18 +6,21 @@ import numpy as np
 
 from ..dual import primal
 from ..errors import ShapeError
+from ..inputs import as_input
 from ..zero import ZERO
 from .activations import ReLU, Sine
 from .attention import LocalMixerBlock
 from .containers import Residual, Sequential
 from .conv import Conv1d, Conv2d
 from .initial import siren as siren_start
+from .layer import Layer
 from .linear import Linear
 from .lookup import Embedding
 from .losses import cross_entropy
 from .norms import BatchNorm
 from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
+from .settings import checked
 from .shape import Flatten, Reshape
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]
@@ -38,14 +41,17 @@ def mlp(sizes, activation=ReLU):
     >>> dg.nn.networks.mlp([784, 128, 10])
     Sequential(Linear(784, 128), ReLU(), Linear(128, 10))
     """
-    if len(sizes) < 2:
-        raise ValueError(f"got sizes={sizes!r}; expected at least an input and an output width")
+    if not (isinstance(sizes, (list, tuple)) or getattr(sizes, "ndim", 0) == 1) or len(sizes) < 2:
+        raise ValueError(f"got sizes={sizes!r}; expected a list of at least an input and an output width")
+    if isinstance(activation, Layer) or not callable(activation):
+        raise TypeError(f"got activation={activation!r}; expected a class of layer, as nn.Tanh")
     layers = [Linear(sizes[0], sizes[1])]
     for before, after in itertools.pairwise(sizes[1:]):
         layers += [activation(), Linear(before, after)]
     return Sequential(*layers)
 
 
+@checked
 def conv_baydin(in_channels=1, size=28, classes=10, channels=64, hidden=1024):
     """The convolutional network of Baydin et al. 2022: four 3 x 3 convolutions, two max-pools, two Linear layers.
 
@@ -70,6 +76,7 @@ def conv_baydin(in_channels=1, size=28, classes=10, channels=64, hidden=1024):
     return Sequential(*layers, Linear(channels * (size // 4) ** 2, hidden), ReLU(), Linear(hidden, classes))
 
 
+@checked
 def resnet_small(in_channels=3, classes=10, channels=32, blocks=4, norm=True):
     """The residual network of *Forward Gradients Are Not All You Need*: blocks of one convolution, 32 channels.
 
@@ -94,6 +101,7 @@ def resnet_small(in_channels=3, classes=10, channels=32, blocks=4, norm=True):
     return Sequential(*convolution(in_channels), ReLU(), *body, GlobalAvgPool2d(), Linear(channels, classes))
 
 
+@checked
 def lstm_copy(symbols=10, hidden=128, embedding=None):
     """An LSTM for the copy task: whole numbers ``(T, B)`` in, logits ``(T, B, symbols)`` out.
 
@@ -123,6 +131,7 @@ class _Siren(Sequential):
         return super().initial(name, shape, rng, dtype)
 
 
+@checked
 def siren(in_features=2, hidden=64, layers=3, out_features=3, omega=30.0):
     """A SIREN: coordinates in, colours out, sines between (Sitzmann et al. 2020).
 
@@ -172,6 +181,7 @@ class LocalMixer(Sequential):
 
     lead = True
 
+    @checked
     def __init__(self, size=32, patch=4, in_channels=3, classes=10, channels=256, groups=16, blocks=6):
         if size % patch:
             raise ValueError(f"got size={size} and patch={patch}; the patch must divide the size")
@@ -235,6 +245,7 @@ class LocalMixer(Sequential):
 
     def local_loss(self, params, x, target):
         """The sum of the blocks' own losses and the last layer's, each differentiated by its own parameters alone."""
+        x, target = as_input(x, self), as_input(target, cross_entropy, "a target")
         names = list(self.children)
         x = self._at(params, names[1], primal(self.enter(x)))
         total = 0.0

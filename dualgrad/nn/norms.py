@@ -7,6 +7,8 @@ All norms are one map, x̂ = (x - mean x) / √(mean (x - mean x)² + ε), over 
 is a symmetric matrix: the tangent rule and its transpose are the same formula.
 """
 
+import math
+
 import numpy as np
 
 from ..backend import is_host
@@ -16,6 +18,7 @@ from ..random import as_rng
 from ..rules.absorb import quietly
 from ..zero import ZERO
 from .layer import Layer
+from .settings import checked
 
 
 def normalise(x, axes, eps, centred=True):
@@ -128,9 +131,9 @@ class LayerNorm(_Norm):
     array([[-1.342, -0.447,  0.447,  1.342]])
     """
 
+    @checked
     def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
-        shape = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
-        self.feature_shape, self.eps, self.affine, self.bias = shape, eps, elementwise_affine, bias
+        self.feature_shape, self.eps, self.affine, self.bias = normalized_shape, eps, elementwise_affine, bias
 
     def __repr__(self):
         shape = self.feature_shape[0] if len(self.feature_shape) == 1 else self.feature_shape
@@ -164,8 +167,9 @@ class RMSNorm(LayerNorm):
 
     centred = False
 
+    @checked
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True):
-        super().__init__(normalized_shape, eps, elementwise_affine, bias=False)
+        self.feature_shape, self.eps, self.affine, self.bias = normalized_shape, eps, elementwise_affine, False
 
     def normalised(self, x, p):
         eps = float(np.finfo(primal(x).dtype).eps) if self.eps is None else self.eps
@@ -194,8 +198,9 @@ class GroupNorm(_Norm):
     (1, 5, 5, 4)
     """
 
+    @checked
     def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
-        if num_groups < 1 or num_channels % num_groups:
+        if num_channels % num_groups:
             raise ValueError(
                 f"got num_groups={num_groups} and num_channels={num_channels}; the groups must divide them"
             )
@@ -205,7 +210,10 @@ class GroupNorm(_Norm):
         return f"{type(self).__name__}({self.num_groups}, {self.feature_shape[0]})"
 
     def normalised(self, x, p):
-        split = (x.shape[0], -1 if x.size else 1, self.num_groups, x.shape[-1] // self.num_groups)
+        places = math.prod(x.shape[1:-1])
+        if not places:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape}, which has no places")
+        split = (x.shape[0], places, self.num_groups, x.shape[-1] // self.num_groups)
         x_hat, tangent = normalise(np.reshape(x, split), (-3, -1), self.eps)
 
         def grouped(d):
@@ -253,6 +261,7 @@ class BatchNorm(_Norm):
 
     takes = frozenset({"train"})
 
+    @checked
     def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
         self.feature_shape, self.eps, self.momentum, self.affine = (num_features,), eps, momentum, affine
 
@@ -289,7 +298,7 @@ class Dropout(Layer):
     Parameters
     ----------
     p : float
-        The probability of dropping an entry.
+        The probability of dropping an entry, from 0 to 1; at 1, y = 0.
 
     Notes
     -----
@@ -311,9 +320,8 @@ class Dropout(Layer):
     takes = frozenset({"train", "rng"})
     lead = True
 
+    @checked
     def __init__(self, p=0.5):
-        if not 0 <= p < 1:
-            raise ValueError(f"got p={p!r}; expected a probability below 1")
         self.p = p
 
     def __repr__(self):
@@ -325,7 +333,8 @@ class Dropout(Layer):
         if rng is None:
             raise ValueError(f"{self!r} in training mode needs randomness: pass rng=")
         v = primal(x)
-        return as_rng(rng).bernoulli(1 - self.p, x.shape, dtype=v.dtype, like=v) / v.dtype.type(1 - self.p)
+        kept = as_rng(rng).bernoulli(1 - self.p, x.shape, dtype=v.dtype, like=v)
+        return kept / (v.dtype.type(1 - self.p) or 1)
 
     def forward(self, p, x, train=False, rng=None):
         mask = self._mask(x, train, rng)

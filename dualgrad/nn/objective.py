@@ -1,6 +1,7 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
 from ..errors import DualgradError
+from ..inputs import as_input
 from ..random import as_rng
 from .layer import shown, with_buffers
 
@@ -19,6 +20,9 @@ class Objective:
     """
 
     def __init__(self, model, loss):
+        for name, given, example in (("model", model, "nn.Linear(3, 2)"), ("loss", loss, "nn.mse")):
+            if isinstance(given, type) or not callable(given):
+                raise TypeError(f"got {name}={given!r}; expected a {name} to call, as {example}")
         self.model, self.loss = model, loss
 
     def __repr__(self):
@@ -30,6 +34,7 @@ class Objective:
     def bind(self, x, y, **kwargs):
         """The objective on one batch: a function of the parameters; keywords reach the model.
 
+        ``x`` and ``y`` are made arrays here, once, where the model and the loss take arrays.
         ``rng`` is advanced once, here: every call of the bound objective draws the same masks.
         """
         if "rng" in kwargs:
@@ -61,7 +66,9 @@ class BoundObjective:
     """
 
     def __init__(self, model, loss, x, y, kwargs):
-        self.model, self.loss, self.x, self.y, self.kwargs = model, loss, x, y, kwargs
+        self.x = as_input(x, model) if getattr(model, "_of_an_array", False) else x
+        self.y = as_input(y, loss, "a target") if getattr(loss, "_of_arrays", False) else y
+        self.model, self.loss, self.kwargs = model, loss, kwargs
 
     def __repr__(self):
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]

@@ -27,7 +27,7 @@ class _Pool(Layer):
     def _check(self, x):
         if np.ndim(x) != 4:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")
-        return self.windows.outputs(x.shape[1:-1])
+        return self.windows.outputs(x.shape[1:-1], self)
 
 
 class MaxPool2d(_Pool):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..dual import LIVE, Dual, ended, primal
 from ..errors import ShapeError
+from ..inputs import as_input
 from ..lowrank import LowRank
 from ..rules.absorb import quietly
 from ..rules.declare import nested_as
@@ -19,9 +20,10 @@ from ..zero import ZERO
 from .initial import uniform_fan_in
 from .joint import plain
 from .layer import Layer, at_level, with_buffers
-from .lead import by_direction, takes_lead, tangent_rule
+from .lead import by_direction, is_ours, takes_lead, tangent_rule
 from .linear import row_tangent
 from .lstm_fast import lstm_jvp
+from .settings import checked
 
 
 class Factors(NamedTuple):
@@ -74,6 +76,11 @@ class Cell(Layer):
     gates = parts = 1
     lead = True
 
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._of_arrays = is_ours(cls, "step")  # and states no trees that a cell of one's own may take
+
+    @checked
     def __init__(self, input_size, hidden_size):
         self.input_size, self.hidden_size = input_size, hidden_size
 
@@ -113,9 +120,10 @@ class Cell(Layer):
 
     def __call__(self, p, state, x):
         """One step; on Duals by `step_jvp`."""
-        p = with_buffers(p)
+        p, x = with_buffers(p), as_input(x, self)
         self.require(p)
         self._check(x)
+        state = self._arrays(state) if self._of_arrays else state
         leaves, structure = flatten(state)
         moving = [v for v in (*p.values(), *leaves, x) if isinstance(v, Dual)]
         top = max(moving, key=lambda v: v.level, default=None)
@@ -141,9 +149,23 @@ class Cell(Layer):
         both = zip(values, flatten(tangent)[0], strict=True)
         return unflatten(structure, [v if d is ZERO else Dual(v, nested_as(v, d), top.level) for v, d in both])
 
+    def _arrays(self, state):
+        """The state as an array, or as the tuple of its parts."""
+        if self.parts == 1:
+            return self._part(state)
+        if not isinstance(state, (tuple, list)) or len(state) != self.parts:
+            raise TypeError(f"{self!r} got a state of another kind; expected {self.parts} arrays, as start(x) gives")
+        return tuple([self._part(part) for part in state])  # of known length, which takes no room beyond it
+
+    def _part(self, state):
+        state = as_input(state, self, "a state")
+        if state.shape[-1:] != (self.hidden_size,):
+            raise ShapeError(f"{self!r} got a state of shape {state.shape}; expected (B, {self.hidden_size})")
+        return state
+
     def _check(self, x):
-        if np.ndim(x) not in (1, 2) or x.shape[-1] != self.input_size:
-            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.input_size})")
+        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape}; expected (B, {self.input_size})")
 
     def step(self, p, state, x):
         """The state after the input x."""
@@ -210,10 +232,9 @@ class RNNCell(Cell):
 
     lead = True
 
+    @checked
     def __init__(self, input_size, hidden_size, nonlinearity="tanh"):
         super().__init__(input_size, hidden_size)
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"got nonlinearity={nonlinearity!r}; expected 'tanh' or 'relu'")
         self.nonlinearity = nonlinearity
 
     def __repr__(self):
@@ -243,6 +264,17 @@ class RNNCell(Cell):
         return Factors((y,), [(_with_one(x, parts[0]), gains)], gains, gains, None, np.zeros_like(gains[:, None]))
 
 
+def _leak(value, shape):
+    """A finite number, or one a unit."""
+    try:
+        fits = np.asarray(value).dtype.kind in "iuf" and np.shape(value) in ((), shape) and np.all(np.isfinite(value))
+    except ValueError:  # lists of several lengths
+        fits = False
+    if not fits:
+        raise ValueError(f"got leak={value!r}; expected numbers or 'learned': one, or one for each of {shape[0]} units")
+    return value
+
+
 class LeakyRNNCell(Cell):
     """h ← α h + x Wx + a Wh + b, a = σ(h) ;  dh ← dα h + α dh + dx Wx + x dWx + a' dh Wh + a dWh + db ;  output σ(h).
 
@@ -265,10 +297,8 @@ class LeakyRNNCell(Cell):
 
     def __init__(self, input_size, hidden_size, leak=0.9):
         super().__init__(input_size, hidden_size)
-        self.learned = isinstance(leak, str)
-        if self.learned and leak != "learned":
-            raise ValueError(f"got leak={leak!r}; expected numbers or 'learned'")
-        self.leak = leak
+        self.learned = isinstance(leak, str) and leak == "learned"
+        self.leak = leak if self.learned else _leak(leak, (hidden_size,))
 
     def shapes(self):
         return super().shapes() | ({"leak": (self.hidden_size,)} if self.learned else {})
@@ -519,6 +549,7 @@ class Recurrent(Layer):
     takes = frozenset({"cut"})
     lead = True
 
+    @checked
     def __init__(self, input_size, hidden_size, *args, last_only=False, **kwargs):
         self.cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
         self.last_only = last_only

@@ -32,7 +32,10 @@ class Reshape(Layer):
     lead = True
 
     def __init__(self, *shape):
-        self.shape = shape
+        whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and (n > 0 or n == -1) for n in shape)
+        if not whole or shape.count(-1) > 1:
+            raise ValueError(f"got shape={shape!r}; expected positive integers, as in Reshape(4, 4), or one -1 in them")
+        self.shape = tuple(map(int, shape))
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(map(str, self.shape))})"

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..dual import primal
+from ..inputs import as_input
 from ..params import Params
 from ..tracing import trace
 from ..tree import map_leaves
@@ -42,7 +43,7 @@ class Summary:
 
 def summarize(model, x, dtype=np.float32):
     """The `Summary` of a model at an input like ``x``, one row a layer, nested chains unfolded."""
-    x = np.asarray(x)
+    x = as_input(x, model)
     params = model.init(rng=0, dtype=x.dtype if x.dtype.kind == "f" else dtype)
     return Summary(_rows(model, with_buffers(params), x, "")[0])
 

@@ -11,11 +11,12 @@ import numpy as np
 from ..errors import ShapeError
 
 
-def pair(value, n, what):
-    """A setting for n spatial axes, given as one number or n of them."""
-    values = (value,) * n if isinstance(value, (int, np.integer)) else tuple(value)
-    if len(values) != n or any(not isinstance(v, (int, np.integer)) for v in values):
-        raise ValueError(f"got {what}={value!r}; expected a whole number, or {n} of them")
+def pair(value, n, what, least):
+    """A setting for n spatial axes, given as one whole number, from ``least`` on, or n of them."""
+    values = tuple(value) if isinstance(value, (list, tuple)) else (value,) * n
+    whole = all(isinstance(v, (int, np.integer)) and not isinstance(v, bool) and v >= least for v in values)
+    if len(values) != n or not whole:
+        raise ValueError(f"got {what}={value!r}; expected a whole number from {least} on, or {n} of them")
     return tuple(int(v) for v in values)
 
 
@@ -23,26 +24,25 @@ class Windows:
     """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis."""
 
     def __init__(self, n, size, stride, padding, dilation):
-        self.n, self.size, self.stride = n, pair(size, n, "kernel_size"), pair(stride, n, "stride")
-        self.dilation = pair(dilation, n, "dilation")
-        if padding == "valid":
+        self.n, self.size, self.stride = n, pair(size, n, "kernel_size", 1), pair(stride, n, "stride", 1)
+        self.dilation = pair(dilation, n, "dilation", 1)
+        if isinstance(padding, str) and padding == "valid":
             padding = 0
-        elif padding == "same":
+        elif isinstance(padding, str) and padding == "same":
             if set(self.stride) != {1} or any(d * (k - 1) % 2 for d, k in zip(self.dilation, self.size, strict=True)):
                 raise ValueError("padding='same' needs stride 1 and an odd kernel_size")
             padding = tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.size, strict=True))
-        self.padding = pair(padding, n, "padding")
-        least = {"kernel_size": (self.size, 1), "stride": (self.stride, 1), "dilation": (self.dilation, 1)}
-        for what, (values, smallest) in (least | {"padding": (self.padding, 0)}).items():
-            if min(values) < smallest:
-                raise ValueError(f"got {what}={values}; expected at least {smallest}")
+        self.padding = pair(padding, n, "padding", 0)
         self.span = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
 
-    def outputs(self, spatial):
-        """How many windows fit along each axis."""
+    def outputs(self, spatial, layer=None):
+        """How many windows fit along each axis of an input of the layer."""
         padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
-        if any(h < s for h, s in zip(padded, self.span, strict=True)):
-            raise ShapeError(f"a window of {self.span} is larger than the padded input of {padded}")
+        if 0 in spatial or any(h < s for h, s in zip(padded, self.span, strict=True)):
+            raise ShapeError(
+                f"{layer!r} got an input of size {spatial}: it is empty, or a window of {self.span} is larger than the "
+                f"padded input of {padded}"
+            )
         return tuple((h - s) // t + 1 for h, s, t in zip(padded, self.span, self.stride, strict=True))
 
     def pad(self, x, value=0):
