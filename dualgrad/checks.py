@@ -12,12 +12,17 @@ def positive_count(name, value, expected="a positive integer"):
     return int(value)
 
 
-def real_number(name, value, expected="a finite number", fits=math.isfinite):
-    """``value`` as a float, where it is a real number that fits; anything else raises ValueError."""
+def number(name, value, expected="a finite number", fits=math.isfinite):
+    """``value`` as one of Python's numbers, where it is a real one that fits; anything else raises ValueError."""
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not real or not fits(value):
         raise ValueError(f"got {name}={value!r}; expected {expected}")
-    return float(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def real_number(name, value, expected="a finite number", fits=math.isfinite):
+    """The same as a float."""
+    return float(number(name, value, expected, fits))
 
 
 def positive_number(name, value, expected="a positive number"):
@@ -26,7 +31,7 @@ def positive_number(name, value, expected="a positive number"):
 
 
 def flag(name, value):
-    """``value`` as a bool; what is neither True nor False raises TypeError."""
+    """``value`` as a bool; what is neither True nor False raises ValueError."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"got {name}={value!r}; expected True or False")
+        raise ValueError(f"got {name}={value!r}; expected True or False")
     return bool(value)

@@ -4,10 +4,8 @@ import functools
 import inspect
 import math
 
-import numpy as np
-
 from ..backend import is_array, is_host
-from ..checks import positive_count
+from ..checks import flag, number, positive_count
 
 
 def _number(expected, fits):
@@ -21,9 +19,7 @@ def _number(expected, fits):
             if not is_host(value):
                 return value
             value = value.item()
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or not fits(value):
-            raise ValueError(f"got {name}={value!r}; expected {expected}")
-        return value
+        return number(name, value, expected, fits)
 
     return check
 
@@ -35,12 +31,6 @@ def _choice(*names):
         return value
 
     return check
-
-
-def _flag(name, value):
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"got {name}={value!r}; expected True or False")
-    return bool(value)
 
 
 def _count_or_0(name, value):
@@ -68,7 +58,7 @@ num_groups num_channels num_features embed_dim num_heads hidden_dim tokens chann
 size patch classes hidden symbols embedding layers
 """
 _FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first"
-_EXPECTED = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), _flag)
+_EXPECTED = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
 _EXPECTED |= {
     "normalized_shape": _shape, "blocks": _count_or_0, "eps": POSITIVE, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "beta": _not_0, "omega": _not_0,

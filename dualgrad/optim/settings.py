@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..checks import flag, number, real_number
+
 
 class Kind(NamedTuple):
     """What is expected, in words and as a test of one number; and whether a schedule may give it."""
@@ -40,29 +42,19 @@ def checked(name, value, scheduled=True):
         For a value that the name does not allow; KeyError for a name that no table knows.
     """
     if name in SWITCHES:
-        if not isinstance(value, (bool, np.bool)):
-            raise ValueError(f"got {name}={value!r}; expected True or False")
-        return bool(value)
+        return flag(name, value)
     if name in PAIRS:
-        if np.shape(value) != (2,) or not all(_is_number(b) and FRACTION.fits(b) for b in value):
-            raise ValueError(f"got {name}={value!r}; expected two numbers in [0, 1)")
-        return tuple(map(float, value))
-    if value is None and name in OPTIONAL or scheduled and KINDS[name].schedule and callable(value):
+        try:
+            first, second = value
+            return tuple(real_number(name, b, FRACTION.expected, FRACTION.fits) for b in (first, second))
+        except (TypeError, ValueError):
+            raise ValueError(f"got {name}={value!r}; expected two numbers in [0, 1)") from None
+    kind = KINDS[name]
+    if value is None and name in OPTIONAL or scheduled and kind.schedule and callable(value):
         return value
-    return number(name, value, KINDS[name])
-
-
-def number(name, value, kind):
-    """``value`` as a Python number; a ValueError unless it is of the kind."""
-    if not _is_number(value) or not kind.fits(value):
-        raise ValueError(f"got {name}={value!r}; expected {kind.expected}")
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_number(value):
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    return number(name, value, kind.expected, kind.fits)
 
 
 def rate(lr, t, kind=NOT_NEGATIVE):
     """What a number or a schedule is at step t."""
-    return number(f"{lr!r}({t})", lr(t), kind) if callable(lr) else lr
+    return number(f"{lr!r}({t})", lr(t), kind.expected, kind.fits) if callable(lr) else lr
