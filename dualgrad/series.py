@@ -45,10 +45,9 @@ from .errors import ShapeError
 from .pushforward import evaluated, match_tangents
 from .rules.absorb import absorb, absorbing_bilinear, has_nan, product, quietly, strictly
 from .rules.declare import as_result, plus
+from .rules.einsum import from_sublists, spelled_out
 from .rules.keywords import call_with_keywords
 from .rules.lead import broadcast
-from .rules.linalg import _from_sublists as from_sublists
-from .rules.linalg import _spelled_out as spelled_out
 from .rules.operators import equip, in_place, special_power, value_of_scalars
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES

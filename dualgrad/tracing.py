@@ -27,8 +27,7 @@ from .frames import Place, outside, place
 from .lowrank import LowRank
 from .params import Params
 from .pushforward import jvp
-from .rules.linalg import _from_sublists as from_sublists
-from .rules.linalg import _spelled_out as spelled_out
+from .rules.einsum import from_sublists, spelled_out
 from .rules.operators import BINARY
 from .tables import KINDS, RULES
 from .tree import flatten, paths

@@ -1,5 +1,6 @@
 # isort: skip_file
 """What each NumPy function does to a tangent: flat tables, one line per function."""
 
-from . import arithmetic, elementwise, factorizations, fft, keywords, linalg, makers, operators  # noqa: F401
-from . import polynomials, reductions, refused, statistics, structural, writes  # noqa: F401
+from . import arithmetic, broadcasting, buffers, diagonals, differences, einsum, elementwise  # noqa: F401
+from . import facts, factorizations, fft, grids, joins, keywords, linalg, makers, operators  # noqa: F401
+from . import order, padding, polynomials, reductions, refused, selection, shapes, slices, statistics, writes  # noqa: F401
