@@ -3,6 +3,8 @@
 Where torch is not installed, `pretend_torch` stands in for it: the same layers in NumPy, channels first.
 """
 
+from types import SimpleNamespace
+
 import layers
 import numpy as np
 import pretend_torch
@@ -13,7 +15,8 @@ from pretend_torch import channels_first, channels_last, random_model, randomise
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.nn.twins import KINDS, Walk
+from dualgrad.nn.orders import Walk
+from dualgrad.nn.twins import KINDS
 
 RNG = np.random.default_rng(0)
 
@@ -118,6 +121,8 @@ FLAT = {  # what stands behind a Flatten of 6 places and 2 channels, and the ord
     "GroupNorm of one group": nn.GroupNorm(1, 12), "GroupNorm of each": nn.GroupNorm(12, 12),
     "Residual": nn.Residual(nn.Linear(12, 12)), "nested": nn.Sequential(nn.Sequential(nn.ReLU(), nn.Linear(12, 3))),
     "an attention of one token": nn.Sequential(nn.Reshape(1, 12), nn.MultiHeadAttention(12, 2)),
+    "a block of attention": nn.Sequential(nn.Reshape(1, 12), nn.TransformerBlock(12, 2)),
+    "an image again": nn.Sequential(nn.Reshape(2, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3)),
     "a recurrent layer": nn.Sequential(nn.Reshape(1, 12), nn.LSTM(12, 3)),
     "a convolution of one place": nn.Sequential(nn.Reshape(1, 1, 12), nn.Conv2d(12, 3, 1)),
     "Dropout, Softmax": nn.Sequential(nn.Dropout(), nn.Softmax(), nn.Identity(), nn.Sine(), nn.Linear(12, 3)),
@@ -135,6 +140,61 @@ def test_whatever_stands_behind_a_flatten_is_turned(name):
     assert np.array_equal(nn.from_torch(state, model).vector, params.vector)
 
 
+BY_HAND = {
+    "the mean of channels as an image": lambda t: (
+        t.Conv2d(2, 12, 1), t.ReLU(), t.AdaptiveAvgPool2d(1), t.Flatten(), t.Unflatten(1, (2, 2, 3)),
+        t.ConvTranspose2d(2, 3, 2), t.Flatten(), t.Linear(36, 2),
+    ),
+    "flattened, an image again, flattened": lambda t: (
+        t.Conv2d(2, 4, 1), t.Flatten(), t.RMSNorm(48, eps=1e-5), t.Unflatten(1, (4, 2, 6)), t.ReLU(), t.Flatten(),
+        t.Linear(48, 5),
+    ),
+    "an image in the middle": lambda t: (
+        t.Conv2d(2, 4, 1), t.Flatten(), t.Unflatten(1, (4, 4, 3)), t.Conv2d(4, 3, 2), t.LayerNorm((3, 3, 2)),
+        t.Flatten(), t.BatchNorm1d(18), t.Linear(18, 2),
+    ),
+    "flat features as channels": lambda t: (
+        t.Conv2d(2, 4, 1), t.Flatten(), t.Unflatten(1, (48, 1, 1)), t.Conv2d(48, 6, 1), t.GroupNorm(3, 6), t.Flatten(),
+        t.Linear(6, 2),
+    ),
+    "one place": lambda t: (
+        t.Conv2d(2, 4, (3, 4)), t.Flatten(), t.GroupNorm(2, 4), t.Linear(4, 2),
+    ),
+    "one channel": lambda t: (
+        t.Conv2d(2, 1, 1), t.Flatten(), t.GroupNorm(3, 12), t.Unflatten(1, (1, 3, 4)), t.ReLU(), t.Flatten(),
+        t.Linear(12, 2),
+    ),
+    "a sum of flattened images": lambda t: (
+        t.Residual(
+            t.Conv2d(2, 3, 1), t.Flatten(), t.Linear(36, 36), shortcut=t.Sequential(t.Conv2d(2, 3, 1), t.Flatten())
+        ), t.LayerNorm(36), t.Linear(36, 2),
+    ),
+}  # fmt: skip
+OURS = SimpleNamespace(
+    **{name: getattr(nn, name) for name in nn.__all__}, AdaptiveAvgPool2d=lambda n: nn.GlobalAvgPool2d(),
+    Unflatten=lambda axis, shape: nn.Reshape(*shape[1:], shape[0]), BatchNorm1d=nn.BatchNorm,
+)  # fmt: skip
+OURS.LayerNorm = lambda shape: nn.LayerNorm(shape if isinstance(shape, int) else (*shape[1:], shape[0]))
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_models_by_hand_give_what_channels_first_gives(name):
+    ours, theirs = nn.Sequential(*BY_HAND[name](OURS)), pretend_torch.Sequential(*BY_HAND[name](pretend_torch.PRETEND))
+    params = randomised(ours.init(rng=0, dtype=np.float64), RNG)
+    state, x = nn.to_torch(params, ours), images(2, 3, 4, 2)
+    close(ours(params, x), into_pretend(theirs, state, channels_first(x)))
+    assert np.array_equal(nn.from_torch(state, ours).vector, params.vector)
+
+
+def test_a_residual_of_attention_turns_all_its_features():
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Reshape(1, 12), nn.TransformerBlock(12, 2, 5))
+    found = {row.ours[2:]: [k for k, turn in enumerate(row.turns) if turn is not None] for row in Walk(model).rows}
+    turned = {"0.body.0.weight": [0], "0.body.0.bias": [0], "0.body.1.qkv.weight": [0], "0.body.1.qkv.bias": [],
+              "0.body.1.out.weight": [1], "0.body.1.out.bias": [0], "1.body.0.weight": [0], "1.body.0.bias": [0],
+              "1.body.1.weight": [0], "1.body.1.bias": [], "1.body.3.weight": [1], "1.body.3.bias": [0]}  # fmt: skip
+    assert {name: axes for name, axes in found.items() if "body" in name} == turned
+
+
 # ---------------------------------------------------------------------- the catalogue
 
 
@@ -147,6 +207,7 @@ LACKING = {"LeakyRNN", "LeakyRNN, learned", "LocalMixer"}
 def test_every_layer_comes_back_or_is_refused_by_name(name):
     layer = plain((layers.LAYERS | layers.INTEGERS)[name][0])
     params = randomised(layer.init(rng=0), RNG)
+    params.vector[:1] = -0.0
     said = {"channels": CHANNELS.get(name), "permuted": PERMUTED.get(name, ())}
     if name in LACKING:
         with pytest.raises(dg.LayoutError, match=f"torch has no {type(layer).__name__}: set"):
@@ -523,6 +584,22 @@ class Cube(nn.Activation):
         return x**3, lambda: 3 * x**2
 
 
+class Learned(nn.Activation):
+    def shapes(self):
+        return {"slope": (1,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return np.ones(shape, dtype)
+
+    def curve(self, x):
+        return x * 2, lambda: x * 0 + 2
+
+
+class Shifted(nn.Linear):
+    def shapes(self):
+        return super().shapes() | {"shift": (1,)}
+
+
 class Scaled(nn.Linear):
     def forward(self, p, x):
         return 2 * super().forward(p, x)
@@ -565,7 +642,7 @@ REFUSED = {  # a model, part of the error, and a cure
     ),
     "other channels": (
         nn.Sequential(CONV, nn.Flatten(), nn.Reshape(3, 2, 2), nn.Conv2d(2, 2, 1)), "another order",
-        {"channels": {"1": 2}},
+        {"channels": {"1": 1, "2": 1}},
     ),
     "two flattened images": (
         nn.Parallel(nn.Sequential(nn.Conv2d(2, 4, 1), nn.Flatten()), nn.Sequential(CONV, nn.Flatten())), None, {},
@@ -584,6 +661,14 @@ REFUSED = {  # a model, part of the error, and a cure
     "the same in front": (nn.Sequential(Swap(), nn.Linear(3, 2)), "'0', a layer", {"channels": {"0": 0}}),
     "an activation of one's own": (nn.Sequential(CONV, Cube(), nn.Flatten(), LINEAR), None, {}),
     "a container of one's own": (nn.Sequential(Twice(nn.Linear(2, 2))), "no Twice: set 0.0.bias, .* one by one", None),
+    "an activation with parameters": (nn.Sequential(Learned()), "no Learned: set 0.slope by hand", None),
+    "a Linear with more": (Shifted(3, 2), "nothing for 'shift'", None),
+    "channels that are not there": (
+        nn.Sequential(CONV, nn.Flatten(), LINEAR), "another order", None, {"channels": {"1": 2}},
+    ),
+    "the same of a Reshape": (
+        nn.Sequential(LINEAR, nn.Reshape(1, 2, 2)), "another order", None, {"channels": {"1": 4}},
+    ),
     "another Linear": (Scaled(3, 2), "no Scaled: set bias, weight by hand", None),
     "axes turned": (nn.Sequential(nn.Transposed(nn.GRU(3, 2, last_only=True))), "changes its axes", None),
     "not a layer": (nn.Linear(2, 2), "'7', which changes nothing", None, {"channels": {"7": 2}}),

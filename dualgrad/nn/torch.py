@@ -1,6 +1,8 @@
-"""Weights from torch and back. torch itself is not needed; what its layers are called and hold is in twins.py."""
+"""Weights from torch and back. torch itself is not needed; what its layers are called and hold is in twins.py, how
+their features are ordered in orders.py."""
 
 from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 
@@ -8,7 +10,7 @@ from ..backend import to_numpy
 from ..errors import LayoutError
 from ..params import Params
 from .layer import with_buffers
-from .twins import Walk
+from .orders import Walk
 
 _COUNT = "num_batches_tracked"
 
@@ -121,7 +123,7 @@ def _ours(row, given):
     for name, a in arrays.items():
         if a.shape != _in_torch(row):
             raise LayoutError(f"{name!r} has the shape {a.shape}; expected {_in_torch(row)} for {row.ours!r}")
-    a = sum(arrays.values())
+    a = reduce(np.add, arrays.values())
     a = a if row.axes is None else np.transpose(a, row.axes)
     for axis, turn in enumerate(row.turns):
         a = a if turn is None else np.take(a, turn, axis)
