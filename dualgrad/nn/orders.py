@@ -72,13 +72,10 @@ class Order(Fact):
         """How many features there are, which may be these."""
         root = self.root()
         root._size = root._size or size
-        if root._size is not None and root._value == root._size:
-            root._value = 1  # one place
         return root._size
 
     def settle(self, value):
-        root, size = self.root(), self.sized(None)
-        mine = root._value
+        mine, size = self.value, self.size
         if isinstance(mine, tuple) and isinstance(value, tuple):
             return len(mine) == len(value) and all(a.join(b) for a, b in zip(mine, value, strict=True))
         for parts, other in ((mine, value), (value, mine)):
