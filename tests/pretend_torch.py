@@ -28,6 +28,7 @@ class Module:
 
     def wide(self, a, x):
         """A row of numbers by channel, beside x."""
+        assert len(a) == x.shape[1]
         return np.reshape(a, (-1,) + (1,) * (x.ndim - 2))
 
 
@@ -55,8 +56,10 @@ class Residual(Chain):
 
 
 class Parallel(Chain):
+    axis = 1
+
     def __call__(self, x):
-        return np.concatenate([layer(x) for layer in self.args], axis=1)
+        return np.concatenate([layer(x) for layer in self.args], axis=self.axis)
 
 
 class Linear(Module):
@@ -89,6 +92,8 @@ class Conv(Module):
     def __call__(self, x):
         w, groups, pad = self.p["weight"], self.kwargs.get("groups", 1), self.kwargs.get("padding", 0)
         n = w.ndim - 2
+        assert x.ndim == w.ndim
+        assert x.shape[1] == groups * w.shape[1]
         x = np.pad(x, [(0, 0), (0, 0), *[(pad, pad)] * n])
         sizes = [a - k + 1 for a, k in zip(x.shape[2:], w.shape[2:], strict=True)]
         y = np.zeros((len(x), len(w), *sizes), x.dtype)
@@ -105,6 +110,7 @@ class ConvTranspose2d(Module):
 
     def __call__(self, x):
         w, t = self.p["weight"], self.kwargs.get("stride", 1)
+        assert x.shape[1:2] == w.shape[:1]
         h, v = (t * (n - 1) + k for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
         y = np.zeros((len(x), w.shape[1], h, v), x.dtype)
         for i, o, a, b in itertools.product(*map(range, w.shape)):
@@ -120,6 +126,7 @@ class MaxPool2d(Module):
 
 class AdaptiveAvgPool2d(Module):
     def __call__(self, x):
+        assert x.ndim == 4
         return x.mean(axis=(2, 3), keepdims=True)
 
 
@@ -146,6 +153,7 @@ class LayerNorm(Module):
 
     def __call__(self, x):
         axes = tuple(range(-np.ndim(self.p["weight"]), 0))
+        assert x.shape[axes[0] :] == self.p["weight"].shape
         c = x - x.mean(axis=axes, keepdims=True)
         return c / np.sqrt((c * c).mean(axis=axes, keepdims=True) + 1e-5) * self.p["weight"] + self.p["bias"]
 
@@ -154,6 +162,7 @@ class RMSNorm(Module):
     names = ("weight",)
 
     def __call__(self, x):
+        assert x.shape[-1:] == self.p["weight"].shape
         return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + self.kwargs["eps"]) * self.p["weight"]
 
 
@@ -380,6 +389,93 @@ def random_model(seed):
         return t.Sequential(t.Sequential(*layers[:cut]), *layers[cut:]) if nested else t.Sequential(*layers)
 
     return ours, make, b.start, channels
+
+
+def any_layer(rng, shape, inside=False):
+    """Any layer that ours runs on an example of this shape, whatever torch makes of it: ours, the maker of torch's, and
+    the shape that comes out. A maker takes what decides between two twins: whether channels stand first there."""
+    *places, c = shape
+    n, d = len(places), int(rng.choice([5, 7]))  # no place has as many
+    group = int(rng.choice([g for g in range(1, c + 1) if c % g == 0]))
+    options = [
+        lambda: (nn.Linear(c, d), lambda t, first: t.Linear(c, d), (*places, d)),
+        lambda: (nn.LayerNorm(c), lambda t, first: t.LayerNorm(c), shape),
+        lambda: (nn.RMSNorm(c, 1e-3), lambda t, first: t.RMSNorm(c, eps=1e-3), shape),
+        lambda: (nn.BatchNorm(c), lambda t, first: t.BatchNorm1d(c), shape),
+        lambda: (nn.GroupNorm(group, c), lambda t, first: t.GroupNorm(group, c), shape),
+        lambda: (nn.ReLU(), lambda t, first: t.ReLU(), shape),
+    ]
+    if n == 1:
+        options += [lambda: (nn.Conv1d(c, d, 1), lambda t, first: t.Conv1d(c, d, 1), (*places, d))] * 2
+    if n == 2:
+        groups = int(rng.choice([1, math.gcd(c, d)]))
+        options += [
+            lambda: (nn.Conv2d(c, d, 1, groups=groups), lambda t, first: t.Conv2d(c, d, 1, groups=groups),
+                     (*places, d)),
+            lambda: (nn.ConvTranspose2d(c, d, 2), lambda t, first: t.ConvTranspose2d(c, d, 2),
+                     (*(k + 1 for k in places), d)),
+            lambda: (nn.GlobalAvgPool2d(), lambda t, first: t.Sequential(t.AdaptiveAvgPool2d(1), t.Flatten()), (c,)),
+        ] * 2  # fmt: skip
+    if not inside:
+        options += [lambda: _flattened(rng, shape), lambda: _reshaped(rng, shape)] * 2
+        options += [lambda: (nn.LayerNorm(shape), lambda t, first: t.LayerNorm(shape), shape)]
+        options += [lambda: _branches(rng, shape)] * 2
+    return options[int(rng.integers(len(options)))]()
+
+
+def _flattened(rng, shape):
+    return nn.Flatten(), lambda t, first: t.Flatten(), (math.prod(shape),)
+
+
+def _reshaped(rng, shape):
+    left, new = math.prod(shape), []
+    for _ in range(int(rng.integers(1, 3))):
+        new.append(int(rng.choice([k for k in range(1, left + 1) if left % k == 0])))
+        left //= new[-1]
+    new = (*new, left)
+
+    def make(t, first):
+        return t.Sequential(t.Flatten(), t.Unflatten(1, (new[-1], *new[:-1]) if next(first) else new))
+
+    return nn.Reshape(*new), make, new
+
+
+def _branches(rng, shape):
+    (f, make_f, one), (g, make_g, other) = (any_layer(rng, shape, inside=True) for _ in range(2))
+    if one == other and rng.integers(2):
+        ours, out = nn.Residual(f, shortcut=g), one
+    elif one == shape:
+        ours, out = nn.Residual(f), one
+    elif one[:-1] == other[:-1]:
+        ours, out = nn.Parallel(f, g), (*one[:-1], one[-1] + other[-1])
+    else:
+        return f, make_f, one
+
+    def make(t, first):
+        if isinstance(ours, nn.Residual):
+            around = {"shortcut": make_g(t, first)} if "shortcut" in ours.children else {}
+            return t.Residual(make_f(t, first), **around)
+        both = t.Parallel(make_f(t, first), make_g(t, first))
+        both.axis = 1 if next(first) else -1
+        return both
+
+    return ours, make, out
+
+
+def any_model(seed):
+    """A chain of any layers, flattened and read by a Linear at last; the maker of its twins, one for each iterator of
+    choices; the shape of an example, and what is said of its channels."""
+    rng = np.random.default_rng(seed)
+    start = shape = (*(int(k) for k in rng.integers(2, 4, int(rng.integers(0, 3)))), int(rng.choice([5, 7])))
+    found = []
+    for _ in range(int(rng.integers(1, 6))):
+        ours, make, shape = any_layer(rng, shape)
+        found.append((ours, make))
+    size = math.prod(shape)
+    found += [(nn.Flatten(), lambda t, first: t.Flatten()), (nn.Linear(size, 3), lambda t, first: t.Linear(size, 3))]
+    ours = nn.Sequential(*(layer for layer, _ in found))
+    said = (None, 0, start[-1])[int(rng.integers(3))]
+    return ours, lambda t, first: t.Sequential(*(make(t, first) for _, make in found)), start, said
 
 
 def randomised(params, rng):

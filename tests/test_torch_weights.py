@@ -3,6 +3,8 @@
 Where torch is not installed, `pretend_torch` stands in for it: the same layers in NumPy, channels first.
 """
 
+import contextlib
+import itertools
 from types import SimpleNamespace
 
 import layers
@@ -11,7 +13,7 @@ import pretend_torch
 import pytest
 import strict
 from draws import examples
-from pretend_torch import channels_first, channels_last, random_model, randomised
+from pretend_torch import any_model, channels_first, channels_last, random_model, randomised
 
 import dualgrad as dg
 from dualgrad import nn
@@ -101,6 +103,43 @@ def test_random_models_give_what_torch_gives(torch):
         nn.from_torch(twin, ours, channels=channels)  # and no setting differs
         params = nn.from_torch(twin.float(), ours, channels=channels)
         assert params.vector.dtype == np.float32
+
+
+def twins_of(make, state):
+    """Every twin that has these parameters."""
+    tried = set()
+    for choices in itertools.product([True, False], repeat=5):
+        taken = []
+        first = (taken.append(k) or k for k in itertools.chain(choices, itertools.repeat(True)))
+        twin = make(pretend_torch.PRETEND, first)
+        if tuple(taken) not in tried:
+            tried.add(tuple(taken))
+            assert sorted(twin.load(state)) == sorted(state)
+            yield twin
+
+
+def test_what_is_accepted_is_what_some_twin_gives():
+    """Any layers in any order, most of which torch's model could not have: refused, or right. Whether torch's Unflatten
+    and cat have the channels first is theirs to choose, and so is the input's order where nothing is said of it."""
+    right = refused = 0
+    for seed in range(examples(20)):
+        ours, make, shape, channels = any_model(seed)
+        rng = np.random.default_rng(seed)
+        params = randomised(ours.init(rng=0, dtype=np.float64), rng)
+        try:
+            state = nn.to_torch(params, ours, channels=channels)
+        except dg.LayoutError:
+            refused += 1
+            continue
+        x, found = rng.standard_normal((2, *shape)), []
+        y = ours(params, x)
+        for twin, into in itertools.product(twins_of(make, state), (np.asarray, channels_first)):
+            if channels is None or (into is channels_first) == (channels > 0):
+                with contextlib.suppress(AssertionError, ValueError):  # no model that torch could run
+                    found.append(np.max(np.abs(twin(into(x)) - y)))
+        assert not found or min(found) < 1e-9 * np.max(np.abs(y)), (seed, ours, channels)
+        right += bool(found)
+    assert min(right, refused) > seed / 4
 
 
 def test_features_stand_channel_by_channel_in_torch():
@@ -625,7 +664,11 @@ REFUSED = {  # a model, part of the error, and a cure
     "a group norm": (nn.Sequential(nn.Flatten(), nn.GroupNorm(2, 12)), "'0', Flatten", {"channels": {"0": 1}}),
     "an image comes out": (nn.Sequential(LINEAR, nn.Reshape(1, 2, 2)), "'1', Reshape", {"channels": {"1": 2}}),
     "tokens come out": (nn.Sequential(LINEAR, nn.Reshape(2, 2), nn.Tanh()), "'1', Reshape", {"channels": {"1": 1}}),
-    "a flat input": (nn.Sequential(nn.Reshape(2, 2, 3), nn.Conv2d(3, 1, 1), nn.Flatten(), nn.Linear(4, 1)), None, {}),
+    "a flat input": (nn.Sequential(nn.Reshape(2, 2, 2), nn.Conv2d(2, 1, 1)), "'0', Reshape", {"channels": {"0": 2}}),
+    "a flat input of one channel": (nn.Sequential(nn.Reshape(2, 2, 1), nn.Conv2d(1, 2, 1)), None, {}),
+    "flattened for no reason": (
+        nn.Sequential(nn.Flatten(), nn.Reshape(2, 2, 1), nn.Conv2d(1, 2, 1)), "'0', Flatten", {"channels": 1},
+    ),
     "a norm of axes": (nn.LayerNorm((3, 4, 2)), r"LayerNorm\(\(3, 4, 2\)\)", {"channels": 2}),
     "a norm of axes of rows": (nn.RMSNorm((3, 4)), "channels=C", {"channels": 0}),
     "a norm of some axes": (nn.Sequential(CONV, nn.LayerNorm((4, 3))), "another axis", None),

@@ -390,7 +390,10 @@ class Walk:
 
     def _settle(self):
         """Decide what all layers together tell of each `Flatten`, `Reshape` and norm of several axes."""
-        read = {leaf for row in self.rows for order in row.turns if order is not None for leaf in order.leaves()}
+        unread, read = (
+            [],
+            {leaf for row in self.rows for order in row.turns if order is not None for leaf in order.leaves()},
+        )
         for first, last, order, name, layer, opens in self.flats:
             given, size = self.channels.get(name), last.size
             if given is not None:
@@ -408,15 +411,19 @@ class Walk:
             elif first.value and size is not None:
                 want = size
             elif order.value is None and order.root() not in read:
-                continue  # nothing depends on it
+                unread.append((order, layer, name))  # so far, nothing depends on it
+                continue
             else:
-                raise self._unknown(layer, name, f"channels={{{name!r}: C}} (1 where the order is the same), or ")
+                raise self._unknown(layer, name, True)
             if not order.settle(want):
                 raise self._conflict(layer, name)
+        for order, layer, name in unread:
+            if order.value is not None and (order.value != 1 or isinstance(layer, Flatten)):
+                raise self._unknown(layer, name, True)
         for x, k, layer, name in self.norms:
             n, first = len(layer.feature_shape), x.first.value
             if first is None:
-                raise self._unknown(layer, name, "")
+                raise self._unknown(layer, name, False)
             if first and x.places.value not in (None, -1, n - 1):
                 raise self._crossed(layer, name)
             self.rows[k] = self.rows[k]._replace(axes=(*range(1, n), 0) if first else None, turns=(None,) * n)
@@ -429,7 +436,8 @@ class Walk:
             error.add_note(f"in {row.ours!r}")
             raise
 
-    def _unknown(self, layer, name, own):
+    def _unknown(self, layer, name, flat):
+        own = f"channels={{{name!r}: C}} (1 where the order is the same), or " if flat else ""
         return LayoutError(
             f"torch has the channels of an image first, and whether {_label(name, layer)} gets one, of how many "
             f"channels, is not known: say {own}channels=C for the model's input, 0 where its axes stand as in torch"
