@@ -737,6 +737,11 @@ REFUSED = {  # a model, part of the error, and a cure
             ), nn.Linear(24, 2),
         ), None, {},
     ),
+    "branches of branches": (
+        nn.Sequential(
+            nn.Parallel(nn.Conv2d(2, 2, 1), nn.Parallel(nn.ReLU(), nn.BatchNorm(2))), nn.Conv2d(6, 4, 1, groups=2)
+        ), None, {},
+    ),
     "another cell": (nn.Sequential(Recurrent(3, 2)), "no Recurrent: set 0.bias_h, ", None),
     "a layer of one's own": (nn.Sequential(CONV, Swap(), nn.Flatten(), LINEAR), "'1', a layer", {"channels": {"1": 3}}),
     "the same in front": (nn.Sequential(Swap(), nn.Linear(3, 2)), "'0', a layer", {"channels": {"0": 0}}),

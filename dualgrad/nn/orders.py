@@ -85,19 +85,19 @@ class Order(Fact):
 
     def leaves(self):
         """The orders that it is put together from."""
-        parts = self.value
-        return [leaf for part in parts for leaf in part.leaves()] if isinstance(parts, tuple) else [self.root()]
+        value = self.value
+        return [leaf for part in value for leaf in part.leaves()] if isinstance(value, tuple) else [self.root()]
 
     def permutation(self, size):
         """The place in torch of each of our features; None where it is the same."""
-        parts = self.value
-        if isinstance(parts, tuple):
-            return None if all(part.value in (None, 1) for part in parts) else self._side_by_side(parts, size)
-        if parts in (None, 1, size):
+        value = self.value
+        if all(leaf.value in (None, 1, size) for leaf in self.leaves()):
             return None
-        if size % parts:
-            raise LayoutError(f"got {size} features of a flattened image; expected a multiple of its {parts} channels")
-        return np.arange(size).reshape(parts, -1).T.ravel()
+        if isinstance(value, tuple):
+            return self._side_by_side(value, size)
+        if size % value:
+            raise LayoutError(f"got {size} features of a flattened image; expected a multiple of its {value} channels")
+        return np.arange(size).reshape(value, -1).T.ravel()
 
     def _side_by_side(self, parts, size):
         sizes = [part.size for part in parts]

@@ -46,6 +46,11 @@ def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
     Params, with running statistics in its buffers: copies in the widest dtype of the tensors; bfloat16 becomes float32.
     Tensors that are shared in torch are no longer shared.
 
+    Notes
+    -----
+    Where a `Linear` meets a `BatchNorm` and no layer tells how many axes there are, examples are taken to be rows of
+    features. What comes out of a model that ends flattened stands in our order.
+
     Raises
     ------
     LayoutError
