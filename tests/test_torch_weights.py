@@ -4,6 +4,7 @@ Where torch is not installed, `pretend_torch` stands in for it: the same layers 
 """
 
 import contextlib
+import inspect
 import itertools
 from types import SimpleNamespace
 
@@ -1084,6 +1085,51 @@ def test_every_setting_of_torch_that_differs_is_named(torch):
                 setattr(module, name, other(before) if name != "activation" else torch.nn.functional.relu)
                 differs(theirs, ours, f"{setting}=")
                 setattr(module, name, before)
+
+
+BY_SHAPE = set(
+    "in_features out_features bias in1_features in2_features num_embeddings embedding_dim in_channels out_channels "
+    "normalized_shape elementwise_affine num_channels num_features affine track_running_stats input_size hidden_size "
+    "embed_dim kdim vdim add_bias_kv d_model dim_feedforward".split()
+)
+NO_MATTER = set(  # to outputs: of memory, or of gradients
+    "self args kwargs inplace device dtype mode padding_idx norm_type scale_grad_by_freq sparse _weight _freeze min_value max_value"
+    .split()
+)  # fmt: skip
+INSIDE = {"nhead": "self_attn.num_heads", "layer_norm_eps": "norm2.eps", "batch_first": "self_attn.batch_first"}
+
+
+def test_every_argument_of_torch_is_compared(torch):
+    """Nothing that torch's classes take is forgotten in the tables."""
+    for ours, theirs, *_ in pairs(torch):
+        kind, of = KINDS[type(ours)], torch.nn.RNNBase if isinstance(theirs, torch.nn.RNNBase) else type(theirs)
+        compared = {name.split(".")[0] for name in kind.settings(ours) | kind.training(ours)}
+        compared |= {"dim"} if isinstance(ours, (nn.Softmax, nn.LogSoftmax)) else set()
+        compared |= {"dropout"} if of is torch.nn.RNNBase else set()  # between layers, of which there is one
+        rest = set(inspect.signature(of.__init__).parameters) - compared - BY_SHAPE - NO_MATTER
+        if isinstance(ours, nn.TransformerBlock):
+            for name in rest:
+                *outer, last = INSIDE[name].split(".")
+                module = theirs.get_submodule(".".join(outer))
+                before = getattr(module, last)
+                setattr(module, last, other(before))
+                differs(theirs, ours, f"{last}=")
+                setattr(module, last, before)
+        else:
+            assert not rest, (ours, rest)
+    for setting, layer, theirs in (
+        ("nonlinearity", nn.RNN(2, 3), torch.nn.RNN(2, 3, nonlinearity="relu")),
+        ("nonlinearity", nn.RNNCell(2, 3), torch.nn.RNNCell(2, 3, nonlinearity="relu")),
+    ):
+        differs(theirs, layer, setting)
+
+
+def test_tensors_that_torch_shares(torch):
+    theirs = torch.nn.Sequential(torch.nn.Embedding(5, 3), torch.nn.Linear(3, 5, bias=False))
+    theirs[1].weight = theirs[0].weight
+    params = nn.from_torch(theirs, nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 5, bias=False)))
+    assert np.array_equal(params["0.weight"], params["1.weight"].T)
+    assert not np.shares_memory(params["0.weight"], params["1.weight"])
 
 
 def test_chains_of_other_layers_are_named(torch):

@@ -1,5 +1,4 @@
-"""Weights from torch and back. torch itself is not needed; what its layers are called and hold is in twins.py, how
-their features are ordered in orders.py."""
+"""Weights from torch and back, without torch: twins.py has what its layers hold, orders.py the order of features."""
 
 from collections.abc import Mapping
 from functools import reduce
