@@ -1093,9 +1093,9 @@ BY_SHAPE = set(
     "embed_dim kdim vdim add_bias_kv d_model dim_feedforward".split()
 )
 NO_MATTER = set(  # to outputs: of memory, or of gradients
-    "self args kwargs inplace device dtype mode padding_idx norm_type scale_grad_by_freq sparse _weight _freeze min_value max_value"
-    .split()
-)  # fmt: skip
+    "self args kwargs inplace device dtype mode padding_idx norm_type scale_grad_by_freq sparse _weight _freeze "
+    "min_value max_value".split()
+)
 INSIDE = {"nhead": "self_attn.num_heads", "layer_norm_eps": "norm2.eps", "batch_first": "self_attn.batch_first"}
 
 
@@ -1122,6 +1122,14 @@ def test_every_argument_of_torch_is_compared(torch):
         ("nonlinearity", nn.RNNCell(2, 3), torch.nn.RNNCell(2, 3, nonlinearity="relu")),
     ):
         differs(theirs, layer, setting)
+
+
+def test_the_rank_of_torchs_batch_norm_counts(torch):
+    t, ours = torch.nn, nn.Sequential(nn.BatchNorm(4), nn.Linear(4, 2))
+    nn.from_torch(t.Sequential(t.BatchNorm1d(4), t.Linear(4, 2)), ours)
+    differs(t.Sequential(t.BatchNorm2d(4), t.Linear(4, 2)), ours, "'1', Linear(4, 2) acts on another axis")
+    ours = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm(4))
+    differs(t.Sequential(t.Linear(4, 4), t.BatchNorm2d(4)), ours, "'1', BatchNorm(4) acts on another axis")
 
 
 def test_tensors_that_torch_shares(torch):

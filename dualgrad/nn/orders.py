@@ -453,6 +453,7 @@ class Walk:
         if not {c.__name__ for c in type(twin).__mro__} & set(kind.torch.split()):
             self.differences.append(f"{_label(ours, layer)} is a {type(twin).__name__} in torch")
             return
+        x.places.settle({"BatchNorm2d": 2, "BatchNorm3d": 3}.get(type(twin).__name__))
         expected = kind.settings(layer) | (kind.training(layer) if twin.training else {})
         if isinstance(layer, (Softmax, LogSoftmax)):
             dims = (1, -1) if x.flat else (1,) if x.first.value else (-1,)
