@@ -279,7 +279,7 @@ def test_cells_come_back():
 
 def pairs(torch):
     """Our layer, torch's, an input, and how ours are turned into torch's inputs and torch's outputs into ours."""
-    t = torch.nn
+    t, wide = torch.nn, 3 * images(10, 5)
     same = (lambda x: (x,), lambda y: y)
     pictures = (lambda x: (channels_first(x),), channels_last)
     return [
@@ -308,17 +308,17 @@ def pairs(torch):
          (lambda x: (x, x, x), same[1])),
         (nn.TransformerBlock(4, 2, 6),
          t.TransformerEncoderLayer(4, 2, 6, 0.0, "gelu", batch_first=True, norm_first=True), images(2, 3, 4), same),
-        (nn.Flatten(), t.Flatten(), images(2, 3), same), (nn.Identity(), t.Identity(), images(2, 3), same),
-        (nn.Dropout(0.3), t.Dropout(0.3), images(2, 3), same), (nn.Tanh(), t.Tanh(), images(2, 3), same),
-        (nn.ReLU(), t.ReLU(), images(2, 3), same), (nn.SELU(), t.SELU(), images(2, 3), same),
-        (nn.LeakyReLU(0.1), t.LeakyReLU(0.1), images(2, 3), same), (nn.ELU(0.5), t.ELU(0.5), images(2, 3), same),
-        (nn.GELU(), t.GELU(), images(2, 3), same), (nn.GELU("tanh"), t.GELU("tanh"), images(2, 3), same),
-        (nn.SiLU(), t.SiLU(), images(2, 3), same), (nn.Sigmoid(), t.Sigmoid(), images(2, 3), same),
-        (nn.Softplus(2.0, 1.0), t.Softplus(2.0, 1.0), images(2, 3), same),
-        (nn.HardTanh(-0.5, 0.4), t.Hardtanh(-0.5, 0.4), images(2, 3), same),
-        (nn.HardTanh(0, 6), t.ReLU6(), 5 * images(2, 3), same),
-        (nn.Softmax(), t.Softmax(dim=-1), images(2, 3), same),
-        (nn.LogSoftmax(), t.LogSoftmax(dim=-1), images(2, 3), same),
+        (nn.Flatten(), t.Flatten(), wide, same), (nn.Identity(), t.Identity(), wide, same),
+        (nn.Dropout(0.3), t.Dropout(0.3), wide, same), (nn.Tanh(), t.Tanh(), wide, same),
+        (nn.ReLU(), t.ReLU(), wide, same), (nn.SELU(), t.SELU(), wide, same),
+        (nn.LeakyReLU(0.1), t.LeakyReLU(0.1), wide, same), (nn.ELU(0.5), t.ELU(0.5), wide, same),
+        (nn.GELU(), t.GELU(), wide, same), (nn.GELU("tanh"), t.GELU("tanh"), wide, same),
+        (nn.SiLU(), t.SiLU(), wide, same), (nn.Sigmoid(), t.Sigmoid(), wide, same),
+        (nn.Softplus(2.0, 1.0), t.Softplus(2.0, 1.0), wide, same),
+        (nn.HardTanh(-0.5, 0.4), t.Hardtanh(-0.5, 0.4), wide, same),
+        (nn.HardTanh(0, 6), t.ReLU6(), wide, same),
+        (nn.Softmax(), t.Softmax(dim=-1), wide, same),
+        (nn.LogSoftmax(), t.LogSoftmax(dim=-1), wide, same),
     ]  # fmt: skip
 
 
@@ -1189,3 +1189,24 @@ def test_torchs_unflatten_tells_how_it_is_read(torch):
     close(ours(nn.from_torch(theirs, ours), x), run(torch, theirs, x))
     differs(t.Sequential(theirs[0], t.Unflatten(1, (4, 3, 2))), ours, "has the shape (4, 3, 2) in torch")
     differs(theirs.state_dict(), ours, "channels={'1': C}")
+
+
+# ---------------------------------------------------------------------- what a model costs
+
+
+def test_a_summary_shows_what_a_jvp_costs():
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Sequential(nn.Linear(64, 5), nn.Tanh()))
+    found = model.summary(np.zeros((2, 6, 6, 1), np.float32))
+    assert [row[:3] for row in found.rows] == [
+        ("0: Conv2d(1, 4, 3)", (2, 4, 4, 4), 40),
+        ("1: ReLU()", (2, 4, 4, 4), 0),
+        ("2: Flatten()", (2, 64), 0),
+        ("3.0: Linear(64, 5)", (2, 5), 325),
+        ("3.1: Tanh()", (2, 5), 0),
+    ]
+    linear = found.rows[3]
+    assert 2 * 64 * 5 <= linear[3] <= 2 * 64 * 5 + 20
+    assert 3 * 2 * 64 * 5 <= linear[4] <= 3 * 2 * 64 * 5 + 60
+    assert "total" in str(found)
+    assert max(map(len, str(found).splitlines())) < 100
+    assert nn.networks.lstm_copy(4, 8).summary(np.zeros((3, 2), int)).rows[1][2] == 4 * 8 * (4 + 8 + 1)
