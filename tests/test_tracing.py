@@ -520,7 +520,7 @@ def test_nothing_is_left_behind():
 
 def test_tables_are_put_back_where_entering_fails(monkeypatch):
     before = state()
-    monkeypatch.setattr(dg.tracing, "_watched_push", lambda original: 1 // 0)
+    monkeypatch.setattr(dg.tracing.watching, "_watched_push", lambda original: 1 // 0)
     entered = state()
     with pytest.raises(ZeroDivisionError):
         dg.trace(np.sin, (2.0,), (1.0,))

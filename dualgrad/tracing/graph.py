@@ -1,0 +1,124 @@
+"""The rows as a graph: Graphviz text, and a drawing."""
+
+import html
+import itertools
+import math
+
+from .row import columns, cut, kind, value, where
+
+
+def as_dot(rows):
+    """Graphviz text."""
+    quoted = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'  # noqa: E731
+    lines = ["digraph trace {", '  node [shape=box, style=rounded, fontname="monospace"];']
+    for row in rows:
+        red = ", color=red, fontcolor=red" if row.made else ""
+        lines.append(f"  {quoted(row.step)} [label={quoted(chr(10).join(_label(row)))}{red}];")
+        lines += [f"  {quoted(step)} -> {quoted(row.step)};" for step in row.inputs]
+    return "\n".join([*lines, "}", ""])
+
+
+def _label(row):
+    values = f"{value(row.primal)} + ε {value(row.tangent)}" if row.tangent is not None else value(row.primal)
+    return [cut(str(row), 36), kind(row.primal), values, *([f"makes {row.made}"] if row.made else [])]
+
+
+def _layers(rows):
+    """The steps in layers, by the longest path from an input, and what stands above each of them. A line that passes
+    a layer bends there, at a node ``(step, layer)``, so that it keeps clear of the others (Sugiyama et al. 1981)."""
+    depth, reach, above = {}, {}, {}
+    for row in rows:
+        depth[row.step] = 0 if row.operation == "input" else 1 + max((depth[s] for s in row.inputs), default=0)
+        reach.update((s, max(reach.get(s, 0), depth[row.step])) for s in row.inputs)
+    at = lambda step, d: step if depth[step] == d else (step, d)  # noqa: E731
+    layers = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for row in rows:
+        for d in range(depth[row.step], max(reach.get(row.step, 0), depth[row.step] + 1)):
+            node = at(row.step, d)
+            above[node] = [at(s, d - 1) for s in (row.inputs if node == row.step else [row.step])]
+            layers[d].append(node)
+    return layers, above
+
+
+def _arrange(layers, above, size, gap=24, sweeps=12):
+    """The centre of every node: each layer in turn as close to its neighbours as its order allows; the first sweeps
+    order it by where its neighbours are."""
+    below = {node: [] for node in above}
+    for node, parents in above.items():
+        for parent in parents:
+            below[parent].append(node)
+    x = dict.fromkeys(above, 0.0)
+    for sweep in range(sweeps):
+        near = below if sweep % 2 else above
+        for layer in layers[::-1] if sweep % 2 else layers:
+            wish = {node: sum(x[n] for n in near[node]) / len(near[node]) if near[node] else x[node] for node in layer}
+            if sweep < sweeps // 2:
+                layer.sort(key=wish.get)
+            x.update(_apart(layer, wish, size, gap))
+    return x
+
+
+def _apart(layer, wish, size, gap):
+    """The least squares fit to the wishes that keeps nodes apart: isotonic regression, by pooling adjacent ones."""
+    offsets, pools = [0.0], []
+    for left, right in itertools.pairwise(layer):
+        offsets.append(offsets[-1] + (size[left] + size[right]) / 2 + gap)
+    for node, offset in zip(layer, offsets, strict=True):
+        pools.append((wish[node] - offset, 1))
+        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
+            (a, m), (b, n) = pools.pop(), pools.pop()
+            pools.append(((a * m + b * n) / (m + n), m + n))
+    means = (mean for mean, count in pools for _ in range(count))
+    return {node: mean + offset for node, mean, offset in zip(layer, means, offsets, strict=True)}
+
+
+_SVG = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img" aria-label="{2}" \
+font-family="monospace" font-size="12">
+<defs><marker id="tip" orient="auto" markerWidth="8" markerHeight="8" refX="7" refY="4"><path d="M0 0L8 4L0 8z" \
+fill="#57606a"/></marker></defs>
+<path d="M0 0H{0}V{1}H0z" fill="#ffffff"/>
+{3}
+<text x="16" y="{4}" fill="#57606a">{2}</text>
+</svg>
+"""
+
+
+def as_svg(rows, outputs, title):
+    """An SVG image, the inputs at the top."""
+    labels = {row.step: _label(row) for row in rows}
+    layers, above = _layers(rows)
+    size = {node: 20 + 7.3 * max(map(columns, labels[node])) if node in labels else 8 for node in above}
+    x, top, bottom, y, shapes = _arrange(layers, above, size), {}, {}, 16, []
+    left = min((x[node] - size[node] / 2 for node in x), default=0) - 16
+    x = {node: centre - left for node, centre in x.items()}
+    for layer in layers:
+        heights = {node: 14 + 16 * len(labels.get(node, "")) for node in layer}
+        for node in layer:
+            top[node], bottom[node] = y, y + (heights[node] if node in labels else max(heights.values()))
+        y += max(heights.values()) + 40
+    for node, parents in above.items():
+        end = '" marker-end="url(#tip)"' if node in labels else f'V{bottom[node]}"'
+        for parent in parents:
+            a, b, c, d = x[parent], bottom[parent], x[node], top[node]
+            bend = f"{a:.1f} {(b + d) / 2} {c:.1f} {(b + d) / 2}"
+            shapes.append(f'<path fill="none" stroke="#8c959f" d="M{a:.1f} {b}C{bend} {c:.1f} {d}{end}/>')
+    for row in rows:
+        shapes += _box(row, labels[row.step], x[row.step], top[row.step], size[row.step], row.step in outputs)
+    right = max([x[node] + size[node] / 2 + 16 for node in x] + [7.3 * columns(title) + 32])
+    return _SVG.format(math.ceil(right), y + 4, html.escape(title), "\n".join(shapes), y - 10)
+
+
+def _box(row, label, x, y, width, is_output):
+    fill, stroke = "#ddf4ff", "#0969da"
+    if row.operation == "input" or row.tangent is None:
+        fill, stroke = "#ffffff" if row.operation == "input" else "#f6f8fa", "#57606a"
+    if row.made:
+        fill, stroke = "#ffebe9", "#cf222e"
+    place = f'x="{x - width / 2:.1f}" y="{y}" width="{width:.1f}" height="{14 + 16 * len(label)}" rx="6"'
+    yield f"<g><title>{html.escape(where(row, row.source))}</title>"
+    yield f'<rect {place} fill="{fill}" stroke="{stroke}" stroke-width="{2.5 if is_output else 1}"/>'
+    for k, text in enumerate(label):
+        look = f'fill="{"#cf222e" if k == 3 else "#1f2328"}" font-weight="{"normal" if k else "bold"}"'
+        yield f'<text x="{x:.1f}" y="{y + 20 + 16 * k}" text-anchor="middle" {look}>{html.escape(text)}</text>'
+    yield "</g>"

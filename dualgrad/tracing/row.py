@@ -1,0 +1,79 @@
+"""A row of a trace, and its parts as text."""
+
+import unicodedata
+from typing import NamedTuple
+
+import numpy as np
+
+from ..frames import Place
+
+
+class Row(NamedTuple):
+    """One step of a trace: plain data, copied when the step was taken."""
+
+    step: str  # "v3"; the inputs end with "v0"
+    operation: str  # "sin", "linalg.solve", "getitem", "iadd"; "input"
+    operands: tuple  # of strings: names of steps, and constants shown short
+    inputs: tuple  # the steps among the operands
+    shape: tuple
+    dtype: np.dtype
+    primal: object  # an array or array scalar
+    tangent: object  # the same, of shape lead + shape; None for a constant
+    primal_norm: float  # Euclidean, over all entries
+    tangent_norm: float  # over all entries and directions
+    multiply_adds: tuple  # an estimate for the primal, and one for the tangent in all directions
+    made: str  # what came into being here: "NaN in primal", "inf in tangent", ...; else ""
+    file: str
+    line: int
+    source: str  # the text of that line
+    expression: str  # the part of it that asked for the operation
+
+    def __str__(self):
+        call = self.operands[0] if self.operation == "input" else f"{self.operation}({', '.join(self.operands)})"
+        return f"{self.step} = {call}"
+
+
+def norm(x):
+    """The Euclidean norm, which does not overflow on the way."""
+    with np.errstate(all="ignore"):
+        x = np.abs(x).astype(float)
+        top = np.max(x, initial=0.0)
+        return float(top * np.sqrt(np.sum((x / top) ** 2)) if 0 < top < np.inf else top)
+
+
+def kind(x):
+    return f"{x.dtype}[{', '.join(map(str, x.shape))}]"
+
+
+def digits(x):
+    """A number, or up to three of them; nothing for more, or where they take much room."""
+    number = lambda a: str(a) if x.dtype.kind not in "fc" else format(a, ".4g")  # noqa: E731
+    if x.ndim > 1 or x.size > 3:
+        return ""
+    text = f"[{', '.join(map(number, x))}]" if x.ndim else number(x)
+    return text if len(text) <= 12 else ""
+
+
+def value(x):
+    return "-" if x is None else digits(x) or f"‖{norm(x):.4g}‖"
+
+
+def count(n):
+    return str(n) if n < 100_000 else f"{n / 1e6:.3g}M"
+
+
+def where(row, text):
+    return str(Place(row.file, row.line, text, "")) if row.line else ""
+
+
+def columns(text):
+    """The columns of a terminal that a text takes up: wide characters take two."""
+    return sum(1 + (unicodedata.east_asian_width(c) in "WF") for c in text)
+
+
+def cut(text, width):
+    if columns(text) <= width:
+        return text
+    while text and columns(text) >= width:
+        text = text[:-1]
+    return text + "…"[:width]
