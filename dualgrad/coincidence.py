@@ -222,7 +222,7 @@ def has_series(a):
 def blank(a, columns, inside=False):
     """NaN in some columns, of the tangents alone."""
     if a.__class__ is Dual:
-        return Dual(blank(a.primal, columns, inside), blank(a.tangent, columns, True), a.level)
+        return a.renewed(blank(a.primal, columns, inside), blank(a.tangent, columns, True))
     return np.where(np.isin(np.arange(a.shape[-1]), columns), np.nan, a) if inside else a
 
 
@@ -240,8 +240,8 @@ def _carried(a, w, v, together):
         turn = between + np.where(together, 0, np.matmul(rest, turn) - np.matmul(turn, rest)) / gap
         below = below.primal
     return (
-        Dual(block, nested_as(block, np.where(together, p, 0)), a.level),
-        Dual(frame, nested_as(frame, np.matmul(frame, turn)), a.level),
+        a.renewed(block, nested_as(block, np.where(together, p, 0))),
+        a.renewed(frame, nested_as(frame, np.matmul(frame, turn))),
     )
 
 
@@ -300,7 +300,7 @@ def _tall_spaces(a, u, s, v):
 
 def _valued(a, value):
     """A nest of Duals with that value, to the last bit."""
-    return Dual(_valued(a.primal, value), a.tangent, a.level) if a.__class__ is Dual else value
+    return a.renewed(_valued(a.primal, value), a.tangent) if a.__class__ is Dual else value
 
 
 def _phases(v):
@@ -309,7 +309,7 @@ def _phases(v):
         return np.ones_like(v[0])
     below = _phases(v.primal)
     along = np.sum(np.conj(v.primal) * v.tangent, -2)
-    return Dual(below, nested_as(below, -below * along), v.level)
+    return v.renewed(below, nested_as(below, -below * along))
 
 
 # ---------------------------------------------------------------------- Duals and series as one line

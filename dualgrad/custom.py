@@ -91,7 +91,7 @@ class custom_jvp:  # noqa: N801  (a decorator)
         top = max(duals_in(flatten(args)[0]), key=lambda a: a.level, default=None)
         if top is None:
             return self.function(*args, **kwargs)
-        if top.__class__ is not Dual:  # a series
+        if type(top) is not Dual:  # a series, or traced
             return top.__array_function__(self, (), args, kwargs)
         if self.rule is None:
             raise NotImplementedError(f"{self.__name__} has no rule yet: decorate one with @{self.__name__}.defjvp")

@@ -54,6 +54,10 @@ class Dual:
         self.level = level
         self.frozen = frozen
 
+    def renewed(self, primal, tangent):
+        """Another Dual of the same level, and of the same trace."""
+        return Dual(primal, tangent, self.level)
+
     # ------------------------------------------------------------------ NumPy's protocols
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):

@@ -177,6 +177,18 @@ class Series(Dual):
         if before := self.following:
             self.following = lambda k: written(k, before(k))
 
+    def joined(self, leaves, shape):
+        """Numbers and series as one array."""
+        return np.reshape(np.stack(leaves), shape)
+
+    def through(self, thing, by_engine, *args, **kwargs):
+        """A loss or cell that was called with this among its arguments: its function, operation by operation."""
+        return by_engine(*args, **kwargs)
+
+    def through_layer(self, layer, p, x, kwargs):
+        """A layer that was called with this among its arguments."""
+        return layer.forward(p, x, **kwargs)
+
     def __pow__(self, other):
         special = special_power(other)
         return _of_scalars(_rules[special](self) if special else _rules[np.power](self, other), self, other)

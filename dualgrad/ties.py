@@ -237,7 +237,7 @@ def _whole(q, rest):
     if q.__class__ is not Dual:
         return np.concatenate([q, rest], 1)
     whole = _whole(q.primal, rest)
-    return Dual(whole, nested_as(whole, with_complement(q.tangent, whole)), q.level)
+    return q.renewed(whole, nested_as(whole, with_complement(q.tangent, whole)))
 
 
 @_tied(np.linalg.svdvals)

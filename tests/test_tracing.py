@@ -1,4 +1,4 @@
-"""The evaluation trace: the textbook's rows, plain data, where a NaN came from, and tables that are put back."""
+"""The evaluation trace: the textbook's rows, plain data, where a NaN came from, and tables that are left alone."""
 
 import inspect
 import math
@@ -152,6 +152,42 @@ def test_a_layer_of_ones_own_is_one_row():
 
     trace = dg.trace(lambda s: np.sum(Scale()({"scale": s}, np.ones((2, 3)))), (np.ones(3),), (np.ones(3),))
     assert [(row.operation, row.inputs) for row in trace.rows[1:]] == [("Scale", ("v0",)), ("sum", ("v1",))]
+
+
+def test_a_layer_made_of_others_has_their_rows():
+    class Twice(dg.nn.Layer):
+        def __init__(self):
+            self.layers = [dg.nn.Linear(3, 3), dg.nn.Tanh()]
+
+        def shapes(self):
+            return self.layers[0].shapes()
+
+        def forward(self, p, x):
+            linear, tanh = self.layers
+            return tanh({}, linear(p, x))
+
+        def __repr__(self):
+            return "Twice"
+
+    params = dg.nn.Linear(3, 3).init(rng=0)
+    trace = dg.trace(lambda p: Twice()(p, np.ones((2, 3), np.float32)), (params,), (params,))
+    assert [row.operation for row in trace.rows[2:]] == ["Linear(3, 3)", "Tanh()"]
+    assert trace.outputs == ("v2",)
+
+
+@pytest.mark.parametrize("name", ["RNNCell", "LSTMCell", "GRUCell"])
+def test_a_step_of_a_cell_is_one_row_a_part(name):
+    cell = getattr(dg.nn, name)(3, 2)
+    params = cell.init(rng=0, dtype=float)
+    x = np.ones((4, 3))
+
+    def f(p):
+        return np.sum(cell.output(cell(p, cell.start(x), x)))
+
+    trace = dg.trace(f, (params,), (params,))
+    assert {row.operation.partition("[")[0] for row in trace.rows[len(params) :]} <= {repr(cell), "sum", "getitem"}
+    assert trace.rows[-1].inputs
+    assert (trace.value, trace.tangent) == dg.jvp(f, (params,), (params,))
 
 
 def test_rows_are_plain_data_and_copies():
@@ -497,7 +533,7 @@ def test_on_a_device():
 
 
 def state():
-    """Everything that a trace replaces."""
+    """Everything that a trace might replace: it replaces nothing."""
     kinds = [Dual, custom_jvp, dg.nn.Loss, dg.nn.Layer, dg.nn.Linear, dg.nn.Sequential]
     return dict(RULES), list(RULES), [dict(vars(kind)) for kind in kinds]
 
@@ -518,15 +554,52 @@ def test_nothing_is_left_behind():
     assert all(RULES[f] is rule for f, rule in before[0].items())
 
 
-def test_tables_are_put_back_where_entering_fails(monkeypatch):
+def test_nothing_is_patched_while_a_trace_runs():
     before = state()
-    monkeypatch.setattr(dg.tracing.watching, "_watched_push", lambda original: 1 // 0)
-    entered = state()
+
+    def f(x):
+        assert state() == before
+        return np.sin(x) * x[0]
+
+    assert len(dg.trace(f, (np.ones(2),), (np.ones(2),)).rows) == 4
+
+
+def test_rows_are_linear_in_the_steps(monkeypatch):
+    """Which arrays a write renames is asked of those that are used again, and of the last writes."""
+    asked, real = [], np.may_share_memory
+    monkeypatch.setattr(np, "may_share_memory", lambda a, b: asked.append(0) or real(a, b))
+
+    def f(x):
+        out, other = np.zeros_like(x), x * 1
+        for k in range(300):
+            out[k % 3] = x[0] * k
+            out[:2] += other[:2]
+        return out
+
+    rows = dg.trace(f, (np.ones(3),), (np.ones(3),)).rows
+    assert len(rows) == 3 + 7 * 300
+    assert len(asked) < 3 * len(rows)
+
+
+def test_a_trace_asks_nothing_of_others(monkeypatch):
+    """What is not traced does not come near the mechanism."""
+    monkeypatch.setattr(dg.tracing.traced, "_apply", lambda *args: 1 // 0)
+    model = dg.nn.Sequential(dg.nn.Linear(2, 2), dg.nn.Tanh())
+    params = model.init(rng=0)
+
+    def f(p):
+        return dg.nn.mse(model(p, np.ones((3, 2), np.float32)), np.zeros((3, 2), np.float32))
+
     with pytest.raises(ZeroDivisionError):
-        dg.trace(np.sin, (2.0,), (1.0,))
-    assert state() == entered
-    monkeypatch.undo()
-    assert state() == before
+        dg.trace(f, (params,), (params,))
+    dg.jvp(f, (params,), (params,))
+    dg.taylor(f, params, params)
+
+
+def test_the_power_of_a_series():
+    trace = dg.trace(lambda x: dg.taylor(lambda z: x**z, 2.0, 1.0, order=2)[1], (3.0,), (1.0,))
+    assert trace.value == pytest.approx(9 * np.log(3))
+    assert trace.tangent == pytest.approx(6 * np.log(3) + 3)
 
 
 def test_a_rule_declared_in_the_meantime_stays(tables):

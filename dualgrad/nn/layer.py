@@ -140,8 +140,8 @@ class Layer:
         self.require(p)
         x = self._array(x)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
-        if top.__class__ is not Dual:  # nothing moves, or all of it does as a series
-            return self.forward(p, x, **kwargs)
+        if type(top) is not Dual:  # nothing moves, or all of it does as a series, or it is traced
+            return self.forward(p, x, **kwargs) if top is None else top.through_layer(self, p, x, kwargs)
         level = top.level
         if level not in LIVE:
             raise ended()

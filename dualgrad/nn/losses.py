@@ -1,5 +1,6 @@
 """Losses: functions of a prediction and a target, with rules like those of a layer."""
 
+import functools
 import math
 
 import numpy as np
@@ -84,11 +85,20 @@ class Loss:
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
         reduction = self.reduction if reduction is None else _reduction(reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
-        if prediction.__class__ is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
-            return self.forward(prediction, target, reduction, weights, **settings)
+        if type(prediction) is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
+            return self._by_engine(prediction, target, reduction, weights, settings)
         lead_of(prediction)
         y, dy = self.push(prediction.primal, target, prediction.tangent, reduction, weights, **settings)
         return y if dy is ZERO else Dual(y, nested_as(y, dy), prediction.level)
+
+    def _by_engine(self, prediction, target, reduction, weights, settings):
+        top = max((v for v in (prediction, target) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
+        if top is None or type(top) is Dual:
+            return self.forward(prediction, target, reduction, weights, **settings)
+        given = {"reduction": reduction} if reduction != self.reduction else {}
+        given |= settings if weights is None else {"weights": weights} | settings
+        forward = functools.partial(self.forward, reduction=reduction, weights=weights)
+        return top.through(self, forward, prediction, target, **given)
 
     def _given(self, prediction, target, reduction, weights, settings):
         """Prediction, target and weights as arrays, and the settings: checked."""

@@ -127,8 +127,8 @@ class Cell(Layer):
         leaves, structure = flatten(state)
         moving = [v for v in (*p.values(), *leaves, x) if isinstance(v, Dual)]
         top = max(moving, key=lambda v: v.level, default=None)
-        if top.__class__ is not Dual:
-            return self.step(p, state, x)
+        if type(top) is not Dual:
+            return self.step(p, state, x) if top is None else top.through(self, self.step, p, state, x)
         if top.level not in LIVE:
             raise ended()
         pairs = {name: at_level(v, top.level) for name, v in p.items()}

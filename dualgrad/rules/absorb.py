@@ -76,11 +76,11 @@ def product(partial, dx):
 
 def absorb(partial, dx, either=False):
     """``partial * dx``, and 0 where ``dx`` is 0 whatever the partial, or ``either``; nested by the product rule."""
-    level = max((a.level for a in (partial, dx) if isinstance(a, Dual)), default=None)
-    if level is None:
+    top = max((a for a in (dx, partial) if isinstance(a, Dual)), key=lambda a: a.level, default=None)
+    if top is None:
         return np.where((dx == 0) | (either & (partial == 0)), 0, partial * dx)
-    (p, dp), (t, dt) = parts(partial, level), parts(dx, level)
-    if LIVE[level]:
+    (p, dp), (t, dt) = parts(partial, top.level), parts(dx, top.level)
+    if LIVE[top.level]:
         ndim = max(np.ndim(p), np.ndim(t))
         dp, dt = (d if d is None else pad_lead(d, ndim) for d in (dp, dt))
     terms = []
@@ -88,7 +88,7 @@ def absorb(partial, dx, either=False):
         terms.append(absorb(dp, t, either=True))
     if dt is not None:
         terms.append(absorb(p, dt, either))
-    return Dual(absorb(p, t, either), sum(terms[1:], terms[0]), level)
+    return top.renewed(absorb(p, t, either), sum(terms[1:], terms[0]))
 
 
 def parts(x, level):

@@ -186,7 +186,7 @@ def nested_as(y, dy):
     p, d = parts(dy, y.level)
     if d is None:
         d = np.zeros_like(primal(y), shape=LIVE[y.level] + dy.shape, dtype=dy.dtype)
-    return Dual(nested_as(y.primal, p), nested_as(y.primal, d), y.level)
+    return (dy if type(dy) is type(y) else y).renewed(nested_as(y.primal, p), nested_as(y.primal, d))
 
 
 # ---------------------------------------------------------------------- elementwise
@@ -538,7 +538,7 @@ def with_value(result, y, level):
     d = result.tangent
     if not d.ndim and isinstance(primal(d), np.generic) != isinstance(primal(y), np.generic):  # a number, or an array
         d = np.reshape(d, ()) if isinstance(primal(d), np.generic) else d[()]
-    return Dual(y, nested_as(y, as_tangent(d, y)), level)
+    return result.renewed(y, nested_as(y, as_tangent(d, y)))
 
 
 def explicit(*functions):

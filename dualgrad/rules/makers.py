@@ -54,8 +54,8 @@ def _joined(leaves, shape):
     level, lead = top.level, LIVE.get(top.level)
     if lead is None:
         raise ended()
-    if top.__class__ is not Dual:  # a series
-        return np.reshape(np.stack(leaves), shape + np.shape(leaves[0]))
+    if type(top) is not Dual:  # a series, or traced
+        return top.joined(leaves, shape + np.shape(leaves[0]))
     pairs = [parts(a, level) for a in leaves]
     y = _joined([p for p, _ in pairs], shape)
     if any(d is None for _, d in pairs):

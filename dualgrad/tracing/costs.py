@@ -6,7 +6,6 @@ import numpy as np
 
 from ..backend import is_array
 from ..rules.einsum import from_sublists, spelled_out
-from ..tree import flatten
 
 _MOVES = frozenset(
     "append array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
@@ -21,13 +20,13 @@ _FACTORIZATIONS = frozenset(
 )
 
 
-def multiply_adds(operation, function, args, kwargs, outputs):
+def multiply_adds(operation, function, args, leaves, outputs):
     """Multiply-adds of one evaluation: the terms of products, n³ for a factorization, n log n for a transform, none
     where entries only move; for all others, the size of the largest array."""
     if operation in _MOVES:
         return 0
     module, _, name = operation.rpartition(".")
-    arrays = [a for a in flatten((args, kwargs))[0] if is_array(a)]
+    arrays = list(filter(is_array, leaves))
     largest = max((a.size for a in (*arrays, *outputs) if is_array(a)), default=0)
     if function is np.einsum:
         subscripts, *factors = args if isinstance(args[0], str) else from_sublists(args)

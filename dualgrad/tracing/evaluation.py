@@ -1,12 +1,12 @@
 """`trace`: a jvp evaluated once, with its rows."""
 
 from ..pushforward import jvp
-from ..tree import flatten
+from ..tree import flatten, map_leaves
 from .graph import as_dot, as_svg
 from .record import Recorder
 from .row import count
 from .table import as_html, as_text
-from .watching import watching
+from .traced import plain
 
 
 def trace(f, primals, tangents):
@@ -40,15 +40,14 @@ def trace(f, primals, tangents):
     recorder = Recorder()
 
     def recorded(*args):
-        recorder.start(f, args)
+        args = recorder.start(f, args)
         try:
-            with watching(recorder):
-                result = f(*args)
+            result = f(*args)
         except BaseException as error:
             error.add_note(recorder.note())
             raise
         recorder.outputs = tuple(map(recorder.named, flatten(result)[0]))
-        return result
+        return map_leaves(lambda x: plain(x, recorder), result)
 
     value, tangent = jvp(recorded, primals, tangents)
     return Trace(recorder.rows, value, tangent, recorder.outputs)

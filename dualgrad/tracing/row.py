@@ -35,6 +35,8 @@ class Row(NamedTuple):
 
 def norm(x):
     """The Euclidean norm, which does not overflow on the way."""
+    if not x.ndim:
+        return float(abs(x))
     with np.errstate(all="ignore"):
         x = np.abs(x).astype(float)
         top = np.max(x, initial=0.0)
