@@ -184,9 +184,10 @@ def nested_as(y, dy):
     if y.__class__ is not Dual:
         return dy
     p, d = parts(dy, y.level)
+    like = y if d is None or type(dy) is not type(y) else dy
     if d is None:
         d = np.zeros_like(primal(y), shape=LIVE[y.level] + dy.shape, dtype=dy.dtype)
-    return (dy if type(dy) is type(y) else y).renewed(nested_as(y.primal, p), nested_as(y.primal, d))
+    return like.renewed(nested_as(y.primal, p), nested_as(y.primal, d))
 
 
 # ---------------------------------------------------------------------- elementwise
