@@ -140,7 +140,7 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
 
     def travelling(y):
         if type(y) is np.ndarray and y.dtype.hasobject:
-            y = y.copy()
+            y = y if y.flags.writeable else y.copy()
             y.flat = [travelling(entry) for entry in y.flat]
         elif type(y) is Dual and y.level == recorder.level:
             return travellers[id(y)][1] if id(y) in travellers else Traced(y, recorder)
