@@ -22,7 +22,7 @@ further on by s, ξ noise. (Singhal et al. 2023, *How to Guess a Gradient*; Ren 
 import numpy as np
 
 from ..checks import flag, positive_count, real_number
-from ..directions import as_tree, as_vector
+from ..directions.vectors import as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..nn.linear import Linear
