@@ -14,6 +14,7 @@ def positive_count(name, value, expected="a positive integer"):
 
 def number(name, value, expected="a finite number", fits=math.isfinite):
     """``value`` as one of Python's numbers, where it is a real one that fits; anything else raises ValueError."""
+    value = value[()] if isinstance(value, np.ndarray) and not value.ndim else value
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not real or not fits(value):
         raise ValueError(f"got {name}={value!r}; expected {expected}")

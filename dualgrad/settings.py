@@ -79,6 +79,17 @@ def difference(saved, mine, where=""):
     return "" if same else f"{where}={saved!r} (here {mine!r})"
 
 
+def layouts_differ(before, now):
+    """How names and shapes differ, in words; beside ``shapes`` there may be another word of what they are ``of``."""
+    if before.get("of") != now.get("of"):
+        return f"they were {before['of']}, and these are {now['of']}"
+    old, new = before["shapes"], now["shapes"]
+    found = [f"{name} {old[name]} is missing" for name in old if name not in new]
+    found += [f"{name} {new[name]} is new" for name in new if name not in old]
+    found += [f"{name} was {old[name]} and is {new[name]}" for name in old if name in new and old[name] != new[name]]
+    return ", ".join(found) or f"their order was {', '.join(old)} and is {', '.join(new)}"
+
+
 def require_same(thing, what, saved, mine):
     """Raise where saved plain data differs from one's own, naming the differences."""
     if found := difference(saved, mine):

@@ -108,7 +108,8 @@ def leaves_like(tree, structure, what, path=()):
     """
     if structure is LEAF:
         if tree.__class__ is not np.ndarray and isinstance(tree, (dict, list, tuple, Params)):
-            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there")
+            cure = ": np.asarray(...) of it" if isinstance(tree, (list, tuple)) else ""
+            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there{cure}")
         return [tree]
     if structure is EMPTY:
         if tree is not None:

@@ -8,7 +8,7 @@ from ..backend import is_array, to_numpy
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
-from ..settings import difference, layout_of, require_keys, require_same, settings
+from ..settings import layout_of, layouts_differ, require_keys, require_same, settings
 from ..tree import flatten, leaves, paths, rebuild
 
 
@@ -125,8 +125,8 @@ class Estimator:
         """The names and shapes of the parameters; raise where what is kept belongs to others."""
         layout = layout_of(params)
         if self._layout is not None and list(layout.items()) != list(self._layout.items()):
-            found = difference(self._layout, layout)
-            raise LayoutError(f"{self!r} keeps what belongs to parameters with {found}: reset() it first")
+            found = layouts_differ({"shapes": self._layout}, {"shapes": layout})
+            raise LayoutError(f"{self!r} keeps what belongs to other parameters: {found}; reset() forgets it")
         return layout
 
 

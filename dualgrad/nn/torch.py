@@ -1,129 +1,101 @@
-"""Weights from torch and back: the names and layouts of torch's layers, and ours. torch itself is not needed.
+"""Weights from torch and back, without torch: twins.py has what its layers hold, orders.py the order of features."""
 
-A row of a table is (torch's name, our name, axes): our array is torch's with its axes in that order.
-"""
+from collections.abc import Mapping
+from functools import reduce
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..errors import LayoutError
 from ..params import Params
-from .attention import MultiHeadAttention, TransformerBlock
-from .containers import Container
-from .conv import Conv1d, Conv2d, ConvTranspose2d
-from .linear import Linear
-from .lookup import Bilinear, Embedding
-from .norms import BatchNorm, GroupNorm, LayerNorm, RMSNorm
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .layer import with_buffers
+from .orders import Walk
 
-_SAME = (("weight", "weight", None), ("bias", "bias", None))
-_MATRIX = (("weight", "weight", (1, 0)), ("bias", "bias", None))
-_RUNNING = (("running_mean", "running_mean", None), ("running_var", "running_var", None))
-TABLES = {
-    Linear: _MATRIX,
-    Bilinear: (("weight", "weight", (1, 2, 0)), ("bias", "bias", None)),
-    Embedding: (("weight", "weight", None),),
-    Conv1d: (("weight", "weight", (2, 1, 0)), ("bias", "bias", None)),
-    Conv2d: (("weight", "weight", (2, 3, 1, 0)), ("bias", "bias", None)),
-    ConvTranspose2d: (("weight", "weight", (2, 3, 0, 1)), ("bias", "bias", None)),
-    LayerNorm: _SAME,
-    RMSNorm: _SAME,
-    GroupNorm: _SAME,
-    BatchNorm: _SAME + _RUNNING,
-    GRUCell: (("weight_ih", "weight_x", (1, 0)), ("weight_hh", "weight_h", (1, 0)), ("bias_ih", "bias_x", None),
-              ("bias_hh", "bias_h", None)),
-    MultiHeadAttention: (("in_proj_weight", "qkv.weight", (1, 0)), ("in_proj_bias", "qkv.bias", None),
-                         ("out_proj.weight", "out.weight", (1, 0)), ("out_proj.bias", "out.bias", None)),
-    TransformerBlock: (("norm1.weight", "0.body.0.weight", None), ("norm1.bias", "0.body.0.bias", None),
-                       ("self_attn.in_proj_weight", "0.body.1.qkv.weight", (1, 0)),
-                       ("self_attn.in_proj_bias", "0.body.1.qkv.bias", None),
-                       ("self_attn.out_proj.weight", "0.body.1.out.weight", (1, 0)),
-                       ("self_attn.out_proj.bias", "0.body.1.out.bias", None),
-                       ("norm2.weight", "1.body.0.weight", None), ("norm2.bias", "1.body.0.bias", None),
-                       ("linear1.weight", "1.body.1.weight", (1, 0)), ("linear1.bias", "1.body.1.bias", None),
-                       ("linear2.weight", "1.body.3.weight", (1, 0)), ("linear2.bias", "1.body.3.bias", None)),
-}  # fmt: skip
-TABLES[RNNCell] = TABLES[LSTMCell] = TABLES[GRUCell][:2]  # their one bias is the sum of torch's two
-_LAYERS = {GRU: GRUCell, LSTM: LSTMCell, RNN: RNNCell}
+_COUNT = "num_batches_tracked"
 
 
-def _entries(layer, prefix=""):
-    """Rows (torch's name, our name, axes, torch's second bias or None) for a model, under dotted names."""
-    kind = next((k for k in type(layer).__mro__ if k in TABLES or k in _LAYERS), None)
-    if kind is None:
-        for name, child in layer.children.items() if isinstance(layer, Container) else ():
-            yield from _entries(child, f"{prefix}{name}.")
-        own = {f"{prefix}{name}" for name in layer.names()}
-        if own and not isinstance(layer, Container):
-            raise LayoutError(f"torch has no {type(layer).__name__}: set {', '.join(sorted(own))} by hand")
-        return
-    suffix = "_l0" if kind in _LAYERS else ""
-    ours = set(layer.names())
-    for theirs, name, axes in TABLES[_LAYERS.get(kind, kind)]:
-        if name in ours:
-            yield prefix + theirs + suffix, prefix + name, axes, None
-    if "bias" in ours and _LAYERS.get(kind, kind) in (RNNCell, LSTMCell):
-        yield f"{prefix}bias_ih{suffix}", prefix + "bias", None, f"{prefix}bias_hh{suffix}"
+def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
+    """Parameters for a model from the same model in torch; it gives the same, for images (B, H, W, C).
 
-
-def from_torch(state_dict, model):
-    """Parameters for a model from the ``state_dict()`` of the same model in torch.
+    torch has images as (B, C, H, W), and so the features of a flattened image in another order: what is learned around
+    a `Flatten` or `Reshape` is brought into ours.
 
     Parameters
     ----------
-    state_dict : mapping of names to tensors or arrays
+    state_dict : module of torch, or mapping of names to tensors or arrays
+        A module's settings are compared with the model's as well (those of training where the module is in training
+        mode); of a ``state_dict()`` only names and shapes are known.
     model : Layer
-        Built of layers that torch has, in the same order and under the same names: ``Sequential`` numbers its layers
-        in both. A `TransformerBlock` is torch's TransformerEncoderLayer with ``norm_first=True`` and GELU.
+        Built of layers that torch has, in the same order. A `TransformerBlock` is torch's TransformerEncoderLayer with
+        ``norm_first=True`` and GELU.
+    names : dict of str to str, optional
+        Where layers (or single parameters) are called otherwise in torch: ``{"0": "conv1", "3": "fc1"}`` for our
+        layers ``"0"`` and ``"3"``, whose names are those of the parameters. Where one is missing, the error suggests
+        what fits by order. Of two names, ``{"1.bias": ("rnn.bias_ih_l1", "rnn.bias_hh_l1")}``, the sum is taken.
+    channels : int or dict of layer name to int, optional
+        How many channels the input has, where no layer tells: 0 for none, when its axes stand as in torch. Of a
+        `Flatten` or `Reshape`: how many channels one after another torch has there, 1 where it has our order. Of a
+        layer of one's own: how many channels its output has.
+    permuted : names of layers, optional
+        Where torch's model permutes the axes between two layers, so that a `Linear` acts on the channels of an image,
+        or a `Conv1d` on an embedding.
 
     Returns
     -------
-    Params, with running statistics in its buffers.
+    Params, with running statistics in its buffers: copies in the widest dtype of the tensors; bfloat16 becomes float32.
+    Tensors that are shared in torch are no longer shared.
+
+    Notes
+    -----
+    Where a `Linear` meets a `BatchNorm` and no layer tells how many axes there are, examples are taken to be rows of
+    features. What comes out of a model that ends flattened stands in our order.
 
     Raises
     ------
     LayoutError
-        For names that are missing or left over, shapes that do not fit, and layers that torch does not have.
+        For names that are missing or left over, shapes and settings that do not fit, layers that torch does not have,
+        and wherever the order of features is not certain.
 
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
-    >>> state = {"weight": np.array([[1.0, 2.0]]), "bias": np.array([3.0])}
-    >>> dg.nn.from_torch(state, dg.nn.Linear(2, 1))["weight"]
+    >>> state = {"fc.weight": np.array([[1.0, 2.0]]), "fc.bias": np.array([3.0])}
+    >>> dg.nn.from_torch(state, dg.nn.Linear(2, 1), names={"": "fc"})["weight"]
     array([[1.],
            [2.]])
     """
-    given = {name: _array(t) for name, t in state_dict.items()}
-    start = {name: (shape, None) for name, shape in model.shapes().items()} | model.buffers()
-    found, used = {}, set()
-    for theirs, ours, axes, second in _entries(model):
-        names = (theirs,) if second is None else (theirs, second)
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise LayoutError(f"the state_dict has no {missing[0]!r}, which {ours!r} is made of")
-        a = sum(given[name] for name in names)
-        a = a if axes is None else np.transpose(a, axes)
-        if a.shape != tuple(start[ours][0]):
-            raise LayoutError(f"{theirs!r} gives {ours!r} the shape {a.shape}; expected {tuple(start[ours][0])}")
-        found[ours] = np.ascontiguousarray(a)
-        used.update(names)
-    left = [name for name in given if name not in used and not name.endswith("num_batches_tracked")]
-    if left:
-        raise LayoutError(f"the state_dict has {left[0]!r}, for which {model!r} has no place")
-    buffers = {name: found[name] for name in model.buffers()}
-    return Params({name: found[name] for name in model.shapes()}, buffers)
+    module = state_dict if hasattr(state_dict, "named_modules") else None
+    given = state_dict if module is None else module.state_dict()
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"got a {type(given).__name__}; expected a state_dict or a module: torch.load(path) reads a file"
+        )
+    walk = Walk(model, names, channels, permuted, module)
+    _require_names(walk, given, model)
+    if walk.differences:
+        raise LayoutError(
+            f"{'; '.join(walk.differences)}. Make them alike, or name other layers by names=. What matters in training "
+            "alone is not compared in a module in eval(), nothing in a state_dict()"
+        )
+    found = {row.ours: _ours(row, given) for row in walk.rows}
+    dtype = np.result_type(*found.values()) if found else None
+    arrays = {name: np.array(a, dtype, order="C") for name, a in found.items()}
+    return Params({name: arrays[name] for name in model.shapes()}, {name: arrays[name] for name in model.buffers()})
 
 
-def to_torch(params, model):
+def to_torch(params, model, *, names=None, channels=None, permuted=()):
     """The ``state_dict`` of the same model in torch, as NumPy arrays: ``torch.from_numpy`` makes tensors of them.
 
     Parameters
     ----------
     params : Params
     model : Layer
+    names, channels, permuted
+        As in `from_torch`.
 
     Returns
     -------
-    dict of str to array. The one bias of `RNN` and `LSTM` becomes torch's ``bias_ih``, with ``bias_hh`` zero.
+    dict of str to array, copies. The one bias of `RNN` and `LSTM` becomes torch's ``bias_ih``, with ``bias_hh`` zero.
 
     Examples
     --------
@@ -132,16 +104,96 @@ def to_torch(params, model):
     >>> {name: a.shape for name, a in dg.nn.to_torch(layer.init(rng=0), layer).items()}
     {'weight': (1, 2), 'bias': (1,)}
     """
-    everything = {**params, **getattr(params, "buffers", {})}
+    rows = Walk(model, names, channels, permuted).rows
+    everything = with_buffers(params)
+    model.require(everything)
     state = {}
-    for theirs, ours, axes, second in _entries(model):
-        a = np.asarray(everything[ours])
-        state[theirs] = np.ascontiguousarray(a if axes is None else np.transpose(a, np.argsort(axes)))
-        if second is not None:
-            state[second] = np.zeros_like(state[theirs])
+    for row in rows:
+        a = to_numpy(everything[row.ours])
+        for axis, turn in enumerate(row.turns):
+            a = a if turn is None else np.take(a, np.argsort(turn), axis)
+        a = a if row.axes is None else np.transpose(a, np.argsort(row.axes))
+        for name in row.theirs:
+            b = a if name == row.theirs[0] else np.zeros_like(a)
+            if name in state and not np.array_equal(state[name], b, equal_nan=True):
+                raise LayoutError(f"{row.ours!r} shares {name!r} with another layer, and their values differ")
+            state[name] = np.array(b, order="C")
     return state
 
 
-def _array(tensor):
-    """A tensor, or anything NumPy understands, as an array."""
-    return tensor.detach().cpu().numpy() if hasattr(tensor, "detach") else np.asarray(tensor)
+def _ours(row, given):
+    """One of our arrays, from torch's."""
+    arrays = {name: _array(given[name], name) for name in row.theirs}
+    for name, a in arrays.items():
+        if a.shape != _in_torch(row):
+            raise LayoutError(f"{name!r} has the shape {a.shape}; expected {_in_torch(row)} for {row.ours!r}")
+    a = reduce(np.add, arrays.values())
+    a = a if row.axes is None else np.transpose(a, row.axes)
+    for axis, turn in enumerate(row.turns):
+        a = a if turn is None else np.take(a, turn, axis)
+    return a
+
+
+def _array(tensor, name):
+    """A tensor, or anything NumPy understands, as an array of floating or complex numbers."""
+    narrow = any(kind in str(getattr(tensor, "dtype", "")) for kind in ("bfloat16", "float8"))  # which NumPy lacks
+    if hasattr(tensor, "detach"):
+        tensor = (tensor.float() if narrow else tensor).detach().cpu().numpy()
+    a = np.asarray(tensor, np.float32 if narrow else None)
+    if a.dtype.kind not in "fc":
+        raise TypeError(f"{name!r} has dtype {a.dtype}; expected floating numbers")
+    return a
+
+
+# ---------------------------------------------------------------------- names
+
+
+def _require_names(walk, given, model):
+    used = {name for row in walk.rows for name in row.theirs}
+    counts = {name for name in given if name.removesuffix(_COUNT) + "running_mean" in used}
+    missing = [
+        f"no {name!r}, which {row.ours!r} is made of" for row in walk.rows for name in row.theirs if name not in given
+    ]
+    left = [f"{name!r}, for which {model!r} has no place" for name in given if name not in used | counts]
+    if missing or left:
+        raise LayoutError(f"the state_dict has {(missing + left)[0]}{_hint(walk, given)}")
+
+
+def _hint(walk, given):
+    """What may be wrong with the names."""
+    inside = [name for name, value in given.items() if isinstance(value, Mapping)]
+    if inside:
+        return f". It looks like a checkpoint: is the state_dict under {' or '.join(map(repr, inside))}?"
+    found = _by_order(walk, given)
+    if found:
+        return f". By order and shape its layers would be names={found}: pass that if it is right"
+    some = [repr(name) for name in given][:12]
+    return (
+        f". It has {', '.join(some)}{', ...' * (len(given) > 12)}: say which layer is which by names={{ours: torch's}}"
+    )
+
+
+def _by_order(walk, given):
+    """Names of our layers with parameters and torch's, one after another; None where they do not fit."""
+    left = {name: tuple(np.shape(a)) for name, a in given.items() if not name.endswith(_COUNT)}
+    units = {}
+    for row in walk.rows:
+        ours, theirs = row.unit
+        ends = units.setdefault(ours, {})
+        ends.update({name.removeprefix(theirs).lstrip("."): _in_torch(row) for name in row.theirs})
+    found = {}
+    for ours, ends in units.items():
+        first = next(iter(left), "")
+        prefixes = [first.removesuffix(end) for end in ends if first.endswith(end)]
+        fits = (p for p in prefixes if (not p or p[-1] == ".") and all(left.get(p + e) == s for e, s in ends.items()))
+        prefix = next(fits, None)
+        if prefix is None:
+            return None
+        left = {name: shape for name, shape in left.items() if name.removeprefix(prefix) not in ends}
+        found[ours] = prefix.removesuffix(".")
+    return None if left else found
+
+
+def _in_torch(row):
+    """The shape of an array in torch."""
+    return row.shape if row.axes is None else tuple(row.shape[k] for k in np.argsort(row.axes))

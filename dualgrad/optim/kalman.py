@@ -44,7 +44,8 @@ class KalmanQDOP(Optimizer):
     matrix, such as `dualgrad.online.RTRL.fisher`, in the place of g gᵀ.
     What is kept is c and S - Λ, brought up to date by sums of positive terms; as A_ii less A_0i²/A_00, S would be a
     small difference where gradients are large. Both are in double precision whatever the parameters are of, since
-    c_i g_0 is close to g_i where gradients repeat. Memory: these two vectors, and one for a gradient in float32.
+    c_i g_0 is close to g_i where gradients repeat; a step in float32 takes twice the time for it. Memory: these two
+    vectors, and one for a gradient in float32.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class KalmanQDOP(Optimizer):
     lr: float | Callable = 1.0
 
     state_names = ("precision", "slope")
-
+    squares = ("precision",)
     precision = np.float64
 
     def _bounds(self, rate, largest):
@@ -85,7 +86,7 @@ class KalmanQDOP(Optimizer):
         LayoutError, NonFiniteError, TypeError, ValueError
             As `SGD`, and for a decay outside [0, 1]; nothing has changed.
         """
-        if isinstance(params, dict) and all(hasattr(w, "flags") for w in params.values()):
+        if isinstance(params, dict) and params and not any(isinstance(w, dict) for w in params.values()):
             return self._step_dict(params, gradient, fisher)
         self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, KINDS["gamma"]), _units_of(params)
         self._rows = None if fisher is None else self._checked(fisher, params)
@@ -100,7 +101,7 @@ class KalmanQDOP(Optimizer):
         if fisher is not None:
             raise LayoutError("fisher's rows are in the order of Params: give Params, not a dict")
         packed = Params(params)
-        self.step(packed, Params({name: gradient[name] for name in params}))
+        self.step(packed, gradient)
         for name, w in params.items():
             w[...] = packed[name]
 
@@ -110,6 +111,8 @@ class KalmanQDOP(Optimizer):
             raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
         if not np.all(np.isfinite(to_numpy(fisher))):
             raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
+        if fisher.dtype.kind not in "fiub":
+            raise TypeError(f"got fisher of {fisher.dtype}; expected rows of real numbers")
         return fisher.astype(np.result_type(fisher.dtype, self.precision), copy=False)
 
     def _clipping(self, norms):
@@ -142,7 +145,7 @@ class KalmanQDOP(Optimizer):
         makes A_00' = A_00 + u_0². Its residual r_i = u_i - c_i u_0 adds r_i² A_00/A_00' to S and r_i u_0/A_00' to c;
         with respect to c' it is r_i A_00/A_00'.
         """
-        keep, prior = self._keep, self.prior
+        keep, prior, own = self._keep, self.prior, self._rows is None
         J = keep * precision[bias]
         shrink = keep * (precision[bias] + prior) / (J + prior)
         learnt = []
@@ -161,7 +164,7 @@ class KalmanQDOP(Optimizer):
                 r = _by_unit(u, part, bias) - c * u[bias]
                 S += r * r * share
                 c += r * gain
-            r = r * share if u is g else _by_unit(g, part, bias) - c * g[bias]
+            r = r * share if own else _by_unit(g, part, bias) - c * g[bias]
             d, moved = _solved(r, S + prior, c)
             _by_unit(w, part, bias)[...] -= rate * d
             turned = turned + moved

@@ -5,28 +5,49 @@ import numpy as np
 from ..backend import is_array
 from ..dual import Dual
 from ..errors import LayoutError
+from ..inputs import as_input
 from ..params import Layout, Params
 from ..tree import flatten, leaves_like, paths
+from ..zero import ZERO
 
 
 def matched(params, gradient):
     """The leaves to update, their gradients, the leaves' names, and what names and shapes there are.
 
-    For two Params of one layout the only leaf is the vector, and the layout says what is in it; for any other tree
-    it is a tuple of pairs (name, shape).
+    For Params the only leaf is the vector, whatever kind of mapping their gradient is, and the layout says what is in
+    it; for any other tree that is a tuple of pairs (name, shape).
     """
-    if isinstance(params, Params) and isinstance(gradient, Params):
+    if isinstance(params, Params):
+        gradient = gradient if isinstance(gradient, Params) else _packed(gradient, params)
         if params.layout != gradient.layout or params.vector.shape != gradient.vector.shape:
             raise LayoutError(f"got a gradient {gradient!r} for parameters {params!r}")
         return [params.vector], [gradient.vector], [".vector"], params.layout
-    leaves, structure = flatten(dict(params) if isinstance(params, Params) else params)
-    gradients, names = leaves_like(gradient, structure, "gradient"), paths(structure)
-    for w, g, name in zip(leaves, gradients, names, strict=True):
-        if not is_array(w) or isinstance(w, (Dual, np.generic, np.ma.MaskedArray)):
+    leaves, structure = flatten(params)
+    names = paths(structure)
+    for w, name in zip(leaves, names, strict=True):
+        if not is_array(w) or isinstance(w, (Dual, np.generic, np.ma.MaskedArray, np.matrix)):
             raise TypeError(f"params{name} is {_named(w)}; expected {_cure(w)}, which a step changes in place")
-        if np.shape(g) != w.shape:
-            raise LayoutError(f"gradient{name} has shape {np.shape(g)}; expected {w.shape}")
+    gradients = _gradients(gradient, structure, leaves)
     return leaves, gradients, names, tuple((name, w.shape) for name, w in zip(names, leaves, strict=True))
+
+
+def _packed(gradient, params):
+    """The gradients of Params by name, as Params."""
+    leaves, structure = flatten(dict(params))
+    parts = [np.reshape(g, -1) for g in _gradients(gradient, structure, leaves)]
+    return Params.from_vector(params.layout, np.concatenate(parts) if parts else params.vector)
+
+
+def _gradients(gradient, structure, leaves):
+    """The gradients of leaves, as arrays of their shapes."""
+    found = leaves_like(gradient, structure, "gradient")
+    for k, (w, g, name) in enumerate(zip(leaves, found, paths(structure), strict=True)):
+        if g is None or g is ZERO:
+            raise TypeError(f"gradient{name} is {g!r}; expected an array {w.shape}: of zeros, where nothing moves")
+        found[k] = as_input(g, "a step", f"gradient{name}")
+        if np.shape(found[k]) != w.shape:
+            raise LayoutError(f"gradient{name} has shape {np.shape(found[k])}; expected {w.shape}")
+    return found
 
 
 def _named(x):
@@ -41,16 +62,13 @@ def _cure(x):
 
 
 def steppable(w, g, name, kind):
-    """The gradient of a leaf in the dtype of its moments; raise where the update could not be written."""
+    """The gradient of a leaf, of the kind of its moments and not narrower; raise where the update cannot be written."""
     if not getattr(w.flags, "writeable", True):
         raise TypeError(f"params{name} is read-only; a step changes it in place: give a writable array")
-    if isinstance(g, np.ma.MaskedArray):
-        raise TypeError(f"gradient{name} is a masked array: give one without a mask, as g.filled(0)")
-    g = g if is_array(g) else np.asarray(g.detach() if hasattr(g, "detach") else g)
     if not np.can_cast(g.dtype, w.dtype, "same_kind"):
         raise TypeError(f"params{name} has dtype {w.dtype} and its gradient {g.dtype}; expected floating, of one kind")
-    with np.errstate(over="ignore"):  # what is too large is refused as an infinity
-        return g.astype(kind, copy=False)
+    wide = g.dtype.kind == kind.kind and g.dtype.itemsize >= kind.itemsize
+    return g if wide else g.astype(kind)
 
 
 def described(places):

@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import like as on_device
 from ..errors import LayoutError
 from ..params import Layout
-from ..settings import difference
+from ..settings import layouts_differ
 from .leaves import described
 
 
@@ -22,18 +22,24 @@ class Memory:
     def fitting(self, leaves, places, optimizer):
         """The memory for these leaves: this one, or where it is new, loaded, or of another device, one made of it."""
         same = places is self.places or places == self.places
+        if not same and _by_name(places) == _by_name(self.places):  # of a tree the order does not matter
+            order = [[name for name, _ in self.places].index(name) for name, _ in places]
+            turned = {name: [vs[k] for k in order] for name, vs in self.state.items()}
+            return Memory(turned, places).fitting(leaves, places, optimizer)
         if same and self.moments and self.kinds == [(w.__class__, w.dtype) for w in leaves]:
             return self
         if self.places is None:
             shapes = [w.shape for w in leaves]  # a state without names, of an earlier version
             if any([v.shape for v in vs] != shapes for vs in self.state.values()):
-                raise LayoutError(f"the state of {optimizer!r} does not have the shapes {shapes}: reset() it first")
+                raise LayoutError(f"the state of {optimizer!r} does not have the shapes {shapes}; reset() forgets it")
         elif not same:
-            differ = difference(described(self.places), described(places))
-            raise LayoutError(f"{optimizer!r} was stepping parameters with {differ}: reset() it first")
+            differ = layouts_differ(described(self.places), described(places))
+            raise LayoutError(f"{optimizer!r} was stepping other parameters: {differ}; reset() forgets its state")
         for w in leaves:
             if w.dtype.kind not in "fc":
                 raise TypeError(f"got parameters of {w.dtype}; expected floating, of one kind with their gradient")
+        if len({id(w) for w in leaves}) < len(leaves):
+            raise LayoutError("one array stands in two places of the parameters: give it once, with its whole gradient")
         moments = [np.result_type(w.dtype, optimizer.precision) for w in leaves]
         state = {
             name: [
@@ -54,9 +60,11 @@ class Memory:
         """All arrays of the state."""
         return [v for vs in self.state.values() for v in vs]
 
-    def tensors(self):
-        """Where the tensors of a leaf are."""
-        return [(..., s) for s in self.places.slices.values()] if isinstance(self.places, Layout) else [...]
+    def tensors(self, arrays):
+        """The arrays of a leaf, tensor by tensor."""
+        if not isinstance(self.places, Layout):
+            return [arrays]
+        return [[a[..., place] for a in arrays] for place in self.places.slices.values()]
 
 
 def _fitted(v, w, kind, what):
@@ -64,8 +72,13 @@ def _fitted(v, w, kind, what):
     if v is w:
         return np.zeros_like(w, dtype=kind)
     if not np.can_cast(v.dtype, kind):
-        raise LayoutError(f"{what} is of {v.dtype}, and that of parameters of {w.dtype} is {kind}: reset() it first")
+        raise LayoutError(f"{what} is of {v.dtype}, and that of parameters of {w.dtype} is {kind}: reset() forgets it")
     return on_device(v.astype(kind, copy=False), w)
+
+
+def _by_name(places):
+    """Names and shapes of a tree, in no order."""
+    return dict(places) if isinstance(places, tuple) else places
 
 
 @functools.lru_cache

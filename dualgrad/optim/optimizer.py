@@ -13,7 +13,7 @@ from .blocks import blocks, norm, scratch
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
-from .settings import checked, rate
+from .settings import checked, count, rate
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -28,6 +28,7 @@ class Optimizer:
     clip_value: float | None = None
 
     state_names = ()
+    squares = ("v",)  # those of them that cannot be negative
     precision = np.float32  # what the moments have at least
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
 
@@ -47,7 +48,9 @@ class Optimizer:
             except ValueError:
                 super().__setattr__(name, before)
                 raise
-        elif name[0] == "_" or name == "steps":
+        elif name == "steps":
+            super().__setattr__(name, count("steps", value))
+        elif name[0] == "_" or not type(self).__module__.startswith(__package__):  # a subclass has its own
             super().__setattr__(name, value)
         else:
             known = ", ".join(self.__dataclass_fields__)
@@ -94,18 +97,19 @@ class Optimizer:
         norms = [norm(g) for g in gradients]
         for size, name in zip(norms, names, strict=True):
             if not math.isfinite(size):
-                raise self._refused(f"gradient{name} is not finite in {leaves[0].dtype}")
+                raise self._refused(f"gradient{name} is not finite")
         carried, reach = self._bounds(lr, self._largest(norms))
         own = vars(self)
         own["steps"] += 1
         try:
             sweep = self._sweep_all if reach < memory.room else self._sweep_copies
-            sweep(lr, self._clipping(norms), leaves, gradients, memory)
+            with np.errstate(under="ignore"):
+                sweep(lr, self._clipping(norms), leaves, gradients, memory)
         except BaseException as error:
             own["steps"] -= 1
             if isinstance(error, FloatingPointError):
-                size = f"a gradient of norm {math.hypot(*norms):.3g} is too large for {leaves[0].dtype} ({error})"
-                raise self._refused(size) from None
+                size = f"a gradient of norm {math.hypot(*norms):.3g} at the rate {lr:.3g}"
+                raise self._refused(f"{size} is too large for {leaves[0].dtype} ({error})") from None
             raise
         own["_memory"], own["_carried"] = memory, carried
 
@@ -117,9 +121,9 @@ class Optimizer:
 
     def _sweep_all(self, lr, clip, leaves, gradients, memory):
         for k, (w, g) in enumerate(zip(leaves, gradients, strict=True)):
-            arrays = w, g, *(vs[k] for vs in memory.state.values())
-            for tensor in memory.tensors() if self._by_tensor else [...]:
-                self._sweep(lr, clip, *(a[tensor] for a in arrays))
+            arrays = w, g, *[vs[k] for vs in memory.state.values()]
+            for part in memory.tensors(arrays) if self._by_tensor else [arrays]:
+                self._sweep(lr, clip, *part)
 
     def _sweep_copies(self, lr, clip, leaves, gradients, memory):
         """The same, on copies in the precision of the moments; what has overflowed raises, and nothing has changed."""
@@ -163,12 +167,13 @@ class Optimizer:
         self.steps, self._memory, self._carried = 0, Memory({}), 0.0
 
     def _settings(self):
-        """The hyper-parameters that a state does not restore: all but a rate that is a number, and other functions than
-        schedules, of which nothing is known."""
+        """The hyper-parameters that a state does not restore: all but a rate that is a number, or a function of which
+        nothing is known."""
         found = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        if not callable(self.lr):
+        if not isinstance(self.lr, Schedule):
             del found["lr"]
-        return {name: plain(v) for name, v in found.items() if isinstance(v, Schedule) or not callable(v)}
+        own = {name: isinstance(value, Schedule) or not callable(value) for name, value in found.items()}
+        return {name: plain(value) if own[name] else "a function" for name, value in found.items()}
 
     def state_dict(self):
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -200,28 +205,37 @@ class Optimizer:
             unchanged.
         """
         state = self._recognised(state)
-        if not isinstance(state["steps"], (int, np.integer)) or state["steps"] < 0:
-            raise LayoutError(f"the saved state has steps={state['steps']!r}; expected how many were taken")
+        try:
+            steps, memory = self._rebuilt(state)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise LayoutError(f"the saved state of {self!r} is damaged: {error}") from None
+        if state["lr"] is not None and not callable(self.lr):
+            self.lr = state["lr"]
+        self.steps, self._memory = steps, memory
+        self._carried = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
+
+    def _rebuilt(self, state):
+        """Steps and memory from a state; a ValueError where they cannot be."""
         if state["lr"] is not None:
             checked("lr", state["lr"], scheduled=False)
         places = None if state["parameters"] is None else rebuilt(state["parameters"])
         memory = Memory(
             {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names if name in state}, places
         )
-        if places is not None and any([v.shape for v in vs] != shapes_of(places) for vs in memory.state.values()):
-            raise LayoutError(f"the saved state's arrays do not have the shapes {shapes_of(places)} that it names")
-        if not all(np.all(np.isfinite(v)) for v in memory.arrays()):
-            raise LayoutError("the saved state has a NaN or an infinity")
-        if state["lr"] is not None and not callable(self.lr):
-            self.lr = state["lr"]
-        self.steps, self._memory = int(state["steps"]), memory
-        self._carried = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
+        for name, arrays in memory.state.items():
+            if places is not None and [v.shape for v in arrays] != shapes_of(places):
+                raise ValueError(f"{name!r} does not have the shapes {shapes_of(places)} that it names")
+            if not all(np.all(np.isfinite(v)) for v in arrays):
+                raise ValueError(f"{name!r} has a NaN or an infinity")
+            if name in self.squares and any(np.any(part(v) < 0) for v in arrays for part in (np.real, np.imag)):
+                raise ValueError(f"{name!r} has negative numbers, where sums of squares are expected")
+        return count("steps", state["steps"]), memory
 
     def _recognised(self, state):
         """The state, if it is one of this kind of optimizer with these hyper-parameters."""
         if not isinstance(state, dict):
             raise LayoutError(f"got a {type(state).__name__} as the state of {self!r}; expected a dict of state_dict()")
-        if state.get("kind") == type(self).__name__ and isinstance(state.get("settings"), dict):
+        if state.get("kind") == type(self).__name__ and "settings" in state:
             self._require_settings(state["settings"])
         without_names = "shapes" in state and "settings" not in state  # as an earlier version saved it
         stepped = state.get("shapes" if without_names else "parameters") is not None
@@ -243,9 +257,11 @@ class Optimizer:
 
     def _require_settings(self, saved):
         """Raise where a hyper-parameter that is not restored is another one."""
+        if not isinstance(saved, dict):
+            raise LayoutError(f"the saved state of {self!r} has settings={saved!r:.80}; expected them by name")
         mine = self._settings()
-        known = {name: value for name, value in mine.items() if name in saved}
-        if differ := difference({name: saved[name] for name in known}, known):
+        either = {name for name in {*mine, *saved} if name != "lr" or {"lr"} <= mine.keys() & saved.keys()}
+        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, mine))):
             raise LayoutError(
                 f"the saved state is of {type(self).__name__} with {differ}: make this one so, load, and then set what "
                 "is to change"

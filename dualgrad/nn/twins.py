@@ -1,0 +1,133 @@
+"""What torch has of each layer: the names of its class, of its parameters with their axes, and of its settings."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import activations as f
+from .attention import MultiHeadAttention, TransformerBlock, Transposed
+from .containers import Parallel, Residual, Sequential
+from .conv import Conv1d, Conv2d, ConvTranspose2d
+from .linear import Linear
+from .lookup import Bilinear, Embedding
+from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
+from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from .shape import Flatten, Identity, Reshape
+
+
+def _settings(*names, **fixed):
+    """The settings of a layer under torch's names: attributes of ours, and what ours has no choice in."""
+    return lambda layer: {name: getattr(layer, name) for name in names} | fixed
+
+
+def _window(*names, **fixed):
+    """The same with those of its window."""
+
+    def settings(layer):
+        w = {"kernel_size": layer.windows.size, "stride": layer.windows.stride, "padding": layer.windows.padding}
+        return w | {name: getattr(layer.windows if name == "dilation" else layer, name) for name in names} | fixed
+
+    return settings
+
+
+def _recurrent(layer):
+    fixed = {"num_layers": 1, "bidirectional": False, "batch_first": False, "proj_size": 0}
+    return fixed | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
+
+
+def _block_dropout(block):
+    p = next((d.p for d in block.layers[0].children["body"].layers if isinstance(d, Dropout)), 0.0)
+    return {"dropout.p": 0.0, "dropout1.p": p, "dropout2.p": p}
+
+
+class Kind(NamedTuple):
+    """What torch has of a layer.
+
+    Attributes
+    ----------
+    torch : names of its classes there
+    first : whether it acts on axis 1 there, or on the last one (False); None where it acts on every entry alike
+    rows : (torch's name, our name, axes, what they hold)
+        Our array is torch's with its axes in that order; each of our axes holds features that come in (i), features
+        that go out (o), the two halves of what comes in (u, v), or something else (.).
+    settings, training : settings of a layer that change what it returns, always or in training mode alone
+    """
+
+    torch: str
+    first: bool | None = None
+    rows: tuple = ()
+    settings: object = lambda layer: {}
+    training: object = lambda layer: {}
+
+
+_BIAS = ("bias", "bias", None, "o")
+_NORM = (("weight", "weight", None, "i"), ("bias", "bias", None, "i"))
+_RUNNING = (("running_mean", "running_mean", None, "i"), ("running_var", "running_var", None, "i"))
+_GRU = (("weight_ih", "weight_x", (1, 0), "i."), ("weight_hh", "weight_h", (1, 0), ".."),
+        ("bias_ih", "bias_x", None, "."), ("bias_hh", "bias_h", None, "."))  # fmt: skip
+_CELL = (*_GRU[:2], (("bias_ih", "bias_hh"), "bias", None, "."))  # our one bias is the sum of torch's two
+_ATTENTION = (("in_proj_weight", "qkv.weight", (1, 0), "i."), ("in_proj_bias", "qkv.bias", None, "."),
+              ("out_proj.weight", "out.weight", (1, 0), ".o"), ("out_proj.bias", "out.bias", None, "o"))  # fmt: skip
+KINDS = {
+    Linear: Kind("Linear", False, (("weight", "weight", (1, 0), "io"), _BIAS)),
+    Bilinear: Kind("Bilinear", False, (("weight", "weight", (1, 2, 0), "uvo"), _BIAS)),
+    Embedding: Kind("Embedding", False, (("weight", "weight", None, ".o"),), _settings(max_norm=None)),
+    Conv1d: Kind("Conv1d", True, (("weight", "weight", (2, 1, 0), ".io"), _BIAS),
+                 _window("dilation", "groups", padding_mode="zeros")),
+    Conv2d: Kind("Conv2d", True, (("weight", "weight", (2, 3, 1, 0), "..io"), _BIAS),
+                 _window("dilation", "groups", padding_mode="zeros")),
+    ConvTranspose2d: Kind("ConvTranspose2d", True, (("weight", "weight", (2, 3, 0, 1), "..io"), _BIAS),
+                          _window("dilation", "groups", "output_padding", padding_mode="zeros")),
+    MaxPool2d: Kind("MaxPool2d", True, (), _window("dilation", ceil_mode=False, return_indices=False)),
+    AvgPool2d: Kind("AvgPool2d", True, (), _window(ceil_mode=False, count_include_pad=True, divisor_override=None)),
+    GlobalAvgPool2d: Kind("AdaptiveAvgPool2d", True, (), _settings(output_size=1)),
+    LayerNorm: Kind("LayerNorm", False, _NORM, _settings("eps")),
+    RMSNorm: Kind("RMSNorm", False, _NORM[:1], _settings("eps")),
+    GroupNorm: Kind("GroupNorm", True, _NORM, _settings("eps", "num_groups")),
+    BatchNorm: Kind("BatchNorm1d BatchNorm2d BatchNorm3d", True, _NORM + _RUNNING, _settings("eps"),
+                    _settings("momentum")),
+    RNNCell: Kind("RNNCell", False, _CELL, _settings("nonlinearity")),
+    LSTMCell: Kind("LSTMCell", False, _CELL),
+    GRUCell: Kind("GRUCell", False, _GRU),
+    RNN: Kind("RNN", False, (), _recurrent),
+    LSTM: Kind("LSTM", False, (), _recurrent),
+    GRU: Kind("GRU", False, (), _recurrent),
+    MultiHeadAttention: Kind("MultiheadAttention", False, _ATTENTION,
+                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
+    TransformerBlock: Kind("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
+                           _block_dropout),
+    f.Softmax: Kind("Softmax"), f.LogSoftmax: Kind("LogSoftmax"), f.ReLU: Kind("ReLU"), f.SELU: Kind("SELU"),
+    f.LeakyReLU: Kind("LeakyReLU", settings=_settings("negative_slope")), f.SiLU: Kind("SiLU"),
+    f.ELU: Kind("ELU", settings=_settings("alpha")), f.Tanh: Kind("Tanh"), f.Sigmoid: Kind("Sigmoid"),
+    f.GELU: Kind("GELU", settings=_settings("approximate")),
+    f.Softplus: Kind("Softplus", settings=_settings("beta", "threshold")),
+    f.HardTanh: Kind("Hardtanh", settings=_settings("min_val", "max_val")),
+    Dropout: Kind("Dropout", training=_settings("p")), Identity: Kind("Identity"),
+    Flatten: Kind("Flatten", settings=_settings(start_dim=1, end_dim=-1)),
+    Reshape: Kind(""), Sequential: Kind(""), Residual: Kind(""), Parallel: Kind(""), Transposed: Kind(""),
+    f.Activation: Kind(""),
+}  # fmt: skip
+_RULES = "forward", "step", "curve", "normalised"  # a class that overrides one of these is another layer
+
+
+def kind_of(layer):
+    """The class of ours, among those that torch has, whose function this layer is; None for a layer of one's own."""
+    kind = type(layer)
+    fits = (k for k in kind.__mro__ if k in KINDS
+            and all(getattr(kind, rule, None) is getattr(k, rule, None) for rule in _RULES))  # fmt: skip
+    return next(fits, f.Activation if isinstance(layer, f.Activation) and not layer.names() else None)
+
+
+def idle(twin):
+    """Whether a module of torch returns its input."""
+    name = type(twin).__name__
+    return name == "Identity" or "Dropout" in name and (not twin.training or getattr(twin, "p", None) == 0)
+
+
+def equal(found, value, layer):
+    """Whether two settings are the same; one number stands for all axes, a word for the padding it means."""
+    if found in ("same", "valid"):
+        w = layer.windows
+        found = 0 if found == "valid" else tuple(d * (k - 1) / 2 for d, k in zip(w.dilation, w.size, strict=True))
+    return bool(np.all(np.asarray(found, object) == np.asarray(value, object)))
