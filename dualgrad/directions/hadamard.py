@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag
-from ..lowrank import LowRank as Factors
+from ..lowrank import LowRank
 from ..params import Params
 from ..random import as_rng
 from ..tree import flatten, unflatten
@@ -76,7 +76,7 @@ class Hadamard(Direction):
         a = _signs_of_rows(chosen // b_rows, height) * rng.signs((1, height)) * rng.signs((n, 1))
         b = _signs_of_rows(chosen % b_rows, width) * rng.signs((1, width))
         a, b = (on_device((f if lead else f[0]).astype(leaf.dtype), leaf) for f in (a, b))
-        return Factors(a, b, leaf.shape, signs=True)
+        return LowRank(a, b, leaf.shape, signs=True)
 
     def _require(self, n, p):
         if n > _padded(p):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..lowrank import LowRank as Factors
+from .. import lowrank
 from ..params import Params
 from ..random import as_rng
 from ..tree import unflatten
@@ -45,7 +45,7 @@ class LowRank(Direction):
             signs = signs.astype(leaf.dtype)
         if not is_matrix(leaf):
             return signs.reshape(signs.shape[:-1] + leaf.shape)
-        return Factors(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape, signs=True)
+        return lowrank.LowRank(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape, signs=True)
 
     def moments(self, g, n):
         return n * g, n * (g @ g - g * g)

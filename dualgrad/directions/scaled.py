@@ -4,7 +4,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..checks import flag
-from ..lowrank import LowRank as Factors
+from ..lowrank import LowRank
 from ..tree import flatten, leaves_like
 from .along import Along
 from .base import Direction, lead_axes, require_real
@@ -69,7 +69,7 @@ class Scaled(Direction):
         drawn = self._rotated(roots, params).sample(params, rng=rng, n=n)
         _, structure = flatten(params)
         lead = lead_axes(n)
-        drawn = [v.dense() if isinstance(v, Factors) else v for v in leaves_like(drawn, structure, "directions")]
+        drawn = [v.dense() if isinstance(v, LowRank) else v for v in leaves_like(drawn, structure, "directions")]
         flat = [to_numpy(v).reshape(*lead, -1) for v in drawn]
         return as_tree(roots * np.concatenate(flat, -1), params)
 
