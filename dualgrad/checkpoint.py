@@ -24,6 +24,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .backend import is_host, to_numpy
+from .checks import positive_count
 from .errors import CheckpointError
 from .params import Layout, Params
 
@@ -126,8 +127,8 @@ def load(path, *, max_bytes=None):
     ...
     FileNotFoundError: [Errno 2] No such file or directory: 'no such file.npz'
     """
-    if max_bytes is not None and (not isinstance(max_bytes, (int, np.integer)) or isinstance(max_bytes, bool)):
-        raise TypeError(f"got max_bytes={max_bytes!r}; expected a number of bytes")
+    if max_bytes is not None:
+        max_bytes = positive_count("max_bytes", max_bytes, "a number of bytes")
     if hasattr(path, "read"):
         _require_binary(path, "readable")
         return _read(path, repr(path), max_bytes)
@@ -285,6 +286,8 @@ def _read(file, name, max_bytes):
             file = io.BytesIO(file.read())
         file.seek(0, os.SEEK_END)
         size = file.tell()
+        if not size:
+            raise EOFError("it is empty")
         with zipfile.ZipFile(file) as archive:
             members = {member.filename: member for member in archive.infolist()}
             declared = sum(member.file_size for member in members.values())

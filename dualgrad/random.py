@@ -92,6 +92,8 @@ class Rng:
 
     def spawn(self, n):
         """``n`` independent streams; the next call gives others."""
+        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
+            raise ValueError(f"got n={n!r}; expected how many streams to spawn")
         return [Rng(child) for child in self.generator.spawn(n)]
 
     def named(self, *keys):
@@ -152,9 +154,12 @@ class Rng:
         place = {name: value for name, value in state.items() if name != "seed"}
         before, saved = (bits.state, bits.seed_seq), state.get("seed")
         try:
-            seed = bits.seed_seq if saved is None or saved == _plain_seed(bits.seed_seq) else _seed(saved)
+            rewound = saved is not None and saved == _plain_seed(bits.seed_seq)
+            seed = bits.seed_seq if rewound or saved is None else _seed(saved)
             bits.__setstate__((place, seed))  # as pickle does, so that a generator that is shared goes on
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            if not rewound and _integers(bits.state) != _integers(place):
+                raise ValueError(f"it has {place}")
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             bits.__setstate__(before)
             raise ValueError(f"the saved state of a {kind} is damaged ({type(error).__name__}: {error})") from None
         if saved is None and isinstance(seed, np.random.SeedSequence):
@@ -173,6 +178,13 @@ def as_name(keys):
     return [int(key) if w else str(key) for w, key in zip(whole, keys, strict=True)]
 
 
+def _integers(state):
+    """The numbers of a bit generator's state, in order."""
+    if isinstance(state, dict):
+        return [_integers(state[name]) for name in sorted(state)]
+    return state.tolist() if isinstance(state, np.ndarray) else state
+
+
 def _plain_seed(seed):
     """A seed sequence as plain data; None for one that is not NumPy's."""
     if not isinstance(seed, np.random.SeedSequence):
@@ -184,6 +196,10 @@ def _plain_seed(seed):
 
 def _seed(state):
     """The seed sequence of plain data."""
+    words = state["entropy"] if isinstance(state["entropy"], (list, tuple)) else [state["entropy"]]
+    for number in (*words, *state["spawn_key"], state["pool_size"], state["spawned"]):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ValueError(f"its seed has {number!r}, where whole numbers are expected")
     return np.random.SeedSequence(
         state["entropy"],
         spawn_key=tuple(state["spawn_key"]),

@@ -549,6 +549,10 @@ def test_batch_norm_keeps_running_statistics_beside_the_vector():
     before = params.vector.copy()
     model(params, x, train=True)
     assert not np.any(params.buffers["1.running_mean"])
+    with pytest.raises(dg.LayoutError, match=r"buffers belong to parameters alone; params\.copy\(\) and params\.at"):
+        model(params.at(before).zeros_like(), x)
+    with pytest.raises(dg.LayoutError, match=r"the buffer 1.running_var of shape \(1,\); expected \(4,\)"):
+        model(dg.Params(params, params.buffers | {"1.running_var": np.ones(1)}), x)
     model.update_buffers(params, x)
     h = x @ params["0.weight"] + params["0.bias"]
     close(params.buffers["1.running_mean"], 0.25 * h.mean(0))

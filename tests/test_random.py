@@ -161,6 +161,10 @@ def test_a_damaged_state_changes_nothing():
     good = dg.Rng(3).state_dict()
     bad = [{k: v for k, v in good.items() if k != name} for name in good if name not in ("seed", "bit_generator")]
     bad += [good | {"seed": {k: v for k, v in good["seed"].items() if k != name}} for name in good["seed"]]
+    bad += [good | {"state": 1.5}, good | {"state": np.ones(2)}]
+    bad += [
+        good | {"seed": good["seed"] | {name: value}} for name in good["seed"] for value in (None, 1.5, -1, True, "a")
+    ]
     bad += [good | {"state": {"state": 1}}, good | {"seed": 7}, good | {"state": {"state": -1, "inc": "a"}}]
     for state in bad:
         rng = dg.Rng(5)
@@ -195,6 +199,14 @@ def test_every_name_is_another_stream():
     streams += [rng.named(*name) for name in names[1:]]
     firsts = {stream.normal(2).tobytes() for stream in streams}
     assert len(firsts) == len(streams)
+
+
+@pytest.mark.parametrize("n", [-1, 1.5, True, None, "a"])
+def test_as_many_streams_as_a_whole_number(n):
+    with pytest.raises(ValueError, match=r"got n=.*; expected how many streams"):
+        dg.Rng(0).spawn(n)
+    assert dg.Rng(0).spawn(0) == []
+    assert len(dg.Rng(0).spawn(np.int64(2))) == 2
 
 
 @pytest.mark.parametrize("name", [(), (1.5,), (True,), (None,), ((1, 2),), (b"a",)])

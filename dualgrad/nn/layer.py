@@ -203,9 +203,13 @@ class Layer:
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
         names = self.names()
         if len(p) != len(names) or any(name not in p for name in names):
-            raise LayoutError(
-                f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: are they of another model?"
-            )
+            cure = "are they of another model?"
+            if set(self.shapes()) == set(p):
+                cure = "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
+            raise LayoutError(f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: {cure}")
+        for name, (shape, _) in self.buffers().items():
+            if np.shape(p[name]) != tuple(shape):
+                raise LayoutError(f"{self!r} got the buffer {name} of shape {np.shape(p[name])}; expected {shape}")
         for name, shape in self.shapes().items():
             found = getattr(p[name], "shape", None)
             if found is None:

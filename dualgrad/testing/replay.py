@@ -56,7 +56,9 @@ class Path:
         places = self.places.setdefault(stream.identity, [])
         known = places[stream.position : stream.position + count]
         if any(self.radices[k] != radix for k in known):
-            raise ReplayError(f"after a rewound state, {what} was drawn where something else had been")
+            raise ReplayError(
+                f"after a rewound state, or from a name that was used, {what} was drawn where something else had been"
+            )
         start, new = len(self.radices), count - len(known)
         self.choices += [0] * (start + new - len(self.choices))
         places += range(start, start + new)
