@@ -173,6 +173,7 @@ class Cell(Layer):
         return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size, True)]
 
     def affine(self, p, x, h):
+        """x Wx + h Wh + b."""
         return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
 
     def affine_tangent(self, p, x, h, dp, dx, dh):

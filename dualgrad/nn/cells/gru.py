@@ -36,7 +36,7 @@ class GRUCell(Cell):
         n = self.hidden_size
         return {"weight_x": (self.input_size, 3 * n), "weight_h": (n, 3 * n), "bias_x": (3 * n,), "bias_h": (3 * n,)}
 
-    def _parts(self, p, state, x):
+    def _gate_values(self, p, state, x):
         n = self.hidden_size
         u = np.matmul(x, p["weight_x"]) + p["bias_x"]
         v = np.matmul(state, p["weight_h"]) + p["bias_h"]
@@ -54,11 +54,11 @@ class GRUCell(Cell):
         return r, z, c, inner, slopes
 
     def step(self, p, state, x):
-        _, z, c, _, _ = self._parts(p, state, x)
+        _, z, c, _, _ = self._gate_values(p, state, x)
         return c + z * (state - c)
 
     def step_jvp(self, p, state, x, dp, dstate, dx):
-        n, (r, z, c, inner, slopes) = self.hidden_size, self._parts(p, state, x)
+        n, (r, z, c, inner, slopes) = self.hidden_size, self._gate_values(p, state, x)
         slope_r, slope_z, rest, slope_c = slopes()
         du = add_row_tangent(dx @ p["weight_x"] + x @ dp["weight_x"], dp["bias_x"], x.shape[:-1])
         dv = add_row_tangent(dstate @ p["weight_h"] + state @ dp["weight_h"], dp["bias_h"], x.shape[:-1])
@@ -68,7 +68,7 @@ class GRUCell(Cell):
         return c + z * (state - c), dz * (state - c) + rest * dc + z * dstate
 
     def step_vjp(self, p, state, x):
-        r, z, c, inner, slopes = self._parts(p, state, x)
+        r, z, c, inner, slopes = self._gate_values(p, state, x)
 
         def pullback(dy):
             slope_r, slope_z, rest, slope_c = slopes()
@@ -91,7 +91,7 @@ class GRUCell(Cell):
         return [(self.input_size, width, True), (self.hidden_size, width, True), (1, width, False), (1, width, False)]
 
     def factors(self, p, parts, x):
-        (h,), (r, z, c, inner, slopes) = parts, self._parts(p, parts[0], x)
+        (h,), (r, z, c, inner, slopes) = parts, self._gate_values(p, parts[0], x)
         slope_r, slope_z, rest, slope_c = slopes()
         dc = slope_c * rest
         dr, dz = slope_r * (inner * dc), slope_z * (h - c)

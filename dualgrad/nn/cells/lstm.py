@@ -48,7 +48,7 @@ class LSTMCell(Cell):
     def output_vjp(self, state, dy):
         return dy, ZERO
 
-    def _parts(self, p, state, x):
+    def _gate_values(self, p, state, x):
         """The gates i, f, g, o, and their slopes."""
         n, z = self.hidden_size, self.affine(p, x, state[0])
         s, zg = logistic(z), z[..., 2 * n : 3 * n]
@@ -60,13 +60,13 @@ class LSTMCell(Cell):
         return (s[..., :n], s[..., n : 2 * n], np.tanh(zg), s[..., 3 * n :]), slopes
 
     def step(self, p, state, x):
-        (i, f, g, o), _ = self._parts(p, state, x)
+        (i, f, g, o), _ = self._gate_values(p, state, x)
         c = f * state[1] + i * g
         return o * np.tanh(c), c
 
     def step_jvp(self, p, state, x, dp, dstate, dx):
         dh, dc = (ZERO, ZERO) if dstate is ZERO else dstate
-        (i, f, g, o), slopes = self._parts(p, state, x)
+        (i, f, g, o), slopes = self._gate_values(p, state, x)
         c = f * state[1] + i * g
         t = np.tanh(c)
         dz = self.affine_tangent(p, x, state[0], dp, dx, dh)
@@ -78,7 +78,7 @@ class LSTMCell(Cell):
         return (o * t, c), (do * t + o * sech2(c) * dc, dc)
 
     def step_vjp(self, p, state, x):
-        (i, f, g, o), slopes = self._parts(p, state, x)
+        (i, f, g, o), slopes = self._gate_values(p, state, x)
         c = f * state[1] + i * g
         t = np.tanh(c)
 
@@ -93,7 +93,7 @@ class LSTMCell(Cell):
         return (o * t, c), pullback
 
     def factors(self, p, parts, x):
-        (i, f, g, o), slopes = self._parts(p, parts, x)
+        (i, f, g, o), slopes = self._gate_values(p, parts, x)
         c = f * parts[1] + i * g
         t, (si, sf, sg, so) = np.tanh(c), slopes()
         through = o * sech2(c)  # ∂h/∂c

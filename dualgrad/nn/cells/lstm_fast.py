@@ -21,7 +21,7 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
     half = np.full(4 * n, 0.5, kind)
     half[2 * n : 3 * n] = 1
     matrix = np.concatenate([p["weight_x"], p["weight_h"], p["bias"][None]]) * half
-    moved = _moved(p, dp, half)
+    parameter_term = _parameter_term(p, dp, half)
 
     joint, rows, drows = empty_joint(lead, (batch, width + n + 1), kind)  # [x, h, 1] and [dx, dh, 0]
     joint[...] = 0
@@ -39,8 +39,8 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
         if dx is not ZERO:
             drows[..., :width] = dx[..., step, :, :]
         np.matmul(joint.reshape(-1, width + n + 1), matrix, out=z.reshape(-1, 4 * n))
-        if moved is not None:
-            dz += moved(rows, width)
+        if parameter_term is not None:
+            dz += parameter_term(rows, width)
         np.cosh(gates, out=cosh2)  # with z the halves: dσ = dz / 2 cosh² z, dg = dz / cosh² z
         np.multiply(cosh2, cosh2, out=cosh2)
         np.divide(half, cosh2, out=cosh2)
@@ -68,7 +68,7 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
     return (h.copy(), dh.copy()) if last_only else outputs[1:]
 
 
-def _moved(p, dp, half):
+def _parameter_term(p, dp, half):
     """The function from the rows [x, h, 1] to their product with [dWx; dWh; db], or None where no parameter moves."""
     dwx, dwh, db = (dp[name] for name in ("weight_x", "weight_h", "bias"))
     if all(d is ZERO for d in (dwx, dwh, db)):
