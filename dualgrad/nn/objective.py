@@ -87,8 +87,9 @@ class BoundObjective:
 
     def vjp(self, params, **kwargs):
         """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
-        if not hasattr(self.loss, "vjp"):
-            raise DualgradError(f"the loss {self.loss!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
+        for what, part in (("model", self.model), ("loss", self.loss)):
+            if not hasattr(part, "vjp"):
+                raise DualgradError(f"the {what} {part!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
         keywords = self.model.accepted(self.keywords() | kwargs)
         prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y)

@@ -7,11 +7,12 @@ import numpy as np
 from ...dual import LIVE, Dual, ended, primal
 from ...errors import ShapeError
 from ...inputs import as_input
+from ...pushforward import jvp
 from ...rules.declare import nested_as
 from ...tree import flatten, unflatten
 from ...zero import ZERO
 from ..initial import uniform_fan_in
-from ..layer import Layer, at_level, with_buffers
+from ..layer import INPUT, Layer, at_level, with_buffers
 from ..lead import by_direction, is_ours, takes_lead, tangent_rule
 from ..rows import add_row_tangent, outer_sum, row_sum
 from ..settings import checked
@@ -87,6 +88,7 @@ class Cell(Layer):
 
     def start(self, x):
         """The state before the first input: zeros."""
+        x = as_input(x, self)
         return np.zeros_like(primal(x), shape=(*x.shape[:-1], self.hidden_size))
 
     def output(self, state):
@@ -150,7 +152,7 @@ class Cell(Layer):
 
     def _part(self, state):
         state = as_input(state, self, "a state")
-        if state.shape[-1:] != (self.hidden_size,):
+        if state.ndim not in (1, 2) or state.shape[-1] != self.hidden_size:
             raise ShapeError(f"{self!r} got a state of shape {state.shape}; expected (B, {self.hidden_size})")
         return state
 
@@ -160,7 +162,24 @@ class Cell(Layer):
 
     def step(self, p, state, x):
         """The state after the input x."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self!r} does not say how a step changes its state: define step(p, state, x)")
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        """The state after the input and its tangent, by the engine from `step`."""
+        leaves, structure = flatten(state)
+        ds = [ZERO] * len(leaves) if dstate is ZERO else flatten(dstate)[0]
+        primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
+        tangents = {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx}
+        moving = {name: d for name, d in tangents.items() if d is not ZERO}
+        if not moving:
+            return self.step(p, state, x), ZERO
+
+        def step(duals):
+            both = primals | duals
+            state = unflatten(structure, [both[k,] for k in range(len(leaves))])
+            return self.step({name: both[name] for name in p}, state, both[INPUT])
+
+        return jvp(step, ({name: primals[name] for name in moving},), (moving,))
 
     def factors(self, p, parts, x):
         """The `Factors` of a step from the parts of a state, each ``(B, n)``."""
