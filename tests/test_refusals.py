@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-import torch
+from foreign import torch
 from rooms import CATALOGUE, RUNS, SIGNS, Learning, maker, network, plain, sequence
 
 import dualgrad as dg
