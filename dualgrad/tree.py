@@ -27,6 +27,13 @@ class Node(NamedTuple):
     def __ne__(self, other):
         return self[:3] != other[:3]
 
+    def __reduce__(self):
+        return _node, tuple(self)  # a copy of a marker is the marker
+
+
+def _node(kind, keys, children, buffers):
+    return LEAF if kind == LEAF.kind else EMPTY if kind == EMPTY.kind else Node(kind, keys, children, buffers)
+
 
 LEAF = Node("leaf", (), ())
 EMPTY = Node("none", (), ())

@@ -423,3 +423,149 @@ def test_a_learner_refuses_what_is_not_finite(cls):
             assert not by_loss
             assert all(np.all(np.isfinite(g)) for g in dg.tree.leaves(found.gradient))
     assert refused >= 2
+
+
+LEARNING = [name for name, (kind, _, _) in RUNS.items() if kind is Learning]
+ON_SYSTEMS = [name for name in LEARNING if not isinstance(RUNS[name][2](np.float64)[0], online.Network)]
+FORMS = {
+    "list": np.ndarray.tolist,
+    "tuple": lambda a: tuple(a.tolist()),
+    "torch": torch.tensor,
+    "column": lambda a: Column(a),
+    "masked": np.ma.array,
+    "strings": lambda a: ["a"] * len(a),
+    "torch that requires grad": lambda a: torch.tensor(a * 1.0, requires_grad=True),
+    "bfloat16": lambda a: torch.tensor(a * 1.0, dtype=torch.bfloat16),
+    "masked entries": lambda a: np.ma.masked_equal(a, a.flat[0]),
+    "range": lambda a: range(len(a)),
+}
+
+
+def steps(name, system, params, data, tmp_path):
+    """Two steps, a save, a load in a new learner, and two more: what came out."""
+    learner, found = RUNS[name][1]().start(system, params, rng=0), []
+    for t in range(4):
+        if t == 2:
+            dg.save(tmp_path / "run.npz", learner.state_dict())
+            learner = RUNS[name][1]().start(system, params, rng=9)
+            learner.load_state_dict(dg.load(tmp_path / "run.npz"))
+        found.append(learner.step(*data))
+    if hasattr(learner, "close"):
+        found.append(learner.close())
+    return [(each.value, dg.tree.leaves(each.gradient)) for each in found if each is not None]
+
+
+def convertible(kind):
+    """A system or network, its parameters, an input and a target that may be given in another form."""
+    if kind == "streams":
+        net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 4), nn.cross_entropy, streams=3)
+        return net, net.init(rng=0), np.array([[0.5, -1.0]] * 3), np.array([0, 3, 2])
+    if kind == "network":
+        net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 3), nn.mse)
+        return net, net.init(rng=0), np.array([0.5, -1.0]), np.array([2.0, 1.0, 0.0])
+    step, loss = (lambda s, x, w: np.tanh(s + w * x)), (lambda s, y, w: np.sum((s - y) ** 2))
+    return online.System(step, loss, np.zeros(2)), np.array([0.5, 0.25]), np.array([0.5, -1.0]), np.array([2.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", ["network", "streams", "system"])
+@pytest.mark.parametrize("name", LEARNING)
+def test_inputs_and_targets_of_learners_are_converted_or_refused(name, kind, tmp_path):
+    if kind == "system" and name == "KroneckerRTRL" or name.endswith("(batched)"):
+        pytest.skip("for other systems alone")
+    if kind == "system" and name in ("EvolutionStrategies", "NoBackTrack(metric)"):
+        pytest.skip("for batched systems, and for Params")
+    system, params, x, y = convertible(kind)
+    expected = steps(name, system, params, (x, y), tmp_path)
+    for form, make in FORMS.items():
+        for data in ((make(x), y), (x, make(y))):
+            if kind == "system" and form in ("list", "tuple", "strings", "range"):
+                continue  # which are trees of the system's own, or what it makes of them
+            try:
+                found = steps(name, system, params, data, tmp_path)
+            except (TypeError, dg.ShapeError) as error:
+                found = str(error)
+            if isinstance(found, str):
+                assert form in ("strings", "torch that requires grad", "bfloat16", "masked entries", "range"), form
+                assert re.search("got (an input|a target)", found), found
+            else:
+                assert form != "masked entries"
+                if form != "bfloat16":
+                    assert len(found) == len(expected)
+                    for (a, g), (b, h) in zip(found, expected, strict=True):
+                        assert a == b
+                        assert all(map(np.array_equal, g, h))
+
+
+def test_a_system_is_given_the_tree_that_it_was():
+    seen, column = [], Column(np.ones(2))
+    system = online.System(lambda s, x, w: seen.append(x) or s + w, lambda s, y, w: np.sum(s), np.zeros(2))
+    thing = object()
+    online.UORO().start(system, np.ones(2), rng=0).step({"a": [1, column], "b": thing, "c": "text", "d": None}, None)
+    assert seen[0]["a"][0] == 1
+    assert type(seen[0]["a"][1]) is np.ndarray
+    assert seen[0]["b"] is thing
+    assert seen[0]["c"] == "text"
+    assert seen[0]["d"] is None
+
+
+# ---------------------------------------------------------------------- windows
+
+WINDOWS = [name for name in LEARNING if hasattr(RUNS[name][1](), "close")]
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_an_input_that_is_not_finite_does_not_spoil_a_window(name, number):
+    """It is refused at its own step, after which the window goes on as if it had not been."""
+    _, make, place = RUNS[name]
+    if place is RUNS["TruncatedBPTT online"][2]:
+        system, params, data = place(np.float64)
+    else:
+        step, loss = (lambda s, x, w: np.tanh(s + w * x)), (lambda s, y, w: np.sum((s - y) ** 2, axis=-1))
+        system, params = online.System(step, loss, np.zeros(2), batched=name.endswith("(batched)")), np.ones(2)
+        data = lambda t: (np.array([0.5, 0.1 * t]), 1.0)  # noqa: E731
+        if name == "EvolutionStrategies":
+            system = online.System(step, loss, np.zeros(2), batched=True)
+    plain, other = make().start(system, params, rng=0), make().start(system, params, rng=0)
+    for t in range(8):
+        x, y = data(t)
+        expected = plain.step(x, y)
+        if t in (1, 3, 6):
+            before = other.state_dict()
+            try:
+                with np.errstate(all="ignore"):
+                    other.step(np.full_like(x, number), y)
+            except dg.NonFiniteError as error:
+                said, after = str(error), dg.tree.leaves(other.state_dict())
+                assert f"step {t + 1}" in said
+                assert all(map(np.array_equal, dg.tree.leaves(before), after))
+            else:  # behind a tanh, which losses alone see nothing of
+                other.load_state_dict(before)
+        found = other.step(x, y)
+        assert (found is None) == (expected is None)
+        if found is not None:
+            assert found.value == expected.value
+            assert all(map(np.array_equal, dg.tree.leaves(found.gradient), dg.tree.leaves(expected.gradient)))
+
+
+@pytest.mark.parametrize("name", [n for n in WINDOWS if n.startswith(("TruncatedBPTT", "PersistentES(analytic)"))])
+def test_a_window_that_cannot_be_closed_is_dropped(name):
+    """A root at zero has a value and no slope, which shows when the window is pulled back."""
+    root = online.System(lambda s, x, w: np.sqrt(s * w * w), lambda s, y, w: np.sum(s), np.zeros(1))
+    learner = RUNS[name][1]().start(root, np.ones(1), rng=0)
+    fine = learner.state_dict()
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            learner.step(None, None)
+        poisoned = learner.state_dict()
+        with pytest.raises(dg.DualgradError, match="steps into a window"):
+            learner.reset()
+        for leave in (learner.reset, lambda: learner.load_state_dict(fine)):
+            learner.load_state_dict(poisoned)
+            for attempt in (lambda: learner.step(None, None), learner.close):
+                with pytest.raises(dg.NonFiniteError, match=r"step [34]: .*reset\(\) drops the open window"):
+                    attempt()
+            leave()
+            assert learner.step(None, None) is None
+            with pytest.raises(dg.DualgradError, match="1 steps into a window"):
+                learner.reset()

@@ -1,7 +1,9 @@
 """Whatever keeps state goes on from a file bit for bit as if it had not stopped, and from no state but its own."""
 
+import copy
 import dataclasses
 import inspect
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,6 +49,20 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
             for later in range(t + 1, CALLS):
                 assert same(second.call(), expected[later]), (t, later)
             assert same(second.state(), whole.state())
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_copy_goes_on_as_the_original(name, again):
+    kind, make, place = RUNS[name]
+    first, second = kind(make, place), kind(make, place)
+    for t in range(6):
+        if t in (0, 1, 3):
+            if kind is Learning:  # which refers to its stream and parameters
+                second.thing, second.params, second.rng = again((second.thing, second.params, second.rng))
+            else:
+                second.thing = again(second.thing)
+        assert same(first.call(), second.call())
 
 
 ON_HOST = {"NoBackTrack(metric)", "SnAp", "SnAp(System)"}  # which do not run on a device

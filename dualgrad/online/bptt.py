@@ -8,7 +8,7 @@ from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..params import Params
-from .dynamics import own, require_finite_step, require_scalar_loss
+from .dynamics import DROP, is_finite, own, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
 
@@ -134,20 +134,18 @@ class TruncatedBPTT(InWindows):
     def begin(self):
         return ()
 
-    def step(self, x, y):
-        """One step; at the end of a window, the sum of its losses and an estimate of its gradient, else None.
-
-        Raises
-        ------
-        ShapeError, NonFiniteError
-            As `RTRL`; nothing has changed.
-        """
+    def _stepped(self, x, y):
         x, before = own(x), getattr(self, "state", None)
         state, transitions = self._advanced(x)
+        if not is_finite(x):
+            for T in transitions:
+                require_finite_step(self.steps + 1, "the derivative at this input", T.jacobian(), T.influence())
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
-        memory, estimate = (*self.memory, Open(before, x, transitions, loss, *cotangent.vectors())), None
+        H, direct = cotangent.vectors()
+        require_finite_step(self.steps + 1, "the slope of the loss", H, direct)
+        memory, estimate = (*self.memory, Open(before, x, transitions, loss, H, direct)), None
         if len(memory) == self.window:
             estimate, state, memory = self._closed(self.steps + 1, state, memory)
         self.steps, self.state, self.memory = self.steps + 1, state, memory
@@ -161,7 +159,7 @@ class TruncatedBPTT(InWindows):
         cotangents = [h for each in memory for h in [None] * (len(each.transitions) - 1) + [each.H]]
         gradient = sum(each.direct for each in memory)
         gradient[self.dynamics.recurrent] += pulled_back(transitions, cotangents, self.dynamics)
-        require_finite_step(t, "the gradient", gradient)
+        require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
         loss = sum(each.loss for each in memory)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory)), state, ()
 

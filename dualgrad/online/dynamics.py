@@ -12,6 +12,7 @@ from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.estimate import as_params, is_real
+from ..inputs import as_data
 from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
@@ -97,6 +98,10 @@ class Dynamics(Arrays):
     def start(self):
         """The state at the beginning of an episode."""
         return map_leaves(lambda s: self.zeros(np.shape(s)) + s, self.system.init_state)
+
+    def given(self, learner, data, what):
+        """An input or a target as the system takes it: any tree, in NumPy's arrays or a device's."""
+        return as_data(data, learner, what)
 
     def advance(self, params, state, x):
         """The next state, and the transitions that lead to it, one after another (here one)."""
@@ -288,14 +293,26 @@ def require_real_leaves(said, leaves):
         raise TypeError(f"{said} {names}; expected real floating numbers: .astype(float)")
 
 
-def require_finite_step(t, what, *arrays):
+LOWER = "Lower the learning rate, clip the gradient, or look for what made the system run away"
+DROP = "reset() drops the open window and begins a new episode; then lower the learning rate"
+
+
+def require_finite_step(t, what, *arrays, advice=LOWER):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
         if not to_numpy(np.isfinite(a).all()):
             raise NonFiniteError(
-                f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
-                "learning rate, clip the gradient, or look for what made the system run away"
+                f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. {advice}"
             )
+
+
+def is_finite(tree):
+    """Whether no array in a tree has a NaN or an infinity; at BLAS speed unless the squares overflow."""
+    return all(
+        getattr(getattr(a, "dtype", None), "kind", "") != "f" or to_numpy(np.isfinite(np.vdot(a, a)))
+        or to_numpy(np.isfinite(a).all())
+        for a in flatten(tree)[0]
+    )  # fmt: skip
 
 
 def own(tree):

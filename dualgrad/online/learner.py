@@ -88,20 +88,30 @@ class OnlineEstimator:
     def step(self, x, y):
         """s ← step(s, x, θ), then the loss ℓ(s, y, θ) and an estimate of its gradient.
 
+        Of x and y, which for a `System` may be trees, arrays of other libraries are taken as NumPy's.
+
         Raises
         ------
+        TypeError
+            For an input or a target that no array can be made of.
         ShapeError
             When the step changes the shape of the state, or the loss is no scalar.
         NonFiniteError
             When the state, the loss or the gradient is not finite; it names the step. In each case nothing has
             changed.
         """
+        x, y = self._given(x, y)
         state, transitions = self._advanced(x)
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
         gradient, slopes = self._learned(state, transitions, cotangent)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), slopes, self.cost())
+
+    def _given(self, x, y):
+        """Input and target as the system takes them: lists, tensors and columns as arrays, or an error in words."""
+        self._require_started()
+        return self.dynamics.given(self, x, "an input"), self.dynamics.given(self, y, "a target")
 
     def _advanced(self, x):
         """The next state and its transitions."""
