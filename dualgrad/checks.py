@@ -32,7 +32,7 @@ def positive_number(name, value, expected="a positive number"):
 
 
 def flag(name, value):
-    """``value`` as a bool; what is neither True nor False raises ValueError."""
-    if not isinstance(value, (bool, np.bool_)):
+    """``value`` as a bool; what is neither True nor False, nor 1 nor 0, raises ValueError."""
+    if not isinstance(value, (bool, np.bool_)) and (not isinstance(value, int) or value not in (0, 1)):
         raise ValueError(f"got {name}={value!r}; expected True or False")
     return bool(value)

@@ -29,7 +29,8 @@ def as_input(x, owner, what="an input", kinds="biufc"):
     y = x if kind is Dual else _converted(x, owner, what)
     found = getattr(y, "dtype", _FLOAT)
     if found.kind not in kinds:
-        cure = ": x.astype(np.float32)" if found.kind in "biu" else ""
+        cure = ": x.astype(np.float32)" if hasattr(x, "astype") else ": np.asarray(x, np.float32)"
+        cure = cure if found.kind in "biu" else ""
         raise TypeError(f"{owner} got {what} of {found}; expected {_EXPECTED[kinds]}{cure}")
     return y
 

@@ -1,7 +1,10 @@
 """`import dualgrad` needs NumPy and nothing else."""
 
+import importlib
 import subprocess
 import sys
+
+import pytest
 
 EXTRAS = (
     "cupy",
@@ -39,3 +42,20 @@ def test_warnings_as_errors_at_import():
 def test_the_backend_imports_cupy_on_request_only():
     code = "import dualgrad.backend as b, sys; b.namespace('numpy'); assert 'cupy' not in sys.modules"
     assert run(code).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("directions", "as_tree as_vector at vector_like"),
+        (
+            "estimators.guessing",
+            "ActivationMixing ActivationPerturbation Downstream MatchedCosine SelfSharpening TransposedWeight",
+        ),
+        ("nn.recurrent", "Cell Factors GRUCell LSTMCell LeakyRNNCell RNNCell Recurrent GRU LSTM LeakyRNN RNN"),
+    ],
+)
+def test_what_moved_can_still_be_imported_from_where_it_was(module, names):
+    """Pickles name these places too."""
+    found = importlib.import_module(f"dualgrad.{module}")
+    assert not [name for name in names.split() if not hasattr(found, name)]

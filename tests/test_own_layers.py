@@ -748,3 +748,114 @@ def test_second_derivatives_of_a_natural_layer():
     ):
         found, expected = (dg.hessian(lambda a, h=h: np.sum(h(a) ** 2))(at) for h in (f, g))
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
+
+
+# ---------------------------------------------------------------------- a loss and a cell with the least there can be
+
+
+class Quantile(nn.losses.Loss):
+    """ℓ = max(q e, (q - 1) e), e = y - x: with a setting, and nothing else."""
+
+    settings = {"q": 0.5}  # noqa: RUF012
+
+    def evaluate(self, x, target, q):
+        error = target - x
+        return np.mean(np.maximum(q * error, (q - 1) * error), axis=-1), lambda: np.where(error > 0, -q, 1 - q)
+
+
+class Bare(Quantile):
+    def __init__(self):
+        """Without what Loss has to say."""
+
+
+def test_a_loss_needs_evaluate_alone():
+    x, y = np.array([[0.3], [2.0]]), np.ones((2, 1))
+    for loss in (Quantile(), Bare()):
+        np.testing.assert_allclose(loss(x, y), 0.5 * (0.7 + 1.0) / 2)
+        np.testing.assert_allclose(dg.grad(loss)(x, y), [[-0.25], [0.25]])
+    np.testing.assert_allclose(Quantile(q=0.9)(x, y), Quantile().using(q=0.9)(x, y))
+
+
+@pytest.mark.parametrize(("loss", "name"), [(nn.cross_entropy, "weight"), (nn.mse, "weights"), (nn.mse, "ignore_index"),
+                                            (Quantile(), "delta")])  # fmt: skip
+def test_settings_that_a_loss_has_not_are_named(loss, name):
+    with pytest.raises(TypeError, match=f"got the keyword '{name}'; expected"):
+        loss.using(**{name: 1.0})
+    with pytest.raises(TypeError, match=f"got the keyword '{name}'; expected"):
+        type(loss)(**{name: 1.0})
+
+
+LEARNED = {
+    "weights": lambda x, w: nn.mse(x, np.ones((3, 2)), weights=np.exp(w)),
+    "a delta": lambda x, w: nn.huber(x, np.ones((3, 2)), delta=np.exp(w[0])),
+    "a delta by using": lambda x, w: nn.huber.using(delta=np.exp(w[0]))(x, np.ones((3, 2))),
+    "a target": lambda x, w: nn.mse(x, np.outer(w, [1.0, 2.0])),
+    "a smoothing": lambda x, w: nn.cross_entropy(x, np.array([0, 1, 1]), label_smoothing=np.tanh(w[0]) ** 2),
+    "all of it": lambda x, w: nn.huber(x, np.outer(w, [1.0, 2.0]), weights=np.exp(w), delta=np.exp(w[1])),
+}
+
+
+@pytest.mark.parametrize("f", LEARNED.values(), ids=LEARNED)
+def test_whatever_moves_in_a_loss_is_differentiated(f):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal((3, 2)) * 2, rng.standard_normal(3)
+    dg.testing.check_jvp(f, (x, w))
+    dg.testing.check_jvp(lambda w: f(x * w[0], w), (w,))
+
+
+class Leaky(nn.cells.Cell):
+    """s ← s/2 + tanh(x Wx + s Wh + b), by its equation alone."""
+
+    def step(self, p, state, x):
+        return 0.5 * state + np.tanh(self.affine(p, x, state))
+
+
+def test_a_cell_needs_step_alone():
+    cell = Leaky(3, 2)
+    p, x = cell.init(rng=0, dtype=np.float64), np.random.default_rng(0).standard_normal((4, 3))
+    state = np.random.default_rng(1).standard_normal((4, 2))
+    dg.testing.check_jvp(lambda p, s, x: cell(p, s, x), (dict(p), state, x))
+    dg.testing.check_jvp(lambda p: cell(p, cell(p, cell.start(x), x), x), (dict(p),))
+    system = dg.online.System(
+        lambda s, x, p: cell(p, s, x), lambda s, y, p: np.sum((s - y) ** 2), np.zeros((1, 2)), batched=False
+    )
+    learner = dg.online.RTRL().start(system, p)
+    assert np.all(np.isfinite(learner.step(x[:1], state[:1]).gradient.vector))
+
+
+def test_layers_of_ones_own_take_whole_numbers():
+    class OneHot(nn.Layer):
+        def forward(self, p, x):
+            return np.eye(3, dtype=np.float32)[x]
+
+    class Scaled(nn.Layer):
+        def forward(self, p, x):
+            return x.astype(np.float32) / 255
+
+    model = nn.Sequential(OneHot(), nn.Linear(3, 2))
+    assert model(model.init(rng=0), np.array([0, 2])).shape == (2, 2)
+    model = nn.Sequential(Scaled(), nn.Flatten(), nn.Linear(4, 2))
+    images = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+    assert model(model.init(rng=0), images).dtype == np.float32
+    with pytest.raises(TypeError, match=r"expected floating numbers: x\.astype"):
+        nn.Linear(3, 2)(nn.Linear(3, 2).init(rng=0), np.ones((1, 3), int))
+
+
+def test_a_model_without_a_transposed_rule_is_named():
+    batch = nn.Objective(lambda p, x: x * p["w"], nn.mse).bind(np.ones((2, 1)), np.ones((2, 1)))
+    with pytest.raises(dg.DualgradError, match=r"the model <function .* has no transposed rule"):
+        dg.estimators.Backprop().estimate(batch, dg.Params({"w": np.ones(1)}), rng=0)
+
+
+def test_training_is_true_or_false():
+    with pytest.raises(ValueError, match="got train='no'"):
+        nn.Dropout(0.5)({}, np.ones(3), train="no", rng=0)
+
+
+def test_buffers_that_cannot_be_written_stay_all():
+    model = nn.BatchNorm(2)
+    params = model.init(rng=0)
+    params.buffers["running_var"].flags.writeable = False
+    with pytest.raises(TypeError, match="the buffer running_var is read-only"):
+        model.update_buffers(params, np.eye(2, dtype=np.float32))
+    assert not np.any(params.buffers["running_mean"])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..checks import flag, positive_count, positive_number
-from ..directions import as_tree, as_vector
+from ..directions.vectors import as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..nn.recurrent import Recurrent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import positive_number
-from ..directions import as_vector, at
+from ..directions.vectors import as_vector, at
 from ..random import as_rng
 from .candidates import Oracle
 

@@ -5,7 +5,10 @@ import numpy as np
 from ..backend import is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import positive_count, positive_number
-from ..directions import Rademacher, as_tree, as_vector, require_real
+from ..directions import Rademacher
+from ..directions.base import require_real
+from ..directions.independent import Independent
+from ..directions.vectors import as_tree, as_vector
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
 from ..params import Params
@@ -197,7 +200,7 @@ class SPSA(Estimator):
         self.eps = positive_number("eps", eps, "a positive step")
         self.n = positive_count("n", n, "a positive number of directions")
         self.directions = Rademacher() if directions is None else directions
-        if not hasattr(self.directions, "_draw") or isinstance(self.directions, type):
+        if not isinstance(self.directions, Independent):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 
     def __repr__(self):

@@ -5,7 +5,8 @@ import warnings
 import numpy as np
 
 from ..checks import real_number
-from ..directions import Gaussian, as_tree, as_vector
+from ..directions import Gaussian
+from ..directions.vectors import as_tree, as_vector
 from ..errors import DualgradError, NonFiniteError
 from ..pushforward import jvp
 from ..random import Rng, as_rng
@@ -136,7 +137,7 @@ class Dodge(Estimator):
                     RuntimeWarning,
                     stacklevel=3,
                 )
-                u, length = _beside(rows, Gaussian()._rows(rng, 1, v.size)[0])
+                u, length = _beside(rows, Gaussian().rows(rng, 1, v.size)[0])
             if len(rows) < v.size:  # no more than p directions are independent
                 rows.append(u / length)
         return np.stack(rows)

@@ -7,7 +7,8 @@ import numpy as np
 from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag, positive_count, real_number
-from ..directions import Gaussian, Hadamard, Orthogonal, Sphere, as_tree, as_vector, vector_like
+from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
+from ..directions.vectors import as_tree, as_vector, vector_like
 from ..pushforward import jvp
 from ..random import as_rng
 from ..tree import map_leaves

@@ -108,4 +108,4 @@ class MeZO(SPSA):
             flat = w.reshape(-1)
             for k in range(0, flat.size, _BLOCK):
                 block = flat[k : k + _BLOCK]
-                block += c * self.directions._draw(rng, block.shape, w.dtype, w)
+                block += c * self.directions.draw(rng, block.shape, w.dtype, w)

@@ -18,6 +18,7 @@ from .activations import (
     Tanh,
 )
 from .attention import LocalMixerBlock, MultiHeadAttention, TransformerBlock, Transposed
+from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
 from .containers import Parallel, Residual, Sequential
 from .conv import Conv1d, Conv2d, ConvTranspose2d
 from .initial import initialise
@@ -28,7 +29,7 @@ from .losses import Loss, bce_with_logits, cross_entropy, huber, mae, mse, nll
 from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .recurrent import GRU, LSTM, RNN, Cell, GRUCell, LeakyRNN, LeakyRNNCell, LSTMCell, RNNCell
+from .recurrent import GRU, LSTM, RNN, LeakyRNN
 from .shape import Flatten, Identity, Reshape
 from .summary import Summary
 from .torch import from_torch, to_torch

@@ -11,7 +11,8 @@ from ..zero import ZERO
 from .initial import uniform_fan_in
 from .joint import empty_joint, plain
 from .layer import Layer
-from .linear import row_tangent
+from .lead import shared_lead
+from .rows import add_row_tangent, row_sum, row_tangent
 from .settings import checked
 from .windows import Windows, pair
 
@@ -60,12 +61,7 @@ class _Convolution(Layer):
         return y + p["bias"] if self.bias else y
 
     def _bias_tangent(self, dp, y, dy):
-        """dy + db, with axes for everything between the lead axis and the channels."""
-        db = dp["bias"] if self.bias else ZERO
-        if db is ZERO:
-            return dy
-        db = row_tangent(db, y.ndim)
-        return dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -y.ndim] + y.shape)
+        return add_row_tangent(dy, dp["bias"] if self.bias else ZERO, y.shape[:-1])
 
 
 class _Conv(_Convolution):
@@ -129,7 +125,7 @@ class _Conv(_Convolution):
     def _fast_jvp(self, p, x, dp, dx, shape):
         """The same block by block, value and tangents into one joint buffer."""
         turn, db = self._matrix(dp["weight"]), dp["bias"] if self.bias else ZERO
-        moving = next((d.shape[: d.ndim - n] for d, n in ((dx, x.ndim), (turn, 2), (db, 1)) if d is not ZERO), None)
+        moving = shared_lead((dx, x.ndim), (turn, 2), (db, 1))
         if moving is None:
             return _Conv.forward(self, p, x), ZERO
         matrix, wide = self._matrix(p["weight"]), (-1, self.out_channels)
@@ -183,7 +179,7 @@ class _Conv(_Convolution):
                 dcolumns = np.moveaxis(dcolumns, 0, 2)
             dp = {"weight": np.reshape(dw, self.shapes()["weight"])}
             if self.bias:
-                dp["bias"] = np.sum(np.reshape(dy, (-1, self.out_channels)), axis=0)
+                dp["bias"] = row_sum(dy)
             windows = np.reshape(dcolumns, (*shape[:-1], *w.size, self.in_channels))
             return dp, w.fold(windows, x.shape[1:-1])
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..backend import to_numpy
+from ..checks import flag
 from ..dual import LIVE, Dual, ended, lift
 from ..errors import LayoutError, NonFiniteError
 from ..inputs import as_input
@@ -15,7 +16,7 @@ from ..rules.declare import aliased, nested_as
 from ..zero import ZERO
 from .lead import forget_rules_of_others, is_ours, tangent_rule
 
-_INPUT = object()  # the name under which a layer's input travels beside its parameters
+INPUT = object()  # the name under which a layer's input travels beside its parameters
 
 
 class Layer:
@@ -105,6 +106,9 @@ class Layer:
         self.require(p)
         x = self._array(x)
         fresh = {name: p[name].copy() for name in self.buffers()}
+        for name in fresh:
+            if not getattr(p[name].flags, "writeable", True):
+                raise TypeError(f"{self!r}: the buffer {name} is read-only; give one that can be written")
         with np.errstate(over="ignore", invalid="ignore"):  # told below
             self.advance({**p, **fresh}, x, **kwargs)
         for name, value in fresh.items():
@@ -159,16 +163,15 @@ class Layer:
         """The input as an array of the kind that this layer takes."""
         if self._of_an_array:
             return as_input(x, self, kinds="biufc" if self.integers else "fc")
-        x = lift(x)
-        if not self.integers and getattr(x, "dtype", np.dtype(float)).kind in "iub":
-            raise TypeError(f"{self!r} got an input of {x.dtype}; expected floating numbers: x.astype(np.float32)")
-        return x
+        return lift(x)
 
     def accepted(self, kwargs):
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""
         unknown = kwargs.keys() - {"train", "rng"} - self.takes
         if unknown:
             raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected train or rng")
+        if "train" in kwargs:
+            flag("train", kwargs["train"])
         found = {name: value for name, value in kwargs.items() if name in self.takes}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
 
@@ -176,14 +179,14 @@ class Layer:
 
     def jvp(self, p, x, dp, dx, **kwargs):
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
-        primals = {**p, _INPUT: x}
-        moving = {name: d for name, d in {**dp, _INPUT: dx}.items() if d is not ZERO}
+        primals = {**p, INPUT: x}
+        moving = {name: d for name, d in {**dp, INPUT: dx}.items() if d is not ZERO}
         if not moving:
             return self.forward(p, x, **kwargs), ZERO
 
         def forward(duals):
             both = primals | duals
-            return self.forward({name: both[name] for name in p}, both[_INPUT], **kwargs)
+            return self.forward({name: both[name] for name in p}, both[INPUT], **kwargs)
 
         return jvp(forward, ({name: primals[name] for name in moving},), (moving,))
 

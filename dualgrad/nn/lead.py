@@ -73,6 +73,11 @@ def by_direction(rule, owner):
     return pushed
 
 
+def shared_lead(*tangents):
+    """The axes before pairs (tangent, ndim of its primal): (), or (K,) for K directions; None where all are ZERO."""
+    return next((d.shape[: d.ndim - ndim] for d, ndim in tangents if d is not ZERO), None)
+
+
 def _rewound(rng):
     """The stream, and a function that takes it back to where it is."""
     rng = as_rng(rng)

@@ -8,6 +8,8 @@ from ..scratch import empty
 from ..zero import ZERO
 from .joint import empty_joint, joint, plain
 from .layer import Layer
+from .lead import shared_lead
+from .rows import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .settings import checked
 
 
@@ -67,14 +69,11 @@ class Linear(Layer):
         w, dw, db = p["weight"], dp["weight"], dp["bias"] if self.bias else ZERO
         if plain(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
-        y, dy = Linear.forward(self, p, x), dx @ w + _rows(x, dw)
-        if dy is ZERO and db is not ZERO:  # the bias alone moves, alike in every row
-            dy = np.zeros_like(db, shape=_lead((db, 1)) + y.shape)
-        return y, dy + row_tangent(db, x.ndim)
+        return Linear.forward(self, p, x), add_row_tangent(dx @ w + _rows(x, dw), db, x.shape[:-1])
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
-        lead = _lead((dw, 2), (db, 1), (dx, 2))
+        lead = shared_lead((dw, 2), (db, 1), (dx, 2))
         if lead is None:
             return Linear.forward(self, p, x), ZERO
         z, y, dy = empty_joint(lead, (len(x), self.out_features), np.result_type(x, p["weight"]))
@@ -99,10 +98,9 @@ class Linear(Layer):
         self._check(x)
 
         def pullback(dy):
-            rows, dy_rows = np.reshape(x, (-1, self.in_features)), np.reshape(dy, (-1, self.out_features))
-            dp = {"weight": np.matmul(np.transpose(rows), dy_rows)}
+            dp = {"weight": outer_sum(x, dy)}
             if self.bias:
-                dp["bias"] = np.sum(dy_rows, axis=0)
+                dp["bias"] = row_sum(dy)
             return dp, np.matmul(dy, np.transpose(p["weight"]))
 
         return Linear.forward(self, p, x), pullback
@@ -116,7 +114,7 @@ def _rows(x, dw):
     """x dW for x of any rank and dW with or without a lead axis."""
     if dw is ZERO or x.ndim == 2:
         return x @ dw
-    y = np.reshape(x, (-1, x.shape[-1])) @ dw
+    y = as_matrix(x) @ dw
     return np.reshape(y, dw.shape[:-2] + x.shape[:-1] + dw.shape[-1:])
 
 
@@ -133,13 +131,3 @@ def _weight_terms(x, dw, db, out):
     if db is not ZERO:
         out += row_tangent(db, 2)
     return out
-
-
-def row_tangent(db, ndim):
-    """A bias tangent, with axes for the rows of an input of ``ndim`` axes between the lead axis and the last."""
-    return db if db is ZERO else np.reshape(db, db.shape[:-1] + (1,) * (ndim - 1) + db.shape[-1:])
-
-
-def _lead(*tangents):
-    """The lead axes of (tangent, ndim of its primal) pairs; None when all are ZERO."""
-    return next((d.shape[: d.ndim - ndim] for d, ndim in tangents if d is not ZERO), None)

@@ -7,6 +7,7 @@ from ..lowrank import LowRank
 from ..zero import ZERO
 from .initial import uniform_fan_in
 from .layer import Layer
+from .rows import add_row_tangent
 from .settings import checked
 
 
@@ -153,11 +154,7 @@ class Bilinear(Layer):
         if dp["weight"] is not ZERO:
             turn = np.matmul(self._rows(u, v), self._matrix(dp["weight"]))
             dy = dy + np.reshape(turn, turn.shape[:-2] + shape)
-        db = dp["bias"] if self.bias else ZERO
-        if db is not ZERO:
-            db = np.reshape(db, db.shape[:-1] + (1,) * (x.ndim - 1) + db.shape[-1:])
-            dy = dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -y.ndim] + y.shape)
-        return y, dy
+        return y, add_row_tangent(dy, dp["bias"] if self.bias else ZERO, x.shape[:-1])
 
     def vjp(self, p, x):
         u, v = self._inputs(x)

@@ -52,6 +52,7 @@ class Loss:
 
     settings = {}  # noqa: RUF012  (a table, not state)
     fits = {}  # noqa: RUF012
+    reduction, given = "mean", {}
     lead = True
     _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
 
@@ -61,7 +62,8 @@ class Loss:
         cls._of_arrays = is_ours(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
-        self.reduction, self.given = _reduction(reduction), self._known(settings)
+        self.reduction = _reduction(reduction)
+        self.given = self._known(settings)
 
     def __repr__(self):
         given = ({} if self.reduction == "mean" else {"reduction": self.reduction}) | self.given
@@ -84,7 +86,10 @@ class Loss:
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
         reduction = self.reduction if reduction is None else _reduction(reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
-        if prediction.__class__ is not Dual or isinstance(target, Dual):  # the engine knows the target's tangent
+        others = target, weights, *settings.values(), *self.given.values()
+        if prediction.__class__ is not Dual or any(
+            isinstance(a, Dual) for a in others
+        ):  # whose tangents the engine knows
             return self.forward(prediction, target, reduction, weights, **settings)
         lead_of(prediction)
         y, dy = self.push(prediction.primal, target, prediction.tangent, reduction, weights, **settings)
@@ -107,6 +112,9 @@ class Loss:
         if reduction == "mean" and 0 in examples:
             raise ShapeError(f"{self!r} got a prediction of shape {np.shape(prediction)}; no examples have no mean")
         return prediction, target, weights, self._known(settings) if settings else settings
+
+    def check(self, prediction, target):
+        """Raise unless prediction and target fit each other; a loss of one's own may leave it out."""
 
     def _evaluated(self, prediction, target, settings):
         """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""

@@ -18,6 +18,7 @@ from ..random import as_rng
 from ..rules.absorb import quietly
 from ..zero import ZERO
 from .layer import Layer
+from .rows import add_row_tangent, row_tangent
 from .settings import checked
 
 
@@ -83,10 +84,9 @@ class _Norm(Layer):
         x_hat, tangent = self.normalised(x, p, **kwargs)
         dy = ZERO if dx is ZERO else tangent(dx)
         if self.affine:
-            dy = p["weight"] * dy + x_hat * self._rows(dp["weight"], x)
-            db = self._rows(dp["bias"], x) if self.bias else ZERO
-            if db is not ZERO:
-                dy = dy + db if dy is not ZERO else db + np.zeros_like(db, shape=db.shape[: -x.ndim] + x.shape)
+            n = len(self.feature_shape)
+            dy = p["weight"] * dy + x_hat * row_tangent(dp["weight"], x.ndim, n)
+            dy = add_row_tangent(dy, dp["bias"] if self.bias else ZERO, x.shape[: x.ndim - n], n)
         return self._scaled(p, x_hat), dy
 
     def vjp(self, p, x, **kwargs):
@@ -101,11 +101,6 @@ class _Norm(Layer):
             return dp, tangent(p["weight"] * dy)
 
         return self._scaled(p, x_hat), pullback
-
-    def _rows(self, d, x):
-        """A tangent of γ or β, with axes for the examples between the lead axis and its own."""
-        n = len(self.feature_shape)
-        return d if d is ZERO else np.reshape(d, d.shape[: d.ndim - n] + (1,) * (x.ndim - n) + d.shape[d.ndim - n :])
 
 
 class LayerNorm(_Norm):

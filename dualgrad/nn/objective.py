@@ -74,21 +74,23 @@ class BoundObjective:
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
         return f"{Objective(self.model, self.loss)!r}.bind({', '.join([*batch, *self.kwargs])})"
 
-    def _keywords(self):
+    def keywords(self):
+        """What the model is called with beside its input; a stream of draws begins anew each time."""
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
     def __call__(self, params):
-        return self.loss(self.model(params, self.x, **self._keywords()), self.y)
+        return self.loss(self.model(params, self.x, **self.keywords()), self.y)
 
     def per_example(self, params):
         """The loss of every example, shape ``(B,)``."""
-        return self.loss(self.model(params, self.x, **self._keywords()), self.y, reduction="none")
+        return self.loss(self.model(params, self.x, **self.keywords()), self.y, reduction="none")
 
     def vjp(self, params, **kwargs):
         """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
-        if not hasattr(self.loss, "vjp"):
-            raise DualgradError(f"the loss {self.loss!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
-        keywords = self.model.accepted(self._keywords() | kwargs)
+        for what, part in (("model", self.model), ("loss", self.loss)):
+            if not hasattr(part, "vjp"):
+                raise DualgradError(f"the {what} {part!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
+        keywords = self.model.accepted(self.keywords() | kwargs)
         prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y)
         gradient, _ = pull_model(pull_loss(1.0))

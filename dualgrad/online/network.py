@@ -12,10 +12,11 @@ from ..backend import is_array
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..inputs import as_data, as_input
+from ..nn.cells import Cell
 from ..nn.containers import Sequential
 from ..nn.layer import Layer, with_buffers
 from ..nn.losses import Loss, cross_entropy
-from ..nn.recurrent import Cell, Recurrent
+from ..nn.recurrent import Recurrent
 from ..params import Params
 from ..random import as_rng
 from ..settings import plain

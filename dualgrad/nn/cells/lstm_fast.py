@@ -6,21 +6,22 @@ all gates come from one cosh, σ'(z) = sech²(z/2) / 4, whose halves are put int
 
 import numpy as np
 
-from ..lowrank import LowRank
-from ..zero import ZERO
-from .joint import empty_joint
+from ...lowrank import LowRank
+from ...zero import ZERO
+from ..joint import empty_joint
+from ..lead import shared_lead
 
 
 def lstm_jvp(n, p, x, dp, dx, last_only):
     """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``. To be called quietly: cosh
     overflows where the slopes underflow."""
     steps, batch, width = x.shape
-    lead = next((d.shape[: d.ndim - k] for d, k in ((dx, 3), *((dp[m], p[m].ndim) for m in p)) if d is not ZERO), None)
+    lead = shared_lead((dx, 3), *((dp[name], p[name].ndim) for name in p))
     kind = np.result_type(x, *p.values())
     half = np.full(4 * n, 0.5, kind)
     half[2 * n : 3 * n] = 1
     matrix = np.concatenate([p["weight_x"], p["weight_h"], p["bias"][None]]) * half
-    turn = _turn(p, dp, half)
+    parameter_term = _parameter_term(p, dp, half)
 
     joint, rows, drows = empty_joint(lead, (batch, width + n + 1), kind)  # [x, h, 1] and [dx, dh, 0]
     joint[...] = 0
@@ -38,8 +39,8 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
         if dx is not ZERO:
             drows[..., :width] = dx[..., step, :, :]
         np.matmul(joint.reshape(-1, width + n + 1), matrix, out=z.reshape(-1, 4 * n))
-        if turn is not None:
-            dz += turn(rows, width)
+        if parameter_term is not None:
+            dz += parameter_term(rows, width)
         np.cosh(gates, out=cosh2)  # with z the halves: dσ = dz / 2 cosh² z, dg = dz / cosh² z
         np.multiply(cosh2, cosh2, out=cosh2)
         np.divide(half, cosh2, out=cosh2)
@@ -67,8 +68,8 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
     return (h.copy(), dh.copy()) if last_only else outputs[1:]
 
 
-def _turn(p, dp, half):
-    """The function from the rows [x, h, 1] to their product with [dWx; dWh; db], or None where nothing turns."""
+def _parameter_term(p, dp, half):
+    """The function from the rows [x, h, 1] to their product with [dWx; dWh; db], or None where no parameter moves."""
     dwx, dwh, db = (dp[name] for name in ("weight_x", "weight_h", "bias"))
     if all(d is ZERO for d in (dwx, dwh, db)):
         return None
@@ -82,8 +83,7 @@ def _turn(p, dp, half):
             return np.matmul(left, across)
 
         return thin
-    given = next(d for d in (dwx, dwh, db) if d is not ZERO)
-    lead = given.shape[: given.ndim - (1 if given is db else 2)]
+    lead = shared_lead((dwx, 2), (dwh, 2), (db, 1))
     shapes = p["weight_x"].shape, p["weight_h"].shape, (1, p["bias"].size)
     parts = [np.zeros(lead + shape, half.dtype) if d is ZERO else np.reshape(np.asarray(d), lead + shape)
              for d, shape in zip((dwx, dwh, db), shapes, strict=True)]  # fmt: skip

@@ -1,0 +1,29 @@
+"""Coordinate: one entry at a time."""
+
+import math
+
+import numpy as np
+
+from .base import Direction
+
+
+class Coordinate(Direction):
+    """±√p along one coordinate, drawn evenly: (g·v) v is one entry of the gradient, p times.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.directions.Coordinate().variance(np.array([3.0, 4.0]))
+    array([ 9., 16.])
+    """
+
+    def rows(self, rng, n, p):
+        rows = np.zeros((n, p))
+        rows[np.arange(n), rng.integers(0, p, (n,))] = math.sqrt(p) * rng.signs(n)
+        return rows
+
+    def kurtosis(self, p):
+        return p
+
+    def moments(self, g, n):
+        return n * g, n * (g.size - 1) * g * g

@@ -1,0 +1,21 @@
+"""Gaussian: independent normals."""
+
+from .independent import Independent
+
+
+class Gaussian(Independent):
+    """Independent standard normals, rotation invariant; κ = 3.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.directions.Gaussian().sample({"w": np.zeros((2, 2), np.float32)}, rng=0, n=3)["w"].shape
+    (3, 2, 2)
+    >>> dg.directions.Gaussian().variance(np.array([3.0, 4.0]))
+    array([34., 41.])
+    """
+
+    fourth_moment = 3.0
+
+    def draw(self, rng, shape, dtype, like):
+        return rng.normal(shape, dtype=dtype, like=like)

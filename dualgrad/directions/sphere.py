@@ -1,0 +1,27 @@
+"""Sphere: points of one norm."""
+
+import math
+
+from .base import Direction
+
+
+class Sphere(Direction):
+    """Points on the sphere of radius √p: rotation invariant, of constant norm.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> v = dg.directions.Sphere().sample(np.zeros(9), rng=0)
+    >>> round(float(np.linalg.norm(v)), 6)
+    3.0
+    """
+
+    def rows(self, rng, n, p):
+        return math.sqrt(p) * rng.unit((n, p))
+
+    def kurtosis(self, p):
+        return 3 * p / (p + 2)
+
+    def moments(self, g, n):
+        p = g.size
+        return n * g, n * (p / (p + 2) * (g @ g + 2 * g * g) - g * g)

@@ -1,0 +1,195 @@
+"""Guess: what all guesses share."""
+
+import numpy as np
+
+from ...checks import flag, positive_count
+from ...errors import DualgradError
+from ...nn.layer import with_buffers
+from ...nn.linear import Linear
+from ...random import as_rng
+from ...zero import ZERO
+from ..chain import Total, Walk, chains_of
+from ..estimate import Estimator, as_params, finished, require_finite, require_scalar
+
+
+class Guess(Estimator):
+    """What all guesses share: the pass with a slope for every example, and the update by local outer products."""
+
+    ahead = 0.0  # what a guess costs, in forward passes
+
+    def __init__(self, noise="normal", n=1, store=False, local=False):
+        if not isinstance(noise, str) or noise not in ("normal", "signs"):
+            raise ValueError(f"got noise={noise!r}; expected 'normal' or 'signs'")
+        self.noise, self.n = noise, positive_count("n", n, "a positive number of guesses")
+        self.store, self.local = flag("store", store), flag("local", local)
+
+    def __repr__(self):
+        said = [f"{name}={getattr(self, name)!r}" for name in self.settings]
+        said += [f"noise={self.noise!r}"] if self.noise != "normal" else []
+        said += [f"n={self.n}"] if self.n != 1 else []
+        said += [f"{name}=True" for name in ("store", "local") if getattr(self, name)]
+        return f"{type(self).__name__}({', '.join(said)})"
+
+    settings = ()
+
+    # ------------------------------------------------------------------ the guess
+
+    def _end(self, walk, k):
+        """Where noise is drawn: at the input of this step."""
+        return k + 1
+
+    def _draw(self, rng, shape, x):
+        """Noise of a shape, of the kind of x."""
+        return (rng.signs if self.noise == "signs" else rng.normal)(shape, dtype=x.dtype, like=x)
+
+    def _guess(self, walk, k, rng):
+        """y at the output of step k: noise drawn further on, taken back."""
+        end = self._end(walk, k)
+        x = walk.value(end)
+        return walk.pull(k + 1, end, self._draw(rng, x.shape, x))
+
+    def _known(self, walk, k):
+        """Whether the derivative at step k is taken from the loss instead of guessed."""
+        return False
+
+    def _require(self, objective):
+        """What the method needs of the model and the batch."""
+
+    # ------------------------------------------------------------------ the estimate
+
+    def estimate(self, objective, params, *, rng):
+        """The loss and the estimate for a bound network.
+
+        Raises
+        ------
+        DualgradError
+            When the objective is not bound, a layer couples examples, or the model lacks a layer that is needed.
+        NonFiniteError
+            When the loss or a slope is NaN or infinite.
+        """
+        rng, params, x = as_rng(rng), as_params(params), objective_input(self, objective)
+        value, slopes, total = 0.0, 0.0, Total(params)
+        chains = chains_of(self, objective, self.local)
+        self._require(objective)
+        objective.model.require(with_buffers(params))
+        objective.model.accepted(objective.keywords())
+        for chain in chains:
+            start, walk = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+            loss, error, d, guesses = self._slopes(walk, chain, rng)
+            if not self.store:  # the values and guesses again, and each layer's pullback as it passes
+                rng.load_state_dict(start)
+                walk = Walk(chain, params, x, objective.keywords())
+            self._update(total, walk, rng, d, guesses, error)
+            value, slopes, x = value + loss, slopes + d, walk.trunk
+        require_finite(self, value, slopes)
+        passes = 1 if self.store else 2
+        cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
+        return finished(self, value, total.finished(), slopes, cost)
+
+    def _slopes(self, walk, chain, rng):
+        """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
+        dx, stack, guesses = ZERO, [], {}
+        for k in range(len(walk.steps)):
+            dx = walk.push(k, dx, stack)
+            if k in walk.sites and not self._known(walk, k):
+                guesses[k] = np.stack([self._guess(walk, k, rng) for _ in range(self.n)])
+                dx = guesses[k] if dx is ZERO else dx + guesses[k]
+            if not self.store:
+                guesses.clear()
+                walk.leave(k)
+        z = walk.value(len(walk.steps))
+        loss, error = chain.loss(z)
+        require_scalar(self, loss)
+        d = np.zeros_like(z, shape=(self.n, len(z))) if dx is ZERO else np.sum(dx * error, tuple(range(2, dx.ndim)))
+        return loss, error, d, guesses
+
+    def _update(self, total, walk, rng, d, guesses, error):
+        """d_b y_b in each layer's own pullback, averaged over the guesses."""
+        for k in range(len(walk.steps)):
+            walk.value(k + 1)
+            if k in walk.sites:
+                cotangent = self._cotangent(walk, k, rng, d, guesses, error)
+                walk.gradient(k, cotangent, total)
+            walk.leave(k)
+
+    def _cotangent(self, walk, k, rng, d, guesses, error):
+        if self._known(walk, k):
+            return walk.pull(k + 1, len(walk.steps), error)
+        total = 0.0
+        for i in range(self.n):
+            y = guesses[k][i] if self.store else self._guess(walk, k, rng)
+            total = total + np.reshape(d[i], (-1,) + (1,) * (y.ndim - 1)) * y
+        return total / self.n
+
+    # ------------------------------------------------------------------ theory
+
+    def expectation(self, gradient, objective=None, params=None):
+        """M δ in every layer's own pullback. Needs the objective and params."""
+        sites, expected = list(self._exact(objective, params)), Total(params)
+        for (walk, k, _), cotangent in zip(sites, self._expected(sites), strict=True):
+            walk.gradient(k, cotangent, expected)
+        return expected.finished()
+
+    def _expected(self, sites):
+        """E d_b y_b at every layer: E y yᵀ δ, the guesses of other layers being independent and of mean 0."""
+        return [self._covariance(*site) for site in sites]
+
+    def _covariance(self, walk, k, delta):
+        """A Aᵀ δ: δ pushed to where the noise is drawn, and taken back."""
+        end = self._end(walk, k)
+        return walk.pull(k + 1, end, walk.pushed(k + 1, end, delta))
+
+    def _exact(self, objective, params):
+        """Every layer with parameters, and the exact derivative δ at its output."""
+        if objective is None or params is None:
+            raise DualgradError(f"the mean of {self!r} depends on the activations: give objective and params too")
+        x = objective_input(self, objective)
+        for chain in chains_of(self, objective, self.local):
+            walk = Walk(chain, params, x, objective.keywords())
+            _, error = chain.loss(walk.value(len(walk.steps)))
+            for k in walk.sites:
+                yield walk, k, walk.pull(k + 1, len(walk.steps), error)
+            x = walk.trunk
+
+    def variance(self, gradient, objective=None, params=None):
+        """Of each component: Σ_b x_i² (C_jj Q + (C δ)_j² + (κ - 3) Σ_m A_jm² a_m²) / n for the weight from i to j.
+
+        C = A Aᵀ is the covariance of the layer's guess y = A ξ, a = Aᵀ δ, Q = Σ δᵀ C δ over the layers, and κ the
+        fourth moment of the noise. For `dualgrad.nn.Linear` layers on rows ``(B, n)``; A is made column by column.
+        """
+        sites = [found for found in self._exact(objective, params) if not self._known(*found[:2])]
+        total = Total(params)
+        moments = [self._moments(*found) for found in sites]
+        q = sum(np.sum(delta * c_delta, axis=-1) for (_, _, delta), (_, c_delta, _) in zip(sites, moments, strict=True))
+        for (walk, k, _), (diagonal, c_delta, fourth) in zip(sites, moments, strict=True):
+            spread = (diagonal * q[:, None] + c_delta**2 + fourth) / self.n
+            names = walk.steps[k].names
+            total.add(names["weight"], walk.value(k).T ** 2 @ spread)
+            if "bias" in names:
+                total.add(names["bias"], spread.sum(0))
+        return total.finished()
+
+    def _moments(self, walk, k, delta):
+        """C_jj, (C δ)_j and (κ - 3) Σ_m A_jm² a_m², each ``(B, units)``."""
+        layer, end = walk.steps[k].layer, self._end(walk, k)
+        if not isinstance(layer, Linear) or delta.ndim != 2 or walk.value(end).ndim != 2:
+            raise NotImplementedError(f"the variance at {layer!r} has no closed form here: it is known for rows (B, n)")
+        a, excess = walk.pushed(k + 1, end, delta), -2.0 if self.noise == "signs" else 0.0
+        diagonal, fourth = np.zeros_like(delta), np.zeros_like(delta)
+        for m in range(a.shape[-1]):
+            one_hot = np.zeros_like(a)
+            one_hot[:, m] = 1
+            column = walk.pull(k + 1, end, one_hot)
+            diagonal = diagonal + column**2
+            fourth = fourth + excess * column**2 * a[:, m : m + 1] ** 2
+        return diagonal, self._covariance(walk, k, delta), fourth
+
+
+def objective_input(estimator, objective):
+    """The batch that a bound objective was bound to."""
+    if not all(hasattr(objective, name) for name in ("model", "loss", "x", "y", "vjp")):
+        raise DualgradError(
+            f"{estimator!r} looks inside a network: give it nn.Objective(model, loss).bind(x, y), not a function of "
+            "the parameters"
+        )
+    return objective.x

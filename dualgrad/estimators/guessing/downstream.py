@@ -1,0 +1,48 @@
+"""Downstream: y = Jᵀ ξ."""
+
+from ...checks import positive_count
+from .base import Guess
+
+
+class Downstream(Guess):
+    """y = Jᵀ ξ: noise some layers further on, taken back through all that lies between.
+
+    Parameters
+    ----------
+    layers : int
+        How many layers with parameters lie between; noise is drawn behind the last one's activation.
+    noise, n, store, local : as in `ActivationPerturbation`
+
+    Notes
+    -----
+    Cost: that of `ActivationPerturbation` and ``layers`` products per guess and pass. Memory: that of ``layers`` + 1
+    layers. Bias: E ĝ is M δ at each layer's output, M = Jᵀ J. Variance: with C = M as in `TransposedWeight`.
+    When: as `TransposedWeight`; more than one layer brings no more (the paper's figure 7).
+
+    Raises
+    ------
+    ValueError
+        For a number of layers that is not a positive integer.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> model = dg.nn.networks.mlp([3, 4, 4, 2])
+    >>> batch = dg.nn.Objective(model, dg.nn.mse).bind(np.eye(3), np.zeros((3, 2)))
+    >>> params = model.init(rng=0, dtype=np.float64)
+    >>> dg.estimators.Downstream(layers=2, n=4).estimate(batch, params, rng=0).directional.shape
+    (4, 3)
+    """
+
+    settings = ("layers",)
+
+    def __init__(self, layers=1, noise="normal", n=1, store=False, local=False):
+        super().__init__(noise, n, store, local)
+        self.layers = positive_count("layers", layers)
+        self.ahead = float(self.layers)
+
+    def _end(self, walk, k):
+        behind = walk.behind(k)
+        if not behind:
+            return k + 1
+        return next((site for site, between in behind if between >= self.layers), len(walk.steps))

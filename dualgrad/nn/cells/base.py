@@ -1,0 +1,206 @@
+"""Cell: what all cells share."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ...dual import LIVE, Dual, ended, primal
+from ...errors import ShapeError
+from ...inputs import as_input
+from ...pushforward import jvp
+from ...rules.declare import nested_as
+from ...tree import flatten, unflatten
+from ...zero import ZERO
+from ..initial import uniform_fan_in
+from ..layer import INPUT, Layer, at_level, with_buffers
+from ..lead import by_direction, is_ours, takes_lead, tangent_rule
+from ..rows import add_row_tangent, outer_sum, row_sum
+from ..settings import checked
+
+
+class Factors(NamedTuple):
+    """One step, unit by unit: s' = φ(z, s) with z = x Wx + a(s) Wh + b, where φ and a act on each unit alone.
+
+    For ``gates`` pre-activations a unit and ``parts`` numbers of state (an LSTM's h and c), at inputs ``(B, in)``.
+
+    Attributes
+    ----------
+    state : the parts of s', each ``(B, n)``
+    blocks : pairs (v, ∂φ/∂z), in the order of the parameters
+        A block of parameters ``(m, gates n)`` multiplies the input v ``(B, m)``; ∂φ/∂z is ``(B, parts, gates n)``.
+    gains : ``(B, parts, gates n)``, ∂φ/∂(a Wh); ``gains_x`` the same for x Wx
+    slope : ``(B, n)``, a'(s) of the first part, or None for a = s
+    keep : ``(B, parts, parts, n)``, ∂φ/∂s at fixed z
+    """
+
+    state: tuple
+    blocks: list
+    gains: np.ndarray
+    gains_x: np.ndarray
+    slope: np.ndarray | None
+    keep: np.ndarray
+
+
+def with_one(*inputs):
+    """The inputs side by side, and a 1 for the bias."""
+    return np.concatenate([*inputs, np.ones_like(inputs[0], shape=(len(inputs[0]), 1))], axis=-1)
+
+
+class Cell(Layer):
+    """One step of a recurrent network.
+
+    ``step(p, state, x) -> state``, ``step_jvp(p, state, x, dp, dstate, dx) -> state, dstate`` and
+    ``step_vjp(p, state, x) -> state, pullback``, with ``pullback(dstate) -> dp, dstate, dx``; and for learning online
+    ``factors(p, parts, x)``, the same derivatives unit by unit. A cell is called as
+    ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
+    ``output(state)`` what the network sees of a state, with ``output_jvp(state, dstate)``. As in every `Layer`, the
+    rules of tangents are called for one direction at a time unless the class that defines them says ``lead = True``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> cell = dg.nn.GRUCell(3, 2)
+    >>> x = np.ones((4, 3), np.float32)
+    >>> cell(cell.init(rng=0), cell.start(x), x).shape
+    (4, 2)
+    """
+
+    gates = parts = 1
+    lead = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        cls._of_arrays = is_ours(cls, "step")  # and states no trees that a cell of one's own may take
+
+    @checked
+    def __init__(self, input_size, hidden_size):
+        self.input_size, self.hidden_size = input_size, hidden_size
+
+    def __repr__(self):
+        return f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
+
+    def shapes(self):
+        n, width = self.hidden_size, self.gates * self.hidden_size
+        return {"weight_x": (self.input_size, width), "weight_h": (n, width), "bias": (width,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return uniform_fan_in(rng, shape, dtype, self.hidden_size)
+
+    def start(self, x):
+        """The state before the first input: zeros."""
+        x = as_input(x, self)
+        return np.zeros_like(primal(x), shape=(*x.shape[:-1], self.hidden_size))
+
+    def output(self, state):
+        """The part of the state that the next layer sees."""
+        return state
+
+    def output_jvp(self, state, dstate):
+        """The same of a tangent."""
+        return dstate
+
+    def output_tangent(self, state, dstate):
+        """`output_jvp` along one direction or K."""
+        if dstate is ZERO:
+            return ZERO
+        if takes_lead(self, "output_jvp"):
+            return self.output_jvp(state, dstate)
+        return by_direction(lambda s, ds: (self.output(s), self.output_jvp(s, ds)), self)(state, dstate)[1]
+
+    def output_vjp(self, state, dy):
+        """The cotangent of the state of a cotangent of the output."""
+        return dy
+
+    def __call__(self, p, state, x):
+        """One step; on Duals by `step_jvp`."""
+        p, x = with_buffers(p), as_input(x, self)
+        self.require(p)
+        self._check(x)
+        state = self._arrays(state) if self._of_arrays else state
+        leaves, structure = flatten(state)
+        moving = [v for v in (*p.values(), *leaves, x) if isinstance(v, Dual)]
+        top = max(moving, key=lambda v: v.level, default=None)
+        if top.__class__ is not Dual:
+            return self.step(p, state, x)
+        if top.level not in LIVE:
+            raise ended()
+        pairs = {name: at_level(v, top.level) for name, v in p.items()}
+        states = [at_level(v, top.level) for v in leaves]
+        x, dx = at_level(x, top.level)
+        ds = [d for _, d in states]
+        value, tangent = tangent_rule(self, "step_jvp")(
+            {n: v for n, (v, _) in pairs.items()},
+            unflatten(structure, [v for v, _ in states]),
+            x,
+            {n: d for n, (_, d) in pairs.items()},
+            ZERO if all(d is ZERO for d in ds) else unflatten(structure, ds),
+            dx,
+        )
+        if tangent is ZERO:
+            return value
+        values, structure = flatten(value)
+        both = zip(values, flatten(tangent)[0], strict=True)
+        return unflatten(structure, [v if d is ZERO else Dual(v, nested_as(v, d), top.level) for v, d in both])
+
+    def _arrays(self, state):
+        """The state as an array, or as the tuple of its parts."""
+        if self.parts == 1:
+            return self._part(state)
+        if not isinstance(state, (tuple, list)) or len(state) != self.parts:
+            raise TypeError(f"{self!r} got a state of another kind; expected {self.parts} arrays, as start(x) gives")
+        return tuple([self._part(part) for part in state])  # of known length, which takes no room beyond it
+
+    def _part(self, state):
+        state = as_input(state, self, "a state")
+        if state.ndim not in (1, 2) or state.shape[-1] != self.hidden_size:
+            raise ShapeError(f"{self!r} got a state of shape {state.shape}; expected (B, {self.hidden_size})")
+        return state
+
+    def _check(self, x):
+        if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
+            raise ShapeError(f"{self!r} got an input of shape {x.shape}; expected (B, {self.input_size})")
+
+    def step(self, p, state, x):
+        """The state after the input x."""
+        raise NotImplementedError(f"{self!r} does not say how a step changes its state: define step(p, state, x)")
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        """The state after the input and its tangent, by the engine from `step`."""
+        leaves, structure = flatten(state)
+        ds = [ZERO] * len(leaves) if dstate is ZERO else flatten(dstate)[0]
+        primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
+        tangents = {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx}
+        moving = {name: d for name, d in tangents.items() if d is not ZERO}
+        if not moving:
+            return self.step(p, state, x), ZERO
+
+        def step(duals):
+            both = primals | duals
+            state = unflatten(structure, [both[k,] for k in range(len(leaves))])
+            return self.step({name: both[name] for name in p}, state, both[INPUT])
+
+        return jvp(step, ({name: primals[name] for name in moving},), (moving,))
+
+    def factors(self, p, parts, x):
+        """The `Factors` of a step from the parts of a state, each ``(B, n)``."""
+        raise NotImplementedError(
+            f"{self!r} does not say how its step factors by units: define factors(p, parts, x), or make it a System"
+        )
+
+    def blocks(self):
+        """(m, gates n, whether its input varies) of every block of `factors`: here one, of all weights and the bias."""
+        return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size, True)]
+
+    def affine(self, p, x, h):
+        """x Wx + h Wh + b."""
+        return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
+
+    def affine_tangent(self, p, x, h, dp, dx, dh):
+        """dx Wx + x dWx + dh Wh + h dWh + db."""
+        dz = dx @ p["weight_x"] + x @ dp["weight_x"] + dh @ p["weight_h"] + h @ dp["weight_h"]
+        return add_row_tangent(dz, dp["bias"], x.shape[:-1])
+
+    def affine_pullback(self, p, x, h, dz):
+        """The transpose: cotangents of the parameters, of h and of x."""
+        dp = {"weight_x": outer_sum(x, dz), "weight_h": outer_sum(h, dz), "bias": row_sum(dz)}
+        return dp, np.matmul(dz, np.transpose(p["weight_h"])), np.matmul(dz, np.transpose(p["weight_x"]))

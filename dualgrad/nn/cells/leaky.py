@@ -1,0 +1,95 @@
+"""LeakyRNNCell: h ← α h + x Wx + σ(h) Wh + b."""
+
+import numpy as np
+
+from ...slopes import logistic, logistic_slope
+from ...zero import ZERO
+from ..rows import row_sum, row_tangent
+from .base import Cell, Factors, with_one
+
+
+def _leak(value, shape):
+    """A finite number, or one a unit."""
+    try:
+        fits = np.asarray(value).dtype.kind in "iuf" and np.shape(value) in ((), shape) and np.all(np.isfinite(value))
+    except ValueError:  # lists of several lengths
+        fits = False
+    if not fits:
+        raise ValueError(f"got leak={value!r}; expected numbers or 'learned': one, or one for each of {shape[0]} units")
+    return value
+
+
+class LeakyRNNCell(Cell):
+    """h ← α h + x Wx + a Wh + b, a = σ(h) ;  dh ← dα h + α dh + dx Wx + x dWx + a' dh Wh + a dWh + db ;  output σ(h).
+
+    NoBackTrack, eq. 37: a feedback α per unit, fixed or learned.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    leak : float, array of hidden_size numbers, or "learned"
+        α. Learned, it is the parameter ``leak`` and starts uniform on [0, 1].
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> list(dg.nn.LeakyRNNCell(3, 2, leak="learned").init(rng=0))
+    ['weight_x', 'weight_h', 'bias', 'leak']
+    """
+
+    lead = True
+
+    def __init__(self, input_size, hidden_size, leak=0.9):
+        super().__init__(input_size, hidden_size)
+        self.learned = isinstance(leak, str) and leak == "learned"
+        self.leak = leak if self.learned else _leak(leak, (hidden_size,))
+
+    def shapes(self):
+        return super().shapes() | ({"leak": (self.hidden_size,)} if self.learned else {})
+
+    def buffers(self):
+        return {} if self.learned else {"leak": ((self.hidden_size,), self.leak)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.uniform(0, 1, shape, dtype=dtype) if name == "leak" else super().initial(name, shape, rng, dtype)
+
+    def output(self, state):
+        return logistic(state)
+
+    def output_jvp(self, state, dstate):
+        return logistic_slope(state) * dstate
+
+    def output_vjp(self, state, dy):
+        return self.output_jvp(state, dy)
+
+    def step(self, p, state, x):
+        return p["leak"] * state + self.affine(p, x, logistic(state))
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        a = logistic(state)
+        dh = self.affine_tangent(p, x, a, dp, dx, logistic_slope(state) * dstate) + p["leak"] * dstate
+        dleak = dp.get("leak", ZERO)
+        if dleak is not ZERO:
+            dh = dh + row_tangent(dleak, x.ndim) * state
+        return p["leak"] * state + self.affine(p, x, a), dh
+
+    def step_vjp(self, p, state, x):
+        a = logistic(state)
+
+        def pullback(dy):
+            dp, da, dx = self.affine_pullback(p, x, a, dy)
+            if self.learned:
+                dp["leak"] = row_sum(state * dy)
+            return dp, p["leak"] * dy + logistic_slope(state) * da, dx
+
+        return p["leak"] * state + self.affine(p, x, a), pullback
+
+    def blocks(self):
+        return super().blocks() + [(1, self.hidden_size, False)] * self.learned
+
+    def factors(self, p, parts, x):
+        (h,), a = parts, logistic(parts[0])
+        ones = np.ones_like(h)[:, None]
+        blocks = [(with_one(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
+        keep = np.broadcast_to(p["leak"], h.shape)[:, None, None]
+        return Factors((p["leak"] * h + self.affine(p, x, a),), blocks, ones, ones, logistic_slope(h), keep)

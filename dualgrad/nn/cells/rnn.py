@@ -1,0 +1,58 @@
+"""RNNCell: h ← f(x Wx + h Wh + b)."""
+
+import numpy as np
+
+from ...dual import primal
+from ...slopes import sech2
+from ..settings import checked
+from .base import Cell, Factors, with_one
+
+
+class RNNCell(Cell):
+    """h ← f(x Wx + h Wh + b), f = tanh or relu ;  dh ← f' (dx Wx + x dWx + dh Wh + h dWh + db) ;  transposed backwards.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+    nonlinearity : "tanh" or "relu"
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> cell = dg.nn.RNNCell(3, 2)
+    >>> list(cell.init(rng=0))
+    ['weight_x', 'weight_h', 'bias']
+    """
+
+    lead = True
+
+    @checked
+    def __init__(self, input_size, hidden_size, nonlinearity="tanh"):
+        super().__init__(input_size, hidden_size)
+        self.nonlinearity = nonlinearity
+
+    def __repr__(self):
+        return super().__repr__()[:-1] + (")" if self.nonlinearity == "tanh" else ", nonlinearity='relu')")
+
+    def _curve(self, z):
+        """f(z) and f'(z)."""
+        if self.nonlinearity == "tanh":
+            return np.tanh(z), sech2(z)
+        on = primal(z) > 0
+        return np.where(on, z, 0), on
+
+    def step(self, p, state, x):
+        return self._curve(self.affine(p, x, state))[0]
+
+    def step_jvp(self, p, state, x, dp, dstate, dx):
+        y, slope = self._curve(self.affine(p, x, state))
+        return y, slope * self.affine_tangent(p, x, state, dp, dx, dstate)
+
+    def step_vjp(self, p, state, x):
+        y, slope = self._curve(self.affine(p, x, state))
+        return y, lambda dy: self.affine_pullback(p, x, state, slope * dy)
+
+    def factors(self, p, parts, x):
+        y, slope = self._curve(self.affine(p, x, parts[0]))
+        gains = slope.astype(y.dtype, copy=False)[:, None]
+        return Factors((y,), [(with_one(x, parts[0]), gains)], gains, gains, None, np.zeros_like(gains[:, None]))
