@@ -1,5 +1,6 @@
 """Nonsense is refused in words by every estimator, learner and direction: arguments, losses, slopes, parameters."""
 
+import dataclasses
 import inspect
 import re
 import warnings
@@ -8,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from rooms import CATALOGUE, RUNS, SIGNS, Learning, maker, network, plain, sequence
+from rooms import CATALOGUE, CRITICAL, RUNS, SIGNS, Learning, maker, network, plain, sequence
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
@@ -211,6 +212,70 @@ def test_networks_alike(name):
         assert isinstance(error, dg.NonFiniteError), (what, error)
     run.params, objective = spoiled(place, 1j)
     assert isinstance(unchanged(run, lambda: run.estimate(objective)), TypeError)
+
+
+class Interrupting:
+    """A candidate that raises when asked, at the end of its turn; or that proposes nonsense."""
+
+    raises = None
+
+    def estimate(self, objective, params, *, rng=None):
+        found = estimators.Oracle().estimate(objective, params)
+        if self.raises == "nan":
+            return dataclasses.replace(found, gradient=dg.tree.map_leaves(lambda g: g * np.nan, found.gradient))
+        if self.raises is not None:
+            raise self.raises
+        return found
+
+
+def kept(thing):
+    """All that an estimator keeps, further in too, whatever holds it."""
+    parts = [getattr(thing, name) for name in getattr(thing, "parts", {}).values()]
+    state = thing.state_dict() if hasattr(thing, "state_dict") else None
+    return [state, *(kept(one) for part in parts for one in (part if isinstance(part, list) else [part]))]
+
+
+PARTED = [name for name, (_, make, _) in RUNS.items() if getattr(make(), "parts", {})]
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), "nan"], ids=["own", "interrupt", "nan"])
+@pytest.mark.filterwarnings("ignore:.*in the span of the others:RuntimeWarning")
+@pytest.mark.parametrize("name", PARTED)
+def test_what_raises_in_the_middle_changes_no_part(name, error, monkeypatch):
+    """Neither another candidate, nor what comes after the parts have gone on, nor what a critic objects to."""
+    kind, make, place = RUNS[name]
+    run, last = kind(make, place), Interrupting()
+    if isinstance(run.thing, estimators.Dodge) and not hasattr(run.thing, "adapted"):
+        run.thing = estimators.Dodge([*run.thing.candidates, last], run.thing.decay)
+    for _ in range(2):
+        run.call()
+    before, raised = kept(run.thing), ValueError("mine") if error == "nan" else error
+
+    def attempt():
+        with pytest.raises((dg.NonFiniteError, ValueError) if error == "nan" else type(error)):
+            run.estimate(run.objective(2, run.rng))
+        after = kept(run.thing)
+        assert all(map(np.array_equal, dg.tree.leaves(before), dg.tree.leaves(after)))
+
+    def fail(*args, **kwargs):
+        raise raised
+
+    last.raises = error
+    if last in getattr(run.thing, "candidates", []):
+        attempt()
+    last.raises = None
+    calls, step = [], dg.optim.Adam.step
+
+    def second(self, *args, **kwargs):
+        calls.append(self)
+        return step(self, *args, **kwargs) if len(calls) == 1 else fail()
+
+    if "critic" in name or isinstance(run.thing, CRITICAL):
+        with monkeypatch.context() as patch:
+            patch.setattr(dg.optim.Adam, "step", second)
+            attempt()
+    monkeypatch.setattr(f"{type(run.thing).__module__}.finished", fail)
+    attempt()
 
 
 # ---------------------------------------------------------------------- parameters

@@ -11,7 +11,7 @@ from ..errors import DualgradError, NonFiniteError
 from ..pushforward import jvp
 from ..random import Rng, as_rng
 from ..tree import map_leaves
-from .estimate import Estimator, as_params, finished, require_finite
+from .estimate import Estimator, all_or_nothing, as_params, finished, require_finite
 
 
 class Dodge(Estimator):
@@ -86,6 +86,7 @@ class Dodge(Estimator):
         inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
         return f"Dodge({inner!r}, decay={self.decay})"
 
+    @all_or_nothing
     def estimate(self, objective, params, *, rng):
         """The loss and the estimate.
 

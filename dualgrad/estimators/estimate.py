@@ -1,5 +1,7 @@
 """Estimate: what every estimator returns, and what all of them share: checks, and state that is saved."""
 
+import copy
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,6 +130,41 @@ class Estimator:
             found = layouts_differ({"shapes": self._layout}, {"shapes": layout})
             raise LayoutError(f"{self!r} keeps what belongs to other parameters: {found}; reset() forgets it")
         return layout
+
+
+def all_or_nothing(estimate):
+    """An estimator's ``estimate`` that leaves it, and what it is made of, as they were where anything is raised."""
+
+    @functools.wraps(estimate)
+    def attempted(self, *args, **kwargs):
+        before = list(_kept(self))
+        try:
+            return estimate(self, *args, **kwargs)
+        except BaseException:
+            for thing, attributes, state in before:
+                vars(thing).clear()
+                vars(thing).update(attributes)
+                if state is not None:
+                    thing.load_state_dict(state)
+            raise
+
+    return attempted
+
+
+def _kept(thing):
+    """Of a thing and its parts: each, its attributes, and its saved state where it is of a class of one's own.
+
+    A copy of what is ours is not reached by what the original does later; of others only their state is known.
+    """
+    if not hasattr(thing, "__dict__"):
+        return
+    ours = type(thing).__module__.startswith("dualgrad.")
+    stateful = not ours and all(callable(getattr(thing, name, None)) for name in ("state_dict", "load_state_dict"))
+    yield thing, dict(vars(copy.copy(thing) if ours else thing)), thing.state_dict() if stateful else None
+    for name in getattr(thing, "parts", {}).values():
+        parts = getattr(thing, name)
+        for part in parts if isinstance(parts, list) else [parts]:
+            yield from _kept(part)
 
 
 def _layout(saved):

@@ -5,6 +5,8 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
+import math
+
 import numpy as np
 
 from ..backend import is_host, to_numpy
@@ -17,7 +19,7 @@ from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
 from ..transforms import grad
-from ..tree import flatten, leaves_like, map_leaves, unflatten
+from ..tree import flatten, leaves, leaves_like, map_leaves, unflatten
 
 
 class Vectors:
@@ -300,19 +302,25 @@ DROP = "reset() drops the open window and begins a new episode; then lower the l
 def require_finite_step(t, what, *arrays, advice=LOWER):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
-        if not to_numpy(np.isfinite(a).all()):
+        if not _finite(a):
             raise NonFiniteError(
                 f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. {advice}"
             )
 
 
 def is_finite(tree):
-    """Whether no array in a tree has a NaN or an infinity; at BLAS speed unless the squares overflow."""
-    return all(
-        getattr(getattr(a, "dtype", None), "kind", "") != "f" or to_numpy(np.isfinite(np.vdot(a, a)))
-        or to_numpy(np.isfinite(a).all())
-        for a in flatten(tree)[0]
-    )  # fmt: skip
+    """Whether no number in a tree is NaN or infinite; what else is in it counts for nothing."""
+    if tree.__class__ is np.ndarray and tree.dtype.kind == "f":
+        return _finite(tree)
+    kinds = [(a, getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "")) for a in leaves(tree)]
+    return all(kind not in ("f", "c") or _finite(a) for a, kind in kinds)
+
+
+def _finite(a):
+    """Whether every entry is finite; at BLAS speed unless the squares overflow."""
+    if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
+        return True
+    return bool(to_numpy(np.all(np.isfinite(a))))
 
 
 def own(tree):
