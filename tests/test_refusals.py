@@ -362,7 +362,7 @@ def test_a_difference_is_by_the_step_that_was_taken():
 
 
 def test_a_step_that_is_lost_is_refused():
-    many = {"w": np.array([1.0, 1e5], np.float32)}
+    many = {"w": np.array([1.0, 1e5, 1e5], np.float32)}
     for params, place in ((many, "['w']"), (dg.Params({"w": np.full(2, 1e12)}), "['w']"), (np.array([1e12]), "")):
         before = [np.copy(leaf) for leaf in dg.tree.leaves(params)]
         for attempt in (
@@ -373,6 +373,93 @@ def test_a_step_that_is_lost_is_refused():
                 attempt(lambda p: 1.0, params, rng=0)
             assert f"params{place}" in str(caught.value)
             assert all(map(np.array_equal, before, dg.tree.leaves(params)))
+
+
+def test_a_step_that_is_lost_beside_a_few_weights_is_seen_by_the_others():
+    loss = lambda p: np.sum(p["w"] * p["w"] * np.arange(1, 65, dtype=np.float32))  # noqa: E731
+    small = {"w": np.full(64, 0.05, np.float32)}
+    for kind in (estimators.SPSA, estimators.MeZO):
+        for big in (np.array([2e5], np.float32), np.array([2e5] * 30, np.float32), np.array(2e5, np.float32)):
+            for place in (lambda tree: {k: np.copy(v) for k, v in tree.items()}, dg.Params):
+                params = place(small | {"big": np.atleast_1d(big) if place is dg.Params else big})
+                lost = rf"lost beside {big.size} of {big.size + 64} weights.*big.*their estimate is 0"
+                with pytest.warns(RuntimeWarning, match=lost):
+                    found = kind().estimate(loss, params, rng=0).gradient
+                assert found["w"].dtype == np.float32
+                assert not np.any(found["big"])
+                assert np.count_nonzero(found["w"]) == 64
+                if kind is estimators.MeZO:
+                    before = np.copy(params["big"]), np.copy(params["w"])
+                    with pytest.warns(RuntimeWarning, match="lost beside"):
+                        kind().step(loss, params, lr=1e3, rng=0)  # so that a big weight that is moved shows it
+                    assert np.array_equal(params["big"], before[0])
+                    assert np.count_nonzero(params["w"] != before[1]) == 64
+
+
+def test_the_estimate_of_a_large_weight_is_by_the_step_that_it_took():
+    """At 2e4 single precision has 0.00195 between neighbours, to which a step of 0.001 is rounded."""
+    params = {"w": np.ones(1, np.float32), "big": np.float32([2e4, 2.5e4, 3e4])}
+    loss = lambda p: 3 * np.float64(np.sum(p["big"] - params["big"]))  # noqa: E731
+    for kind in (estimators.SPSA, estimators.MeZO):
+        signs = kind(directions=SIGNS)
+        found = [signs.estimate(loss, params, rng=seed).gradient["big"] for seed in range(400)]
+        np.testing.assert_allclose(np.mean(found, axis=0), 3, atol=0.8)
+        normals = kind(directions=directions.Gaussian())
+        found = [normals.estimate(loss, params, rng=seed).gradient["big"] for seed in range(2000)]
+        np.testing.assert_allclose(np.mean(found, axis=0), 3, atol=0.8)
+
+
+def test_no_estimate_is_zero_because_its_step_was_lost():
+    """Half precision, where a small entry of a direction may vanish beside a weight that a larger one moves."""
+    refused = 0
+    for seed in range(40):
+        for attempt in (
+            lambda w, seed=seed: estimators.MeZO(1e-3).estimate(lambda w: w[0] * 1.0, w, rng=seed),
+            lambda w, seed=seed: estimators.MeZO(1e-3).step(lambda w: w[0] * 1.0, w, lr=0.1, rng=seed),
+        ):
+            w = np.ones(1, np.float16)
+            try:
+                assert np.all(attempt(w).directional)
+            except ValueError as error:
+                said, refused = str(error), refused + 1
+                assert "no weight was moved" in said
+                assert w[0] == 1
+    assert 0 < refused < 60
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3])
+def test_mezo_puts_back_to_within_rounding_and_says_so(n, dtype):
+    start, calls = dg.Rng(5).normal((2000,)).astype(dtype), []
+
+    def failing(error):
+        def loss(w):
+            calls.append(1)
+            if len(calls) == 2 * n:
+                if isinstance(error, BaseException):
+                    raise error
+                return error
+            return 1.0
+
+        return loss
+
+    mezo = estimators.MeZO(0.05 if dtype == np.float16 else 1e-2, n)
+    half = np.spacing((np.abs(start) + 4.5 * mezo.eps).astype(dtype)).astype(np.float64) / 2
+    for error in (np.nan, KeyboardInterrupt(), ValueError("mine"), np.ones(2)):
+        w, state = start.copy(), mezo.state_dict()
+        calls.clear()
+        kind = type(error) if isinstance(error, BaseException) else (dg.NonFiniteError, dg.ShapeError)
+        with pytest.raises(kind) as caught:
+            mezo.step(failing(error), w, lr=0.1, rng=0)
+        assert "nothing was changed" not in str(caught.value)
+        assert np.all(np.abs(w.astype(np.float64) - start) <= 3 * n * half)
+        assert mezo.state_dict() == state
+
+
+def test_mezo_says_what_it_needs_of_numbers():
+    for params in ([1.0, 2.0], {"b": 0.5}, (np.float64(1), np.ones(2)), [1, 2]):
+        with pytest.raises(TypeError, match=r"got a leaf of (float|int).*np\.array\(0\.5\)"):
+            estimators.MeZO().step(lambda p: 1.0, params, lr=0.1, rng=0)
 
 
 def test_losses_that_count_are_subtracted_as_numbers():

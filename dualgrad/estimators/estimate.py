@@ -232,18 +232,23 @@ def is_real(value):
     return getattr(value.dtype, "kind", "?") in "biuf"
 
 
-def require_finite(estimator, value, directional=None):
+_UNCHANGED = "no gradient was made and nothing was changed"
+
+
+def require_finite(estimator, value, directional=None, unchanged=_UNCHANGED):
     """Raise when the loss is no single real number, or it or a directional derivative is not finite."""
     require_scalar(estimator, value)
     if not np.isfinite(to_numpy(value)):
         raise _not_finite(
             estimator,
             f"the loss is {value}",
+            unchanged,
             ". Lower the learning rate, or look for the batch or parameter that made it",
         )
     if directional is not None and not np.all(np.isfinite(to_numpy(directional))):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(directional))))
-        raise _not_finite(estimator, f"the loss is {value} but its derivative along direction {bad[0]} is not finite")
+        what = f"the loss is {value} but its derivative along direction {bad[0]} is not finite"
+        raise _not_finite(estimator, what, unchanged)
 
 
 def finished(estimator, value, gradient, directional=None, cost=0.0):
@@ -256,10 +261,8 @@ def finished(estimator, value, gradient, directional=None, cost=0.0):
     return Estimate(value, gradient, directional, cost)
 
 
-def _not_finite(estimator, what, advice=""):
-    return NonFiniteError(
-        f"estimate {estimator.made + 1} of {estimator!r}: {what}; no gradient was made and nothing was changed{advice}"
-    )
+def _not_finite(estimator, what, unchanged=_UNCHANGED, advice=""):
+    return NonFiniteError(f"estimate {estimator.made + 1} of {estimator!r}: {what}; {unchanged}{advice}")
 
 
 def named_leaves(tree):

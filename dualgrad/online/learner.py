@@ -122,7 +122,7 @@ class OnlineEstimator:
 
     def _learned(self, state, transitions, cotangent):
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
-        t, drawn = self.steps + 1, None if self.rng is None else self.rng.state_dict()
+        t, drawn = self.steps + 1, None if self.rng is None else self.rng.place()
         try:
             memory = self.carry(self.memory, transitions)
             gradient, slopes = self.gradient(memory, cotangent, transitions[-1])
@@ -132,7 +132,7 @@ class OnlineEstimator:
                 require_finite_step(t, "the influence", *flatten(settled)[0])
         except Exception:  # a step that is taken again draws the same
             if drawn is not None:
-                self.rng.load_state_dict(drawn)
+                self.rng.rewind(drawn)
             raise
         self.steps, self.state, self.memory = t, state, settled
         self._last = memory, transitions[-1]
