@@ -211,7 +211,7 @@ class FiniteDifference(Estimator):
 def _moved(c, v, params):
     """w + c v."""
     w = sum_of(combination(c, v, params), params, params)
-    return params.at(w.vector) if isinstance(params, Params) else w
+    return params.at(w.vector) if isinstance(params, Params) and params.buffers else w
 
 
 def _require_theory(estimator, objective, params):
@@ -284,7 +284,11 @@ class SPSA(Estimator):
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
         require_finite(self, value, slopes := np.array(slopes))
-        return finished(self, value, gradient, slopes, 2.0 * self.n)
+        most = 32 * max(
+            map(abs, slopes.tolist())
+        )  # no entry of a direction is larger than 16, nor its step twice as long
+        fits = isinstance(params, Params) and most < float(np.finfo(params.vector.dtype).max)
+        return finished(self, value, gradient, slopes, 2.0 * self.n, fits)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""

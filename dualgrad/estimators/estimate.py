@@ -251,9 +251,9 @@ def require_finite(estimator, value, directional=None, unchanged=_UNCHANGED):
         raise _not_finite(estimator, what, unchanged)
 
 
-def finished(estimator, value, gradient, directional=None, cost=0.0):
-    """The `Estimate`, once its gradient is finite (None passes); ``estimator.made`` counts it."""
-    every = [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
+def finished(estimator, value, gradient, directional=None, cost=0.0, known=False):
+    """The `Estimate`, once its gradient is finite (None passes, or where that is known); ``made`` counts it."""
+    every = [] if known else [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
     if not all(map(_is_finite, every)):
         name = next(name for name, leaf in named_leaves(gradient) if not _is_finite(leaf))
         raise _not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
