@@ -125,7 +125,7 @@ def difference(saved, mine, where=""):
             return "" if not any(map(difference, saved, mine)) else f"{where}={saved!r} (here {mine!r})"
         pairs = enumerate(zip(saved, mine, strict=True))
         return ", ".join(filter(None, (difference(a, b, f"{where}[{k}]") for k, (a, b) in pairs)))
-    same = saved == mine and isinstance(saved, bool) == isinstance(mine, bool)  # 1 is 1.0, and not True
+    same = not is_array(saved) and saved == mine and isinstance(saved, bool) == isinstance(mine, bool)  # 1 is not True
     return "" if same else f"{where}={saved!r} (here {mine!r})"
 
 

@@ -127,7 +127,8 @@ def leaves_like(tree, structure, what, path=()):
     sequence = isinstance(structure.kind, type) and issubclass(structure.kind, (list, tuple))
     if parts is None or sequence != isinstance(tree, (list, tuple)):
         given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
-        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's")
+        cure = ": begin with one array, np.array(...)" if sequence and hasattr(tree, "shape") else ""
+        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's{cure}")
     keys = parts[1]
     if keys != structure.keys and set(keys) != set(structure.keys):
         missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)

@@ -100,6 +100,66 @@ def test_what_diagnoses_refuses_nonsense_too():
                 estimators.diagnose(estimators.Oracle(), lambda w: w @ w, np.ones(2), 0, **{name: value})
 
 
+def test_ranks_and_terms_of_nonsense_are_refused():
+    for wrong in ([np.nan, 1], [-1, 1], [], [0, 0], [np.inf], [1j], ["a"], None, np.ones((2, 2)), object()):
+        with pytest.raises((ValueError, TypeError), match=r"got singular.values"):
+            estimators.effective_rank(wrong)
+    assert estimators.effective_rank([3, 3]) == pytest.approx(2)
+    assert estimators.effective_rank(np.array([1e308, 1e308])) == pytest.approx(2)
+    for wrong in (np.full((2, 2), np.nan), np.full((2, 2), 1j), [["a", "b"]] * 2, None, np.full((2, 2), np.inf)):
+        for pair in ((wrong, np.eye(2)), (np.eye(2), wrong)):
+            for function in (partial(online.rank_one_trick, rng=0), online.rank_one_variance):
+                with pytest.raises(WORDS, match="rank-one trick"):
+                    function(*pair)
+
+
+class Proposing:
+    """A candidate that proposes what it was told."""
+
+    def __init__(self, gradient):
+        self.gradient = gradient
+
+    def estimate(self, objective, params, *, rng=None):
+        return estimators.Estimate(objective(params), self.gradient)
+
+
+def test_candidates_of_another_size_are_named():
+    for wrong in (np.ones(2), np.ones(4), 1.0, {"a": np.ones(5)}):
+        candidate = Proposing(wrong)
+        for estimator in (
+            estimators.Dodge(candidate), estimators.Dodge([estimators.Oracle(), candidate]),
+            estimators.MatchedCosine(candidate, 0.5),
+        ):  # fmt: skip
+            with pytest.raises(dg.ShapeError, match=r"Proposing.*proposes a gradient of \d entries; expected 3"):
+                estimator.estimate(lambda w: np.sum(w**2), np.ones(3), rng=0)
+        with pytest.raises(dg.ShapeError, match="expected 3"):
+            estimators.diagnose(candidate, lambda w: np.sum(w**2), np.ones(3), 0, samples=2)
+    for number in (np.nan, np.inf):
+        with pytest.raises(dg.NonFiniteError, match="estimate 1 has a NaN or an infinity"):
+            estimators.diagnose(Proposing(np.full(3, number)), lambda w: np.sum(w**2), np.ones(3), 0, samples=2)
+
+
+def test_a_decay_that_is_set_is_checked():
+    dodge = estimators.Dodge(estimators.Oracle(), 0.5)
+    for wrong in (7, -0.1, 1, "a", None, np.nan):
+        with pytest.raises(ValueError, match="got decay="):
+            dodge.decay = wrong
+        assert dodge.decay == 0.5
+    dodge.decay = 0.25
+    assert "decay=0.25" in repr(dodge)
+
+
+@pytest.mark.filterwarnings("ignore:.*is zero:RuntimeWarning")
+@pytest.mark.parametrize(
+    "name", [name for name, (_, _, place) in RUNS.items() if place is plain and "projected" not in name]
+)
+def test_parameters_without_entries_are_taken(name):
+    for params in (dg.Params({"a": np.zeros((0, 3))}), np.zeros(0), {"a": np.zeros((2, 0))}):
+        found = RUNS[name][1]().estimate(lambda p: np.float64(1.5), params, rng=0)
+        assert found.value == 1.5
+        assert all(np.size(leaf) == 0 for leaf in dg.tree.leaves(found.gradient))
+
+
 # ---------------------------------------------------------------------- losses and slopes
 
 ON_FUNCTIONS = [
@@ -520,6 +580,10 @@ def test_a_learner_takes_real_numbers(cls):
                 taken(learner, system, *rest)
             assert "not supported" not in str(caught.value), what
             assert getattr(learner, "steps", 0) == 0
+    listed = online.System(lambda s, x, w: np.asarray(s) + w, lambda s, y, w: np.sum(s), [0, 1])
+    if cls is not online.KroneckerRTRL:
+        with pytest.raises(dg.StructureError, match=r"begin with one array, np\.array"):
+            taken(maker(cls)(), listed, np.ones(2), None, None)
     for state in (np.zeros(2, complex), np.zeros(2, int), None, "a"):
         with pytest.raises((TypeError, dg.LayoutError), match="init_state"):
             online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), state)

@@ -396,11 +396,22 @@ def test_what_is_no_state_changes_nothing(name):
     refused(run.thing, {})
     for key, value in state.items():
         refused(run.thing, {k: v for k, v in state.items() if k != key}, key)
-        for wrong in (3.5, "x", [np.full(3, np.nan)], {"m": 0}):
+        for wrong in (3.5, "x", [np.full(3, np.nan)], {"m": 0}, np.zeros(3), np.zeros(())):
             if key != "rng" or value is not None and run.thing.draws:
                 with pytest.raises((dg.LayoutError, ValueError)):
                     run.thing.load_state_dict(state | {key: wrong})
                 assert same(run.thing.state_dict(), state)
+
+
+@pytest.mark.parametrize("name", ["BPTT", "BPTT(System)", "TruncatedBPTT online", "TruncatedBPTT(System)"])
+def test_a_memory_of_another_length_is_refused(name):
+    kind, make, place = RUNS[name]
+    run = kind(make, place)
+    for _ in range(2):
+        run.call()
+    state = run.thing.state_dict()
+    for memory in (state["memory"] * 2, *([state["memory"][:1], []] if name.startswith("BPTT") else [])):
+        refused(run.thing, state | {"memory": memory}, "memory has")
 
 
 def test_a_learner_that_has_not_started_has_a_state_too():

@@ -284,9 +284,7 @@ class SPSA(Estimator):
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
         require_finite(self, value, slopes := np.array(slopes))
-        most = 32 * max(
-            map(abs, slopes.tolist())
-        )  # no entry of a direction is larger than 16, nor its step twice as long
+        most = 32 * max(map(abs, slopes.tolist()))  # beyond the entries of a direction, and what rounding adds
         fits = isinstance(params, Params) and most < float(np.finfo(params.vector.dtype).max)
         return finished(self, value, gradient, slopes, 2.0 * self.n, fits)
 

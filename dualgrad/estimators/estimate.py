@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import is_array, to_numpy
+from ..directions.vectors import as_vector
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
@@ -199,6 +200,16 @@ def _load_into(part, state):
         part.load_state_dict(state)
     else:
         require_same(part, "settings", state, settings(part))
+
+
+def proposed(estimator, candidate, found, params):
+    """What a candidate proposes, as a vector; one of another size than the parameters raises."""
+    vector, size = as_vector(found.gradient), sum(int(np.size(leaf)) for leaf in leaves(params))
+    if vector.size != size:
+        raise ShapeError(
+            f"{estimator!r}: the candidate {candidate!r} proposes a gradient of {vector.size} entries; expected {size}"
+        )
+    return vector
 
 
 def as_params(params):

@@ -84,7 +84,7 @@ class BPTT(OnlineEstimator):
             for past in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """Every step taken again."""
         memory = []
         for past in _steps(saved, {"params", "state", "x"}):
@@ -92,6 +92,8 @@ class BPTT(OnlineEstimator):
             params, x = self.dynamics.at(vector, self.params), placed_data(past["x"], self.dynamics.like)
             state = restored_leaves("memory", past["state"], self.state)
             memory.append(Past(params, state, x, self.dynamics.advance(params, state, x)[1]))
+        if len(memory) != steps:
+            raise LayoutError(f"the saved memory has {len(memory)} steps; expected all {steps} that were taken")
         return tuple(memory)
 
 
@@ -171,7 +173,7 @@ class TruncatedBPTT(InWindows):
             for each in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """Every open step taken again, at the parameters of the window."""
         memory, dynamics = [], self.dynamics
         for each in _steps(saved, {"state", "x", "loss", "cotangent"}):
@@ -181,8 +183,11 @@ class TruncatedBPTT(InWindows):
             require_scalar_loss(each["loss"])
             transitions = dynamics.advance(self.params, state, x)[1]
             memory.append(Open(state, x, transitions, placed_data(each["loss"], dynamics.like), *cotangent))
-        if len(memory) >= self.window:
-            raise LayoutError(f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}")
+        if len(memory) > min(self.window - 1, steps):
+            raise LayoutError(
+                f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}, of the {steps} "
+                "that were taken"
+            )
         return tuple(memory)
 
     def fisher(self):

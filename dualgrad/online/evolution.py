@@ -298,10 +298,10 @@ class PersistentES(Windowed):
         arrays = saved_leaves(self.memory | {"data": ()})
         return {"arrays": arrays, "data": [kept_data(each) for each in self.memory["data"]]}
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """The memory from its plain data."""
         if not self.analytic:
-            return super().restored_memory(saved)
+            return super().restored_memory(saved, steps)
         if not isinstance(saved, dict) or set(saved) != {"arrays", "data"}:
             raise LayoutError("the saved memory has no data of the open window")
         memory = restored_leaves("memory", saved["arrays"], self.memory | {"data": ()})

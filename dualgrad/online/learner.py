@@ -246,7 +246,10 @@ class OnlineEstimator:
                 raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}")
         if started:
             require_same(self, "system", state["system"], self.dynamics.signature())
-            found = restored_leaves("state", state["state"], self.state), self.restored_memory(state["memory"])
+            found = (
+                restored_leaves("state", state["state"], self.state),
+                self.restored_memory(state["memory"], int(state["steps"])),
+            )
             if self.draws and (self.rng is None or state["rng"] is None):
                 raise LayoutError("the saved state has no random stream, or this estimator was started without one")
             if self.draws:
@@ -258,7 +261,7 @@ class OnlineEstimator:
         """The memory as plain data."""
         return saved_leaves(self.memory)
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """The memory from its plain data; other shapes raise."""
         return restored_leaves("memory", saved, self.memory)
 
