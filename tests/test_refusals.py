@@ -764,6 +764,16 @@ def test_an_input_that_is_not_finite_does_not_spoil_a_window(name, number):
             assert all(map(np.array_equal, dg.tree.leaves(found.gradient), dg.tree.leaves(expected.gradient)))
 
 
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_network_in_a_window_takes_no_infinity(name):
+    system, params, _, y = convertible("network")
+    learner = RUNS[name][1]().start(system, params, rng=0)
+    for number in (np.inf, np.nan):
+        with pytest.raises(dg.NonFiniteError, match="step 1: the input is not finite"):
+            learner.step([number, 0.0], y)
+        assert learner.steps == 0
+
+
 @pytest.mark.parametrize("name", [n for n in WINDOWS if n.startswith(("TruncatedBPTT", "PersistentES(analytic)"))])
 def test_a_window_that_cannot_be_closed_is_dropped(name):
     """A root at zero has a value and no slope, which shows when the window is pulled back."""

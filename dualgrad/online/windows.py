@@ -2,7 +2,9 @@
 
 from ..checks import positive_count
 from ..errors import DualgradError
+from .dynamics import is_finite, require_finite_step
 from .learner import OnlineEstimator
+from .network import Network
 
 
 class InWindows(OnlineEstimator):
@@ -29,6 +31,8 @@ class InWindows(OnlineEstimator):
             For a system whose batch differs from its particles, for an executor that fails. Nothing has changed.
         """
         x, y = self._given(x, y)
+        if isinstance(self.system, Network) and not is_finite(x):  # a system may have a use for NaN: a gap in the data
+            require_finite_step(self.steps + 1, "the input", x)
         return self._attempted(lambda: self._stepped(x, y))
 
     def close(self):
