@@ -7,6 +7,7 @@ import numpy as np
 from .backend import is_array
 from .dual import Dual, as_array, lift
 
+_PLAIN = {np.ndarray, float, int, bool, str}
 _FLOAT = np.dtype(float)
 _EXPECTED = {"f": "floating numbers", "fc": "floating numbers", "biuf": "real numbers", "biufc": "an array of numbers"}
 
@@ -32,6 +33,35 @@ def as_input(x, owner, what="an input", kinds="biufc"):
         cure = cure if found.kind in "biu" else ""
         raise TypeError(f"{owner} got {what} of {found}; expected {_EXPECTED[kinds]}{cure}")
     return y
+
+
+def as_data(tree, owner, what):
+    """What a function of one's own is given: dicts, lists and tuples whose arrays of other libraries are NumPy's.
+
+    Arrays of NumPy and of a device, numbers and all other things in them stay as they are.
+
+    Raises
+    ------
+    TypeError
+        For masked entries, and for an array of another library that NumPy cannot read or that is none of numbers.
+    """
+    kind = tree.__class__
+    if tree is None or kind in _PLAIN:
+        return tree
+    if kind is dict:
+        made = {key: as_data(value, owner, what) for key, value in tree.items()}
+        return made if any(made[key] is not tree[key] for key in made) else tree
+    if kind is list or kind is tuple:
+        made = [as_data(value, owner, what) for value in tree]
+        return kind(made) if any(a is not b for a, b in zip(made, tree, strict=True)) else tree
+    return as_input(tree, owner, what) if _of_others(tree) else tree
+
+
+def _of_others(a):
+    kind = a.__class__
+    if kind is Dual or isinstance(a, type):
+        return False
+    return hasattr(kind, "__array__") and not is_array(a) or isinstance(a, np.ma.MaskedArray)
 
 
 def _converted(x, owner, what):

@@ -131,6 +131,14 @@ class Rng:
         key = (*seed.spawn_key, *words.tolist())
         return Rng(np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size))
 
+    def place(self):
+        """Where the stream is, for `rewind`: its numbers alone, without its seed and what was spawned."""
+        return self.generator.bit_generator.state
+
+    def rewind(self, place):
+        """Back to a place of this very stream: what is drawn then is drawn again."""
+        self.generator.bit_generator.state = place
+
     def state_dict(self):
         """The state of the stream, with its seed and how many streams were spawned: plain data for `dualgrad.save`."""
         bits = self.generator.bit_generator

@@ -3,6 +3,8 @@
 import hashlib
 import inspect
 import re
+import reprlib
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,43 +15,91 @@ from .params import Params
 from .tree import flatten, paths
 
 
-def settings(thing, without=()):
+def settings(thing, without=(), above=()):
     """What an object was made with, as plain data: the arguments of its constructor by name, arrays by a digest.
 
-    A class keeps its arguments under their own names; of one that does not, its repr stands for them. A rate of what
-    has a state of its own is left out: it is in the state.
+    A class keeps its arguments under their own names; of one that does not, its repr stands for them. One that hands
+    on ``*args`` or ``**kwargs`` has the arguments of the class it hands them to. A rate of what has a state of its own
+    is left out: it is in the state.
     """
-    arguments = inspect.signature(type(thing)).parameters
-    names = [name for name in arguments if name not in without]
-    if hasattr(thing, "load_state_dict"):
-        names = [name for name in names if name != "lr"]
-    if not all(hasattr(thing, name) and arguments[name].kind is not inspect.Parameter.VAR_KEYWORD for name in names):
-        return {"kind": type(thing).__name__, "repr": _repr(thing)}
-    return {"kind": type(thing).__name__} | {name: plain(getattr(thing, name)) for name in names}
+    names = _arguments(thing, without)
+    if names is None:
+        return {"kind": type(thing).__name__, "repr": text(thing)}
+    above, rate = (*above, id(thing)), "lr" if hasattr(thing, "load_state_dict") else None
+    kept = {name: plain(getattr(thing, name), above) for name in names if name != rate}
+    return {"kind": type(thing).__name__} | kept
 
 
-def plain(value):
-    """A value as plain data that can be compared: arrays by a digest, objects by their settings or their repr."""
+def _arguments(thing, without):
+    """The names of the constructor's arguments; None where the object does not keep them."""
+    names = []
+    for cls in type(thing).__mro__:
+        arguments = [a for a in inspect.signature(cls).parameters.values() if a.name not in without]
+        handed_on = {a.name for a in arguments if a.kind in (a.VAR_POSITIONAL, a.VAR_KEYWORD)}
+        missing = {a.name for a in arguments if not hasattr(thing, a.name) or a.kind is a.VAR_KEYWORD}
+        names += [a.name for a in arguments if a.name not in missing and a.name not in names]
+        if not missing:
+            return names
+        if _is_ours(cls) or not missing <= handed_on:
+            return None
+    return None
+
+
+def plain(value, above=()):
+    """A value as plain data that can be compared: arrays by a digest, objects by their settings or their repr.
+
+    It is the same in every process: sets are sorted, and what holds itself (``above`` are those around it) is cut.
+    """
     if value is None or isinstance(value, (bool, int, float, str)) and not isinstance(value, np.generic):
         return value
     if isinstance(value, np.generic):
         return value.item()
+    if id(value) in above:
+        return "..."
+    within = (*above, id(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(v) for key, v in value.items()}
+        return {str(key): plain(v, within) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [plain(v, within) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(v, within) for v in value), key=repr)
     if is_array(value):
         host = np.ascontiguousarray(to_numpy(value))
         return f"{host.dtype}{list(host.shape)} {hashlib.sha256(host.tobytes()).hexdigest()[:16]}"
-    ours = type(value).__module__.partition(".")[0] == __package__
-    if ours and not inspect.isroutine(value) and not isinstance(value, type):
-        return settings(value)
-    return _repr(value)
+    if any(map(_is_ours, type(value).__mro__)) and not inspect.isroutine(value) and not isinstance(value, type):
+        return settings(value, above=above)
+    return text(value)
 
 
-def _repr(value):
-    """A repr without addresses, which change from run to run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+def _is_ours(cls):
+    return cls.__module__.partition(".")[0] == __package__
+
+
+class _Text(reprlib.Repr):
+    """The whole of a repr, six levels of containers deep, with sets in order."""
+
+    def __init__(self):
+        super().__init__()
+        for name in vars(self):
+            if name.startswith("max") and name != "maxlevel":
+                setattr(self, name, sys.maxsize)
+
+    def repr_set(self, value, level):
+        entries = ", ".join(sorted(self.repr1(entry, level - 1) for entry in value)) if level > 0 else "..."
+        return f"{{{entries}}}" if value else "set()"
+
+    def repr_frozenset(self, value, level):
+        return f"frozenset({self.repr_set(value, level) if value else ''})"
+
+
+_TEXT = _Text()
+
+
+def text(value):
+    """A repr that is the same in every process: without addresses, sets sorted, modules by name."""
+    if inspect.ismodule(value):
+        return value.__name__
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", _TEXT.repr(value))
 
 
 def layout_of(tree):
@@ -75,7 +125,7 @@ def difference(saved, mine, where=""):
             return "" if not any(map(difference, saved, mine)) else f"{where}={saved!r} (here {mine!r})"
         pairs = enumerate(zip(saved, mine, strict=True))
         return ", ".join(filter(None, (difference(a, b, f"{where}[{k}]") for k, (a, b) in pairs)))
-    same = saved == mine and isinstance(saved, bool) == isinstance(mine, bool)  # 1 is 1.0, and not True
+    same = not is_array(saved) and saved == mine and isinstance(saved, bool) == isinstance(mine, bool)  # 1 is not True
     return "" if same else f"{where}={saved!r} (here {mine!r})"
 
 

@@ -27,6 +27,13 @@ class Node(NamedTuple):
     def __ne__(self, other):
         return self[:3] != other[:3]
 
+    def __reduce__(self):
+        return _node, tuple(self)  # a copy of a marker is the marker
+
+
+def _node(kind, keys, children, buffers):
+    return LEAF if kind == LEAF.kind else EMPTY if kind == EMPTY.kind else Node(kind, keys, children, buffers)
+
 
 LEAF = Node("leaf", (), ())
 EMPTY = Node("none", (), ())
@@ -120,7 +127,8 @@ def leaves_like(tree, structure, what, path=()):
     sequence = isinstance(structure.kind, type) and issubclass(structure.kind, (list, tuple))
     if parts is None or sequence != isinstance(tree, (list, tuple)):
         given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
-        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's")
+        cure = ": begin with one array, np.array(...)" if sequence and hasattr(tree, "shape") else ""
+        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's{cure}")
     keys = parts[1]
     if keys != structure.keys and set(keys) != set(structure.keys):
         missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)

@@ -559,7 +559,7 @@ def test_losses_that_are_no_numbers_are_named():
                 online.PersistentES(2, 0.1, 1).start(system, np.ones(2), rng=0).step(None, None)
     with pytest.raises(ValueError, match="positive standard deviation"):
         online.PersistentES(2, True, 1)
-    with pytest.raises(TypeError, match="expected True or False"):
+    with pytest.raises(ValueError, match="expected True or False"):
         online.PersistentES(2, 0.1, 1, analytic="yes")
 
 

@@ -1,5 +1,6 @@
 """Nonsense is refused in words by every estimator, learner and direction: arguments, losses, slopes, parameters."""
 
+import dataclasses
 import inspect
 import re
 import warnings
@@ -8,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from foreign import torch
-from rooms import CATALOGUE, RUNS, SIGNS, Learning, maker, network, plain, sequence
+from rooms import CATALOGUE, CRITICAL, RUNS, SIGNS, Learning, maker, network, plain, sequence
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
@@ -97,6 +98,66 @@ def test_what_diagnoses_refuses_nonsense_too():
         for value in (-1, np.nan, np.inf, None, "a", 1j):
             with pytest.raises(ValueError, match=f"got {name}="):
                 estimators.diagnose(estimators.Oracle(), lambda w: w @ w, np.ones(2), 0, **{name: value})
+
+
+def test_ranks_and_terms_of_nonsense_are_refused():
+    for wrong in ([np.nan, 1], [-1, 1], [], [0, 0], [np.inf], [1j], ["a"], None, np.ones((2, 2)), object()):
+        with pytest.raises((ValueError, TypeError), match=r"got singular.values"):
+            estimators.effective_rank(wrong)
+    assert estimators.effective_rank([3, 3]) == pytest.approx(2)
+    assert estimators.effective_rank(np.array([1e308, 1e308])) == pytest.approx(2)
+    for wrong in (np.full((2, 2), np.nan), np.full((2, 2), 1j), [["a", "b"]] * 2, None, np.full((2, 2), np.inf)):
+        for pair in ((wrong, np.eye(2)), (np.eye(2), wrong)):
+            for function in (partial(online.rank_one_trick, rng=0), online.rank_one_variance):
+                with pytest.raises(WORDS, match="rank-one trick"):
+                    function(*pair)
+
+
+class Proposing:
+    """A candidate that proposes what it was told."""
+
+    def __init__(self, gradient):
+        self.gradient = gradient
+
+    def estimate(self, objective, params, *, rng=None):
+        return estimators.Estimate(objective(params), self.gradient)
+
+
+def test_candidates_of_another_size_are_named():
+    for wrong in (np.ones(2), np.ones(4), 1.0, {"a": np.ones(5)}):
+        candidate = Proposing(wrong)
+        for estimator in (
+            estimators.Dodge(candidate), estimators.Dodge([estimators.Oracle(), candidate]),
+            estimators.MatchedCosine(candidate, 0.5),
+        ):  # fmt: skip
+            with pytest.raises(dg.ShapeError, match=r"Proposing.*proposes a gradient of \d entries; expected 3"):
+                estimator.estimate(lambda w: np.sum(w**2), np.ones(3), rng=0)
+        with pytest.raises(dg.ShapeError, match="expected 3"):
+            estimators.diagnose(candidate, lambda w: np.sum(w**2), np.ones(3), 0, samples=2)
+    for number in (np.nan, np.inf):
+        with pytest.raises(dg.NonFiniteError, match="estimate 1 has a NaN or an infinity"):
+            estimators.diagnose(Proposing(np.full(3, number)), lambda w: np.sum(w**2), np.ones(3), 0, samples=2)
+
+
+def test_a_decay_that_is_set_is_checked():
+    dodge = estimators.Dodge(estimators.Oracle(), 0.5)
+    for wrong in (7, -0.1, 1, "a", None, np.nan):
+        with pytest.raises(ValueError, match="got decay="):
+            dodge.decay = wrong
+        assert dodge.decay == 0.5
+    dodge.decay = 0.25
+    assert "decay=0.25" in repr(dodge)
+
+
+@pytest.mark.filterwarnings("ignore:.*is zero:RuntimeWarning")
+@pytest.mark.parametrize(
+    "name", [name for name, (_, _, place) in RUNS.items() if place is plain and "projected" not in name]
+)
+def test_parameters_without_entries_are_taken(name):
+    for params in (dg.Params({"a": np.zeros((0, 3))}), np.zeros(0), {"a": np.zeros((2, 0))}):
+        found = RUNS[name][1]().estimate(lambda p: np.float64(1.5), params, rng=0)
+        assert found.value == 1.5
+        assert all(np.size(leaf) == 0 for leaf in dg.tree.leaves(found.gradient))
 
 
 # ---------------------------------------------------------------------- losses and slopes
@@ -213,6 +274,70 @@ def test_networks_alike(name):
     assert isinstance(unchanged(run, lambda: run.estimate(objective)), TypeError)
 
 
+class Interrupting:
+    """A candidate that raises when asked, at the end of its turn; or that proposes nonsense."""
+
+    raises = None
+
+    def estimate(self, objective, params, *, rng=None):
+        found = estimators.Oracle().estimate(objective, params)
+        if self.raises == "nan":
+            return dataclasses.replace(found, gradient=dg.tree.map_leaves(lambda g: g * np.nan, found.gradient))
+        if self.raises is not None:
+            raise self.raises
+        return found
+
+
+def kept(thing):
+    """All that an estimator keeps, further in too, whatever holds it."""
+    parts = [getattr(thing, name) for name in getattr(thing, "parts", {}).values()]
+    state = thing.state_dict() if hasattr(thing, "state_dict") else None
+    return [state, *(kept(one) for part in parts for one in (part if isinstance(part, list) else [part]))]
+
+
+PARTED = [name for name, (_, make, _) in RUNS.items() if getattr(make(), "parts", {})]
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), "nan"], ids=["own", "interrupt", "nan"])
+@pytest.mark.filterwarnings("ignore:.*in the span of the others:RuntimeWarning")
+@pytest.mark.parametrize("name", PARTED)
+def test_what_raises_in_the_middle_changes_no_part(name, error, monkeypatch):
+    """Neither another candidate, nor what comes after the parts have gone on, nor what a critic objects to."""
+    kind, make, place = RUNS[name]
+    run, last = kind(make, place), Interrupting()
+    if isinstance(run.thing, estimators.Dodge) and not hasattr(run.thing, "adapted"):
+        run.thing = estimators.Dodge([*run.thing.candidates, last], run.thing.decay)
+    for _ in range(2):
+        run.call()
+    before, raised = kept(run.thing), ValueError("mine") if error == "nan" else error
+
+    def attempt():
+        with pytest.raises((dg.NonFiniteError, ValueError) if error == "nan" else type(error)):
+            run.estimate(run.objective(2, run.rng))
+        after = kept(run.thing)
+        assert all(map(np.array_equal, dg.tree.leaves(before), dg.tree.leaves(after)))
+
+    def fail(*args, **kwargs):
+        raise raised
+
+    last.raises = error
+    if last in getattr(run.thing, "candidates", []):
+        attempt()
+    last.raises = None
+    calls, step = [], dg.optim.Adam.step
+
+    def second(self, *args, **kwargs):
+        calls.append(self)
+        return step(self, *args, **kwargs) if len(calls) == 1 else fail()
+
+    if "critic" in name or isinstance(run.thing, CRITICAL):
+        with monkeypatch.context() as patch:
+            patch.setattr(dg.optim.Adam, "step", second)
+            attempt()
+    monkeypatch.setattr(f"{type(run.thing).__module__}.finished", fail)
+    attempt()
+
+
 # ---------------------------------------------------------------------- parameters
 
 
@@ -297,7 +422,7 @@ def test_a_difference_is_by_the_step_that_was_taken():
 
 
 def test_a_step_that_is_lost_is_refused():
-    many = {"w": np.array([1.0, 1e5], np.float32)}
+    many = {"w": np.array([1.0, 1e5, 1e5], np.float32)}
     for params, place in ((many, "['w']"), (dg.Params({"w": np.full(2, 1e12)}), "['w']"), (np.array([1e12]), "")):
         before = [np.copy(leaf) for leaf in dg.tree.leaves(params)]
         for attempt in (
@@ -308,6 +433,93 @@ def test_a_step_that_is_lost_is_refused():
                 attempt(lambda p: 1.0, params, rng=0)
             assert f"params{place}" in str(caught.value)
             assert all(map(np.array_equal, before, dg.tree.leaves(params)))
+
+
+def test_a_step_that_is_lost_beside_a_few_weights_is_seen_by_the_others():
+    loss = lambda p: np.sum(p["w"] * p["w"] * np.arange(1, 65, dtype=np.float32))  # noqa: E731
+    small = {"w": np.full(64, 0.05, np.float32)}
+    for kind in (estimators.SPSA, estimators.MeZO):
+        for big in (np.array([2e5], np.float32), np.array([2e5] * 30, np.float32), np.array(2e5, np.float32)):
+            for place in (lambda tree: {k: np.copy(v) for k, v in tree.items()}, dg.Params):
+                params = place(small | {"big": np.atleast_1d(big) if place is dg.Params else big})
+                lost = rf"lost beside {big.size} of {big.size + 64} weights.*big.*their estimate is 0"
+                with pytest.warns(RuntimeWarning, match=lost):
+                    found = kind().estimate(loss, params, rng=0).gradient
+                assert found["w"].dtype == np.float32
+                assert not np.any(found["big"])
+                assert np.count_nonzero(found["w"]) == 64
+                if kind is estimators.MeZO:
+                    before = np.copy(params["big"]), np.copy(params["w"])
+                    with pytest.warns(RuntimeWarning, match="lost beside"):
+                        kind().step(loss, params, lr=1e3, rng=0)  # so that a big weight that is moved shows it
+                    assert np.array_equal(params["big"], before[0])
+                    assert np.count_nonzero(params["w"] != before[1]) == 64
+
+
+def test_the_estimate_of_a_large_weight_is_by_the_step_that_it_took():
+    """At 2e4 single precision has 0.00195 between neighbours, to which a step of 0.001 is rounded."""
+    params = {"w": np.ones(1, np.float32), "big": np.float32([2e4, 2.5e4, 3e4])}
+    loss = lambda p: 3 * np.float64(np.sum(p["big"] - params["big"]))  # noqa: E731
+    for kind in (estimators.SPSA, estimators.MeZO):
+        signs = kind(directions=SIGNS)
+        found = [signs.estimate(loss, params, rng=seed).gradient["big"] for seed in range(400)]
+        np.testing.assert_allclose(np.mean(found, axis=0), 3, atol=0.8)
+        normals = kind(directions=directions.Gaussian())
+        found = [normals.estimate(loss, params, rng=seed).gradient["big"] for seed in range(2000)]
+        np.testing.assert_allclose(np.mean(found, axis=0), 3, atol=0.8)
+
+
+def test_no_estimate_is_zero_because_its_step_was_lost():
+    """Half precision, where a small entry of a direction may vanish beside a weight that a larger one moves."""
+    refused = 0
+    for seed in range(40):
+        for attempt in (
+            lambda w, seed=seed: estimators.MeZO(1e-3).estimate(lambda w: w[0] * 1.0, w, rng=seed),
+            lambda w, seed=seed: estimators.MeZO(1e-3).step(lambda w: w[0] * 1.0, w, lr=0.1, rng=seed),
+        ):
+            w = np.ones(1, np.float16)
+            try:
+                assert np.all(attempt(w).directional)
+            except ValueError as error:
+                said, refused = str(error), refused + 1
+                assert "no weight was moved" in said
+                assert w[0] == 1
+    assert 0 < refused < 60
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 3])
+def test_mezo_puts_back_to_within_rounding_and_says_so(n, dtype):
+    start, calls = dg.Rng(5).normal((2000,)).astype(dtype), []
+
+    def failing(error):
+        def loss(w):
+            calls.append(1)
+            if len(calls) == 2 * n:
+                if isinstance(error, BaseException):
+                    raise error
+                return error
+            return 1.0
+
+        return loss
+
+    mezo = estimators.MeZO(0.05 if dtype == np.float16 else 1e-2, n)
+    half = np.spacing((np.abs(start) + 4.5 * mezo.eps).astype(dtype)).astype(np.float64) / 2
+    for error in (np.nan, KeyboardInterrupt(), ValueError("mine"), np.ones(2)):
+        w, state = start.copy(), mezo.state_dict()
+        calls.clear()
+        kind = type(error) if isinstance(error, BaseException) else (dg.NonFiniteError, dg.ShapeError)
+        with pytest.raises(kind) as caught:
+            mezo.step(failing(error), w, lr=0.1, rng=0)
+        assert "nothing was changed" not in str(caught.value)
+        assert np.all(np.abs(w.astype(np.float64) - start) <= 3 * n * half)
+        assert mezo.state_dict() == state
+
+
+def test_mezo_says_what_it_needs_of_numbers():
+    for params in ([1.0, 2.0], {"b": 0.5}, (np.float64(1), np.ones(2)), [1, 2]):
+        with pytest.raises(TypeError, match=r"got a leaf of (float|int).*np\.array\(0\.5\)"):
+            estimators.MeZO().step(lambda p: 1.0, params, lr=0.1, rng=0)
 
 
 def test_losses_that_count_are_subtracted_as_numbers():
@@ -368,6 +580,10 @@ def test_a_learner_takes_real_numbers(cls):
                 taken(learner, system, *rest)
             assert "not supported" not in str(caught.value), what
             assert getattr(learner, "steps", 0) == 0
+    listed = online.System(lambda s, x, w: np.asarray(s) + w, lambda s, y, w: np.sum(s), [0, 1])
+    if cls is not online.KroneckerRTRL:
+        with pytest.raises(dg.StructureError, match=r"begin with one array, np\.array"):
+            taken(maker(cls)(), listed, np.ones(2), None, None)
     for state in (np.zeros(2, complex), np.zeros(2, int), None, "a"):
         with pytest.raises((TypeError, dg.LayoutError), match="init_state"):
             online.System(lambda s, x, w: s, lambda s, y, w: np.sum(s), state)
@@ -423,3 +639,159 @@ def test_a_learner_refuses_what_is_not_finite(cls):
             assert not by_loss
             assert all(np.all(np.isfinite(g)) for g in dg.tree.leaves(found.gradient))
     assert refused >= 2
+
+
+LEARNING = [name for name, (kind, _, _) in RUNS.items() if kind is Learning]
+ON_SYSTEMS = [name for name in LEARNING if not isinstance(RUNS[name][2](np.float64)[0], online.Network)]
+FORMS = {
+    "list": np.ndarray.tolist,
+    "tuple": lambda a: tuple(a.tolist()),
+    "torch": torch.tensor,
+    "column": lambda a: Column(a),
+    "masked": np.ma.array,
+    "strings": lambda a: ["a"] * len(a),
+    "torch that requires grad": lambda a: torch.tensor(a * 1.0, requires_grad=True),
+    "bfloat16": lambda a: torch.tensor(a * 1.0, dtype=torch.bfloat16),
+    "masked entries": lambda a: np.ma.masked_equal(a, a.flat[0]),
+    "range": lambda a: range(len(a)),
+}
+
+
+def steps(name, system, params, data, tmp_path):
+    """Two steps, a save, a load in a new learner, and two more: what came out."""
+    learner, found = RUNS[name][1]().start(system, params, rng=0), []
+    for t in range(4):
+        if t == 2:
+            dg.save(tmp_path / "run.npz", learner.state_dict())
+            learner = RUNS[name][1]().start(system, params, rng=9)
+            learner.load_state_dict(dg.load(tmp_path / "run.npz"))
+        found.append(learner.step(*data))
+    if hasattr(learner, "close"):
+        found.append(learner.close())
+    return [(each.value, dg.tree.leaves(each.gradient)) for each in found if each is not None]
+
+
+def convertible(kind):
+    """A system or network, its parameters, an input and a target that may be given in another form."""
+    if kind == "streams":
+        net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 4), nn.cross_entropy, streams=3)
+        return net, net.init(rng=0), np.array([[0.5, -1.0]] * 3), np.array([0, 3, 2])
+    if kind == "network":
+        net = online.Network(nn.RNNCell(2, 3), nn.Linear(3, 3), nn.mse)
+        return net, net.init(rng=0), np.array([0.5, -1.0]), np.array([2.0, 1.0, 0.0])
+    step, loss = (lambda s, x, w: np.tanh(s + w * x)), (lambda s, y, w: np.sum((s - y) ** 2))
+    return online.System(step, loss, np.zeros(2)), np.array([0.5, 0.25]), np.array([0.5, -1.0]), np.array([2.0, 1.0])
+
+
+@pytest.mark.parametrize("kind", ["network", "streams", "system"])
+@pytest.mark.parametrize("name", LEARNING)
+def test_inputs_and_targets_of_learners_are_converted_or_refused(name, kind, tmp_path):
+    if kind == "system" and name == "KroneckerRTRL" or name.endswith("(batched)"):
+        pytest.skip("for other systems alone")
+    if kind == "system" and name in ("EvolutionStrategies", "NoBackTrack(metric)"):
+        pytest.skip("for batched systems, and for Params")
+    system, params, x, y = convertible(kind)
+    expected = steps(name, system, params, (x, y), tmp_path)
+    for form, make in FORMS.items():
+        for data in ((make(x), y), (x, make(y))):
+            if kind == "system" and form in ("list", "tuple", "strings", "range"):
+                continue  # which are trees of the system's own, or what it makes of them
+            try:
+                found = steps(name, system, params, data, tmp_path)
+            except (TypeError, dg.ShapeError) as error:
+                found = str(error)
+            if isinstance(found, str):
+                assert form in ("strings", "torch that requires grad", "bfloat16", "masked entries", "range"), form
+                assert re.search("got (an input|a target)", found), found
+            else:
+                assert form != "masked entries"
+                if form != "bfloat16":
+                    assert len(found) == len(expected)
+                    for (a, g), (b, h) in zip(found, expected, strict=True):
+                        assert a == b
+                        assert all(map(np.array_equal, g, h))
+
+
+def test_a_system_is_given_the_tree_that_it_was():
+    seen, column = [], Column(np.ones(2))
+    system = online.System(lambda s, x, w: seen.append(x) or s + w, lambda s, y, w: np.sum(s), np.zeros(2))
+    thing = object()
+    online.UORO().start(system, np.ones(2), rng=0).step({"a": [1, column], "b": thing, "c": "text", "d": None}, None)
+    assert seen[0]["a"][0] == 1
+    assert type(seen[0]["a"][1]) is np.ndarray
+    assert seen[0]["b"] is thing
+    assert seen[0]["c"] == "text"
+    assert seen[0]["d"] is None
+
+
+# ---------------------------------------------------------------------- windows
+
+WINDOWS = [name for name in LEARNING if hasattr(RUNS[name][1](), "close")]
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_an_input_that_is_not_finite_does_not_spoil_a_window(name, number):
+    """It is refused at its own step, after which the window goes on as if it had not been."""
+    _, make, place = RUNS[name]
+    if place is RUNS["TruncatedBPTT online"][2]:
+        system, params, data = place(np.float64)
+    else:
+        step, loss = (lambda s, x, w: np.tanh(s + w * x)), (lambda s, y, w: np.sum((s - y) ** 2, axis=-1))
+        system, params = online.System(step, loss, np.zeros(2), batched=name.endswith("(batched)")), np.ones(2)
+        data = lambda t: (np.array([0.5, 0.1 * t]), 1.0)  # noqa: E731
+        if name == "EvolutionStrategies":
+            system = online.System(step, loss, np.zeros(2), batched=True)
+    plain, other = make().start(system, params, rng=0), make().start(system, params, rng=0)
+    for t in range(8):
+        x, y = data(t)
+        expected = plain.step(x, y)
+        if t in (1, 3, 6):
+            before = other.state_dict()
+            try:
+                with np.errstate(all="ignore"):
+                    other.step(np.full_like(x, number), y)
+            except dg.NonFiniteError as error:
+                said, after = str(error), dg.tree.leaves(other.state_dict())
+                assert f"step {t + 1}" in said
+                assert all(map(np.array_equal, dg.tree.leaves(before), after))
+            else:  # behind a tanh, which losses alone see nothing of
+                other.load_state_dict(before)
+        found = other.step(x, y)
+        assert (found is None) == (expected is None)
+        if found is not None:
+            assert found.value == expected.value
+            assert all(map(np.array_equal, dg.tree.leaves(found.gradient), dg.tree.leaves(expected.gradient)))
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_a_network_in_a_window_takes_no_infinity(name):
+    system, params, _, y = convertible("network")
+    learner = RUNS[name][1]().start(system, params, rng=0)
+    for number in (np.inf, np.nan):
+        with pytest.raises(dg.NonFiniteError, match="step 1: the input is not finite"):
+            learner.step([number, 0.0], y)
+        assert learner.steps == 0
+
+
+@pytest.mark.parametrize("name", [n for n in WINDOWS if n.startswith(("TruncatedBPTT", "PersistentES(analytic)"))])
+def test_a_window_that_cannot_be_closed_is_dropped(name):
+    """A root at zero has a value and no slope, which shows when the window is pulled back."""
+    root = online.System(lambda s, x, w: np.sqrt(s * w * w), lambda s, y, w: np.sum(s), np.zeros(1))
+    learner = RUNS[name][1]().start(root, np.ones(1), rng=0)
+    fine = learner.state_dict()
+    with np.errstate(all="ignore"):
+        for _ in range(3):
+            learner.step(None, None)
+        poisoned = learner.state_dict()
+        with pytest.raises(dg.DualgradError, match="steps into a window"):
+            learner.reset()
+        for leave in (learner.reset, lambda: learner.load_state_dict(fine)):
+            learner.load_state_dict(poisoned)
+            for attempt in (lambda: learner.step(None, None), learner.close):
+                with pytest.raises(dg.NonFiniteError, match=r"step [34]: .*reset\(\) drops the open window"):
+                    attempt()
+            leave()
+            assert learner.step(None, None) is None
+            with pytest.raises(dg.DualgradError, match="1 steps into a window"):
+                learner.reset()

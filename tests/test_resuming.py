@@ -1,7 +1,14 @@
 """Whatever keeps state goes on from a file bit for bit as if it had not stopped, and from no state but its own."""
 
+import copy
 import dataclasses
+import importlib.util
 import inspect
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,6 +54,20 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
             for later in range(t + 1, CALLS):
                 assert same(second.call(), expected[later]), (t, later)
             assert same(second.state(), whole.state())
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])
+@pytest.mark.parametrize("name", RUNS)
+def test_a_copy_goes_on_as_the_original(name, again):
+    kind, make, place = RUNS[name]
+    first, second = kind(make, place), kind(make, place)
+    for t in range(6):
+        if t in (0, 1, 3):
+            if kind is Learning:  # which refers to its stream and parameters
+                second.thing, second.params, second.rng = again((second.thing, second.params, second.rng))
+            else:
+                second.thing = again(second.thing)
+        assert same(first.call(), second.call())
 
 
 ON_HOST = {"NoBackTrack(metric)", "SnAp", "SnAp(System)"}  # which do not run on a device
@@ -156,6 +177,125 @@ def vector(dtype=np.float64):
     return {"b": np.arange(8.0)}, lambda t, rng: lambda p: np.sum(p["b"] ** 2)
 
 
+OWN = """
+import sys
+import numpy as np
+from functools import partial
+import dualgrad as dg
+from dualgrad import estimators, nn, online
+
+
+class Own(nn.Layer):
+    def __init__(self, words, extra=None):
+        self.words, self.extra, self.seen = words, extra, {"a", "b", "c", "d", "e"}
+        self.calls, self.dtype, self.kind, self.xp, self.me, self.all = 0, np.float32, np.dtype(float), np, self, [self]
+        self.all.append(self.all)
+
+    def forward(self, p, x):
+        self.calls += 1
+        return x * 1.0
+
+    def vjp(self, p, x):
+        self.calls += 1
+        return x * 1.0, lambda dy: ({}, dy)
+
+
+class Hidden(Own):
+    def __init__(self, names):
+        super().__init__(())
+        self._names, self.words = names, {(frozenset(names), 1), None, frozenset()}
+        del self.calls
+
+    forward = lambda self, p, x: x * 1.0
+    vjp = lambda self, p, x: (x * 1.0, lambda dy: ({}, dy))
+
+
+class Cell(nn.GRUCell):
+    def __init__(self, tag, *args):
+        super().__init__(*args)
+        self.calls, self.tag = {}, tag
+
+    def step(self, p, s, x):
+        self.calls[len(self.calls)] = 1
+        return super().step(p, s, x)
+
+
+class Learner(online.RTRL):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.losses, self.dt = [], np.float32
+
+    def step(self, x, y):
+        found = super().step(x, y)
+        self.losses.append(float(found.value))
+        return found
+
+
+class Critic(estimators.QuadraticCritic):
+    def __init__(self, tags=frozenset({"x", "y", "z"})):
+        super().__init__()
+        self.tags, self.n = tags, 0
+
+    def gradient(self, s):
+        self.n += 1
+        return super().gradient(s)
+
+
+def started(cls, *layers, cell=nn.GRUCell):
+    net = online.Network(cell(3, 4), [nn.Linear(4, 2), *layers], nn.mse)
+    return cls().start(net, net.init(rng=0), rng=0)
+
+
+WORDS = ["to", "be", "or", "not"]
+MAKE = {
+    "set": lambda: started(online.RTRL, Own(set(WORDS), [frozenset(WORDS), np.float32, np, np.sum])),
+    "not kept": lambda: started(online.RTRL, Hidden(set(WORDS))),
+    "cell": lambda: started(partial(online.PersistentES, 4, 0.1, 2), cell=partial(Cell, "tag")),
+    "learner": lambda: started(Learner, Own((), {"a": {1, 2}})),
+    "critic": lambda: estimators.Dodge(estimators.SyntheticGradient(Critic(), 2)),
+}
+
+
+def call(thing):
+    if hasattr(thing, "step"):
+        return thing.step(np.ones(3), np.zeros(2))
+    model = nn.Sequential(nn.RNN(3, 4), nn.Linear(4, 2))
+    batch = nn.Objective(model, nn.mse).bind(np.ones((5, 4, 3)), np.zeros((5, 4, 2)))
+    thing.estimate(batch, model.init(rng=0, dtype=np.float64), rng=0)
+
+
+if __name__ == "__main__":
+    for name, make in MAKE.items():
+        thing = make()
+        call(thing), call(thing)
+        dg.save(f"{sys.argv[1]}/{name}.npz", thing.state_dict())
+        open(f"{sys.argv[1]}/{name}.txt", "w").write(repr(thing) + repr(getattr(thing, "system", None)))
+"""
+
+
+def test_objects_of_ones_own_go_on_in_another_process(tmp_path):
+    """Sets, counters, dtypes, modules and what holds itself among their attributes."""
+    (tmp_path / "own.py").write_text(OWN)
+    for seed in "12":
+        (tmp_path / seed).mkdir()
+        there = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(dg.__file__).parents[1])}
+        subprocess.run([sys.executable, tmp_path / "own.py", tmp_path / seed], check=True, env=there)
+    spec = importlib.util.spec_from_file_location("own", tmp_path / "own.py")
+    own = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(own)
+    for name, make in own.MAKE.items():
+        saved = [dg.load(tmp_path / seed / f"{name}.npz") for seed in "12"]
+        assert same(*saved), name
+        assert len({(tmp_path / seed / f"{name}.txt").read_text() for seed in "12"}) == 1, name
+        thing = make()
+        thing.load_state_dict(saved[0])
+        own.call(thing)
+    other = own.started(online.RTRL, own.Own({"to"}, [frozenset(own.WORDS), np.float32, np, np.sum]))
+    refused(other, dg.load(tmp_path / "1" / "set.npz"), "words")
+    other = own.started(own.partial(online.PersistentES, 4, 0.1, 2), cell=own.partial(own.Cell, "other"))
+    refused(other, dg.load(tmp_path / "1" / "cell.npz"), "cells[0].tag")
+
+
 def turned(dtype=np.float64):
     params, objective = plain(dtype)
     return {"x": params["x"], "a": params["a"]}, objective
@@ -256,11 +396,22 @@ def test_what_is_no_state_changes_nothing(name):
     refused(run.thing, {})
     for key, value in state.items():
         refused(run.thing, {k: v for k, v in state.items() if k != key}, key)
-        for wrong in (3.5, "x", [np.full(3, np.nan)], {"m": 0}):
+        for wrong in (3.5, "x", [np.full(3, np.nan)], {"m": 0}, np.zeros(3), np.zeros(())):
             if key != "rng" or value is not None and run.thing.draws:
                 with pytest.raises((dg.LayoutError, ValueError)):
                     run.thing.load_state_dict(state | {key: wrong})
                 assert same(run.thing.state_dict(), state)
+
+
+@pytest.mark.parametrize("name", ["BPTT", "BPTT(System)", "TruncatedBPTT online", "TruncatedBPTT(System)"])
+def test_a_memory_of_another_length_is_refused(name):
+    kind, make, place = RUNS[name]
+    run = kind(make, place)
+    for _ in range(2):
+        run.call()
+    state = run.thing.state_dict()
+    for memory in (state["memory"] * 2, *([state["memory"][:1], []] if name.startswith("BPTT") else [])):
+        refused(run.thing, state | {"memory": memory}, "memory has")
 
 
 def test_a_learner_that_has_not_started_has_a_state_too():

@@ -14,7 +14,7 @@ from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
 from .backprop import packed
 from .candidates import require_recurrent
-from .estimate import Estimator, as_params, finished, require_finite
+from .estimate import Estimator, all_or_nothing, as_params, finished, require_finite
 
 
 class QuadraticCritic:
@@ -53,6 +53,14 @@ class QuadraticCritic:
 
     def __repr__(self):
         return f"QuadraticCritic(lr={self.lr}, scale={self.scale})"
+
+    def __copy__(self):
+        """The same with coefficients and an optimizer of its own."""
+        found = object.__new__(type(self))
+        vars(found).update(vars(self), _optimizer=copy.copy(self._optimizer))
+        found._optimizer._memory = self._optimizer._memory.copy()
+        found._params = None if self._params is None else self._params.copy()
+        return found
 
     def _of(self, s):
         n = s.shape[-1]
@@ -141,6 +149,7 @@ class _Critical(Estimator):
     def __repr__(self):
         return f"{type(self).__name__}({self.critic!r}, window={self.window})"
 
+    @all_or_nothing
     def estimate(self, objective, params, *, rng=None):
         """The loss and the candidate; the critic then learns from this batch."""
         layers, params = require_recurrent(self, objective), as_params(params)

@@ -6,8 +6,10 @@ import numpy as np
 
 from ..checks import positive_number
 from ..directions.vectors import as_vector, at
+from ..errors import NonFiniteError
 from ..random import as_rng
 from .candidates import Oracle
+from .estimate import proposed
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,9 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
     mean, squares, cosines, errors, gains, costs = np.zeros_like(g), 0.0, [], [], [], []
     for _ in range(samples):
         found = estimator.estimate(objective, params, rng=rng)
-        v = as_vector(found.gradient)
+        v = proposed("diagnose", estimator, found, params)
+        if not np.all(np.isfinite(v)):
+            raise NonFiniteError(f"{estimator!r}: estimate {len(costs) + 1} has a NaN or an infinity")
         mean, squares = mean + v / samples, squares + v @ v
         cosines.append(v @ g / (size * np.linalg.norm(v)) if np.any(v) else 0.0)
         errors.append((v - g) @ (v - g) / size**2)

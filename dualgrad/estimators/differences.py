@@ -1,8 +1,10 @@
 """Estimates from values alone: finite differences and simultaneous perturbation."""
 
+import warnings
+
 import numpy as np
 
-from ..backend import is_array, to_numpy
+from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..checks import positive_count, positive_number
 from ..directions import Rademacher
@@ -14,34 +16,82 @@ from ..nn.layer import with_buffers
 from ..params import Params
 from ..random import as_rng
 from ..transforms import hessian, jacfwd
-from ..tree import flatten, map_leaves, rebuild, unflatten
+from ..tree import flatten, leaves, map_leaves, rebuild, unflatten
 from .combine import combination, sum_of
 from .estimate import Estimator, as_params, finished, named_leaves, require_finite, require_scalar
 
 
-def require_visible(eps, params):
-    """Raise unless the parameters are real, and the largest weights of every leaf would move by a step of eps."""
-    w = params.vector if isinstance(params, Params) else params
-    if not is_array(w) or w.dtype.kind != "f":
-        require_real(params)
-    elif not w.size or eps >= np.finfo(w.dtype).eps * _peak(w):
-        return  # spacings are no wider
+def coarse(estimator, params):
+    """Whether a step of eps may be lost beside some weights; raise where it is lost beside most of them.
+
+    That it is lost beside a few is told by a `RuntimeWarning`.
+    """
+    eps, w = estimator.eps, params.vector if isinstance(params, Params) else params
+    if is_array(w) and w.dtype.kind == "f":
+        if _far_above_spacing(eps, w):
+            return False
+    elif all(_far_above_spacing(eps, leaf) for leaf in require_real(params)[0]):
+        return False
+    size = lost = 0
     for name, leaf in named_leaves(params):
-        if leaf.size:
-            apart = np.spacing(leaf.dtype.type(_peak(leaf)))
-            _require_wider(eps, apart, f"the largest weights of params{name}", leaf)
-
-
-def _peak(w):
-    return max(to_numpy(w.max()), -to_numpy(w.min()))
-
-
-def _require_wider(eps, apart, what, leaf):
-    if eps < apart:
-        raise ValueError(
-            f"got eps={eps:g}, which is lost beside {what}: neighbours of {leaf.dtype} are {apart:.2g} apart there; "
-            "expected a larger eps, or parameters of more precision"
+        sizes = np.abs(to_numpy(leaf))
+        beside = sizes[2 * eps < np.spacing(sizes)]
+        if beside.size:
+            where, kind, apart = name, leaf.dtype, np.spacing(beside.max())
+        size, lost = size + leaf.size, lost + beside.size
+    if 2 * lost > size:
+        raise _too_small(eps, f"{lost} of {size} weights, the largest of params{where} among them", kind, apart)
+    if lost:
+        warnings.warn(
+            f"{estimator!r}: eps is lost beside {lost} of {size} weights, the largest of params{where} among them: "
+            "they are not moved, and their estimate is 0",
+            RuntimeWarning,
+            stacklevel=3,
         )
+    return True
+
+
+def _far_above_spacing(eps, w):
+    """Whether eps is eight times the spacing of all weights; at BLAS speed where their norm is bound enough."""
+    info = np.finfo(w.dtype)
+    most = eps / 8 / float(info.eps)
+    if w.dtype.char in "fd" and is_host(w) and float(np.vdot(w, w)) <= most * most or not w.size:
+        return True
+    return max(to_numpy(w.max()), -to_numpy(w.min())) <= most
+
+
+def _too_small(eps, what, kind, apart):
+    return ValueError(
+        f"got eps={eps:g}, which is lost beside {what}: neighbours of {kind} are {apart:.2g} apart there; "
+        "expected a larger eps, or parameters of more precision"
+    )
+
+
+def taken(eps, v, above, below, directions):
+    """A direction as it counts in an estimate between two points: 0 where a weight was not moved.
+
+    Of signs each entry is such that the quotient is by the step that its weight took, which was rounded.
+    """
+    width = above - below
+    if isinstance(directions, Rademacher):
+        return np.where(width == 0, 0, 2 * eps / np.where(width == 0, 1, width)).astype(v.dtype)
+    return v * (width != 0)
+
+
+def require_moved(eps, moved):
+    """Raise where no weight was moved by a direction: that estimate would be 0, whatever the loss."""
+    if not any(to_numpy(np.any(v)) for v in moved):
+        raise ValueError(
+            f"got eps={eps:g}, by which no weight was moved: expected a larger eps, or parameters of more precision"
+        )
+
+
+def _taken(eps, v, above, below, directions):
+    """`taken` leaf by leaf."""
+    vs, structure = flatten(v)
+    moved = [taken(eps, *some, directions) for some in zip(vs, leaves(above), leaves(below), strict=True)]
+    require_moved(eps, moved)
+    return unflatten(structure, moved)
 
 
 def scalar(estimator, value):
@@ -143,8 +193,9 @@ class FiniteDifference(Estimator):
             losses.append(scalar(self, objective(rebuild(structure, [*every[:k], leaf, *every[k + 1 :]]))))
         width = float(np.real(ends[0] - ends[1]))
         if not width > 0:
-            where = f"params{name}{list(at) if at else ''} = {w[at]}"
-            _require_wider(self.eps, np.spacing(np.abs(w[at])), where, w)
+            apart = np.spacing(np.abs(w[at]))
+            if self.eps < apart:
+                raise _too_small(self.eps, f"params{name}{list(at) if at else ''} = {w[at]}", w.dtype, apart)
         return quotient(*losses, width)
 
     def expectation(self, gradient, objective=None, params=None):
@@ -160,7 +211,7 @@ class FiniteDifference(Estimator):
 def _moved(c, v, params):
     """w + c v."""
     w = sum_of(combination(c, v, params), params, params)
-    return params.at(w.vector) if isinstance(params, Params) else w
+    return params.at(w.vector) if isinstance(params, Params) and params.buffers else w
 
 
 def _require_theory(estimator, objective, params):
@@ -186,7 +237,8 @@ class SPSA(Estimator):
     Bias: eps²/6 (3 Σ_j ∂³L/∂w_j²∂w_k + (κ - 3) ∂³L/∂w_k³), so three times as much for normals as for signs in one
     dimension; and rounding, of about (machine precision)·L/eps in every entry.
     Variance: to order eps² that of `ForwardGradient`, exactly that for quadratic losses.
-    Take eps far above the spacing of the weights, s: rounding changes a step by up to s/(2 eps), and below s it raises.
+    Take eps far above the spacing of the weights, s: rounding changes a step by up to s/2. A weight beside which eps is
+    lost is not moved, and its estimate is 0, with a `RuntimeWarning`; beside most of them it raises.
     When: the objective is a black box; a jvp is as cheap, exact, and needs no eps.
 
     Examples
@@ -214,20 +266,27 @@ class SPSA(Estimator):
         NonFiniteError
             When a loss or the estimate is NaN or infinite.
         ValueError
-            When eps is below the spacing of the weights, which would not move.
+            When eps is below the spacing of most weights, which would not move.
         """
         rng, params, gradient, values, slopes = as_rng(rng), as_params(params), None, [], []
-        require_visible(self.eps, params)
+        few = coarse(self, params)
         for _ in range(self.n):
             v = self.directions.sample(params, rng=rng)
-            above, below = (scalar(self, objective(_moved(e, v, params))) for e in (self.eps, -self.eps))
+            if few:
+                ends = [_moved(e, v, params) for e in (self.eps, -self.eps)]
+                v = _taken(self.eps, v, *ends, self.directions)
+                above, below = (scalar(self, objective(end)) for end in ends)
+            else:
+                above, below = (scalar(self, objective(_moved(e, v, params))) for e in (self.eps, -self.eps))
             values += [above, below]
             slopes.append(quotient(above, below, 2 * self.eps))
             term = combination(slopes[-1] / self.n, v, params)
             gradient = term if gradient is None else sum_of(term, gradient, params)
         value = sum(values) / len(values)
         require_finite(self, value, slopes := np.array(slopes))
-        return finished(self, value, gradient, slopes, 2.0 * self.n)
+        most = 32 * max(map(abs, slopes.tolist()))  # beyond the entries of a direction, and what rounding adds
+        fits = isinstance(params, Params) and most < float(np.finfo(params.vector.dtype).max)
+        return finished(self, value, gradient, slopes, 2.0 * self.n, fits)
 
     def expectation(self, gradient, objective=None, params=None):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""

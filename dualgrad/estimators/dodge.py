@@ -11,7 +11,7 @@ from ..errors import DualgradError, NonFiniteError
 from ..pushforward import jvp
 from ..random import Rng, as_rng
 from ..tree import map_leaves
-from .estimate import Estimator, as_params, finished, require_finite
+from .estimate import Estimator, all_or_nothing, as_params, finished, proposed, require_finite
 
 
 class Dodge(Estimator):
@@ -79,13 +79,23 @@ class Dodge(Estimator):
             )
         if inner:  # the loss that is meant is that after the steps, of this estimator as of its candidate
             self.adapted, self.passes = inner[0].adapted, inner[0].passes
-        self.decay = real_number("decay", decay, "a number in [0, 1)", lambda x: 0 <= x < 1)
+        self.decay = decay
         self._averages = None
+
+    @property
+    def decay(self):
+        """Of the averages; what is set is checked."""
+        return self._decay
+
+    @decay.setter
+    def decay(self, value):
+        self._decay = real_number("decay", value, "a number in [0, 1)", lambda x: 0 <= x < 1)
 
     def __repr__(self):
         inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
         return f"Dodge({inner!r}, decay={self.decay})"
 
+    @all_or_nothing
     def estimate(self, objective, params, *, rng):
         """The loss and the estimate.
 
@@ -113,7 +123,8 @@ class Dodge(Estimator):
         found = [
             one.estimate(objective if hasattr(one, "adapted") else target, params, rng=rng) for one in self.candidates
         ]
-        vectors = np.stack([as_vector(each.gradient) for each in found])
+        pairs = zip(self.candidates, found, strict=True)
+        vectors = np.stack([proposed(self, one, each, params) for one, each in pairs])
         if not np.all(np.isfinite(vectors)):
             bad = self.candidates[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise NonFiniteError(f"{self!r}: the candidate {bad!r} is not finite; nothing was changed")
@@ -140,7 +151,7 @@ class Dodge(Estimator):
                 u, length = _beside(rows, Gaussian().rows(rng, 1, v.size)[0])
             if len(rows) < v.size:  # no more than p directions are independent
                 rows.append(u / length)
-        return np.stack(rows)
+        return np.stack(rows) if rows else np.zeros((1, 0))
 
     def _lead(self):
         return (len(self.candidates),)

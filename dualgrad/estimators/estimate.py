@@ -1,10 +1,13 @@
 """Estimate: what every estimator returns, and what all of them share: checks, and state that is saved."""
 
+import copy
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..backend import is_array, to_numpy
+from ..directions.vectors import as_vector
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
@@ -130,6 +133,41 @@ class Estimator:
         return layout
 
 
+def all_or_nothing(estimate):
+    """An estimator's ``estimate`` that leaves it, and what it is made of, as they were where anything is raised."""
+
+    @functools.wraps(estimate)
+    def attempted(self, *args, **kwargs):
+        before = list(_kept(self))
+        try:
+            return estimate(self, *args, **kwargs)
+        except BaseException:
+            for thing, attributes, state in before:
+                vars(thing).clear()
+                vars(thing).update(attributes)
+                if state is not None:
+                    thing.load_state_dict(state)
+            raise
+
+    return attempted
+
+
+def _kept(thing):
+    """Of a thing and its parts: each, its attributes, and its saved state where it is of a class of one's own.
+
+    A copy of what is ours is not reached by what the original does later; of others only their state is known.
+    """
+    if not hasattr(thing, "__dict__"):
+        return
+    ours = type(thing).__module__.startswith("dualgrad.")
+    stateful = not ours and all(callable(getattr(thing, name, None)) for name in ("state_dict", "load_state_dict"))
+    yield thing, dict(vars(copy.copy(thing) if ours else thing)), thing.state_dict() if stateful else None
+    for name in getattr(thing, "parts", {}).values():
+        parts = getattr(thing, name)
+        for part in parts if isinstance(parts, list) else [parts]:
+            yield from _kept(part)
+
+
 def _layout(saved):
     """A saved layout, checked; None before there were parameters."""
     if saved is None:
@@ -164,6 +202,16 @@ def _load_into(part, state):
         require_same(part, "settings", state, settings(part))
 
 
+def proposed(estimator, candidate, found, params):
+    """What a candidate proposes, as a vector; one of another size than the parameters raises."""
+    vector, size = as_vector(found.gradient), sum(int(np.size(leaf)) for leaf in leaves(params))
+    if vector.size != size:
+        raise ShapeError(
+            f"{estimator!r}: the candidate {candidate!r} proposes a gradient of {vector.size} entries; expected {size}"
+        )
+    return vector
+
+
 def as_params(params):
     """The parameters as `dualgrad.grad` takes them: trees of floating or complex arrays or numbers; others raise."""
     if isinstance(params, Params):
@@ -195,23 +243,28 @@ def is_real(value):
     return getattr(value.dtype, "kind", "?") in "biuf"
 
 
-def require_finite(estimator, value, directional=None):
+_UNCHANGED = "no gradient was made and nothing was changed"
+
+
+def require_finite(estimator, value, directional=None, unchanged=_UNCHANGED):
     """Raise when the loss is no single real number, or it or a directional derivative is not finite."""
     require_scalar(estimator, value)
     if not np.isfinite(to_numpy(value)):
         raise _not_finite(
             estimator,
             f"the loss is {value}",
+            unchanged,
             ". Lower the learning rate, or look for the batch or parameter that made it",
         )
     if directional is not None and not np.all(np.isfinite(to_numpy(directional))):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(directional))))
-        raise _not_finite(estimator, f"the loss is {value} but its derivative along direction {bad[0]} is not finite")
+        what = f"the loss is {value} but its derivative along direction {bad[0]} is not finite"
+        raise _not_finite(estimator, what, unchanged)
 
 
-def finished(estimator, value, gradient, directional=None, cost=0.0):
-    """The `Estimate`, once its gradient is finite (None passes); ``estimator.made`` counts it."""
-    every = [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
+def finished(estimator, value, gradient, directional=None, cost=0.0, known=False):
+    """The `Estimate`, once its gradient is finite (None passes, or where that is known); ``made`` counts it."""
+    every = [] if known else [gradient.vector] if isinstance(gradient, Params) else leaves(gradient)
     if not all(map(_is_finite, every)):
         name = next(name for name, leaf in named_leaves(gradient) if not _is_finite(leaf))
         raise _not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
@@ -219,10 +272,8 @@ def finished(estimator, value, gradient, directional=None, cost=0.0):
     return Estimate(value, gradient, directional, cost)
 
 
-def _not_finite(estimator, what, advice=""):
-    return NonFiniteError(
-        f"estimate {estimator.made + 1} of {estimator!r}: {what}; no gradient was made and nothing was changed{advice}"
-    )
+def _not_finite(estimator, what, unchanged=_UNCHANGED, advice=""):
+    return NonFiniteError(f"estimate {estimator.made + 1} of {estimator!r}: {what}; {unchanged}{advice}")
 
 
 def named_leaves(tree):

@@ -149,7 +149,7 @@ class ForwardGradient(Estimator):
         """The factor of Σ (g·v) v of least squared error, at a gradient of equal entries."""
         ones = map_leaves(np.ones_like, params)
         mean, variance = _sum_moments(self.directions, ones, self.n)
-        return mean.sum() / (mean @ mean + variance.sum())
+        return mean.sum() / (mean @ mean + variance.sum()) if mean.size else 0.0
 
     # ------------------------------------------------------------------ the control variate
 

@@ -8,9 +8,10 @@ from ..errors import NonFiniteError
 from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
-from .differences import SPSA, quotient, require_visible, scalar
+from .differences import SPSA, coarse, quotient, require_moved, scalar, taken
 from .estimate import finished, require_finite
 
+_PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
 
 
@@ -60,7 +61,10 @@ class MeZO(SPSA):
         Raises
         ------
         NonFiniteError
-            When a loss or a difference is NaN or infinite: the parameters are put back, to within rounding.
+            When a loss or a difference is NaN or infinite. After this, and after any error of the objective's own,
+            the parameters are put back to within rounding, 3 half-ulps an entry for each direction: an exact copy would
+            take the memory of another model. Nothing else has changed. For a run that must not depend on what was
+            skipped, keep a copy.
         TypeError, ValueError
             For parameters that cannot be moved, or a rate that is negative; nothing has changed.
         """
@@ -69,24 +73,31 @@ class MeZO(SPSA):
         lr = real_number(
             "lr", lr, "a number that is not negative (of a schedule, its value)", lambda x: 0 <= x < np.inf
         )
-        require_visible(self.eps, params)
         for w in vectors:
             if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
-                raise TypeError("MeZO moves the parameters in place: give Params, or writable contiguous arrays")
+                raise TypeError(
+                    f"MeZO moves the parameters in place; got a leaf of {type(w).__name__}: give Params, or writable "
+                    "contiguous arrays, for a number np.array(0.5)"
+                )
+        few = coarse(self, params)
         for _ in range(self.n):
-            starts.append(rng.state_dict())
+            starts.append(rng.place())
+            if few:
+                self._require_moved(vectors, rng, starts[-1])
             above, below = self._losses(objective, params, vectors, rng, starts[-1])
             values += [above, below]
             slopes.append(quotient(above, below, 2 * self.eps))
         value = sum(values) / len(values)
-        require_finite(self, value, np.array(slopes))
+        require_finite(self, value, np.array(slopes), unchanged=_PUT_BACK)
         farthest = 16 * lr * max(map(abs, slopes)) / self.n  # of the entries of a direction none is larger than 16
         if farthest > min(float(np.finfo(w.dtype).max) for w in vectors):
-            raise NonFiniteError(f"{self!r}: a step of {farthest:.3g} does not fit the parameters' precision; put back")
-        end = rng.state_dict()
+            raise NonFiniteError(
+                f"{self!r}: a step of {farthest:.3g} does not fit the parameters' precision; {_PUT_BACK}"
+            )
+        end = rng.place()
         for slope, start in zip(slopes, starts, strict=True):
-            self._move(vectors, -lr * slope / self.n, rng, start)
-        rng.load_state_dict(end)
+            self._move(vectors, -lr * slope / self.n, rng, start, few)
+        rng.rewind(end)
         return finished(self, value, None, np.array(slopes), 2.0 * self.n)
 
     def _losses(self, objective, params, vectors, rng, start):
@@ -101,11 +112,22 @@ class MeZO(SPSA):
             self._move(vectors, -at, rng, start)
         return losses
 
-    def _move(self, vectors, c, rng, start):
-        """w += c z, with z drawn from the stream's state, block by block."""
-        rng.load_state_dict(start)
+    def _blocks(self, vectors, rng, start):
+        """The parameters block by block, each with its z, drawn from a place of the stream."""
+        rng.rewind(start)
         for w in vectors:
             flat = w.reshape(-1)
             for k in range(0, flat.size, _BLOCK):
                 block = flat[k : k + _BLOCK]
-                block += c * self.directions.draw(rng, block.shape, w.dtype, w)
+                yield block, self.directions.draw(rng, block.shape, w.dtype, w)
+
+    def _move(self, vectors, c, rng, start, few=False):
+        """w += c z; of few only those that eps z moves."""
+        for block, z in self._blocks(vectors, rng, start):
+            block += c * (self._taken(block, z) if few else z)
+
+    def _taken(self, block, z):
+        return taken(self.eps, z, block + self.eps * z, block - self.eps * z, self.directions)
+
+    def _require_moved(self, vectors, rng, start):
+        require_moved(self.eps, (self._taken(block, z) for block, z in self._blocks(vectors, rng, start)))

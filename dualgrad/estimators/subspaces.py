@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
+from ..inputs import as_input
 from ..nn.losses import cross_entropy
 from ..nn.objective import Objective
 from ..random import as_rng
@@ -95,7 +96,8 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
         count = min(components or len(s), len(s))
         frame, _ = np.linalg.qr(rng.normal((a.shape[1], count)))
         rank = int(np.sum(s > s[0] * max(a.shape) * np.finfo(walk.value(k).dtype).eps))
-        found.append(Subspace(name, _captured(g, vt[:count]), _captured(g, frame.T), rank, effective_rank(s)))
+        effective = effective_rank(s) if rank else 1.0
+        found.append(Subspace(name, _captured(g, vt[:count]), _captured(g, frame.T), rank, effective))
     return found
 
 
@@ -112,12 +114,22 @@ def _captured(g, frame):
 def effective_rank(singular_values):
     """exp(-Σ p_i log p_i), p_i the shares of the singular values (Roy and Vetterli 2007): between 1 and their number.
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what is no vector of finite numbers, not negative and not all zero.
+
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
     >>> dg.estimators.effective_rank(np.ones(4)).round(6), dg.estimators.effective_rank(np.array([1.0, 0.0]))
     (np.float64(4.0), np.float64(1.0))
     """
-    s = np.asarray(singular_values, dtype=np.float64)
-    shares = s[s > 0] / s.sum() if s.sum() > 0 else np.ones(1)
+    s = to_numpy(as_input(singular_values, "effective_rank", "singular values", "biuf")).astype(np.float64)
+    if s.ndim != 1 or not np.all((s >= 0) & np.isfinite(s)) or not np.any(s > 0):
+        raise ValueError(
+            f"got singular_values={s.tolist()!r:.80}; expected a vector of finite numbers, none negative, not all zero"
+        )
+    s = s / s.max()
+    shares = s[s > 0] / s.sum()
     return np.exp(-np.sum(shares * np.log(shares)))

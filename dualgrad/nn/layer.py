@@ -1,5 +1,6 @@
 """Layer: a function of parameters and an input, with its tangent rule and the transpose of that rule written out."""
 
+import reprlib
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..params import Params
 from ..pushforward import jvp
 from ..random import as_rng
 from ..rules.declare import aliased, nested_as
+from ..settings import text
 from ..zero import ZERO
 from .lead import forget_rules_of_others, is_ours, tangent_rule
 
@@ -63,6 +65,7 @@ class Layer:
         forget_rules_of_others(cls, Layer, "forward")
         cls._of_an_array = is_ours(cls, "forward")
 
+    @reprlib.recursive_repr()
     def __repr__(self):
         public = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items() if name[0] != "_")
         return f"{type(self).__name__}({public})"
@@ -223,9 +226,9 @@ class Layer:
 
 def shown(value):
     """A value as it stands in a repr: an array by its dtype and shape, a function by its name."""
-    if getattr(value, "ndim", 0):
+    if isinstance(ndim := getattr(value, "ndim", 0), int) and ndim:
         return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
-    return getattr(value, "__name__", None) or repr(value)
+    return getattr(value, "__name__", None) or text(value)
 
 
 def at_level(value, level):

@@ -8,7 +8,7 @@ from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..params import Params
-from .dynamics import own, require_finite_step, require_scalar_loss
+from .dynamics import DROP, is_finite, own, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
 
@@ -84,7 +84,7 @@ class BPTT(OnlineEstimator):
             for past in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """Every step taken again."""
         memory = []
         for past in _steps(saved, {"params", "state", "x"}):
@@ -92,6 +92,8 @@ class BPTT(OnlineEstimator):
             params, x = self.dynamics.at(vector, self.params), placed_data(past["x"], self.dynamics.like)
             state = restored_leaves("memory", past["state"], self.state)
             memory.append(Past(params, state, x, self.dynamics.advance(params, state, x)[1]))
+        if len(memory) != steps:
+            raise LayoutError(f"the saved memory has {len(memory)} steps; expected all {steps} that were taken")
         return tuple(memory)
 
 
@@ -134,20 +136,18 @@ class TruncatedBPTT(InWindows):
     def begin(self):
         return ()
 
-    def step(self, x, y):
-        """One step; at the end of a window, the sum of its losses and an estimate of its gradient, else None.
-
-        Raises
-        ------
-        ShapeError, NonFiniteError
-            As `RTRL`; nothing has changed.
-        """
+    def _stepped(self, x, y):
         x, before = own(x), getattr(self, "state", None)
         state, transitions = self._advanced(x)
+        if not is_finite(x):
+            for T in transitions:
+                require_finite_step(self.steps + 1, "the derivative at this input", T.jacobian(), T.influence())
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
-        memory, estimate = (*self.memory, Open(before, x, transitions, loss, *cotangent.vectors())), None
+        H, direct = cotangent.vectors()
+        require_finite_step(self.steps + 1, "the slope of the loss", H, direct)
+        memory, estimate = (*self.memory, Open(before, x, transitions, loss, H, direct)), None
         if len(memory) == self.window:
             estimate, state, memory = self._closed(self.steps + 1, state, memory)
         self.steps, self.state, self.memory = self.steps + 1, state, memory
@@ -161,7 +161,7 @@ class TruncatedBPTT(InWindows):
         cotangents = [h for each in memory for h in [None] * (len(each.transitions) - 1) + [each.H]]
         gradient = sum(each.direct for each in memory)
         gradient[self.dynamics.recurrent] += pulled_back(transitions, cotangents, self.dynamics)
-        require_finite_step(t, "the gradient", gradient)
+        require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
         loss = sum(each.loss for each in memory)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory)), state, ()
 
@@ -173,7 +173,7 @@ class TruncatedBPTT(InWindows):
             for each in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """Every open step taken again, at the parameters of the window."""
         memory, dynamics = [], self.dynamics
         for each in _steps(saved, {"state", "x", "loss", "cotangent"}):
@@ -183,8 +183,11 @@ class TruncatedBPTT(InWindows):
             require_scalar_loss(each["loss"])
             transitions = dynamics.advance(self.params, state, x)[1]
             memory.append(Open(state, x, transitions, placed_data(each["loss"], dynamics.like), *cotangent))
-        if len(memory) >= self.window:
-            raise LayoutError(f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}")
+        if len(memory) > min(self.window - 1, steps):
+            raise LayoutError(
+                f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}, of the {steps} "
+                "that were taken"
+            )
         return tuple(memory)
 
     def fisher(self):

@@ -5,6 +5,8 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
+import math
+
 import numpy as np
 
 from ..backend import is_host, to_numpy
@@ -12,11 +14,12 @@ from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.estimate import as_params, is_real
+from ..inputs import as_data
 from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
 from ..transforms import grad
-from ..tree import flatten, leaves_like, map_leaves, unflatten
+from ..tree import flatten, leaves, leaves_like, map_leaves, unflatten
 
 
 class Vectors:
@@ -97,6 +100,10 @@ class Dynamics(Arrays):
     def start(self):
         """The state at the beginning of an episode."""
         return map_leaves(lambda s: self.zeros(np.shape(s)) + s, self.system.init_state)
+
+    def given(self, learner, data, what):
+        """An input or a target as the system takes it: any tree, in NumPy's arrays or a device's."""
+        return as_data(data, learner, what)
 
     def advance(self, params, state, x):
         """The next state, and the transitions that lead to it, one after another (here one)."""
@@ -288,14 +295,32 @@ def require_real_leaves(said, leaves):
         raise TypeError(f"{said} {names}; expected real floating numbers: .astype(float)")
 
 
-def require_finite_step(t, what, *arrays):
+LOWER = "Lower the learning rate, clip the gradient, or look for what made the system run away"
+DROP = "reset() drops the open window and begins a new episode; then lower the learning rate"
+
+
+def require_finite_step(t, what, *arrays, advice=LOWER):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
-        if not to_numpy(np.isfinite(a).all()):
+        if not _finite(a):
             raise NonFiniteError(
-                f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. Lower the "
-                "learning rate, clip the gradient, or look for what made the system run away"
+                f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. {advice}"
             )
+
+
+def is_finite(tree):
+    """Whether no number in a tree is NaN or infinite; what else is in it counts for nothing."""
+    if tree.__class__ is np.ndarray and tree.dtype.kind == "f":
+        return _finite(tree)
+    kinds = [(a, getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "")) for a in leaves(tree)]
+    return all(kind not in ("f", "c") or _finite(a) for a, kind in kinds)
+
+
+def _finite(a):
+    """Whether every entry is finite; at BLAS speed unless the squares overflow."""
+    if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
+        return True
+    return bool(to_numpy(np.all(np.isfinite(a))))
 
 
 def own(tree):

@@ -9,10 +9,11 @@ import math
 import numpy as np
 
 from ..backend import like as on_device
+from ..checks import flag
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from .bptt import TruncatedBPTT
-from .dynamics import own, require_finite_step
+from .dynamics import DROP, is_finite, own, require_finite_step
 from .learner import kept_data, placed_data, restored_leaves, saved_leaves
 from .particles import Particles
 from .windows import InWindows, steps_of
@@ -79,19 +80,7 @@ class Evolution(InWindows):
         theta = self.dynamics.entries(self.params)
         return np.concatenate([theta + noise, theta - noise])
 
-    def step(self, x, y):
-        """One step of every particle; at the end of a window an `Estimate`, else None.
-
-        Its value is the window's summed loss, the mean over the perturbed particles.
-
-        Raises
-        ------
-        ShapeError, NonFiniteError, DualgradError
-            As `dualgrad.online.RTRL.step`, for a system whose batch differs, for an executor that fails.
-        TypeError
-            For data that the first particle would use up: an Rng, an iterator. In each case nothing has changed.
-        """
-        self._require_started()
+    def _stepped(self, x, y):
         t, memory = self.steps + 1, self.memory
         thetas = self.perturbed(memory["noise"])
         state, losses = self.copies.advance(t, self.state, thetas, x, y, self.executor)
@@ -114,8 +103,8 @@ class Evolution(InWindows):
         """The estimate at the end of a window, and what the next one begins with."""
         half, dynamics = self.particles // 2, self.dynamics
         difference = memory["losses"][:half] - memory["losses"][half:]
-        gradient = self.made_of(memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
-        require_finite_step(t, "the gradient", gradient)
+        gradient = self.made_of(t, memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
+        require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
         estimate = Estimate(
             memory["losses"].mean(), dynamics.gradient(gradient, self.params), difference / (2 * self.sigma),
             float((self.particles + self.beside) * memory["seen"]),
@@ -124,7 +113,7 @@ class Evolution(InWindows):
         state, memory = self.next_window(state, memory)
         return estimate, state, memory
 
-    def made_of(self, memory, difference):
+    def made_of(self, t, memory, difference):
         """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
         return difference @ memory["noise"] / (self.particles * self.sigma**2)
 
@@ -265,9 +254,8 @@ class PersistentES(Windowed):
 
     def __init__(self, particles, sigma, window, analytic=False):
         super().__init__(particles, sigma, window)
-        if not isinstance(analytic, bool):
-            raise TypeError(f"got analytic={analytic!r}; expected True or False")
-        self.analytic, self.beside = analytic, 4 * analytic
+        self.analytic = flag("analytic", analytic)
+        self.beside = 4 * self.analytic
 
     def __repr__(self):
         return super().__repr__()[:-1] + (", analytic=True)" if self.analytic else ")")
@@ -281,21 +269,23 @@ class PersistentES(Windowed):
         if not self.analytic:
             return {}
         centre = self.copies.alone(t, memory["centre"], self.params, x)
+        if not is_finite((x, y)):
+            self._exact(t, memory["centre"], 1).step(x, y)  # raises where the window could not be closed
         return {"centre": centre, "data": (*memory["data"], own((x, y)))}
 
-    def made_of(self, memory, difference):
+    def made_of(self, t, memory, difference):
         scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
         if not self.analytic:
             return difference @ walked / scale
-        slope = self._slope(memory["first"], memory["data"])
+        exact = self._exact(t, memory["first"], len(memory["data"]))
+        slope = self.dynamics.entries([exact.step(x, y) for x, y in memory["data"]][-1].gradient)
         return slope + (difference - 2 * noise @ slope) @ walked / scale
 
-    def _slope(self, state, data):
-        """g̃, by backpropagation through the window at θ."""
-        exact = TruncatedBPTT(len(data)).start(self.system, self.params)
-        exact.state = state
-        found = [exact.step(x, y) for x, y in data][-1]
-        return self.dynamics.entries(found.gradient)
+    def _exact(self, t, state, count):
+        """Backpropagation at θ through the ``count`` steps up to step t, whose last gives g̃."""
+        exact = TruncatedBPTT(count).start(self.system, self.params)
+        exact.state, exact.steps = state, t - count
+        return exact
 
     def next_window(self, state, memory):
         memory = memory | {"before": memory["before"] + memory["noise"], "noise": self._noise()}
@@ -308,10 +298,10 @@ class PersistentES(Windowed):
         arrays = saved_leaves(self.memory | {"data": ()})
         return {"arrays": arrays, "data": [kept_data(each) for each in self.memory["data"]]}
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """The memory from its plain data."""
         if not self.analytic:
-            return super().restored_memory(saved)
+            return super().restored_memory(saved, steps)
         if not isinstance(saved, dict) or set(saved) != {"arrays", "data"}:
             raise LayoutError("the saved memory has no data of the open window")
         memory = restored_leaves("memory", saved["arrays"], self.memory | {"data": ()})

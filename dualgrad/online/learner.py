@@ -88,20 +88,30 @@ class OnlineEstimator:
     def step(self, x, y):
         """s ← step(s, x, θ), then the loss ℓ(s, y, θ) and an estimate of its gradient.
 
+        Of x and y, which for a `System` may be trees, arrays of other libraries are taken as NumPy's.
+
         Raises
         ------
+        TypeError
+            For an input or a target that no array can be made of.
         ShapeError
             When the step changes the shape of the state, or the loss is no scalar.
         NonFiniteError
             When the state, the loss or the gradient is not finite; it names the step. In each case nothing has
             changed.
         """
+        x, y = self._given(x, y)
         state, transitions = self._advanced(x)
         loss, cotangent = self.dynamics.loss(self.params, state, y)
         require_scalar_loss(loss)
         require_finite_step(self.steps + 1, "the loss", loss)
         gradient, slopes = self._learned(state, transitions, cotangent)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), slopes, self.cost())
+
+    def _given(self, x, y):
+        """Input and target as the system takes them: lists, tensors and columns as arrays, or an error in words."""
+        self._require_started()
+        return self.dynamics.given(self, x, "an input"), self.dynamics.given(self, y, "a target")
 
     def _advanced(self, x):
         """The next state and its transitions."""
@@ -112,7 +122,7 @@ class OnlineEstimator:
 
     def _learned(self, state, transitions, cotangent):
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
-        t, drawn = self.steps + 1, None if self.rng is None else self.rng.state_dict()
+        t, drawn = self.steps + 1, None if self.rng is None else self.rng.place()
         try:
             memory = self.carry(self.memory, transitions)
             gradient, slopes = self.gradient(memory, cotangent, transitions[-1])
@@ -122,7 +132,7 @@ class OnlineEstimator:
                 require_finite_step(t, "the influence", *flatten(settled)[0])
         except Exception:  # a step that is taken again draws the same
             if drawn is not None:
-                self.rng.load_state_dict(drawn)
+                self.rng.rewind(drawn)
             raise
         self.steps, self.state, self.memory = t, state, settled
         self._last = memory, transitions[-1]
@@ -236,7 +246,10 @@ class OnlineEstimator:
                 raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}")
         if started:
             require_same(self, "system", state["system"], self.dynamics.signature())
-            found = restored_leaves("state", state["state"], self.state), self.restored_memory(state["memory"])
+            found = (
+                restored_leaves("state", state["state"], self.state),
+                self.restored_memory(state["memory"], int(state["steps"])),
+            )
             if self.draws and (self.rng is None or state["rng"] is None):
                 raise LayoutError("the saved state has no random stream, or this estimator was started without one")
             if self.draws:
@@ -248,7 +261,7 @@ class OnlineEstimator:
         """The memory as plain data."""
         return saved_leaves(self.memory)
 
-    def restored_memory(self, saved):
+    def restored_memory(self, saved, steps):
         """The memory from its plain data; other shapes raise."""
         return restored_leaves("memory", saved, self.memory)
 

@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import is_array
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
+from ..inputs import as_data, as_input
 from ..nn.cells import Cell
 from ..nn.containers import Sequential
 from ..nn.layer import Layer, with_buffers
@@ -148,15 +149,19 @@ class Network:
 
     def input(self, x, dtype):
         """An input in the precision of the parameters; one of another shape raises."""
-        x = x if is_array(x) else np.asarray(x)
-        if x.dtype != dtype:
-            if getattr(x.dtype, "kind", "?") not in "fiub":
-                raise TypeError(f"{self!r} got an input of {x.dtype}; expected real numbers")
-            x = x.astype(dtype)
+        x = as_input(x, self, kinds="biuf")
+        x = x if x.dtype == dtype else x.astype(dtype)
         expected = (*(() if self.streams is None else (self.streams,)), self.cells[0].input_size)
         if np.shape(x) != expected:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
         return x
+
+    def target(self, y):
+        """A target as an array; a loss of one's own is given what it was, in NumPy's arrays or a device's."""
+        if y.__class__ is int:
+            return y
+        ours = getattr(self.loss_of, "_of_arrays", False)
+        return as_input(y, self, "a target", "biuf") if ours else as_data(y, self, "a target")
 
     def step(self, state, x, params):
         """The state after the input ``x``."""
@@ -176,7 +181,7 @@ class Network:
 
     def loss(self, state, y, params):
         """ℓ at a state."""
-        prediction = self.predict(state, params)
+        prediction, y = self.predict(state, params), self.target(y)
         if self.streams is not None:
             return self.loss_of(prediction, y)
         return self.loss_of(prediction[None], _row(y))
@@ -276,6 +281,12 @@ class NetworkDynamics(Arrays):
 
     # ------------------------------------------------------------------ a step
 
+    def given(self, learner, data, what):
+        """An input or a target as an array."""
+        if data.__class__ is np.ndarray:
+            return data
+        return as_input(data, self.network, what, "biuf") if what == "an input" else self.network.target(data)
+
     def advance(self, params, state, x):
         """The next state, and the transition of every cell."""
         network, packed = self.network, self.packed(params)
@@ -296,7 +307,7 @@ class NetworkDynamics(Arrays):
         """ℓ, and its `Cotangent`."""
         prediction, pull = self.predicting(params, state)
         y = y if self.network.streams is not None else _row(y)
-        if getattr(y, "dtype", prediction.dtype).kind == "f" and y.dtype != prediction.dtype:
+        if getattr(getattr(y, "dtype", None), "kind", "") == "f" and y.dtype != prediction.dtype:
             y = y.astype(prediction.dtype)
         value, pull_loss = self.network.loss_of.vjp(prediction, y)
         require_scalar_loss(value)

@@ -3,8 +3,10 @@
 import numpy as np
 
 from ..backend import to_numpy
-from ..errors import ShapeError
+from ..errors import NonFiniteError, ShapeError
+from ..inputs import as_input
 from ..random import as_rng
+from .dynamics import is_finite
 
 
 def balance(v_norm, w_norm):
@@ -48,6 +50,8 @@ def rank_one_trick(v, w, *, rng, rescale=True):
     ------
     ShapeError
         When v and w have not as many terms.
+    TypeError, NonFiniteError
+        For terms that are no real numbers, or not finite.
 
     Examples
     --------
@@ -88,7 +92,9 @@ def rank_one_variance(v, w, *, rescale=True):
 
 
 def _terms(v, w):
-    v, w = np.asarray(v), np.asarray(w)
+    v, w = (as_input(terms, "the rank-one trick", f"terms {name}", "biuf") for name, terms in (("v", v), ("w", w)))
     if v.ndim != 2 or w.ndim != 2 or len(v) != len(w):
         raise ShapeError(f"got terms of shapes {v.shape} and {w.shape}; expected (k, n) and (k, p) with one k")
+    if not is_finite((v, w)):
+        raise NonFiniteError("got terms of the rank-one trick with a NaN or an infinity")
     return v, w

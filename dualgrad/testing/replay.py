@@ -105,6 +105,8 @@ class Stream(Rng):
     def load_state_dict(self, state):
         self.identity, self.position, self.spawned = state["identity"], state["position"], state["spawned"]
 
+    place, rewind = state_dict, load_state_dict
+
 
 class Replay(Stream):
     """Draws the branches of a `Path`, its source; an estimator cannot tell it from another Rng."""

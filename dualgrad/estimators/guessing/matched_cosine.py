@@ -7,7 +7,7 @@ from ...directions.vectors import as_tree, as_vector
 from ...random import as_rng
 from ...tree import map_leaves
 from ..candidates import Oracle
-from ..estimate import Estimator, as_params, finished, require_finite
+from ..estimate import Estimator, all_or_nothing, as_params, finished, proposed, require_finite
 
 
 class MatchedCosine(Estimator):
@@ -52,11 +52,12 @@ class MatchedCosine(Estimator):
     def __repr__(self):
         return f"MatchedCosine({self.base!r}, {self.cosine})"
 
+    @all_or_nothing
     def estimate(self, objective, params, *, rng):
         """The loss and the estimate."""
         params = as_params(params)
         exact, guess = Oracle().estimate(objective, params), self.base.estimate(objective, params, rng=as_rng(rng))
-        g, v = as_vector(exact.gradient), as_vector(guess.gradient)
+        g, v = as_vector(exact.gradient), proposed(self, self.base, guess, params)
         size = np.linalg.norm(g)
         if not size > 0:
             return finished(self, exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
