@@ -953,8 +953,8 @@ def evolution(kind, name, right, wrong, *, mean=BOTH, variance=None, episodes=1)
 class OwnWindowAlone(online.PersistentES):
     """Losses times the perturbation of their own window, as if the states had not gone on."""
 
-    def made_of(self, memory, difference):
-        return online.NoiseReuseES.made_of(self, memory, difference)
+    def made_of(self, t, memory, difference):
+        return online.NoiseReuseES.made_of(self, t, memory, difference)
 
 
 class SumThatOutlivesTheEpisode(online.PersistentES):
@@ -971,15 +971,15 @@ class SumThatOutlivesTheEpisode(online.PersistentES):
 class VarianceAsDeviation(online.PersistentES):
     """Divided by σ, as if sigma were a variance."""
 
-    def made_of(self, memory, difference):
-        return super().made_of(memory, difference) * self.sigma
+    def made_of(self, t, memory, difference):
+        return super().made_of(t, memory, difference) * self.sigma
 
 
 class SumOverPairs(online.PersistentES):
     """A pair counts as one particle."""
 
-    def made_of(self, memory, difference):
-        return super().made_of(memory, difference) * 2
+    def made_of(self, t, memory, difference):
+        return super().made_of(t, memory, difference) * 2
 
 
 class BothSidesUp(online.PersistentES):
