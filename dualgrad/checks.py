@@ -5,11 +5,16 @@ import math
 import numpy as np
 
 
-def positive_count(name, value, expected="a positive integer"):
-    """``value`` as an int, where it is a whole number from 1 on; anything else raises ValueError."""
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+def count(name, value, expected="a whole number from 0 on", least=0):
+    """``value`` as an int, where it is a whole number from ``least`` on; anything else raises ValueError."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"got {name}={value!r}; expected {expected}")
     return int(value)
+
+
+def positive_count(name, value, expected="a positive integer"):
+    """The same from 1 on."""
+    return count(name, value, expected, 1)
 
 
 def number(name, value, expected="a finite number", fits=math.isfinite):

@@ -12,6 +12,7 @@ import warnings
 import numpy as np
 
 from .backend import like as on_device
+from .checks import count
 from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
@@ -92,8 +93,7 @@ class Rng:
 
     def spawn(self, n):
         """``n`` independent streams; the next call gives others."""
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"got n={n!r}; expected how many streams to spawn")
+        n = count("n", n, "how many streams to spawn")
         return [Rng(child) for child in self.generator.spawn(n)]
 
     def named(self, *keys):

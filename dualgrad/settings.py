@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .backend import is_array, to_numpy
+from .checks import count
 from .errors import LayoutError
 from .params import Params
 from .tree import flatten, paths
@@ -144,6 +145,14 @@ def require_same(thing, what, saved, mine):
     """Raise where saved plain data differs from one's own, naming the differences."""
     if found := difference(saved, mine):
         raise LayoutError(f"the saved state does not fit {thing!r}: its {what} has {found}")
+
+
+def saved_count(state, name, what):
+    """A count in a saved state, as an int."""
+    try:
+        return count(name, state[name])
+    except ValueError:
+        raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}") from None
 
 
 def require_keys(thing, state, keys):

@@ -160,9 +160,8 @@ class _Critical(Estimator):
         self._require(losses, objective.x)
         value, total = objective(params), np.sum(losses)
         require_finite(self, value)
-        share = (
-            float(to_numpy(value / total)) if to_numpy(total) else 0.0
-        )  # what a summed loss counts for in the objective
+        # what a summed loss counts for in the objective
+        share = float(to_numpy(value / total)) if to_numpy(total) else 0.0
         met = []
 
         def cut(t, state, dstate):

@@ -11,7 +11,7 @@ from ..directions.vectors import as_vector
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
 from ..pushforward import as_primal
-from ..settings import layout_of, layouts_differ, require_keys, require_same, settings
+from ..settings import layout_of, layouts_differ, require_keys, require_same, saved_count, settings
 from ..tree import flatten, leaves, paths, rebuild
 
 
@@ -88,13 +88,12 @@ class Estimator:
         head = self._head()
         require_keys(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
         require_same(self, "estimator", state["estimator"], head["estimator"])
-        if not isinstance(state["made"], (int, np.integer)) or state["made"] < 0:
-            raise LayoutError(f"the saved state has made={state['made']!r}; expected how many estimates there were")
+        made = saved_count(state, "made", "estimates there were")
         layout = _layout(state["layout"])
         pairs = self._pairs(state)
         vectors = {name: self._vector(name, state[name], layout) for name in self.vectors}
         _load_all(pairs)
-        self.made, self._layout = int(state["made"]), layout
+        self.made, self._layout = made, layout
         for name, vector in vectors.items():
             setattr(self, f"_{name}", vector)
 

@@ -182,16 +182,8 @@ class Layer:
 
     def jvp(self, p, x, dp, dx, **kwargs):
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
-        primals = {**p, INPUT: x}
-        moving = {name: d for name, d in {**dp, INPUT: dx}.items() if d is not ZERO}
-        if not moving:
-            return self.forward(p, x, **kwargs), ZERO
-
-        def forward(duals):
-            both = primals | duals
-            return self.forward({name: both[name] for name in p}, both[INPUT], **kwargs)
-
-        return jvp(forward, ({name: primals[name] for name in moving},), (moving,))
+        forward = lambda both: self.forward({name: both[name] for name in p}, both[INPUT], **kwargs)  # noqa: E731
+        return by_engine(forward, {**p, INPUT: x}, {**dp, INPUT: dx})
 
     def vjp(self, p, x):
         """The transposed rule, which only Backprop and gradient guessing need."""
@@ -222,6 +214,14 @@ class Layer:
                 raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
             if found != shape:
                 raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
+
+
+def by_engine(f, primals, tangents):
+    """A function of a dict, and its tangent along those entries that move; ZERO where none does."""
+    moving = {name: d for name, d in tangents.items() if d is not ZERO}
+    if not moving:
+        return f(primals), ZERO
+    return jvp(lambda duals: f(primals | duals), ({name: primals[name] for name in moving},), (moving,))
 
 
 def shown(value):

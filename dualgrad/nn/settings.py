@@ -5,7 +5,7 @@ import inspect
 import math
 
 from ..backend import is_array, is_host
-from ..checks import flag, number, positive_count
+from ..checks import count, flag, number, positive_count
 
 
 def _number(expected, fits):
@@ -33,10 +33,6 @@ def _choice(*names):
     return check
 
 
-def _count_or_0(name, value):
-    return 0 if value.__class__ is int and value == 0 else positive_count(name, value, "a whole number from 0 on")
-
-
 def _shape(name, value):
     """A positive integer, or several: as a tuple."""
     sizes = tuple(value) if isinstance(value, (list, tuple)) else (value,)
@@ -60,7 +56,7 @@ size patch classes hidden symbols embedding layers
 _FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first"
 _EXPECTED = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
 _EXPECTED |= {
-    "normalized_shape": _shape, "blocks": _count_or_0, "eps": POSITIVE, "momentum": SHARE, "p": SHARE,
+    "normalized_shape": _shape, "blocks": count, "eps": POSITIVE, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "beta": _not_0, "omega": _not_0,
     "threshold": _not_nan, "min_val": _not_nan, "max_val": _not_nan, "approximate": _choice("none", "tanh"),
     "nonlinearity": _choice("tanh", "relu"),

@@ -12,7 +12,7 @@ from ..estimators.candidates import require_recurrent
 from ..estimators.estimate import Estimate, as_params, finished, require_finite
 from ..nn.layer import with_buffers
 from ..random import as_rng
-from ..settings import require_keys, require_same, settings
+from ..settings import require_keys, require_same, saved_count, settings
 from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
@@ -241,21 +241,20 @@ class OnlineEstimator:
             self._require_started()
         elif started:
             raise LayoutError(f"the saved state has no episode, and {self!r} is in one: make a new one")
-        for name, what in (("steps", "were taken"), ("made", "estimates there were")):
-            if not isinstance(state[name], (int, np.integer)) or state[name] < 0:
-                raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}")
+        steps = saved_count(state, "steps", "were taken")
+        made = saved_count(state, "made", "estimates there were")
         if started:
             require_same(self, "system", state["system"], self.dynamics.signature())
             found = (
                 restored_leaves("state", state["state"], self.state),
-                self.restored_memory(state["memory"], int(state["steps"])),
+                self.restored_memory(state["memory"], steps),
             )
             if self.draws and (self.rng is None or state["rng"] is None):
                 raise LayoutError("the saved state has no random stream, or this estimator was started without one")
             if self.draws:
                 self.rng.load_state_dict(state["rng"])
-            self.steps, (self.state, self.memory), self._last = int(state["steps"]), found, None
-        self.made = int(state["made"])
+            self.steps, (self.state, self.memory), self._last = steps, found, None
+        self.made = made
 
     def saved_memory(self):
         """The memory as plain data."""

@@ -118,7 +118,7 @@ class KalmanQDOP(Optimizer):
     def _clipping(self, norms):
         if self.clip_value is not None:
             return lambda g: np.clip(g, -self.clip_value, self.clip_value)
-        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        factor = self._shortened(norms)
         return (lambda g: g) if factor == 1 else lambda g: factor * g
 
     def _sweep(self, rate, clip, w, g, precision, slope):

@@ -7,13 +7,16 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..backend import to_numpy
+from ..checks import count
 from ..errors import LayoutError, NonFiniteError
 from ..settings import difference, plain
 from .blocks import blocks, norm, scratch
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
-from .settings import checked, count, rate
+from .settings import checked, rate
+
+_TAKEN = "how many were taken"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -49,7 +52,7 @@ class Optimizer:
                 super().__setattr__(name, before)
                 raise
         elif name == "steps":
-            super().__setattr__(name, count("steps", value))
+            super().__setattr__(name, count("steps", value, _TAKEN))
         elif name[0] == "_" or not type(self).__module__.startswith(__package__):  # a subclass has its own
             super().__setattr__(name, value)
         else:
@@ -150,8 +153,12 @@ class Optimizer:
         """What clips a block of the gradient, into scratch: as torch's clip_grad_value_ and clip_grad_norm_."""
         if self.clip_value is not None:
             return lambda g: np.clip(g, -self.clip_value, self.clip_value, out=scratch(g))
-        factor = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        factor = self._shortened(norms)
         return (lambda g: g) if factor == 1 else lambda g: np.multiply(factor, g, out=scratch(g))
+
+    def _shortened(self, norms):
+        """What clip_norm multiplies a gradient by whose leaves have these norms."""
+        return 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
 
     def _bounds(self, lr, largest):
         """Bounds from the largest entry of the gradient: of what is carried on, and of all that the step computes.
@@ -229,7 +236,7 @@ class Optimizer:
                 raise ValueError(f"{name!r} has a NaN or an infinity")
             if name in self.squares and any(np.any(part(v) < 0) for v in arrays for part in (np.real, np.imag)):
                 raise ValueError(f"{name!r} has negative numbers, where sums of squares are expected")
-        return count("steps", state["steps"]), memory
+        return count("steps", state["steps"], _TAKEN), memory
 
     def _recognised(self, state):
         """The state, if it is one of this kind of optimizer with these hyper-parameters."""

@@ -55,11 +55,6 @@ def checked(name, value, scheduled=True):
     return number(name, value, kind.expected, kind.fits)
 
 
-def count(name, value):
-    """How many steps were taken."""
-    return number(name, value, "how many were taken", lambda x: x >= 0 and isinstance(x, (int, np.integer)))
-
-
 def rate(lr, t, kind=NOT_NEGATIVE):
     """What a number or a schedule is at step t."""
     return number(f"{lr!r}({t})", lr(t), kind.expected, kind.fits) if callable(lr) else lr

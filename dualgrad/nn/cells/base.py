@@ -7,12 +7,11 @@ import numpy as np
 from ...dual import LIVE, Dual, ended, primal
 from ...errors import ShapeError
 from ...inputs import as_input
-from ...pushforward import jvp
 from ...rules.declare import nested_as
 from ...tree import flatten, unflatten
 from ...zero import ZERO
 from ..initial import uniform_fan_in
-from ..layer import INPUT, Layer, at_level, with_buffers
+from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
 from ..lead import by_direction, is_ours, takes_lead, tangent_rule
 from ..rows import add_row_tangent, outer_sum, row_sum
 from ..settings import checked
@@ -168,18 +167,13 @@ class Cell(Layer):
         """The state after the input and its tangent, by the engine from `step`."""
         leaves, structure = flatten(state)
         ds = [ZERO] * len(leaves) if dstate is ZERO else flatten(dstate)[0]
-        primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
-        tangents = {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx}
-        moving = {name: d for name, d in tangents.items() if d is not ZERO}
-        if not moving:
-            return self.step(p, state, x), ZERO
 
-        def step(duals):
-            both = primals | duals
+        def step(both):
             state = unflatten(structure, [both[k,] for k in range(len(leaves))])
             return self.step({name: both[name] for name in p}, state, both[INPUT])
 
-        return jvp(step, ({name: primals[name] for name in moving},), (moving,))
+        primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
+        return by_engine(step, primals, {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx})
 
     def factors(self, p, parts, x):
         """The `Factors` of a step from the parts of a state, each ``(B, n)``."""
