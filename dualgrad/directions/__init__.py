@@ -34,7 +34,7 @@ from .rademacher import Rademacher
 from .scaled import Scaled
 from .sphere import Sphere
 from .uniform import Uniform
-from .vectors import as_tree, as_vector, at, vector_like  # noqa: F401
+from .vectors import as_tree, as_vector, at, vector_like  # noqa: F401  (from here, too)
 
 __all__ = [
     "Along",

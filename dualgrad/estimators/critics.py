@@ -138,7 +138,7 @@ def _coefficients(critic, saved):
 class _Critical(Estimator):
     """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
 
-    parts = {"critic": "critic"}  # noqa: RUF012
+    parts = {"critic": "critic"}  # noqa: RUF012  (a table, not state)
 
     def __init__(self, critic, window):
         for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):

@@ -52,7 +52,7 @@ class Loss:
     """
 
     settings = {}  # noqa: RUF012  (a table, not state)
-    fits = {}  # noqa: RUF012
+    fits = {}  # noqa: RUF012  (a table, not state)
     reduction, given = "mean", {}
     lead = True
     _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
@@ -261,8 +261,8 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
     np.float64(1.3862943611198906)
     """
 
-    settings = {"label_smoothing": 0.0}  # noqa: RUF012
-    fits = {"label_smoothing": SHARE}  # noqa: RUF012
+    settings = {"label_smoothing": 0.0}  # noqa: RUF012  (a table, not state)
+    fits = {"label_smoothing": SHARE}  # noqa: RUF012  (a table, not state)
     lead = True
 
     def check(self, z, target):
@@ -393,8 +393,8 @@ class huber(Loss):  # noqa: N801
     np.float64(1.25)
     """
 
-    settings = {"delta": 1.0}  # noqa: RUF012
-    fits = {"delta": POSITIVE}  # noqa: RUF012
+    settings = {"delta": 1.0}  # noqa: RUF012  (a table, not state)
+    fits = {"delta": POSITIVE}  # noqa: RUF012  (a table, not state)
 
     def check(self, x, target):
         _check_pair(self, x, target)

@@ -41,7 +41,7 @@ class MatchedCosine(Estimator):
     0.5
     """
 
-    parts = {"base": "base"}  # noqa: RUF012
+    parts = {"base": "base"}  # noqa: RUF012  (a table, not state)
 
     def __init__(self, base, cosine):
         if not hasattr(base, "estimate") or isinstance(base, type):
