@@ -17,6 +17,7 @@ from .errors import (
     TangentLossError,
 )
 from .hints import missing
+from .layout import Layout
 from .lowrank import LowRank
 from .params import Params
 from .pushforward import jvp
@@ -34,6 +35,7 @@ __all__ = [
     "Dual",
     "DualgradError",
     "IllConditionedWarning",
+    "Layout",
     "LayoutError",
     "LevelError",
     "LowRank",

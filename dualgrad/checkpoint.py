@@ -26,7 +26,7 @@ import numpy as np
 from .backend import is_host, to_numpy
 from .checks import positive_count
 from .errors import CheckpointError
-from .params import Layout, Params
+from .params import Params
 
 try:
     import fcntl
@@ -174,7 +174,7 @@ def _rebuild(node, array):
     """The tree of a description; ``array(name)`` reads an array."""
     if "params" in node:
         buffers = _rebuild(node["buffers"], array) if "buffers" in node else None
-        layout = Layout({name: tuple(shape) for name, shape in node["params"].items()})
+        layout = Params.layout_of(node["params"])
         return Params.from_vector(layout, _rebuild(node["vector"], array), buffers)
     if "dict" in node:
         return {key: _rebuild(value, array) for key, value in node["dict"].items()}

@@ -149,8 +149,8 @@ class IllConditionedWarning(UserWarning):
     """
 
 
-def caution(text):
-    """An `IllConditionedWarning` at the line that asked: in the nearest frame outside dualgrad and NumPy."""
+def caution(text, category=IllConditionedWarning):
+    """A warning at the line that asked: in the nearest frame outside dualgrad and NumPy."""
     frame = outside(sys._getframe(1))
     registry = frame.f_globals.setdefault("__warningregistry__", {})
-    warnings.warn_explicit(text, IllConditionedWarning, frame.f_code.co_filename, frame.f_lineno, registry=registry)
+    warnings.warn_explicit(text, category, frame.f_code.co_filename, frame.f_lineno, registry=registry)

@@ -1,47 +1,15 @@
 """Params: named views into one contiguous vector, so that u, g and w of the papers are vectors of R^p."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import numpy as np
 
 from .backend import is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
-
-
-class Layout:
-    """The names, shapes and places of a Params' arrays in its vector; equal layouts have equal names and shapes."""
-
-    __slots__ = ("shapes", "size", "slices", "units")
-
-    def __init__(self, shapes):
-        self.shapes = {name: tuple(shape) for name, shape in shapes.items()}
-        self.slices, self.size = {}, 0
-        for name, shape in self.shapes.items():
-            count = int(np.prod(shape))
-            self.slices[name] = slice(self.size, self.size + count)
-            self.size += count
-
-    def __eq__(self, other):
-        return self is other or (isinstance(other, Layout) and list(self.shapes.items()) == list(other.shapes.items()))
-
-    __hash__ = None
-
-    def assemble(self, arrays, buffers=None):
-        """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
-        if not arrays:
-            return Params.from_vector(self, np.zeros(0), buffers)
-        if not all(map(is_array, arrays.values())):
-            return arrays
-        if any(isinstance(a, Dual) for a in arrays.values()):
-            return Params._of_leaves(self, arrays, buffers)
-        if any(hasattr(a, "dense") for a in arrays.values()):
-            return arrays
-        leads = {a.shape[: a.ndim - len(self.shapes[name])] for name, a in arrays.items()}
-        fits = all(a.shape[a.ndim - len(self.shapes[name]) :] == self.shapes[name] for name, a in arrays.items())
-        if len(leads) != 1 or not fits:
-            return arrays
-        return Params.from_vector(self, Params._vector_of(self, arrays, leads.pop()), buffers)
+from .layout import Layout
+from .tree import register
 
 
 class Params(Mapping):
@@ -91,7 +59,7 @@ class Params(Mapping):
                 raise TypeError(f"params[{name!r}] has dtype {a.dtype}; expected a floating or complex array")
         if len(dtypes) > 1:
             raise LayoutError(f"got arrays of dtypes {sorted(map(str, dtypes))}; expected one dtype for all of them")
-        layout = Layout({name: a.shape for name, a in arrays.items()})
+        layout = Params.layout_of({name: a.shape for name, a in arrays.items()})
         self._set(layout, Params._vector_of(layout, arrays, ()), buffers)
 
     def _set(self, layout, vector, buffers):
@@ -130,6 +98,28 @@ class Params(Mapping):
     def at(self, vector):
         """These parameters where their entries are those of ``vector``, with the same buffers."""
         return Params.from_vector(self.layout, vector, self.buffers)
+
+    @staticmethod
+    def layout_of(shapes):
+        """The layout of Params whose arrays have these names and shapes."""
+        return Layout(shapes, Params)
+
+    @staticmethod
+    def assembled(layout, arrays, buffers=None):
+        """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
+        if not arrays:
+            return Params.from_vector(layout, np.zeros(0), buffers)
+        if not all(map(is_array, arrays.values())):
+            return arrays
+        if any(isinstance(a, Dual) for a in arrays.values()):
+            return Params._of_leaves(layout, arrays, buffers)
+        if any(hasattr(a, "dense") for a in arrays.values()):
+            return arrays
+        leads = {a.shape[: a.ndim - len(layout.shapes[name])] for name, a in arrays.items()}
+        fits = all(a.shape[a.ndim - len(layout.shapes[name]) :] == layout.shapes[name] for name, a in arrays.items())
+        if len(leads) != 1 or not fits:
+            return arrays
+        return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
 
     @property
     def vector(self):
@@ -190,7 +180,9 @@ class Params(Mapping):
 
     def map_leaves(self, f):
         """Params of ``f(array)`` for every array (a plain dict where the shapes change), with copies of the buffers."""
-        return self.layout.assemble({name: f(leaf) for name, leaf in self._leaves.items()}, self._copied_buffers())
+        return Params.assembled(
+            self.layout, {name: f(leaf) for name, leaf in self._leaves.items()}, self._copied_buffers()
+        )
 
     def copy(self):
         """Params with a vector, and buffers, of their own."""
@@ -216,3 +208,6 @@ class Params(Mapping):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
+
+
+register(Params, lambda params: (params._leaves, params.layout), Params.assembled, attrgetter("buffers"))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .base import Direction, require_real
-from .vectors import as_tree, as_vector, require_numbers, vector_like
+from ..backend import like as on_device
+from ..rows import Rows
+from .base import Direction, finite, require_numbers
 
 
 class Along(Direction):
@@ -37,23 +38,22 @@ class Along(Direction):
     def __repr__(self):
         return "Along(...)"
 
-    def sample(self, params, *, rng=None, n=None):
-        require_real(params)
-        if n is not None:
+    def rows(self, rng, n, layout, w):
+        if n != 1:
             raise ValueError(f"got n={n!r}; there is one direction along a vector")
-        return as_tree(self.unit(params), params)
+        return Rows(on_device(self.unit(layout).astype(w.dtype), w)[None])
 
-    def unit(self, params):
-        """u, as a vector."""
-        v = vector_like(self.vector, params, "vector")
+    def unit(self, layout):
+        """u, as a vector of float64."""
+        v = finite(layout.double(self.vector, "vector"), "vector")
         length = np.linalg.norm(v)
         if not length > 0:
             raise ValueError("the vector is zero; expected one that points somewhere")
         return v / length
 
-    def sum_moments(self, gradient, n=1):
-        u, g = self.unit(gradient), as_vector(gradient)
-        return as_tree((g @ u) * u, gradient), as_tree(0 * u, gradient)
+    def moments(self, g, n, layout=None):
+        u = self.unit(layout)
+        return (g @ u) * u, 0 * u
 
     def norm(self, p):
         return 1.0

@@ -4,16 +4,21 @@ import math
 
 import numpy as np
 
+from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import DualgradError
+from ..layout import Layout, double, ravel
 from ..random import as_rng
-from ..tree import flatten
-from .vectors import as_tree, as_vector
+from ..rows import Rows
+from ..tree import leaves
 
 
 class Direction:
-    """What all directions share: ``rows(rng, n, p)`` draws n directions as rows of p numbers, ``moments(g, n)`` is the
-    exact mean and variance of Σ_i (g·v_i) v_i for a gradient vector g.
+    """What all directions share.
+
+    A direction is known by what it draws: ``rows(rng, n, layout, w)``, or, where it needs to know their number p alone,
+    ``matrix(rng, n, p)``; by the exact ``moments(g, n, layout)`` of Σ_i (g·v_i) v_i for a gradient vector g; and by the
+    ``cost`` of a jvp along it, in forward passes.
     """
 
     second_moment = 1.0
@@ -22,6 +27,32 @@ class Direction:
 
     def __repr__(self):
         return f"{type(self).__name__}()"
+
+    def rows(self, rng, n, layout, w):
+        """n directions as `dualgrad.rows.Rows`, for parameters w of a layout, in their dtype and where they live."""
+        return Rows(on_device(self.matrix(rng, n, layout.size).astype(w.dtype, copy=False), w))
+
+    def matrix(self, rng, n, p):
+        """n directions as an array ``(n, p)`` of float64, on the host."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it draws")
+
+    def moments(self, g, n, layout=None):
+        """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i."""
+        raise NotImplementedError(f"the moments of {self!r} are not known")
+
+    def finish(self, gradient, layout):
+        """The estimate made of Σ_i (g·v_i) v_i: that sum itself, except for `Scaled` directions that restore."""
+        return gradient
+
+    def kurtosis(self, p):
+        """E v_k⁴ / (E v_k²)² of an entry of v, for p parameters."""
+        return self.fourth_moment
+
+    def norm(self, p):
+        """√E‖v‖² for p parameters."""
+        return math.sqrt(p * self.second_moment)
+
+    # ------------------------------------------------------------------ the same for trees
 
     def sample(self, params, *, rng, n=None):
         """A direction for ``params`` and of its kind, or n of them along a leading axis.
@@ -34,33 +65,60 @@ class Direction:
 
         Returns
         -------
-        Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``.
+        Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``;
+        for `LowRank` directions a dict or tree with `dualgrad.LowRank` matrices.
         """
         rng, lead = as_rng(rng), lead_axes(n)
-        leaves, _ = require_real(params)
-        rows = self.rows(rng, 1 if n is None else n, sum(leaf.size for leaf in leaves))
-        return as_tree(rows[0] if not lead else rows, params)
+        for leaf in leaves(params):
+            require_real(leaf)
+        w, layout = ravel(params)
+        return self.rows(rng, 1 if n is None else n, layout, w).tree(layout, lead=bool(lead))
 
     def sum_moments(self, gradient, n=1):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
-        mean, variance = self.moments(as_vector(gradient), int(n))
-        return as_tree(mean, gradient), as_tree(variance, gradient)
+        g, layout = ravel(gradient)
+        return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), int(n), layout))
 
     def variance(self, gradient):
         """The variance of (g·v) v per component, in the structure of g."""
         return self.sum_moments(gradient)[1]
 
-    def finish(self, gradient):
-        """The estimate made of Σ_i (g·v_i) v_i: that sum itself, except for `Scaled` directions that restore."""
-        return gradient
 
-    def kurtosis(self, p):
-        """E v_k⁴ / (E v_k²)² of an entry of v, for p parameters."""
-        return self.fourth_moment
+class Sampled(Direction):
+    """A direction of one's own, of which ``sample`` is known, and ``sum_moments`` or ``variance``."""
 
-    def norm(self, p):
-        """√E‖v‖² for p parameters."""
-        return math.sqrt(p * self.second_moment)
+    def __init__(self, own):
+        self.own = own
+        self.cost = own.cost
+
+    def rows(self, rng, n, layout, w):
+        drawn = self.own.sample(layout.tree(w), rng=rng, n=None if n == 1 else n)
+        return Rows(layout.vector(drawn, "directions")[None] if n == 1 else layout.rows(drawn, "directions"))
+
+    def moments(self, g, n, layout=None):
+        gradient = layout.tree(g)
+        if hasattr(self.own, "sum_moments"):
+            return tuple(map(layout.double, self.own.sum_moments(gradient, n)))
+        return n * g, n * layout.double(self.own.variance(gradient))
+
+    def finish(self, gradient, layout):
+        if not hasattr(self.own, "finish"):
+            return gradient
+        return layout.vector(self.own.finish(layout.tree(gradient)))
+
+
+def as_direction(direction):
+    """A direction that draws rows: of one's own, by its ``sample``."""
+    if isinstance(direction, Direction) and type(direction).sample is Direction.sample:
+        return direction
+    return Sampled(direction)
+
+
+def require_direction(name, direction):
+    """Raise unless this is an instance that directions can be drawn from."""
+    if not hasattr(direction, "sample") or isinstance(direction, type):
+        raise TypeError(f"got {name}={direction!r}; expected an instance such as directions.Rademacher()")
+    return direction
 
 
 def lead_axes(n):
@@ -72,13 +130,25 @@ def lead_axes(n):
     return (int(n),)
 
 
-def require_real(tree):
-    """The leaves of a tree and its structure; raise unless all leaves are real and floating."""
-    leaves, structure = flatten(tree)
-    for leaf in leaves:
-        if isinstance(leaf, Dual):
-            raise DualgradError("draw the direction outside the differentiated function, or for dg.primal(params)")
-        if getattr(getattr(leaf, "dtype", None), "kind", None) != "f":
-            kind = getattr(leaf, "dtype", type(leaf).__name__)
-            raise TypeError(f"directions are drawn for real floating parameters; got a leaf of {kind}")
-    return leaves, structure
+def require_real(leaf):
+    """An array of parameters; raise unless it is real and floating."""
+    if isinstance(leaf, Dual):
+        raise DualgradError("draw the direction outside the differentiated function, or for dg.primal(params)")
+    if getattr(getattr(leaf, "dtype", None), "kind", None) != "f":
+        kind = getattr(leaf, "dtype", type(leaf).__name__)
+        raise TypeError(f"directions are drawn for real floating parameters; got a leaf of {kind}")
+    return leaf
+
+
+def require_numbers(name, tree):
+    """Raise unless a tree has leaves, and all of them are real numbers."""
+    dtypes = Layout.of(tree).dtypes if getattr(tree, "vector", None) is None else [tree.dtype]
+    if not dtypes or any(getattr(dtype, "kind", "?") not in "fiu" for dtype in dtypes):
+        raise TypeError(f"got {name}={tree!r:.80}; expected an array of real numbers, or a tree of them")
+
+
+def finite(vector, name):
+    """A vector, if it is finite."""
+    if not np.all(np.isfinite(vector)):
+        raise ValueError(f"{name} has a NaN or an infinity; expected finite numbers")
+    return vector

@@ -51,12 +51,12 @@ class Blocks(Direction):
             raise ValueError(f"got n={n} parts of {p} parameters; expected at most {p}")
         return np.array_split(np.arange(p), n)
 
-    def rows(self, rng, n, p):
-        rows, whole = np.zeros((n, p)), self.base.rows(rng, 1, p)[0]
+    def matrix(self, rng, n, p):
+        rows, whole = np.zeros((n, p)), self.base.matrix(rng, 1, p)[0]
         for row, part in zip(rows, self._parts(n, p), strict=True):
             row[part] = whole[part]
         return rows
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         variance = [self.base.moments(g[part], 1)[1] for part in self._parts(n, g.size)]
         return g, np.concatenate(variance)

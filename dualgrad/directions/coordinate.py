@@ -17,7 +17,7 @@ class Coordinate(Direction):
     array([ 9., 16.])
     """
 
-    def rows(self, rng, n, p):
+    def matrix(self, rng, n, p):
         rows = np.zeros((n, p))
         rows[np.arange(n), rng.integers(0, p, (n,))] = math.sqrt(p) * rng.signs(n)
         return rows
@@ -25,5 +25,5 @@ class Coordinate(Direction):
     def kurtosis(self, p):
         return p
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         return n * g, n * (g.size - 1) * g * g

@@ -3,15 +3,10 @@
 import numpy as np
 
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..checks import flag
-from ..lowrank import LowRank
-from ..params import Params
-from ..random import as_rng
-from ..tree import flatten, unflatten
-from .base import Direction, lead_axes, require_real
-from .low_rank import is_matrix
-from .vectors import as_tree, as_vector
+from ..rows import BlockRows, Outer, Rows
+from .base import Direction
+from .low_rank import matrix_of
 
 
 class Hadamard(Direction):
@@ -55,55 +50,48 @@ class Hadamard(Direction):
     def __repr__(self):
         return "Hadamard(low_rank=True)" if self.low_rank else "Hadamard()"
 
-    def sample(self, params, *, rng, n=None):
+    def rows(self, rng, n, layout, w):
         if not self.low_rank:
-            return super().sample(params, rng=rng, n=n)
-        rng, lead = as_rng(rng), lead_axes(n)
-        leaves, structure = require_real(dict(params) if isinstance(params, Params) else params)
-        return unflatten(structure, [self._factors(rng, leaf, lead) for leaf in leaves])
+            return super().rows(rng, n, layout, w)
+        return BlockRows([self._block(rng, n, *matrix_of(shape), w) for shape in layout.shapes.values()], layout, w)
 
-    def _factors(self, rng, leaf, lead):
-        """Rows for one leaf, as factors where it is a matrix, each with a sign of its own."""
-        n = lead[0] if lead else 1
-        if not is_matrix(leaf):
-            rows = _signs_of_rows(_cycled(rng, n, _padded(leaf.size)), leaf.size) * rng.signs((1, leaf.size))
-            rows = rows * rng.signs((n, 1))
-            rows = rows.reshape(lead + leaf.shape) if lead else rows.reshape(leaf.shape)
-            return on_device(rows.astype(leaf.dtype), leaf)
-        height, width = leaf.size // leaf.shape[-1], leaf.shape[-1]
-        a_rows, b_rows = _padded(height), _padded(width)
-        chosen = _cycled(rng, n, a_rows * b_rows)
-        a = _signs_of_rows(chosen // b_rows, height) * rng.signs((1, height)) * rng.signs((n, 1))
-        b = _signs_of_rows(chosen % b_rows, width) * rng.signs((1, width))
-        a, b = (on_device((f if lead else f[0]).astype(leaf.dtype), leaf) for f in (a, b))
-        return LowRank(a, b, leaf.shape, signs=True)
+    def _block(self, rng, n, height, width, w):
+        """Rows for one leaf, products of a row for each side of a matrix, each with a sign of its own."""
+        if not height:
+            rows = _signs_of_rows(_cycled(rng, n, _padded(width)), width) * rng.signs((1, width))
+            return Rows(_placed(rows * rng.signs((n, 1)), w))
+        chosen = _cycled(rng, n, _padded(height) * _padded(width))
+        a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))
+        b = _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))
+        return Outer(_placed(a, w), _placed(b, w))
 
     def _require(self, n, p):
         if n > _padded(p):
             raise ValueError(f"got n={n} directions; there are {_padded(p)} rows: take fewer directions")
 
-    def rows(self, rng, n, p):
+    def matrix(self, rng, n, p):
         self._require(n, p)
         return _signs_of_rows(_without_replacement(rng, n, _padded(p)), p) * rng.signs((1, p))
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
+        if self.low_rank:
+            return n * g, np.concatenate(list(self._variances(g, n, layout))) if g.size else g
         rows = _padded(g.size)
         self._require(n, g.size)
         share = n * (rows - n) / max(rows - 1, 1)
         return n * g, share * (g @ g - g * g)
 
-    def sum_moments(self, gradient, n=1):
-        if not self.low_rank:
-            return super().sum_moments(gradient, n)
-        leaves, _ = flatten(gradient if not isinstance(gradient, Params) else dict(gradient))
-        total = sum(float(np.sum(np.square(to_numpy(g), dtype=np.float64))) for g in leaves)
-        variances = []
-        for g in leaves:
-            rows = _padded(g.size // g.shape[-1]) * _padded(g.shape[-1]) if is_matrix(g) else _padded(g.size)
-            flat = np.ravel(to_numpy(g)).astype(np.float64)
+    def _variances(self, g, n, layout):
+        for shape, place in zip(layout.shapes.values(), layout.slices.values(), strict=True):
+            height, width = matrix_of(shape)
+            rows = _padded(height) * _padded(width) if height else _padded(width)
             share = n % rows * (rows - n % rows) / max(rows - 1, 1)
-            variances.append(share * (flat @ flat - flat**2) + n * (total - flat @ flat))
-        return as_tree(n * as_vector(gradient), gradient), as_tree(as_vector(variances), gradient)
+            own = g[place] @ g[place]
+            yield share * (own - g[place] ** 2) + n * (g @ g - own)
+
+
+def _placed(signs, w):
+    return on_device(signs.astype(w.dtype), w)
 
 
 def _padded(p):

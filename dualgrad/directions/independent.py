@@ -2,25 +2,22 @@
 
 import numpy as np
 
-from ..params import Params
-from ..random import as_rng
-from ..tree import map_leaves
-from .base import Direction, lead_axes, require_real
+from ..layout import side_by_side
+from ..rows import Rows
+from .base import Direction
 
 
 class Independent(Direction):
     """Directions with independent entries of mean 0 and variance 1: ``draw(rng, shape, dtype, like)``."""
 
-    def sample(self, params, *, rng, n=None):
-        rng, lead = as_rng(rng), lead_axes(n)
-        require_real(params)
-        if isinstance(params, Params):
-            vector = params.vector
-            return Params.from_vector(params.layout, self.draw(rng, lead + vector.shape, vector.dtype, vector))
-        return map_leaves(lambda leaf: self.draw(rng, lead + leaf.shape, leaf.dtype, leaf), params)
+    def rows(self, rng, n, layout, w):
+        if layout.dtypes is None:
+            return Rows(self.draw(rng, (n, layout.size), w.dtype, w))
+        leaves = zip(layout.slices.values(), layout.dtypes, strict=True)  # one by one, each in its own precision
+        return Rows(side_by_side([self.draw(rng, (n, s.stop - s.start), kind, w) for s, kind in leaves], (n, 0)))
 
-    def rows(self, rng, n, p):
+    def matrix(self, rng, n, p):
         return self.draw(rng, (n, p), np.float64, None)
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         return n * g, n * (g @ g + (self.fourth_moment - 2) * g * g)

@@ -1,12 +1,9 @@
 """LowRank: signs a bᵀ for every matrix."""
 
-import numpy as np
+import math
 
-from .. import lowrank
-from ..params import Params
-from ..random import as_rng
-from ..tree import unflatten
-from .base import Direction, lead_axes, require_real
+from ..rows import BlockRows, Outer, Rows
+from .base import Direction
 
 
 class LowRank(Direction):
@@ -27,29 +24,21 @@ class LowRank(Direction):
     fourth_moment = 1.0
     cost = 2.0
 
-    def sample(self, params, *, rng, n=None):
-        """A direction for ``params``: a tree (a dict for Params) whose matrices are `dualgrad.LowRank`."""
-        rng, lead = as_rng(rng), lead_axes(n)
-        leaves, structure = require_real(dict(params) if isinstance(params, Params) else params)
-        counts = [leaf.size // leaf.shape[-1] + leaf.shape[-1] if is_matrix(leaf) else leaf.size for leaf in leaves]
-        first = leaves[0] if leaves else np.zeros(0)
-        signs = rng.signs((*lead, sum(counts)), dtype=first.dtype, like=first)
-        drawn, start = [], 0
-        for leaf, count in zip(leaves, counts, strict=True):
-            drawn.append(self._factors(signs[..., start : start + count], leaf))
+    def rows(self, rng, n, layout, w):
+        counts = [sum(matrix_of(shape)) for shape in layout.shapes.values()]
+        signs, start, blocks = rng.signs((n, sum(counts)), dtype=w.dtype, like=w), 0, []
+        for shape, count in zip(layout.shapes.values(), counts, strict=True):
+            height, _ = matrix_of(shape)
+            own = signs[:, start : start + count]
+            blocks.append(Outer(own[:, :height], own[:, height:]) if height else Rows(own))
             start += count
-        return unflatten(structure, drawn)
+        return BlockRows(blocks, layout, w)
 
-    def _factors(self, signs, leaf):
-        if leaf.dtype != signs.dtype:
-            signs = signs.astype(leaf.dtype)
-        if not is_matrix(leaf):
-            return signs.reshape(signs.shape[:-1] + leaf.shape)
-        return lowrank.LowRank(signs[..., : -leaf.shape[-1]], signs[..., -leaf.shape[-1] :], leaf.shape, signs=True)
-
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         return n * g, n * (g @ g - g * g)
 
 
-def is_matrix(leaf):
-    return leaf.ndim > 1 and leaf.size > 0
+def matrix_of(shape):
+    """The height and width of a leaf as a matrix, a kernel's last axis by all others; 0 and its size where it is none."""
+    size = math.prod(shape)
+    return (size // shape[-1], shape[-1]) if len(shape) > 1 and size else (0, size)

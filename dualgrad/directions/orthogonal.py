@@ -34,7 +34,7 @@ class Orthogonal(Direction):
         if n > p:
             raise ValueError(f"got n={n} orthogonal directions of {p} parameters; there are at most {p}")
 
-    def rows(self, rng, n, p):
+    def matrix(self, rng, n, p):
         self._require(n, p)
         q, r = np.linalg.qr(rng.normal((p, n)))
         return math.sqrt(p) * (q * np.sign(np.diagonal(r))).T
@@ -42,7 +42,7 @@ class Orthogonal(Direction):
     def kurtosis(self, p):
         return 3 * p / (p + 2)
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         p = g.size
         self._require(n, p)
         if n == p:

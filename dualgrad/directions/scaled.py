@@ -1,14 +1,16 @@
 """Scaled: √c times the directions of a base."""
 
+import math
+
 import numpy as np
 
+from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag
-from ..lowrank import LowRank
-from ..tree import flatten, leaves_like
+from ..layout import Layout
+from ..rows import Rows
 from .along import Along
-from .base import Direction, lead_axes, require_real
-from .vectors import as_tree, as_vector, require_numbers, vector_like
+from .base import Direction, as_direction, finite, require_direction, require_numbers
 
 
 class Scaled(Direction):
@@ -45,51 +47,47 @@ class Scaled(Direction):
     """
 
     def __init__(self, base, c, restore=False):
-        self.base, self.c, self.restore = base, c, flag("restore", restore)
-        if not hasattr(base, "sample") or isinstance(base, type):
-            raise TypeError(f"got base={base!r}; expected an instance such as directions.Rademacher()")
+        self.base, self.c, self.restore = require_direction("base", base), c, flag("restore", restore)
         require_numbers("c", c)
-        if not (np.all(as_vector(c) > 0) and np.all(np.isfinite(as_vector(c)))):
+        entries = Layout.of(c).double(c)
+        if not (np.all(entries > 0) and np.all(np.isfinite(entries))):
             raise ValueError(f"got c={c!r:.80}, a scale that is not positive and finite everywhere")
 
     def __repr__(self):
         return f"Scaled({self.base!r}, c{', restore=True' if self.restore else ''})"
 
-    def _roots(self, like):
-        return np.sqrt(vector_like(self.c, like, "c"))
+    def _roots(self, layout):
+        return np.sqrt(finite(layout.double(self.c, "c"), "c"))
 
-    def _rotated(self, roots, like):
+    def _rotated(self, roots, layout):
+        """The base; a given direction v turned to c v, which times √c is c v again."""
         if not isinstance(self.base, Along):
-            return self.base
-        return Along(as_tree(roots * self.base.unit(like), like))
+            return as_direction(self.base)
+        return Along(layout.tree(roots * self.base.unit(layout)))
 
-    def sample(self, params, *, rng, n=None):
-        require_real(params)
-        roots = self._roots(params)
-        drawn = self._rotated(roots, params).sample(params, rng=rng, n=n)
-        _, structure = flatten(params)
-        lead = lead_axes(n)
-        drawn = [v.dense() if isinstance(v, LowRank) else v for v in leaves_like(drawn, structure, "directions")]
-        flat = [to_numpy(v).reshape(*lead, -1) for v in drawn]
-        return as_tree(roots * np.concatenate(flat, -1), params)
+    def rows(self, rng, n, layout, w):
+        roots = self._roots(layout)
+        base = self._rotated(roots, layout).rows(rng, n, layout, w).dense()
+        return Rows(on_device((roots * to_numpy(base)).astype(w.dtype), w))
 
-    def finish(self, gradient):
+    def finish(self, gradient, layout):
         """The estimate from Σ (g·v) v: divided by c, where it is restored."""
-        return as_tree(as_vector(gradient) / self._roots(gradient) ** 2, gradient) if self.restore else gradient
+        if not self.restore:
+            return gradient
+        return on_device((to_numpy(gradient) / self._roots(layout) ** 2).astype(gradient.dtype), gradient)
 
-    def sum_moments(self, gradient, n=1):
-        roots = self._roots(gradient)
-        mean, variance = self._rotated(roots, gradient).sum_moments(as_tree(roots * as_vector(gradient), gradient), n)
-        mean, variance = roots * as_vector(mean), roots**2 * as_vector(variance)
-        if self.restore:
-            mean, variance = mean / roots**2, variance / roots**4
-        return as_tree(mean, gradient), as_tree(variance, gradient)
+    def moments(self, g, n, layout=None):
+        roots = self._roots(layout)
+        mean, variance = self._rotated(roots, layout).moments(roots * g, n, layout)
+        mean, variance = roots * mean, roots**2 * variance
+        return (mean / roots**2, variance / roots**4) if self.restore else (mean, variance)
 
     def norm(self, p):
+        layout = Layout.of(self.c)
+        roots = self._roots(layout)
         if isinstance(self.base, Along):
-            roots = np.sqrt(as_vector(self.c))
-            return float(np.linalg.norm(roots * self._rotated(roots, self.c).unit(self.c)))
-        return self.base.norm(p) * float(np.sqrt(np.mean(as_vector(self.c))))
+            return float(np.linalg.norm(roots * self._rotated(roots, layout).unit(layout)))
+        return self.base.norm(p) * math.sqrt(np.mean(roots**2))
 
     def kurtosis(self, p):
         return self.base.kurtosis(p)

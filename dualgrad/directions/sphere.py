@@ -16,12 +16,12 @@ class Sphere(Direction):
     3.0
     """
 
-    def rows(self, rng, n, p):
+    def matrix(self, rng, n, p):
         return math.sqrt(p) * rng.unit((n, p))
 
     def kurtosis(self, p):
         return 3 * p / (p + 2)
 
-    def moments(self, g, n):
+    def moments(self, g, n, layout=None):
         p = g.size
         return n * g, n * (p / (p + 2) * (g @ g + 2 * g * g) - g * g)

@@ -1,23 +1,19 @@
 """Candidates for a DODGE direction: biased gradients, each of them an estimator of its own."""
 
-from dataclasses import replace
-
-import numpy as np
-
 from ..checks import flag, positive_count, positive_number
-from ..directions.vectors import as_tree, as_vector
 from ..errors import DualgradError
+from ..layout import double
 from ..nn.layer import with_buffers
 from ..nn.recurrent import Recurrent
-from ..random import as_rng
 from ..tree import map_leaves
 from ..zero import ZERO
-from .backprop import Backprop, packed
-from .estimate import Estimator, as_params, finished, require_finite
+from .backprop import Backprop
+from .estimate import require_finite, require_finite_gradient
+from .estimator import Estimator, Exact
 from .exact import ForwardJacobian
 
 
-class Oracle(Estimator):
+class Oracle(Exact):
     """g̃ = g, the exact gradient: by `Backprop` for a bound network, by `ForwardJacobian` for other functions.
 
     Parameters
@@ -46,26 +42,21 @@ class Oracle(Estimator):
     def __repr__(self):
         return f"Oracle({'previous=True' if self.previous else ''})"
 
-    def estimate(self, objective, params, *, rng=None):
-        """The loss and its exact gradient."""
-        params = as_params(params)
-        layout = self._require_same_params(params) if self.previous else None
-        found = (Backprop() if hasattr(objective, "vjp") else ForwardJacobian()).estimate(objective, params)
-        self.made += 1
-        if not self.previous:
-            return found
-        last, self._last, self._layout = self._last, as_vector(found.gradient), layout
-        return found if last is None else replace(found, gradient=as_tree(last, params))
+    @property
+    def keeps(self):
+        return self.previous
 
-    def expectation(self, gradient, objective=None, params=None):
-        """E ĝ = g, unless ``previous``."""
+    def estimated(self, at, rng):
+        exact = Backprop() if hasattr(at.objective, "vjp") else ForwardJacobian()
+        value, gradient, _, cost = exact.estimated(at, None)
+        require_finite_gradient(self, value, gradient, at.layout)
+        last, self._last = self._last, double(gradient) if self.previous else None
+        return value, gradient if last is None else last, None, cost
+
+    def mean(self, g, layout, at):
         if self.previous:
             raise NotImplementedError("the expectation is the gradient of the call before")
-        return gradient
-
-    def variance(self, gradient, objective=None, params=None):
-        """Zero."""
-        return map_leaves(np.zeros_like, gradient)
+        return g
 
 
 class TruncatedBPTT(Estimator):
@@ -111,18 +102,19 @@ class TruncatedBPTT(Estimator):
     def __repr__(self):
         return f"TruncatedBPTT({self.window}{', random=True' if self.random else ''})"
 
-    def estimate(self, objective, params, *, rng=None):
-        """The loss, and the truncated gradient."""
-        require_recurrent(self, objective)
-        window = int(as_rng(rng).integers(1, self.window + 1)) if self.random else self.window
+    @property
+    def draws(self):
+        return self.random
+
+    def estimated(self, at, rng):
+        require_recurrent(self, at.objective)
+        window = int(rng.integers(1, self.window + 1)) if self.random else self.window
 
         def cut(t, state, dstate):
             return dstate if t % window else map_leaves(lambda part: ZERO, state)
 
-        params = as_params(params)
-        value, gradient = objective.vjp(params, cut=cut)
-        require_finite(self, value)
-        return finished(self, value, packed(gradient, params), None, 3.0)
+        value, gradient = at.vjp(cut=cut)
+        return value, gradient, None, 3.0
 
 
 def require_recurrent(estimator, objective):
@@ -204,15 +196,13 @@ class Reptile(Estimator):
         tasks = self._tasks(objective)
         return lambda params: sum(task(self.adapt(task, params)) for task in tasks) / len(tasks)
 
-    def estimate(self, objective, params, *, rng=None):
-        """The loss after the inner steps, and Reptile's update as a gradient."""
-        tasks, params = self._tasks(objective), as_params(params)
-        ends = [self.adapt(task, params) for task in tasks]
+    def estimated(self, at, rng):
+        tasks = self._tasks(at.objective)
+        ends = [self.adapt(task, at.params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
         require_finite(self, value)
-        mean = {name: sum(end[name] for end in ends) / len(ends) for name in params}
-        gradient = {name: (w - mean[name]) / self.inner_lr for name, w in dict(params).items()}
-        return finished(self, value, packed(gradient, params), None, len(tasks) * float(self.passes))
+        mean = {name: sum(end[name] for end in ends) / len(ends) for name in at.params}
+        return value, (at.vector - at.layout.vector(mean)) / self.inner_lr, None, len(tasks) * float(self.passes)
 
     def _tasks(self, objective):
         tasks = list(objective) if isinstance(objective, (list, tuple)) else [objective]

@@ -12,9 +12,9 @@ from ..optim import Adam
 from ..params import Params
 from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
-from .backprop import packed
 from .candidates import require_recurrent
-from .estimate import Estimator, all_or_nothing, as_params, finished, require_finite
+from .estimate import require_finite, require_finite_gradient
+from .estimator import Estimator
 
 
 class QuadraticCritic:
@@ -149,16 +149,17 @@ class _Critical(Estimator):
     def __repr__(self):
         return f"{type(self).__name__}({self.critic!r}, window={self.window})"
 
-    @all_or_nothing
-    def estimate(self, objective, params, *, rng=None):
+    keeps = True  # the critic's states are those of one model
+
+    def estimated(self, at, rng):
         """The loss and the candidate; the critic then learns from this batch."""
-        layers, params = require_recurrent(self, objective), as_params(params)
-        layout = self._require_same_params(params)
+        objective = at.objective
+        layers = require_recurrent(self, objective)
         if len(layers) > 1:
             raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {len(layers)}")
-        losses = objective.per_example(params)
+        losses = objective.per_example(at.params)
         self._require(losses, objective.x)
-        value, total = objective(params), np.sum(losses)
+        value, total = objective(at.params), np.sum(losses)
         require_finite(self, value)
         # what a summed loss counts for in the objective
         share = float(to_numpy(value / total)) if to_numpy(total) else 0.0
@@ -168,11 +169,10 @@ class _Critical(Estimator):
             met.append((t, _rows(state), _rows(dstate)))
             return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
 
-        _, gradient = objective.vjp(params, cut=cut)
-        estimate = finished(self, value, packed(gradient, params), None, 5.0)
+        _, gradient = at.vjp(cut=cut)
+        require_finite_gradient(self, value, gradient, at.layout)
         self._learn(met, to_numpy(losses), share)
-        self._layout = layout
-        return estimate
+        return value, gradient, None, 5.0
 
     def _require(self, losses, x):
         """What the method needs of the losses."""

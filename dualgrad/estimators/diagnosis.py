@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import positive_number
-from ..directions.vectors import as_vector, at
 from ..errors import NonFiniteError
+from ..layout import double, ravel
 from ..random import as_rng
 from .candidates import Oracle
-from .estimate import proposed
+from .estimator import proposed
+from .point import Point
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,8 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
     step = positive_number("step", step, "a positive length")
     rng = as_rng(rng)
     meant = estimator.adapted(objective) if hasattr(estimator, "adapted") else objective
-    exact = Oracle().estimate(meant, params)
-    g, w = as_vector(exact.gradient), as_vector(params)
+    exact, at = Oracle().estimate(meant, params), Point(estimator, meant, params)
+    g, w = at.layout.double(exact.gradient), double(at.vector)
     length = step * (np.linalg.norm(w) or 1.0)
     size = np.linalg.norm(g)
     if not size > 0:
@@ -109,14 +110,14 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
 
     def decrease(direction):
         moved = w - length * direction / (np.linalg.norm(direction) or 1.0)
-        return float(exact.value) - float(meant(at(moved, params)))
+        return float(exact.value) - at.value(at.like(moved))
 
     best = decrease(g)
     stated = _stated_variance(estimator, exact.gradient, objective, params)
     mean, squares, cosines, errors, gains, costs = np.zeros_like(g), 0.0, [], [], [], []
     for _ in range(samples):
         found = estimator.estimate(objective, params, rng=rng)
-        v = proposed("diagnose", estimator, found, params)
+        v = proposed("diagnose", estimator, found, at.layout)
         if not np.all(np.isfinite(v)):
             raise NonFiniteError(f"{estimator!r}: estimate {len(costs) + 1} has a NaN or an infinity")
         mean, squares = mean + v / samples, squares + v @ v
@@ -142,6 +143,6 @@ def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
 def _stated_variance(estimator, gradient, objective, params):
     """The total variance that theory states, None where it states none."""
     try:
-        return float(as_vector(estimator.variance(gradient, objective, params)).sum())
+        return float(double(ravel(estimator.variance(gradient, objective, params))[0]).sum())
     except (AttributeError, NotImplementedError):
         return None

@@ -1,17 +1,15 @@
 """DODGE: the directional derivative along an averaged candidate for the gradient."""
 
-import warnings
-
 import numpy as np
 
-from ..checks import real_number
+from ..checks import all_finite, real_number
 from ..directions import Gaussian
-from ..directions.vectors import as_tree, as_vector
-from ..errors import DualgradError, NonFiniteError
-from ..pushforward import jvp
-from ..random import Rng, as_rng
-from ..tree import map_leaves
-from .estimate import Estimator, all_or_nothing, as_params, finished, proposed, require_finite
+from ..errors import DualgradError, NonFiniteError, caution
+from ..layout import double
+from ..random import Rng
+from ..rows import Rows
+from .estimator import Estimator, proposed
+from .point import Point
 
 
 class Dodge(Estimator):
@@ -59,7 +57,7 @@ class Dodge(Estimator):
     array([0.36, 0.48])
     """
 
-    vectors, parts = ("averages",), {"candidate": "candidates"}
+    vectors, parts, draws = ("averages",), {"candidate": "candidates"}, True
 
     def __init__(self, candidate, decay=0.0):
         self.candidates = list(candidate) if isinstance(candidate, (list, tuple)) else [candidate]
@@ -95,46 +93,33 @@ class Dodge(Estimator):
         inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
         return f"Dodge({inner!r}, decay={self.decay})"
 
-    @all_or_nothing
-    def estimate(self, objective, params, *, rng):
-        """The loss and the estimate.
+    def estimated(self, at, rng):
+        averages, cost = self._advanced(at, rng)
+        U = self._orthonormal(averages, rng)
+        value, slopes = self._meant(at).jvp(Rows(at.like(U)))
+        self._averages = averages
+        cost += getattr(self, "passes", 1) * (1 + 2 * len(U))
+        return value, np.atleast_1d(double(slopes)) @ U, slopes, cost
 
-        Raises
-        ------
-        ShapeError
-            When the objective does not return a scalar.
-        NonFiniteError
-            When the loss, a derivative or a candidate is not finite: the averages are unchanged.
-        """
-        rng, params = as_rng(rng), as_params(params)
-        layout = self._require_same_params(params)
-        averages, cost = self._advanced(objective, params, rng)
-        u = self._orthonormal(averages, rng)
-        value, slopes = jvp(self._target(objective), (params,), (as_tree(u[0] if len(u) == 1 else u, params),))
-        require_finite(self, value, slopes)
-        cost += getattr(self, "passes", 1) * (1 + 2 * len(u))
-        estimate = finished(self, value, as_tree(as_vector(slopes) @ u, params), slopes, cost)
-        self._averages, self._layout = averages, layout
-        return estimate
-
-    def _advanced(self, objective, params, rng):
+    def _advanced(self, at, rng):
         """The averages with what the candidates propose for this batch, and what that costs."""
-        target = self._target(objective)
+        meant = self._meant(at).objective
         found = [
-            one.estimate(objective if hasattr(one, "adapted") else target, params, rng=rng) for one in self.candidates
+            one.estimate(at.objective if hasattr(one, "adapted") else meant, at.params, rng=rng)
+            for one in self.candidates
         ]
         pairs = zip(self.candidates, found, strict=True)
-        vectors = np.stack([proposed(self, one, each, params) for one, each in pairs])
-        if not np.all(np.isfinite(vectors)):
+        vectors = np.stack([proposed(self, one, each, at.layout) for one, each in pairs])
+        if not all_finite(vectors):
             bad = self.candidates[int(np.argmin(np.isfinite(vectors).all(axis=1)))]
             raise NonFiniteError(f"{self!r}: the candidate {bad!r} is not finite; nothing was changed")
         if self._averages is not None:
             vectors = self.decay * self._averages + (1 - self.decay) * vectors
         return vectors, sum(each.cost for each in found)
 
-    def _target(self, objective):
-        """The function that is differentiated: the objective, or what a candidate makes of it (Reptile's steps)."""
-        return self.adapted(objective) if hasattr(self, "adapted") else objective
+    def _meant(self, at):
+        """The point of the function that is differentiated: the objective, or what a candidate makes of it."""
+        return Point(self, self.adapted(at.objective), at.params) if hasattr(self, "adapted") else at
 
     def _orthonormal(self, vectors, rng):
         """u_i, made orthonormal one after the other (Gram and Schmidt, twice)."""
@@ -142,13 +127,12 @@ class Dodge(Estimator):
         for candidate, v in zip(self.candidates, vectors, strict=True):
             u, length = _beside(rows, v)
             if len(rows) < v.size and length <= 1e-12 * np.linalg.norm(v):
-                warnings.warn(
+                caution(
                     f"the candidate {candidate!r} is zero, or in the span of the others: a random direction takes its "
                     "place in this step",
                     RuntimeWarning,
-                    stacklevel=3,
                 )
-                u, length = _beside(rows, Gaussian().rows(rng, 1, v.size)[0])
+                u, length = _beside(rows, Gaussian().matrix(rng, 1, v.size)[0])
             if len(rows) < v.size:  # no more than p directions are independent
                 rows.append(u / length)
         return np.stack(rows) if rows else np.zeros((1, 0))
@@ -156,26 +140,25 @@ class Dodge(Estimator):
     def _lead(self):
         return (len(self.candidates),)
 
-    def expectation(self, gradient, objective=None, params=None):
-        """u uᵀ g for the u of the next estimate, where the candidates draw nothing. Needs the objective and params."""
-        u = self._next(objective, params)
-        return as_tree(u.T @ (u @ as_vector(gradient)), gradient)
+    def mean(self, g, layout, at):
+        """u uᵀ g for the u of the next estimate, where the candidates draw nothing."""
+        U = self._next(at)
+        return U.T @ (U @ g)
 
-    def _next(self, objective, params):
+    def spread(self, g, layout, at):
+        self._next(at)
+        return 0 * g
+
+    def _next(self, at):
         """The directions of the next estimate; the state is put back."""
-        if objective is None or params is None:
+        if at is None:
             raise DualgradError(f"the direction of {self!r} depends on the batch: give objective and params too")
-        self._require_same_params(params)
         before = self.state_dict()
         try:
-            return self._orthonormal(self._advanced(objective, params, _NoDraws())[0], _NoDraws())
+            self._require_same(at.layout)
+            return self._orthonormal(self._advanced(at, _NoDraws())[0], _NoDraws())
         finally:
             self.load_state_dict(before)
-
-    def variance(self, gradient, objective=None, params=None):
-        """Zero, where the candidates draw nothing. Needs the objective and params."""
-        self._next(objective, params)
-        return map_leaves(np.zeros_like, gradient)
 
 
 class _NoDraws(Rng):

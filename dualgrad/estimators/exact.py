@@ -1,14 +1,12 @@
 """ForwardJacobian: the exact gradient by one-hot directions, chunk by chunk."""
 
-import numpy as np
-
 from ..checks import positive_count
 from ..transforms import value_and_grad
-from ..tree import leaves, map_leaves
-from .estimate import Estimator, as_params, finished, require_finite
+from .estimate import require_finite
+from .estimator import Exact
 
 
-class ForwardJacobian(Estimator):
+class ForwardJacobian(Exact):
     """ĝ = Σ_i (g·e_i) e_i = g: the exact gradient of any function, without a backward pass.
 
     Parameters
@@ -37,25 +35,7 @@ class ForwardJacobian(Estimator):
     def __repr__(self):
         return "ForwardJacobian()" if self.chunk is None else f"ForwardJacobian(chunk={self.chunk!r})"
 
-    def estimate(self, objective, params, *, rng=None):
-        """The loss and its exact gradient.
-
-        Raises
-        ------
-        ShapeError
-            When the objective does not return a scalar.
-        NonFiniteError
-            When the loss or the gradient is NaN or infinite.
-        """
-        params = as_params(params)
-        value, gradient = value_and_grad(objective, chunk=self.chunk)(params)
+    def estimated(self, at, rng):
+        value, gradient = value_and_grad(at.objective, chunk=self.chunk)(at.params)
         require_finite(self, value)
-        return finished(self, value, gradient, None, 1.0 + 2 * sum(np.size(leaf) for leaf in leaves(params)))
-
-    def expectation(self, gradient, objective=None, params=None):
-        """E ĝ = g."""
-        return gradient
-
-    def variance(self, gradient, objective=None, params=None):
-        """Zero."""
-        return map_leaves(np.zeros_like, gradient)
+        return value, at.layout.vector(gradient), None, 1.0 + 2 * at.layout.size

@@ -8,12 +8,9 @@ from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
-from ..directions.vectors import as_tree, as_vector, vector_like
-from ..pushforward import jvp
-from ..random import as_rng
-from ..tree import map_leaves
-from .combine import combination, dots, gram, sum_of
-from .estimate import Estimator, as_params, finished, require_finite
+from ..directions.base import as_direction, finite, require_direction
+from ..layout import double, in_kind
+from .estimator import Estimator
 
 _COMBINE = ("mean", "sum", "project")
 
@@ -71,11 +68,10 @@ class ForwardGradient(Estimator):
     array([3., 4.])
     """
 
-    vectors = ("average",)
+    vectors, draws = ("average",), True
 
     def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
-        if not hasattr(directions, "sample") or isinstance(directions, type):
-            raise TypeError(f"got directions={directions!r}; expected an instance such as directions.Rademacher()")
+        require_direction("directions", directions)
         if not isinstance(combine, str) or combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
         if baseline is not None and np.ndim(baseline) == 0 and not isinstance(baseline, (Mapping, np.ndarray)):
@@ -97,117 +93,89 @@ class ForwardGradient(Estimator):
             said += f", baseline={self.baseline if isinstance(self.baseline, (int, float)) else '...'}"
         return said + (", shrink=True)" if self.shrink else ")")
 
-    def estimate(self, objective, params, *, rng):
-        """The loss and the estimate at ``params``.
+    def estimated(self, at, rng):
+        V = at.rows(self.directions, self.n, rng)
+        value, slopes = at.jvp(V)
+        gradient = self.combined(slopes, V, at.layout, at.vector)
+        if self.keeps:
+            self._advance(double(gradient), at.layout)
+        return value, gradient, slopes, 1 + self.n * (self.directions.cost - 1)
 
-        Raises
-        ------
-        ShapeError
-            When the objective does not return a scalar.
-        NonFiniteError
-            When the loss, a directional derivative or the estimate is NaN or infinite.
-        LayoutError
-            When the average of past estimates is that of other parameters.
-        """
-        params = as_params(params)
-        averaging = isinstance(self.baseline, float)
-        layout = self._require_same_params(params) if averaging else None
-        v = self.directions.sample(params, rng=as_rng(rng), n=None if self.n == 1 else self.n)
-        value, slopes = jvp(objective, (params,), (v,))
-        require_finite(self, value, slopes)
-        cost = 1 + self.n * (self.directions.cost - 1)
-        estimate = finished(self, value, self.made_of(slopes, v, params), slopes, cost)
-        if averaging:
-            self._advance(estimate.gradient, params)
-            self._layout = layout
-        return estimate
+    def combined(self, slopes, V, layout, w):
+        """ĝ = b + Σ c_i v_i from the slopes g·v_i along the rows of V."""
+        b = self._control(layout)
+        if b is None:
+            return as_direction(self.directions).finish(self._weights(slopes, V, layout) @ V, layout)
+        b = in_kind(b, w)
+        weights = self._weights(slopes - V @ b, V, layout)
+        return b + as_direction(self.directions).finish(weights @ V, layout)
 
-    def made_of(self, slopes, v, params):
-        """The estimate from the slopes along the directions v."""
-        b = self._control(params)
-        weights = self._weights(slopes if b is None else slopes - dots(v, b, params), v, params)
-        gradient = combination(weights, v, params)
-        if hasattr(self.directions, "finish"):
-            gradient = self.directions.finish(gradient)
-        if b is not None:
-            gradient = sum_of(gradient, b, params)
-        return gradient
-
-    def _weights(self, slopes, v, params):
-        """What each direction is multiplied by, from the directional derivatives."""
+    def _weights(self, slopes, V, layout):
+        """c_i, from the slopes."""
         if self.combine == "project":
-            inner, given = gram(v, params, self.n), np.atleast_1d(to_numpy(slopes))
+            inner, given = V.gram(), np.atleast_1d(to_numpy(slopes))
             inner = inner.astype(np.result_type(inner, np.float32), copy=False)  # LAPACK has nothing shorter
             return on_device(np.linalg.lstsq(inner, given.astype(inner.dtype))[0].reshape(np.shape(slopes)), slopes)
-        return slopes * self._least(params) if self.shrink else slopes / self._count
+        return slopes * self._least(layout) if self.shrink else slopes / self._count
 
     @property
     def _count(self):
         return self.n if self.combine == "mean" else 1
 
-    def _least(self, params):
+    def _least(self, layout):
         """The factor of Σ (g·v) v of least squared error, at a gradient of equal entries."""
-        ones = map_leaves(np.ones_like, params)
-        mean, variance = _sum_moments(self.directions, ones, self.n)
+        mean, variance = as_direction(self.directions).moments(np.ones(layout.size), self.n, layout)
         return mean.sum() / (mean @ mean + variance.sum()) if mean.size else 0.0
 
     # ------------------------------------------------------------------ the control variate
 
-    def _control(self, params):
-        if self.baseline is None:
-            return None
-        if not isinstance(self.baseline, float):
-            return as_tree(vector_like(self.baseline, params, "baseline"), params)
-        return None if self._average is None else as_tree(self._average, params)
+    @property
+    def keeps(self):
+        return isinstance(self.baseline, float)
 
-    def _advance(self, gradient, params):
+    def _control(self, layout):
+        """b, in double precision; None where there is none yet."""
+        if self.baseline is None or self.keeps:
+            return self._average
+        return finite(layout.double(self.baseline, "baseline"), "baseline")
+
+    def _advance(self, new, layout):
         """average += (1 - decay) c (ĝ - average): shrunk by c, for ĝ carries the average's own error, r times over."""
-        new = as_vector(gradient)
         before = np.zeros_like(new) if self._average is None else self._average
-        c = 1.0 if self.shrink or self.combine == "project" else self._least(params) * self._count
+        c = 1.0 if self.shrink or self.combine == "project" else self._least(layout) * self._count
         self._average = before + (1 - self.baseline) * c * (new - before)
 
     # ------------------------------------------------------------------ theory
 
-    def expectation(self, gradient, objective=None, params=None):
-        """E ĝ at the exact gradient g."""
-        return self._moments(gradient)[0]
+    def mean(self, g, layout, at):
+        b, mean, _ = self._moments(g, layout)
+        return b + mean
 
-    def variance(self, gradient, objective=None, params=None):
-        """The variance of each component of ĝ at the exact gradient g."""
-        return self._moments(gradient)[1]
+    def spread(self, g, layout, at):
+        return self._moments(g, layout)[2]
 
-    def _moments(self, gradient):
-        b = self._control(gradient)
-        b = np.zeros(as_vector(gradient).size) if b is None else as_vector(b)
-        beside = as_tree(as_vector(gradient) - b, gradient)
+    def _moments(self, g, layout):
+        """The control variate b, and mean and variance of ĝ - b."""
+        b = self._control(layout)
+        b = np.zeros_like(g) if b is None else b
         if self.combine == "project":
-            mean, variance = _projection_moments(self.directions, beside, self.n)
-        else:
-            mean, variance = _sum_moments(self.directions, beside, self.n)
-            factor = self._least(gradient) if self.shrink else 1 / self._count
-            mean, variance = factor * mean, factor**2 * variance
-        return as_tree(b + mean, gradient), as_tree(variance, gradient)
+            return b, *_projection_moments(self.directions, g - b, self.n, layout)
+        mean, variance = as_direction(self.directions).moments(g - b, self.n, layout)
+        factor = self._least(layout) if self.shrink else 1 / self._count
+        return b, factor * mean, factor**2 * variance
 
 
-def _sum_moments(directions, gradient, n):
-    """Mean and variance of Σ_i (g·v_i) v_i, as vectors; a direction of one's own may know that of one alone."""
-    if hasattr(directions, "sum_moments"):
-        return map(as_vector, directions.sum_moments(gradient, n))
-    return n * as_vector(gradient), n * as_vector(directions.variance(gradient))
-
-
-def _projection_moments(directions, gradient, n):
+def _projection_moments(directions, g, n, layout):
     """Mean and variance of the projection on a span: that of all directions with the same distribution of spans."""
-    p = as_vector(gradient).size
+    p = g.size
     n = min(n, p)
     if isinstance(directions, (Gaussian, Sphere, Orthogonal)):
-        mean, variance = Orthogonal().sum_moments(gradient, n)
+        mean, variance = Orthogonal().moments(g, n, layout)
     elif isinstance(directions, Hadamard) and not directions.low_rank and p & (p - 1) == 0:
-        mean, variance = directions.sum_moments(gradient, n)
+        mean, variance = directions.moments(g, n, layout)
     else:
         raise NotImplementedError(
             f"no closed form is known for the projection on the span of {directions!r}; it is known for Gaussian, "
             "Sphere, Orthogonal, and Hadamard with a power of 2 of parameters"
         )
-    return as_vector(mean) / p, as_vector(variance) / p**2
+    return mean / p, variance / p**2

@@ -8,8 +8,10 @@ from ..errors import NonFiniteError
 from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
-from .differences import SPSA, coarse, quotient, require_moved, scalar, taken
-from .estimate import finished, require_finite
+from .differences import SPSA, quotient
+from .estimate import Estimate, require_finite
+from .point import Point
+from .steps import coarse, require_moved, taken
 
 _PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"
 _BLOCK = 1 << 16  # entries of a direction that exist at a time
@@ -79,12 +81,12 @@ class MeZO(SPSA):
                     f"MeZO moves the parameters in place; got a leaf of {type(w).__name__}: give Params, or writable "
                     "contiguous arrays, for a number np.array(0.5)"
                 )
-        few = coarse(self, params)
+        few, at = coarse(self, params), Point(self, objective, params)
         for _ in range(self.n):
             starts.append(rng.place())
             if few:
                 self._require_moved(vectors, rng, starts[-1])
-            above, below = self._losses(objective, params, vectors, rng, starts[-1])
+            above, below = self._losses(at, vectors, rng, starts[-1])
             values += [above, below]
             slopes.append(quotient(above, below, 2 * self.eps))
         value = sum(values) / len(values)
@@ -98,16 +100,17 @@ class MeZO(SPSA):
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start, few)
         rng.rewind(end)
-        return finished(self, value, None, np.array(slopes), 2.0 * self.n)
+        self.made += 1
+        return Estimate(value, None, np.array(slopes), 2.0 * self.n)
 
-    def _losses(self, objective, params, vectors, rng, start):
+    def _losses(self, at, vectors, rng, start):
         """L(w + eps z) and L(w - eps z), with w put back whatever happens."""
         at, losses = 0.0, []
         try:
             for place in (self.eps, -self.eps):
                 self._move(vectors, place - at, rng, start)
                 at = place
-                losses.append(scalar(self, objective(params)))
+                losses.append(at.value())
         finally:
             self._move(vectors, -at, rng, start)
         return losses

@@ -5,62 +5,31 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
-import math
-
 import numpy as np
 
-from ..backend import is_host, to_numpy
+from ..backend import is_host
 from ..backend import like as on_device
+from ..checks import all_finite
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
-from ..estimators.estimate import as_params, is_real
+from ..estimators.estimate import is_real
+from ..estimators.point import as_params
 from ..inputs import as_data
+from ..layout import Layout
 from ..params import Params
 from ..pushforward import jvp
 from ..settings import layout_of, plain
 from ..transforms import grad
-from ..tree import flatten, leaves, leaves_like, map_leaves, unflatten
+from ..tree import flatten, leaves, map_leaves, unflatten
 
 
-class Vectors:
-    """Trees of one structure as vectors, in the dtype that their arrays have in common; ``what`` is their name."""
-
-    def __init__(self, tree, what):
-        leaves, self.structure = flatten(tree)
-        self.what, self.shapes = what, [np.shape(leaf) for leaf in leaves]
-        if not leaves:
-            raise LayoutError(f"got no {what}: expected an array, or a tree of them")
-        require_real_leaves(f"got {what} of", leaves)
-        kinds = [leaf.dtype for leaf in leaves if hasattr(leaf, "dtype")] or [np.dtype(float)]
-        ends = np.cumsum([int(np.prod(shape)) for shape in self.shapes]).tolist()
-        self.ends, self.size, self.dtype = ends[:-1], ends[-1], np.result_type(*kinds)
-        self.dtypes = [getattr(leaf, "dtype", self.dtype) for leaf in leaves]
-
-    def leaves(self, tree):
-        """The leaves of a tree of this structure, key by key; a difference raises."""
-        leaves = leaves_like(tree, self.structure, self.what)
-        shapes = [np.shape(leaf) for leaf in leaves]
-        if shapes != self.shapes:
-            raise ShapeError(f"got {self.what} of shapes {shapes}; expected those it began with, {self.shapes}")
-        return leaves
-
-    def vector(self, tree):
-        """The entries of a tree, one after another."""
-        parts = [np.reshape(leaf, -1) for leaf in self.leaves(tree)]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def rows(self, tree, lead):
-        """The entries of a tree whose leaves have one leading axis."""
-        leaves = leaves_like(tree, self.structure, self.what)
-        return np.concatenate([np.reshape(leaf, (lead, -1)) for leaf in leaves], axis=-1)
-
-    def tree(self, vector):
-        """A vector as a tree; leading axes stay in front of every leaf."""
-        parts = np.split(vector, self.ends, axis=-1)
-        lead = vector.shape[:-1]
-        return unflatten(
-            self.structure, [part.reshape(lead + shape) for part, shape in zip(parts, self.shapes, strict=True)]
-        )
+def layout_of_numbers(tree, what):
+    """The layout of a tree of real numbers; of none, or of others, it raises."""
+    layout = Layout.of(tree)
+    if not layout.shapes:
+        raise LayoutError(f"got no {what}: expected an array, or a tree of them")
+    require_real_leaves(f"got {what} of", leaves(tree))
+    return layout
 
 
 class Arrays:
@@ -81,7 +50,7 @@ class Dynamics(Arrays):
 
     def __init__(self, system, params):
         self.system, _ = system, as_params(params)
-        self.states, self.thetas = Vectors(system.init_state, "state"), Vectors(params, "params")
+        self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
         self.made_like(self.thetas.vector(params))
         self.names = layout_of(params)
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
@@ -111,9 +80,9 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        after = self.states.leaves(after)
+        after = self.states.leaves(after, "state")
         require_real_leaves("the step returned a state of", after)
-        after = own(unflatten(self.states.structure, after))  # not the live parameters
+        after = own(self.states.with_leaves(after))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
@@ -139,11 +108,7 @@ class Dynamics(Arrays):
 
     def gradient(self, vector, params):
         """A vector of p, or several along leading axes, in the kind of the parameters."""
-        if isinstance(params, Params):
-            return Params.from_vector(params.layout, vector)
-        leaves = flatten(self.thetas.tree(vector))[0]
-        kinds = self.thetas.dtypes
-        return unflatten(self.thetas.structure, [d.astype(k, copy=False) for d, k in zip(leaves, kinds, strict=True)])
+        return self.thetas.tree(vector)
 
     def at(self, vector, params):
         """Parameters whose entries are a vector of p, or several along leading axes; buffers stay."""
@@ -155,7 +120,7 @@ class Dynamics(Arrays):
 
     def rows(self, tree, n):
         """n directions, a tree with a leading axis, as rows ``(n, p)``."""
-        return self.thetas.rows(tree, n)
+        return self.thetas.rows(tree)
 
     def signature(self):
         """What a saved state must fit."""
@@ -196,7 +161,7 @@ class ForwardCotangent(Cotangent):
 
     def along(self, ds, u):
         dynamics, y = self._dynamics, self._y
-        tangents = dynamics.states.tree(ds), dynamics.gradient(u, self._params)
+        tangents = dynamics.states.views(ds), dynamics.gradient(u, self._params)
         return jvp(lambda s, p: dynamics.system.loss(s, y, p), (self._state, self._params), tangents)[1]
 
 
@@ -215,14 +180,14 @@ class Transition:
         step, state, params = self._dynamics.system.step, self._state, self._params
         moving = [(state, s, v)] * (v is not None) + [(params, theta, w)] * (w is not None)
         lead = moving[0][2].shape[:-1]
-        tangents = tuple(kind.tree(d.reshape(-1, kind.size)) for _, kind, d in moving)
+        tangents = tuple(kind.views(d.reshape(-1, kind.size)) for _, kind, d in moving)
 
         def after(*some):
             some = list(some)
             return step(some.pop(0) if v is not None else state, self._x, some.pop(0) if w is not None else params)
 
         _, d = jvp(after, tuple(like for like, _, _ in moving), tangents)
-        return s.rows(d, int(np.prod(lead))).reshape((*lead, s.size))
+        return s.rows(d).reshape((*lead, s.size))
 
     def push(self, v):
         """J v."""
@@ -246,7 +211,7 @@ class Transition:
         return np.stack(rows).reshape((*u.shape[:-1], -1))
 
     def _pulled(self, u):
-        dstate, dparams = self._pullback(self._dynamics.states.tree(u))
+        dstate, dparams = self._pullback(self._dynamics.states.views(u))
         return self._dynamics.states.vector(dstate), self._dynamics.thetas.vector(dparams)
 
     def jacobian(self):
@@ -302,7 +267,7 @@ DROP = "reset() drops the open window and begins a new episode; then lower the l
 def require_finite_step(t, what, *arrays, advice=LOWER):
     """Raise, naming the step, where an array has a NaN or an infinity."""
     for a in arrays:
-        if not _finite(a):
+        if not all_finite(a):
             raise NonFiniteError(
                 f"step {t}: {what} is not finite; parameters, state and influence are those of step {t - 1}. {advice}"
             )
@@ -311,16 +276,9 @@ def require_finite_step(t, what, *arrays, advice=LOWER):
 def is_finite(tree):
     """Whether no number in a tree is NaN or infinite; what else is in it counts for nothing."""
     if tree.__class__ is np.ndarray and tree.dtype.kind == "f":
-        return _finite(tree)
+        return all_finite(tree)
     kinds = [(a, getattr(getattr(a, "dtype", None), "kind", "f" if isinstance(a, float) else "")) for a in leaves(tree)]
-    return all(kind not in ("f", "c") or _finite(a) for a, kind in kinds)
-
-
-def _finite(a):
-    """Whether every entry is finite; at BLAS speed unless the squares overflow."""
-    if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
-        return True
-    return bool(to_numpy(np.all(np.isfinite(a))))
+    return all(kind not in ("f", "c") or all_finite(a) for a, kind in kinds)
 
 
 def own(tree):

@@ -1,7 +1,9 @@
 """The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
 
+from ..directions.base import as_direction, require_real
 from ..estimators.forward_gradient import ForwardGradient
-from ..tree import flatten, unflatten
+from ..layout import in_kind, ravel
+from ..rows import Rows
 from .learner import OnlineEstimator
 
 
@@ -45,10 +47,9 @@ class OnlineForwardGradient(OnlineEstimator):
         return f"Online{self.combined!r}"
 
     def begin(self):
-        v = self.directions.sample(self.params, rng=self.rng, n=None if self.n == 1 else self.n)
-        leaves, structure = flatten(v)
-        v = unflatten(structure, [leaf.dense() if hasattr(leaf, "dense") else leaf for leaf in leaves])
-        u = self.dynamics.rows(v, self.n)
+        w, layout = ravel(self.params)
+        V = as_direction(self.directions).rows(self.rng, self.n, layout, require_real(w))
+        u = self.dynamics.rows(layout.tree(V.dense()), self.n)
         return {"u": u, "ds": self.dynamics.zeros((self.n, self.dynamics.size))}
 
     def carry(self, memory, transitions):
@@ -58,9 +59,11 @@ class OnlineForwardGradient(OnlineEstimator):
         return {"u": u, "ds": ds}
 
     def gradient(self, memory, cotangent, transition):
+        w, layout = ravel(self.params)
         slopes = cotangent.along(memory["ds"], memory["u"])
-        found = self.combined.made_of(slopes, self.dynamics.gradient(memory["u"], self.params), self.params)
-        return self.dynamics.rows(found, 1)[0], slopes
+        V = Rows(layout.rows(self.dynamics.gradient(memory["u"], self.params)))
+        found = layout.tree(in_kind(self.combined.combined(slopes, V, layout, w), w))
+        return self.dynamics.entries(found), slopes
 
     def cost(self):
         return 1.0 + 2.0 * self.n

@@ -7,9 +7,9 @@ import numpy as np
 from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
-from ..estimators.backprop import packed
 from ..estimators.candidates import require_recurrent
-from ..estimators.estimate import Estimate, as_params, finished, require_finite
+from ..estimators.estimate import Estimate, require_finite, require_finite_gradient
+from ..estimators.point import Point
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..settings import require_keys, require_same, saved_count, settings
@@ -192,20 +192,23 @@ class OnlineEstimator:
             raise DualgradError(
                 f"{self!r} goes step by step, where {sorted(objective.kwargs)} mean something else: bind without them"
             )
-        params = as_params(params)
+        at = Point(self, objective, params)
         network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
-        prediction, _ = objective.model.vjp(with_buffers(params), objective.x)
+        prediction, _ = objective.model.vjp(with_buffers(at.params), objective.x)
         value, pull_loss = objective.loss.vjp(prediction, objective.y)
         require_finite(self, value)
-        run, dy = copy.copy(self).start(network, params, rng=rng), pull_loss(1.0)
+        run, dy = copy.copy(self).start(network, at.params, rng=rng), pull_loss(1.0)
         total = cost = 0
         for t, x in enumerate(objective.x):
             state, transitions = run._advanced(x)
-            _, pull = run.dynamics.predicting(params, state)
+            _, pull = run.dynamics.predicting(at.params, state)
             seen = dy * (t == len(objective.x) - 1) if last_only else dy[t]
             total = total + run._learned(state, transitions, pull(seen))[0]
             cost += run.cost() / len(objective.x)
-        return finished(self, value, packed(run.dynamics.gradient(total, params), params), None, 1.0 + cost)
+        gradient = at.like(at.layout.vector(run.dynamics.gradient(total, at.params)))
+        require_finite_gradient(self, value, gradient, at.layout)
+        self.made += 1
+        return Estimate(value, at.layout.tree(gradient), None, 1.0 + cost)
 
     # ------------------------------------------------------------------ saving
 

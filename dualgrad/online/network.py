@@ -223,7 +223,7 @@ class NetworkDynamics(Arrays):
         packed = self.packed(params)
         require_real_leaves("got params of", [packed.vector])
         self.made_like(packed.vector)
-        self.params_size, self._slices = packed.size, packed.layout.slices
+        self.thetas, self.params_size, self._slices = packed.layout, packed.size, packed.layout.slices
         self.size, self._rows, self._own, owners = 0, [], [], []
         streams = network.streams or 1
         for k, (cell, names) in enumerate(zip(network.cells, network.cell_names, strict=True)):
@@ -335,10 +335,8 @@ class NetworkDynamics(Arrays):
 
     def gradient(self, vector, params):
         """A vector of p, or several along leading axes, in the kind of the parameters."""
-        if isinstance(params, Params):
-            return Params.from_vector(params.layout, vector)
-        shapes, lead = self.network.shapes(), vector.shape[:-1]
-        return {n: vector[..., self._slices[n]].reshape(lead + shapes[n]) for n in params if n in shapes}
+        found = self.thetas.tree(vector)
+        return found if isinstance(params, Params) else {n: found[n] for n in params if n in found}
 
     def at(self, vector, params):
         """Parameters whose entries are a vector of p; buffers stay."""
@@ -350,7 +348,7 @@ class NetworkDynamics(Arrays):
 
     def rows(self, tree, n):
         """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
-        return np.concatenate([tree[name].reshape(n, -1) for name in self._slices], axis=1)
+        return self.thetas.rows({name: tree[name] for name in self._slices})
 
     def class_losses(self, params, state):
         """For every class c, √p_c times the cotangent of the loss ℓ_c = -log p_c; a batch counts as its mean."""

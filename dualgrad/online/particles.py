@@ -11,9 +11,10 @@ import numpy as np
 
 from ..backend import is_host, to_numpy
 from ..errors import DualgradError, NonFiniteError, ShapeError
+from ..layout import Layout
 from ..random import Rng
-from ..tree import flatten, leaves_like, map_leaves, unflatten
-from .dynamics import Vectors, own, require_finite_step, require_real_leaves
+from ..tree import flatten, map_leaves
+from .dynamics import layout_of_numbers, own, require_finite_step, require_real_leaves
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -24,7 +25,7 @@ class Particles:
 
     def __init__(self, system, dynamics, params):
         self.system, self.dynamics, self.params = system, dynamics, params
-        self.kind = Vectors(dynamics.start(), "state")
+        self.states = layout_of_numbers(dynamics.start(), "state")
         self._checked = 0
 
     def spread(self, state, count):
@@ -35,10 +36,10 @@ class Particles:
 
     def alone(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
-        after = self.kind.leaves(self.system.step(state, shared(x), params))
+        after = self.states.leaves(self.system.step(state, shared(x), params), "state")
         require_real_leaves("the step returned a state of", after)
         require_finite_step(t, "the state of the parameters themselves", *after)
-        return own(unflatten(self.kind.structure, after))
+        return own(self.states.with_leaves(after))
 
     def advance(self, t, states, thetas, x, y, executor=None):
         """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
@@ -78,7 +79,7 @@ class Particles:
         params, count = self.dynamics.at(thetas, self.params), len(thetas)
         hint = ": one entry each, or say batched=False"
         after = self._together(lambda: self.system.step(states, shared(x), params), states, thetas, x, y)
-        after = _matched(after, self.kind.structure, [(count, *shape) for shape in self.kind.shapes], hint)
+        after = _matched(after, self.states, (count,), hint)
         losses = self._together(lambda: _numbers(self.system.loss(after, shared(y), params)), states, thetas, x, y)
         if losses.shape != (count,):
             raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
@@ -131,10 +132,9 @@ class Particles:
 
 def _each(system, states, params, x, y):
     """The state and the loss of one particle after another."""
-    leaves, structure = flatten(states[0])
-    shapes, found = [np.shape(leaf) for leaf in leaves], []
+    layout, found = Layout.of(states[0]), []
     for state, p in zip(states, params, strict=True):
-        after = _matched(system.step(state, shared(x), p), structure, shapes)
+        after = _matched(system.step(state, shared(x), p), layout)
         loss = _numbers(system.loss(after, shared(y), p))
         if loss.shape != ():
             raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
@@ -142,16 +142,16 @@ def _each(system, states, params, x, y):
     return found
 
 
-def _matched(after, structure, expected, hint=""):
+def _matched(after, layout, lead=(), hint=""):
     """A state with its leaves in the order of those before; another structure or other shapes raise."""
-    found = [_kept(leaf) for leaf in leaves_like(after, structure, "state")]
+    found = [_kept(leaf) for leaf in layout.leaves(after, "state", lead=None)]
     require_real_leaves("the step returned a state of", found)
-    shapes = [np.shape(leaf) for leaf in found]
+    shapes, expected = [np.shape(leaf) for leaf in found], [lead + shape for shape in layout.shapes.values()]
     if shapes != expected:
         raise ShapeError(
             f"the step returned a state of shapes {shapes}; expected those it began with, {expected}{hint}"
         )
-    return unflatten(structure, found)
+    return layout.with_leaves(found)
 
 
 def _kept(leaf):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..checks import flag, positive_number
 from ..tree import flatten, leaves_like, unflatten
-from .dynamics import Dynamics, Vectors
+from .dynamics import Dynamics, layout_of_numbers
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class System:
             if not callable(getattr(self, name)):
                 raise TypeError(f"got {name}={getattr(self, name)!r}; expected a function")
         flag("batched", self.batched)
-        Vectors(self.init_state, "init_state")
+        layout_of_numbers(self.init_state, "init_state")
 
     def dynamics(self, params):
         """This system as online estimators see it: states and parameters as vectors."""

@@ -1,5 +1,6 @@
 """KalmanQDOP: an extended Kalman filter on the parameters."""
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -195,18 +196,12 @@ def _solved(r, S, c):
 
 def _units_of(params):
     """Which weights go with which bias, and what else there is; nothing is known of other trees than Params."""
-    if not isinstance(params, Params):
-        return [], [...]
-    if not hasattr(params.layout, "units"):
-        units = _units(params.layout)
-        ends = [0, *(end for place, _ in units for end in (place.start, place.stop)), params.size]
-        rest = [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
-        params.layout.units = units, rest
-    return params.layout.units
+    return _units(params.layout) if isinstance(params, Params) else ([], [...])
 
 
+@functools.lru_cache
 def _units(layout):
-    """Which weights go with which bias, as pairs of slices of the vector: the last axis of both is the units."""
+    """Pairs of slices of the vector, of weights and their bias: the last axis of both is the units; and the rest."""
     found = []
     for name, place in layout.slices.items():
         scope, dot, last = name.rpartition(".")
@@ -217,7 +212,8 @@ def _units(layout):
                 beside = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
                 start = found.pop()[0].start if beside else place.start
                 found.append((slice(start, place.stop), layout.slices[bias]))
-    return found
+    ends = [0, *(end for place, _ in found for end in (place.start, place.stop)), layout.size]
+    return found, [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
 
 
 def _by_unit(a, weights, bias):

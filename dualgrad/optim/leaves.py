@@ -6,7 +6,8 @@ from ..backend import is_array
 from ..dual import Dual
 from ..errors import LayoutError
 from ..inputs import as_input
-from ..params import Layout, Params
+from ..layout import Layout
+from ..params import Params
 from ..tree import flatten, leaves_like, paths
 from ..zero import ZERO
 
@@ -34,8 +35,9 @@ def matched(params, gradient):
 def _packed(gradient, params):
     """The gradients of Params by name, as Params."""
     leaves, structure = flatten(dict(params))
-    parts = [np.reshape(g, -1) for g in _gradients(gradient, structure, leaves)]
-    return Params.from_vector(params.layout, np.concatenate(parts) if parts else params.vector)
+    return params.layout.tree(
+        params.layout.vector(dict(zip(params, _gradients(gradient, structure, leaves), strict=True)))
+    )
 
 
 def _gradients(gradient, structure, leaves):
@@ -80,7 +82,7 @@ def described(places):
 def rebuilt(state):
     """The inverse of `described`."""
     shapes = {name: tuple(shape) for name, shape in state["shapes"].items()}
-    return Layout(shapes) if state["of"] == "Params" else tuple(shapes.items())
+    return Params.layout_of(shapes) if state["of"] == "Params" else tuple(shapes.items())
 
 
 def shapes_of(places):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..errors import LayoutError
-from ..params import Layout
+from ..layout import Layout
 from ..settings import layouts_differ
 from .leaves import described
 

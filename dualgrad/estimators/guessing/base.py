@@ -6,15 +6,16 @@ from ...checks import flag, positive_count
 from ...errors import DualgradError
 from ...nn.layer import with_buffers
 from ...nn.linear import Linear
-from ...random import as_rng
 from ...zero import ZERO
 from ..chain import Total, Walk, chains_of
-from ..estimate import Estimator, as_params, finished, require_finite, require_scalar
+from ..estimate import require_finite, require_scalar
+from ..estimator import Estimator
 
 
 class Guess(Estimator):
     """What all guesses share: the pass with a slope for every example, and the update by local outer products."""
 
+    draws = True
     ahead = 0.0  # what a guess costs, in forward passes
 
     def __init__(self, noise="normal", n=1, store=False, local=False):
@@ -57,17 +58,8 @@ class Guess(Estimator):
 
     # ------------------------------------------------------------------ the estimate
 
-    def estimate(self, objective, params, *, rng):
-        """The loss and the estimate for a bound network.
-
-        Raises
-        ------
-        DualgradError
-            When the objective is not bound, a layer couples examples, or the model lacks a layer that is needed.
-        NonFiniteError
-            When the loss or a slope is NaN or infinite.
-        """
-        rng, params, x = as_rng(rng), as_params(params), objective_input(self, objective)
+    def estimated(self, at, rng):
+        objective, params, x = at.objective, at.params, objective_input(self, at.objective)
         value, slopes, total = 0.0, 0.0, Total(params)
         chains = chains_of(self, objective, self.local)
         self._require(objective)
@@ -84,7 +76,7 @@ class Guess(Estimator):
         require_finite(self, value, slopes)
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
-        return finished(self, value, total.finished(), slopes, cost)
+        return value, at.layout.vector(total.finished()), slopes, cost
 
     def _slopes(self, walk, chain, rng):
         """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
@@ -123,12 +115,13 @@ class Guess(Estimator):
 
     # ------------------------------------------------------------------ theory
 
-    def expectation(self, gradient, objective=None, params=None):
+    def mean(self, g, layout, at):
         """M δ in every layer's own pullback. Needs the objective and params."""
-        sites, expected = list(self._exact(objective, params)), Total(params)
+        sites = list(self._exact(at))
+        expected = Total(at.params)
         for (walk, k, _), cotangent in zip(sites, self._expected(sites), strict=True):
             walk.gradient(k, cotangent, expected)
-        return expected.finished()
+        return layout.double(expected.finished())
 
     def _expected(self, sites):
         """E d_b y_b at every layer: E y yᵀ δ, the guesses of other layers being independent and of mean 0."""
@@ -139,26 +132,26 @@ class Guess(Estimator):
         end = self._end(walk, k)
         return walk.pull(k + 1, end, walk.pushed(k + 1, end, delta))
 
-    def _exact(self, objective, params):
+    def _exact(self, at):
         """Every layer with parameters, and the exact derivative δ at its output."""
-        if objective is None or params is None:
+        if at is None:
             raise DualgradError(f"the mean of {self!r} depends on the activations: give objective and params too")
-        x = objective_input(self, objective)
+        objective, x = at.objective, objective_input(self, at.objective)
         for chain in chains_of(self, objective, self.local):
-            walk = Walk(chain, params, x, objective.keywords())
+            walk = Walk(chain, at.params, x, objective.keywords())
             _, error = chain.loss(walk.value(len(walk.steps)))
             for k in walk.sites:
                 yield walk, k, walk.pull(k + 1, len(walk.steps), error)
             x = walk.trunk
 
-    def variance(self, gradient, objective=None, params=None):
+    def spread(self, g, layout, at):
         """Of each component: Σ_b x_i² (C_jj Q + (C δ)_j² + (κ - 3) Σ_m A_jm² a_m²) / n for the weight from i to j.
 
         C = A Aᵀ is the covariance of the layer's guess y = A ξ, a = Aᵀ δ, Q = Σ δᵀ C δ over the layers, and κ the
         fourth moment of the noise. For `dualgrad.nn.Linear` layers on rows ``(B, n)``; A is made column by column.
         """
-        sites = [found for found in self._exact(objective, params) if not self._known(*found[:2])]
-        total = Total(params)
+        sites = [found for found in self._exact(at) if not self._known(*found[:2])]
+        total = Total(at.params)
         moments = [self._moments(*found) for found in sites]
         q = sum(np.sum(delta * c_delta, axis=-1) for (_, _, delta), (_, c_delta, _) in zip(sites, moments, strict=True))
         for (walk, k, _), (diagonal, c_delta, fourth) in zip(sites, moments, strict=True):
@@ -167,7 +160,7 @@ class Guess(Estimator):
             total.add(names["weight"], walk.value(k).T ** 2 @ spread)
             if "bias" in names:
                 total.add(names["bias"], spread.sum(0))
-        return total.finished()
+        return layout.double(total.finished())
 
     def _moments(self, walk, k, delta):
         """C_jj, (C δ)_j and (κ - 3) Σ_m A_jm² a_m², each ``(B, units)``."""

@@ -3,11 +3,10 @@
 import numpy as np
 
 from ...checks import real_number
-from ...directions.vectors import as_tree, as_vector
-from ...random import as_rng
-from ...tree import map_leaves
+from ...layout import double
 from ..candidates import Oracle
-from ..estimate import Estimator, all_or_nothing, as_params, finished, proposed, require_finite
+from ..estimate import require_finite
+from ..estimator import Estimator, proposed
 
 
 class MatchedCosine(Estimator):
@@ -42,6 +41,7 @@ class MatchedCosine(Estimator):
     """
 
     parts = {"base": "base"}  # noqa: RUF012  (a table, not state)
+    draws = True
 
     def __init__(self, base, cosine):
         if not hasattr(base, "estimate") or isinstance(base, type):
@@ -52,22 +52,20 @@ class MatchedCosine(Estimator):
     def __repr__(self):
         return f"MatchedCosine({self.base!r}, {self.cosine})"
 
-    @all_or_nothing
-    def estimate(self, objective, params, *, rng):
-        """The loss and the estimate."""
-        params = as_params(params)
-        exact, guess = Oracle().estimate(objective, params), self.base.estimate(objective, params, rng=as_rng(rng))
-        g, v = as_vector(exact.gradient), proposed(self, self.base, guess, params)
+    def estimated(self, at, rng):
+        value, exact, _, cost = Oracle().estimated(at, None)
+        guess = self.base.estimate(at.objective, at.params, rng=rng)
+        g, v, cost = double(exact), proposed(self, self.base, guess, at.layout), cost + guess.cost
         size = np.linalg.norm(g)
         if not size > 0:
-            return finished(self, exact.value, exact.gradient, np.zeros(()), guess.cost + exact.cost)
+            return value, exact, np.zeros(()), cost
         rest = v - (v @ g) * g / size**2
         u = self.cosine * g / size
         if np.any(rest):
             u = u + np.sqrt(1 - self.cosine**2) * rest / np.linalg.norm(rest)
-        require_finite(self, exact.value, g @ u)
-        return finished(self, exact.value, as_tree((g @ u) * u, params), g @ u, guess.cost + exact.cost)
+        require_finite(self, value, g @ u)
+        return value, (g @ u) * u, g @ u, cost
 
-    def expectation(self, gradient, objective=None, params=None):
+    def mean(self, g, layout, at):
         """cos² g, for a base that favours no direction beside g."""
-        return map_leaves(lambda g: self.cosine**2 * g, gradient)
+        return self.cosine**2 * g

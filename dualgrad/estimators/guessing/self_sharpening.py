@@ -61,6 +61,6 @@ class SelfSharpening(Downstream):
         end = self._end(walk, k)
         return walk.pull(k + 1, end, np.full_like(walk.value(end), 0.5))
 
-    def variance(self, gradient, objective=None, params=None):
+    def spread(self, g, layout, at):
         """Not known in closed form: the noise has a mean."""
         raise NotImplementedError("the variance of self-sharpening, whose noise has a mean, has no closed form here")

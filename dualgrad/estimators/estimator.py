@@ -1,0 +1,106 @@
+"""Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
+
+from ..errors import ShapeError
+from ..layout import double, ravel, wide
+from ..random import as_rng
+from .estimate import Estimate, require_finite_gradient
+from .point import Point
+from .state import Stateful, attempted
+
+
+class Estimator(Stateful):
+    """What all estimators share.
+
+    A subclass writes ``estimated(at, rng)``, which returns the loss, the estimate ĝ as a vector, the slopes it is made
+    of (or None) and its cost in forward passes, at a `Point`; and, where they are known, ``mean(g, layout, at)`` and
+    ``spread(g, layout, at)``, the mean and the variance of every entry of ĝ for a gradient vector g.
+    """
+
+    draws = False  # whether it needs a stream of random numbers
+
+    def estimate(self, objective, params, *, rng=None):
+        """The loss, and the estimate of its gradient at ``params``.
+
+        Parameters
+        ----------
+        objective : callable
+            A function of the parameters that returns a number, such as a bound `dualgrad.nn.Objective`.
+        params : Params, array or number, or tree of them
+        rng : int, numpy.random.Generator or Rng
+            Needed by the estimators that draw.
+
+        Returns
+        -------
+        Estimate
+
+        Raises
+        ------
+        ShapeError, TypeError
+            When the objective does not return one real number, or the parameters are not floating.
+        DualgradError
+            When the estimator needs a bound network, or one of another kind.
+        NonFiniteError
+            When the loss, a directional derivative or the estimate is NaN or infinite.
+        LayoutError
+            When what it keeps from past estimates belongs to other parameters. In each case nothing has changed.
+        """
+        if rng is None and self.draws:
+            raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
+        return attempted(self, self._estimate, objective, params, rng if rng is None else as_rng(rng))
+
+    def _estimate(self, objective, params, rng):
+        at = Point(self, objective, params)
+        self._require_same(at.layout)
+        value, gradient, slopes, cost = self.estimated(at, rng)
+        gradient = at.like(gradient)
+        require_finite_gradient(self, value, gradient, at.layout)
+        self.made += 1
+        return Estimate(value, at.layout.tree(gradient), slopes, cost)
+
+    def estimated(self, at, rng):
+        """The loss, ĝ, its slopes and its cost."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it estimates")
+
+    # ------------------------------------------------------------------ theory
+
+    def expectation(self, gradient, objective=None, params=None):
+        """E ĝ at the exact gradient g, in its structure; for some estimators it depends on objective and params."""
+        return self._moment(self.mean, gradient, objective, params)
+
+    def variance(self, gradient, objective=None, params=None):
+        """The variance of each component of ĝ, in the same way; NotImplementedError where none is known."""
+        return self._moment(self.spread, gradient, objective, params)
+
+    def _moment(self, moment, gradient, objective, params):
+        g, layout = ravel(gradient)
+        at = None if objective is None or params is None else Point(self, objective, params)
+        return layout.tree(moment(wide(g), layout, at), like=g)
+
+    def mean(self, g, layout, at):
+        """E ĝ."""
+        raise NotImplementedError(f"the expectation of {type(self).__name__} has no closed form here")
+
+    def spread(self, g, layout, at):
+        """Var ĝ."""
+        raise NotImplementedError(f"the variance of {type(self).__name__} has no closed form here")
+
+
+class Exact(Estimator):
+    """ĝ = g: an estimator without bias or variance."""
+
+    def mean(self, g, layout, at):
+        return g
+
+    def spread(self, g, layout, at):
+        return 0 * g
+
+
+def proposed(estimator, candidate, found, layout):
+    """What a candidate proposes, as a vector of float64; one that does not lie as the parameters do raises."""
+    vector, _ = ravel(found.gradient)
+    if vector.size != layout.size:
+        raise ShapeError(
+            f"{estimator!r}: the candidate {candidate!r} proposes a gradient of {vector.size} entries; expected "
+            f"{layout.size}"
+        )
+    return double(vector)

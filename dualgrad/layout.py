@@ -1,0 +1,222 @@
+"""Layout: where the leaves of a tree lie in one vector of R^p, and the way from the one to the other."""
+
+import itertools
+import math
+from types import MappingProxyType
+
+import numpy as np
+
+from .backend import like as on_device
+from .backend import to_numpy
+from .errors import ShapeError
+from .tree import flatten, leaves_like, paths, unflatten
+
+
+class Layout:
+    """The names, shapes, dtypes and places of a tree's leaves in a vector of p entries.
+
+    It holds no numbers, cannot be changed, and can be the key of a dict. Equal layouts have equal names, shapes and
+    containers. That of `Params` has no dtypes: it is what their vectors of any dtype share.
+
+    Attributes
+    ----------
+    shapes : mapping from the name of a leaf to its shape
+    slices : mapping from the name of a leaf to its place in the vector
+    size : int, p
+    dtypes : tuple of dtypes, one a leaf; None for Params
+    dtype : the dtype that the leaves have in common; None for Params
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> tree = {"w": np.ones((2, 2)), "b": np.zeros(1)}
+    >>> layout = dg.Layout.of(tree)
+    >>> layout.vector(tree)
+    array([1., 1., 1., 1., 0.])
+    >>> layout.tree(np.arange(5.0))
+    {'w': array([[0., 1.],
+           [2., 3.]]), 'b': array([4.])}
+    >>> layout.slices["['b']"]
+    slice(4, 5, None)
+    """
+
+    __slots__ = ("_hash", "_scalars", "_structure", "container", "dtype", "dtypes", "shapes", "size", "slices")
+
+    def __init__(self, shapes, container=None, structure=None, dtypes=None, scalars=()):
+        shapes = {name: tuple(shape) for name, shape in shapes.items()}
+        ends = list(itertools.accumulate(map(math.prod, shapes.values()), initial=0))
+        places = {name: slice(*pair) for name, pair in zip(shapes, itertools.pairwise(ends), strict=True)}
+        dtype = None if container else np.result_type(*dtypes) if dtypes else np.dtype(float)
+        structure = flatten(dict.fromkeys(shapes, 0))[1] if structure is None else structure
+        values = {
+            "shapes": MappingProxyType(shapes), "slices": MappingProxyType(places), "size": ends[-1], "dtypes": dtypes,
+            "dtype": dtype, "container": container, "_structure": structure, "_scalars": scalars, "_hash": None,
+        }  # fmt: skip
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def of(tree):
+        """The layout of a tree of arrays or numbers; of Params their own."""
+        if isinstance(own := getattr(tree, "layout", None), Layout):
+            return own
+        leaves, structure = flatten(tree)
+        shapes = {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
+        dtypes = tuple(leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves)
+        return Layout(shapes, None, structure, dtypes, tuple(isinstance(leaf, np.generic) for leaf in leaves))
+
+    def vector(self, tree, what="the tree"):
+        """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
+
+        A dict with the names of Params stands for them; one leaf alone is not copied. ``what`` is its name in errors.
+
+        Raises
+        ------
+        StructureError, ShapeError
+            For a tree with other names, or leaves of other shapes.
+        """
+        own = getattr(tree, "layout", None)
+        if own is self or own.__class__ is Layout and own == self:
+            return tree.vector
+        return side_by_side([np.reshape(leaf, -1) for leaf in self.leaves(tree, what)])
+
+    def leaves(self, tree, what="the tree", lead=()):
+        """The leaves of a tree of this layout, matched by their keys; any shapes go with ``lead=None``."""
+        leaves = leaves_like(tree, self._structure, what)
+        if lead is None:
+            return leaves
+        for leaf, path, shape in zip(leaves, self.paths, self.shapes.values(), strict=True):
+            if np.shape(leaf) != lead + shape:
+                raise ShapeError(f"{what}{path} has shape {np.shape(leaf)}; expected {lead + shape}")
+        return leaves
+
+    def double(self, tree, what="the tree"):
+        """The entries of a tree of real numbers as float64, on the host.
+
+        Raises
+        ------
+        TypeError
+            For complex numbers, and what is none.
+        """
+        return double(self.vector(tree, what))
+
+    def rows(self, tree, what="the tree"):
+        """The entries of a tree whose leaves have one leading axis, ``(n, p)``."""
+        leaves = leaves_like(tree, self._structure, what)
+        return side_by_side([np.reshape(leaf, (len(leaf), -1)) for leaf in leaves])
+
+    def tree(self, vector, like=None):
+        """A vector, or several along leading axes, as a tree of this layout: views, in the dtypes of the leaves.
+
+        ``like`` is a vector whose dtype it takes first, and to whose device it goes.
+
+        Raises
+        ------
+        LayoutError
+            For a vector of another length.
+        """
+        vector = vector if like is None else in_kind(vector, like)
+        if self.container is not None:
+            return self.container.from_vector(self, vector)
+        leaves = self._views(vector)
+        if self.dtype.kind == "c":  # which real leaves among complex ones have no part in
+            leaves = [a if kind.kind == "c" else a.real for a, kind in zip(leaves, self.dtypes, strict=True)]
+        return self.with_leaves([a.astype(kind, copy=False) for a, kind in zip(leaves, self.dtypes, strict=True)])
+
+    def views(self, vector):
+        """The same, whatever the dtype of the vector."""
+        return self.with_leaves(self._views(vector)) if self.container is None else self.tree(vector)
+
+    def _views(self, vector):
+        lead = vector.shape[:-1]
+        leaves = [
+            vector[..., s].reshape(lead + shape)
+            for s, shape in zip(self.slices.values(), self.shapes.values(), strict=True)
+        ]
+        if lead:
+            return leaves
+        return [leaf[()] if scalar else leaf for leaf, scalar in zip(leaves, self._scalars, strict=True)]
+
+    def with_leaves(self, leaves):
+        """A tree of these leaves, whatever they are; for Params a dict."""
+        return (
+            unflatten(self._structure, leaves)
+            if self.container is None
+            else dict(zip(self.shapes, leaves, strict=True))
+        )
+
+    def rounded(self, vector):
+        """A vector whose entries are rounded to the dtypes of the leaves."""
+        if self.dtypes is None or all(kind == vector.dtype for kind in self.dtypes):
+            return vector
+        return self.vector(self.tree(vector))
+
+    def dtype_of_entries(self, vector):
+        """The dtypes of the p entries; those of Params are the vector's."""
+        if self.dtypes is None:
+            return [vector.dtype] * self.size
+        return [kind for kind, s in zip(self.dtypes, self.slices.values(), strict=True) for _ in range(s.start, s.stop)]
+
+    @property
+    def paths(self):
+        """The leaves as one would index them: ``['w']``."""
+        return paths(self._structure)
+
+    def entry(self, k):
+        """The k-th entry as one would index it: ``['w'][0, 1]``."""
+        for name, path in zip(self.shapes, self.paths, strict=True):
+            place, shape = self.slices[name], self.shapes[name]
+            if place.start <= k < place.stop:
+                at = np.unravel_index(k - place.start, shape)
+                return path + (str(list(map(int, at))) if shape else "")
+        raise IndexError(f"got the entry {k} of {self.size}")
+
+    def __setattr__(self, name, value):
+        raise AttributeError(f"a Layout cannot be changed; got {name} = {value!r:.60}")
+
+    def __eq__(self, other):
+        if self is other:
+            return True
+        return other.__class__ is Layout and self._key() == other._key()
+
+    def _key(self):
+        return self.container, tuple(self.shapes.items()), self._structure, self.dtypes, self._scalars
+
+    def __hash__(self):
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash((self.container, *self.shapes.items())))
+        return self._hash
+
+    def __reduce__(self):
+        return Layout, (dict(self.shapes), self.container, self._structure, self.dtypes, self._scalars)
+
+    def __repr__(self):
+        return f"Layout({', '.join(f'{name}: {shape}' for name, shape in self.shapes.items())}; {self.size} entries)"
+
+
+def ravel(tree):
+    """The entries of a tree as one vector, and its layout: of Params their own, both."""
+    layout = Layout.of(tree)
+    return layout.vector(tree), layout
+
+
+def in_kind(vector, like):
+    """A vector in the dtype of another, where that lives."""
+    return on_device(vector.astype(like.dtype, copy=False), like)
+
+
+def double(vector):
+    """A vector of real numbers as float64, on the host."""
+    if vector.dtype.kind not in "fiub":
+        raise TypeError(f"got {vector.dtype} numbers; expected real ones, which directions are made of")
+    return wide(vector)
+
+
+def wide(vector):
+    """A copy of a vector in double precision, on the host."""
+    return to_numpy(vector).astype(np.result_type(vector.dtype, np.float64))
+
+
+def side_by_side(parts, none=(0,)):
+    """Arrays in one along the last axis; one alone is not copied, and without any it has the shape ``none``."""
+    return np.zeros(none) if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

@@ -1,0 +1,162 @@
+"""Rows: n directions v₁ ... vₙ of R^p as the rows of a matrix V, dense, or as factors a bᵀ of every matrix in them.
+
+``c @ V`` is Σ_i c_i v_i, ``V @ g`` has the v_i·g, and ``V.tree(layout)`` are the tangents that a jvp is given. One
+direction is pushed without a leading axis: its slope is a number, and ``c @ V`` takes a number then.
+"""
+
+import numpy as np
+
+from .backend import to_numpy
+from .lowrank import LowRank
+from .scratch import empty_like
+
+
+class Rows:
+    """n directions as a matrix ``(n, p)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from dualgrad.rows import Rows
+    >>> V = Rows(np.array([[1.0, 0.0], [1.0, 1.0]]))
+    >>> V @ np.array([3.0, 4.0]), np.array([1.0, 2.0]) @ V
+    (array([3., 7.]), array([3., 2.]))
+    >>> V[:1].gram()
+    array([[1.]])
+    """
+
+    __slots__ = ("matrix",)
+    __array_ufunc__ = None  # NumPy leaves c @ V to V
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def __len__(self):
+        return len(self.matrix)
+
+    def __getitem__(self, some):
+        return Rows(self.matrix[some])
+
+    def __rmatmul__(self, c):
+        """Σ_i c_i v_i."""
+        first = self.matrix[0]
+        return self.sum(_in_precision(c, first), empty_like(first))
+
+    def sum(self, c, out):
+        """Σ_i c_i v_i, into an array."""
+        return np.multiply(c, self.matrix[0], out=out) if np.ndim(c) == 0 else np.matmul(c, self.matrix, out=out)
+
+    def __matmul__(self, g):
+        """v_i·g; a number for one direction."""
+        return (self.matrix if len(self.matrix) > 1 else self.matrix[0]) @ g
+
+    def gram(self):
+        """v_i·v_j, ``(n, n)``, on the host."""
+        return to_numpy(self.matrix @ self.matrix.T)
+
+    def dense(self):
+        """V as an array."""
+        return self.matrix
+
+    def tree(self, layout, lead=None):
+        """The directions as a tree; ``lead``: whether along a leading axis, which several have by default."""
+        return layout.tree(self._few(lead))
+
+    def leaf(self, shape, lead=None):
+        """The directions as one leaf of a tree."""
+        few = self._few(lead)
+        return few.reshape(few.shape[:-1] + shape)
+
+    def _few(self, lead):
+        several = len(self.matrix) > 1 if lead is None else lead
+        return self.matrix if several else self.matrix[0]
+
+
+class Outer:
+    """n directions that are matrices a bᵀ, of vectors of signs a ``(n, h)`` and of vectors b ``(n, w)``."""
+
+    __slots__ = ("a", "b")
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def __len__(self):
+        return len(self.a)
+
+    def __getitem__(self, some):
+        return Outer(self.a[some], self.b[some])
+
+    def sum(self, c, out):
+        """Σ_i c_i a_i b_iᵀ = Aᵀ diag(c) B, one product, into a vector."""
+        matrix = out.reshape(self.a.shape[1], self.b.shape[1])
+        if np.ndim(c) == 0:
+            LowRank(self.a[0], self.b[0], signs=True).times(c, matrix)
+        else:
+            np.matmul((self.a * c[:, None]).T, self.b, out=matrix)
+
+    def __matmul__(self, g):
+        """aᵀ G b."""
+        dots = np.sum((self.a @ g.reshape(self.a.shape[1], self.b.shape[1])) * self.b, axis=-1)
+        return dots if len(dots) > 1 else dots[0]
+
+    def gram(self):
+        """(A Aᵀ) ∘ (B Bᵀ), on the host."""
+        return to_numpy((self.a @ self.a.T) * (self.b @ self.b.T))
+
+    def dense(self):
+        """The matrices as rows."""
+        return LowRank(self.a, self.b).dense().reshape(len(self.a), -1)
+
+    def leaf(self, shape, lead=None):
+        """The directions as one leaf of a tree, still as factors."""
+        several = len(self.a) > 1 if lead is None else lead
+        a, b = (self.a, self.b) if several else (self.a[0], self.b[0])
+        return LowRank(a, b, shape, signs=True)
+
+
+class BlockRows:
+    """n directions leaf by leaf: for every leaf of a tree `Rows` of its entries, or `Outer` products."""
+
+    __slots__ = ("blocks", "layout", "like")
+    __array_ufunc__ = None
+
+    def __init__(self, blocks, layout, like):
+        self.blocks, self.layout, self.like = blocks, layout, like
+
+    def __len__(self):
+        return len(self.blocks[0])
+
+    def __getitem__(self, some):
+        return BlockRows([block[some] for block in self.blocks], self.layout, self.like)
+
+    def __rmatmul__(self, c):
+        """Σ_i c_i v_i."""
+        c, total = _in_precision(c, self.like), empty_like(self.like)
+        for block, place in self._placed():
+            block.sum(c, total[place])
+        return total
+
+    def __matmul__(self, g):
+        """v_i·g; a number for one direction."""
+        return sum(block @ g[place] for block, place in self._placed())
+
+    def gram(self):
+        """v_i·v_j, ``(n, n)``, on the host."""
+        return sum(block.gram() for block in self.blocks)
+
+    def dense(self):
+        """V as an array."""
+        return np.concatenate([block.dense() for block in self.blocks], axis=-1)
+
+    def tree(self, layout, lead=None):
+        """As `Rows.tree`, with `dualgrad.LowRank` leaves; a dict for Params."""
+        shapes = layout.shapes.values()
+        return layout.with_leaves([block.leaf(shape, lead) for block, shape in zip(self.blocks, shapes, strict=True)])
+
+    def _placed(self):
+        return zip(self.blocks, self.layout.slices.values(), strict=True)
+
+
+def _in_precision(c, v):
+    """Coefficients in the precision of the directions: a loss may have another."""
+    return c.astype(v.dtype) if hasattr(c, "astype") and c.dtype != v.dtype else c
