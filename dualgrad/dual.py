@@ -11,7 +11,6 @@ levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K 
 import itertools
 import numbers
 import sys
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .tables import MAKERS, METHODS, RULES
+from .tree import is_container, map_leaves
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
@@ -275,11 +275,7 @@ def primal(x):
         x = x.primal
     if x.__class__ is np.ndarray:
         return x if x.dtype is not OBJECT or (lifted := lift(x)) is x else primal(lifted)
-    if isinstance(x, (dict, list, tuple, Mapping)):
-        from .tree import map_leaves
-
-        return map_leaves(primal, x)
-    return x
+    return map_leaves(primal, x) if is_container(x) else x
 
 
 _NUMERIC = (numbers.Number, np.generic, np.ndarray, Dual)

@@ -1,12 +1,14 @@
 """Params: named views into one contiguous vector, so that u, g and w of the papers are vectors of R^p."""
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import numpy as np
 
 from .backend import is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
+from .tree import register
 
 
 class Layout:
@@ -216,3 +218,6 @@ class Params(Mapping):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
+
+
+register(Params, lambda params: (params._leaves, params.layout), Layout.assemble, attrgetter("buffers"))

@@ -1,4 +1,4 @@
-"""Trees: nested dicts, lists, tuples and Params, taken apart into leaves and put together again.
+"""Trees: dicts, lists, tuples and registered containers in each other, taken apart into leaves and put together again.
 
 A structure is a nested description with the leaves left out. `rebuild` is the inverse of `flatten`; `unflatten` makes a
 tree of the same structure that is another thing, a gradient or a direction, to which no buffers belong.
@@ -10,62 +10,158 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import StructureError
-from .params import Params
+
+__all__ = ["register"]
 
 
 class Node(NamedTuple):
-    """A container: its type, its keys (or field count), the structures of its children, and the buffers of Params."""
+    """A container: its class, its keys (a range for a sequence), the structures of its children, what else makes it
+    (compared), and its buffers (not compared)."""
 
     kind: object
-    keys: tuple
+    keys: object
     children: tuple
-    buffers: dict | None = None
+    aux: object = None
+    buffers: object = None
 
     def __eq__(self, other):
-        return self[:3] == other[:3]
+        return self[:4] == other[:4]
 
     def __ne__(self, other):
-        return self[:3] != other[:3]
+        return self[:4] != other[:4]
 
     def __reduce__(self):
         return _node, tuple(self)  # a copy of a marker is the marker
 
 
-def _node(kind, keys, children, buffers):
-    return LEAF if kind == LEAF.kind else EMPTY if kind == EMPTY.kind else Node(kind, keys, children, buffers)
+def _node(*fields):
+    return {"leaf": LEAF, "none": EMPTY}.get(fields[0]) or Node(*fields)
 
 
 LEAF = Node("leaf", (), ())
 EMPTY = Node("none", (), ())
 
 
-def _children(tree):
-    """The kind, keys and children of a container, or None for a leaf."""
-    if tree.__class__ is np.ndarray:
+# ---------------------------------------------------------------------- which classes are containers
+
+
+class _Container(NamedTuple):
+    kind: type
+    flatten: object
+    unflatten: object
+    buffers: object = None
+
+
+class _Registry(dict):
+    """Class -> its `_Container`, that of its nearest base, or None for a leaf."""
+
+    def __missing__(self, kind):
+        for base in kind.__mro__[1:]:
+            if base in self:
+                return self[base]
         return None
-    if isinstance(tree, dict):
-        return dict, tuple(tree), tuple(tree.values())
-    if isinstance(tree, (list, tuple)):
-        return type(tree), tuple(range(len(tree))), tuple(tree)
-    if isinstance(tree, Params):
-        return tree.layout, tuple(tree), tuple(tree.values())
-    return None
+
+
+def _sequence(kind, children):
+    return kind(*children) if hasattr(kind, "_fields") else kind(children)
+
+
+_REGISTRY = _Registry(dict.fromkeys([np.ndarray, float, int, *np.sctypeDict.values()]))
+_REGISTRY[dict] = _Container(dict, lambda tree: (tree, None), None)  # its children are it
+_REGISTRY[list] = _Container(list, lambda tree: (tree, tree.__class__), _sequence)
+_REGISTRY[tuple] = _Container(tuple, lambda tree: (tree, tree.__class__), _sequence)
+
+
+def register(kind, flatten, unflatten, buffers=None):
+    """Make the objects of a class containers, as dicts and lists are: their children are differentiated.
+
+    Parameters
+    ----------
+    kind : type
+        The class. Its subclasses are taken apart alike, unless they are registered themselves.
+    flatten : callable
+        ``flatten(tree)`` is ``(children, aux)``: a dict of the children by name, or a list or tuple of them; and what
+        else makes the object (None for nothing), which is compared by ``==``.
+    unflatten : callable
+        ``unflatten(aux, children)`` is the object again, with the children in a dict or a list. Children need not be
+        arrays: a Dual or None may stand in the place of one.
+    buffers : callable, optional
+        ``buffers(tree)`` is what belongs to this very object and to no gradient of it, such as running statistics. It
+        is then the third argument of ``unflatten``, or None where a gradient or a direction is made.
+
+    Raises
+    ------
+    TypeError
+        For what is no class, for Python's own classes and those of arrays.
+    ValueError
+        For a class that is registered already.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Line:
+    ...     slope: object
+    ...     offset: object
+    >>> dg.tree.register(Line, lambda line: (vars(line), None), lambda aux, children: Line(**children))
+    >>> dg.grad(lambda line: np.sum(line.slope**2) + line.offset)(Line(np.array([1.0, 2.0]), 3.0))
+    Line(slope=array([2., 4.]), offset=np.float64(1.0))
+    """
+    if not isinstance(kind, type):
+        raise TypeError(f"got {kind!r:.60}; expected a class, whose objects are to be containers")
+    if kind.__module__ == "builtins" or hasattr(kind, "__array__") or hasattr(kind, "__array_function__"):
+        what = "one of Python's own classes" if kind.__module__ == "builtins" else "an array, which is a leaf"
+        raise TypeError(f"{kind.__name__} is {what}: register a class of your own, which may be a subclass")
+    if kind in _REGISTRY:
+        raise ValueError(f"{kind.__name__} is registered already: a class is registered once, where it is defined")
+    for what, function in {"flatten": flatten, "unflatten": unflatten, "buffers": buffers}.items():
+        if not callable(function) and (what != "buffers" or function is not None):
+            raise TypeError(f"got {what}={function!r:.60} for {kind.__name__}; expected a function")
+    _REGISTRY[kind] = _Container(kind, flatten, unflatten, buffers)
+
+
+def is_container(x):
+    """Whether ``x`` is taken apart: a dict, list, tuple or an object of a registered class."""
+    return _REGISTRY[x.__class__] is not None
+
+
+def _parts(container, tree):
+    """The keys and children of a container, and what else makes it."""
+    pair = container.flatten(tree)
+    if pair.__class__ is not tuple or len(pair) != 2:
+        given = f"a {type(pair).__name__}; expected a pair (children, aux)"
+        raise TypeError(f"flatten of {container.kind.__name__} gave {given}")
+    children, aux = pair
+    if isinstance(children, dict):
+        return tuple(children), children.values(), aux
+    if not isinstance(children, (list, tuple)):
+        given = f"children that are a {type(children).__name__}; expected a dict of them by name, or a list or tuple"
+        raise TypeError(f"flatten of {container.kind.__name__} gave {given}")
+    return range(len(children)), children, aux
+
+
+# ---------------------------------------------------------------------- apart and together
 
 
 def flatten(tree):
     """The leaves of a tree, in order, and its structure."""
+    found = []
+    return found, _structure(tree, found)
+
+
+def _structure(tree, found):
+    """The structure of a tree, whose leaves are appended to ``found``."""
     if tree is None:
-        return [], EMPTY
-    parts = _children(tree)
-    if parts is None:
-        return [tree], LEAF
-    kind, keys, children = parts
-    leaves, structures = [], []
-    for child in children:
-        below, structure = flatten(child)
-        leaves += below
-        structures.append(structure)
-    return leaves, Node(kind, keys, tuple(structures), tree.buffers if isinstance(tree, Params) else None)
+        return EMPTY
+    container = _REGISTRY[tree.__class__]
+    if container is None:
+        found.append(tree)
+        return LEAF
+    keys, children, aux = _parts(container, tree)
+    below = tuple([_structure(child, found) for child in children])
+    kind, _, _, buffers = container
+    return Node(kind, keys, below, aux, None if buffers is None else buffers(tree))
 
 
 def returned(result):
@@ -76,12 +172,12 @@ def returned(result):
 
 
 def unflatten(structure, leaves):
-    """The tree of a structure with the given leaves; Params come back as Params where their leaves are arrays."""
+    """The tree of a structure with the given leaves, without buffers."""
     return _build(structure, iter(leaves), False)
 
 
 def rebuild(structure, leaves):
-    """The tree that was flattened, with the given leaves: its Params keep their buffers."""
+    """The tree that was flattened, with the given leaves and its own buffers."""
     return _build(structure, iter(leaves), True)
 
 
@@ -90,61 +186,21 @@ def _build(structure, leaves, keep):
         return next(leaves)
     if structure is EMPTY:
         return None
-    children = [_build(child, leaves, keep) for child in structure.children]
-    kind = structure.kind
-    if kind is dict:
-        return dict(zip(structure.keys, children, strict=True))
-    if kind is list:
+    kind, keys, below, aux, own = structure
+    children = [next(leaves) if child is LEAF else _build(child, leaves, keep) for child in below]
+    if keys.__class__ is not range:
+        children = dict(zip(keys, children, strict=True))
+    if kind is dict or aux is list:
         return children
-    if kind is tuple:
+    if aux is tuple:
         return tuple(children)
-    if isinstance(kind, type):
-        return kind(*children) if hasattr(kind, "_fields") else kind(children)
-    return kind.assemble(dict(zip(structure.keys, children, strict=True)), structure.buffers if keep else None)
+    _, _, make, buffers = _REGISTRY[kind]
+    return make(aux, children) if buffers is None else make(aux, children, own if keep else None)
 
 
 def leaves(tree):
     """The leaves of a tree, in order."""
     return flatten(tree)[0]
-
-
-def leaves_like(tree, structure, what, path=()):
-    """The leaves of ``tree``, matched to a structure by key; a difference raises and names the place.
-
-    A dict may stand for Params and Params for a dict, as long as their keys agree.
-    """
-    if structure is LEAF:
-        if tree.__class__ is not np.ndarray and isinstance(tree, (dict, list, tuple, Params)):
-            cure = ": np.asarray(...) of it" if isinstance(tree, (list, tuple)) else ""
-            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there{cure}")
-        return [tree]
-    if structure is EMPTY:
-        if tree is not None:
-            given = type(tree).__name__
-            raise StructureError(f"{what}{_index(path)} is a {given}; expected None there, as in the primal")
-        return []
-    parts = None if tree is None else _children(tree)
-    sequence = isinstance(structure.kind, type) and issubclass(structure.kind, (list, tuple))
-    if parts is None or sequence != isinstance(tree, (list, tuple)):
-        given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
-        cure = ": begin with one array, np.array(...)" if sequence and hasattr(tree, "shape") else ""
-        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's{cure}")
-    keys = parts[1]
-    if keys != structure.keys and set(keys) != set(structure.keys):
-        missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)
-        raise StructureError(
-            f"{what}{_index(path)} does not match the primal's structure: missing {sorted(map(str, missing))}, "
-            f"unexpected {sorted(map(str, extra))}"
-        )
-    found = []
-    for key, child in zip(structure.keys, structure.children, strict=True):
-        found += leaves_like(tree[key], child, what, (*path, key))
-    return found
-
-
-def _index(path):
-    """Keys as one would write them to reach a leaf: ``["w"][0]``."""
-    return "".join(f"[{key!r}]" for key in path)
 
 
 def map_leaves(f, tree):
@@ -153,9 +209,57 @@ def map_leaves(f, tree):
     return rebuild(structure, map(f, found))
 
 
+# ---------------------------------------------------------------------- two trees, and the names of leaves
+
+
+def leaves_like(tree, structure, what, path=()):
+    """The leaves of ``tree``, matched to a structure by key; a difference raises and names the place.
+
+    A dict may stand for any container with named children, and it for a dict, as long as their keys agree.
+    """
+    container = None if tree is None else _REGISTRY[tree.__class__]
+    if structure is LEAF:
+        if container is not None:
+            cure = ": np.asarray(...) of it" if isinstance(tree, (list, tuple)) else ""
+            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there{cure}")
+        return [tree]
+    if structure is EMPTY:
+        if tree is not None:
+            given = type(tree).__name__
+            raise StructureError(f"{what}{_index(path)} is a {given}; expected None there, as in the primal")
+        return []
+    keys, children, _ = (None, (), None) if container is None else _parts(container, tree)
+    if keys is None or keys.__class__ is not structure.keys.__class__:
+        sequence = structure.keys.__class__ is range
+        given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
+        cure = ": begin with one array, np.array(...)" if sequence and hasattr(tree, "shape") else ""
+        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's{cure}")
+    if keys != structure.keys:
+        missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)
+        if missing or extra:
+            raise StructureError(
+                f"{what}{_index(path)} does not match the primal's structure: missing {sorted(map(str, missing))}, "
+                f"unexpected {sorted(map(str, extra))}"
+            )
+        by_key = dict(zip(keys, children, strict=True))
+        children = [by_key[key] for key in structure.keys]
+    found = []
+    for key, child, below in zip(structure.keys, children, structure.children, strict=True):
+        if below is LEAF and _REGISTRY[child.__class__] is None:
+            found.append(child)
+        else:
+            found += leaves_like(child, below, what, (*path, (structure.kind, key)))
+    return found
+
+
+def _index(path):
+    """How one would reach a leaf: ``["w"][0]``, or ``.w`` in a class without items."""
+    return "".join(f"[{key!r}]" if hasattr(kind, "__getitem__") else f".{key}" for kind, key in path)
+
+
 def paths(structure, path=()):
     """The name of every leaf of a structure, as one would index it."""
     if structure is LEAF:
         return [_index(path)]
     named = zip(structure.keys, structure.children, strict=True)
-    return [p for key, child in named for p in paths(child, (*path, key))]
+    return [p for key, child in named for p in paths(child, (*path, (structure.kind, key)))]
