@@ -1,12 +1,16 @@
 """Trees: taken apart and put together again, and the messages when two of them differ."""
 
-from collections import OrderedDict, namedtuple
+import copy
+import pickle
+from collections import OrderedDict, defaultdict, namedtuple
+from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.tree import flatten, leaves, leaves_like, map_leaves, paths, unflatten
+from dualgrad.tree import _REGISTRY, flatten, leaves, leaves_like, map_leaves, paths, rebuild, register, unflatten
 
 Point = namedtuple("Point", "x y")
 PARAMS = dg.Params({"w": np.ones((2, 2)), "b": np.zeros(2)})
@@ -73,3 +77,181 @@ def test_mismatches_name_the_place(tree, other, message):
 def test_too_few_leaves_is_an_error():
     with pytest.raises((StopIteration, RuntimeError, ValueError)):
         unflatten(flatten([1.0, 2.0])[1], [1.0])
+
+
+# ---------------------------------------------------------------------- containers of one's own
+
+
+@dataclass
+class Line:
+    slope: object
+    offset: object
+
+
+@dataclass
+class Pair:
+    first: object
+    second: object
+    unit: str = "m"
+
+
+@dataclass
+class Stats:
+    w: object
+    seen: object = None
+
+
+class Steeper(Line):
+    pass
+
+
+class Reversed(list):
+    pass
+
+
+@pytest.fixture(autouse=True)
+def own_containers():
+    before = dict(_REGISTRY)
+    register(Line, lambda t: (vars(t), type(t)), lambda kind, fields: kind(**fields))
+    register(Pair, lambda t: ([t.first, t.second], t.unit), lambda unit, two: Pair(*two, unit))
+    register(Stats, lambda t: ({"w": t.w}, None), lambda _, c, seen: Stats(c["w"], seen), lambda t: t.seen)
+    register(Reversed, lambda t: (t[::-1], None), lambda _, children: Reversed(children[::-1]))
+    yield
+    _REGISTRY.clear()
+    _REGISTRY.update(before)
+
+
+OWN = [
+    (Line(np.array([1.0, 2.0]), 3.0), [".slope", ".offset"]),
+    (Steeper({"a": np.ones(2)}, [1.0]), [".slope['a']", ".offset[0]"]),
+    (Pair(2.0, Line(1.0, None), "s"), [".0", ".1.slope"]),
+    (Stats(np.arange(3.0), "seen"), [".w"]),
+    (Reversed([1.0, (2.0,)]), ["[0][0]", "[1]"]),
+    ([Line(1.0, Line(2.0, 3.0))], ["[0].slope", "[0].offset.slope", "[0].offset.offset"]),
+]
+own = pytest.mark.parametrize(("tree", "names"), OWN, ids=repr)
+
+
+def same(a, b):
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+@own
+def test_a_registered_container_is_a_tree(tree, names):
+    found, structure = flatten(tree)
+    assert paths(structure) == names
+    assert leaves(rebuild(structure, found)) == found
+    assert same(rebuild(structure, found), tree)
+    assert same(map_leaves(lambda x: x, tree), tree)
+    assert leaves_like(tree, structure, "v") == found
+    for copied in (copy.deepcopy(structure), pickle.loads(pickle.dumps(structure))):
+        assert copied == structure
+        assert same(rebuild(copied, found), tree)
+
+
+@own
+def test_it_is_differentiated_like_the_list_of_its_leaves(tree, names):
+    found = [np.asarray(x) + 0.5 for x in leaves(tree)]
+    tree = rebuild(flatten(tree)[1], found)
+
+    def f(t):
+        return sum(np.sum(np.sin((k + 1.0) * x)) for k, x in enumerate(leaves(t)))
+
+    y, dy = dg.jvp(f, (tree,), (tree,))
+    assert (y, dy) == dg.jvp(f, (found,), (found,))
+    every = [np.stack([x, 2 * x]) for x in found]
+    assert np.array_equal(dg.jvp(f, (tree,), (rebuild(flatten(tree)[1], every),))[1], [dy, 2 * dy])
+    gradient = dg.grad(f)(tree)
+    assert type(gradient) is type(tree)
+    for a, b in zip(leaves(gradient), dg.grad(f)(found), strict=True):
+        assert np.array_equal(a, b)
+    out, moved = dg.jvp(lambda t: t, (tree,), (tree,))  # and as what a function returns
+    assert same(out, tree)
+    assert flatten(moved)[1] == flatten(tree)[1]
+    seen = []
+    dg.jvp(lambda t: seen.append(dg.primal(t)) or f(t), (tree,), (tree,))
+    assert same(seen[0], tree)
+
+
+def test_buffers_belong_to_the_very_tree():
+    found, structure = flatten(Stats(1.0, "seen"))
+    assert rebuild(structure, found).seen == "seen"
+    assert unflatten(structure, found).seen is None
+    assert structure == flatten(Stats(2.0, "others"))[1]
+    assert dg.grad(lambda s: s.w**2)(Stats(3.0, "seen")) == Stats(6.0, None)
+
+
+def test_what_else_makes_a_container_is_part_of_its_structure():
+    assert flatten(Pair(1.0, 2.0, "m"))[1] == flatten(Pair(3.0, 4.0, "m"))[1]
+    assert flatten(Pair(1.0, 2.0, "m"))[1] != flatten(Pair(1.0, 2.0, "s"))[1]
+
+
+def test_a_dict_stands_for_named_children_and_a_list_for_others():
+    line = Line(1.0, 2.0)
+    assert leaves_like({"offset": 2.0, "slope": 1.0}, flatten(line)[1], "v") == [1.0, 2.0]
+    assert leaves_like(line, flatten({"offset": 2.0, "slope": 1.0})[1], "v") == [2.0, 1.0]
+    assert leaves_like([1.0, 2.0], flatten(Pair(1.0, 2.0))[1], "v") == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("tree", "other", "message"),
+    [
+        (Line(1.0, 2.0), [1.0, 2.0], "v is a list; expected a mapping like the primal's"),
+        (Line(1.0, [2.0]), Line(1.0, 2.0), r"v\.offset is a float; expected a sequence"),
+        (Line(1.0, 2.0), {"slope": 1.0}, r"missing \['offset'\], unexpected \[\]"),
+        ({"a": Line(1.0, 2.0)}, {"a": Line([1.0], 2.0)}, r"v\['a'\]\.slope is a list; expected an array"),
+        (1.0, Line(1.0, 2.0), "v is a Line; expected an array"),
+        (Pair(1.0, 2.0), Line(1.0, 2.0), "v is a Line; expected a sequence"),
+    ],
+)
+def test_mismatches_of_registered_containers_name_the_place(tree, other, message):
+    with pytest.raises(dg.StructureError, match=message):
+        leaves_like(other, flatten(tree)[1], "v")
+
+
+class Plain:
+    pass
+
+
+class View(np.ndarray):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "functions", "error", "message"),
+    [
+        (Line(1.0, 2.0), {}, TypeError, "got .*Line.*; expected a class"),
+        (Line, {}, ValueError, "Line is registered already"),
+        (dg.Params, {}, ValueError, "Params is registered already"),
+        *((kind, {}, TypeError, "own classes") for kind in (dict, list, tuple, float, str, object, type(None))),
+        *((kind, {}, TypeError, "an array, which is a leaf") for kind in (np.ndarray, View, np.float64, dg.Dual)),
+        *((Plain, {name: 3}, TypeError, f"got {name}=3 for Plain") for name in ("flatten", "unflatten", "buffers")),
+        (Plain, {"flatten": None}, TypeError, "got flatten=None"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused(kind, functions, error, message):
+    before = dict(_REGISTRY)
+    with pytest.raises(error, match=message):
+        register(kind, **{"flatten": vars, "unflatten": vars} | functions)
+    assert dict(_REGISTRY) == before
+
+
+def test_children_of_no_form_are_refused():
+    register(Plain, lambda tree: (iter([1.0]), None), lambda aux, children: Plain())
+    with pytest.raises(TypeError, match="flatten of Plain gave children that are a list_iterator"):
+        flatten(Plain())
+    register(SimpleNamespace, lambda tree: vars(tree), lambda aux, children: SimpleNamespace())
+    with pytest.raises(TypeError, match="flatten of SimpleNamespace gave a dict; expected a pair"):
+        flatten(SimpleNamespace(a=1.0))
+
+
+def test_subclasses_of_pythons_own_containers_stay_what_they_were():
+    assert map_leaves(lambda x: x, defaultdict(list, a=1.0)) == {"a": 1.0}
+    assert same(map_leaves(lambda x: x, Point(1.0, [2.0])), Point(1.0, [2.0]))
+
+    class Own(dg.Params):
+        pass
+
+    own = Own({"w": np.ones(2)})
+    assert flatten(own)[1] == flatten(dg.Params({"w": np.zeros(2)}))[1]
+    assert type(dg.grad(lambda p: np.sum(p["w"]))(own)) is dg.Params

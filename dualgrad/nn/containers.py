@@ -115,6 +115,16 @@ class Sequential(Container):
 
         return x, pullback
 
+    def _rows(self, p, x, name):
+        if type(self) is not Sequential:  # a class made of a chain is one row
+            return super()._rows(p, x, name)
+        rows = []
+        for child, layer in self.children.items():
+            inside = {n: p[full] for n, full in self._names[child].items()}
+            found, x = layer._rows(inside, x, f"{name}.{child}" if name else child)
+            rows += found
+        return rows, x
+
 
 class Residual(Container):
     """y = x + f(x) ;  dy = dx + df ;  dx = ȳ + Jᵀ ȳ.

@@ -17,6 +17,7 @@ from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
 from .lead import forget_rules_of_others, is_ours, tangent_rule
+from .summary import Summary, one_row
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
 
@@ -93,9 +94,14 @@ class Layer:
         The costs are counted in `forward` by `dualgrad.trace`; the explicit rules share more, so they are an upper
         bound of what a jvp does.
         """
-        from .summary import summarize  # which needs the containers, and they this file
+        x = as_input(x, self)
+        params = self.init(rng=0, dtype=x.dtype if x.dtype.kind == "f" else np.float32)
+        return Summary(self._rows(with_buffers(params), x, "")[0])
 
-        return summarize(self, x)
+    def _rows(self, p, x, name):
+        """The rows of a summary, and the output: one row, but for a chain."""
+        row, y = one_row(self, p, x, name)
+        return [row], y
 
     def update_buffers(self, p, x, **kwargs):
         """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step.

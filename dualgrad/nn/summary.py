@@ -5,12 +5,9 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..inputs import as_input
 from ..params import Params
 from ..tracing import trace
 from ..tree import map_leaves
-from .containers import Sequential
-from .layer import with_buffers
 
 
 class Summary:
@@ -41,22 +38,8 @@ class Summary:
     __repr__ = __str__
 
 
-def summarize(model, x, dtype=np.float32):
-    """The `Summary` of a model at an input like ``x``, one row a layer, nested chains unfolded."""
-    x = as_input(x, model)
-    params = model.init(rng=0, dtype=x.dtype if x.dtype.kind == "f" else dtype)
-    return Summary(_rows(model, with_buffers(params), x, "")[0])
-
-
-def _rows(layer, p, x, name):
-    """The rows of a layer, and its output."""
-    if type(layer) is Sequential:
-        rows = []
-        for child, inner in layer.children.items():
-            mine = {n: p[full] for n, full in layer._names[child].items()}
-            found, x = _rows(inner, mine, x, f"{name}.{child}" if name else child)
-            rows += found
-        return rows, x
+def one_row(layer, p, x, name):
+    """The row of a layer at an input, and its output."""
     names = layer.shapes()
     params = Params({n: p[n] for n in names}) if names else {}
     moving = (params, x) if x.dtype.kind == "f" else (params,)
@@ -69,4 +52,4 @@ def _rows(layer, p, x, name):
     y = primal(layer.forward(p, x))
     value, tangent = counted.multiply_adds
     parameters = sum(math.prod(shape) for shape in names.values())
-    return [(f"{name}: {layer!r}" if name else repr(layer), y.shape, parameters, value, value + tangent)], y
+    return (f"{name}: {layer!r}" if name else repr(layer), y.shape, parameters, value, value + tangent), y

@@ -13,7 +13,6 @@ import numpy as np
 from ..cures import dotted
 from ..custom import custom_jvp
 from ..dual import Dual
-from ..nn.lead import takes_lead, tangent_rule
 from ..rules.operators import BINARY, equip
 from ..tables import RULES
 from ..tree import flatten, map_leaves, rebuild
@@ -187,7 +186,8 @@ class _Watched:
         """The tangent rule of the layer."""
         recorder, before = self.recorder, self.recorder.steps
         weights = [self._traced(v, dp.get(name, ZERO)) for name, v in p.items()]
-        y, dy = tangent_rule(self._opened() if takes_lead(self.layer) else self.layer)(p, x, dp, dx, **kwargs)
+        at_once = self.layer.push == self.layer.jvp  # and not called direction by direction
+        y, dy = (self._opened() if at_once else self.layer).push(p, x, dp, dx, **kwargs)
         if recorder.steps == before:
             made = self._traced(y, dy)
             recorder.layer(self.layer, weights, self._traced(x, dx), made)
