@@ -87,7 +87,8 @@ class Layout:
             return leaves
         for leaf, path, shape in zip(leaves, self.paths, self.shapes.values(), strict=True):
             if np.shape(leaf) != lead + shape:
-                raise ShapeError(f"{what}{path} has shape {np.shape(leaf)}; expected {lead + shape}")
+                at = path and f" at {path}"
+                raise ShapeError(f"{what} has a leaf of shape {np.shape(leaf)}{at}; expected {lead + shape}")
         return leaves
 
     def double(self, tree, what="the tree"):
@@ -129,10 +130,8 @@ class Layout:
 
     def _views(self, vector):
         lead = vector.shape[:-1]
-        leaves = [
-            vector[..., s].reshape(lead + shape)
-            for s, shape in zip(self.slices.values(), self.shapes.values(), strict=True)
-        ]
+        places = zip(self.slices.values(), self.shapes.values(), strict=True)
+        leaves = [vector[..., s].reshape(lead + shape) for s, shape in places]
         if lead:
             return leaves
         return [leaf[()] if scalar else leaf for leaf, scalar in zip(leaves, self._scalars, strict=True)]

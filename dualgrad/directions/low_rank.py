@@ -39,6 +39,6 @@ class LowRank(Direction):
 
 
 def matrix_of(shape):
-    """The height and width of a leaf as a matrix, a kernel's last axis by all others; 0 and its size where it is none."""
+    """The height and width of a leaf as a matrix, of a kernel its last axis by all others; of others 0, its size."""
     size = math.prod(shape)
     return (size // shape[-1], shape[-1]) if len(shape) > 1 and size else (0, size)

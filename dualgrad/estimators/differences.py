@@ -73,14 +73,12 @@ class FiniteDifference(Estimator):
         w, ends, losses = to_numpy(at.vector), [], []
         for step in (self.eps, -self.eps):
             moved = w.copy()
-            moved[k] = kind.type(
-                (w[k] if kind.kind == "c" else w[k].real) + step * unit
-            )  # as it fits beside the weight
+            moved[k] = _as(kind, _as(kind, w[k]) + step * unit)  # rounded, as it stands there
             ends.append(moved[k] / unit)
             losses.append(at.value(at.like(moved)))
         width = float(np.real(ends[0] - ends[1]))
         if not width > 0:
-            apart = np.spacing(np.abs(kind.type(w[k]) if kind.kind == "c" else kind.type(w[k].real)))
+            apart = np.spacing(np.abs(_as(kind, w[k])))
             if self.eps < apart:
                 raise too_small(self.eps, f"params{at.layout.entry(k)} = {w[k]}", kind, apart)
         return quotient(*losses, width)
@@ -91,6 +89,11 @@ class FiniteDifference(Estimator):
 
     def spread(self, g, layout, at):
         return 0 * g
+
+
+def _as(kind, entry):
+    """An entry of a vector in the dtype of its leaf."""
+    return kind.type(entry if kind.kind == "c" else entry.real)
 
 
 class SPSA(Estimator):

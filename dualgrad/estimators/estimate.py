@@ -76,11 +76,8 @@ def require_finite(estimator, value, slopes=None, unchanged=UNCHANGED):
 def require_finite_gradient(estimator, value, gradient, layout):
     """Raise when an entry of a gradient, a vector of a layout, is not finite."""
     if not all_finite(gradient):
-        name = next(
-            name
-            for name, place in zip(layout.paths, layout.slices.values(), strict=True)
-            if not all_finite(gradient[place])
-        )
+        places = zip(layout.paths, layout.slices.values(), strict=True)
+        name = next(name for name, place in places if not all_finite(gradient[place]))
         raise not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
 
 

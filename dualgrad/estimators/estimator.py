@@ -74,7 +74,9 @@ class Estimator(Stateful):
     def _moment(self, moment, gradient, objective, params):
         g, layout = ravel(gradient)
         at = None if objective is None or params is None else Point(self, objective, params)
-        return layout.tree(moment(wide(g), layout, at), like=g)
+        g_double = wide(g)
+        found = moment(g_double, layout, at)
+        return gradient if found is g_double else layout.tree(found, like=g)
 
     def mean(self, g, layout, at):
         """E ĝ."""

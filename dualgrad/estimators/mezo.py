@@ -105,14 +105,14 @@ class MeZO(SPSA):
 
     def _losses(self, at, vectors, rng, start):
         """L(w + eps z) and L(w - eps z), with w put back whatever happens."""
-        at, losses = 0.0, []
+        moved, losses = 0.0, []
         try:
             for place in (self.eps, -self.eps):
-                self._move(vectors, place - at, rng, start)
-                at = place
+                self._move(vectors, place - moved, rng, start)
+                moved = place
                 losses.append(at.value())
         finally:
-            self._move(vectors, -at, rng, start)
+            self._move(vectors, -moved, rng, start)
         return losses
 
     def _blocks(self, vectors, rng, start):

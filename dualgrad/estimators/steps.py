@@ -4,6 +4,7 @@ import numpy as np
 
 from ..backend import is_host, to_numpy
 from ..directions import Rademacher
+from ..directions.base import require_real
 from ..errors import caution
 from ..params import Params
 from ..tree import flatten, paths
@@ -16,7 +17,8 @@ def coarse(estimator, params):
     """
     eps = estimator.eps
     leaves, structure = flatten(params)
-    if all(_far_above_spacing(eps, leaf) for leaf in ([params.vector] if isinstance(params, Params) else leaves)):
+    whole = [params.vector] if isinstance(params, Params) else map(require_real, leaves)
+    if all(_far_above_spacing(eps, w) for w in whole):
         return False
     size = lost = 0
     for name, leaf in zip(paths(structure), leaves, strict=True):

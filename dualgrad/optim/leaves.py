@@ -35,9 +35,8 @@ def matched(params, gradient):
 def _packed(gradient, params):
     """The gradients of Params by name, as Params."""
     leaves, structure = flatten(dict(params))
-    return params.layout.tree(
-        params.layout.vector(dict(zip(params, _gradients(gradient, structure, leaves), strict=True)))
-    )
+    named = dict(zip(params, _gradients(gradient, structure, leaves), strict=True))
+    return params.layout.tree(params.layout.vector(named))
 
 
 def _gradients(gradient, structure, leaves):
