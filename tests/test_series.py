@@ -10,13 +10,9 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.series import Series
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-    strict,
-)
-from tests.support.catalogue import CATALOGUE, Case, real
+from tests.support import strict
+from tests.support.cases import Case, real
+from tests.support.catalogue import CATALOGUE
 from tests.support.checks import derivative_along, direction, flat, moving, outputs, same, subset
 
 mp = pytest.importorskip("mpmath").mp

@@ -8,11 +8,6 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.tables import MAKERS
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, direction, outputs
 

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
-from tests.support.catalogue import CATALOGUE, MASK, above, name_of, positive, real
+from tests.support.cases import MASK, above, name_of, positive, real
+from tests.support.catalogue import CATALOGUE
 from tests.support.checks import outputs, same
 from tests.support.constants import Held, quiet, refused, sweep_constants, sweep_precisions, sweep_taylor
 from tests.support.samples_arrays import written

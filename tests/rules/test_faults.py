@@ -7,7 +7,7 @@ import dualgrad as dg
 from dualgrad.dual import Dual, lead_of
 from dualgrad.rules.declare import bilinear, composite, elementwise, explicit, explicit_binary, linear
 from dualgrad.tables import RULES
-from tests.support.catalogue import Case, inside, real, z
+from tests.support.cases import Case, inside, real, z
 from tests.support.checks import examine_derivatives, examine_laws, examine_single_precision
 
 FAULTS = {}

@@ -13,12 +13,8 @@ import pytest
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson
 from tests.rules.test_constants import CALLS
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
-from tests.support.catalogue import CATALOGUE, MASK, Case, name_of, positive, real
+from tests.support.cases import MASK, Case, name_of, positive, real
+from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, direction, flat, outputs, push, same
 from tests.support.constants import apart, has_room, quiet, refused, tolerance, wide
 

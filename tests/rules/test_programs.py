@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 
 import dualgrad as dg
 from dualgrad.testing.oracles import richardson
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
-from tests.support.catalogue import CATALOGUE, DOMAINS
+from tests.support.cases import DOMAINS
+from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, outputs
 from tests.support.strict import MissingError, device, host
 

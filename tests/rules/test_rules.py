@@ -10,12 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import dualgrad as dg
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
-from tests.support.catalogue import CATALOGUE, CONSTANT_CALLS, DOMAINS, HIPS, HIPS_COMPOSED, Draw, name_of
+from tests.support.cases import DOMAINS, Draw, name_of
+from tests.support.catalogue import CATALOGUE, CONSTANT_CALLS, HIPS, HIPS_COMPOSED
 from tests.support.checks import (
     UnsureError,
     check_directions,

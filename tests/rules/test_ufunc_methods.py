@@ -13,7 +13,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson
-from tests.support.catalogue import name_of
+from tests.support.cases import name_of
 from tests.support.checks import close, direction, flat, push, same
 from tests.support.constants import quiet, refused
 

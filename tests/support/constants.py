@@ -7,7 +7,7 @@ import numpy as np
 
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson
-from tests.support.catalogue import Case
+from tests.support.cases import Case
 from tests.support.checks import close, derivative_along, direction, flat, outputs, push, same
 
 INTEGERS = [np.dtype(c) for c in "?bhilBHIL"]

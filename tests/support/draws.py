@@ -12,12 +12,8 @@ import numpy as np
 from hypothesis import settings
 
 import dualgrad as dg
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
-from tests.support.catalogue import CATALOGUE, CONSTANT_CALLS, Case, Draw, fill, name_of, positive, real
+from tests.support.cases import Case, Draw, fill, name_of, positive, real
+from tests.support.catalogue import CATALOGUE, CONSTANT_CALLS
 from tests.support.of_numpy import KINDS_OF_NUMPY
 
 SUPPORTED = KINDS_OF_NUMPY

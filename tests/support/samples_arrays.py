@@ -1,8 +1,12 @@
-"""Sample calls of ufuncs, np.fft, shapes, selections and writes, added to the catalogue."""
+"""Sample calls of ufuncs, np.fft, shapes, selections and writes."""
 
 import numpy as np
 
-from tests.support.catalogue import CONSTANT_CALLS, MASK, above, case, filled, inside, positive, real, z
+from tests.support.cases import MASK, Rows, above, inside, positive, real, z
+from tests.support.samples_common import filled
+
+ROWS = Rows()
+case = ROWS.case
 
 # ---------------------------------------------------------------------- ufuncs
 
@@ -236,10 +240,10 @@ case(np.put_along_axis, real(2, 3), real(2), np.array([1, 4]), axis=None, _call=
 case(np.fill_diagonal, real(3, 3), real(2), _call=written(np.fill_diagonal))
 case(np.fill_diagonal, real(5, 2), real(), wrap=True, _call=written(np.fill_diagonal))
 
-CONSTANT_CALLS.update({
+CONSTANT_CALLS = {
     np.tril_indices_from: lambda x: np.tril_indices_from(x, 1),
     np.triu_indices_from: lambda x: np.triu_indices_from(x, 1),
     np.diag_indices_from: lambda x: np.diag_indices_from(x[:, :2]),
     np.lexsort: lambda x: np.lexsort((x[0], x[1])),
     np.isin: lambda x: np.isin(x, [1.5]),
-})  # fmt: skip
+}

@@ -1,8 +1,11 @@
-"""Sample calls of np.linalg, added to the catalogue."""
+"""Sample calls of np.linalg."""
 
 import numpy as np
 
-from tests.support.catalogue import CONSTANT_CALLS, case, real, z
+from tests.support.cases import Rows, real, z
+
+ROWS = Rows()
+case = ROWS.case
 
 
 def _beyond(q):
@@ -106,5 +109,7 @@ if hasattr(np, "matvec"):
     case(np.vecmat, real(3), real(2, 3, 2))
     case(np.vecmat, z(3), z(3, 2))
 
-CONSTANT_CALLS[np.linalg.matrix_rank] = np.linalg.matrix_rank
-CONSTANT_CALLS[np.einsum_path] = lambda x: np.einsum_path("ij,kj->ik", x, x)
+CONSTANT_CALLS = {
+    np.linalg.matrix_rank: np.linalg.matrix_rank,
+    np.einsum_path: lambda x: np.einsum_path("ij,kj->ik", x, x),
+}

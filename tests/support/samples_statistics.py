@@ -1,8 +1,11 @@
-"""Sample calls of statistics and polynomials, added to the catalogue."""
+"""Sample calls of statistics and polynomials."""
 
 import numpy as np
 
-from tests.support.catalogue import above, case, positive, real, z
+from tests.support.cases import Rows, above, positive, real, z
+
+ROWS = Rows()
+case = ROWS.case
 
 # ---------------------------------------------------------------------- order statistics
 

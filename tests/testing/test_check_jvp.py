@@ -9,11 +9,6 @@ import dualgrad as dg
 from dualgrad import testing
 from dualgrad.testing import CheckError, UncheckedWarning, check_jvp
 from dualgrad.testing.oracles import richardson, slope
-from tests.support import (
-    samples_arrays,  # noqa: F401  (each adds its rows to the catalogue)
-    samples_linalg,  # noqa: F401
-    samples_statistics,  # noqa: F401
-)
 from tests.support.catalogue import CATALOGUE
 
 X = np.array([0.7, -1.2, 1.9])
