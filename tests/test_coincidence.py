@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from tests.rules.test_factorizations import DTYPES, KEYS, adjoint, close, ct, is_identity, is_line, nested, product
+from tests.support.matrices import DTYPES, KEYS, adjoint, close, ct, is_identity, is_line, nested, product
 
 FACTORIAL = [math.factorial(k) for k in range(8)]
 

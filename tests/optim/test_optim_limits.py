@@ -13,7 +13,7 @@ import dualgrad as dg
 from dualgrad import optim
 from dualgrad.optim.settings import KINDS, OPTIONAL, PAIRS, SWITCHES
 from dualgrad.settings import plain
-from tests.optim.test_optim import MAKERS, every
+from tests.support.optimizers import MAKERS, every
 
 DTYPES = [np.float16, np.float32, np.float64, np.complex64, np.complex128]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)

@@ -12,11 +12,10 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.testing.oracles import along, richardson
-from tests.rules.test_constants import CALLS
 from tests.support.cases import MASK, Case, name_of, positive, real
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, direction, flat, outputs, push, same
-from tests.support.constants import apart, has_room, quiet, refused, tolerance, wide
+from tests.support.constants import CALLS, apart, has_room, quiet, refused, tolerance, wide
 
 
 def check_against_quotients(f, xs, active, lead=()):
