@@ -36,9 +36,9 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
-RULE_TESTS := tests/test_rules.py tests/test_conventions.py tests/test_arrays.py tests/test_linalg.py tests/test_statistics.py \
-              tests/test_calls.py
-NEWEST_TESTS := $(RULE_TESTS) tests/test_fuzz.py tests/test_conditioning.py tests/test_dual.py tests/test_transforms.py tests/test_hints.py
+RULE_TESTS := $(addprefix tests/rules/test_, rules.py conventions.py arrays.py linalg.py statistics.py calls.py)
+NEWEST_TESTS := $(RULE_TESTS) $(addprefix tests/rules/test_, fuzz.py conditioning.py) \
+                tests/test_dual.py tests/transforms/test_transforms.py tests/test_hints.py
 
 test-oldest: $(VENV)-oldest/.ready
 	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)

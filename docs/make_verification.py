@@ -103,9 +103,8 @@ def estimators():
 
 def online():
     """The gradient after three steps of a small recurrent network, against RTRL's."""
-    from mutations import streamed
-
     import dualgrad.online as of
+    from tests.support.mutations import streamed
 
     exact = streamed(of.RTRL()).mean
     for estimator in (
@@ -118,10 +117,9 @@ def online():
 
 def evolution():
     """The gradient summed over an episode of two windows, whose losses are linear: theory in `unrolls`."""
-    from unrolls import coefficients, episode, history, one_perturbation, perturbation_a_window
-
     import dualgrad.online as of
     from dualgrad import testing
+    from tests.support.unrolls import coefficients, episode, history, one_perturbation, perturbation_a_window
 
     g = coefficients(2, 2)
     own, others = (g * part[:, :, None] for part in (np.eye(2), 1 - np.eye(2)))
@@ -146,7 +144,7 @@ def evolution():
 
 def errata():
     """What the papers print, what is right, and what enumeration finds."""
-    from errata import errata as entries
+    from tests.support.errata import errata as entries
 
     for e in entries():
         d = deviation(e.exact, e.right)
@@ -155,14 +153,14 @@ def errata():
 
 def not_shown():
     """The errata that enumeration cannot decide."""
-    from errata import NOT_SHOWN
+    from tests.support.errata import NOT_SHOWN
 
     yield from NOT_SHOWN.items()
 
 
 def mutations():
     """How many planted faults of each kind are caught, and how many of their correct twins."""
-    from mutations import MUTATIONS, caught
+    from tests.support.mutations import MUTATIONS, caught
 
     planted, found, twins = Counter(), Counter(), Counter()
     for m in MUTATIONS:
@@ -240,5 +238,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
+    sys.path.insert(0, str(HERE.parent))
     sys.exit(main())

@@ -1,6 +1,6 @@
 """The public names of dualgrad, and what each still lacks: a docstring, an example, a place in the API reference.
 
-Run as a script it prints what is missing. The Sphinx build and ``tests/test_docs.py`` use it.
+Run as a script it prints what is missing. The Sphinx build and ``tests/repository/test_docs.py`` use it.
 """
 
 import importlib

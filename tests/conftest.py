@@ -2,11 +2,11 @@
 
 import os
 
-import of_numpy  # noqa: F401  (before any test module imports dualgrad.scipy)
 import pytest
 from hypothesis import settings
 
 from dualgrad.tables import KINDS, RULES
+from tests.support import of_numpy  # noqa: F401  (before any test module imports dualgrad.scipy)
 
 settings.register_profile("dev", max_examples=4, deadline=None)
 settings.register_profile("lean", max_examples=3, deadline=None, derandomize=True)  # other versions of NumPy

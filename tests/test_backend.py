@@ -4,12 +4,12 @@ import importlib.util
 
 import numpy as np
 import pytest
-from catalogue import CATALOGUE
-from checks import close, direction, push
-from strict import device
 
 import dualgrad as dg
 from dualgrad.backend import is_array, is_host, like, namespace, to_numpy
+from tests.support.catalogue import CATALOGUE
+from tests.support.checks import close, direction, push
+from tests.support.strict import device
 
 
 def cupy_or_none():

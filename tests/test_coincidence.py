@@ -7,9 +7,9 @@ import warnings
 
 import numpy as np
 import pytest
-from test_factorizations import DTYPES, KEYS, adjoint, close, ct, is_identity, is_line, nested, product
 
 import dualgrad as dg
+from tests.support.matrices import DTYPES, KEYS, adjoint, close, ct, is_identity, is_line, nested, product
 
 FACTORIAL = [math.factorial(k) for k in range(8)]
 

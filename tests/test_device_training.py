@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from strict import DeviceArray, device, host
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online, optim
+from tests.support.strict import DeviceArray, device, host
 
 MODEL = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.Tanh(), nn.Linear(5, 3))
 X, Y = np.random.default_rng(0).standard_normal((7, 6)), np.arange(7) % 3

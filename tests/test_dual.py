@@ -8,12 +8,20 @@ import pickle
 
 import numpy as np
 import pytest
-from checks import UnsureError, check_directions, check_fresh, check_nested_directions, check_order, check_value, push
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dualgrad as dg
 from dualgrad.dual import Dual
+from tests.support.checks import (
+    UnsureError,
+    check_directions,
+    check_fresh,
+    check_nested_directions,
+    check_order,
+    check_value,
+    push,
+)
 
 RNG = np.random.default_rng(0)
 X = np.array([0.5, -1.2, 2.0, 0.7])

@@ -1,6 +1,6 @@
 """Everyday programs run at once, or end at an error whose first line is the cure; none is silently wrong.
 
-`python tests/test_everyday.py` prints what became of each program, and the counts.
+`python -m tests.test_everyday` prints what became of each program, and the counts.
 """
 
 import re
@@ -9,9 +9,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from everyday import PROGRAMS
 
 import dualgrad as dg
+from tests.support.everyday import PROGRAMS
 
 RTOL = 1e-6
 

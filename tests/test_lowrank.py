@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from catalogue import CATALOGUE
-from checks import close, direction, push
-from strict import device
 
 import dualgrad as dg
+from tests.support.catalogue import CATALOGUE
+from tests.support.checks import close, direction, push
+from tests.support.strict import device
 
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=4), RNG.normal(size=3)

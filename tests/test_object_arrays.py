@@ -8,14 +8,11 @@ from math import sin as sine
 
 import numpy as np
 import pytest
-import samples_arrays  # noqa: F401  (each adds its rows to the catalogue)
-import samples_linalg  # noqa: F401
-import samples_statistics  # noqa: F401
-from catalogue import CATALOGUE
-from checks import close, direction, push
 
 import dualgrad as dg
 from dualgrad.tables import MAKERS
+from tests.support.catalogue import CATALOGUE
+from tests.support.checks import close, direction, push
 
 ROWS = [c for c in CATALOGUE if c.draws and not c.is_complex and c.function not in MAKERS]
 I = complex(0, 1)

@@ -5,10 +5,10 @@ import pickle
 
 import numpy as np
 import pytest
-from strict import DeviceArray, device
 
 import dualgrad as dg
 from dualgrad.params import Layout
+from tests.support.strict import DeviceArray, device
 
 
 @pytest.fixture

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from strict import DeviceArray, device
 
 import dualgrad as dg
+from tests.support.strict import DeviceArray, device
 
 DRAWS = {
     "signs": lambda r, **kw: r.signs((3, 4), **kw),

@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from foreign import torch
-from rooms import CATALOGUE, CRITICAL, RUNS, SIGNS, Learning, maker, network, plain, sequence
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
+from tests.support.foreign import torch
+from tests.support.rooms import CATALOGUE, CRITICAL, RUNS, SIGNS, Learning, maker, network, plain, sequence
 
 NONSENSE = [0, -1, 2.5, np.nan, np.inf, None, "a", True, [], 1j, np.array(["a"]), object()]
 WORDS = (ValueError, TypeError, dg.DualgradError)

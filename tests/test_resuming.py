@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import strict
-from rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
+from tests.support import strict
+from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
 
 CALLS = 10
 

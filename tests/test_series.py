@@ -7,15 +7,13 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import samples_arrays  # noqa: F401  (each adds its rows to the catalogue)
-import samples_linalg  # noqa: F401
-import samples_statistics  # noqa: F401
-import strict
-from catalogue import CATALOGUE, Case, real
-from checks import derivative_along, direction, flat, moving, outputs, same, subset
 
 import dualgrad as dg
 from dualgrad.series import Series
+from tests.support import strict
+from tests.support.cases import Case, real
+from tests.support.catalogue import CATALOGUE
+from tests.support.checks import derivative_along, direction, flat, moving, outputs, same, subset
 
 mp = pytest.importorskip("mpmath").mp
 

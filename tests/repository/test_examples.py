@@ -1,0 +1,147 @@
+"""The scripts start from the command line and leave what they promise: tables on the screen, figures on disk."""
+
+import gzip
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("matplotlib")
+
+ROOT = Path(__file__).parents[2]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def run(script, *arguments):
+    """What the script prints; a failure shows it."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / script, *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_digits_help_names_its_options():
+    printed = run("digits.py", "--help")
+    for option in ("--steps", "--seed", "--backend", "--checkpoint", "--resume", "--output"):
+        assert option in printed
+
+
+def test_digits_prints_its_table_and_saves_its_figure(tmp_path):
+    printed = run("digits.py", "--steps", 5, "--output", tmp_path)
+    for word in ("estimator", "steps", "accuracy", "seconds", "cosine", "LowRank"):
+        assert word in printed
+    figures = list(tmp_path.glob("*.png"))
+    assert len(figures) == 1
+    assert figures[0].read_bytes().startswith(PNG)
+    assert str(figures[0]) in printed
+
+
+EXPERIMENTS = {
+    "directions.py": ["training is stable with one direction", "LowRank signs less dense signs", "√(2/(π p))"],
+    "copy_task.py": ["DODGE, TBPTT(3)", "guessing: 0.693", "64 random directions are better than 8"],
+    "image_regression.py": ["DODGE, Reptile", "PSNR", "DODGE learns faster than Reptile"],
+    "forward_gradient_limits.py": ["MLP 512", "conv net", "ResNet", "At 32 x 32"],
+    "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
+    "localmixer.py": ["W^T, local losses", "exact, local losses"],
+    "influence_balancing.py": ["RTRL", "DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)"],
+    "text_prediction.py": ["NoBackTrack, rank 10", "Kalman", "context tree weighting", "entropy rate", "written by"],
+    "leaky_variance.py": ["rescaled", "not rescaled", "Gaussian trick", "theory"],
+    "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
+    "pes_variance.py": ["alike, and noise", "NRES", "theory"],
+    "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
+    "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
+    "control.py": ["without torque", "ES, whole episodes", "PES"],
+    "prompt_tuning.py": ["W^T", "prompt tokens", "last layer alone"],
+}
+
+
+@pytest.mark.parametrize("script", EXPERIMENTS)
+def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path):
+    printed = run(script, "--quick", "--output", tmp_path)
+    for word in EXPERIMENTS[script]:
+        assert word in printed
+    stem = script.removesuffix(".py")
+    assert (tmp_path / f"{stem}.png").read_bytes().startswith(PNG)
+    report = json.loads((tmp_path / f"{stem}.json").read_text())
+    assert report["experiment"] == stem
+    assert report["tables"]
+    least = 1 if script == "pes_variance.py" else 2  # which measures, and trains nothing
+    assert report["runs"]
+    assert all(len(r["curve"]) >= least for r in report["runs"])
+
+
+@pytest.mark.parametrize("script", EXPERIMENTS)
+def test_an_experiment_asks_for_a_mode(script):
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / script],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--quick" in done.stderr
+    assert "--full" in done.stderr
+
+
+def idx(array):
+    """The bytes of an IDX file."""
+    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_mnist_is_read_from_its_files(tmp_path, zipped, datasets):
+    pixels, classes = np.arange(2 * 28 * 28).reshape(2, 28, 28) % 256, np.array([3, 7])
+    for part in ("train", "t10k"):
+        for name, array in ((f"{part}-images-idx3-ubyte", pixels), (f"{part}-labels-idx1-ubyte", classes)):
+            raw = gzip.compress(idx(array)) if zipped else idx(array)
+            (tmp_path / (name + ".gz" * zipped)).write_bytes(raw)
+    (x, y), test = datasets.images(tmp_path)
+    assert x.dtype == np.float32
+    assert np.array_equal(x[..., 0], (pixels / np.float32(255)).astype(np.float32))
+    assert np.array_equal(y, classes)
+    assert test[0].shape == (2, 28, 28, 1)
+
+
+def test_cifar_is_read_from_its_files(tmp_path, datasets):
+    images = np.arange(2 * 3072).reshape(2, 3, 32, 32) % 256
+    raw = np.concatenate([[[4], [9]], images.reshape(2, -1)], 1).astype(np.uint8).tobytes()
+    for name in ("data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"):
+        (tmp_path / name).write_bytes(raw)
+    (x, y), _ = datasets.images(tmp_path)
+    assert x.shape == (4, 32, 32, 3)
+    np.testing.assert_allclose(x[1, 5, 6, 2] * 255, images[1, 2, 5, 6], rtol=1e-6)
+    assert np.array_equal(y, [4, 9, 4, 9])
+
+
+def test_other_files_are_refused(tmp_path, datasets):
+    with pytest.raises(FileNotFoundError, match="neither MNIST's"):
+        datasets.images(tmp_path)
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"not one")
+    with pytest.raises(ValueError, match="no IDX file"):
+        datasets.images(tmp_path)
+
+
+@pytest.fixture
+def datasets(monkeypatch):
+    """The experiments' module of that name."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    return importlib.import_module("datasets")
+
+
+@pytest.mark.gpu
+def test_digits_on_a_gpu(tmp_path):
+    if not pytest.importorskip("cupy").is_available():
+        pytest.skip("CuPy finds no device")
+    assert "LowRank" in run("digits.py", "--steps", 5, "--output", tmp_path, "--backend", "cupy")

@@ -1,0 +1,74 @@
+"""The texts of the online experiments have the entropy they claim, and the compressors beside them are right."""
+
+import gzip
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+
+from compressors import ctw_bits, gzip_bits
+from texts import CHORDS, FOLLOWS, RHYTHMS, anbn, anbn_entropy, english, music, music_entropy
+
+
+def test_blocks_of_anbn():
+    text = anbn(20_000, 0)
+    blocks = text.split("\n")[:-3]
+    for a, b in zip(blocks[::2], blocks[1::2], strict=False):
+        assert a == "a" * len(a)
+        assert b == "b" * len(a)
+        assert 1 <= len(a) <= 32
+    assert len(text) == 20_000
+    assert anbn_entropy() == 5 / 35
+
+
+def test_bars_of_music_follow_the_grammar_and_have_its_entropy():
+    text = music(400_000, 0)
+    bars = text.split("|")[:-1]
+    bits = 0.0
+    pairs = Counter(zip([b[0] for b in bars], [b[0] for b in bars[1:]], strict=False))
+    for bar in bars:
+        notes, rhythm = bar[2::2], bar[3::2]
+        assert bar[1] == ":"
+        assert rhythm in RHYTHMS
+        assert sum(map(int, rhythm)) == 4
+        assert set(notes) <= set(CHORDS[bar[0]])
+        bits += np.log2(len(RHYTHMS)) + len(notes) * np.log2(3)
+    for (one, other), count in pairs.items():
+        bits -= count * np.log2(FOLLOWS[one][other])
+    assert abs(bits / len(text) - music_entropy()) < 0.005
+
+
+def test_english_is_there_without_a_file(tmp_path):
+    assert len(english()) > 100_000
+    (tmp_path / "text").write_text("to be or not to be" * 10)
+    assert english(tmp_path / "text").startswith("to be or not")
+
+
+def kt(counts, k):
+    """The probability of a sequence with these counts by Krichevsky and Trofimov, 1/k for each symbol."""
+    p, total = 1.0, 0
+    for count in counts:
+        for j in range(count):
+            p *= (j + 1 / k) / (total + 1)
+            total += 1
+    return p
+
+
+@pytest.mark.parametrize("text", ["abracadabra", "aaaaaaaa", "abababab"])
+def test_context_trees_are_weighted_as_defined(text):
+    k = len(set(text))
+    root = kt(Counter(text).values(), k)
+    assert abs(ctw_bits(text, 0) + np.log2(root) / len(text)) < 1e-10
+    after = {}
+    for before, symbol in zip(["", *text], text, strict=False):
+        after.setdefault(before, Counter())[symbol] += 1
+    mixed = 0.5 * root + 0.5 * np.prod([kt(counts.values(), k) for counts in after.values()])
+    assert abs(ctw_bits(text, 1) + np.log2(mixed) / len(text)) < 1e-10
+
+
+def test_gzip_is_gzip():
+    assert gzip_bits("abc" * 100) == 8 * len(gzip.compress(b"abc" * 100, 9)) / 300

@@ -1,0 +1,85 @@
+"""Sample calls of the functions of SciPy that have a rule; not in the catalogue, because SciPy may be missing.
+
+``np.real`` keeps the complex step away from functions whose complex branch is not exact to the last bit.
+"""
+
+import numpy as np
+
+from dualgrad.scipy import linalg, special
+from tests.support.cases import Rows, above, inside, positive, real, z
+
+ROWS = Rows()
+case = ROWS.case
+
+for f in (special.erf, special.erfc, special.erfcx, special.ndtr, special.log_ndtr, special.expit, special.log_expit,
+          special.i0, special.i1, special.i0e, special.i1e):  # fmt: skip
+    case(f, real(2, 3))
+    case(f, real())
+for f in (special.erfi, special.dawsn):
+    case(f, real(2, 3))
+case(special.hyperu, 0.5, 1.5, positive(2, 3))
+case(special.hyperu, np.array([0.5, 2.0]), 1.5, positive(3, 1))
+case(special.erf, z(3))
+case(special.log_ndtr, z(3))
+case(special.erfinv, inside(3))
+case(special.erfcinv, inside(3), _call=lambda x: special.erfcinv(1 + x))
+for f in (special.ndtri, special.logit):
+    case(f, inside(2, 2), _call=lambda x, f=f: f((1 + x) / 2))
+for f in (special.gamma, special.gammaln, special.loggamma, special.digamma, special.psi):
+    case(f, positive(2, 3))
+case(special.gamma, real(3), _call=lambda x: np.real(special.gamma(x / 4 - 1.5)))
+case(special.gammaln, real(3), _call=lambda x: special.gammaln(x / 4 - 2.5))
+case(special.polygamma, 1, positive(3))
+case(special.polygamma, np.array([[2], [3]]), positive(3))
+case(special.zeta, 2.5, above(3))
+case(special.zeta, np.array([2.0, 3.0]), above(2, 1))
+for f in (special.beta, special.betaln):
+    case(f, positive(2, 3), positive(3))
+    case(f, 1.5, positive(3))
+for f in (special.xlogy, special.xlog1py):
+    case(f, real(2, 3), positive(3))
+    case(f, real(3), 2.5)
+    case(f, z(3), z(3))
+case(special.entr, positive(2, 3))
+for f in (special.rel_entr, special.kl_div):
+    case(f, positive(2, 3), positive(3))
+    case(f, positive(3), np.array([0.3, 0.4, 0.3]))
+for f in (special.iv, special.ive):
+    case(f, 2, real(3))
+    case(f, 1.5, positive(2, 2))
+case(special.logsumexp, real(2, 3))
+case(special.logsumexp, real(2, 3, 2), axis=(0, -1), keepdims=True)
+case(special.logsumexp, real(2, 3), axis=1, b=positive(3))
+case(special.logsumexp, real(4), b=np.array([1.0, -3.0, 0.0, 0.5]), return_sign=True)
+case(special.logsumexp, np.array([[0.5], [1.0]]), b=real(2, 3), axis=0, return_sign=True)
+case(special.logsumexp, real())
+case(special.logsumexp, z(3))
+for f in (special.softmax, special.log_softmax):
+    case(f, real(2, 3))
+    case(f, real(2, 3), axis=-1)
+    case(f, real(2, 3, 2), axis=(0, 2))
+
+case(linalg.expm, real(3, 3))
+case(linalg.expm, real(2, 2, 2))
+case(linalg.expm, z(2, 2))
+case(linalg.expm, real(1, 1))
+case(linalg.sqrtm, real(3, 3), _call=lambda x: np.real(linalg.sqrtm(x @ x.T + 2 * np.eye(3))))
+case(linalg.sqrtm, z(2, 2), _call=lambda x: linalg.sqrtm(x + 4 * np.eye(2)))
+A, B = 4 * np.eye(2), np.eye(3)
+case(
+    linalg.solve_sylvester,
+    above(2, 2),
+    real(3, 3),
+    real(2, 3),
+    _call=lambda a, b, q: np.real(linalg.solve_sylvester(a + A, b / 4 + B, q)),
+)
+case(linalg.solve_sylvester, z(2, 2), np.array([[9.0]]), z(2, 1))
+for kw in ({}, {"lower": True}, {"trans": 1}, {"trans": "T", "lower": True, "unit_diagonal": True}):
+    case(linalg.solve_triangular, above(3, 3), real(3), **kw)
+case(linalg.solve_triangular, z(2, 2), z(2, 3), trans=2)
+case(linalg.solve_triangular, z(2, 2), real(2), trans="C", lower=True, unit_diagonal=True)
+case(linalg.cho_solve, (above(3, 3), True), real(3))
+case(linalg.cho_solve, (z(2, 2), False), real(2, 2))
+for trans in (0, 1, 2):
+    case(linalg.lu_solve, (above(3, 3), [1, 2, 2]), real(3), trans=trans)
+case(linalg.lu_solve, (z(2, 2), [1, 1]), real(2, 2), trans=2)
