@@ -7,7 +7,6 @@ from .backend import is_array, is_host
 from .cures import of_object_array
 from .dual import ASKED, LIVE, OBJECT, Dual, lift, new_level, primal
 from .errors import LevelError, ShapeError, StructureError, TangentLossError
-from .lowrank import LowRank
 from .rules.absorb import parts
 from .rules.declare import nested_as
 from .tree import flatten, leaves_like, map_leaves, paths, rebuild, returned, unflatten
@@ -174,7 +173,7 @@ def _as_tangent(v, x, lead, structure, k):
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
     if not is_array(v) or isinstance(v, np.generic):
         v = np.asarray(v) if isinstance(x, np.ndarray) else np.asarray(v)[()]  # one can be written into, as its primal
-    if is_host(primal(v)) != is_host(primal(x)) and not isinstance(v, LowRank):
+    if is_host(primal(v)) != is_host(primal(x)) and not hasattr(v, "dense"):  # factors have no place of their own
         raise TypeError(
             f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
             "on one device"

@@ -43,7 +43,7 @@ from .dual import (
 )  # fmt: skip
 from .errors import ShapeError
 from .pushforward import evaluated, match_tangents
-from .rules.absorb import absorb, absorbing_bilinear, has_nan, product, quietly, strictly
+from .rules.absorb import Errors, absorb, absorbing_bilinear, has_nan, product, quietly
 from .rules.declare import as_result, plus
 from .rules.einsum import from_sublists, spelled_out
 from .rules.keywords import call_with_keywords
@@ -675,6 +675,20 @@ def _moving_power(value, x, n):
 
 
 # ---------------------------------------------------------------------- out of range on the way
+
+
+_strict = Errors("raise")
+
+
+def strictly(function, *args):
+    """``function(*args)``, or FloatingPointError where a number over- or underflows, or is not one."""
+    try:
+        return _strict.run(function, *args)
+    except RuntimeError as error:
+        if "already entered" not in str(error):
+            raise
+    with np.errstate(all="raise"):
+        return function(*args)
 
 
 def _recurrent(value, like, step):

@@ -218,22 +218,14 @@ def leaves_like(tree, structure, what, path=()):
     A dict may stand for any container with named children, and it for a dict, as long as their keys agree.
     """
     container = None if tree is None else _REGISTRY[tree.__class__]
-    if structure is LEAF:
-        if container is not None:
-            cure = ": np.asarray(...) of it" if isinstance(tree, (list, tuple)) else ""
-            raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected an array there{cure}")
+    if structure is LEAF and container is None:
         return [tree]
-    if structure is EMPTY:
-        if tree is not None:
-            given = type(tree).__name__
-            raise StructureError(f"{what}{_index(path)} is a {given}; expected None there, as in the primal")
+    if structure is EMPTY and tree is None:
         return []
     keys, children, _ = (None, (), None) if container is None else _parts(container, tree)
-    if keys is None or keys.__class__ is not structure.keys.__class__:
-        sequence = structure.keys.__class__ is range
-        given, expected = type(tree).__name__, "sequence" if sequence else "mapping"
-        cure = ": begin with one array, np.array(...)" if sequence and hasattr(tree, "shape") else ""
-        raise StructureError(f"{what}{_index(path)} is a {given}; expected a {expected} like the primal's{cure}")
+    if structure is LEAF or structure is EMPTY or keys.__class__ is not structure.keys.__class__:
+        expected = _expected(structure, tree)
+        raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected {expected}")
     if keys != structure.keys:
         missing, extra = set(structure.keys) - set(keys), set(keys) - set(structure.keys)
         if missing or extra:
@@ -250,6 +242,17 @@ def leaves_like(tree, structure, what, path=()):
         else:
             found += leaves_like(child, below, what, (*path, (structure.kind, key)))
     return found
+
+
+def _expected(structure, tree):
+    """What a structure has where a tree has something of another kind, and how to make it of that."""
+    if structure is EMPTY:
+        return "None there, as in the primal"
+    if structure is LEAF:
+        return "an array there" + (": np.asarray(...) of it" if isinstance(tree, (list, tuple)) else "")
+    if structure.keys.__class__ is not range:
+        return "a mapping like the primal's"
+    return "a sequence like the primal's" + (": begin with one array, np.array(...)" if hasattr(tree, "shape") else "")
 
 
 def _index(path):

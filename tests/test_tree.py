@@ -64,6 +64,8 @@ MISMATCHES = [
     (1.0, [1.0], "v is a list; expected an array"),
     (1.0, PARAMS, "v is a Params; expected an array"),
     ([None], [1.0], r"v\[0\] is a float; expected None"),
+    ([None], [{}], r"v\[0\] is a dict; expected None"),
+    (1.0, {}, "v is a dict; expected an array"),
     ([1.0], None, "v is a NoneType; expected a sequence"),
 ]
 

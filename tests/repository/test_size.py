@@ -29,7 +29,7 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 README = PACKAGE.parent / "README.md"
 WRITE = "python tests/repository/test_size.py --write"
 STARTS = "pushforward.py", "rules/operators.py", "rules/keywords.py"
-CORE, EACH = 1800, 5  # lines of code: of the core, and of a function in the tables
+CORE, EACH = 1600, 5  # lines of code: of the core, and of a function in the tables
 SILENT = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
     tokenize.ENDMARKER,
@@ -215,7 +215,7 @@ def test_what_the_core_begins_to_import_counts_from_then_on(fake):
 
 @pytest.mark.parametrize(
     ("core", "tables", "count", "says"),
-    [(CORE, 5, 1, "the core has 1800 lines"), (1, 11, 2, "the tables have 11 lines for 2 functions; expected 5 each")],
+    [(CORE, 5, 1, "the core has 1600 lines"), (1, 11, 2, "the tables have 11 lines for 2 functions; expected 5 each")],
 )
 def test_a_limit_that_is_passed_is_an_error(core, tables, count, says):
     require_small(core - 1, tables - 1, count)
