@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 
-from .backend import to_numpy
-
 
 def count(name, value, expected="a whole number from 0 on", least=0):
     """``value`` as an int, where it is a whole number from ``least`` on; anything else raises ValueError."""
@@ -43,10 +41,3 @@ def flag(name, value):
     if not isinstance(value, (bool, np.bool_)) and (not isinstance(value, int) or value not in (0, 1)):
         raise ValueError(f"got {name}={value!r}; expected True or False")
     return bool(value)
-
-
-def all_finite(a):
-    """Whether every entry of an array is finite; at BLAS speed unless the squares overflow."""
-    if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
-        return True
-    return bool(to_numpy(np.all(np.isfinite(a))))

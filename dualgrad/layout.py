@@ -2,14 +2,24 @@
 
 import itertools
 import math
-from types import MappingProxyType
 
 import numpy as np
 
-from .backend import like as on_device
-from .backend import to_numpy
 from .errors import ShapeError
 from .tree import flatten, leaves_like, paths, unflatten
+from .vectors import double, in_kind, side_by_side
+
+
+class Fixed(dict):
+    """A dict that cannot be changed."""
+
+    def _refuse(self, *args, **kwargs):
+        raise TypeError("names and places of a Layout cannot be changed")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self):
+        return Fixed, (dict(self),)
 
 
 class Layout:
@@ -49,7 +59,7 @@ class Layout:
         dtype = None if container else np.result_type(*dtypes) if dtypes else np.dtype(float)
         structure = flatten(dict.fromkeys(shapes, 0))[1] if structure is None else structure
         values = {
-            "shapes": MappingProxyType(shapes), "slices": MappingProxyType(places), "size": ends[-1], "dtypes": dtypes,
+            "shapes": Fixed(shapes), "slices": Fixed(places), "size": ends[-1], "dtypes": dtypes,
             "dtype": dtype, "container": container, "_structure": structure, "_scalars": scalars, "_hash": None,
         }  # fmt: skip
         for name, value in values.items():
@@ -197,25 +207,3 @@ def ravel(tree):
     """The entries of a tree as one vector, and its layout: of Params their own, both."""
     layout = Layout.of(tree)
     return layout.vector(tree), layout
-
-
-def in_kind(vector, like):
-    """A vector in the dtype of another, where that lives."""
-    return on_device(vector.astype(like.dtype, copy=False), like)
-
-
-def double(vector):
-    """A vector of real numbers as float64, on the host."""
-    if vector.dtype.kind not in "fiub":
-        raise TypeError(f"got {vector.dtype} numbers; expected real ones, which directions are made of")
-    return wide(vector)
-
-
-def wide(vector):
-    """A copy of a vector in double precision, on the host."""
-    return to_numpy(vector).astype(np.result_type(vector.dtype, np.float64))
-
-
-def side_by_side(parts, none=(0,)):
-    """Arrays in one along the last axis; one alone is not copied, and without any it has the shape ``none``."""
-    return np.zeros(none) if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)

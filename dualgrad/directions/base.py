@@ -7,10 +7,11 @@ import numpy as np
 from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import DualgradError
-from ..layout import Layout, double, ravel
+from ..layout import Layout, ravel
 from ..random import as_rng
 from ..rows import Rows
 from ..tree import leaves
+from ..vectors import double
 
 
 class Direction:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..layout import side_by_side
 from ..rows import Rows
+from ..vectors import side_by_side
 from .base import Direction
 
 

@@ -1,6 +1,7 @@
 """The former names of what `dualgrad.layout` does, for programs that use them."""
 
-from ..layout import Layout, double, ravel
+from ..layout import Layout, ravel
+from ..vectors import double
 from .base import finite
 
 

@@ -2,10 +2,10 @@
 
 from ..checks import flag, positive_count, positive_number
 from ..errors import DualgradError
-from ..layout import double
 from ..nn.layer import with_buffers
 from ..nn.recurrent import Recurrent
 from ..tree import map_leaves
+from ..vectors import double
 from ..zero import ZERO
 from .backprop import Backprop
 from .estimate import require_finite, require_finite_gradient

@@ -6,8 +6,9 @@ import numpy as np
 
 from ..checks import positive_number
 from ..errors import NonFiniteError
-from ..layout import double, ravel
+from ..layout import ravel
 from ..random import as_rng
+from ..vectors import double
 from .candidates import Oracle
 from .estimator import proposed
 from .point import Point

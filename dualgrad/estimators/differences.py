@@ -7,8 +7,8 @@ from ..checks import positive_count, positive_number
 from ..directions import Rademacher
 from ..directions.independent import Independent
 from ..errors import DualgradError
-from ..layout import double
 from ..transforms import hessian, jacfwd
+from ..vectors import double
 from .estimate import require_finite
 from .estimator import Estimator
 from .steps import coarse, require_moved, taken, too_small

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ..checks import all_finite, real_number
+from ..checks import real_number
 from ..directions import Gaussian
 from ..errors import DualgradError, NonFiniteError, caution
-from ..layout import double
 from ..random import Rng
 from ..rows import Rows
+from ..vectors import all_finite, double
 from .estimator import Estimator, proposed
 from .point import Point
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from ..checks import all_finite
 from ..errors import NonFiniteError, ShapeError
 from ..params import Params
+from ..vectors import all_finite
 
 
 @dataclass(frozen=True)

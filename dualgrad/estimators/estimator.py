@@ -1,8 +1,9 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
 from ..errors import ShapeError
-from ..layout import double, ravel, wide
+from ..layout import ravel
 from ..random import as_rng
+from ..vectors import double, wide
 from .estimate import Estimate, require_finite_gradient
 from .point import Point
 from .state import Stateful, attempted
@@ -72,7 +73,7 @@ class Estimator(Stateful):
         return self._moment(self.spread, gradient, objective, params)
 
     def _moment(self, moment, gradient, objective, params):
-        g, layout = ravel(gradient)
+        g, layout = ravel(params if gradient is None else gradient)
         at = None if objective is None or params is None else Point(self, objective, params)
         g_double = wide(g)
         found = moment(g_double, layout, at)

@@ -9,7 +9,7 @@ from ..backend import to_numpy
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
 from ..directions.base import as_direction, finite, require_direction
-from ..layout import double, in_kind
+from ..vectors import double, in_kind
 from .estimator import Estimator
 
 _COMBINE = ("mean", "sum", "project")

@@ -2,11 +2,12 @@
 
 from ..backend import to_numpy
 from ..directions.base import as_direction, require_real
-from ..layout import in_kind, ravel
+from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params
 from ..pushforward import as_primal, jvp
 from ..tree import flatten, rebuild
+from ..vectors import in_kind
 from .estimate import require_finite, require_scalar
 
 
@@ -33,7 +34,7 @@ class Point:
     def jvp(self, V):
         """L, and its slopes g·v_i: one number for one direction."""
         tangents = V.tree(self.layout)
-        if self.objective.__class__ is BoundObjective:
+        if self.objective.__class__ is BoundObjective and hasattr(BoundObjective, "jvp"):
             value, slopes = self.objective.jvp(self.params, tangents)
         else:
             value, slopes = jvp(self.objective, (self.params,), (tangents,))

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..backend import is_host
 from ..backend import like as on_device
-from ..checks import all_finite
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.estimate import is_real
@@ -21,6 +20,7 @@ from ..pushforward import jvp
 from ..settings import layout_of, plain
 from ..transforms import grad
 from ..tree import flatten, leaves, map_leaves, unflatten
+from ..vectors import all_finite
 
 
 def layout_of_numbers(tree, what):

@@ -2,8 +2,9 @@
 
 from ..directions.base import as_direction, require_real
 from ..estimators.forward_gradient import ForwardGradient
-from ..layout import in_kind, ravel
+from ..layout import ravel
 from ..rows import Rows
+from ..vectors import in_kind
 from .learner import OnlineEstimator
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...checks import real_number
-from ...layout import double
+from ...vectors import double
 from ..candidates import Oracle
 from ..estimate import require_finite
 from ..estimator import Estimator, proposed

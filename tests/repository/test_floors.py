@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "dualgrad"
+PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
-    ["errors", "random", "zero"],
+    ["errors", "random", "zero", "vectors"],
     ["tree", "cures", "lowrank", "coloring"],
-    ["dual"],
+    ["dual", "layout", "rows"],
     ["inputs", "params", "chunks"],
     ["settings", "checkpoint"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule

@@ -1,0 +1,37 @@
+"""Vectors of R^p: their precision, where they live, whether they are finite."""
+
+import math
+
+import numpy as np
+
+from .backend import like as on_device
+from .backend import to_numpy
+
+
+def in_kind(vector, like):
+    """A vector in the dtype of another, where that lives."""
+    return on_device(vector.astype(like.dtype, copy=False), like)
+
+
+def double(vector):
+    """A vector of real numbers as float64, on the host."""
+    if vector.dtype.kind not in "fiub":
+        raise TypeError(f"got {vector.dtype} numbers; expected real ones, which directions are made of")
+    return wide(vector)
+
+
+def wide(vector):
+    """A copy of a vector in double precision, on the host."""
+    return to_numpy(vector).astype(np.result_type(vector.dtype, np.float64))
+
+
+def side_by_side(parts, none=(0,)):
+    """Arrays in one along the last axis; one alone is not copied, and without any it has the shape ``none``."""
+    return np.zeros(none) if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+
+
+def all_finite(a):
+    """Whether every entry of an array is finite; at BLAS speed unless the squares overflow."""
+    if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
+        return True
+    return bool(to_numpy(np.all(np.isfinite(a))))
