@@ -23,9 +23,9 @@ import operator
 
 import numpy as np
 
-from .backend import is_host
-from .custom import custom_jvp
-from .dual import (
+from ..backend import is_host
+from ..custom import custom_jvp
+from ..dual import (
     LIVE,
     Dual,
     as_array,
@@ -41,18 +41,18 @@ from .dual import (
     store,
     without_rule,
 )  # fmt: skip
-from .errors import ShapeError
-from .pushforward import evaluated, match_tangents
-from .rules.absorb import Errors, absorb, absorbing_bilinear, has_nan, product, quietly
-from .rules.declare import as_result, plus
-from .rules.einsum import from_sublists, spelled_out
-from .rules.keywords import call_with_keywords
-from .rules.lead import broadcast
-from .rules.operators import equip, in_place, special_power, value_of_scalars
-from .rules.writes import WRITES
-from .tables import KINDS, METHODS, RULES
-from .ties import TIED, where_tied
-from .tree import LEAF, flatten, map_leaves, rebuild, returned, unflatten
+from ..errors import ShapeError
+from ..pushforward import evaluated, match_tangents
+from ..rules.absorb import Errors, absorb, absorbing_bilinear, has_nan, product, quietly
+from ..rules.declare import as_result, plus
+from ..rules.einsum import from_sublists, spelled_out
+from ..rules.keywords import call_with_keywords
+from ..rules.lead import broadcast
+from ..rules.operators import equip, in_place, special_power, value_of_scalars
+from ..rules.writes import WRITES
+from ..tables import KINDS, METHODS, RULES
+from ..ties import TIED, where_tied
+from ..tree import LEAF, flatten, map_leaves, rebuild, returned, unflatten
 
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
