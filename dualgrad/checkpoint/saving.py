@@ -23,10 +23,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .backend import is_host, to_numpy
-from .checks import positive_count
-from .errors import CheckpointError
-from .params import Layout, Params
+from ..backend import is_host, to_numpy
+from ..checks import positive_count
+from ..errors import CheckpointError
+from ..params import Layout, Params
 
 try:
     import fcntl
