@@ -10,7 +10,6 @@ from .errors import LevelError, ShapeError, StructureError, TangentLossError
 from .rules.absorb import parts
 from .rules.declare import nested_as
 from .tree import flatten, leaves_like, map_leaves, paths, rebuild, returned, unflatten
-from .zero import ZERO
 
 
 def jvp(f, primals, tangents, has_aux=False):
@@ -169,7 +168,7 @@ def _as_tangent(v, x, lead, structure, k):
     if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
         return v
     v = lift(v)
-    if v is None or v is ZERO:
+    if v is None or is_array(v) and not hasattr(v, "dtype"):  # as ZERO
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
     if not is_array(v) or isinstance(v, np.generic):
         v = np.asarray(v) if isinstance(x, np.ndarray) else np.asarray(v)[()]  # one can be written into, as its primal

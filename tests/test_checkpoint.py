@@ -384,7 +384,7 @@ def test_what_was_compressed_is_loaded_when_asked(tmp_path):
 def test_memory_that_runs_out_is_a_named_error(monkeypatch):
     file = io.BytesIO()
     dg.save(file, np.ones(3))
-    monkeypatch.setattr(checkpoint, "_array", lambda *given: np.empty(2**60, np.uint8))
+    monkeypatch.setattr(checkpoint.archive, "_array", lambda *given: np.empty(2**60, np.uint8))
     with pytest.raises(dg.CheckpointError, match="takes more memory than there is"):
         dg.load(file)
 
@@ -764,9 +764,9 @@ def test_a_writer_that_lives_in_another_thread_is_left_alone(tmp_path, monkeypat
 
     monkeypatch.setattr(os, "fsync", wait)
     if shared:
-        monkeypatch.setattr(checkpoint.fcntl, "flock", lambda *args: None)
+        monkeypatch.setattr(checkpoint.atomic.fcntl, "flock", lambda *args: None)
     else:
-        monkeypatch.setattr(checkpoint, "_written", Forgetful())
+        monkeypatch.setattr(checkpoint.atomic, "_written", Forgetful())
     with ThreadPoolExecutor() as pool:
         theirs = pool.submit(dg.save, path, {"k": "theirs"})
         writing.wait()
@@ -790,14 +790,14 @@ class Forgetful(set):
 
 @needs_locks
 def test_a_file_that_is_removed_before_it_is_locked_is_written_again(tmp_path, monkeypatch):
-    path, lock = tmp_path / "run.npz", checkpoint.fcntl.flock
+    path, lock = tmp_path / "run.npz", checkpoint.atomic.fcntl.flock
 
     def late(file, how):
-        monkeypatch.setattr(checkpoint.fcntl, "flock", lock)
+        monkeypatch.setattr(checkpoint.atomic.fcntl, "flock", lock)
         os.unlink(file.name)
         lock(file, how)
 
-    monkeypatch.setattr(checkpoint.fcntl, "flock", late)
+    monkeypatch.setattr(checkpoint.atomic.fcntl, "flock", late)
     dg.save(path, {"k": 1})
     assert dg.load(path) == {"k": 1}
     assert os.listdir(tmp_path) == ["run.npz"]
@@ -813,9 +813,9 @@ def test_without_locks_files_are_saved_and_leftovers_stay(tmp_path, monkeypatch,
         raise OSError(errno.ENOLCK, "No locks available")
 
     if system == "Windows":
-        monkeypatch.setattr(checkpoint, "fcntl", None)
+        monkeypatch.setattr(checkpoint.atomic, "fcntl", None)
     else:
-        monkeypatch.setattr(checkpoint.fcntl, "flock", refuse)
+        monkeypatch.setattr(checkpoint.atomic.fcntl, "flock", refuse)
     dg.save(path, {"k": 1})
     assert dg.load(path) == {"k": 1}
     assert left.exists()

@@ -25,7 +25,6 @@ from ..cures import COMPLEX
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import TangentLossError
 from ..tables import KINDS, RULES
-from ..zero import ZERO
 from .absorb import absorb, absorbing_bilinear, has_nan, nan_entries, parts, product, quietly
 from .lead import broadcast, each_direction
 
@@ -285,7 +284,7 @@ def _binary(function, tangent, quiet=True, square=None):
             return RULES[square](x)
         level, lead, x, y, dx, dy = operands(x, y)
         out = function(x, y)
-        if out is ZERO:
+        if out is x and dx is None or out is y and dy is None:  # a constant that absorbs the other, as ZERO does
             return out
         if lead:
             dx = dx if dx is None else pad_lead(dx, out.ndim)
@@ -416,7 +415,7 @@ def _bilinear(function, under):
             f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
         out = f(x, y)
-        if out is ZERO:
+        if out is x and dx is None or out is y and dy is None:  # a constant that absorbs the other, as ZERO does
             return out
         first, second = _under_lead(f, under) if lead else (f, f)
         d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy), out)

@@ -12,22 +12,11 @@ import numpy as np
 
 from ..backend import is_array, is_host
 from ..backend import like as on_device
-from ..coincidence import ct
+from ..coincidence.cautions import NO_DIGITS, OF_VALUES, OF_VECTORS, coincide
+from ..coincidence.matrices import ct, depth, hermitian, like, rounding, with_complement
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
-from ..ties import (
-    NO_DIGITS,
-    OF_VALUES,
-    OF_VECTORS,
-    TIED,
-    coincide,
-    depth,
-    hermitian,
-    like,
-    rounding,
-    where_tied,
-    with_complement,
-)
+from ..ties import TIED, where_tied
 from .absorb import quietly
 from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
 

@@ -1,0 +1,371 @@
+"""The Series: a Dual with more coefficients, what an operation makes of it, and the kinds of rule that need no more."""
+
+import functools
+import operator
+
+import numpy as np
+
+from ..backend import is_host
+from ..custom import custom_jvp
+from ..dual import (
+    LIVE,
+    Dual,
+    as_array,
+    as_arrays,
+    is_basic,
+    lead_of,
+    lift,
+    make,
+    new_level,
+    refuse_dual_index,
+    require_writable,
+    store,
+    without_rule,
+)  # fmt: skip
+from ..rules.absorb import absorb, absorbing_bilinear, has_nan, quietly
+from ..rules.declare import plus
+from ..rules.keywords import call_with_keywords
+from ..rules.operators import equip, in_place, special_power, value_of_scalars
+from ..rules.writes import WRITES
+from ..tables import KINDS, METHODS, RULES
+from ..ties import TIED, where_tied
+from ..tree import LEAF, flatten, unflatten
+
+GROUND = {}  # function -> its rule, where that is not an integral of the tangent rule: (f, the series, *arguments)
+_RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
+
+
+class Series(Dual):
+    """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
+
+    Programs receive Series inside `taylor`. It is a Dual with more coefficients: where the two meet, Python and NumPy
+    ask the Series first.
+    """
+
+    __slots__ = ("following", "known", "order")
+
+    def __init__(self, value, order, level, following, frozen=False):
+        self.known, self.order, self.level, self.following, self.frozen = [value], order, level, following, frozen
+
+    primal = property(lambda self: self.known[0])
+
+    @property
+    def tangent(self):
+        """Refused: a series has no tangent, and a rule that asks for one is not fit for series."""
+        raise NotImplementedError("this operation has no Taylor rule: nest dg.derivative for the higher derivatives")
+
+    def coefficient(self, k):
+        """xₖ."""
+        while len(self.known) <= k:
+            self.known.append(self.following(len(self.known)))
+        if len(self.known) > self.order:
+            self.following = None  # lets go of the operands: nothing is taped
+        return self.known[k]
+
+    def derivative(self):
+        """x'(t) = Σ (k + 1) xₖ₊₁ tᵏ."""
+        following = lambda k: (k + 1) * self.coefficient(k + 1)  # noqa: E731
+        return Series(following(0), self.order - 1, self.level, following)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        if ufunc not in RULES:
+            return without_rule(ufunc, method, inputs, kwargs)
+        inputs = tuple(map(_operand, inputs))
+        if method != "__call__":
+            return METHODS[method](ufunc, *inputs, **kwargs)
+        return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else apply(ufunc, inputs, {})
+
+    def __array_function__(self, function, types, args, kwargs):
+        if function not in RULES and not isinstance(function, custom_jvp):
+            return make(self, function, args, kwargs)
+        return apply(function, as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()})
+
+    def __getitem__(self, index):
+        lead_of(self)
+        refuse_dual_index(index)
+        at = lambda k: self.coefficient(k)[index]  # noqa: E731
+        return complete(Series(at(0), self.order, self.level, at, self.frozen and is_basic(index)))
+
+    def __setitem__(self, index, value):
+        lead_of(self)
+        refuse_dual_index(index)
+        require_writable(self)
+        value = as_array(value)
+
+        def written(k, x):
+            x[index] = coefficient_of(value, self.level, k)
+            return x
+
+        for k, x in enumerate(self.known):
+            written(k, x)
+        if before := self.following:
+            self.following = lambda k: written(k, before(k))
+
+    def joined(self, leaves, shape):
+        """Numbers and series as one array."""
+        return np.reshape(np.stack(leaves), shape)
+
+    def through(self, thing, by_engine, *args, **kwargs):
+        """A loss or cell that was called with this among its arguments: its function, operation by operation."""
+        return by_engine(*args, **kwargs)
+
+    def through_layer(self, layer, p, x, kwargs):
+        """A layer that was called with this among its arguments."""
+        return layer.forward(p, x, **kwargs)
+
+    def __pow__(self, other):
+        special = special_power(other)
+        return _of_scalars(_rules[special](self) if special else _rules[np.power](self, other), self, other)
+
+    def __rpow__(self, other):
+        return _of_scalars(_rules[np.power](other, self), other, self)
+
+    __ipow__ = in_place(__pow__)
+
+    def astype(self, dtype, **kwargs):
+        """The series with coefficients of another precision."""
+        return complete(linear(lambda x: x.astype(dtype, **kwargs), [self]))
+
+    def __repr__(self):
+        return f"Series({self.dtype}[{', '.join(map(str, self.shape))}], order {self.order}, level {self.level})"
+
+    def __str__(self):
+        return " + ".join(str(x) if k == 0 else f"{x} t^{k}" for k, x in enumerate(self.known))
+
+
+def _of_scalars(result, base, exponent):
+    if result.__class__ is Series and (value := value_of_scalars(result, base, exponent)) is not None:
+        result.known[0] = value
+    return result
+
+
+def _operand(a):
+    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
+    a = as_array(a)
+    return np.asarray(a) if isinstance(a, (list, tuple)) else a
+
+
+class _Rules(dict):
+    """What stands in for the rule tables when the operators of a Series look a function up."""
+
+    def __missing__(self, function):
+        of = _operand if isinstance(function, np.ufunc) else as_array
+        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
+        return self[function]
+
+
+_rules = _Rules()
+equip(Series, _rules)
+
+
+def coefficient_of(x, level, k):
+    """xₖ; a constant is its own first coefficient."""
+    if x.__class__ is Series and x.level == level:
+        return x.coefficient(k)
+    if k == 0:
+        return x
+    return type(x)() if isinstance(x, (int, float, complex)) else np.zeros_like(x)  # Python's 0 has no precision
+
+
+def complete(tree):
+    """All coefficients of all series, unless an operation is under way, which asks for those it needs."""
+    for y in flatten(tree)[0]:
+        if y.__class__ is Series and y.level not in _RUNNING:
+            quietly(y.coefficient, y.order)
+    return tree
+
+
+# ---------------------------------------------------------------------- one operation
+
+
+def apply(function, args, kwargs):
+    """A function of arguments with a Series of the highest level among them."""
+    if kwargs.get("out") is not None:
+        return store(kwargs["out"], apply(function, args, {k: v for k, v in kwargs.items() if k != "out"}))
+    leaves, structure = flatten((args, kwargs))
+    top = max((a for a in leaves if isinstance(a, Dual)), key=lambda a: a.level)
+    level = top.level
+    lead_of(top)
+    if top.__class__ is Dual or KINDS.get(function) == "constant" or function in WRITES:
+        return RULES[function](*args, **kwargs)
+    if level in _RUNNING:
+        return _lazily(function, leaves, structure, level)
+    _RUNNING[level] = {}
+    try:
+        result = _lazily(function, leaves, structure, level)
+        for y in flatten(result)[0]:
+            if y.__class__ is Series:
+                quietly(y.coefficient, y.order)
+        return result
+    finally:
+        del _RUNNING[level]
+
+
+def _lazily(function, leaves, structure, level):
+    """The result with its first coefficient; the same question is answered by the same series, which is what lets
+    sin ask for cos and cos for sin."""
+    asked = function, structure, tuple(id(a) if isinstance(a, np.ndarray | Dual) else _token(a) for a in leaves)
+    if asked in _RUNNING[level]:
+        return _RUNNING[level][asked][0]
+    moving = [i for i, a in enumerate(leaves) if a.__class__ is Series and a.level == level]
+    xs = [leaves[i] for i in moving]
+    positional, by_name = structure.children
+    bare = positional.children == (LEAF,) * len(xs) and not by_name.keys
+
+    def f(*moved):
+        if bare:
+            return lift(function(*moved))
+        filled = list(leaves)
+        for i, a in zip(moving, moved, strict=True):
+            filled[i] = a
+        args, kwargs = unflatten(structure, filled)
+        return lift(function(*args, **kwargs))
+
+    def answer(result):
+        _RUNNING[level][asked] = result, leaves  # the leaves stay alive, so that their ids stay theirs
+        return result
+
+    kind = KINDS.get(function)
+    if kind == "linear" or (kind == "bilinear" and len(xs) == 1):
+        return answer(linear(f, xs))
+    if kind == "bilinear" and len(xs) == 2:
+        return answer(cauchy(operator.mul if function is np.multiply else f, *xs))
+    if function in TIED:
+        args, kwargs = unflatten(structure, leaves)
+        tied = where_tied(function, None, *args, **kwargs)
+        if tied is not None:
+            return answer(tied)
+    if function in GROUND:
+        args, kwargs = unflatten(structure, leaves)
+        return answer(GROUND[function](f, xs, *args, **kwargs))
+    return _integral(f, xs, answer, isinstance(function, np.ufunc))
+
+
+def _token(a):
+    try:
+        hash(a)
+    except TypeError:
+        return id(a)
+    return type(a), a
+
+
+def new(value, like, following, frozen=False):
+    """A series of the order and level of another."""
+    return Series(value, like.order, like.level, following, frozen)
+
+
+def _integral(f, xs, answer, entrywise):
+    """y = f(x₀) + ∫ ∂f(x) x' dt, the integrand by the tangent rule of f."""
+    values, structure = flatten(f(*(x.primal for x in xs)))
+    integrand = []
+
+    def following(i, k):
+        if not integrand:
+            level = new_level(())
+            try:
+                outputs, _ = flatten(f(*(Dual(x, x.derivative(), level) for x in xs)))
+            finally:
+                LIVE.pop(level)
+            integrand.extend(y.tangent if isinstance(y, Dual) and y.level == level else None for y in outputs)
+        if integrand[i] is None:
+            return np.zeros_like(values[i])
+        y = coefficient_of(integrand[i], xs[0].level, k - 1) / k
+        return settled(y, xs, k) if entrywise else y
+
+    inexact = [hasattr(v, "dtype") and np.issubdtype(v.dtype, np.inexact) for v in values]
+    ys = [new(v, xs[0], lambda k, i=i: following(i, k)) if inexact[i] else v for i, v in enumerate(values)]
+    return answer(unflatten(structure, ys))
+
+
+def settled(y, xs, k):
+    """yₖ, and 0 for NaN where no x has moved up to order k: 0 · inf = 0."""
+    if not has_nan(y):
+        return y
+    return np.where(moved(xs, k), y, 0).astype(y.dtype)
+
+
+def moved(xs, k):
+    """Where any of the series has moved up to order k."""
+    return functools.reduce(np.logical_or, (_is_nonzero(x.coefficient(j)) for x in xs for j in range(1, k + 1)))
+
+
+def _is_nonzero(x):
+    """Where a number is not 0, or what moves with it."""
+    if x.__class__ is Series:
+        return functools.reduce(np.logical_or, map(_is_nonzero, x.known))
+    if x.__class__ is not Dual:
+        return x != 0
+    tangent = _is_nonzero(x.tangent)
+    return _is_nonzero(x.primal) | (np.any(tangent, axis=0) if LIVE[x.level] else tangent)
+
+
+# ---------------------------------------------------------------------- the kinds of rule
+
+
+def total(terms):
+    """The sum of fresh arrays, into the first; one at a time, so that they stay in cache."""
+    return functools.reduce(plus, terms)
+
+
+def linear(f, xs):
+    """yₖ = f(xₖ): what the tangent rule does to xₖ."""
+    values, structure = flatten(f(*(x.primal for x in xs)))
+    found = {}
+
+    def outputs(k):
+        if k not in found:
+            level = new_level(())
+            try:
+                found[k] = flatten(f(*(Dual(x.primal, x.coefficient(k), level, x.frozen) for x in xs)))[0]
+            finally:
+                LIVE.pop(level)
+        return found[k]
+
+    def following(i, k):
+        y = outputs(k)[i]
+        return y.tangent if isinstance(y, Dual) else np.zeros_like(values[i])
+
+    def frozen(i):
+        """As the rule says, where there is something to write to: between operations."""
+        return all(len(x.known) > 1 for x in xs) and getattr(outputs(1)[i], "frozen", False)
+
+    ys = [new(v, xs[0], lambda k, i=i: following(i, k), frozen(i)) for i, v in enumerate(values)]
+    return unflatten(structure, ys)
+
+
+def cauchy(f, x, y):
+    """zₖ = Σⱼ f(xⱼ, yₖ₋ⱼ)."""
+    terms = convolution(f, x, y)
+
+    def following(k):
+        z = terms(k)
+        return total(_absorbed(f, x, y, j, k - j) for j in range(k + 1)) if has_nan(z) and is_host(z) else z
+
+    return new(f(x.primal, y.primal), x, following)
+
+
+def convolution(f, x, y):
+    """k -> Σⱼ f(xⱼ, yₖ₋ⱼ); in a square every term but the middle one stands twice."""
+
+    def product(k):
+        x.coefficient(k), y.coefficient(k)
+        xs, ys = x.known, y.known
+        return total(f(xs[j], ys[k - j]) for j in range(k + 1))
+
+    def square(k):
+        x.coefficient(k)
+        xs, half = x.known, (k + 1) // 2
+        twice = 2 * total(xs[j] * xs[k - j] for j in range(half)) if half else 0
+        return twice if k % 2 else plus(xs[half] * xs[half], twice)
+
+    return square if x is y and f is operator.mul else product
+
+
+def _absorbed(f, x, y, i, j):
+    """f(xᵢ, yⱼ), where 0 · inf = 0 for a zero motion."""
+    x, y = x.coefficient(i), y.coefficient(j)
+    if f is not operator.mul:
+        return absorbing_bilinear(f, x, y) if i else absorbing_bilinear(lambda y, x: f(x, y), y, x)
+    if isinstance(x, Dual) or isinstance(y, Dual):
+        return absorb(y, x) if i else absorb(x, y)
+    return np.where((x == 0) & (i > 0) | (y == 0) & (j > 0), 0, x * y)
