@@ -5,6 +5,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
+from .lead import promised
 
 
 class Container(Layer):
@@ -38,14 +39,17 @@ class Container(Layer):
 
     def call(self, rule, name, p, x, *tangents, **kwargs):
         """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
-        layer = self.children[name]
-        args = [{n: p[full] for n, full in self._names[name].items()}, x]
+        layer, names = self.children[name], self._names[name]
+        args = [dict(zip(names, map(p.__getitem__, names.values()), strict=True)), x]
+        call = getattr(layer, rule)
         if tangents:
-            dp, dx = tangents
-            args += [{n: dp[full] for n, full in self._params[name].items()}, dx]
-        mine = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
+            (dp, dx), names = tangents, self._params[name]
+            args += [dict(zip(names, map(dp.__getitem__, names.values()), strict=True)), dx]
+            if not promised(type(layer), rule, getattr(call, "__func__", None)):
+                call = layer.push
+        accepted = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
         try:
-            return (layer.push if tangents else getattr(layer, rule))(*args, **mine)
+            return call(*args, **accepted)
         except Exception as error:
             _place(error, name, layer)
             raise

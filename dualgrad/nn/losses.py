@@ -287,7 +287,24 @@ class cross_entropy(Loss):  # noqa: N801  (a function to its users)
 
     def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
         """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
+        plain = z.__class__ is dz.__class__ is target.__class__ is np.ndarray and target.ndim < z.ndim
+        if plain and reduction == "mean" and weights is None and not (settings or self.given):
+            return _mean_of_classes(z, target, dz)
         return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
+
+
+def _mean_of_classes(z, target, dz):
+    """The mean of log Σ eˢ - s_y, and of ⟨eˢ, ds⟩ / Σ eˢ - ds_y, for classes y of plain logits. s and ds are measured
+    from the largest logit, whose e⁰ = 1 is no part of the rest."""
+    rows, y, shape = np.arange(target.size), target.reshape(-1), (target.size, z.shape[-1])
+    z, dz = z.reshape(shape), dz.reshape(dz.shape[: dz.ndim - z.ndim] + shape)
+    top = z.argmax(-1)
+    s, ds = z - z[rows, top, None], dz - dz[..., rows, top, None]
+    e = np.exp(s)
+    e[rows, top] = 0
+    rest = e.sum(-1)
+    each, slopes = np.log1p(rest) - s[rows, y], (e * ds).sum(-1) / (1 + rest) - ds[..., rows, y]
+    return each.sum() / len(y), slopes.sum(-1) / len(y)
 
 
 def _at(z, target, ndim, smoothing):
