@@ -39,12 +39,15 @@ class Container(Layer):
 
     def call(self, rule, name, p, x, *tangents, **kwargs):
         """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
-        layer, names = self.children[name], self._names[name]
-        args = [dict(zip(names, map(p.__getitem__, names.values()), strict=True)), x]
-        call = getattr(layer, rule)
+        layer, own = self.children[name], {}
+        call, args = getattr(layer, rule), (own, x)
+        for n, full in self._names[name].items():
+            own[n] = p[full]
         if tangents:
-            (dp, dx), names = tangents, self._params[name]
-            args += [dict(zip(names, map(dp.__getitem__, names.values()), strict=True)), dx]
+            (dp, dx), moves = tangents, {}
+            for n, full in self._params[name].items():
+                moves[n] = dp[full]
+            args = own, x, moves, dx
             if not promised(type(layer), rule, getattr(call, "__func__", None)):
                 call = layer.push
         accepted = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
