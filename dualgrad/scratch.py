@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 
-_SMALL = 1 << 15  # bytes below which NumPy's own cache is as good
+SMALL = 1 << 15  # bytes below which NumPy's own cache is as good
 _LIMIT = 1 << 28  # bytes remembered per thread
 
 
@@ -36,7 +36,7 @@ def empty(shape, dtype):
     size = dtype.itemsize
     for n in shape:
         size *= n
-    if size < _SMALL or _FREE is None:
+    if size < SMALL or _FREE is None:
         return np.empty(shape, dtype)
     known = _pool.arrays.setdefault((shape, dtype), [])
     for z in known:

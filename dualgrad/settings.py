@@ -23,12 +23,12 @@ def settings(thing, without=(), above=()):
     on ``*args`` or ``**kwargs`` has the arguments of the class it hands them to. A rate of what has a state of its own
     is left out: it is in the state.
     """
-    names = _arguments(thing, without)
+    names, kind = _arguments(thing, without), getattr(thing, "_known_as", type(thing).__name__)
     if names is None:
-        return {"kind": type(thing).__name__, "repr": text(thing)}
+        return {"kind": kind, "repr": text(thing)}
     above, rate = (*above, id(thing)), "lr" if hasattr(thing, "load_state_dict") else None
     kept = {name: plain(getattr(thing, name), above) for name in names if name != rate}
-    return {"kind": type(thing).__name__} | kept
+    return {"kind": kind} | kept
 
 
 def _arguments(thing, without):

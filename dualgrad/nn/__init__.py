@@ -25,7 +25,21 @@ from .initial import initialise
 from .layer import Layer
 from .linear import Linear
 from .lookup import Bilinear, Embedding
-from .losses import Loss, bce_with_logits, cross_entropy, huber, mae, mse, nll
+from .losses import (
+    MAE,
+    MSE,
+    NLL,
+    BCEWithLogits,
+    CrossEntropy,
+    Huber,
+    Loss,
+    bce_with_logits,
+    cross_entropy,
+    huber,
+    mae,
+    mse,
+    nll,
+)
 from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
@@ -39,10 +53,14 @@ __all__ = [
     "GELU",
     "GRU",
     "LSTM",
+    "MAE",
+    "MSE",
+    "NLL",
     "RNN",
     "SELU",
     "Activation",
     "AvgPool2d",
+    "BCEWithLogits",
     "BatchNorm",
     "Bilinear",
     "BoundObjective",
@@ -50,6 +68,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CrossEntropy",
     "Dropout",
     "Embedding",
     "Flatten",
@@ -57,6 +76,7 @@ __all__ = [
     "GlobalAvgPool2d",
     "GroupNorm",
     "HardTanh",
+    "Huber",
     "Identity",
     "LSTMCell",
     "Layer",

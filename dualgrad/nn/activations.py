@@ -12,9 +12,9 @@ from ..dual import primal
 from ..errors import ShapeError
 from ..exponentials import complement, exponentials, less, log_softmax_tangent, softmax, softmax_tangent
 from ..rules.absorb import product, quietly
-from ..slopes import cosh2, logistic, logistic_slope, normal_density, sech2, softplus
+from ..slopes import logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
-from .joint import empty_joint, plain
+from .joint import empty_joint, on_host
 from .layer import Layer
 from .normal import ndtr
 from .settings import checked
@@ -48,7 +48,7 @@ class Activation(Layer):
         y, slope = self.curve(x)
         if dx is ZERO:
             return y, ZERO
-        if not plain(x, dx) or not y.flags.owndata:
+        if not on_host(x, dx) or not y.flags.owndata:
             return y, slope() * dx
         _, value, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], y.shape, y.dtype)
         value[...] = y
@@ -73,10 +73,10 @@ class ReLU(Activation):
     lead = True
 
     def forward(self, p, x):
-        return np.maximum(x, 0) if plain(x) else np.where(primal(x) <= 0, 0, x)
+        return np.maximum(x, 0) if on_host(x) else np.where(primal(x) <= 0, 0, x)
 
     def jvp(self, p, x, dp, dx):
-        if dx is not ZERO and plain(x, dx) and x.dtype.char in "efd":
+        if dx is not ZERO and on_host(x, dx) and x.dtype.char in "efd":
             return self._fast_jvp(x, dx)
         off = primal(x) <= 0
         return np.where(off, 0, x), dx if dx is ZERO else np.where(off, 0, dx)
@@ -221,7 +221,7 @@ class Softplus(Activation):
     def curve(self, x):
         z = x if self.beta == 1 else self.beta * x
         above = primal(z) > self.threshold
-        if plain(z) and not np.any(above):
+        if on_host(z) and not np.any(above):
             y, slope = softplus(z), lambda: logistic(z)
         else:
             y, slope = np.where(above, z, softplus(z)), lambda: np.where(above, 1, logistic(z))
@@ -245,10 +245,13 @@ class Tanh(Activation):
         return y, lambda: sech2(x)
 
     def jvp(self, p, x, dp, dx):
-        if dx is ZERO or not plain(x, dx):
+        if dx is ZERO or not on_host(x, dx):
             return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
-        return np.tanh(x, out=y), np.divide(dx, cosh2(x), out=dy)
+        with np.errstate(over="ignore"):
+            np.square(np.cosh(x, out=y), out=y)  # 1 / sech² x
+        np.divide(dx, y, out=dy)
+        return np.tanh(x, out=y), dy
 
 
 class Sigmoid(Activation):

@@ -5,6 +5,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
+from .lead import promised
 
 
 class Container(Layer):
@@ -38,14 +39,20 @@ class Container(Layer):
 
     def call(self, rule, name, p, x, *tangents, **kwargs):
         """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
-        layer = self.children[name]
-        args = [{n: p[full] for n, full in self._names[name].items()}, x]
+        layer, own = self.children[name], {}
+        call, args = getattr(layer, rule), (own, x)
+        for n, full in self._names[name].items():
+            own[n] = p[full]
         if tangents:
-            dp, dx = tangents
-            args += [{n: dp[full] for n, full in self._params[name].items()}, dx]
-        mine = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
+            (dp, dx), moves = tangents, {}
+            for n, full in self._params[name].items():
+                moves[n] = dp[full]
+            args = own, x, moves, dx
+            if not promised(type(layer), rule, getattr(call, "__func__", None)):
+                call = layer.push
+        accepted = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
         try:
-            return (layer.push if tangents else getattr(layer, rule))(*args, **mine)
+            return call(*args, **accepted)
         except Exception as error:
             _place(error, name, layer)
             raise

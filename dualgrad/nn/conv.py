@@ -9,7 +9,7 @@ from ..lowrank import LowRank
 from ..scratch import empty
 from ..zero import ZERO
 from .initial import uniform_fan_in
-from .joint import empty_joint, plain
+from .joint import empty_joint, on_host
 from .layer import Layer
 from .lead import shared_lead
 from .rows import add_row_tangent, row_sum, row_tangent
@@ -21,7 +21,7 @@ ROWS = 1024  # windows laid out at a time
 
 def _is_dual(d):
     """Whether a tangent is no plain array, in factors or not."""
-    return not plain(d.a, d.b) if isinstance(d, LowRank) else not plain(d)
+    return not on_host(d.a, d.b) if isinstance(d, LowRank) else not on_host(d)
 
 
 class _Convolution(Layer):
@@ -104,7 +104,7 @@ class _Conv(_Convolution):
     def forward(self, p, x):
         self._check(x)
         shape = (len(x), *self.windows.outputs(x.shape[1:-1], self), self.out_channels)
-        if self.groups == 1 and plain(x, *p.values()):
+        if self.groups == 1 and on_host(x, *p.values()):
             y = np.empty(shape, np.result_type(x, p["weight"]))
             for place, columns in self._blocks(x):
                 np.matmul(columns, self._matrix(p["weight"]), out=y[place].reshape(-1, self.out_channels))
@@ -151,7 +151,7 @@ class _Conv(_Convolution):
     def jvp(self, p, x, dp, dx):
         self._check(x)
         shape = (len(x), *self.windows.outputs(x.shape[1:-1], self), self.out_channels)
-        if self.groups == 1 and plain(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
+        if self.groups == 1 and on_host(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
             return self._fast_jvp(p, x, dp, dx, shape)
         columns, matrix, turn = self._columns(x), self._matrix(p["weight"]), self._matrix(dp["weight"])
         y, dy = self._plus_bias(self._image(np.matmul(columns, matrix), shape), p), ZERO

@@ -4,15 +4,19 @@ A layer whose rule is fast on plain arrays returns ``y = z[0]`` and ``dy = z[1]`
 next layer recognises the pair and multiplies ``z`` by its matrix at once.
 """
 
+import math
+
 import numpy as np
 
-from ..scratch import empty
+from ..scratch import SMALL, empty
 from ..zero import ZERO
 
+_OF_THE_HOST = {np.ndarray, type(ZERO)}
 
-def plain(*arrays):
+
+def on_host(*arrays):
     """Whether all are NumPy arrays (or ZERO), on which in-place work is sound."""
-    return all(a.__class__ is np.ndarray or a is ZERO for a in arrays)
+    return _OF_THE_HOST.issuperset(map(type, arrays))
 
 
 def joint(x, dx):
@@ -23,7 +27,8 @@ def joint(x, dx):
     lead = dx.ndim - x.ndim
     if len(z) != 1 + (len(dx) if lead else 1) or not z.flags.c_contiguous or not x.flags.c_contiguous:
         return None
-    return z if _address(x) == _address(z) and _address(dx) == _address(z) + x.nbytes else None
+    start = _address(z)
+    return z if _address(x) == start and _address(dx) == start + x.nbytes else None
 
 
 def _address(a):
@@ -32,5 +37,10 @@ def _address(a):
 
 def empty_joint(lead, shape, dtype):
     """A fresh joint buffer with its value and its tangent."""
-    z = empty((1 + (lead[0] if lead else 1), *shape), dtype)
+    z = room((1 + (lead[0] if lead else 1), *shape), dtype)
     return z, z[0, ...], z[1:] if lead else z[1, ...]
+
+
+def room(shape, dtype):
+    """`empty`, and one call less where the array is small."""
+    return np.empty(shape, dtype) if math.prod(shape) * dtype.itemsize < SMALL else empty(shape, dtype)

@@ -20,19 +20,20 @@ _OURS = __name__.partition(".")[0] + "."
 
 
 @functools.lru_cache(maxsize=1024)
-def _promised(kind, name, function):
+def promised(kind, name, function):
+    """Whether the class that has this function as its rule says ``lead = True`` there."""
     return any(vars(c).get(name) is function and vars(c).get("lead", False) for c in kind.__mro__)
 
 
 def takes_lead(owner, name="jvp"):
     """Whether the class that defines a rule says ``lead = True``; one that overrides the rule does not inherit that."""
-    return _promised(owner.__class__, name, getattr(getattr(owner, name), "__func__", None))
+    return promised(owner.__class__, name, getattr(getattr(owner, name), "__func__", None))
 
 
 def tangent_rule(owner, name="jvp"):
     """The rule ``name(*primals, *tangents) -> y, dy`` of a layer or cell, ready for one direction or K."""
     rule = getattr(owner, name)
-    if _promised(owner.__class__, name, getattr(rule, "__func__", None)):  # `takes_lead`, without the call
+    if promised(owner.__class__, name, getattr(rule, "__func__", None)):  # `takes_lead`, without the call
         return rule
     return by_direction(rule, owner)
 
@@ -75,7 +76,10 @@ def by_direction(rule, owner):
 
 def shared_lead(*tangents):
     """The axes before pairs (tangent, ndim of its primal): (), or (K,) for K directions; None where all are ZERO."""
-    return next((d.shape[: d.ndim - ndim] for d, ndim in tangents if d is not ZERO), None)
+    for d, ndim in tangents:
+        if d is not ZERO:
+            return d.shape[: d.ndim - ndim]
+    return None
 
 
 def _rewound(rng):

@@ -4,11 +4,9 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..lowrank import LowRank
-from ..scratch import empty
 from ..zero import ZERO
-from .joint import empty_joint, joint, plain
+from .joint import empty_joint, joint, on_host, room
 from .layer import Layer
-from .lead import shared_lead
 from .rows import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .settings import checked
 
@@ -67,15 +65,15 @@ class Linear(Layer):
     def jvp(self, p, x, dp, dx):
         self._check(x)
         w, dw, db = p["weight"], dp["weight"], dp["bias"] if self.bias else ZERO
-        if plain(x, dx, w, db) and x.ndim == 2:
+        if on_host(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
         return Linear.forward(self, p, x), add_row_tangent(dx @ w + _rows(x, dw), db, x.shape[:-1])
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
-        lead = shared_lead((dw, 2), (db, 1), (dx, 2))
-        if lead is None:
+        if dw is db is dx is ZERO:
             return Linear.forward(self, p, x), ZERO
+        lead = db.shape[:-1] if db is not ZERO else (dw if dw is not ZERO else dx).shape[:-2]
         z, y, dy = empty_joint(lead, (len(x), self.out_features), np.result_type(x, p["weight"]))
         both = None if dx is ZERO else joint(x, dx)
         if both is not None:
@@ -87,7 +85,7 @@ class Linear(Layer):
         if dx is ZERO:
             _weight_terms(x, dw, db, dy)
         elif dw is not ZERO:
-            dy += _weight_terms(x, dw, db, empty(dy.shape, dy.dtype))
+            dy += _weight_terms(x, dw, db, room(dy.shape, dy.dtype))
         elif db is not ZERO:
             dy += row_tangent(db, 2)
         if self.bias:

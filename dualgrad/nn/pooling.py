@@ -7,7 +7,7 @@ import numpy as np
 from ..dual import primal
 from ..errors import ShapeError
 from ..zero import ZERO
-from .joint import plain
+from .joint import on_host
 from .layer import Layer
 from .windows import Windows
 
@@ -62,7 +62,7 @@ class MaxPool2d(_Pool):
 
     def forward(self, p, x):
         count = self._check(x)
-        if plain(x):
+        if on_host(x):
             return functools.reduce(np.maximum, self.windows.slices(self.windows.pad(x, -np.inf), count))
         return np.max(self.windows.unfold(x, -np.inf), axis=(-3, -2))
 
@@ -72,7 +72,7 @@ class MaxPool2d(_Pool):
         top = functools.reduce(np.maximum, slices)
         hits = [s == top for s in slices]
         many = functools.reduce(np.add, [h.astype(np.uint8 if len(hits) < 256 else np.int64) for h in hits])
-        if plain(top) and np.max(many, initial=1) == 1:  # on a device, looking would cost a wait
+        if on_host(top) and np.max(many, initial=1) == 1:  # on a device, looking would cost a wait
             return top, hits
         return top, [h / many.astype(top.dtype) for h in hits]
 
@@ -83,7 +83,7 @@ class MaxPool2d(_Pool):
         top, shares = self._shares(x, count)
         moved = self.windows.slices(self.windows.pad(dx), count)
         dy = functools.reduce(np.add, [w * d for w, d in zip(shares, moved, strict=True)])
-        return top if plain(x) else MaxPool2d.forward(self, p, x), dy
+        return top if on_host(x) else MaxPool2d.forward(self, p, x), dy
 
     def vjp(self, p, x):
         _, shares = self._shares(x, self._check(x))

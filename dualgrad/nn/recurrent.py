@@ -13,7 +13,7 @@ from ..tree import flatten, map_leaves
 from ..zero import ZERO
 from .cells import Cell, Factors, GRUCell, LeakyRNNCell, LSTMCell, RNNCell  # noqa: F401 (all cells, from here too)
 from .cells.lstm_fast import lstm_jvp
-from .joint import plain
+from .joint import on_host
 from .layer import Layer
 from .lead import tangent_rule
 from .settings import checked
@@ -201,7 +201,7 @@ class LSTM(Recurrent):
     def jvp(self, p, x, dp, dx):
         tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, LowRank) else (d,))]
         standard = self.cell.__class__ is LSTMCell
-        if standard and plain(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
+        if standard and on_host(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
             self._check(x)
             return quietly(lstm_jvp, self.cell.hidden_size, p, x, dp, dx, self.last_only)
         return super().jvp(p, x, dp, dx)

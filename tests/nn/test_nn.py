@@ -60,7 +60,7 @@ def engine_jvp(layer, p, x, dp, dx):
 def test_every_public_layer_and_loss_is_in_the_catalogue():
     abstract = {"Activation", "Cell", "Summary", "Layer", "Loss", "Objective", "BoundObjective"}
     abstract |= {"RNNCell", "LeakyRNNCell", "GRUCell", "LSTMCell"}  # in test_recurrent
-    functions = {n for n in nn.__all__ if isinstance(getattr(nn, n), (types.FunctionType, types.ModuleType))}
+    functions = {n for n in nn.__all__ if isinstance(getattr(nn, n), (types.FunctionType, types.ModuleType, nn.Loss))}
     assert names_of(LAYERS, LOSSES) - {"LocalMixer", "_Siren"} == set(nn.__all__) - abstract - functions
     assert set(nn.networks.__all__) <= {*LAYERS, *INTEGERS}
 

@@ -257,7 +257,7 @@ def outcome(call, *args, **kwargs):
 def test_settings_of_losses(value):
     x, classes = np.array([[0.3, -2.0], [1.0, 3.0]]), np.array([0, 1])
     for loss in {loss for loss, *_ in LOSSES.values()}:
-        target = classes if type(loss).__name__ in ("cross_entropy", "nll") else x / 10 + 0.5
+        target = classes if isinstance(loss, (nn.CrossEntropy, nn.NLL)) else x / 10 + 0.5
         for name in ("reduction", *loss.settings):
             found = [outcome(loss.using, **{name: value}), outcome(loss, x, target, **{name: value})]
             found += [outcome(loss.vjp, x, target, **{name: value})]

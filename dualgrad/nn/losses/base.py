@@ -1,20 +1,20 @@
-"""Losses: functions of a prediction and a target, with rules like those of a layer."""
+"""Loss: what all losses share: reductions, weights, and rules like those of a layer."""
 
+import copyreg
 import functools
 import math
 
 import numpy as np
 
-from ..dual import Dual, lead_of, lift, primal
-from ..errors import ShapeError
-from ..exponentials import entry, exponentials, from_the_largest, replaced
-from ..inputs import as_input
-from ..rules.absorb import product, quietly
-from ..rules.declare import nested_as
-from ..slopes import logistic, softplus
-from ..zero import ZERO
-from .lead import by_direction, forget_rules_of_others, is_ours, takes_lead
-from .settings import POSITIVE, SHARE
+from ...dual import Dual, lead_of, lift, primal
+from ...errors import ShapeError
+from ...inputs import as_input
+from ...rules.absorb import product, quietly
+from ...rules.declare import nested_as
+from ...zero import ZERO
+from ..lead import by_direction, forget_rules_of_others, is_ours, takes_lead
+
+_NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
 
 class Loss:
@@ -55,10 +55,14 @@ class Loss:
     fits = {}  # noqa: RUF012  (a table, not state)
     reduction, given = "mean", {}
     lead = True
+    _known_as = "Loss"  # under which reprs, pickles and saved settings know it
     _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, name=None, **kwargs):
         super().__init_subclass__(**kwargs)
+        cls._known_as = cls.__name__ if name is None else name
+        if name is not None:
+            _NAMED.setdefault(name, cls)
         forget_rules_of_others(cls, Loss, "evaluate")
         cls._of_arrays = is_ours(cls, "evaluate")
 
@@ -68,10 +72,12 @@ class Loss:
 
     def __repr__(self):
         given = ({} if self.reduction == "mean" else {"reduction": self.reduction}) | self.given
-        return f"nn.{type(self).__name__}" + (f".using({given})" if given else "")
+        return f"nn.{self._known_as}" + (f".using({given})" if given else "")
 
     def __reduce__(self):
-        return _named, (type(self).__name__, {"reduction": self.reduction} | self.given)
+        if _NAMED.get(self._known_as) is not type(self):
+            return copyreg.__newobj__, (type(self),), vars(self)
+        return _named, (self._known_as, {"reduction": self.reduction} | self.given)
 
     def using(self, **defaults):
         """The same loss with other defaults: ``nn.cross_entropy.using(label_smoothing=0.1)``."""
@@ -220,236 +226,12 @@ def _reduce(each, reduction, weights=None, ndim=None):
     return total / mass
 
 
-def _check_classes(loss, z, target):
-    """Integer classes, in range."""
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {target.dtype}")
-    if target.__class__ is np.ndarray and not np.all((target >= 0) & (target < z.shape[-1])):
-        low, high = target.min(), target.max()
-        raise ValueError(f"{loss!r} got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
-
-
-def _check_pair(loss, x, target):
+def require_pair(loss, x, target):
     """A prediction and a target of one shape."""
     if np.ndim(x) == 0 or np.shape(target) != x.shape or not x.shape[-1]:
         raise ShapeError(f"{loss!r} got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}")
 
 
-class cross_entropy(Loss):  # noqa: N801  (a function to its users)
-    """ℓ = log Σ eᶻ - z_y ;  dℓ = ⟨softmax z - y, dz⟩.
-
-    Parameters
-    ----------
-    prediction : logits z, shape ``(..., classes)``
-    target : integer classes, shape ``(...)``, or distributions, shape ``(..., classes)``
-    reduction, weights
-        As for every `Loss`.
-    label_smoothing : float
-        The share of the target that is spread evenly over all classes.
-
-    Raises
-    ------
-    ShapeError
-        When the shapes do not fit.
-    ValueError
-        When a class is out of range.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.cross_entropy(np.zeros((2, 4)), np.array([0, 3]))
-    np.float64(1.3862943611198906)
-    """
-
-    settings = {"label_smoothing": 0.0}  # noqa: RUF012  (a table, not state)
-    fits = {"label_smoothing": SHARE}  # noqa: RUF012  (a table, not state)
-    lead = True
-
-    def check(self, z, target):
-        if np.ndim(z) == 0 or not z.shape[-1]:
-            raise ShapeError(f"cross_entropy got logits of shape {np.shape(z)}; expected (..., classes)")
-        if target.shape not in (z.shape, z.shape[:-1]):
-            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}")
-        if target.ndim < z.ndim:
-            _check_classes(self, z, target)
-
-    def evaluate(self, z, target, label_smoothing):
-        at, shifted, e, rest = exponentials(z)
-        mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
-        mass = (1 - label_smoothing) * mass + label_smoothing
-
-        def slope():
-            """p - t, at the largest p as (1 - t) - (1 - p)."""
-            t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
-            return replaced(share * e - t, at, (mass - entry(t, at)) - share * rest)
-
-        return (np.log1p(rest) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
-
-    def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
-        """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
-        return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
-
-
-def _at(z, target, ndim, smoothing):
-    """z_y: the entry of each example's class, or its mean under the target distribution."""
-    if target.ndim == ndim:
-        found = np.sum(quietly(product, z, target), axis=-1)
-    else:
-        rows = z.reshape((target.size, z.shape[-1]))
-        found = rows[np.arange(target.size, like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
-    return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
-
-
-def _distribution(z, target, smoothing):
-    """The target as distributions over classes, scaled as softmax is."""
-    if target.ndim < z.ndim:
-        target = (target[..., None] == np.arange(z.shape[-1], like=primal(z))).astype(primal(z).dtype)
-    return target if not smoothing else (1 - smoothing) * target + smoothing / z.shape[-1]
-
-
-class nll(Loss):  # noqa: N801
-    """ℓ = -z_y for log-probabilities z ;  dℓ = -dz_y.
-
-    Parameters
-    ----------
-    prediction : log-probabilities, shape ``(..., classes)``, as `LogSoftmax` gives them
-    target : integer classes, shape ``(...)``
-    reduction, weights
-        As for every `Loss`.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.nll(np.log(np.array([[0.25, 0.75]])), np.array([0]))
-    np.float64(1.3862943611198906)
-    """
-
-    def check(self, z, target):
-        if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:
-            raise ShapeError(
-                f"nll got log-probabilities of shape {np.shape(z)} and targets of shape {np.shape(target)}"
-            )
-        _check_classes(self, z, target)
-
-    def evaluate(self, z, target):
-        return -_at(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
-
-
-class mse(Loss):  # noqa: N801
-    """ℓ = mean (x - y)² over features ;  dℓ = ⟨2 (x - y) / features, dx⟩; the mean over all is torch's MSELoss.
-
-    Raises
-    ------
-    ShapeError
-        When the shapes differ.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.mse(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]))
-    np.float64(2.0)
-    """
-
-    def check(self, x, target):
-        _check_pair(self, x, target)
-
-    def evaluate(self, x, target):
-        error = x - target
-        return np.mean(error * error, axis=-1), lambda: 2 / x.shape[-1] * error
-
-
-class mae(Loss):  # noqa: N801
-    """ℓ = mean of abs(x - y) over features ;  dℓ = ⟨sign(x - y) / features, dx⟩, with sign 0 = 0; torch's L1Loss.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.mae(np.array([[1.0, 3.0]]), np.array([[1.0, 1.0]]))
-    np.float64(1.0)
-    """
-
-    def check(self, x, target):
-        _check_pair(self, x, target)
-
-    def evaluate(self, x, target):
-        error = x - target
-        return np.mean(np.abs(error), axis=-1), lambda: np.sign(primal(error)) / x.shape[-1]
-
-
-class huber(Loss):  # noqa: N801
-    """ℓ = mean of e²/2, or δ (abs(e) - δ/2) where abs(e) > δ, e = x - y ;  dℓ = ⟨clip(e, -δ, δ) / features, dx⟩.
-
-    Parameters
-    ----------
-    prediction, target : arrays of one shape
-    reduction, weights
-        As for every `Loss`.
-    delta : float
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.huber(np.array([[1.0, 4.0]]), np.array([[1.0, 1.0]]))
-    np.float64(1.25)
-    """
-
-    settings = {"delta": 1.0}  # noqa: RUF012  (a table, not state)
-    fits = {"delta": POSITIVE}  # noqa: RUF012  (a table, not state)
-
-    def check(self, x, target):
-        _check_pair(self, x, target)
-
-    def evaluate(self, x, target, delta):
-        error = x - target
-        e = primal(error)
-        near, sign = np.abs(e) <= delta, np.sign(e)
-        each = np.where(near, 0.5 * error * error, delta * (sign * error - 0.5 * delta))
-        return np.mean(each, axis=-1), lambda: np.where(near, error, delta * sign) / x.shape[-1]
-
-
-class bce_with_logits(Loss):  # noqa: N801
-    """ℓ = mean of log(1 + eᶻ) - z t over features ;  dℓ = ⟨(σ(z) - t) / features, dz⟩.
-
-    Parameters
-    ----------
-    prediction : logits z
-    target : probabilities t, of the same shape
-    reduction, weights
-        As for every `Loss`.
-
-    Raises
-    ------
-    ValueError
-        For targets outside of [0, 1].
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.bce_with_logits(np.zeros((2, 1)), np.array([[0.0], [1.0]]))
-    np.float64(0.6931471805599453)
-    """
-
-    def check(self, z, target):
-        _check_pair(self, z, target)
-        if target.__class__ is np.ndarray and not np.all((target >= 0) & (target <= 1)):
-            raise ValueError(f"{self!r} got targets {target.min()} to {target.max()}; expected 0 to 1")
-
-    def evaluate(self, z, target):
-        right = primal(z) > 0
-        each = quietly(product, z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
-
-        def slope():
-            """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""
-            return np.where(right, (1 - target) - logistic(-z), logistic(z) - target) / z.shape[-1]
-
-        return np.mean(each, axis=-1), slope
-
-
-cross_entropy, nll, mse, mae, huber, bce_with_logits = (
-    loss() for loss in (cross_entropy, nll, mse, mae, huber, bce_with_logits)
-)
-
-
 def _named(name, settings):
-    """A loss by its name, for pickle: a module's name is that of the loss, not of its class."""
-    return globals()[name].using(**settings)
+    """One of this package by its name, as pickles have it."""
+    return _NAMED[name](**settings)

@@ -1,0 +1,188 @@
+"""Losses of classes: logits or log-probabilities against integer classes, distributions or probabilities."""
+
+import numpy as np
+
+from ...dual import primal
+from ...errors import ShapeError
+from ...exponentials import entry, exponentials, from_the_largest, replaced
+from ...rules.absorb import product, quietly
+from ...slopes import logistic, softplus
+from ...zero import ZERO
+from ..settings import SHARE
+from .base import Loss, require_pair
+
+
+class CrossEntropy(Loss, name="cross_entropy"):
+    """ℓ = log Σ eᶻ - z_y ;  dℓ = ⟨softmax z - y, dz⟩.
+
+    Parameters
+    ----------
+    prediction : logits z, shape ``(..., classes)``
+    target : integer classes, shape ``(...)``, or distributions, shape ``(..., classes)``
+    reduction, weights
+        As for every `Loss`.
+    label_smoothing : float
+        The share of the target that is spread evenly over all classes.
+
+    Raises
+    ------
+    ShapeError
+        When the shapes do not fit.
+    ValueError
+        When a class is out of range.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.cross_entropy(np.zeros((2, 4)), np.array([0, 3]))
+    np.float64(1.3862943611198906)
+    """
+
+    settings = {"label_smoothing": 0.0}  # noqa: RUF012  (a table, not state)
+    fits = {"label_smoothing": SHARE}  # noqa: RUF012  (a table, not state)
+    lead = True
+
+    def check(self, z, target):
+        if np.ndim(z) == 0 or not z.shape[-1]:
+            raise ShapeError(f"cross_entropy got logits of shape {np.shape(z)}; expected (..., classes)")
+        if target.shape not in (z.shape, z.shape[:-1]):
+            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}")
+        if target.ndim < z.ndim:
+            _check_classes(self, z, target)
+
+    def evaluate(self, z, target, label_smoothing):
+        at, shifted, e, rest = exponentials(z)
+        mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
+        mass = (1 - label_smoothing) * mass + label_smoothing
+
+        def slope():
+            """p - t, at the largest p as (1 - t) - (1 - p)."""
+            t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
+            return replaced(share * e - t, at, (mass - entry(t, at)) - share * rest)
+
+        return (np.log1p(rest) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
+
+    def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
+        """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
+        plain = z.__class__ is dz.__class__ is target.__class__ is np.ndarray and target.ndim < z.ndim
+        if plain and reduction == "mean" and weights is None and not (settings or self.given):
+            return _mean_of_classes(z, target, dz)
+        return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
+
+
+cross_entropy = CrossEntropy()
+
+
+class NLL(Loss, name="nll"):
+    """ℓ = -z_y for log-probabilities z ;  dℓ = -dz_y.
+
+    Parameters
+    ----------
+    prediction : log-probabilities, shape ``(..., classes)``, as `LogSoftmax` gives them
+    target : integer classes, shape ``(...)``
+    reduction, weights
+        As for every `Loss`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.nll(np.log(np.array([[0.25, 0.75]])), np.array([0]))
+    np.float64(1.3862943611198906)
+    """
+
+    def check(self, z, target):
+        if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:
+            raise ShapeError(
+                f"nll got log-probabilities of shape {np.shape(z)} and targets of shape {np.shape(target)}"
+            )
+        _check_classes(self, z, target)
+
+    def evaluate(self, z, target):
+        return -_at(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
+
+
+nll = NLL()
+
+
+class BCEWithLogits(Loss, name="bce_with_logits"):
+    """ℓ = mean of log(1 + eᶻ) - z t over features ;  dℓ = ⟨(σ(z) - t) / features, dz⟩.
+
+    Parameters
+    ----------
+    prediction : logits z
+    target : probabilities t, of the same shape
+    reduction, weights
+        As for every `Loss`.
+
+    Raises
+    ------
+    ValueError
+        For targets outside of [0, 1].
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.bce_with_logits(np.zeros((2, 1)), np.array([[0.0], [1.0]]))
+    np.float64(0.6931471805599453)
+    """
+
+    def check(self, z, target):
+        require_pair(self, z, target)
+        if target.__class__ is np.ndarray and not np.all((target >= 0) & (target <= 1)):
+            raise ValueError(f"{self!r} got targets {target.min()} to {target.max()}; expected 0 to 1")
+
+    def evaluate(self, z, target):
+        right = primal(z) > 0
+        each = quietly(product, z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
+
+        def slope():
+            """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""
+            return np.where(right, (1 - target) - logistic(-z), logistic(z) - target) / z.shape[-1]
+
+        return np.mean(each, axis=-1), slope
+
+
+bce_with_logits = BCEWithLogits()
+
+
+# ---------------------------------------------------------------------- shared formulas
+
+
+def _check_classes(loss, z, target):
+    """Integer classes, in range."""
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {target.dtype}")
+    if target.__class__ is np.ndarray and not np.all((target >= 0) & (target < z.shape[-1])):
+        low, high = target.min(), target.max()
+        raise ValueError(f"{loss!r} got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
+
+
+def _mean_of_classes(z, target, dz):
+    """The mean of log Σ eˢ - s_y, and of ⟨eˢ, ds⟩ / Σ eˢ - ds_y, for classes y of plain logits. s and ds are measured
+    from the largest logit, whose e⁰ = 1 is no part of the rest."""
+    rows, y, shape = np.arange(target.size), target.reshape(-1), (target.size, z.shape[-1])
+    z, dz = z.reshape(shape), dz.reshape(dz.shape[: dz.ndim - z.ndim] + shape)
+    top = z.argmax(-1)
+    s, ds = z - z[rows, top, None], dz - dz[..., rows, top, None]
+    e = np.exp(s)
+    e[rows, top] = 0
+    rest = e.sum(-1)
+    each, slopes = np.log1p(rest) - s[rows, y], (e * ds).sum(-1) / (1 + rest) - ds[..., rows, y]
+    return each.sum() / len(y), slopes.sum(-1) / len(y)
+
+
+def _at(z, target, ndim, smoothing):
+    """z_y: the entry of each example's class, or its mean under the target distribution."""
+    if target.ndim == ndim:
+        found = np.sum(quietly(product, z, target), axis=-1)
+    else:
+        rows = z.reshape((target.size, z.shape[-1]))
+        found = rows[np.arange(target.size, like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
+    return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
+
+
+def _distribution(z, target, smoothing):
+    """The target as distributions over classes, scaled as softmax is."""
+    if target.ndim < z.ndim:
+        target = (target[..., None] == np.arange(z.shape[-1], like=primal(z))).astype(primal(z).dtype)
+    return target if not smoothing else (1 - smoothing) * target + smoothing / z.shape[-1]

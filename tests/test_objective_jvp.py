@@ -1,0 +1,288 @@
+"""The jvp of a bound objective: bit for bit what `dg.jvp` of it gives, by the rules on plain arrays where it can."""
+
+import numpy as np
+import pytest
+from layers import INTEGERS, LAYERS, LOSSES
+
+import dualgrad as dg
+from dualgrad import nn
+
+leads = pytest.mark.parametrize("n", [None, 1, 3], ids=["one", "K=1", "K=3"])
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+
+
+class Forward(nn.Layer):
+    """A layer of one's own, without a rule."""
+
+    def shapes(self):
+        return {"s": (5,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return rng.normal(shape, dtype=dtype)
+
+    def forward(self, p, x):
+        return np.sin(p["s"] * x)
+
+
+class Natural(Forward):
+    """One with the natural code, for one direction."""
+
+    def forward(self, p, x):
+        return p["s"] * x
+
+    def jvp(self, p, x, dp, dx):
+        return p["s"] * x, dp["s"] * x + p["s"] * dx
+
+
+class Huge(nn.Loss):
+    """A loss of one's own, without a rule."""
+
+    def evaluate(self, x, target):
+        return np.sum((x - target) ** 4, -1), lambda: 4 * (x - target) ** 3
+
+
+class Clipped(Huge):
+    """One with the natural code, for one direction, and a setting."""
+
+    settings = {"most": 2.0}  # noqa: RUF012
+
+    def evaluate(self, x, target, most):
+        return np.sum(np.minimum((x - target) ** 2, most), -1), None
+
+    def jvp(self, x, target, dx, reduction, weights, most=2.0):
+        e = x - target
+        return np.sum(np.minimum(e**2, most)), np.sum(np.where(e**2 < most, 2 * e * dx, 0))
+
+
+class Still(Clipped):
+    """One that does not move, and whose rule says so."""
+
+    settings = {}  # noqa: RUF012
+
+    def evaluate(self, x, target):
+        return np.sum(np.sign(x), -1), None
+
+    def jvp(self, x, target, dx, reduction, weights):
+        return np.sum(np.sign(x)), dg.ZERO
+
+
+class Signs(Forward):
+    """A layer that does not move."""
+
+    def forward(self, p, x):
+        return np.sign(p["s"] * x)
+
+    def jvp(self, p, x, dp, dx):
+        return np.sign(p["s"] * x), dg.ZERO
+
+
+class Scaled(Natural):
+    """A layer that holds a number."""
+
+    def __init__(self, c):
+        self.c = c
+
+    def forward(self, p, x):
+        return self.c * p["s"] * x
+
+    def jvp(self, p, x, dp, dx):
+        return self.c * p["s"] * x, self.c * (dp["s"] * x + p["s"] * dx)
+
+
+MIXED = nn.Sequential(nn.Linear(5, 5), Natural(), nn.Tanh(), Forward(), nn.Linear(5, 2))
+PAIRS = {name: (layer, x, nn.mse, None) for name, (layer, x) in (LAYERS | INTEGERS).items()}
+PAIRS |= {f"Linear, {name}": (nn.Linear(5, 5), x, loss, y) for name, (loss, x, y) in LOSSES.items()}
+PAIRS |= {
+    "sum": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="sum"), np.array([0, 2, 1, 1])),
+    "none": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="none"), np.array([0, 2, 1, 1])),
+    "own layer without a rule": (Forward(), (4, 5), nn.mse, None),
+    "own layer": (Natural(), (4, 5), nn.mse, None),
+    "own layers inside": (MIXED, (4, 5), nn.cross_entropy, np.array([0, 1, 1, 0])),
+    "own loss without a rule": (nn.Linear(5, 3), (4, 5), Huge(), None),
+    "own loss": (nn.Linear(5, 3), (4, 5), Clipped(), None),
+}
+PAIRS = {name: pair for name, pair in PAIRS.items() if "no examples" not in name}
+moving = pytest.mark.parametrize("name", [n for n, (layer, *_) in PAIRS.items() if layer.init(rng=0).size])
+
+
+def bound(name, dtype=np.float64):
+    """The objective of a pair, and parameters for it."""
+    layer, x, loss, y = PAIRS[name]
+    model, keywords, rng = getattr(layer, "layer", layer), getattr(layer, "kwargs", {}), np.random.default_rng(1)
+    x = rng.standard_normal(x).astype(dtype) if isinstance(x, tuple) else x
+    params = model.init(rng=1, dtype=dtype)
+    y = rng.standard_normal(model(params, x, **keywords).shape).astype(dtype) if y is None else y
+    return nn.Objective(model, loss).bind(x, y, **keywords), params
+
+
+def same(found, expected):
+    for a, b in zip(found, expected, strict=True):
+        assert type(a) is type(b)
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def by_engine(objective, params, tangents):
+    return dg.jvp(objective, (params,), (tangents,))
+
+
+@pytest.fixture
+def no_engine(monkeypatch):
+    """What is plain goes by the rules alone."""
+
+    def refuse(*args):
+        raise AssertionError("an everyday batch went by the engine")
+
+    monkeypatch.setattr("dualgrad.nn.objective.jvp", refuse)
+
+
+@leads
+@dtypes
+@moving
+@pytest.mark.usefixtures("no_engine")
+def test_it_is_the_jvp_of_the_engine_bit_for_bit(name, dtype, n):
+    objective, params = bound(name, dtype)
+    dense = dg.directions.Gaussian().sample(params, rng=2, n=n)
+    low = dg.directions.LowRank().sample(params, rng=3, n=n)
+    mixed = {name: (dense if k % 2 else low)[name] for k, name in enumerate(low)}
+    for tangents in (dense, low, mixed):
+        same(objective.jvp(params, tangents), by_engine(objective, params, tangents))
+    if not params.buffers:
+        same(objective.jvp(dict(params), dict(dense)), by_engine(objective, dict(params), dict(dense)))
+
+
+@leads
+@moving
+def test_zero_is_an_array_of_zeros(name, n):
+    objective, params = bound(name)
+    v = dict(dg.directions.Gaussian().sample(params, rng=2, n=n))
+    for still in ([], list(v)[:1], list(v)[1:], list(v)):
+        zeros = v | {name: np.zeros_like(v[name]) for name in still}
+        zeros = zeros if len(still) < len(v) else {name: np.zeros_like(w) for name, w in params.items()}
+        found = objective.jvp(params, v | dict.fromkeys(still, dg.ZERO))
+        for a, b in zip(found, by_engine(objective, params, zeros), strict=True):
+            assert (type(a), a.dtype) == (type(b), b.dtype)
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+@leads
+@moving
+def test_what_is_no_plain_array_goes_by_the_engine(name, n):
+    """Parameters or a batch that move in an outer jvp, and a model or a loss that is a function."""
+    objective, params = bound(name)
+    v = dict(dg.directions.Gaussian().sample(params, rng=2, n=n))
+    p, u = dict(params) | params.buffers, dict(dg.directions.Gaussian().sample(params, rng=4))
+    if not params.buffers:
+        outer = [dg.jvp(lambda q, f=f: f(q, v)[1], (p,), (u,)) for f in (objective.jvp, _partial(objective))]
+        same(*outer)
+    if objective.x.dtype.kind == "f":
+        inner = lambda x, f: f(objective_at(objective, x), params, v)[1]  # noqa: E731
+        rules = dg.jvp(lambda x: inner(x, nn.BoundObjective.jvp), (objective.x,), (np.cos(objective.x),))
+        same(rules, dg.jvp(lambda x: inner(x, by_engine), (objective.x,), (np.cos(objective.x),)))
+    model = lambda p, x, **kwargs: objective.model(p, x, **kwargs)  # noqa: E731
+    keywords = {name: k.stream if hasattr(k, "stream") else k for name, k in objective.kwargs.items()}
+    batch = nn.Objective(model, lambda x, y: objective.loss(x, y)).bind(objective.x, objective.y, **keywords)
+    same(batch.jvp(params, v), by_engine(batch, params, v))
+
+
+@leads
+@pytest.mark.parametrize(("model", "loss"), [(Signs(), nn.mse), (Natural(), Still())], ids=["model", "loss"])
+def test_what_does_not_move_has_slopes_of_zero(model, loss, n):
+    objective, params = nn.Objective(model, loss).bind(X, X), model.init(rng=0, dtype=np.float64)
+    v = dg.directions.Rademacher().sample(params, rng=0, n=n)
+    same(objective.jvp(params, v), by_engine(objective, params, v))
+
+
+@leads
+def test_a_layer_and_a_loss_may_hold_what_moves_in_an_outer_jvp(n):
+    params = Natural().init(rng=0, dtype=np.float64)
+    v = dg.directions.Rademacher().sample(params, rng=0, n=n)
+
+    def slopes(jvp):
+        in_a_layer = lambda c: jvp(nn.Objective(Scaled(c), nn.mse).bind(X, X), params, v)[1]  # noqa: E731
+        in_a_loss = lambda c: jvp(nn.Objective(Natural(), nn.huber.using(delta=c)).bind(X, X), params, v)[1]  # noqa: E731
+        return [d for f in (in_a_layer, in_a_loss) for d in dg.jvp(f, (0.5,), (1.0,))]
+
+    same(slopes(nn.BoundObjective.jvp), slopes(by_engine))
+
+
+def _partial(objective):
+    return lambda q, v: by_engine(objective, q, v)
+
+
+def objective_at(objective, x):
+    return nn.BoundObjective(objective.model, objective.loss, x, objective.y, objective.kwargs)
+
+
+PLAIN = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+CLASSES, X = np.array([0, 2, 1, 1]), np.linspace(-1, 1, 20).reshape(4, 5)
+GOOD = PLAIN.init(rng=0, dtype=np.float64)
+ALONG = dict(dg.directions.Rademacher().sample(GOOD, rng=0))
+FAULTS = {
+    "a name too many": (X, CLASSES, GOOD, ALONG | {"more": np.ones(3)}),
+    "a name too few": (X, CLASSES, GOOD, {"0.weight": ALONG["0.weight"]}),
+    "another model": (X, CLASSES, {"weight": np.ones((5, 3))}, {"weight": np.ones((5, 3))}),
+    "a shape": (X, CLASSES, GOOD, ALONG | {"2.bias": np.ones(2)}),
+    "a shape of the parameters": (X, CLASSES, dict(GOOD) | {"2.bias": np.ones(2)}, ALONG | {"2.bias": np.ones(2)}),
+    "a shape of the parameters alone": (X, CLASSES, dict(GOOD) | {"2.bias": np.ones(1)}, ALONG),
+    "K beside one": (X, CLASSES, GOOD, ALONG | {"2.bias": np.ones((2, 3))}),
+    "two K": (X, CLASSES, GOOD, {n: np.ones((2 + k, *w.shape)) for k, (n, w) in enumerate(GOOD.items())}),
+    "two leads": (X, CLASSES, GOOD, {n: np.ones((2, 2, *w.shape)) for n, w in GOOD.items()}),
+    "LowRank of a shape": (X, CLASSES, GOOD, ALONG | {"0.weight": dg.LowRank(np.ones(4), np.ones(5))}),
+    "complex tangents": (X, CLASSES, GOOD, ALONG | {"2.bias": 1j * np.ones(3)}),
+    "whole parameters": (X, CLASSES, dict(GOOD) | {"2.bias": np.ones(3, int)}, ALONG),
+    "all whole": (X, CLASSES, *[{n: np.ones(w.shape, int) for n, w in GOOD.items()}] * 2),
+    "None": (X, CLASSES, GOOD, ALONG | {"2.bias": None}),
+    "no tangents": (X, CLASSES, GOOD, None),
+    "no parameters": (X, CLASSES, None, ALONG),
+    "a vector": (X, CLASSES, GOOD, GOOD.vector),
+    "the width of the batch": (X[:, :4], CLASSES, GOOD, ALONG),
+    "a whole batch": (X.astype(int), CLASSES, GOOD, ALONG),
+    "no examples": (X[:0], CLASSES[:0], GOOD, ALONG),
+    "a class out of range": (X, CLASSES + 1, GOOD, ALONG),
+    "a negative class": (X, CLASSES - 1, GOOD, ALONG),
+    "classes that are no whole numbers": (X, CLASSES.astype(float), GOOD, ALONG),
+    "another number of targets": (X, CLASSES[:3], GOOD, ALONG),
+    "complex targets": (X, np.ones((4, 3), complex), GOOD, ALONG),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_errors_are_those_of_the_engine(fault):
+    x, y, params, tangents = FAULTS[fault]
+    objective = nn.Objective(PLAIN, nn.cross_entropy).bind(x, y)
+    said = []
+    for jvp in (nn.BoundObjective.jvp, by_engine):
+        with pytest.raises(Exception, match=r".") as error:
+            jvp(objective, params, tangents)
+        said.append((error.type, str(error.value), getattr(error.value, "__notes__", [])))
+    assert said[0] == said[1]
+
+
+def test_what_is_not_as_it_should_be_and_can_be_made_so_is():
+    """Tangents of another precision, a batch of lists, a target written into after it was bound."""
+    objective = nn.Objective(PLAIN, nn.cross_entropy).bind(X.tolist(), CLASSES.tolist())
+    low = {"0.weight": dg.LowRank(np.ones(5, np.float32), np.full(4, 0.1, np.float32))}
+    for tangents in ({n: v.astype(np.float32) for n, v in ALONG.items()}, ALONG | low):
+        same(objective.jvp(GOOD, tangents), by_engine(objective, GOOD, tangents))
+    objective.y[0] = 7
+    with pytest.raises(ValueError, match="classes 1 to 7"):
+        objective.jvp(GOOD, ALONG)
+
+
+def test_buffers_are_required_as_they_are_by_a_call():
+    model = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm(4))
+    params = model.init(rng=0, dtype=np.float64)
+    objective = nn.Objective(model, nn.mse).bind(X, X[:, :4], train=True)
+    v = dg.directions.Rademacher().sample(params, rng=0)
+    same(objective.jvp(params, v), by_engine(objective, params, v))
+    for jvp in (objective.jvp, _partial(objective)):
+        with pytest.raises(dg.LayoutError, match="buffers belong to parameters"):
+            jvp(dict(params), v)
+
+
+def test_every_call_draws_the_same():
+    objective, params = bound("TransformerBlock")
+    v = dg.directions.Rademacher().sample(params, rng=0)
+    same(objective.jvp(params, v), objective.jvp(params, v))
+    same(objective.jvp(params, v)[:1] * 2, (objective(params),) * 2)
