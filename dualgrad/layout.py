@@ -73,7 +73,8 @@ class Layout:
         leaves, structure = flatten(tree)
         shapes = {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
         dtypes = tuple(leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves)
-        return Layout(shapes, None, structure, dtypes, tuple(isinstance(leaf, np.generic) for leaf in leaves))
+        scalars = tuple(isinstance(leaf, np.generic) for leaf in leaves)
+        return Layout(shapes, None, _without_buffers(structure), dtypes, scalars)
 
     def vector(self, tree, what="the tree"):
         """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
@@ -201,6 +202,13 @@ class Layout:
 
     def __repr__(self):
         return f"Layout({', '.join(f'{name}: {shape}' for name, shape in self.shapes.items())}; {self.size} entries)"
+
+
+def _without_buffers(structure):
+    """A structure without what belongs to the very tree that it was taken from."""
+    if structure.buffers is None and not structure.children:
+        return structure
+    return structure._replace(children=tuple(map(_without_buffers, structure.children)), buffers=None)
 
 
 def ravel(tree):

@@ -58,7 +58,8 @@ class Rng:
         table = _TABLES.get(np.dtype(dtype))
         table = _SIGNS.astype(dtype) if table is None else table
         signs = table.take(octets, axis=0, out=empty((len(octets), 8), table.dtype), mode="clip")
-        return on_device(signs.reshape(-1)[:count].reshape(shape), like)
+        signs = signs.reshape(-1)[:count].reshape(shape)
+        return signs if like is None or like.__class__ is np.ndarray else on_device(signs, like)
 
     def normal(self, shape=(), *, dtype=np.float64, like=None):
         """Independent standard normals."""

@@ -8,9 +8,9 @@ from ..tree import map_leaves
 from ..vectors import double
 from ..zero import ZERO
 from .backprop import Backprop
-from .estimate import require_finite, require_finite_gradient
 from .estimator import Estimator, Exact
 from .exact import ForwardJacobian
+from .point import require_finite, require_finite_gradient
 
 
 class Oracle(Exact):

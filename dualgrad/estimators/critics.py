@@ -13,8 +13,8 @@ from ..params import Params
 from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
 from .candidates import require_recurrent
-from .estimate import require_finite, require_finite_gradient
 from .estimator import Estimator
+from .point import require_finite, require_finite_gradient
 
 
 class QuadraticCritic:

@@ -9,8 +9,8 @@ from ..directions.independent import Independent
 from ..errors import DualgradError
 from ..transforms import hessian, jacfwd
 from ..vectors import double
-from .estimate import require_finite
 from .estimator import Estimator
+from .point import require_finite
 from .steps import coarse, require_moved, taken, too_small
 
 
@@ -24,7 +24,7 @@ def third_derivatives(estimator, at):
     """∂³L / ∂w_j² ∂w_k as an array ``(p, p)``, by three nested forward passes: for small p."""
     if at is None:
         raise DualgradError(f"the bias of {estimator!r} depends on third derivatives: give objective and params too")
-    third = jacfwd(hessian(lambda w: at.objective(at.at(w))))(double(at.vector))
+    third = jacfwd(hessian(lambda w: at.objective(at.moved(w))))(double(at.vector))
     return np.einsum("jjk->jk", third)
 
 

@@ -4,8 +4,8 @@ from ..errors import ShapeError
 from ..layout import ravel
 from ..random import as_rng
 from ..vectors import double, wide
-from .estimate import Estimate, require_finite_gradient
-from .point import Point
+from .estimate import Estimate
+from .point import Point, require_finite_gradient
 from .state import Stateful, attempted
 
 
@@ -47,11 +47,15 @@ class Estimator(Stateful):
         """
         if rng is None and self.draws:
             raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
-        return attempted(self, self._estimate, objective, params, rng if rng is None else as_rng(rng))
+        rng = rng if rng is None else as_rng(rng)
+        if not self.keeps and not self.parts:
+            return self._estimate(objective, params, rng)
+        return attempted(self, self._estimate, objective, params, rng)
 
     def _estimate(self, objective, params, rng):
         at = Point(self, objective, params)
-        self._require_same(at.layout)
+        if self.keeps:
+            self._require_same(at.layout)
         value, gradient, slopes, cost = self.estimated(at, rng)
         gradient = at.like(gradient)
         require_finite_gradient(self, value, gradient, at.layout)

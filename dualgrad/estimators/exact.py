@@ -2,8 +2,8 @@
 
 from ..checks import positive_count
 from ..transforms import value_and_grad
-from .estimate import require_finite
 from .estimator import Exact
+from .point import require_finite
 
 
 class ForwardJacobian(Exact):

@@ -9,8 +9,8 @@ from ..params import Params
 from ..random import as_rng
 from ..tree import leaves
 from .differences import SPSA, quotient
-from .estimate import Estimate, require_finite
-from .point import Point
+from .estimate import Estimate
+from .point import Point, require_finite
 from .steps import coarse, require_moved, taken
 
 _PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"

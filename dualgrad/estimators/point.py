@@ -1,14 +1,18 @@
-"""Point: where an estimate is made: an objective at some parameters, as a function of vectors of R^p."""
+"""Point: where an estimate is made, an objective as a function of vectors of R^p; and what its numbers must be."""
+
+import math
+
+import numpy as np
 
 from ..backend import to_numpy
 from ..directions.base import as_direction, require_real
+from ..errors import NonFiniteError, ShapeError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params
 from ..pushforward import as_primal, jvp
 from ..tree import flatten, rebuild
-from ..vectors import in_kind
-from .estimate import require_finite, require_scalar
+from ..vectors import all_finite, in_kind
 
 
 class Point:
@@ -34,7 +38,7 @@ class Point:
     def jvp(self, V):
         """L, and its slopes g·v_i: one number for one direction."""
         tangents = V.tree(self.layout)
-        if self.objective.__class__ is BoundObjective and hasattr(BoundObjective, "jvp"):
+        if self.objective.__class__ is BoundObjective:
             value, slopes = self.objective.jvp(self.params, tangents)
         else:
             value, slopes = jvp(self.objective, (self.params,), (tangents,))
@@ -49,11 +53,11 @@ class Point:
 
     def value(self, w=None):
         """A copy of L where the point is, or at w: one real number, whole ones as floating."""
-        value = self.objective(self.params if w is None else self.at(w))
+        value = self.objective(self.params if w is None else self.moved(w))
         require_scalar(self.estimator, value)
         return value * 1 if getattr(getattr(value, "dtype", None), "kind", "") == "f" else float(to_numpy(value))
 
-    def at(self, w):
+    def moved(self, w):
         """The parameters where their entries are those of w, with their buffers."""
         if isinstance(self.params, Params):
             return self.params.at(w)
@@ -61,7 +65,8 @@ class Point:
 
     def like(self, vector):
         """A vector in the dtype and on the device of the parameters'."""
-        return in_kind(vector, self.vector)
+        w = self.vector
+        return vector if vector.__class__ is w.__class__ and vector.dtype is w.dtype else in_kind(vector, w)
 
 
 def as_params(params):
@@ -73,3 +78,50 @@ def as_params(params):
         raise TypeError("got params=None; expected floating arrays or numbers, or trees of them")
     made = [as_primal(x, structure, k, "params") for k, x in enumerate(found)]
     return params if all(a is b for a, b in zip(made, found, strict=True)) else rebuild(structure, made)
+
+
+def require_scalar(estimator, value):
+    """Raise unless the loss is one real number."""
+    if value is None:
+        raise TypeError(f"{estimator!r}: the objective returned None: did you forget return?")
+    if isinstance(value, (tuple, list, dict, Params)):
+        raise ShapeError(f"{estimator!r}: the objective returned a {type(value).__name__}; expected a scalar loss")
+    if np.shape(value) != ():
+        raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+    if not is_real(value):
+        cure = "its real part, or its absolute value" if np.iscomplexobj(value) else "float() of it"
+        raise TypeError(f"{estimator!r} takes a real loss; the objective returned {value!r:.60}: take {cure}")
+
+
+def is_real(value):
+    """Whether a value is a real number: one of Python, or of an array's kind."""
+    if not hasattr(value, "dtype"):
+        return isinstance(value, (bool, int, float))
+    return getattr(value.dtype, "kind", "?") in "biuf"
+
+
+UNCHANGED = "no gradient was made and nothing was changed"
+
+
+def require_finite(estimator, value, slopes=None, unchanged=UNCHANGED):
+    """Raise when the loss is no single real number, or it or a slope is not finite."""
+    require_scalar(estimator, value)
+    if not math.isfinite(value):
+        cure = ". Lower the learning rate, or look for the batch or parameter that made it"
+        raise not_finite(estimator, f"the loss is {value}", unchanged, cure)
+    if slopes is not None and not (math.isfinite(slopes) if np.ndim(slopes) == 0 else all_finite(slopes)):
+        bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(slopes))))
+        what = f"the loss is {value} but its derivative along direction {bad[0]} is not finite"
+        raise not_finite(estimator, what, unchanged)
+
+
+def require_finite_gradient(estimator, value, gradient, layout):
+    """Raise when an entry of a gradient, a vector of a layout, is not finite."""
+    if not all_finite(gradient):
+        places = zip(layout.paths, layout.slices.values(), strict=True)
+        name = next(name for name, place in places if not all_finite(gradient[place]))
+        raise not_finite(estimator, f"the loss is {value} but its gradient{name} is not finite")
+
+
+def not_finite(estimator, what, unchanged=UNCHANGED, advice=""):
+    return NonFiniteError(f"estimate {estimator.made + 1} of {estimator!r}: {what}; {unchanged}{advice}")

@@ -96,8 +96,6 @@ class Stateful:
 
     def _require_same(self, layout):
         """Raise where what is kept belongs to parameters of another layout."""
-        if not self.keeps:
-            return
         now = dict(zip(layout.paths, layout.shapes.values(), strict=True))
         if self._layout is not None and list(now.items()) != list(self._layout.items()):
             found = layouts_differ({"shapes": self._layout}, {"shapes": now})

@@ -11,8 +11,7 @@ from ..backend import is_host
 from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
-from ..estimators.estimate import is_real
-from ..estimators.point import as_params
+from ..estimators.point import as_params, is_real
 from ..inputs import as_data
 from ..layout import Layout
 from ..params import Params

@@ -8,8 +8,8 @@ from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.candidates import require_recurrent
-from ..estimators.estimate import Estimate, require_finite, require_finite_gradient
-from ..estimators.point import Point
+from ..estimators.estimate import Estimate
+from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
 from ..random import as_rng
 from ..settings import require_keys, require_same, saved_count, settings

@@ -8,8 +8,8 @@ from ...nn.layer import with_buffers
 from ...nn.linear import Linear
 from ...zero import ZERO
 from ..chain import Total, Walk, chains_of
-from ..estimate import require_finite, require_scalar
 from ..estimator import Estimator
+from ..point import require_finite, require_scalar
 
 
 class Guess(Estimator):

@@ -5,8 +5,8 @@ import numpy as np
 from ...checks import real_number
 from ...vectors import double
 from ..candidates import Oracle
-from ..estimate import require_finite
 from ..estimator import Estimator, proposed
+from ..point import require_finite
 
 
 class MatchedCosine(Estimator):
