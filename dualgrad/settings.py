@@ -155,8 +155,37 @@ def saved_count(state, name, what):
         raise LayoutError(f"the saved state has {name}={state[name]!r}; expected how many {what}") from None
 
 
-def require_keys(thing, state, keys):
-    """Raise unless a state is a dict of these keys."""
-    if not isinstance(state, dict) or set(state) != set(keys):
-        given = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
-        raise LayoutError(f"{thing!r} expects a state of {sorted(keys)}; got {given}")
+def versioned(thing, state):
+    """A state to be saved, with its version."""
+    return {"version": 1 + len(thing.grown)} | state
+
+
+def known_state(thing, state, keys):
+    """A saved state of these keys, without its version; what one of an earlier version lacks is filled in.
+
+    ``thing.grown`` holds what states have gained, a dict of names and values for every version after the first. What
+    was saved before there were versions is of the first.
+
+    Raises
+    ------
+    LayoutError
+        For what is no dict, has other keys, or is of a later version.
+    """
+    state = of_this_version(thing, state)
+    if set(state) != set(keys):
+        raise LayoutError(f"{thing!r} expects a state of {sorted(keys)}; got {sorted(map(str, state))}")
+    return state
+
+
+def of_this_version(thing, state):
+    """The same, whatever its keys."""
+    if not isinstance(state, dict):
+        raise LayoutError(f"{thing!r} expects a state, a dict of state_dict(); got a {type(state).__name__}")
+    version, latest = state.get("version", 1), 1 + len(thing.grown)
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= latest:
+        raise LayoutError(
+            f"the saved state of {type(thing).__name__} is of version {version!r}; this dualgrad knows those up to "
+            f"{latest}: was it saved by a later one?"
+        )
+    gained = {name: value for more in thing.grown[version - 1 :] for name, value in more.items()}
+    return gained | {name: value for name, value in state.items() if name != "version"}

@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
 from tests.support import strict
+from tests.support.optimizers import MAKERS
 from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
 
 CALLS = 10
@@ -54,6 +56,36 @@ def test_a_run_goes_on_from_a_file_as_if_it_had_not_stopped(name, dtype, tmp_pat
             for later in range(t + 1, CALLS):
                 assert same(second.call(), expected[later]), (t, later)
             assert same(second.state(), whole.state())
+
+
+STATEFUL = {
+    **{name: partial(lambda kind, make, place: kind(make, place).thing, *run) for name, run in RUNS.items()},
+    "QuadraticCritic": estimators.QuadraticCritic,
+    **MAKERS,
+}
+
+
+@pytest.mark.parametrize("name", STATEFUL)
+def test_a_state_has_a_version_and_can_grow(name, monkeypatch):
+    thing = STATEFUL[name]()
+    state = thing.state_dict()
+    assert state["version"] == 1
+    unnumbered = {key: value for key, value in state.items() if key != "version"}
+    thing.load_state_dict(unnumbered)  # as it was saved before there were versions
+    assert same(thing.state_dict(), state)
+    for version in (0, 2, "1", None, True):
+        with pytest.raises(dg.LayoutError, match=f"is of version {version!r}; this dualgrad knows those up to 1"):
+            thing.load_state_dict(state | {"version": version})
+        assert same(thing.state_dict(), state)
+    missing = list(unnumbered)[-1]
+    monkeypatch.setattr(type(thing), "grown", ({missing: state[missing]},))
+    grown = thing.state_dict()
+    assert grown["version"] == 2
+    older = {key: value for key, value in state.items() if key != missing}
+    thing.load_state_dict(older)
+    assert same(thing.state_dict(), grown)
+    with pytest.raises(dg.LayoutError):
+        thing.load_state_dict(older | {"version": 2})
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))])

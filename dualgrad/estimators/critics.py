@@ -10,7 +10,7 @@ from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..optim import Adam
 from ..params import Params
-from ..settings import require_keys, require_same, settings
+from ..settings import known_state, require_same, settings, versioned
 from ..tree import flatten, unflatten
 from .candidates import require_recurrent
 from .estimator import Estimator
@@ -62,6 +62,8 @@ class QuadraticCritic:
         found._params = None if self._params is None else self._params.copy()
         return found
 
+    grown = ()  # what its saved states have gained, version by version
+
     def _of(self, s):
         n = s.shape[-1]
         if self._params is None:
@@ -101,7 +103,8 @@ class QuadraticCritic:
     def state_dict(self):
         """Coefficients and optimizer, as plain data for `dualgrad.save`."""
         coefficients = None if self._params is None else {name: v.copy() for name, v in self._params.items()}
-        return {"critic": settings(self), "coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
+        state = {"critic": settings(self), "coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
+        return versioned(self, state)
 
     def load_state_dict(self, state):
         """Go on from a saved state.
@@ -111,7 +114,7 @@ class QuadraticCritic:
         LayoutError
             When it is not that of such a critic with these settings; nothing has changed.
         """
-        require_keys(self, state, {"critic", "coefficients", "optimizer"})
+        state = known_state(self, state, {"critic", "coefficients", "optimizer"})
         require_same(self, "critic", state["critic"], settings(self))
         params, optimizer = _coefficients(self, state["coefficients"]), copy.copy(self._optimizer)
         optimizer.load_state_dict(state["optimizer"])

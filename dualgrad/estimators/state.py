@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..errors import LayoutError
-from ..settings import layouts_differ, require_keys, require_same, saved_count, settings
+from ..settings import known_state, layouts_differ, require_same, saved_count, settings, versioned
 
 
 class Stateful:
@@ -18,6 +18,7 @@ class Stateful:
     """
 
     vectors, parts, made, _layout = (), {}, 0, None
+    grown = ()  # what its saved states have gained, version by version
 
     @property
     def keeps(self):
@@ -38,12 +39,13 @@ class Stateful:
     def state_dict(self):
         """What goes on from one estimate to the next, as plain data for `dualgrad.save`: empty but for the settings and
         the count of estimates where nothing does."""
-        return self._head() | {
+        state = self._head() | {
             "made": self.made,
             "layout": self._layout,
             **{name: None if (v := getattr(self, f"_{name}")) is None else v.copy() for name in self.vectors},
             **{name: _state_of(getattr(self, name)) for name in self.parts.values()},
         }
+        return versioned(self, state)
 
     def _head(self):
         return {"estimator": settings(self, without=self.parts)}
@@ -57,7 +59,7 @@ class Stateful:
             When it is not the state of such an estimator with these settings, which it names; nothing has changed.
         """
         head = self._head()
-        require_keys(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
+        state = known_state(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
         require_same(self, "estimator", state["estimator"], head["estimator"])
         made = saved_count(state, "made", "estimates there were")
         layout = _layout(state["layout"])

@@ -12,7 +12,7 @@ from ..estimators.estimate import Estimate
 from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
 from ..random import as_rng
-from ..settings import require_keys, require_same, saved_count, settings
+from ..settings import known_state, require_same, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
@@ -32,6 +32,7 @@ class OnlineEstimator:
 
     draws = False  # whether it needs an rng
     made = 0  # estimates over whole sequences
+    grown = ()  # what its saved states have gained, version by version
 
     def start(self, system, params, *, rng=None):
         """Begin an episode of ``system`` at ``params``, which are kept by reference and read at every step.
@@ -217,7 +218,8 @@ class OnlineEstimator:
 
         In the middle of a window too; inputs are kept that are still needed. Before `start` there is no episode in it.
         """
-        state = {"estimator": settings(self), "made": self.made, "system": None, "steps": 0, "state": None}
+        head = {"estimator": settings(self), "made": self.made, "system": None, "steps": 0, "state": None}
+        state = versioned(self, head)
         if not hasattr(self, "dynamics"):
             return state | {"memory": None, "rng": None}
         return state | {
@@ -237,7 +239,7 @@ class OnlineEstimator:
             When it was saved by another estimator, with other settings, or of another system, which it names; nothing
             has changed.
         """
-        require_keys(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
+        state = known_state(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
         require_same(self, "estimator", state["estimator"], settings(self))
         started = hasattr(self, "dynamics")
         if state["system"] is not None:

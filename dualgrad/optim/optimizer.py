@@ -9,7 +9,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..checks import count
 from ..errors import LayoutError, NonFiniteError
-from ..settings import difference, plain
+from ..settings import difference, of_this_version, plain, versioned
 from .blocks import blocks, norm, scratch
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
@@ -30,6 +30,7 @@ class Optimizer:
     clip_norm: float | None = None
     clip_value: float | None = None
 
+    grown = ()  # what its saved states have gained, version by version
     state_names = ()
     squares = ("v",)  # those of them that cannot be negative
     precision = np.float32  # what the moments have at least
@@ -189,7 +190,7 @@ class Optimizer:
         when the state is loaded. The rate is None for a schedule, which goes on by the step count.
         """
         memory = self._memory.copy()
-        return {
+        state = {
             "kind": type(self).__name__,
             "lr": None if callable(self.lr) else self.lr,
             "steps": self.steps,
@@ -197,6 +198,7 @@ class Optimizer:
             "parameters": None if memory.places is None else described(memory.places),
             **{name: memory.state[name] for name in self.state_names if name in memory.state},
         }
+        return versioned(self, state)
 
     def load_state_dict(self, state):
         """Continue from a saved state; its rate replaces a number, while a schedule stays.
@@ -240,8 +242,7 @@ class Optimizer:
 
     def _recognised(self, state):
         """The state, if it is one of this kind of optimizer with these hyper-parameters."""
-        if not isinstance(state, dict):
-            raise LayoutError(f"got a {type(state).__name__} as the state of {self!r}; expected a dict of state_dict()")
+        state = of_this_version(self, state)
         if state.get("kind") == type(self).__name__ and "settings" in state:
             self._require_settings(state["settings"])
         without_names = "shapes" in state and "settings" not in state  # as an earlier version saved it
