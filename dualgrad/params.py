@@ -9,7 +9,7 @@ from .backend import is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout
-from .tree import register
+from .tree import flatten, leaves, rebuild, register
 
 
 class Params(Mapping):
@@ -208,6 +208,13 @@ class Params(Mapping):
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
+
+
+def with_entries(params, vector):
+    """Parameters of any tree where their entries are those of a vector, or several, and their buffers as they are."""
+    if isinstance(params, Params):
+        return params.at(vector)
+    return rebuild(flatten(params)[1], leaves(Layout.of(params).tree(vector)))
 
 
 register(Params, lambda params: (params._leaves, params.layout), Params.assembled, attrgetter("buffers"))

@@ -1,7 +1,8 @@
 """The former names of what `dualgrad.layout` does, for programs that use them."""
 
 from ..layout import Layout, ravel
-from ..vectors import double
+from ..params import with_entries
+from ..vectors import double, in_kind
 from .base import finite
 
 
@@ -23,5 +24,4 @@ def as_tree(vector, like):
 
 def at(vector, params):
     """The parameters where their entries are those of a vector: `as_tree`, with the buffers."""
-    tree = as_tree(vector, params)
-    return params.at(tree.vector) if hasattr(params, "at") else tree
+    return with_entries(params, in_kind(vector, ravel(params)[0]))

@@ -9,7 +9,7 @@ from ..directions.base import as_direction, require_real
 from ..errors import NonFiniteError, ShapeError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
-from ..params import Params
+from ..params import Params, with_entries
 from ..pushforward import as_primal, jvp
 from ..tree import flatten, rebuild
 from ..vectors import all_finite, in_kind
@@ -59,9 +59,7 @@ class Point:
 
     def moved(self, w):
         """The parameters where their entries are those of w, with their buffers."""
-        if isinstance(self.params, Params):
-            return self.params.at(w)
-        return rebuild(flatten(self.params)[1], flatten(self.layout.tree(w))[0])
+        return with_entries(self.params, w)
 
     def like(self, vector):
         """A vector in the dtype and on the device of the parameters'."""

@@ -14,7 +14,7 @@ from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.point import as_params, is_real
 from ..inputs import as_data
 from ..layout import Layout
-from ..params import Params
+from ..params import with_entries
 from ..pushforward import jvp
 from ..settings import layout_of, plain
 from ..transforms import grad
@@ -111,7 +111,7 @@ class Dynamics(Arrays):
 
     def at(self, vector, params):
         """Parameters whose entries are a vector of p, or several along leading axes; buffers stay."""
-        return params.at(vector) if isinstance(params, Params) else self.gradient(vector, params)
+        return with_entries(params, vector)
 
     def entries(self, params):
         """The parameters as a vector of p."""
