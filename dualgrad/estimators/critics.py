@@ -8,12 +8,12 @@ from ..backend import is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
+from ..nn.recurrent import require_recurrent
 from ..optim import Adam
 from ..params import Params
 from ..settings import require_keys, require_same, settings
 from ..tree import flatten, unflatten
 from .backprop import packed
-from .candidates import require_recurrent
 from .estimate import Estimator, all_or_nothing, as_params, finished, require_finite
 
 

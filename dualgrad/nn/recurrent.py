@@ -6,7 +6,7 @@ keeps every step.
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DualgradError, ShapeError
 from ..lowrank import LowRank
 from ..rules.absorb import quietly
 from ..tree import flatten, map_leaves
@@ -205,3 +205,26 @@ class LSTM(Recurrent):
             self._check(x)
             return quietly(lstm_jvp, self.cell.hidden_size, p, x, dp, dx, self.last_only)
         return super().jvp(p, x, dp, dx)
+
+
+def require_recurrent(estimator, objective):
+    """The recurrent layers of a bound objective's model, of which there must be one."""
+    if not hasattr(objective, "vjp"):
+        raise DualgradError(
+            f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
+            "with inner steps, which differentiates another function"
+        )
+    found = list(_recurrent(objective.model))
+    if not found:
+        raise DualgradError(
+            f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
+            "nn.GRU, nn.RNN or nn.LeakyRNN, or take another candidate"
+        )
+    return found
+
+
+def _recurrent(layer):
+    if isinstance(layer, Recurrent):
+        yield layer
+    for child in getattr(layer, "children", {}).values():
+        yield from _recurrent(child)

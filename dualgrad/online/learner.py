@@ -8,9 +8,9 @@ from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.backprop import packed
-from ..estimators.candidates import require_recurrent
 from ..estimators.estimate import Estimate, as_params, finished, require_finite
 from ..nn.layer import with_buffers
+from ..nn.recurrent import require_recurrent
 from ..random import as_rng
 from ..settings import require_keys, require_same, saved_count, settings
 from ..tree import flatten, map_leaves, unflatten
