@@ -14,7 +14,7 @@ from ..exponentials import complement, exponentials, less, log_softmax_tangent, 
 from ..rules.absorb import product, quietly
 from ..slopes import logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
-from .joint import empty_joint, on_host
+from .joint import empty_joint_like, on_host
 from .layer import Layer
 from .normal import ndtr
 from .settings import checked
@@ -50,7 +50,7 @@ class Activation(Layer):
             return y, ZERO
         if not on_host(x, dx) or not y.flags.owndata:
             return y, slope() * dx
-        _, value, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], y.shape, y.dtype)
+        _, value, dy = empty_joint_like(y, dx)
         value[...] = y
         return value, np.multiply(slope(), dx, out=dy)
 
@@ -83,7 +83,7 @@ class ReLU(Activation):
 
     def _fast_jvp(self, x, dx):
         """The same into one joint buffer: bit masks that are all ones, or all zeros where x <= 0."""
-        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        _, y, dy = empty_joint_like(x, dx)
         bits = f"i{x.itemsize}"
         mask = y.view(bits)
         np.subtract((x <= 0).view(np.int8), 1, out=mask)
@@ -247,7 +247,7 @@ class Tanh(Activation):
     def jvp(self, p, x, dp, dx):
         if dx is ZERO or not on_host(x, dx):
             return super().jvp(p, x, dp, dx)
-        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        _, y, dy = empty_joint_like(x, dx)
         with np.errstate(over="ignore"):
             np.square(np.cosh(x, out=y), out=y)  # 1 / sech² x
         np.divide(dx, y, out=dy)

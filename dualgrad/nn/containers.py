@@ -6,6 +6,7 @@ from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
 from .lead import promised
+from .tangents import with_zeros
 
 
 class Container(Layer):
@@ -212,12 +213,8 @@ class Parallel(Container):
 
     def jvp(self, p, x, dp, dx, **kwargs):
         ys, ds = zip(*[self.call("jvp", name, p, x, dp, dx, **kwargs) for name in self.children], strict=True)
-        moving = next((d for d in ds if d is not ZERO), None)
-        if moving is None:
-            return self._joined(ys), ZERO
-        lead = moving.shape[: moving.ndim - ys[0].ndim]
-        ds = [np.zeros_like(moving, shape=lead + y.shape) if d is ZERO else d for y, d in zip(ys, ds, strict=True)]
-        return self._joined(ys), np.concatenate(ds, axis=-1)
+        ds = with_zeros(ds, ys)
+        return self._joined(ys), ds if ds is ZERO else np.concatenate(ds, axis=-1)
 
     def vjp(self, p, x, **kwargs):
         ys, pulls = zip(*[self.call("vjp", name, p, x, **kwargs) for name in self.children], strict=True)

@@ -11,9 +11,9 @@ from ..zero import ZERO
 from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
-from .lead import shared_lead
 from .rows import add_row_tangent, row_sum, row_tangent
 from .settings import checked
+from .tangents import leading, shared_lead
 from .windows import Windows, pair
 
 ROWS = 1024  # windows laid out at a time
@@ -61,7 +61,7 @@ class _Convolution(Layer):
         return y + p["bias"] if self.bias else y
 
     def _bias_tangent(self, dp, y, dy):
-        return add_row_tangent(dy, dp["bias"] if self.bias else ZERO, y.shape[:-1])
+        return add_row_tangent(dy, dp.get("bias", ZERO), y.shape[:-1])
 
 
 class _Conv(_Convolution):
@@ -124,12 +124,12 @@ class _Conv(_Convolution):
 
     def _fast_jvp(self, p, x, dp, dx, shape):
         """The same block by block, value and tangents into one joint buffer."""
-        turn, db = self._matrix(dp["weight"]), dp["bias"] if self.bias else ZERO
-        moving = shared_lead((dx, x.ndim), (turn, 2), (db, 1))
-        if moving is None:
+        dmatrix, db = self._matrix(dp["weight"]), dp.get("bias", ZERO)
+        lead = shared_lead((dx, x.ndim), (dmatrix, 2), (db, 1))
+        if lead is None:
             return _Conv.forward(self, p, x), ZERO
         matrix, wide = self._matrix(p["weight"]), (-1, self.out_channels)
-        _, y, dy = empty_joint(moving, shape, np.result_type(x, matrix))
+        _, y, dy = empty_joint(lead, shape, np.result_type(x, matrix))
         if dx is ZERO:
             dy[...] = 0
         else:
@@ -138,9 +138,9 @@ class _Conv(_Convolution):
                 np.matmul(columns, matrix, out=images[place].reshape(wide))
         for place, columns in self._blocks(x):
             np.matmul(columns, matrix, out=y[place].reshape(wide))
-            if turn is not ZERO:
+            if dmatrix is not ZERO:
                 dy[..., place, *(slice(None),) * (x.ndim - 1)] += np.reshape(
-                    np.matmul(columns, turn), moving + y[place].shape
+                    np.matmul(columns, dmatrix), lead + y[place].shape
                 )
         if self.bias:
             y += p["bias"]
@@ -153,13 +153,13 @@ class _Conv(_Convolution):
         shape = (len(x), *self.windows.outputs(x.shape[1:-1], self), self.out_channels)
         if self.groups == 1 and on_host(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
             return self._fast_jvp(p, x, dp, dx, shape)
-        columns, matrix, turn = self._columns(x), self._matrix(p["weight"]), self._matrix(dp["weight"])
+        columns, matrix, dmatrix = self._columns(x), self._matrix(p["weight"]), self._matrix(dp["weight"])
         y, dy = self._plus_bias(self._image(np.matmul(columns, matrix), shape), p), ZERO
         if dx is not ZERO:
-            dy = self._image(np.matmul(self._columns(dx), matrix), dx.shape[: dx.ndim - x.ndim] + shape)
-        if turn is not ZERO:
-            product = np.matmul(columns, turn)
-            dy = dy + self._image(product, product.shape[: product.ndim - columns.ndim] + shape)
+            dy = self._image(np.matmul(self._columns(dx), matrix), leading(dx, x.ndim) + shape)
+        if dmatrix is not ZERO:
+            product = np.matmul(columns, dmatrix)
+            dy = dy + self._image(product, leading(product, columns.ndim) + shape)
         return y, self._bias_tangent(dp, y, dy)
 
     def vjp(self, p, x):
@@ -327,7 +327,7 @@ class ConvTranspose2d(_Convolution):
         rows, matrix, dw = self._rows(x), self._matrix(p["weight"]), dp["weight"]
         y, dy = self._plus_bias(self._sum(np.matmul(rows, matrix), (), x), p), ZERO
         if dx is not ZERO:
-            lead = dx.shape[: dx.ndim - x.ndim]
+            lead = leading(dx, x.ndim)
             product = np.matmul(self._rows(dx), matrix)
             shape = self.groups, *lead, rows.shape[1], self.fan_in
             product = np.moveaxis(np.reshape(product, shape), 0, len(lead))
@@ -348,7 +348,7 @@ class ConvTranspose2d(_Convolution):
             columns = np.reshape(np.moveaxis(np.reshape(windows, shape), 2, 0), (self.groups, -1, self.fan_in))
             dw = np.matmul(np.swapaxes(rows, -1, -2), columns)
             dw = np.reshape(dw, (self.in_channels, *w.size, channels // self.groups))
-            dp = {"weight": np.moveaxis(dw, 0, -2)} | ({"bias": np.sum(dy, axis=(0, 1, 2))} if self.bias else {})
+            dp = {"weight": np.moveaxis(dw, 0, -2)} | ({"bias": row_sum(dy)} if self.bias else {})
             dx = np.moveaxis(np.matmul(columns, np.swapaxes(matrix, -1, -2)), 0, 1)
             return dp, np.reshape(dx, x.shape)
 

@@ -22,6 +22,7 @@ from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
 from .settings import checked
 from .shape import Flatten, Reshape
+from .tangents import leading
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]
 
@@ -223,7 +224,7 @@ class LocalMixer(Sequential):
     def enter_tangent(self, dx):
         """`enter` of a tangent, with any lead axes."""
         rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
-        return np.reshape(rows, dx.shape[: dx.ndim - 3] + rows.shape[1:])
+        return np.reshape(rows, leading(dx, 3) + rows.shape[1:])
 
     def enter_pullback(self, dy):
         """The transpose of `enter`: rows of pixels, patch after patch, as images."""

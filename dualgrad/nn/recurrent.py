@@ -17,6 +17,7 @@ from .joint import on_host
 from .layer import Layer
 from .lead import tangent_rule
 from .settings import checked
+from .tangents import with_zeros
 
 
 class Recurrent(Layer):
@@ -68,10 +69,8 @@ class Recurrent(Layer):
                 ds.append(self.cell.output_tangent(state, dstate))
         if self.last_only:
             return self.cell.output(state), self.cell.output_tangent(state, dstate)
-        moving = next((d for d in ds if d is not ZERO), None)
-        if moving is None:
-            return np.stack(ys), ZERO
-        return np.stack(ys), np.stack([np.zeros_like(moving) if d is ZERO else d for d in ds], axis=-3)
+        ds = with_zeros(ds, ys)
+        return np.stack(ys), ds if ds is ZERO else np.stack(ds, axis=-3)
 
     def vjp(self, p, x, cut=None):
         """Backpropagation through time: the pullback keeps every step.
