@@ -166,24 +166,24 @@ class Transposed(Container):
     def __init__(self, layer):
         super().__init__({"body": layer})
 
-    def _turned(self, x):
+    def _swapped(self, x):
         if np.ndim(x) < 2:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., tokens, channels)")
         return np.swapaxes(x, -1, -2)
 
     def forward(self, p, x, **kwargs):
-        return np.swapaxes(self.call("forward", "body", p, self._turned(x), **kwargs), -1, -2)
+        return np.swapaxes(self.call("forward", "body", p, self._swapped(x), **kwargs), -1, -2)
 
     def advance(self, p, x, **kwargs):
-        return np.swapaxes(self.call("advance", "body", p, self._turned(x), **kwargs), -1, -2)
+        return np.swapaxes(self.call("advance", "body", p, self._swapped(x), **kwargs), -1, -2)
 
     def jvp(self, p, x, dp, dx, **kwargs):
-        turned = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
-        y, dy = self.call("jvp", "body", p, self._turned(x), dp, turned, **kwargs)
+        dx = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
+        y, dy = self.call("jvp", "body", p, self._swapped(x), dp, dx, **kwargs)
         return np.swapaxes(y, -1, -2), dy if dy is ZERO else np.swapaxes(dy, -1, -2)
 
     def vjp(self, p, x, **kwargs):
-        y, pull = self.call("vjp", "body", p, self._turned(x), **kwargs)
+        y, pull = self.call("vjp", "body", p, self._swapped(x), **kwargs)
 
         def pullback(dy):
             dp, dx = pull(np.swapaxes(dy, -1, -2))

@@ -242,7 +242,7 @@ class Walk:
 
     def _turned(self, kind, layer, x, first, ours):
         """Settle which axis of torch's it is that the layer acts on, and how many there are."""
-        count = layer.windows.n if hasattr(layer, "windows") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
+        count = layer.patches.n if hasattr(layer, "patches") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
         count = 1 if hasattr(layer, "cell") else count
         fits = first is None or x.flat or x.first.settle(first)
         if not fits and (count is not None or not x.places.settle(0)):  # one axis alone is the first and the last
@@ -484,8 +484,8 @@ def _first_of(layer, names):
 
 def _places(kind, layer, before):
     """The places behind a layer."""
-    if hasattr(layer, "windows"):
-        return Fact(layer.windows.n)
+    if hasattr(layer, "patches"):
+        return Fact(layer.patches.n)
     if hasattr(layer, "cell"):
         return Fact(0 if layer.last_only else 1)
     return {GlobalAvgPool2d: Fact(0), Embedding: Fact()}.get(kind, before)

@@ -26,8 +26,8 @@ def _window(*names, **fixed):
     """The same with those of its window."""
 
     def settings(layer):
-        w = {"kernel_size": layer.windows.size, "stride": layer.windows.stride, "padding": layer.windows.padding}
-        return w | {name: getattr(layer.windows if name == "dilation" else layer, name) for name in names} | fixed
+        w = {"kernel_size": layer.patches.size, "stride": layer.patches.stride, "padding": layer.patches.padding}
+        return w | {name: getattr(layer.patches if name == "dilation" else layer, name) for name in names} | fixed
 
     return settings
 
@@ -129,6 +129,6 @@ def idle(twin):
 def equal(found, value, layer):
     """Whether two settings are the same; one number stands for all axes, a word for the padding it means."""
     if found in ("same", "valid"):
-        w = layer.windows
+        w = layer.patches
         found = 0 if found == "valid" else tuple(d * (k - 1) / 2 for d, k in zip(w.dilation, w.size, strict=True))
     return bool(np.all(np.asarray(found, object) == np.asarray(value, object)))
