@@ -11,10 +11,10 @@ from ..zero import ZERO
 from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
+from .patches import Patches, pair
 from .rows import add_row_tangent, row_sum, row_tangent
 from .settings import checked
 from .tangents import leading, shared_lead
-from .patches import Patches, pair
 
 ROWS = 1024  # patches laid out at a time
 
