@@ -4,17 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import activations as f
-from .attention import MultiHeadAttention, TransformerBlock, Transposed
-from .cells import GRUCell, LSTMCell, RNNCell
-from .containers import Parallel, Residual, Sequential
-from .conv import Conv1d, Conv2d, ConvTranspose2d
-from .linear import Linear
-from .lookup import Bilinear, Embedding
-from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
-from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .recurrent import GRU, LSTM, RNN
-from .shape import Flatten, Identity, Reshape
+from .. import activations as f
+from ..attention import MultiHeadAttention, TransformerBlock, Transposed
+from ..cells import GRUCell, LSTMCell, RNNCell
+from ..containers import Parallel, Residual, Sequential
+from ..conv import Conv1d, Conv2d, ConvTranspose2d
+from ..linear import Linear
+from ..lookup import Bilinear, Embedding
+from ..norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
+from ..pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ..recurrent import GRU, LSTM, RNN
+from ..shape import Flatten, Identity, Reshape
 
 
 def _settings(*names, **fixed):
