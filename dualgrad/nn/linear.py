@@ -5,9 +5,9 @@ import numpy as np
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..zero import ZERO
+from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .joint import empty_joint, joint, on_host, room
 from .layer import Layer
-from .rows import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .settings import checked
 
 

@@ -5,9 +5,9 @@ import numpy as np
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..zero import ZERO
+from .affine import add_row_tangent, as_matrix, outer_sum, row_sum
 from .initial import uniform_fan_in
 from .layer import Layer
-from .rows import add_row_tangent, as_matrix, outer_sum, row_sum
 from .settings import checked
 from .tangents import leading
 

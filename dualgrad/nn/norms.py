@@ -17,8 +17,8 @@ from ..errors import ShapeError
 from ..random import as_rng
 from ..rules.absorb import quietly
 from ..zero import ZERO
+from .affine import add_row_tangent, row_tangent
 from .layer import Layer
-from .rows import add_row_tangent, row_tangent
 from .settings import checked
 from .tangents import leading
 

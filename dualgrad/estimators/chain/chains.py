@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import DualgradError
+from ...nn.local_mixer import LocalMixer
 from ...nn.losses import cross_entropy
-from ...nn.networks import LocalMixer
 from ...nn.norms import BatchNorm
 from ...nn.pooling import GlobalAvgPool2d
 from ...nn.recurrent import Recurrent

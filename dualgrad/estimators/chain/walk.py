@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...errors import DualgradError, ShapeError
-from ...nn.attention import Transposed
+from ...nn.containers import Transposed
 from ...nn.layer import with_buffers
 from ...nn.linear import Linear
 from ...zero import ZERO

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import LayoutError
-from ..attention import MultiHeadAttention, TransformerBlock, Transposed
-from ..containers import Container, Parallel, Residual, Sequential
+from ..attention import MultiHeadAttention, TransformerBlock
+from ..containers import Container, Parallel, Residual, Sequential, Transposed
 from ..lookup import Bilinear, Embedding
 from ..pooling import GlobalAvgPool2d
 from ..shape import Flatten, Reshape

@@ -2,9 +2,9 @@
 
 from operator import attrgetter
 
-from ..activations import LogSoftmax, Softmax
 from ..norms import Dropout
 from ..shape import Identity
+from ..softmax import LogSoftmax, Softmax
 from .twins import equal, idle
 
 
