@@ -3,7 +3,7 @@
 from ..checks import flag, positive_count, positive_number
 from ..errors import DualgradError
 from ..nn.layer import with_buffers
-from ..nn.recurrent import Recurrent
+from ..nn.recurrent import require_recurrent
 from ..tree import map_leaves
 from ..vectors import double
 from ..zero import ZERO
@@ -115,29 +115,6 @@ class TruncatedBPTT(Estimator):
 
         value, gradient = at.vjp(cut=cut)
         return value, gradient, None, 3.0
-
-
-def require_recurrent(estimator, objective):
-    """The recurrent layers of a bound objective's model, of which there must be one."""
-    if not hasattr(objective, "vjp"):
-        raise DualgradError(
-            f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
-            "with inner steps, which differentiates another function"
-        )
-    found = list(_recurrent(objective.model))
-    if not found:
-        raise DualgradError(
-            f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
-            "nn.GRU, nn.RNN or nn.LeakyRNN, or take another candidate"
-        )
-    return found
-
-
-def _recurrent(layer):
-    if isinstance(layer, Recurrent):
-        yield layer
-    for child in getattr(layer, "children", {}).values():
-        yield from _recurrent(child)
 
 
 class Reptile(Estimator):

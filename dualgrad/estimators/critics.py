@@ -8,11 +8,11 @@ from ..backend import is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
+from ..nn.recurrent import require_recurrent
 from ..optim import Adam
 from ..params import Params
 from ..settings import known_state, require_same, settings, versioned
 from ..tree import flatten, unflatten
-from .candidates import require_recurrent
 from .estimator import Estimator
 from .point import require_finite, require_finite_gradient
 

@@ -8,22 +8,22 @@ from .activations import (
     Activation,
     HardTanh,
     LeakyReLU,
-    LogSoftmax,
     ReLU,
     Sigmoid,
     SiLU,
     Sine,
-    Softmax,
     Softplus,
     Tanh,
 )
-from .attention import LocalMixerBlock, MultiHeadAttention, TransformerBlock, Transposed
+from .attention import MultiHeadAttention, TransformerBlock
 from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
-from .containers import Parallel, Residual, Sequential
-from .conv import Conv1d, Conv2d, ConvTranspose2d
+from .containers import Parallel, Residual, Sequential, Transposed
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose2d
 from .initial import initialise
 from .layer import Layer
 from .linear import Linear
+from .local_mixer import LocalMixerBlock
 from .lookup import Bilinear, Embedding
 from .losses import (
     MAE,
@@ -45,6 +45,7 @@ from .objective import BoundObjective, Objective
 from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, LeakyRNN
 from .shape import Flatten, Identity, Reshape
+from .softmax import LogSoftmax, Softmax
 from .summary import Summary
 from .torch import from_torch, to_torch
 

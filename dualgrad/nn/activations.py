@@ -1,6 +1,6 @@
-"""Activations: functions of one number, applied to every entry, and the softmax of the last axis.
+"""Activations: functions of one number, applied to every entry.
 
-An elementwise activation is one method, ``curve(x) -> y, slope``, where ``slope()`` is its derivative from the same
+An activation is one method, ``curve(x) -> y, slope``, where ``slope()`` is its derivative from the same
 intermediates; the three rules are the same for all of them.
 """
 
@@ -9,12 +9,10 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..errors import ShapeError
-from ..exponentials import complement, exponentials, less, log_softmax_tangent, softmax, softmax_tangent
 from ..rules.absorb import product, quietly
 from ..slopes import logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
-from .joint import empty_joint, on_host
+from .joint import empty_joint_like, on_host
 from .layer import Layer
 from .normal import ndtr
 from .settings import checked
@@ -50,7 +48,7 @@ class Activation(Layer):
             return y, ZERO
         if not on_host(x, dx) or not y.flags.owndata:
             return y, slope() * dx
-        _, value, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], y.shape, y.dtype)
+        _, value, dy = empty_joint_like(y, dx)
         value[...] = y
         return value, np.multiply(slope(), dx, out=dy)
 
@@ -83,7 +81,7 @@ class ReLU(Activation):
 
     def _fast_jvp(self, x, dx):
         """The same into one joint buffer: bit masks that are all ones, or all zeros where x <= 0."""
-        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        _, y, dy = empty_joint_like(x, dx)
         bits = f"i{x.itemsize}"
         mask = y.view(bits)
         np.subtract((x <= 0).view(np.int8), 1, out=mask)
@@ -247,7 +245,7 @@ class Tanh(Activation):
     def jvp(self, p, x, dp, dx):
         if dx is ZERO or not on_host(x, dx):
             return super().jvp(p, x, dp, dx)
-        _, y, dy = empty_joint(dx.shape[: dx.ndim - x.ndim], x.shape, x.dtype)
+        _, y, dy = empty_joint_like(x, dx)
         with np.errstate(over="ignore"):
             np.square(np.cosh(x, out=y), out=y)  # 1 / sech² x
         np.divide(dx, y, out=dy)
@@ -314,70 +312,7 @@ class Sine(Activation):
         return np.sin(z), lambda: self.omega * np.cos(z)
 
 
-class Softmax(Layer):
-    """y = eˣ / Σ eˣ over the last axis ;  dy = y (dx - ⟨y, dx⟩) ;  dx = y (ȳ - ⟨y, ȳ⟩).
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.Softmax()({}, np.zeros((1, 4)))
-    array([[0.25, 0.25, 0.25, 0.25]])
-    """
-
-    lead = True
-
-    def forward(self, p, x):
-        _require_classes(self, x)
-        return softmax(x)
-
-    def jvp(self, p, x, dp, dx):
-        y = Softmax.forward(self, p, x)
-        return y, ZERO if dx is ZERO else softmax_tangent(y, dx)
-
-    def vjp(self, p, x):
-        y = Softmax.forward(self, p, x)
-        return y, lambda dy: ({}, softmax_tangent(y, dy))
-
-
-class LogSoftmax(Layer):
-    """y = x - log Σ eˣ over the last axis ;  dy = dx - ⟨softmax x, dx⟩ ;  dx = ȳ - softmax(x) Σ ȳ.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.LogSoftmax()({}, np.zeros((1, 2)))
-    array([[-0.69314718, -0.69314718]])
-    """
-
-    lead = True
-
-    def forward(self, p, x):
-        _require_classes(self, x)
-        _, shifted, _, rest = exponentials(x)
-        return less(shifted, np.log1p(rest))
-
-    def jvp(self, p, x, dp, dx):
-        _require_classes(self, x)
-        _, shifted, e, rest = exponentials(x)
-        return less(shifted, np.log1p(rest)), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
-
-    def vjp(self, p, x):
-        _require_classes(self, x)
-        at, shifted, e, rest = exponentials(x)
-
-        def pullback(dy):
-            others = np.sum(dy, axis=-1, keepdims=True) - dy
-            return {}, complement(at, e, rest) * dy - e / (1 + rest) * others
-
-        return less(shifted, np.log1p(rest)), pullback
-
-
 # ---------------------------------------------------------------------- shared formulas
-
-
-def _require_classes(layer, x):
-    if np.ndim(x) == 0 or not x.shape[-1]:
-        raise ShapeError(f"{layer!r} got an input of shape {np.shape(x)}; expected (..., classes)")
 
 
 def _scale(x, where, yes, no):

@@ -8,9 +8,8 @@ from ..dual import primal
 from ..errors import ShapeError
 from ..exponentials import softmax, softmax_tangent
 from ..zero import ZERO
-from .activations import GELU, ReLU
+from .activations import GELU
 from .containers import Container, Residual, Sequential
-from .conv import Conv1d
 from .linear import Linear
 from .norms import Dropout, LayerNorm
 from .settings import checked
@@ -148,77 +147,3 @@ class TransformerBlock(Sequential):
         mlp = [LayerNorm(embed_dim), Linear(embed_dim, hidden), GELU(), Linear(hidden, embed_dim)]
         drop = [Dropout(dropout)] if dropout else []
         super().__init__(Residual(*attention, *drop), Residual(*mlp, *drop))
-
-
-class Transposed(Container):
-    """y = f(xᵀ)ᵀ over the last two axes ;  dy, dx likewise: a layer that acts across tokens instead of channels.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> layer = dg.nn.Transposed(dg.nn.Linear(5, 7))
-    >>> layer(layer.init(rng=0), np.zeros((3, 5, 8), np.float32)).shape
-    (3, 7, 8)
-    """
-
-    lead = True
-
-    def __init__(self, layer):
-        super().__init__({"body": layer})
-
-    def _turned(self, x):
-        if np.ndim(x) < 2:
-            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., tokens, channels)")
-        return np.swapaxes(x, -1, -2)
-
-    def forward(self, p, x, **kwargs):
-        return np.swapaxes(self.call("forward", "body", p, self._turned(x), **kwargs), -1, -2)
-
-    def advance(self, p, x, **kwargs):
-        return np.swapaxes(self.call("advance", "body", p, self._turned(x), **kwargs), -1, -2)
-
-    def jvp(self, p, x, dp, dx, **kwargs):
-        turned = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
-        y, dy = self.call("jvp", "body", p, self._turned(x), dp, turned, **kwargs)
-        return np.swapaxes(y, -1, -2), dy if dy is ZERO else np.swapaxes(dy, -1, -2)
-
-    def vjp(self, p, x, **kwargs):
-        y, pull = self.call("vjp", "body", p, self._turned(x), **kwargs)
-
-        def pullback(dy):
-            dp, dx = pull(np.swapaxes(dy, -1, -2))
-            return self.named("body", dp), np.swapaxes(dx, -1, -2)
-
-        return np.swapaxes(y, -1, -2), pullback
-
-
-class LocalMixerBlock(Sequential):
-    """Mixing across tokens, across channels and within groups of channels, each a residual Linear, norm and ReLU.
-
-    Ren et al. 2022: a norm after every product, and products small enough for a local loss to guide (Table 1 of *How
-    to Guess a Gradient*). Rules as in `Sequential`.
-
-    Parameters
-    ----------
-    tokens, channels, groups : int
-        The input is ``(B, tokens, channels)``; groups must divide the channels.
-    mix_tokens : bool
-        The first block of a network has no mixing across tokens. (That product has no bias: the norm would remove it.)
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> block = dg.nn.LocalMixerBlock(16, 8, groups=2)
-    >>> block(block.init(rng=0), np.zeros((3, 16, 8), np.float32)).shape
-    (3, 16, 8)
-    """
-
-    @checked
-    def __init__(self, tokens, channels, groups, mix_tokens=True):
-        products = [Linear(channels, channels), Conv1d(channels, channels, 1, groups=groups)]
-        products = [Transposed(Linear(tokens, tokens, bias=False)), *products] if mix_tokens else products
-        super().__init__(*(Residual(product, LayerNorm(channels), ReLU()) for product in products))
-        self.tokens, self.channels, self.groups = tokens, channels, groups
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.tokens}, {self.channels}, groups={self.groups})"

@@ -6,6 +6,7 @@ from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
 from .lead import promised
+from .tangents import with_zeros
 
 
 class Container(Layer):
@@ -222,12 +223,8 @@ class Parallel(Container):
 
     def jvp(self, p, x, dp, dx, **kwargs):
         ys, ds = zip(*[self.call("jvp", name, p, x, dp, dx, **kwargs) for name in self.children], strict=True)
-        moving = next((d for d in ds if d is not ZERO), None)
-        if moving is None:
-            return self._joined(ys), ZERO
-        lead = moving.shape[: moving.ndim - ys[0].ndim]
-        ds = [np.zeros_like(moving, shape=lead + y.shape) if d is ZERO else d for y, d in zip(ys, ds, strict=True)]
-        return self._joined(ys), np.concatenate(ds, axis=-1)
+        ds = with_zeros(ds, ys)
+        return self._joined(ys), ds if ds is ZERO else np.concatenate(ds, axis=-1)
 
     def vjp(self, p, x, **kwargs):
         ys, pulls = zip(*[self.call("vjp", name, p, x, **kwargs) for name in self.children], strict=True)
@@ -242,3 +239,45 @@ class Parallel(Container):
             return dp, total
 
         return self._joined(ys), pullback
+
+
+class Transposed(Container):
+    """y = f(xᵀ)ᵀ over the last two axes ;  dy, dx likewise: a layer that acts across tokens instead of channels.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> layer = dg.nn.Transposed(dg.nn.Linear(5, 7))
+    >>> layer(layer.init(rng=0), np.zeros((3, 5, 8), np.float32)).shape
+    (3, 7, 8)
+    """
+
+    lead = True
+
+    def __init__(self, layer):
+        super().__init__({"body": layer})
+
+    def _swapped(self, x):
+        if np.ndim(x) < 2:
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., tokens, channels)")
+        return np.swapaxes(x, -1, -2)
+
+    def forward(self, p, x, **kwargs):
+        return np.swapaxes(self.call("forward", "body", p, self._swapped(x), **kwargs), -1, -2)
+
+    def advance(self, p, x, **kwargs):
+        return np.swapaxes(self.call("advance", "body", p, self._swapped(x), **kwargs), -1, -2)
+
+    def jvp(self, p, x, dp, dx, **kwargs):
+        dx = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
+        y, dy = self.call("jvp", "body", p, self._swapped(x), dp, dx, **kwargs)
+        return np.swapaxes(y, -1, -2), dy if dy is ZERO else np.swapaxes(dy, -1, -2)
+
+    def vjp(self, p, x, **kwargs):
+        y, pull = self.call("vjp", "body", p, self._swapped(x), **kwargs)
+
+        def pullback(dy):
+            dp, dx = pull(np.swapaxes(dy, -1, -2))
+            return self.named("body", dp), np.swapaxes(dx, -1, -2)
+
+        return np.swapaxes(y, -1, -2), pullback

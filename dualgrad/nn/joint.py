@@ -41,6 +41,11 @@ def empty_joint(lead, shape, dtype):
     return z, z[0, ...], z[1:] if lead else z[1, ...]
 
 
+def empty_joint_like(y, dx):
+    """The same for a value like ``y``, and the tangent that an elementwise function makes of ``dx``."""
+    return empty_joint(dx.shape[: dx.ndim - y.ndim], y.shape, y.dtype)
+
+
 def room(shape, dtype):
     """`empty`, and one call less where the array is small."""
     return np.empty(shape, dtype) if math.prod(shape) * dtype.itemsize < SMALL else empty(shape, dtype)

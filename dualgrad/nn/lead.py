@@ -15,6 +15,7 @@ from ..random import as_rng
 from ..rules.lead import broadcast, direction
 from ..tree import flatten, map_leaves, unflatten
 from ..zero import ZERO
+from .tangents import shared_lead, with_zeros
 
 _OURS = __name__.partition(".")[0] + "."
 
@@ -57,7 +58,7 @@ def by_direction(rule, owner):
 
     def pushed(*args, **kwargs):
         primals, tangents = args[: len(args) // 2], args[len(args) // 2 :]
-        lead, again = _lead(primals, tangents), lambda: None
+        lead, again = _lead_of_trees(primals, tangents), lambda: None
         if kwargs.get("rng") is not None:
             kwargs["rng"], again = _rewound(kwargs["rng"])
         if not lead:
@@ -74,14 +75,6 @@ def by_direction(rule, owner):
     return pushed
 
 
-def shared_lead(*tangents):
-    """The axes before pairs (tangent, ndim of its primal): (), or (K,) for K directions; None where all are ZERO."""
-    for d, ndim in tangents:
-        if d is not ZERO:
-            return d.shape[: d.ndim - ndim]
-    return None
-
-
 def _rewound(rng):
     """The stream, and a function that takes it back to where it is."""
     rng = as_rng(rng)
@@ -89,14 +82,14 @@ def _rewound(rng):
     return rng, lambda: rng.load_state_dict(start)
 
 
-def _lead(primals, tangents):
-    """The axes in front of the tangents: () for one direction, (K,) for K; None where nothing moves."""
+def _lead_of_trees(primals, tangents):
+    """`shared_lead` of the leaves of trees."""
+    pairs = []
     for x, dx in zip(primals, tangents, strict=True):
         x = [x[name] for name in dx] if isinstance(dx, Mapping) else x
-        for a, d in zip(flatten(x)[0], flatten(dx)[0], strict=False):  # ZERO may stand for a whole state
-            if d is not ZERO:
-                return d.shape[: d.ndim - np.ndim(a)]
-    return None
+        ndims = map(np.ndim, flatten(x)[0])
+        pairs += zip(flatten(dx)[0], ndims, strict=False)  # ZERO may stand for a whole state
+    return shared_lead(*pairs)
 
 
 def _fitted(pair, owner):
@@ -120,15 +113,9 @@ def _broadcast(d, y):
 
 def _stacked(y, ds, count):
     """The tangents of y along each direction as one, `ZERO` where they all are."""
-    columns = zip(*(_leaves(y, dy) for dy in ds), strict=True)
-    return _tree(flatten(y)[1], [_column(column, count) for column in columns])
-
-
-def _column(ds, count):
-    moving = next((d for d in ds if d is not ZERO), None)
-    if moving is None:
-        return ZERO
-    return np.stack([np.zeros_like(moving) if d is ZERO else d for d in ds])[:count]
+    (ys, structure), columns = flatten(y), zip(*(_leaves(y, dy) for dy in ds), strict=True)
+    columns = [with_zeros(column, [y] * len(column)) for y, column in zip(ys, columns, strict=True)]
+    return _tree(structure, [d if d is ZERO else np.stack(d)[:count] for d in columns])
 
 
 def _leaves(y, dy):

@@ -5,9 +5,9 @@ import numpy as np
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..zero import ZERO
+from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .joint import empty_joint, joint, on_host, room
 from .layer import Layer
-from .rows import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .settings import checked
 
 
@@ -64,7 +64,7 @@ class Linear(Layer):
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
-        w, dw, db = p["weight"], dp["weight"], dp["bias"] if self.bias else ZERO
+        w, dw, db = p["weight"], dp["weight"], dp.get("bias", ZERO)
         if on_host(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
         return Linear.forward(self, p, x), add_row_tangent(dx @ w + _rows(x, dw), db, x.shape[:-1])

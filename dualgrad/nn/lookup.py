@@ -5,10 +5,11 @@ import numpy as np
 from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..zero import ZERO
+from .affine import add_row_tangent, as_matrix, outer_sum, row_sum
 from .initial import uniform_fan_in
 from .layer import Layer
-from .rows import add_row_tangent
 from .settings import checked
+from .tangents import leading
 
 
 class Embedding(Layer):
@@ -149,22 +150,21 @@ class Bilinear(Layer):
         y, dy, shape = Bilinear.forward(self, p, x), ZERO, (*x.shape[:-1], self.out_features)
         if dx is not ZERO:
             du, dv = dx[..., : self.in1_features], dx[..., self.in1_features :]
-            turn = np.matmul(self._rows(du, v) + self._rows(u, dv), self._matrix(p["weight"]))
-            dy = np.reshape(turn, dx.shape[: dx.ndim - x.ndim] + shape)
+            rows = np.matmul(self._rows(du, v) + self._rows(u, dv), self._matrix(p["weight"]))
+            dy = np.reshape(rows, leading(dx, x.ndim) + shape)
         if dp["weight"] is not ZERO:
-            turn = np.matmul(self._rows(u, v), self._matrix(dp["weight"]))
-            dy = dy + np.reshape(turn, turn.shape[:-2] + shape)
-        return y, add_row_tangent(dy, dp["bias"] if self.bias else ZERO, x.shape[:-1])
+            rows = np.matmul(self._rows(u, v), self._matrix(dp["weight"]))
+            dy = dy + np.reshape(rows, rows.shape[:-2] + shape)
+        return y, add_row_tangent(dy, dp.get("bias", ZERO), x.shape[:-1])
 
     def vjp(self, p, x):
         u, v = self._inputs(x)
 
         def pullback(dy):
-            rows = np.reshape(dy, (-1, self.out_features))
-            dp = {"weight": np.reshape(np.matmul(np.transpose(self._rows(u, v)), rows), self.shapes()["weight"])}
+            dp = {"weight": np.reshape(outer_sum(self._rows(u, v), dy), self.shapes()["weight"])}
             if self.bias:
-                dp["bias"] = np.sum(rows, axis=0)
-            outer = np.matmul(rows, np.transpose(self._matrix(p["weight"])))
+                dp["bias"] = row_sum(dy)
+            outer = np.matmul(as_matrix(dy), np.transpose(self._matrix(p["weight"])))
             outer = np.reshape(outer, (*x.shape[:-1], self.in1_features, self.in2_features))
             du = np.sum(outer * v[..., None, :], axis=-1)
             return dp, np.concatenate([du, np.sum(outer * u[..., :, None], axis=-2)], axis=-1)

@@ -2,26 +2,19 @@
 
 import itertools
 
-import numpy as np
-
-from ..dual import primal
-from ..errors import ShapeError
-from ..inputs import as_input
-from ..zero import ZERO
 from .activations import ReLU, Sine
-from .attention import LocalMixerBlock
 from .containers import Residual, Sequential
-from .conv import Conv1d, Conv2d
+from .conv import Conv2d
 from .initial import siren as siren_start
 from .layer import Layer
 from .linear import Linear
+from .local_mixer import LocalMixer
 from .lookup import Embedding
-from .losses import cross_entropy
 from .norms import BatchNorm
 from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
 from .settings import checked
-from .shape import Flatten, Reshape
+from .shape import Flatten
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]
 
@@ -150,115 +143,3 @@ def siren(in_features=2, hidden=64, layers=3, out_features=3, omega=30.0):
     widths = [in_features, *[hidden] * layers]
     body = [f for a, b in itertools.pairwise(widths) for f in (Linear(a, b), Sine(omega))]
     return _Siren(*body, Linear(hidden, out_features))
-
-
-class LocalMixer(Sequential):
-    """The LocalMixer of Ren et al. 2022: patches, an embedding, `LocalMixerBlock` s, and a classifier on their mean.
-
-    Parameters
-    ----------
-    size, patch, in_channels, classes : int
-        Images are ``(B, size, size, in_channels)``, cut into patches of ``patch`` x ``patch``.
-    channels, groups, blocks : int
-
-    Notes
-    -----
-    Every block has a classifier of its own for each group of channels, on the mean over patches: the parameters
-    ``heads.k``. `local_loss` is the sum of their losses, each with what comes into the block held constant, so that
-    the derivative of a block's parameters is that of its own loss; the last layer's loss is added.
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> model = dg.nn.networks.LocalMixer(size=8, patch=4, channels=8, groups=2, blocks=2)
-    >>> params = model.init(rng=0)
-    >>> x = np.zeros((3, 8, 8, 3), np.float32)
-    >>> model(params, x).shape
-    (3, 10)
-    >>> float(model.local_loss(params, x, np.array([0, 1, 2]))) > 0
-    True
-    """
-
-    lead = True
-
-    @checked
-    def __init__(self, size=32, patch=4, in_channels=3, classes=10, channels=256, groups=16, blocks=6):
-        if size % patch:
-            raise ValueError(f"got size={size} and patch={patch}; the patch must divide the size")
-        self.grid, self.patch, self.blocks, self.groups, self.classes = size // patch, patch, blocks, groups, classes
-        self.pixels = (size, size, in_channels)
-        tokens = self.grid**2
-        body = [LocalMixerBlock(tokens, channels, groups, mix_tokens=k > 0) for k in range(blocks)]
-        super().__init__(
-            Reshape(tokens, patch * patch * in_channels), Linear(patch * patch * in_channels, channels), *body,
-            Reshape(self.grid, self.grid, channels), GlobalAvgPool2d(), Linear(channels, classes),
-        )  # fmt: skip
-        self.heads = [Conv1d(channels, groups * classes, 1, groups=groups) for _ in range(blocks)]
-        for k, head in enumerate(self.heads):
-            self._add(f"heads.{k}", head)
-
-    def _add(self, name, head):
-        """Parameters of a classifier that is no part of the chain."""
-        self._shapes |= {f"{name}.{n}": shape for n, shape in head.shapes().items()}
-
-    def __repr__(self):
-        return f"{type(self).__name__}(size={self.pixels[0]}, blocks={self.blocks}, groups={self.groups})"
-
-    def initial(self, name, shape, rng, dtype):
-        if name.startswith("heads."):
-            _, k, rest = name.split(".")
-            return self.heads[int(k)].initial(rest, shape, rng, dtype)
-        return super().initial(name, shape, rng, dtype)
-
-    def enter(self, x):
-        """Images as rows of pixels, patch after patch."""
-        if np.ndim(x) != 4 or x.shape[1:] != self.pixels:
-            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.pixels})")
-        x = np.reshape(x, (len(x), self.grid, self.patch, self.grid, self.patch, self.pixels[-1]))
-        return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, self.patch**2 * self.pixels[-1]))
-
-    def forward(self, p, x, **kwargs):
-        return super().forward(p, self.enter(x), **kwargs)
-
-    def enter_tangent(self, dx):
-        """`enter` of a tangent, with any lead axes."""
-        rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
-        return np.reshape(rows, dx.shape[: dx.ndim - 3] + rows.shape[1:])
-
-    def enter_pullback(self, dy):
-        """The transpose of `enter`: rows of pixels, patch after patch, as images."""
-        dx = np.reshape(dy, (len(dy), self.grid, self.grid, self.patch, self.patch, self.pixels[-1]))
-        return np.reshape(np.swapaxes(dx, 2, 3), (len(dy), *self.pixels))
-
-    def jvp(self, p, x, dp, dx, **kwargs):
-        return super().jvp(p, self.enter(x), dp, dx if dx is ZERO else self.enter_tangent(dx), **kwargs)
-
-    def vjp(self, p, x, **kwargs):
-        y, pull = super().vjp(p, self.enter(x), **kwargs)
-
-        def pullback(dy):
-            dp, dx = pull(dy)
-            dp |= {n: np.zeros_like(p[n]) for n in dp if n.startswith("heads.")}  # no part of the chain
-            return dp, self.enter_pullback(dx)
-
-        return y, pullback
-
-    def local_loss(self, params, x, target):
-        """The sum of the blocks' own losses and the last layer's, each differentiated by its own parameters alone."""
-        x, target = as_input(x, self), as_input(target, cross_entropy, "a target")
-        names = list(self.children)
-        x = self._at(params, names[1], primal(self.enter(x)))
-        total = 0.0
-        for k, head in enumerate(self.heads):
-            x = self._at(params, names[2 + k], x)
-            pooled = np.mean(x, axis=-2, keepdims=True)
-            own = {n: params[f"heads.{k}.{n}"] for n in head.shapes()}
-            logits = np.reshape(head(own, pooled), (len(x), self.groups, self.classes))
-            total = total + cross_entropy(logits, np.repeat(target[:, None], self.groups, axis=1))
-            if k + 1 < self.blocks:
-                x = primal(x)
-        return total + cross_entropy(self._at(params, names[-1], np.mean(primal(x), axis=-2)), target)
-
-    def _at(self, params, name, x):
-        """One layer of the chain, on plain arrays or Duals."""
-        return self.children[name]({n: params[full] for n, full in self._names[name].items()}, x)

@@ -17,9 +17,10 @@ from ..errors import ShapeError
 from ..random import as_rng
 from ..rules.absorb import quietly
 from ..zero import ZERO
+from .affine import add_row_tangent, row_tangent
 from .layer import Layer
-from .rows import add_row_tangent, row_tangent
 from .settings import checked
+from .tangents import leading
 
 
 def normalise(x, axes, eps, centred=True):
@@ -86,7 +87,7 @@ class _Norm(Layer):
         if self.affine:
             n = len(self.feature_shape)
             dy = p["weight"] * dy + x_hat * row_tangent(dp["weight"], x.ndim, n)
-            dy = add_row_tangent(dy, dp["bias"] if self.bias else ZERO, x.shape[: x.ndim - n], n)
+            dy = add_row_tangent(dy, dp.get("bias", ZERO), x.shape[: x.ndim - n], n)
         return self._scaled(p, x_hat), dy
 
     def vjp(self, p, x, **kwargs):
@@ -212,8 +213,7 @@ class GroupNorm(_Norm):
         x_hat, tangent = normalise(np.reshape(x, split), (-3, -1), self.eps)
 
         def grouped(d):
-            lead = d.shape[: d.ndim - x.ndim]
-            return np.reshape(tangent(np.reshape(d, lead + x_hat.shape)), d.shape)
+            return np.reshape(tangent(np.reshape(d, leading(d, x.ndim) + x_hat.shape)), d.shape)
 
         return np.reshape(x_hat, x.shape), grouped
 

@@ -13,8 +13,9 @@ from ..pushforward import jvp
 from ..random import as_rng
 from ..zero import ZERO
 from .layer import Layer, shown, with_buffers
-from .lead import shared_lead, takes_lead
+from .lead import takes_lead
 from .losses import Loss
+from .tangents import with_zeros
 
 
 class Objective:
@@ -205,6 +206,6 @@ def _dense(tangents, params):
     """The tangents with an array of zeros where `ZERO` stands, which a jvp of any function takes."""
     if not isinstance(tangents, Mapping) or not any(d is ZERO for d in tangents.values()):
         return tangents
-    lead = shared_lead(*((d, np.ndim(params[name])) for name, d in tangents.items())) or ()
-    zero = lambda w: np.zeros_like(w, shape=lead + np.shape(w))  # noqa: E731
-    return {name: zero(params[name]) if d is ZERO else d for name, d in tangents.items()}
+    arrays = [params[name] for name in tangents]
+    ds = with_zeros(tangents.values(), arrays)
+    return dict(zip(tangents, map(np.zeros_like, arrays) if ds is ZERO else ds, strict=True))

@@ -9,17 +9,17 @@ from ..errors import ShapeError
 from ..zero import ZERO
 from .joint import on_host
 from .layer import Layer
-from .windows import Windows
+from .patches import Patches
 
 
 class _Pool(Layer):
     def __init__(self, kernel_size, stride, padding, dilation):
-        self.windows = Windows(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
-        if any(2 * p > s for p, s in zip(self.windows.padding, self.windows.span, strict=True)):
-            raise ValueError(f"got padding={self.windows.padding}; expected at most half of the window")
+        self.patches = Patches(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+        if any(2 * p > s for p, s in zip(self.patches.padding, self.patches.span, strict=True)):
+            raise ValueError(f"got padding={self.patches.padding}; expected at most half of the window")
 
     def __repr__(self):
-        w, short = self.windows, lambda v: v[0] if len(set(v)) == 1 else v
+        w, short = self.patches, lambda v: v[0] if len(set(v)) == 1 else v
         settings = {"stride": (w.stride, w.size), "padding": (w.padding, (0, 0)), "dilation": (w.dilation, (1, 1))}
         given = "".join(f", {name}={short(value)!r}" for name, (value, default) in settings.items() if value != default)
         return f"{type(self).__name__}({short(w.size)}{given})"
@@ -27,7 +27,7 @@ class _Pool(Layer):
     def _check(self, x):
         if np.ndim(x) != 4:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")
-        return self.windows.outputs(x.shape[1:-1], self)
+        return self.patches.outputs(x.shape[1:-1], self)
 
 
 class MaxPool2d(_Pool):
@@ -63,12 +63,12 @@ class MaxPool2d(_Pool):
     def forward(self, p, x):
         count = self._check(x)
         if on_host(x):
-            return functools.reduce(np.maximum, self.windows.slices(self.windows.pad(x, -np.inf), count))
-        return np.max(self.windows.unfold(x, -np.inf), axis=(-3, -2))
+            return functools.reduce(np.maximum, self.patches.slices(self.patches.pad(x, -np.inf), count))
+        return np.max(self.patches.unfold(x, -np.inf), axis=(-3, -2))
 
     def _shares(self, x, count):
         """The maximum, and w_k for every place in the window."""
-        slices = list(self.windows.slices(self.windows.pad(primal(x), -np.inf), count))
+        slices = list(self.patches.slices(self.patches.pad(primal(x), -np.inf), count))
         top = functools.reduce(np.maximum, slices)
         hits = [s == top for s in slices]
         many = functools.reduce(np.add, [h.astype(np.uint8 if len(hits) < 256 else np.int64) for h in hits])
@@ -81,7 +81,7 @@ class MaxPool2d(_Pool):
         if dx is ZERO:
             return MaxPool2d.forward(self, p, x), ZERO
         top, shares = self._shares(x, count)
-        moved = self.windows.slices(self.windows.pad(dx), count)
+        moved = self.patches.slices(self.patches.pad(dx), count)
         dy = functools.reduce(np.add, [w * d for w, d in zip(shares, moved, strict=True)])
         return top if on_host(x) else MaxPool2d.forward(self, p, x), dy
 
@@ -90,8 +90,8 @@ class MaxPool2d(_Pool):
 
         def pullback(dy):
             parts = np.stack([w * dy for w in shares], -2)
-            windows = np.reshape(parts, (*dy.shape[:-1], *self.windows.size, dy.shape[-1]))
-            return {}, self.windows.fold(windows, x.shape[1:-1])
+            patches = np.reshape(parts, (*dy.shape[:-1], *self.patches.size, dy.shape[-1]))
+            return {}, self.patches.fold(patches, x.shape[1:-1])
 
         return MaxPool2d.forward(self, p, x), pullback
 
@@ -118,8 +118,8 @@ class AvgPool2d(_Pool):
         super().__init__(kernel_size, stride, padding, 1)
 
     def _mean(self, x, count):
-        size = self.windows.size[0] * self.windows.size[1]
-        return functools.reduce(np.add, self.windows.slices(self.windows.pad(x), count)) / size
+        size = self.patches.size[0] * self.patches.size[1]
+        return functools.reduce(np.add, self.patches.slices(self.patches.pad(x), count)) / size
 
     def forward(self, p, x):
         return self._mean(x, self._check(x))
@@ -129,10 +129,10 @@ class AvgPool2d(_Pool):
 
     def vjp(self, p, x):
         def pullback(dy):
-            size = self.windows.size
-            windows = np.reshape(dy / (size[0] * size[1]), (*dy.shape[:-1], 1, 1, dy.shape[-1]))
-            windows = windows + np.zeros_like(windows, shape=(*dy.shape[:-1], *size, dy.shape[-1]))
-            return {}, self.windows.fold(windows, x.shape[1:-1])
+            size = self.patches.size
+            patches = np.reshape(dy / (size[0] * size[1]), (*dy.shape[:-1], 1, 1, dy.shape[-1]))
+            patches = patches + np.zeros_like(patches, shape=(*dy.shape[:-1], *size, dy.shape[-1]))
+            return {}, self.patches.fold(patches, x.shape[1:-1])
 
         return AvgPool2d.forward(self, p, x), pullback
 

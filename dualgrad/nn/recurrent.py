@@ -6,7 +6,7 @@ keeps every step.
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import DualgradError, ShapeError
 from ..lowrank import LowRank
 from ..rules.absorb import quietly
 from ..tree import flatten, map_leaves
@@ -17,6 +17,7 @@ from .joint import on_host
 from .layer import Layer
 from .lead import tangent_rule
 from .settings import checked
+from .tangents import with_zeros
 
 
 class Recurrent(Layer):
@@ -68,10 +69,8 @@ class Recurrent(Layer):
                 ds.append(self.cell.output_tangent(state, dstate))
         if self.last_only:
             return self.cell.output(state), self.cell.output_tangent(state, dstate)
-        moving = next((d for d in ds if d is not ZERO), None)
-        if moving is None:
-            return np.stack(ys), ZERO
-        return np.stack(ys), np.stack([np.zeros_like(moving) if d is ZERO else d for d in ds], axis=-3)
+        ds = with_zeros(ds, ys)
+        return np.stack(ys), ds if ds is ZERO else np.stack(ds, axis=-3)
 
     def vjp(self, p, x, cut=None):
         """Backpropagation through time: the pullback keeps every step.
@@ -205,3 +204,26 @@ class LSTM(Recurrent):
             self._check(x)
             return quietly(lstm_jvp, self.cell.hidden_size, p, x, dp, dx, self.last_only)
         return super().jvp(p, x, dp, dx)
+
+
+def require_recurrent(estimator, objective):
+    """The recurrent layers of a bound objective's model, of which there must be one."""
+    if not hasattr(objective, "vjp"):
+        raise DualgradError(
+            f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
+            "with inner steps, which differentiates another function"
+        )
+    found = list(_recurrent(objective.model))
+    if not found:
+        raise DualgradError(
+            f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
+            "nn.GRU, nn.RNN or nn.LeakyRNN, or take another candidate"
+        )
+    return found
+
+
+def _recurrent(layer):
+    if isinstance(layer, Recurrent):
+        yield layer
+    for child in getattr(layer, "children", {}).values():
+        yield from _recurrent(child)

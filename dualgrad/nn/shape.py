@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
+from .tangents import leading
 
 
 class Reshape(Layer):
@@ -51,7 +52,7 @@ class Reshape(Layer):
 
     def jvp(self, p, x, dp, dx):
         y = Reshape.forward(self, p, x)
-        return y, dx if dx is ZERO else np.reshape(dx, dx.shape[: dx.ndim - x.ndim] + y.shape)
+        return y, dx if dx is ZERO else np.reshape(dx, leading(dx, x.ndim) + y.shape)
 
     def vjp(self, p, x):
         return Reshape.forward(self, p, x), lambda dy: ({}, np.reshape(dy, x.shape))

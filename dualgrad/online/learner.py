@@ -7,10 +7,10 @@ import numpy as np
 from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
-from ..estimators.candidates import require_recurrent
 from ..estimators.estimate import Estimate
 from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
+from ..nn.recurrent import require_recurrent
 from ..random import as_rng
 from ..settings import known_state, require_same, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten

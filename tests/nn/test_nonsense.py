@@ -147,7 +147,7 @@ def test_settings(kind):
 def test_settings_that_only_look_like_nonsense():
     """What has a meaning is taken: NumPy's integers, every entry dropped, statistics that do not move."""
     assert nn.Linear(np.int64(4), np.int32(3), bias=np.False_).shapes() == {"weight": (4, 3)}
-    assert nn.Conv2d(4, 2, np.int64(3), padding="same").windows.padding == (1, 1)
+    assert nn.Conv2d(4, 2, np.int64(3), padding="same").patches.padding == (1, 1)
     assert nn.LayerNorm([2, np.int64(3)]).feature_shape == (2, 3)
     for layer in (
         nn.BatchNorm(4, momentum=0), nn.BatchNorm(4, momentum=1), nn.Dropout(0), nn.Dropout(1), nn.RMSNorm(4, eps=None),

@@ -13,8 +13,8 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.nn.orders import Walk
-from dualgrad.nn.twins import KINDS
+from dualgrad.nn.torch.alignment import Alignment
+from dualgrad.nn.torch.twins import KINDS
 from tests.support import layers, pretend_torch, strict
 from tests.support.draws import examples
 from tests.support.pretend_torch import any_model, channels_first, channels_last, random_model, randomised
@@ -83,7 +83,7 @@ def test_random_models_give_what_channels_first_gives():
     turned = 0
     for seed in range(examples(5)):
         ours, channels = agree(seed, pretend_torch.PRETEND, into_pretend)
-        turned += any(turn is not None for row in Walk(ours, channels=channels).rows for turn in row.turns)
+        turned += any(turn is not None for row in Alignment(ours, channels=channels).rows for turn in row.permutations)
     assert 2 * turned > seed
 
 
@@ -172,9 +172,9 @@ def test_whatever_stands_behind_a_flatten_is_turned(name):
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), FLAT[name])
     params = randomised(model.init(rng=0), RNG)
     state = nn.to_torch(params, model)
-    first = next(row for row in Walk(model).rows if row.ours.startswith("2."))
-    turn, *_ = (turn for turn in first.turns if turn is not None)
-    assert turn.tolist() == [0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]
+    first = next(row for row in Alignment(model).rows if row.ours.startswith("2."))
+    (q, *_) = (q for q in first.permutations if q is not None)
+    assert q.tolist() == [0, 6, 1, 7, 2, 8, 3, 9, 4, 10, 5, 11]
     assert np.array_equal(nn.from_torch(state, model).vector, params.vector)
 
 
@@ -226,7 +226,10 @@ def test_models_by_hand_give_what_channels_first_gives(name):
 
 def test_a_residual_of_attention_turns_all_its_features():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Reshape(1, 12), nn.TransformerBlock(12, 2, 5))
-    found = {row.ours[2:]: [k for k, turn in enumerate(row.turns) if turn is not None] for row in Walk(model).rows}
+    found = {
+        row.ours[2:]: [k for k, turn in enumerate(row.permutations) if turn is not None]
+        for row in Alignment(model).rows
+    }
     turned = {"0.body.0.weight": [0], "0.body.0.bias": [0], "0.body.1.qkv.weight": [0], "0.body.1.qkv.bias": [],
               "0.body.1.out.weight": [1], "0.body.1.out.bias": [0], "1.body.0.weight": [0], "1.body.0.bias": [0],
               "1.body.1.weight": [0], "1.body.1.bias": [], "1.body.3.weight": [1], "1.body.3.bias": [0]}  # fmt: skip

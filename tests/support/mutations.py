@@ -766,9 +766,9 @@ class WithoutItsMask(estimators.TransposedWeight):
     """W ξ, the slope of the activation between left out."""
 
     def _guess(self, walk, k, rng):
-        if not walk.behind(k):
+        if not walk.downstream(k):
             return super()._guess(walk, k, rng)
-        site, _ = walk.behind(k)[0]
+        site, _ = walk.downstream(k)[0]
         return self._draw(rng, walk.value(site + 1).shape, walk.value(k + 1)) @ walk.p[f"{site}.weight"].T
 
 

@@ -37,9 +37,9 @@ class ActivationMixing(Guess):
     """
 
     def _guess(self, walk, k, rng):
-        if not walk.behind(k):
+        if not walk.downstream(k):
             return super()._guess(walk, k, rng)
-        site, _ = walk.behind(k)[0]
+        site, _ = walk.downstream(k)[0]
         x = walk.value(site)
         mixtures = np.reshape(self._draw(rng, (len(x), len(x)), x) @ np.reshape(x, (len(x), -1)), x.shape)
         y = walk.pull(k + 1, site, mixtures)

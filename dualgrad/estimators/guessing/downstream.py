@@ -42,7 +42,7 @@ class Downstream(Guess):
         self.ahead = float(self.layers)
 
     def _end(self, walk, k):
-        behind = walk.behind(k)
-        if not behind:
+        sites = walk.downstream(k)
+        if not sites:
             return k + 1
-        return next((site for site, between in behind if between >= self.layers), len(walk.steps))
+        return next((site for site, between in sites if between >= self.layers), len(walk.steps))

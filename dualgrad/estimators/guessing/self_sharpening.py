@@ -39,7 +39,7 @@ class SelfSharpening(Downstream):
         return rng.uniform(0.0, 1.0, shape, dtype=x.dtype, like=x)
 
     def _known(self, walk, k):
-        return not walk.behind(k)
+        return not walk.downstream(k)
 
     def _expected(self, sites):
         """C δ + μ Σ δ·μ over the layers, with the noise's covariance 1/12 in C and its mean 1/2 in μ."""

@@ -52,12 +52,12 @@ class TransposedWeight(Guess):
         self.power = real_number("power", power)
 
     def _end(self, walk, k):
-        return walk.behind(k)[0][0] + 1 if walk.behind(k) else k + 1
+        return walk.downstream(k)[0][0] + 1 if walk.downstream(k) else k + 1
 
     def _guess(self, walk, k, rng):
-        if self.power == 1 or not walk.behind(k):
+        if self.power == 1 or not walk.downstream(k):
             return super()._guess(walk, k, rng)
-        site, _ = walk.behind(k)[0]
+        site, _ = walk.downstream(k)[0]
         x = walk.value(site + 1)
         return walk.pull(k + 1, site, self._draw(rng, x.shape, x) @ self._powered(walk, site).T)
 
@@ -72,9 +72,9 @@ class TransposedWeight(Guess):
         return walk.kept[site]
 
     def _covariance(self, walk, k, delta):
-        if self.power == 1 or not walk.behind(k):
+        if self.power == 1 or not walk.downstream(k):
             return super()._covariance(walk, k, delta)
-        site, _ = walk.behind(k)[0]
+        site, _ = walk.downstream(k)[0]
         w = self._powered(walk, site)
         return walk.pull(k + 1, site, walk.pushed(k + 1, site, delta) @ w @ w.T)
 

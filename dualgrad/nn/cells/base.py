@@ -10,10 +10,10 @@ from ...inputs import as_input
 from ...rules.declare import nested_as
 from ...tree import flatten, unflatten
 from ...zero import ZERO
+from ..affine import add_row_tangent, outer_sum, row_sum
 from ..initial import uniform_fan_in
 from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
 from ..lead import by_direction, is_ours, takes_lead, tangent_rule
-from ..rows import add_row_tangent, outer_sum, row_sum
 from ..settings import checked
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...slopes import logistic, logistic_slope, sech2
-from ..rows import add_row_tangent, outer_sum, row_sum
+from ..affine import add_row_tangent, outer_sum, row_sum
 from .base import Cell, Factors
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...slopes import logistic, logistic_slope
 from ...zero import ZERO
-from ..rows import row_sum, row_tangent
+from ..affine import row_sum, row_tangent
 from .base import Cell, Factors, with_one
 
 

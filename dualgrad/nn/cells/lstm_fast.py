@@ -9,7 +9,7 @@ import numpy as np
 from ...lowrank import LowRank
 from ...zero import ZERO
 from ..joint import empty_joint
-from ..lead import shared_lead
+from ..tangents import shared_lead
 
 
 def lstm_jvp(n, p, x, dp, dx, last_only):

@@ -161,7 +161,7 @@ def _mean_of_classes(z, target, dz):
     """The mean of log Σ eˢ - s_y, and of ⟨eˢ, ds⟩ / Σ eˢ - ds_y, for classes y of plain logits. s and ds are measured
     from the largest logit, whose e⁰ = 1 is no part of the rest."""
     rows, y, shape = np.arange(target.size), target.reshape(-1), (target.size, z.shape[-1])
-    z, dz = z.reshape(shape), dz.reshape(dz.shape[: dz.ndim - z.ndim] + shape)
+    z, dz = z.reshape(shape), dz.reshape(dz.shape[: -z.ndim] + shape)
     top = z.argmax(-1)
     s, ds = z - z[rows, top, None], dz - dz[..., rows, top, None]
     e = np.exp(s)

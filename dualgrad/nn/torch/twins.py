@@ -4,17 +4,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import activations as f
-from .attention import MultiHeadAttention, TransformerBlock, Transposed
-from .cells import GRUCell, LSTMCell, RNNCell
-from .containers import Parallel, Residual, Sequential
-from .conv import Conv1d, Conv2d, ConvTranspose2d
-from .linear import Linear
-from .lookup import Bilinear, Embedding
-from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
-from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
-from .recurrent import GRU, LSTM, RNN
-from .shape import Flatten, Identity, Reshape
+from .. import activations as f
+from ..attention import MultiHeadAttention, TransformerBlock
+from ..cells import GRUCell, LSTMCell, RNNCell
+from ..containers import Parallel, Residual, Sequential, Transposed
+from ..conv import Conv1d, Conv2d
+from ..conv_transpose import ConvTranspose2d
+from ..linear import Linear
+from ..lookup import Bilinear, Embedding
+from ..norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
+from ..pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ..recurrent import GRU, LSTM, RNN
+from ..shape import Flatten, Identity, Reshape
+from ..softmax import LogSoftmax, Softmax
 
 
 def _settings(*names, **fixed):
@@ -26,8 +28,8 @@ def _window(*names, **fixed):
     """The same with those of its window."""
 
     def settings(layer):
-        w = {"kernel_size": layer.windows.size, "stride": layer.windows.stride, "padding": layer.windows.padding}
-        return w | {name: getattr(layer.windows if name == "dilation" else layer, name) for name in names} | fixed
+        w = {"kernel_size": layer.patches.size, "stride": layer.patches.stride, "padding": layer.patches.padding}
+        return w | {name: getattr(layer.patches if name == "dilation" else layer, name) for name in names} | fixed
 
     return settings
 
@@ -98,7 +100,7 @@ KINDS = {
                              _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
     TransformerBlock: Kind("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
                            _block_dropout),
-    f.Softmax: Kind("Softmax"), f.LogSoftmax: Kind("LogSoftmax"), f.ReLU: Kind("ReLU"), f.SELU: Kind("SELU"),
+    Softmax: Kind("Softmax"), LogSoftmax: Kind("LogSoftmax"), f.ReLU: Kind("ReLU"), f.SELU: Kind("SELU"),
     f.LeakyReLU: Kind("LeakyReLU", settings=_settings("negative_slope")), f.SiLU: Kind("SiLU"),
     f.ELU: Kind("ELU", settings=_settings("alpha")), f.Tanh: Kind("Tanh"), f.Sigmoid: Kind("Sigmoid"),
     f.GELU: Kind("GELU", settings=_settings("approximate")),
@@ -129,6 +131,6 @@ def idle(twin):
 def equal(found, value, layer):
     """Whether two settings are the same; one number stands for all axes, a word for the padding it means."""
     if found in ("same", "valid"):
-        w = layer.windows
+        w = layer.patches
         found = 0 if found == "valid" else tuple(d * (k - 1) / 2 for d, k in zip(w.dilation, w.size, strict=True))
     return bool(np.all(np.asarray(found, object) == np.asarray(value, object)))

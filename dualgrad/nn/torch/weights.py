@@ -1,17 +1,16 @@
-"""Weights from torch and back, without torch: twins.py has what its layers hold, orders.py the order of features."""
+"""Weights from torch and back, without torch."""
 
 from collections.abc import Mapping
 from functools import reduce
 
 import numpy as np
 
-from ..backend import to_numpy
-from ..errors import LayoutError
-from ..params import Params
-from .layer import with_buffers
-from .orders import Walk
-
-_COUNT = "num_batches_tracked"
+from ...backend import to_numpy
+from ...errors import LayoutError
+from ...params import Params
+from ..layer import with_buffers
+from .alignment import Alignment
+from .names import in_torch, require_names
 
 
 def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
@@ -70,14 +69,14 @@ def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
         raise TypeError(
             f"got a {type(given).__name__}; expected a state_dict or a module: torch.load(path) reads a file"
         )
-    walk = Walk(model, names, channels, permuted, module)
-    _require_names(walk, given, model)
-    if walk.differences:
+    aligned = Alignment(model, names, channels, permuted, module)
+    require_names(aligned.rows, given, model)
+    if aligned.differences:
         raise LayoutError(
-            f"{'; '.join(walk.differences)}. Make them alike, or name other layers by names=. What matters in training "
-            "alone is not compared in a module in eval(), nothing in a state_dict()"
+            f"{'; '.join(aligned.differences)}. Make them alike, or name other layers by names=. What matters in "
+            "training alone is not compared in a module in eval(), nothing in a state_dict()"
         )
-    found = {row.ours: _ours(row, given) for row in walk.rows}
+    found = {row.ours: _ours(row, given) for row in aligned.rows}
     dtype = np.result_type(*found.values()) if found else None
     arrays = {name: np.array(a, dtype, order="C") for name, a in found.items()}
     return Params({name: arrays[name] for name in model.shapes()}, {name: arrays[name] for name in model.buffers()})
@@ -104,14 +103,14 @@ def to_torch(params, model, *, names=None, channels=None, permuted=()):
     >>> {name: a.shape for name, a in dg.nn.to_torch(layer.init(rng=0), layer).items()}
     {'weight': (1, 2), 'bias': (1,)}
     """
-    rows = Walk(model, names, channels, permuted).rows
+    rows = Alignment(model, names, channels, permuted).rows
     everything = with_buffers(params)
     model.require(everything)
     state = {}
     for row in rows:
         a = to_numpy(everything[row.ours])
-        for axis, turn in enumerate(row.turns):
-            a = a if turn is None else np.take(a, np.argsort(turn), axis)
+        for axis, permutation in enumerate(row.permutations):
+            a = a if permutation is None else np.take(a, np.argsort(permutation), axis)
         a = a if row.axes is None else np.transpose(a, np.argsort(row.axes))
         for name in row.theirs:
             b = a if name == row.theirs[0] else np.zeros_like(a)
@@ -125,12 +124,12 @@ def _ours(row, given):
     """One of our arrays, from torch's."""
     arrays = {name: _array(given[name], name) for name in row.theirs}
     for name, a in arrays.items():
-        if a.shape != _in_torch(row):
-            raise LayoutError(f"{name!r} has the shape {a.shape}; expected {_in_torch(row)} for {row.ours!r}")
+        if a.shape != in_torch(row):
+            raise LayoutError(f"{name!r} has the shape {a.shape}; expected {in_torch(row)} for {row.ours!r}")
     a = reduce(np.add, arrays.values())
     a = a if row.axes is None else np.transpose(a, row.axes)
-    for axis, turn in enumerate(row.turns):
-        a = a if turn is None else np.take(a, turn, axis)
+    for axis, permutation in enumerate(row.permutations):
+        a = a if permutation is None else np.take(a, permutation, axis)
     return a
 
 
@@ -143,57 +142,3 @@ def _array(tensor, name):
     if a.dtype.kind not in "fc":
         raise TypeError(f"{name!r} has dtype {a.dtype}; expected floating numbers")
     return a
-
-
-# ---------------------------------------------------------------------- names
-
-
-def _require_names(walk, given, model):
-    used = {name for row in walk.rows for name in row.theirs}
-    counts = {name for name in given if name.removesuffix(_COUNT) + "running_mean" in used}
-    missing = [
-        f"no {name!r}, which {row.ours!r} is made of" for row in walk.rows for name in row.theirs if name not in given
-    ]
-    left = [f"{name!r}, for which {model!r} has no place" for name in given if name not in used | counts]
-    if missing or left:
-        raise LayoutError(f"the state_dict has {(missing + left)[0]}{_hint(walk, given)}")
-
-
-def _hint(walk, given):
-    """What may be wrong with the names."""
-    inside = [name for name, value in given.items() if isinstance(value, Mapping)]
-    if inside:
-        return f". It looks like a checkpoint: is the state_dict under {' or '.join(map(repr, inside))}?"
-    found = _by_order(walk, given)
-    if found:
-        return f". By order and shape its layers would be names={found}: pass that if it is right"
-    some = [repr(name) for name in given][:12]
-    return (
-        f". It has {', '.join(some)}{', ...' * (len(given) > 12)}: say which layer is which by names={{ours: torch's}}"
-    )
-
-
-def _by_order(walk, given):
-    """Names of our layers with parameters and torch's, one after another; None where they do not fit."""
-    left = {name: tuple(np.shape(a)) for name, a in given.items() if not name.endswith(_COUNT)}
-    units = {}
-    for row in walk.rows:
-        ours, theirs = row.unit
-        ends = units.setdefault(ours, {})
-        ends.update({name.removeprefix(theirs).lstrip("."): _in_torch(row) for name in row.theirs})
-    found = {}
-    for ours, ends in units.items():
-        first = next(iter(left), "")
-        prefixes = [first.removesuffix(end) for end in ends if first.endswith(end)]
-        fits = (p for p in prefixes if (not p or p[-1] == ".") and all(left.get(p + e) == s for e, s in ends.items()))
-        prefix = next(fits, None)
-        if prefix is None:
-            return None
-        left = {name: shape for name, shape in left.items() if name.removeprefix(prefix) not in ends}
-        found[ours] = prefix.removesuffix(".")
-    return None if left else found
-
-
-def _in_torch(row):
-    """The shape of an array in torch."""
-    return row.shape if row.axes is None else tuple(row.shape[k] for k in np.argsort(row.axes))

@@ -1,4 +1,4 @@
-"""Windows of an image or a signal, and their sum back into it: the two maps that convolution and pooling are made of.
+"""Patches of an image or a signal, and their sum back into it: the two maps that convolution and pooling are made of.
 
 The spatial axes stand before the last one, which holds the channels; axes in front of them are carried along. `unfold`
 and `fold` are linear, and each is the transpose of the other.
@@ -20,7 +20,7 @@ def pair(value, n, what, least):
     return tuple(int(v) for v in values)
 
 
-class Windows:
+class Patches:
     """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis."""
 
     def __init__(self, n, size, stride, padding, dilation):
@@ -36,7 +36,7 @@ class Windows:
         self.span = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
 
     def outputs(self, spatial, layer=None):
-        """How many windows fit along each axis of an input of the layer."""
+        """How many patches fit along each axis of an input of the layer."""
         padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
         if 0 in spatial or any(h < s for h, s in zip(padded, self.span, strict=True)):
             raise ShapeError(
@@ -52,26 +52,26 @@ class Windows:
         return np.pad(x, widths, constant_values=value)
 
     def unfold(self, x, value=0):
-        """x ``(..., H, W, C)`` -> its windows ``(..., H', W', kh, kw, C)``; a view where there is no padding."""
+        """x ``(..., H, W, C)`` -> its patches ``(..., H', W', kh, kw, C)``; a view where there is no padding."""
         self.outputs(x.shape[-1 - self.n : -1])
         axes = tuple(range(-1 - self.n, -1))
-        windows = np.lib.stride_tricks.sliding_window_view(self.pad(x, value), self.span, axes)
+        patches = np.lib.stride_tricks.sliding_window_view(self.pad(x, value), self.span, axes)
         every = [slice(None, None, t) for t in self.stride], [slice(None, None, d) for d in self.dilation]
-        windows = windows[(..., *every[0], slice(None), *every[1])]
-        return np.moveaxis(windows, -1 - self.n, -1)
+        patches = patches[(..., *every[0], slice(None), *every[1])]
+        return np.moveaxis(patches, -1 - self.n, -1)
 
     def slices(self, x, count):
         """For every place in the window, the entries of the padded x that stand there, ``(..., H', W', C)``."""
         for offsets in itertools.product(*map(range, self.size)):
             yield x[(..., *self._place(offsets, count), slice(None))]
 
-    def fold(self, windows, spatial):
-        """The transpose of `unfold`: windows ``(..., H', W', kh, kw, C)`` summed into ``(..., H, W, C)``."""
-        n, count = self.n, windows.shape[-1 - 2 * self.n : -1 - self.n]
+    def fold(self, patches, spatial):
+        """The transpose of `unfold`: patches ``(..., H', W', kh, kw, C)`` summed into ``(..., H, W, C)``."""
+        n, count = self.n, patches.shape[-1 - 2 * self.n : -1 - self.n]
         padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
-        total = np.zeros_like(windows, shape=windows.shape[: -1 - 2 * n] + padded + windows.shape[-1:])
+        total = np.zeros_like(patches, shape=patches.shape[: -1 - 2 * n] + padded + patches.shape[-1:])
         for offsets in itertools.product(*map(range, self.size)):
-            total[(..., *self._place(offsets, count), slice(None))] += windows[(..., *offsets, slice(None))]
+            total[(..., *self._place(offsets, count), slice(None))] += patches[(..., *offsets, slice(None))]
         inner = [slice(p, p + h) for h, p in zip(spatial, self.padding, strict=True)]
         return total[(..., *inner, slice(None))] if any(self.padding) else total
 

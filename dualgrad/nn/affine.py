@@ -1,4 +1,4 @@
-"""Rows: y = x W + b for rows x ``(..., m)``: the tangent of b, alike in all of them, and the sums of the transpose."""
+"""y = x W + b for rows x ``(..., m)``: the tangent of b, alike in all of them, and the sums of the transpose."""
 
 import numpy as np
 

@@ -1,113 +1,25 @@
-"""A model beside its twin in torch: the names of its parameters there, and the order of their axes and features.
-
-torch has an image as (B, C, H, W), we as (B, H, W, C). So the features of a flattened image stand channel by channel in
-torch and place by place with us, and whatever is learned about them with them: `Walk` goes through a model and carries
-along what its last axis holds.
-"""
+"""A model beside its twin in torch: the names of its parameters there, and the order of their axes and features."""
 
 import math
 from collections.abc import Mapping
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import LayoutError
-from .activations import LogSoftmax, Softmax
-from .attention import MultiHeadAttention, TransformerBlock, Transposed
-from .containers import Container, Parallel, Residual, Sequential
-from .lookup import Bilinear, Embedding
-from .norms import Dropout
-from .pooling import GlobalAvgPool2d
-from .shape import Flatten, Identity, Reshape
-from .twins import KINDS, equal, idle, kind_of
+from ...errors import LayoutError
+from ..attention import MultiHeadAttention, TransformerBlock
+from ..containers import Container, Parallel, Residual, Sequential, Transposed
+from ..lookup import Bilinear, Embedding
+from ..pooling import GlobalAvgPool2d
+from ..shape import Flatten, Reshape
+from .differences import dotted, in_chain, in_settings, label
+from .order import Fact, Order
+from .twins import KINDS, kind_of
 
 _IN = "in_features", "in_channels", "input_size", "embed_dim"
 _OUT = "out_features", "out_channels", "hidden_size", "embedding_dim", "embed_dim"
 _BLOCK = {"0.body.0": "norm1", "0.body.1": "self_attn", "1.body.0": "norm2", "1.body.1": "linear1",
           "1.body.2": "activation", "1.body.3": "linear2"}  # fmt: skip
-
-
-# ---------------------------------------------------------------------- facts that a later layer may settle
-
-
-class Fact:
-    """A value that may be known later, None until then; facts that are joined are one."""
-
-    def __init__(self, value=None, size=None):
-        self._value, self._size, self._same = value, size, None
-
-    def root(self):
-        return self if self._same is None else self._same.root()
-
-    @property
-    def value(self):
-        return self.root()._value
-
-    def settle(self, value):
-        """Whether the value is this one, which it becomes where it was unknown."""
-        root = self.root()
-        if root._value is None:
-            root._value = value
-        return root._value == value
-
-    def join(self, other):
-        """Whether the two agree; from now on they are one."""
-        a, b = self.root(), other.root()
-        fits = a is b or b._value is None or a.settle(b._value)
-        if fits and a is not b:
-            a._size, b._same = a._size or b._size, a
-        return fits
-
-
-class Order(Fact):
-    """The order of the features along an axis: 1 where it is torch's; C where torch has them channel by channel, and we
-    places of C channels; a tuple of orders side by side; None while nothing depends on it."""
-
-    @property
-    def size(self):
-        return self.root()._size
-
-    def sized(self, size):
-        """How many features there are, which may be these."""
-        root = self.root()
-        root._size = root._size or size
-        return root._size
-
-    def settle(self, value):
-        mine, size = self.value, self.size
-        if isinstance(mine, tuple) and isinstance(value, tuple):
-            return len(mine) == len(value) and all(a.join(b) for a, b in zip(mine, value, strict=True))
-        for parts, other in ((mine, value), (value, mine)):
-            if isinstance(parts, tuple) and other is not None:
-                return other in (1, size) and all(part.settle(1) for part in parts)
-        return super().settle(1 if value == size else value)
-
-    def leaves(self):
-        """The orders that it is put together from."""
-        value = self.value
-        return [leaf for part in value for leaf in part.leaves()] if isinstance(value, tuple) else [self.root()]
-
-    def permutation(self, size):
-        """The place in torch of each of our features; None where it is the same."""
-        value = self.value
-        if all(leaf.value in (None, 1, size) for leaf in self.leaves()):
-            return None
-        if isinstance(value, tuple):
-            return self._side_by_side(value, size)
-        if size % value:
-            raise LayoutError(f"got {size} features of a flattened image; expected a multiple of its {value} channels")
-        return np.arange(size).reshape(value, -1).T.ravel()
-
-    def _side_by_side(self, parts, size):
-        sizes = [part.size for part in parts]
-        if sizes.count(None) > 1:
-            raise LayoutError("how many features come from each branch of a Parallel is not known: flatten what comes "
-                              "out of it instead, or bring the branches over one by one")  # fmt: skip
-        sizes = [size - sum(filter(None, sizes)) if n is None else n for n in sizes]
-        starts = np.cumsum([0, *sizes[:-1]])
-        own = [(n, part.permutation(n)) for n, part in zip(sizes, parts, strict=True)]
-        return np.concatenate([k + (np.arange(n) if q is None else q) for k, (n, q) in zip(starts, own, strict=True)])
 
 
 class Features(NamedTuple):
@@ -132,7 +44,7 @@ class Features(NamedTuple):
         return self.places.value == 0
 
 
-class Row(NamedTuple):
+class Counterpart(NamedTuple):
     """One of our arrays: the sum of those of these names in torch, with its axes in this order, and along each (but
     where that is None) the entries at these places. The layer it counts to has the names ``unit``, ours and torch's."""
 
@@ -140,7 +52,7 @@ class Row(NamedTuple):
     ours: str
     shape: tuple
     axes: tuple | None
-    turns: tuple
+    permutations: tuple
     unit: tuple
 
 
@@ -155,19 +67,7 @@ class _Flat(NamedTuple):
     opens: bool
 
 
-def dotted(prefix, name):
-    """The name of a part of a layer."""
-    return f"{prefix}.{name}" if prefix and name else prefix or name
-
-
-def _label(name, layer):
-    return f"layer {name!r}, {layer!r}" if name else repr(layer)
-
-
-# ---------------------------------------------------------------------- the walk
-
-
-class Walk:
+class Alignment:
     """The rows of a model's parameters and buffers, and the differences from a module of torch where one is given."""
 
     def __init__(self, model, names=None, channels=None, permuted=(), module=None):
@@ -201,7 +101,7 @@ class Walk:
         kind = kind_of(layer)
         if kind is None or hasattr(layer, "cell") and kind_of(layer.cell) is None:
             return self._own(layer, x, ours)
-        self._compare(KINDS[kind], layer, x, ours, theirs)
+        self.differences += in_settings(KINDS[kind], layer, ours, self.modules.get(theirs), x)
         inside = {Sequential: self._sequential, Residual: self._residual, Parallel: self._parallel,
                   Transposed: self._transposed, TransformerBlock: self._block, Reshape: self._reshape,
                   Flatten: self._reshape}.get(kind)  # fmt: skip
@@ -216,7 +116,7 @@ class Walk:
         features, size, width = getattr(layer, "feature_shape", ()), _first_of(cell, _IN), _first_of(cell, _OUT)
         grouped = getattr(layer, "groups", 1) > 1 or features and 1 < getattr(layer, "num_groups", 1) < features[-1]
         several = len(features) > 1
-        self._turned(kind, layer, x, None if several else KINDS[kind].first, ours)
+        self._settle_axis(kind, layer, x, None if several else KINDS[kind].first, ours)
         if rows:
             self._known(x, layer, ours)
             self._sized(x.order, features[-1] if features else size, layer, ours)
@@ -237,12 +137,14 @@ class Walk:
                 if several:
                     self.norms.append((x, len(self.rows), layer, ours))
                 orders = tuple(map(held.get, roles))
-                self.rows.append(Row(parts, full, tuple(shapes[name]), axes, orders, self.unit or (ours, theirs)))
+                self.rows.append(
+                    Counterpart(parts, full, tuple(shapes[name]), axes, orders, self.unit or (ours, theirs))
+                )
         return x._replace(order=out, places=_places(kind, layer, x.places))
 
-    def _turned(self, kind, layer, x, first, ours):
+    def _settle_axis(self, kind, layer, x, first, ours):
         """Settle which axis of torch's it is that the layer acts on, and how many there are."""
-        count = layer.windows.n if hasattr(layer, "windows") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
+        count = layer.patches.n if hasattr(layer, "patches") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
         count = 1 if hasattr(layer, "cell") else count
         fits = first is None or x.flat or x.first.settle(first)
         if not fits and (count is not None or not x.places.settle(0)):  # one axis alone is the first and the last
@@ -252,7 +154,7 @@ class Walk:
 
     def _crossed(self, layer, ours):
         return LayoutError(
-            f"{_label(ours, layer)} acts on another axis than in torch, where convolutions, pools, BatchNorm and "
+            f"{label(ours, layer)} acts on another axis than in torch, where convolutions, pools, BatchNorm and "
             "GroupNorm act on axis 1, all others on the last one. If torch's model permutes the axes in front of it, "
             f"say permuted=[{ours!r}]; at the end of a branch, under the name of an Identity there"
         )
@@ -263,7 +165,7 @@ class Walk:
 
     def _conflict(self, layer, ours):
         return LayoutError(
-            f"at {_label(ours, layer)}, features of a flattened image stand in another order than in torch, and no "
+            f"at {label(ours, layer)}, features of a flattened image stand in another order than in torch, and no "
             "order of its parameters makes up for that. Where torch's model puts the channels last before it flattens, "
             "say so under the name of that Flatten or Reshape: channels={name: 1}"
         )
@@ -271,14 +173,14 @@ class Walk:
     def _known(self, x, layer, ours):
         if x.lost is not None:
             raise LayoutError(
-                f"{_label(ours, layer)} depends on what {x.lost!r}, a layer that torch does not have, does to the "
+                f"{label(ours, layer)} depends on what {x.lost!r}, a layer that torch does not have, does to the "
                 f"order of features: say channels={{{x.lost!r}: C}} if it returns images of C channels, 0 if its axes "
                 "stand as in torch; or make it an Activation"
             )
 
     def _sized(self, order, size, layer, ours):
         if size is not None and order.sized(size) != size:
-            raise LayoutError(f"{_label(ours, layer)} reads {size} features, but {order.size} come in")
+            raise LayoutError(f"{label(ours, layer)} reads {size} features, but {order.size} come in")
 
     def _halves(self, layer, order, ours):
         """The orders of the two inputs of a `Bilinear`: of two branches, or torch's."""
@@ -297,7 +199,7 @@ class Walk:
         return self.visit(layer.children[name], x, ours, self.names.get(ours, dotted(theirs, name)))
 
     def _sequential(self, layer, x, ours, theirs):
-        self._compare_chain(layer, ours, theirs)
+        self.differences += in_chain(layer, ours, theirs, self.names, self.modules)
         for name in layer.children:
             x = self._child(layer, name, x, ours, theirs)
         return x
@@ -337,7 +239,7 @@ class Walk:
     def _transposed(self, layer, x, ours, theirs):
         y = self._child(layer, "body", Features(x.places, Fact(False), Order(1)), ours, theirs)
         if y.places.value != x.places.value or y.first.value is not False:
-            raise LayoutError(f"{_label(ours, layer)} changes its axes: bring its body over by itself")
+            raise LayoutError(f"{label(ours, layer)} changes its axes: bring its body over by itself")
         return x
 
     def _own(self, layer, x, ours):
@@ -385,14 +287,14 @@ class Walk:
             return None
         size, moved = tuple(size), (shape[-1], *shape[:-1])
         if size not in (shape, moved):
-            self.differences.append(f"{_label(ours, layer)} has the shape {size} in torch")
+            self.differences.append(f"{label(ours, layer)} has the shape {size} in torch")
         return None if shape == moved else size == moved
 
     def _settle(self):
         """Decide what all layers together tell of each `Flatten`, `Reshape` and norm of several axes."""
         unread, read = (
             [],
-            {leaf for row in self.rows for order in row.turns if order is not None for leaf in order.leaves()},
+            {leaf for row in self.rows for order in row.permutations if order is not None for leaf in order.leaves()},
         )
         for first, last, order, name, layer, opens in self.flats:
             given, size = self.channels.get(name), last.size
@@ -426,12 +328,12 @@ class Walk:
                 raise self._unknown(layer, name, False)
             if first and x.places.value not in (None, -1, n - 1):
                 raise self._crossed(layer, name)
-            self.rows[k] = self.rows[k]._replace(axes=(*range(1, n), 0) if first else None, turns=(None,) * n)
-        self.rows = [row._replace(turns=self._permutations(row)) for row in self.rows]
+            self.rows[k] = self.rows[k]._replace(axes=(*range(1, n), 0) if first else None, permutations=(None,) * n)
+        self.rows = [row._replace(permutations=self._permutations(row)) for row in self.rows]
 
     def _permutations(self, row):
         try:
-            return tuple(o and o.permutation(n) for o, n in zip(row.turns, row.shape, strict=True))
+            return tuple(o and o.permutation(n) for o, n in zip(row.permutations, row.shape, strict=True))
         except LayoutError as error:
             error.add_note(f"in {row.ours!r}")
             raise
@@ -439,43 +341,9 @@ class Walk:
     def _unknown(self, layer, name, flat):
         own = f"channels={{{name!r}: C}} (1 where the order is the same), or " if flat else ""
         return LayoutError(
-            f"torch has the channels of an image first, and whether {_label(name, layer)} gets one, of how many "
+            f"torch has the channels of an image first, and whether {label(name, layer)} gets one, of how many "
             f"channels, is not known: say {own}channels=C for the model's input, 0 where its axes stand as in torch"
         )
-
-    # ------------------------------------------------------------------ settings of a module
-
-    def _compare(self, kind, layer, x, ours, theirs):
-        """Note where a layer's twin is of another class, or has other settings."""
-        twin = self.modules.get(theirs)
-        if twin is None or not kind.torch or isinstance(layer, (Dropout, Identity)) and idle(twin):
-            return
-        if not {c.__name__ for c in type(twin).__mro__} & set(kind.torch.split()):
-            self.differences.append(f"{_label(ours, layer)} is a {type(twin).__name__} in torch")
-            return
-        x.places.settle({"BatchNorm2d": 2, "BatchNorm3d": 3}.get(type(twin).__name__))
-        expected = kind.settings(layer) | (kind.training(layer) if twin.training else {})
-        if isinstance(layer, (Softmax, LogSoftmax)):
-            dims = (1, -1) if x.flat else (1,) if x.first.value else (-1,)
-            expected = {"dim": twin.dim if twin.dim in dims else dims[-1]}
-        for name, value in expected.items():
-            found = attrgetter(name)(twin)
-            found = getattr(found, "__name__", type(found).__name__.lower()) if callable(found) else found
-            if not equal(found, value, layer):
-                self.differences.append(f"{_label(ours, layer)} has {name}={value!r}, and {name}={found!r} in torch")
-
-    def _compare_chain(self, layer, ours, theirs):
-        """Note what only one of two chains has."""
-        twin = self.modules.get(theirs)
-        if type(twin).__name__ != "Sequential":
-            return
-        mine = {self.names.get(dotted(ours, name), dotted(theirs, name)): name for name in layer.children}
-        for name, other in twin.named_children():
-            if dotted(theirs, name) not in mine and not idle(other) and type(other).__name__ != "Flatten":
-                self.differences.append(f"torch's {dotted(theirs, name)!r}, {other!r}, has no layer here")
-        for full, name in mine.items():
-            if full not in self.modules and not isinstance(layer.children[name], (Dropout, Identity)):
-                self.differences.append(f"{_label(dotted(ours, name), layer.children[name])} is not in torch's chain")
 
 
 def _first_of(layer, names):
@@ -484,8 +352,8 @@ def _first_of(layer, names):
 
 def _places(kind, layer, before):
     """The places behind a layer."""
-    if hasattr(layer, "windows"):
-        return Fact(layer.windows.n)
+    if hasattr(layer, "patches"):
+        return Fact(layer.patches.n)
     if hasattr(layer, "cell"):
         return Fact(0 if layer.last_only else 1)
     return {GlobalAvgPool2d: Fact(0), Embedding: Fact()}.get(kind, before)
