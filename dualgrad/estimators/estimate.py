@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import as_primal
 from ..backend import is_array, to_numpy
 from ..directions.vectors import as_vector
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..params import Params
-from ..pushforward import as_primal
 from ..settings import layout_of, layouts_differ, require_keys, require_same, saved_count, settings
 from ..tree import flatten, leaves, paths, rebuild
 
