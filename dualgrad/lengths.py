@@ -62,8 +62,8 @@ def _over(a, n):
     return np.where(zero, 0, a / np.where(zero, 1, n))
 
 
-def _turned(x, dx, p):
-    """w = dx - ρ dz, which is 0 at z itself."""
+def _transversal(x, dx, p):
+    """Where z is, and the part w = dx - ρ dz of a tangent across x."""
     here = _decisive(primal(x), p)
     dz = np.sum(np.where(here, dx, 0), axis=-1, keepdims=True)
     return here, np.where(here, 0, dx - ratios(x, p) * dz)
@@ -74,12 +74,12 @@ def _length_tangent(x, dx, p):
 
 
 def _direction_tangent(x, dx, p):
-    u, (_, w) = direction(x, p), _turned(x, dx, p)
+    u, (_, w) = direction(x, p), _transversal(x, dx, p)
     return _over(w - u * np.sum(slope(u, p) * w, axis=-1, keepdims=True), length(x, p)[..., None])
 
 
 def _ratios_tangent(x, dx, p):
-    here, w = _turned(x, dx, p)
+    here, w = _transversal(x, dx, p)
     return _over(w, np.sum(np.where(here, x, 0), axis=-1, keepdims=True))
 
 

@@ -4,13 +4,14 @@ import math
 
 import numpy as np
 
+from ..arguments import as_primal
 from ..backend import to_numpy
 from ..directions.base import as_direction, require_real
 from ..errors import NonFiniteError, ShapeError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params, with_entries
-from ..pushforward import as_primal, jvp
+from ..pushforward import jvp
 from ..tree import flatten, rebuild
 from ..vectors import all_finite, in_kind
 

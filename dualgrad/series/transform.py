@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..arguments import match_tangents
 from ..dual import LIVE, lift, new_level
 from ..errors import ShapeError
-from ..pushforward import evaluated, match_tangents
+from ..pushforward import evaluated
 from ..tree import flatten, map_leaves, rebuild, returned, unflatten
 from .series import Series, coefficient_of, complete
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..arguments import match_tangents
 from ..backend import to_numpy
 from ..errors import DualgradError, ShapeError
-from ..pushforward import jvp, match_tangents
+from ..pushforward import jvp
 from ..random import as_rng
 from ..tree import flatten, rebuild, returned, unflatten
 from .oracles import analytic, complex_step, settled, slope

@@ -4,9 +4,10 @@ import functools
 
 import numpy as np
 
+from ..arguments import as_primal
 from ..chunks import in_chunks
 from ..dual import primal
-from ..pushforward import as_primal, jvp
+from ..pushforward import jvp
 from ..tree import flatten, rebuild, unflatten
 
 

@@ -23,7 +23,8 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
     ["slopes lengths exponentials", "coincidence ties"],  # what such lines are written with
     ["rules"],  # the tables
-    ["pushforward", "custom", "scipy", "directions", "optim"],
+    ["arguments", "custom", "scipy", "directions", "optim"],
+    ["pushforward"],
     ["series", "tracing", "transforms"],
     ["nn"],
     ["estimators"],
