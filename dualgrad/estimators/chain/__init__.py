@@ -2,7 +2,7 @@
 
 from .chains import Chain, chains_of
 from .steps import Step, unrolled
-from .total import Total
+from .sums import Sums
 from .walk import Walk
 
-__all__ = ["Chain", "Step", "Total", "Walk", "chains_of", "unrolled"]
+__all__ = ["Chain", "Step", "Sums", "Walk", "chains_of", "unrolled"]

@@ -116,18 +116,18 @@ class Walk:
             return np.matmul(cotangent, self.p[step.names["weight"]].T)
         return self.pulls[k](cotangent)[1]
 
-    def gradient(self, k, cotangent, total):
-        """Add to a `Total` the gradient of a site's own parameters, for a cotangent of its output."""
+    def gradient(self, k, cotangent, sums):
+        """Add to `Sums` the gradient of a site's own parameters, for a cotangent of its output."""
         step = self.steps[k]
         if type(step.layer) is Linear:  # without the product that goes on to its input
             rows, out = np.reshape(self.values[k], (-1, step.layer.in_features)), step.layer.out_features
             weight, cotangent = step.names["weight"], np.reshape(cotangent, (-1, out))
-            total.add(weight, np.matmul(rows.T, cotangent, out=total.place(weight)))
+            sums.add(weight, np.matmul(rows.T, cotangent, out=sums.place(weight)))
             if "bias" in step.names:
-                total.add(step.names["bias"], np.sum(cotangent, axis=0))
+                sums.add(step.names["bias"], np.sum(cotangent, axis=0))
             return
         for name, g in self.pulls[k](cotangent)[0].items():
-            total.add(step.names[name], g)
+            sums.add(step.names[name], g)
 
     def pushed(self, start, end, dx):
         """A tangent at the input of step ``start``, pushed to that of step ``end``."""

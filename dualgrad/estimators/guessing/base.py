@@ -6,8 +6,9 @@ from ...checks import flag, positive_count
 from ...errors import DualgradError
 from ...nn.layer import with_buffers
 from ...nn.linear import Linear
+from ...vectors import double
 from ...zero import ZERO
-from ..chain import Total, Walk, chains_of
+from ..chain import Sums, Walk, chains_of
 from ..estimator import Estimator
 from ..point import require_finite, require_scalar
 
@@ -60,7 +61,7 @@ class Guess(Estimator):
 
     def estimated(self, at, rng):
         objective, params, x = at.objective, at.params, objective_input(self, at.objective)
-        value, slopes, total = 0.0, 0.0, Total(params)
+        value, slopes, sums = 0.0, 0.0, Sums(at.layout, at.vector)
         chains = chains_of(self, objective, self.local)
         self._require(objective)
         objective.model.require(with_buffers(params))
@@ -71,12 +72,12 @@ class Guess(Estimator):
             if not self.store:  # the values and guesses again, and each layer's pullback as it passes
                 rng.load_state_dict(start)
                 walk = Walk(chain, params, x, objective.keywords())
-            self._update(total, walk, rng, d, guesses, error)
+            self._update(sums, walk, rng, d, guesses, error)
             value, slopes, x = value + loss, slopes + d, walk.trunk
         require_finite(self, value, slopes)
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
-        return value, at.layout.vector(total.finished()), slopes, cost
+        return value, sums.total(), slopes, cost
 
     def _slopes(self, walk, chain, rng):
         """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
@@ -95,13 +96,13 @@ class Guess(Estimator):
         d = np.zeros_like(z, shape=(self.n, len(z))) if dx is ZERO else np.sum(dx * error, tuple(range(2, dx.ndim)))
         return loss, error, d, guesses
 
-    def _update(self, total, walk, rng, d, guesses, error):
+    def _update(self, sums, walk, rng, d, guesses, error):
         """d_b y_b in each layer's own pullback, averaged over the guesses."""
         for k in range(len(walk.steps)):
             walk.value(k + 1)
             if k in walk.sites:
                 cotangent = self._cotangent(walk, k, rng, d, guesses, error)
-                walk.gradient(k, cotangent, total)
+                walk.gradient(k, cotangent, sums)
             walk.leave(k)
 
     def _cotangent(self, walk, k, rng, d, guesses, error):
@@ -118,10 +119,10 @@ class Guess(Estimator):
     def mean(self, g, layout, at):
         """M δ in every layer's own pullback. Needs the objective and params."""
         sites = list(self._exact(at))
-        expected = Total(at.params)
+        expected = Sums(at.layout, at.vector)
         for (walk, k, _), cotangent in zip(sites, self._expected(sites), strict=True):
             walk.gradient(k, cotangent, expected)
-        return layout.double(expected.finished())
+        return double(expected.total())
 
     def _expected(self, sites):
         """E d_b y_b at every layer: E y yᵀ δ, the guesses of other layers being independent and of mean 0."""
@@ -151,16 +152,16 @@ class Guess(Estimator):
         fourth moment of the noise. For `dualgrad.nn.Linear` layers on rows ``(B, n)``; A is made column by column.
         """
         sites = [found for found in self._exact(at) if not self._known(*found[:2])]
-        total = Total(at.params)
+        sums = Sums(at.layout, at.vector)
         moments = [self._moments(*found) for found in sites]
         q = sum(np.sum(delta * c_delta, axis=-1) for (_, _, delta), (_, c_delta, _) in zip(sites, moments, strict=True))
         for (walk, k, _), (diagonal, c_delta, fourth) in zip(sites, moments, strict=True):
             spread = (diagonal * q[:, None] + c_delta**2 + fourth) / self.n
             names = walk.steps[k].names
-            total.add(names["weight"], walk.value(k).T ** 2 @ spread)
+            sums.add(names["weight"], walk.value(k).T ** 2 @ spread)
             if "bias" in names:
-                total.add(names["bias"], spread.sum(0))
-        return layout.double(total.finished())
+                sums.add(names["bias"], spread.sum(0))
+        return double(sums.total())
 
     def _moments(self, walk, k, delta):
         """C_jj, (C δ)_j and (κ - 3) Σ_m A_jm² a_m², each ``(B, units)``."""
