@@ -18,15 +18,12 @@ import numpy as np
 from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
-from .tables import MAKERS, METHODS, RULES
+from .tables import MAKERS, METHODS, RULES, SEQUENCES
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
 OBJECT = np.dtype(object)
 _NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
-SEQUENCES = {  # whose first argument is a sequence of arrays, not an array
-    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.linalg.multi_dot, np.lexsort,
-}  # fmt: skip
 _levels = itertools.count(1)
 
 
