@@ -18,6 +18,7 @@ import numpy as np
 from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
+from .operators import operators
 from .tables import MAKERS, METHODS, RULES, SEQUENCES
 
 LIVE = {}  # level -> lead
@@ -27,7 +28,7 @@ _NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
 _levels = itertools.count(1)
 
 
-class Dual:
+class Dual(operators(RULES)):
     """A value and its tangent: ``primal + ε tangent``, ε² = 0.
 
     Programs receive Duals inside `jvp` and need not make any. ``tangent.shape == lead + primal.shape`` with lead ``()``
@@ -54,6 +55,14 @@ class Dual:
     def renewed(self, primal, tangent):
         """Another Dual of the same level, and of the same trace."""
         return Dual(primal, tangent, self.level)
+
+    def revalued(self, primal):
+        """The same with another value."""
+        return self.renewed(primal, self.tangent)
+
+    def assigned(self, result):
+        """The result of an operator in place: written into the Dual itself; a scalar is replaced, as in NumPy."""
+        return result if isinstance(primal(self), np.generic) else store(self, result)
 
     # ------------------------------------------------------------------ NumPy's protocols
 

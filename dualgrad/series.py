@@ -42,13 +42,13 @@ from .dual import (
     without_rule,
 )  # fmt: skip
 from .errors import ShapeError
+from .operators import operators
 from .pushforward import evaluated, match_tangents
 from .rules.absorb import absorb, absorbing_bilinear, has_nan, product, quietly, strictly
 from .rules.declare import as_result, plus
 from .rules.einsum import from_sublists, spelled_out
 from .rules.keywords import call_with_keywords
 from .rules.lead import broadcast
-from .rules.operators import equip, in_place, special_power, value_of_scalars
 from .rules.writes import WRITES
 from .tables import KINDS, METHODS, RULES
 from .ties import TIED, where_tied
@@ -111,7 +111,25 @@ def taylor(f, x, v, order=4):
         LIVE.pop(level, None)
 
 
-class Series(Dual):
+class _Rules(dict):
+    """What stands in for the rule tables when the operators of a Series look a function up."""
+
+    def __missing__(self, function):
+        of = _operand if isinstance(function, np.ufunc) else as_array
+        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
+        return self[function]
+
+
+def _operand(a):
+    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
+    a = as_array(a)
+    return np.asarray(a) if isinstance(a, (list, tuple)) else a
+
+
+_rules = _Rules()
+
+
+class Series(operators(_rules), Dual):
     """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
 
     Programs receive Series inside `taylor`. It is a Dual with more coefficients: where the two meet, Python and NumPy
@@ -189,14 +207,10 @@ class Series(Dual):
         """A layer that was called with this among its arguments."""
         return layer.forward(p, x, **kwargs)
 
-    def __pow__(self, other):
-        special = special_power(other)
-        return _of_scalars(_rules[special](self) if special else _rules[np.power](self, other), self, other)
-
-    def __rpow__(self, other):
-        return _of_scalars(_rules[np.power](other, self), other, self)
-
-    __ipow__ = in_place(__pow__)
+    def revalued(self, value):
+        """The same with another value."""
+        self.known[0] = value
+        return self
 
     def astype(self, dtype, **kwargs):
         """The series with coefficients of another precision."""
@@ -207,31 +221,6 @@ class Series(Dual):
 
     def __str__(self):
         return " + ".join(str(x) if k == 0 else f"{x} t^{k}" for k, x in enumerate(self.known))
-
-
-def _of_scalars(result, base, exponent):
-    if result.__class__ is Series and (value := value_of_scalars(result, base, exponent)) is not None:
-        result.known[0] = value
-    return result
-
-
-def _operand(a):
-    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
-    a = as_array(a)
-    return np.asarray(a) if isinstance(a, (list, tuple)) else a
-
-
-class _Rules(dict):
-    """What stands in for the rule tables when the operators of a Series look a function up."""
-
-    def __missing__(self, function):
-        of = _operand if isinstance(function, np.ufunc) else as_array
-        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
-        return self[function]
-
-
-_rules = _Rules()
-equip(Series, _rules)
 
 
 def _line(x, v, order, level):

@@ -138,8 +138,7 @@ def register(functions, kind, push, around=None, operands=None, sequence=False):
     push = push if around is None else around(push)
     for function in functions:
         writes = operands is not None and not isinstance(function, np.ufunc)
-        RULES[function] = takes_out(function, push, operands) if writes else push
-        KINDS[function] = kind
+        RULES[function], KINDS[function] = takes_out(function, push, operands) if writes else push, kind
         if sequence:
             SEQUENCES.add(function)
 
@@ -255,9 +254,6 @@ def _several(function, partials):
     return push
 
 
-_LISTS = {list, tuple}
-
-
 def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
@@ -268,8 +264,8 @@ def _chain(partials, quotient):
             if not has_nan(whole):
                 return whole
         dtype = out.dtype
-        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
-        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
+        x = x if getattr(x, "dtype", None) is dtype else as_result(x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:
@@ -316,8 +312,7 @@ def linear(*functions, lead=None, alone=False, exact=False, around=None):
     that a ufunc has nothing to warn of.
     """
     for function in functions:
-        ufunc = isinstance(function, np.ufunc)
-        push = _linear_ufunc(function, exact) if ufunc else _linear(function, lead, alone)
+        push = _linear_ufunc(function, exact) if isinstance(function, np.ufunc) else _linear(function, lead, alone)
         register([function], "linear", push, around, operands=1)
 
 
@@ -377,12 +372,10 @@ def linear_sum(function, negative=False):
 
     def tangent(out, x, y, dx, dy, lead):
         if dy is None:
-            d = broadcast(dx, lead, out.shape, out.dtype)
-        elif dx is None:
-            d = broadcast(function(0, dy) if negative else dy, lead, out.shape, out.dtype)
-        else:
-            d = quietly(function, dx, dy)
-        return d
+            return broadcast(dx, lead, out.shape, out.dtype)
+        if dx is None:
+            return broadcast(function(0, dy) if negative else dy, lead, out.shape, out.dtype)
+        return quietly(function, dx, dy)
 
     register([function], "linear", _binary(function, tangent, quiet=False))
 
