@@ -301,15 +301,16 @@ def _lazily(function, leaves, structure, level):
         return answer(_linear(f, xs))
     if kind == "bilinear" and len(xs) == 2:
         return answer(_cauchy(operator.mul if function is np.multiply else f, *xs))
-    if function in TIED:
+    replaced = RULES.get(function) is not _OF_TABLES.get(function)
+    if function in TIED and not replaced:
         args, kwargs = unflatten(structure, leaves)
         tied = where_tied(function, None, *args, **kwargs)
         if tied is not None:
             return answer(tied)
-    if function in _GROUND:
+    if function in _GROUND and not replaced:
         args, kwargs = unflatten(structure, leaves)
         return answer(_GROUND[function](f, xs, *args, **kwargs))
-    return _integral(f, xs, answer, isinstance(function, np.ufunc))
+    return _integral(f, xs, answer, kind == "elementwise" or isinstance(function, np.ufunc))
 
 
 def _token(a):
@@ -729,3 +730,4 @@ _GROUND = {
     np.sqrt: functools.partial(_power, n=1 / 2), np.cbrt: functools.partial(_power, n=1 / 3),
     np.lib.scimath.sqrt: functools.partial(_power, n=1 / 2),
 }  # fmt: skip
+_OF_TABLES = {function: RULES[function] for function in (*_GROUND, *TIED)}  # another rule has no short cut

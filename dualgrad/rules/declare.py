@@ -348,19 +348,19 @@ def _linear(function, under, alone):
 
 def aliased(y, dy, x):
     """The Dual of two results, of which either may be a view of ``x``: both views, or neither, or frozen."""
-    shares_primal, shares_tangent = _shares(y, x.primal), _shares(dy, x.tangent)
+    shares_primal, shares_tangent = shared(y, x.primal), shared(dy, x.tangent)
     if shares_tangent and not shares_primal:
         dy = dy.copy()
     return Dual(y, as_tangent(dy, y), x.level, shares_primal and (x.frozen or not shares_tangent))
 
 
-def _shares(a, b):
+def shared(a, b):
     if a.__class__ is np.ndarray and a.base is None and a is not b:
         return False
     if isinstance(a, Dual):
-        return _shares(a.primal, b.primal) if isinstance(b, Dual) else _shares(a.primal, b)
+        return shared(a.primal, b.primal) if isinstance(b, Dual) else shared(a.primal, b)
     if isinstance(b, Dual):
-        return _shares(a, b.primal)
+        return shared(a, b.primal)
     return bool(np.may_share_memory(a, b)) if not isinstance(a, np.generic) else False
 
 
