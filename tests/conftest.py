@@ -6,7 +6,7 @@ import of_numpy  # noqa: F401  (before any test module imports dualgrad.scipy)
 import pytest
 from hypothesis import settings
 
-from dualgrad.tables import KINDS, RULES
+from dualgrad.extend import rules_restored
 
 settings.register_profile("dev", max_examples=4, deadline=None)
 settings.register_profile("lean", max_examples=3, deadline=None, derandomize=True)  # other versions of NumPy
@@ -49,8 +49,5 @@ def pytest_runtest_call(item):
 @pytest.fixture
 def tables():
     """The rule tables, put back afterwards."""
-    saved = dict(RULES), dict(KINDS)
-    yield
-    for table, before in zip((RULES, KINDS), saved, strict=True):
-        table.clear()
-        table.update(before)
+    with rules_restored():
+        yield
