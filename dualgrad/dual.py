@@ -18,7 +18,7 @@ from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .tables import MAKERS, METHODS, RULES
-from .tree import is_container, map_leaves
+from .tree import is_container, leaf, map_leaves
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
@@ -30,6 +30,7 @@ SEQUENCES = {  # whose first argument is a sequence of arrays, not an array
 _levels = itertools.count(1)
 
 
+@leaf
 class Dual:
     """A value and its tangent: ``primal + ε tangent``, ε² = 0.
 

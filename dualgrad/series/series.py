@@ -29,12 +29,13 @@ from ..rules.operators import equip, in_place, special_power, value_of_scalars
 from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
 from ..ties import TIED, where_tied
-from ..tree import LEAF, flatten, unflatten
+from ..tree import LEAF, flatten, leaf, unflatten
 
 GROUND = {}  # function -> its rule, where that is not an integral of the tangent rule: (f, the series, *arguments)
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
 
+@leaf
 class Series(Dual):
     """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
 
