@@ -19,7 +19,7 @@ from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .operators import operators
 from .tables import MAKERS, METHODS, RULES, SEQUENCES
-from .tree import is_container, map_leaves
+from .tree import is_container, leaf, map_leaves
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
@@ -28,6 +28,7 @@ _NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
 _levels = itertools.count(1)
 
 
+@leaf
 class Dual(operators(RULES)):
     """A value and its tangent: ``primal + ε tangent``, ε² = 0.
 

@@ -29,7 +29,7 @@ from ..rules.keywords import call_with_keywords
 from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
 from ..ties import TIED, where_tied
-from ..tree import LEAF, flatten, unflatten
+from ..tree import LEAF, flatten, leaf, unflatten
 
 GROUND = {}  # function -> its rule, where that is not an integral of the tangent rule: (f, the series, *arguments)
 _OF_TABLES = {function: RULES[function] for function in TIED}  # another rule has no short cut
@@ -54,6 +54,7 @@ def _operand(a):
 _rules = _Rules()
 
 
+@leaf
 class Series(operators(_rules), Dual):
     """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
 
