@@ -11,8 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MODULES = (
-    "dualgrad", "dualgrad.nn", "dualgrad.nn.networks", "dualgrad.directions", "dualgrad.estimators", "dualgrad.online",
-    "dualgrad.optim", "dualgrad.testing", "dualgrad.testing.strategies", "dualgrad.tree",
+    "dualgrad", "dualgrad.directions", "dualgrad.estimators", "dualgrad.extend", "dualgrad.nn", "dualgrad.nn.networks",
+    "dualgrad.online", "dualgrad.optim", "dualgrad.testing", "dualgrad.testing.strategies", "dualgrad.tree",
 )  # fmt: skip
 _ENTRY = re.compile(r"^\.\. auto(?:function|class|exception|data|decorator):: (dualgrad[\w.]+)", re.MULTILINE)
 

@@ -1,7 +1,7 @@
 """Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
 
 from . import rules  # noqa: F401, I001  (the tables, before what shares their functions)
-from . import directions, dual, estimators, nn, online, optim, testing, tree
+from . import directions, dual, estimators, extend, nn, online, optim, testing, tree
 from .checkpoint import load, save
 from .custom import custom_jvp, defjvp, supported
 from .dual import Dual, primal
@@ -52,6 +52,7 @@ __all__ = [
     "directions",
     "dual",
     "estimators",
+    "extend",
     "grad",
     "hessian",
     "hvp",

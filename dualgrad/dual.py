@@ -17,20 +17,19 @@ import numpy as np
 from . import cures
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
-from .tables import MAKERS, METHODS, RULES
-from .tree import is_container, map_leaves
+from .operators import operators
+from .tables import MAKERS, METHODS, RULES, SEQUENCES
+from .tree import is_container, leaf, map_leaves
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
 OBJECT = np.dtype(object)
 _NUMBERS_AT_THE_END = {"_mean", "_var", "_std", "_divide_by_count"}
-SEQUENCES = {  # whose first argument is a sequence of arrays, not an array
-    np.concatenate, np.stack, np.vstack, np.hstack, np.dstack, np.column_stack, np.linalg.multi_dot, np.lexsort,
-}  # fmt: skip
 _levels = itertools.count(1)
 
 
-class Dual:
+@leaf
+class Dual(operators(RULES)):
     """A value and its tangent: ``primal + ε tangent``, ε² = 0.
 
     Programs receive Duals inside `jvp` and need not make any. ``tangent.shape == lead + primal.shape`` with lead ``()``
@@ -57,6 +56,14 @@ class Dual:
     def renewed(self, primal, tangent):
         """Another Dual of the same level, and of the same trace."""
         return Dual(primal, tangent, self.level)
+
+    def revalued(self, primal):
+        """The same with another value."""
+        return self.renewed(primal, self.tangent)
+
+    def assigned(self, result):
+        """The result of an operator in place: written into the Dual itself; a scalar is replaced, as in NumPy."""
+        return result if isinstance(primal(self), np.generic) else store(self, result)
 
     # ------------------------------------------------------------------ NumPy's protocols
 

@@ -9,20 +9,21 @@ vector.
 
 import numpy as np
 
+from .dispatch import own
 from .dual import Dual, lead_of, primal
 from .rules.absorb import quietly
 from .rules.declare import nested_as, register
-from .slopes import dispatched, everyday
+from .slopes import everyday
 
 
-@dispatched
+@own
 def length(x, p):
     """‖x‖, without over- or underflow."""
     z = np.sum(np.where(_decisive(x, p), np.abs(x), 0), axis=-1)
     return z * np.sum(np.abs(ratios(x, p)) ** p, axis=-1) ** (1 / p)
 
 
-@dispatched
+@own
 def direction(x, p):
     """u = x / ‖x‖, and 0 where x is 0; beside infinities, finite entries are as 0."""
     if p == 2:
@@ -35,7 +36,7 @@ def direction(x, p):
     return (sign * r * np.where(total == 0, 1, total) ** (-1 / p)).astype(x.dtype)
 
 
-@dispatched
+@own
 def ratios(x, p):
     """ρ = x / z, with z the largest entry, or the smallest for p < 0; 0 where z is 0."""
     z = np.sum(np.where(_decisive(x, p), x, 0), axis=-1, keepdims=True)

@@ -18,36 +18,20 @@ function                   its derivative                                whose s
 with h = √(x² + y²), f = y / h² and g = x / h².
 """
 
-import functools
 import math
 
 import numpy as np
 
+from .dispatch import own
 from .dual import Dual, primal
 from .rules.absorb import product, quietly
 from .rules.declare import elementwise
 from .scratch import empty_like
-from .tables import OWN
-
-
-def dispatched(function):
-    """The function of plain arrays, which answers Duals by the rule declared for it."""
-
-    @functools.wraps(function)
-    def dispatch(*args):
-        if args[-1].__class__ is np.ndarray and len(args) == 1:
-            return function(*args)
-        top = max((a for a in args if isinstance(a, Dual)), key=lambda a: a.level, default=None)
-        return function(*args) if top is None else top.__array_function__(dispatch, (), args, {})
-
-    OWN.add(dispatch)
-    return dispatch
-
 
 # ---------------------------------------------------------------------- of one number
 
 
-@dispatched
+@own
 def sech2(x):
     """1 / cosh² x, which underflows where cosh² overflows."""
     if np.iscomplexobj(x):
@@ -68,7 +52,7 @@ def _cosh2(x):
     return np.multiply(y, y, out=y)
 
 
-@dispatched
+@own
 def logistic(x):
     """σ(x) = 1 / (1 + e⁻ˣ), from e = exp(-|x|): both tails keep their digits."""
     if x.__class__ is not np.ndarray:
@@ -85,7 +69,7 @@ def _reciprocal(own):
     return np.reciprocal(own, out=own) if own.__class__ is np.ndarray else 1 / own
 
 
-@dispatched
+@own
 def softplus(x):
     """log(1 + eˣ) = max(x, 0) + log(1 + e^(-|x|))."""
     if x.__class__ is not np.ndarray:
@@ -105,7 +89,7 @@ def normal_density(x):
     return (1 / math.sqrt(2 * math.pi)) * gaussian(math.sqrt(0.5) * x)
 
 
-@dispatched
+@own
 def gaussian(x):
     """exp(-x²)."""
     return quietly(_gaussian, x)
@@ -118,7 +102,7 @@ def _gaussian(x):
     return np.exp(np.negative(y, out=y), out=y)
 
 
-@dispatched
+@own
 def cauchy(x):
     """1 / (1 + x²), which underflows where x² overflows."""
     return 1 / (1 + x * x)
@@ -142,7 +126,7 @@ def root_of_one_plus_square(x):
 # ---------------------------------------------------------------------- of a point in the plane
 
 
-@dispatched
+@own
 def cosine(x, y):
     """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
     if (square := _everyday_square(x, y)) is not None:
@@ -170,7 +154,7 @@ def everyday(squares):
     return 1e-20 < np.minimum.reduce(squares, axis=None) and np.maximum.reduce(squares, axis=None) < 1e20
 
 
-@dispatched
+@own
 def sine_over_distance(x, y):
     """s / h = y / (x² + y²), how fast the angle of (x, y) falls with x; 0 at the origin."""
     if (square := _everyday_square(x, y)) is not None:

@@ -47,7 +47,7 @@ EMPTY = Node("none", (), ())
 
 class _Container(NamedTuple):
     kind: type
-    flatten: object
+    flatten: object  # tree -> keys, children, aux
     unflatten: object
     buffers: object = None
 
@@ -67,9 +67,9 @@ def _sequence(kind, children):
 
 
 _REGISTRY = _Registry(dict.fromkeys([np.ndarray, float, int, *np.sctypeDict.values()]))
-_REGISTRY[dict] = _Container(dict, lambda tree: (tree, None), None)  # its children are it
-_REGISTRY[list] = _Container(list, lambda tree: (tree, tree.__class__), _sequence)
-_REGISTRY[tuple] = _Container(tuple, lambda tree: (tree, tree.__class__), _sequence)
+_REGISTRY[dict] = _Container(dict, lambda tree: (tuple(tree), tree.values(), None), None)  # its children are it
+_REGISTRY[list] = _Container(list, lambda tree: (range(len(tree)), tree, tree.__class__), _sequence)
+_REGISTRY[tuple] = _Container(tuple, lambda tree: (range(len(tree)), tree, tree.__class__), _sequence)
 
 
 def register(kind, flatten, unflatten, buffers=None):
@@ -118,27 +118,36 @@ def register(kind, flatten, unflatten, buffers=None):
     for what, function in {"flatten": flatten, "unflatten": unflatten, "buffers": buffers}.items():
         if not callable(function) and (what != "buffers" or function is not None):
             raise TypeError(f"got {what}={function!r:.60} for {kind.__name__}; expected a function")
-    _REGISTRY[kind] = _Container(kind, flatten, unflatten, buffers)
+    _REGISTRY[kind] = _Container(kind, _keyed(kind, flatten), unflatten, buffers)
+
+
+def _keyed(kind, flatten):
+    """What takes a registered container apart: its keys and children, and what else makes it."""
+
+    def keyed(tree):
+        pair = flatten(tree)
+        if pair.__class__ is not tuple or len(pair) != 2:
+            raise TypeError(f"flatten of {kind.__name__} gave a {type(pair).__name__}; expected a pair (children, aux)")
+        children, aux = pair
+        if isinstance(children, dict):
+            return tuple(children), children.values(), aux
+        if not isinstance(children, (list, tuple)):
+            given = f"a {type(children).__name__}; expected a dict of them by name, or a list or tuple"
+            raise TypeError(f"flatten of {kind.__name__} gave children that are {given}")
+        return range(len(children)), children, aux
+
+    return keyed
+
+
+def leaf(kind):
+    """Say of a class that it is none, which is then found at once."""
+    _REGISTRY[kind] = None
+    return kind
 
 
 def is_container(x):
     """Whether ``x`` is taken apart: a dict, list, tuple or an object of a registered class."""
     return _REGISTRY[x.__class__] is not None
-
-
-def _parts(container, tree):
-    """The keys and children of a container, and what else makes it."""
-    pair = container.flatten(tree)
-    if pair.__class__ is not tuple or len(pair) != 2:
-        given = f"a {type(pair).__name__}; expected a pair (children, aux)"
-        raise TypeError(f"flatten of {container.kind.__name__} gave {given}")
-    children, aux = pair
-    if isinstance(children, dict):
-        return tuple(children), children.values(), aux
-    if not isinstance(children, (list, tuple)):
-        given = f"children that are a {type(children).__name__}; expected a dict of them by name, or a list or tuple"
-        raise TypeError(f"flatten of {container.kind.__name__} gave {given}")
-    return range(len(children)), children, aux
 
 
 # ---------------------------------------------------------------------- apart and together
@@ -158,9 +167,9 @@ def _structure(tree, found):
     if container is None:
         found.append(tree)
         return LEAF
-    keys, children, aux = _parts(container, tree)
+    kind, apart, _, buffers = container
+    keys, children, aux = apart(tree)
     below = tuple([_structure(child, found) for child in children])
-    kind, _, _, buffers = container
     return Node(kind, keys, below, aux, None if buffers is None else buffers(tree))
 
 
@@ -222,7 +231,7 @@ def leaves_like(tree, structure, what, path=()):
         return [tree]
     if structure is EMPTY and tree is None:
         return []
-    keys, children, _ = (None, (), None) if container is None else _parts(container, tree)
+    keys, children, _ = (None, (), None) if container is None else container.flatten(tree)
     if structure is LEAF or structure is EMPTY or keys.__class__ is not structure.keys.__class__:
         expected = _expected(structure, tree)
         raise StructureError(f"{what}{_index(path)} is a {type(tree).__name__}; expected {expected}")

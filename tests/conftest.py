@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-from dualgrad.tables import KINDS, RULES
+from dualgrad.extend import rules_restored
 from tests.support import of_numpy  # noqa: F401  (before any test module imports dualgrad.scipy)
 
 settings.register_profile("dev", max_examples=4, deadline=None)
@@ -49,8 +49,5 @@ def pytest_runtest_call(item):
 @pytest.fixture
 def tables():
     """The rule tables, put back afterwards."""
-    saved = dict(RULES), dict(KINDS)
-    yield
-    for table, before in zip((RULES, KINDS), saved, strict=True):
-        table.clear()
-        table.update(before)
+    with rules_restored():
+        yield

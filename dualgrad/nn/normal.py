@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..dispatch import own
 from ..rules.declare import elementwise
-from ..slopes import dispatched, normal_density
+from ..slopes import normal_density
 
 _A = (3.16112374387056560e00, 1.13864154151050156e02, 3.77485237685302021e02, 3.20937758913846947e03,
       1.85777706184603153e-1)  # fmt: skip
@@ -49,7 +50,7 @@ def _ndtr(x):
     return np.where(size <= 0.46875, near, np.where(u < 0, tail, 1 - tail)).astype(x.dtype)
 
 
-@dispatched
+@own
 def ndtr(x):
     """Φ(x) = (1 + erf(x/√2)) / 2, entry by entry, to 1e-14 in float64 in both tails."""
     if x.__class__ is not np.ndarray or x.size <= BLOCK:

@@ -9,13 +9,13 @@ from ..dual import primal
 from ..exponentials import gap
 from ..slopes import cosine, logistic, sine_over_distance
 from .absorb import product
-from .declare import composite, constant, elementwise, explicit_binary, linear_sum, multiply_rule
+from .declare import composite, constant, elementwise, explicit_binary, linear_sum, product_rule
 
 # ---------------------------------------------------------------------- sums, products, quotients
 
 linear_sum(np.add)
-linear_sum(np.subtract)
-multiply_rule()
+linear_sum(np.subtract, negative=True)
+product_rule(np.multiply, square=np.square)
 
 
 def _quotient(z, x, y, dx, dy):

@@ -24,7 +24,7 @@ from ..backend import is_host
 from ..cures import COMPLEX
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import TangentLossError
-from ..tables import KINDS, RULES
+from ..tables import KINDS, RULES, SEQUENCES
 from .absorb import absorb, absorbing_bilinear, has_nan, nan_entries, parts, product, quietly
 from .lead import broadcast, each_direction
 
@@ -127,11 +127,19 @@ def require_room(dtype, *operands):
         raise TangentLossError("astype or dtype= from complex to real would drop the imaginary part: use np.real(x)")
 
 
-def register(functions, kind, push):
-    """Enter a pushforward into the tables."""
+def register(functions, kind, push, around=None, operands=None, sequence=False):
+    """Enter a pushforward into the tables: whole, since no line of a table is changed after it is declared.
+
+    ``around(push)`` is the pushforward where the function does more than its tangent rule. ``operands`` says that it is
+    an array function of so many operands that may come by name, and takes ``out=``; ``sequence`` that its first
+    argument is a sequence of arrays.
+    """
+    push = push if around is None else around(push)
     for function in functions:
-        RULES[function] = push
-        KINDS[function] = kind
+        writes = operands is not None and not isinstance(function, np.ufunc)
+        RULES[function], KINDS[function] = takes_out(function, push, operands) if writes else push, kind
+        if sequence:
+            SEQUENCES.add(function)
 
 
 def refuse_others(function, args, kwargs):
@@ -145,7 +153,7 @@ def refuse_others(function, args, kwargs):
             )
 
 
-def takes_out(function, push, operands=1):
+def takes_out(function, push, operands):
     """``out=`` for array functions: compute, then write into the Dual that was given. Operands may come by name, and
     what NumPy puts at or behind ``dtype`` and ``out`` by position."""
     names = _parameters(function)
@@ -192,7 +200,7 @@ def nested_as(y, dy):
 # ---------------------------------------------------------------------- elementwise
 
 
-def elementwise(function, *partials, over=None, finite=False, quotient=None):
+def elementwise(function, *partials, over=None, finite=False, quotient=None, around=None):
     """Declare partial derivatives, one per argument, each a function of the output and the arguments.
 
     ``over(y, x)`` is the reciprocal of the derivative, where that is the simpler formula: dy = dx / over. ``finite``
@@ -206,7 +214,7 @@ def elementwise(function, *partials, over=None, finite=False, quotient=None):
         push = _binary(function, _chain(partials, quotient))
     else:
         push = _several(function, partials)
-    register([function], "elementwise", push)
+    register([function], "elementwise", push, around)
 
 
 def _unary(function, partial=None, over=None, finite=False, quotient=None):
@@ -245,9 +253,6 @@ def _several(function, partials):
     return push
 
 
-_LISTS = {list, tuple}
-
-
 def _chain(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
@@ -258,8 +263,8 @@ def _chain(partials, quotient):
             if not has_nan(whole):
                 return whole
         dtype = out.dtype
-        x = x if getattr(x, "dtype", None) is dtype else as_result(np.asarray(x) if x.__class__ in _LISTS else x, dtype)
-        y = y if getattr(y, "dtype", None) is dtype else as_result(np.asarray(y) if y.__class__ in _LISTS else y, dtype)
+        x = x if getattr(x, "dtype", None) is dtype else as_result(x, dtype)
+        y = y if getattr(y, "dtype", None) is dtype else as_result(y, dtype)
         if dy is None:
             d = product(partials[0](out, x, y), dx)
         elif dx is None:
@@ -298,21 +303,19 @@ def _binary(function, tangent, quiet=True, square=None):
 # ---------------------------------------------------------------------- linear
 
 
-def linear(*functions, lead=None, alone=False):
+def linear(*functions, lead=None, alone=False, exact=False, around=None):
     """Declare functions linear in their first argument: the tangent goes through the function itself.
 
     ``lead(dx, ndim, *args, **kwargs)`` does the same under a lead axis; without it the directions go one by one.
-    ``alone`` says that the call works under any lead as it stands (elementwise functions, the last axes).
+    ``alone`` says that the call works under any lead as it stands (elementwise functions, the last axes), ``exact``
+    that a ufunc has nothing to warn of.
     """
     for function in functions:
-        ufunc = isinstance(function, np.ufunc)
-        push = _linear_ufunc(function) if ufunc else takes_out(function, _linear(function, lead, alone))
-        register([function], "linear", push)
+        push = _linear_ufunc(function, exact) if isinstance(function, np.ufunc) else _linear(function, lead, alone)
+        register([function], "linear", push, around, operands=1)
 
 
-def _linear_ufunc(function):
-    exact = function in (np.negative, np.positive, np.conjugate)  # these have nothing to warn of
-
+def _linear_ufunc(function, exact):
     def push(x):
         if x.level not in LIVE:
             raise ended()
@@ -344,43 +347,45 @@ def _linear(function, under, alone):
 
 def aliased(y, dy, x):
     """The Dual of two results, of which either may be a view of ``x``: both views, or neither, or frozen."""
-    shares_primal, shares_tangent = _shares(y, x.primal), _shares(dy, x.tangent)
+    shares_primal, shares_tangent = shared(y, x.primal), shared(dy, x.tangent)
     if shares_tangent and not shares_primal:
         dy = dy.copy()
     return Dual(y, as_tangent(dy, y), x.level, shares_primal and (x.frozen or not shares_tangent))
 
 
-def _shares(a, b):
+def shared(a, b):
     if a.__class__ is np.ndarray and a.base is None and a is not b:
         return False
     if isinstance(a, Dual):
-        return _shares(a.primal, b.primal) if isinstance(b, Dual) else _shares(a.primal, b)
+        return shared(a.primal, b.primal) if isinstance(b, Dual) else shared(a.primal, b)
     if isinstance(b, Dual):
-        return _shares(a, b.primal)
+        return shared(a, b.primal)
     return bool(np.may_share_memory(a, b)) if not isinstance(a, np.generic) else False
 
 
-def linear_sum(function):
-    """Declare a ufunc linear in both operands together: ``f(x, y)' = f(dx, dy)``, a constant counting as zero."""
+def linear_sum(function, negative=False):
+    """Declare a ufunc linear in both operands together: ``f(x, y)' = f(dx, dy)``, a constant counting as zero.
+
+    ``negative`` says that it takes the second away.
+    """
 
     def tangent(out, x, y, dx, dy, lead):
         if dy is None:
-            d = broadcast(dx, lead, out.shape, out.dtype)
-        elif dx is None:
-            d = broadcast(function(0, dy) if function is np.subtract else dy, lead, out.shape, out.dtype)
-        else:
-            d = quietly(function, dx, dy)
-        return d
+            return broadcast(dx, lead, out.shape, out.dtype)
+        if dx is None:
+            return broadcast(function(0, dy) if negative else dy, lead, out.shape, out.dtype)
+        return quietly(function, dx, dy)
 
     register([function], "linear", _binary(function, tangent, quiet=False))
 
 
-def linear_pieces(function, axis_under_lead):
-    """Declare a function linear in a sequence; ``axis_under_lead(axis, ndim)`` counts its axis from the end."""
+def linear_pieces(function, axis_under_lead, flattens=False):
+    """Declare a function linear in a sequence; ``axis_under_lead(axis, ndim)`` counts its axis from the end, and
+    ``flattens`` says that the axis None stands for all of them."""
 
     def push(arrays, axis=0, **kwargs):
         level, lead = top_level(arrays)
-        if axis is None and function is np.concatenate:
+        if axis is None and flattens:
             arrays, axis = [np.ravel(a) for a in arrays], 0
         split = [parts(a, level) for a in arrays]
         out = function([p for p, _ in split], axis=axis, **kwargs)
@@ -390,21 +395,19 @@ def linear_pieces(function, axis_under_lead):
         d = function(pieces, axis=axis, **kwargs)
         return Dual(out, nested_as(out, as_tangent(d, out)), level)
 
-    register([function], "linear", takes_out(function, push))
+    register([function], "linear", push, operands=1, sequence=True)
 
 
 # ---------------------------------------------------------------------- bilinear
 
 
-def bilinear(*functions, lead=None):
+def bilinear(*functions, lead=None, around=None):
     """Declare functions linear in each of two arguments: f(dx, y) + f(x, dy).
 
     ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
-        push = _bilinear(function, lead)
-        ufunc = isinstance(function, np.ufunc)
-        register([function], "bilinear", push if ufunc else takes_out(function, push, operands=2))
+        register([function], "bilinear", _bilinear(function, lead), around, operands=2)
 
 
 def _bilinear(function, under):
@@ -457,8 +460,9 @@ def plus(d, e):
     return d + e
 
 
-def multiply_rule():
-    """Leibniz for the product of two broadcasting operands, kept apart from `bilinear` because it is the hot path."""
+def product_rule(function, square):
+    """Declare the product of two broadcasting operands, kept apart from `bilinear` because it is the hot path;
+    ``square`` is the function of one operand that ``function(x, x)`` is."""
 
     def tangent(out, x, y, dx, dy, lead):
         if dy is None:
@@ -477,7 +481,7 @@ def multiply_rule():
             d = sum(terms[1:], terms[0])
         return d
 
-    register([np.multiply], "bilinear", _binary(np.multiply, tangent, square=np.square))
+    register([function], "bilinear", _binary(function, tangent, square=square))
 
 
 # ---------------------------------------------------------------------- composite, explicit, constant
@@ -486,7 +490,7 @@ def multiply_rule():
 _SETTINGS = frozenset("axis axes dtype where condition num N n k deg ord p new_shape ind".split())
 
 
-def composite(function, definition, as_given=False, wraps=False):
+def composite(function, definition, as_given=False, wraps=False, around=None, sequence=False):
     """Declare a function by other NumPy functions; its value is still the function's own, bit for bit.
 
     The definition sees its operands in the precision of the result; ``as_given`` says that NumPy's own does not, and
@@ -512,7 +516,7 @@ def composite(function, definition, as_given=False, wraps=False):
             result = define(positional, {name: operand(name, a, dtype) for name, a in kwargs.items()})
         return result if any(result is a for a in args) else with_value(result, y, level)
 
-    register([function], "composite", takes_out(function, push, operands=0))
+    register([function], "composite", push, around, operands=0, sequence=sequence)
 
 
 def _inexact(y):
@@ -541,12 +545,12 @@ def with_value(result, y, level):
     return result.renewed(y, nested_as(y, as_tangent(d, y)))
 
 
-def explicit(*functions):
+def explicit(*functions, around=None):
     """Declare a written rule of the first argument: ``rule(x, dx, lead, *args, **kwargs) -> y, dy``."""
 
     def declare(rule):
         for function in functions:
-            register([function], "explicit", takes_out(function, _explicit(function, rule)))
+            register([function], "explicit", _explicit(function, rule), around, operands=1)
         return rule
 
     return declare
@@ -574,10 +578,10 @@ def explicit_binary(function):
     return declare
 
 
-def constant(*functions):
+def constant(*functions, sequence=False):
     """Declare functions with zero tangent: they see plain values and return a plain array."""
     for function in functions:
-        register([function], "constant", _constant(function))
+        register([function], "constant", _constant(function), sequence=sequence)
 
 
 def _constant(function):

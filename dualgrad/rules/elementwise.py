@@ -10,13 +10,13 @@ import numpy as np
 
 from ..dual import primal
 from ..slopes import cauchy, cosine, root_of_one_plus_square, sech2, sine_over_distance
-from ..tables import RULES
 from .absorb import product
 from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
 
 # ---------------------------------------------------------------------- linear
 
-linear(np.negative, np.positive, np.conjugate, np.degrees, np.rad2deg, np.radians, np.deg2rad)
+linear(np.negative, np.positive, np.conjugate, exact=True)
+linear(np.degrees, np.rad2deg, np.radians, np.deg2rad)
 
 # ---------------------------------------------------------------------- powers, exponentials, logarithms
 
@@ -151,16 +151,7 @@ def _complex_power(x, p):
     return y if np.iscomplexobj(np.lib.scimath.power(primal(x), primal(p))) else np.real(y)
 
 
-elementwise(np.lib.scimath.sqrt, over=lambda y, x: 2 * y)
-elementwise(np.lib.scimath.log, over=lambda y, x: x.astype(y.dtype))
-elementwise(np.lib.scimath.log2, over=lambda y, x: math.log(2) * x.astype(y.dtype))
-elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dtype))
-elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y))
-elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.cos(np.lib.scimath.arcsin(x)))  # - sin y, of all digits of x
-elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype))
-
-
-def _in_the_dtype_of_the_value(push):
+def _in_its_dtype(push):
     """NumPy goes on in complex128 where a long double has no real result."""
 
     def cast(x):
@@ -170,9 +161,14 @@ def _in_the_dtype_of_the_value(push):
     return cast
 
 
-for name in ("sqrt", "log", "log2", "log10", "arcsin", "arccos", "arctanh"):
-    function = getattr(np.lib.scimath, name)
-    RULES[function] = _in_the_dtype_of_the_value(RULES[function])
+elementwise(np.lib.scimath.sqrt, over=lambda y, x: 2 * y, around=_in_its_dtype)
+elementwise(np.lib.scimath.log, over=lambda y, x: x.astype(y.dtype), around=_in_its_dtype)
+elementwise(np.lib.scimath.log2, over=lambda y, x: math.log(2) * x.astype(y.dtype), around=_in_its_dtype)
+elementwise(np.lib.scimath.log10, over=lambda y, x: math.log(10) * x.astype(y.dtype), around=_in_its_dtype)
+elementwise(np.lib.scimath.arcsin, over=lambda y, x: np.cos(y), around=_in_its_dtype)
+# - sin y, of all digits of x:
+elementwise(np.lib.scimath.arccos, over=lambda y, x: -np.cos(np.lib.scimath.arcsin(x)), around=_in_its_dtype)
+elementwise(np.lib.scimath.arctanh, over=lambda y, x: _one_minus_square(x).astype(y.dtype), around=_in_its_dtype)
 composite(np.lib.scimath.logn, lambda n, x: np.lib.scimath.log(x) / np.lib.scimath.log(n), as_given=True)
 composite(np.lib.scimath.power, _complex_power)
 

@@ -442,7 +442,7 @@ def _cond(x, p=None):
 
 composite(np.linalg.lstsq, _lstsq)
 composite(np.linalg.matrix_power, _matrix_power)
-composite(np.linalg.multi_dot, lambda arrays: functools.reduce(np.dot, arrays))
+composite(np.linalg.multi_dot, lambda arrays: functools.reduce(np.dot, arrays), sequence=True)
 composite(np.linalg.tensorsolve, _tensorsolve)
 composite(np.linalg.tensorinv, _tensorinv)
 composite(np.linalg.cond, _cond)

@@ -8,7 +8,7 @@ from .declare import composite, duals_in, linear, linear_pieces, nested_as, regi
 from .differences import array_beside
 from .lead import direction, trailing
 
-linear_pieces(np.concatenate, trailing)
+linear_pieces(np.concatenate, trailing, flattens=True)
 linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 
@@ -60,10 +60,10 @@ composite(np.block, _block)
 register([np.insert], "linear", _insert)
 linear(np.delete)
 composite(np.append, _append)
-composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw))
-composite(np.hstack, _hstack)
-composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2))
-composite(np.column_stack, _columns)
+composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw), sequence=True)
+composite(np.hstack, _hstack, sequence=True)
+composite(np.dstack, lambda tup: np.concatenate([np.atleast_3d(a) for a in tup], 2), sequence=True)
+composite(np.column_stack, _columns, sequence=True)
 
 
 def _split_lead(function):

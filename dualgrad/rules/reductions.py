@@ -7,9 +7,9 @@ import numpy as np
 from ..backend import is_host
 from ..dual import Dual, lead_of, primal, store
 from ..errors import caution
-from ..tables import METHODS, RULES
+from ..tables import METHODS
 from .absorb import quietly
-from .declare import _strip, composite, duals_in, explicit, linear, plain, takes_out, with_value
+from .declare import _strip, composite, duals_in, explicit, linear, plain, with_value
 from .keywords import in_precision_of
 from .lead import flat, reduced, trailing
 
@@ -22,11 +22,6 @@ def _sum_lead(dx, ndim, axis=None, **kw):
 
 def _cumsum_lead(dx, ndim, axis=None, **kw):
     return np.cumsum(flat(dx), -1, **kw) if axis is None else np.cumsum(dx, trailing(axis, ndim), **kw)
-
-
-linear(np.sum, lead=_sum_lead)
-linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=reduced(axis, n), **kw))
-linear(np.cumsum, lead=_cumsum_lead)
 
 
 def _sum(push):
@@ -46,7 +41,9 @@ def _sum(push):
     return sum_
 
 
-RULES[np.sum] = takes_out(np.sum, _sum(RULES[np.sum]))
+linear(np.sum, lead=_sum_lead, around=_sum)
+linear(np.mean, lead=lambda dx, n, axis=None, **kw: np.mean(dx, axis=reduced(axis, n), **kw))
+linear(np.cumsum, lead=_cumsum_lead)
 
 # ---------------------------------------------------------------------- moments
 

@@ -1,9 +1,10 @@
 """Functions that change the shape, and the order of the axes: linear, the lead axis kept in front."""
 
+import functools
+
 import numpy as np
 
 from ..dual import primal
-from ..tables import RULES
 from .declare import linear
 from .lead import trailing
 
@@ -43,7 +44,7 @@ def _ravel_lead(dx, ndim, order="C"):
     return _reshape_lead(dx, ndim, -1, order)
 
 
-def _by_the_value(push, known):
+def _by_the_value(known, push):
     """Orders "A" and "K" ask for the layout in memory: that of the value, which its tangent need not share."""
 
     def push_by_the_value(a, *args, **kwargs):
@@ -68,8 +69,8 @@ def _squeezed(shape, ndim, axis):
     return shape[:1] + tuple(shape[a] for a in range(-ndim, 0) if a not in drop)
 
 
-linear(np.reshape, lead=_reshape_lead)
-linear(np.ravel, lead=_ravel_lead)
+linear(np.reshape, lead=_reshape_lead, around=functools.partial(_by_the_value, "A"))
+linear(np.ravel, lead=_ravel_lead, around=functools.partial(_by_the_value, "AK"))
 linear(np.squeeze, lead=lambda dx, n, axis=None: dx.reshape(_squeezed(dx.shape, n, axis)))
 linear(np.expand_dims, lead=lambda dx, n, axis: np.expand_dims(dx, _insert_axes(axis, n)))
 linear(np.transpose, lead=lambda dx, n, axes=None: np.transpose(dx, _trailing_axes(dx, n, axes)))
@@ -80,6 +81,3 @@ linear(np.flip, lead=lambda dx, n, axis=None: np.flip(dx, trailing(axis, n)))
 linear(np.fliplr, lead=lambda dx, n: np.flip(dx, 1 - n))
 linear(np.flipud, lead=lambda dx, n: np.flip(dx, -n))
 linear(np.rot90, lead=lambda dx, n, k=1, axes=(0, 1): np.rot90(dx, k, trailing(axes, n)))
-
-RULES[np.reshape] = _by_the_value(RULES[np.reshape], "A")
-RULES[np.ravel] = _by_the_value(RULES[np.ravel], "AK")

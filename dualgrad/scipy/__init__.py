@@ -10,6 +10,9 @@ try:
 except ImportError:
     raise ImportError("dualgrad.scipy needs SciPy, which is not installed: pip install scipy") from None
 
-from . import linalg, special
+from ..extend import lasting
+
+with lasting():
+    from . import linalg, special
 
 __all__ = ["linalg", "special"]

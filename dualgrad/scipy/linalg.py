@@ -3,10 +3,11 @@
 import numpy as np
 from scipy import linalg as sl
 
+from ..dispatch import dispatched
 from ..dual import primal
 from ..rules.declare import composite, explicit
 from ..rules.lead import each_direction
-from .dispatch import dispatching, others, solution
+from .shared import others, solution
 
 __all__ = ["cho_solve", "expm", "lu_solve", "solve_sylvester", "solve_triangular", "sqrtm"]
 __getattr__ = others(sl)
@@ -14,7 +15,7 @@ __getattr__ = others(sl)
 # ---------------------------------------------------------------------- functions of matrices
 
 
-@dispatching
+@dispatched
 def expm(A):
     """The exponential of square matrices.
 
@@ -38,7 +39,7 @@ def expm_rule(a, da, lead):
     return y, expm(np.concatenate(rows, -2))[..., :n, n:]
 
 
-@dispatching
+@dispatched
 def sqrtm(A):
     """The principal square root of a matrix.
 
@@ -64,7 +65,7 @@ def sqrtm_rule(a, da, lead):
 # ---------------------------------------------------------------------- solutions: the equation, differentiated
 
 
-@dispatching
+@dispatched
 def solve_sylvester(a, b, q):
     """The solution X of A X + X B = Q.
 
@@ -84,7 +85,7 @@ def solve_sylvester_rule(x, args, da, db, dq):
     return solve_sylvester(*args[:2], dq - np.matmul(da, x) - np.matmul(x, db))
 
 
-@dispatching
+@dispatched
 def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, check_finite=True):
     """The solution x of A x = b, for the upper triangle A of a, or the lower; ``trans`` 1 and 2 transpose A.
 
@@ -111,7 +112,7 @@ def solve_triangular_rule(x, args, da, db):
     return solve_triangular(a, db - np.matmul(da, x), trans, lower, unit, False)
 
 
-@dispatching
+@dispatched
 def cho_solve(c_and_lower, b, check_finite=True):
     """The solution of A x = b, given a factor of Cholesky, A = L Lᴴ or Uᴴ U, and whether it is the lower one.
 
@@ -125,7 +126,7 @@ def cho_solve(c_and_lower, b, check_finite=True):
     return sl.cho_solve(c_and_lower, b, check_finite=check_finite)
 
 
-@dispatching
+@dispatched
 def lu_solve(lu_and_piv, b, trans=0, check_finite=True):
     """The solution of A x = b, given A = P L U and its row exchanges as ``scipy.linalg.lu_factor`` gives them.
 

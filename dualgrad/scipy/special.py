@@ -9,13 +9,14 @@ import numpy as np
 from scipy import special as sp
 
 from ..backend import is_array
+from ..dispatch import dispatched
 from ..dual import primal
 from ..exponentials import gap, log_softmax_tangent, softmax_tangent
 from ..rules.absorb import has_nan, product
 from ..rules.declare import composite, elementwise, explicit
 from ..rules.lead import trailing
 from ..slopes import gaussian, logistic_slope, normal_density
-from .dispatch import dispatching, others
+from .shared import others
 from .tails import (
     SQRT_2PI,
     SQRT_PI,
@@ -66,7 +67,7 @@ elementwise(sp.ndtri, _ndtri_slope)
 # ---------------------------------------------------------------------- gamma functions
 
 
-@dispatching
+@dispatched
 def polygamma(n, x):
     """The n-th derivative of digamma at x, for a constant n.
 
@@ -80,7 +81,7 @@ def polygamma(n, x):
     return sp.polygamma(n, x)
 
 
-@dispatching
+@dispatched
 def zeta(x, q=None):
     """The zeta function of Hurwitz, Σ 1 / (k + q)ˣ over k >= 0, for a constant x; Riemann's without q.
 
@@ -149,7 +150,7 @@ elementwise(sp.ive, fixed("ive"), lambda y, v, x: scaled_bessel_derivative(1, v,
 # ---------------------------------------------------------------------- sums of exponentials
 
 
-@dispatching
+@dispatched
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
     """log Σ b exp(a) along axes; where all of ``a`` is -∞, its tangents are averaged.
 
@@ -180,7 +181,7 @@ def _logsumexp(a, axis, b, keepdims, return_sign):
 composite(logsumexp, _logsumexp)
 
 
-@dispatching
+@dispatched
 def softmax(x, axis=None):
     """exp(x) / Σ exp(x) along axes.
 
@@ -195,7 +196,7 @@ def softmax(x, axis=None):
     return sp.softmax(x, axis=axis)
 
 
-@dispatching
+@dispatched
 def log_softmax(x, axis=None):
     """x - log Σ exp(x) along axes.
 

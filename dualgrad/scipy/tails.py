@@ -11,10 +11,10 @@ import math
 import numpy as np
 from scipy import special as sp
 
+from ..dispatch import own
 from ..dual import primal
 from ..rules.absorb import product
 from ..rules.declare import elementwise
-from ..slopes import dispatched
 
 SQRT_PI, SQRT_2, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2), math.sqrt(2 * math.pi)
 
@@ -41,7 +41,7 @@ def in_double(function):
         wide = np.complex128 if x.dtype.kind == "c" else np.float64
         return function(*orders, x.astype(wide)).astype(x.dtype)[()]
 
-    return dispatched(computed)
+    return own(computed)
 
 
 @in_double
@@ -73,7 +73,7 @@ elementwise(
 )
 
 
-@dispatched
+@own
 def inverse_mills(x):
     """h(x) = φ(x) / Φ(x), the derivative of log Φ."""
     return SQRT_2 / SQRT_PI / sp.erfcx(-x / SQRT_2)
@@ -196,7 +196,7 @@ elementwise(
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 
 
-@dispatched
+@own
 def polygamma_gap(n, a, b):
     """ψₙ(a + b) - ψₙ(a) for a > 0 and a + b > 0: (-1)ⁿ⁺¹ n! Σ ((a + b + k)⁻ⁿ⁻¹ - (a + k)⁻ⁿ⁻¹), each difference by
     expm1, and from k = 16 on the asymptotic series, likewise."""
@@ -219,7 +219,7 @@ def _gap_of_powers(a, b, m):
     return np.expm1(-m * np.log1p(b / a)) / a**m
 
 
-@dispatched
+@own
 def polygamma_at(n, x):
     """ψₙ(x)."""
     return sp.polygamma(n, x).astype(np.result_type(x))[()]
@@ -243,7 +243,7 @@ def digamma_gap(a, b):
     return np.where(positive, gap, sp.digamma(a + b) - sp.digamma(a))
 
 
-@dispatched
+@own
 def log_ratio(x, y):
     """log(x / y), also where the quotient is out of range."""
     ratio = np.divide(x, y)

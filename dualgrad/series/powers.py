@@ -11,7 +11,7 @@ from ..rules.absorb import has_nan, product
 from ..rules.declare import as_result
 from ..rules.lead import broadcast
 from .scaling import exponent_of, finite_or_0, guarded, is_normal, largest, recurrent, rescale, scales, shifted
-from .series import GROUND, Series, cauchy, convolution, moved, new, settled, total
+from .series import Series, cauchy, convolution, ground, moved, new, settled, total
 
 
 def _power(f, xs, x, n):
@@ -174,5 +174,5 @@ def _moving_power(value, x, n):
 
 _OF_ONE = {np.reciprocal: -1, np.square: 2, np.sqrt: 1 / 2, np.lib.scimath.sqrt: 1 / 2, np.cbrt: 1 / 3}
 
-GROUND |= {np.power: _power, np.float_power: _power}
-GROUND |= {function: functools.partial(_power, n=n) for function, n in _OF_ONE.items()}
+ground({np.power: _power, np.float_power: _power})
+ground({function: functools.partial(_power, n=n) for function, n in _OF_ONE.items()})

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..rules.einsum import from_sublists, spelled_out
 from .scaling import exponent_of, guarded, largest, recurrent, rescale, scales, shifted
-from .series import GROUND, coefficient_of, linear, new, total
+from .series import coefficient_of, ground, linear, new, total
 
 
 def _einsum(f, xs, *operands, **kw):
@@ -59,4 +59,4 @@ def _quotient(z, k, x, y):
     return (coefficient_of(x, y.level, k) - total(zs[j] * ys[k - j] for j in range(k))) / ys[0]
 
 
-GROUND |= {np.divide: _divide, np.linalg.solve: _solve, np.einsum: _einsum}
+ground({np.divide: _divide, np.linalg.solve: _solve, np.einsum: _einsum})

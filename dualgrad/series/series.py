@@ -22,20 +22,40 @@ from ..dual import (
     store,
     without_rule,
 )  # fmt: skip
+from ..operators import operators
 from ..rules.absorb import absorb, absorbing_bilinear, has_nan, quietly
 from ..rules.declare import plus
 from ..rules.keywords import call_with_keywords
-from ..rules.operators import equip, in_place, special_power, value_of_scalars
 from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
 from ..ties import TIED, where_tied
-from ..tree import LEAF, flatten, unflatten
+from ..tree import LEAF, flatten, leaf, unflatten
 
 GROUND = {}  # function -> its rule, where that is not an integral of the tangent rule: (f, the series, *arguments)
+_OF_TABLES = {function: RULES[function] for function in TIED}  # another rule has no short cut
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
 
-class Series(Dual):
+class _Rules(dict):
+    """What stands in for the rule tables when the operators of a Series look a function up."""
+
+    def __missing__(self, function):
+        of = _operand if isinstance(function, np.ufunc) else as_array
+        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
+        return self[function]
+
+
+def _operand(a):
+    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
+    a = as_array(a)
+    return np.asarray(a) if isinstance(a, (list, tuple)) else a
+
+
+_rules = _Rules()
+
+
+@leaf
+class Series(operators(_rules), Dual):
     """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
 
     Programs receive Series inside `taylor`. It is a Dual with more coefficients: where the two meet, Python and NumPy
@@ -113,14 +133,10 @@ class Series(Dual):
         """A layer that was called with this among its arguments."""
         return layer.forward(p, x, **kwargs)
 
-    def __pow__(self, other):
-        special = special_power(other)
-        return _of_scalars(_rules[special](self) if special else _rules[np.power](self, other), self, other)
-
-    def __rpow__(self, other):
-        return _of_scalars(_rules[np.power](other, self), other, self)
-
-    __ipow__ = in_place(__pow__)
+    def revalued(self, value):
+        """The same with another value."""
+        self.known[0] = value
+        return self
 
     def astype(self, dtype, **kwargs):
         """The series with coefficients of another precision."""
@@ -131,31 +147,6 @@ class Series(Dual):
 
     def __str__(self):
         return " + ".join(str(x) if k == 0 else f"{x} t^{k}" for k, x in enumerate(self.known))
-
-
-def _of_scalars(result, base, exponent):
-    if result.__class__ is Series and (value := value_of_scalars(result, base, exponent)) is not None:
-        result.known[0] = value
-    return result
-
-
-def _operand(a):
-    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
-    a = as_array(a)
-    return np.asarray(a) if isinstance(a, (list, tuple)) else a
-
-
-class _Rules(dict):
-    """What stands in for the rule tables when the operators of a Series look a function up."""
-
-    def __missing__(self, function):
-        of = _operand if isinstance(function, np.ufunc) else as_array
-        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
-        return self[function]
-
-
-_rules = _Rules()
-equip(Series, _rules)
 
 
 def coefficient_of(x, level, k):
@@ -230,15 +221,16 @@ def _lazily(function, leaves, structure, level):
         return answer(linear(f, xs))
     if kind == "bilinear" and len(xs) == 2:
         return answer(cauchy(operator.mul if function is np.multiply else f, *xs))
-    if function in TIED:
+    replaced = RULES.get(function) is not _OF_TABLES.get(function)
+    if function in TIED and not replaced:
         args, kwargs = unflatten(structure, leaves)
         tied = where_tied(function, None, *args, **kwargs)
         if tied is not None:
             return answer(tied)
-    if function in GROUND:
+    if function in GROUND and not replaced:
         args, kwargs = unflatten(structure, leaves)
         return answer(GROUND[function](f, xs, *args, **kwargs))
-    return _integral(f, xs, answer, isinstance(function, np.ufunc))
+    return _integral(f, xs, answer, kind == "elementwise" or isinstance(function, np.ufunc))
 
 
 def _token(a):
@@ -297,6 +289,12 @@ def _is_nonzero(x):
         return x != 0
     tangent = _is_nonzero(x.tangent)
     return _is_nonzero(x.primal) | (np.any(tangent, axis=0) if LIVE[x.level] else tangent)
+
+
+def ground(rules):
+    """Enter rules for functions, which hold as long as the tables have theirs."""
+    GROUND.update(rules)
+    _OF_TABLES.update({function: RULES[function] for function in rules})
 
 
 # ---------------------------------------------------------------------- the kinds of rule

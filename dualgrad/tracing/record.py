@@ -12,14 +12,13 @@ from ..dual import LIVE, Dual, primal
 from ..frames import outside, place
 from ..lowrank import LowRank
 from ..params import Params
-from ..rules.operators import BINARY
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
 from .costs import multiply_adds
 from .row import Row, digits, kind, norm, where
-from .traced import Traced
+from .traced import IN_PLACE, Traced
 
-_IN_PLACE = {"ipow", *(f"i{name}" for name in BINARY)}
+_IN_PLACE = {f"i{name}" for name in IN_PLACE}
 
 
 class Recorder:

@@ -13,13 +13,34 @@ import numpy as np
 from ..cures import dotted
 from ..custom import custom_jvp
 from ..dual import Dual
-from ..rules.operators import BINARY, equip
+from ..operators import operators
 from ..tables import RULES
 from ..tree import flatten, map_leaves, rebuild
 from ..zero import ZERO
 
+IN_PLACE = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "matmul": np.matmul,
+    "mod": np.remainder, "floordiv": np.floor_divide, "pow": np.power,
+}  # fmt: skip
 
-class Traced(Dual):
+
+class _Rules(dict):
+    """What stands in for the rule tables when the operators of a Traced look a function up."""
+
+    def __missing__(self, function):
+        def call(top, *args, **kwargs):
+            if type(top) is Dual:
+                return RULES[function](*args, **kwargs)
+            if isinstance(function, np.ufunc):
+                return top.__array_ufunc__(function, "__call__", *args, **kwargs)
+            return top.__array_function__(function, (), args, kwargs)
+
+        name = _name(function)
+        self[function] = lambda *args, **kwargs: _apply(name, function, call, args, kwargs)
+        return self[function]
+
+
+class Traced(operators(_Rules()), Dual):
     """A Dual, with the step that it came from and the recorder of its trace."""
 
     __slots__ = ("named_at", "recorder", "step")
@@ -94,29 +115,12 @@ def _method(name):
     return lambda top, *args, **kwargs: getattr(Dual, name)(*args, **kwargs)
 
 
-class _Rules(dict):
-    """What stands in for the rule tables when the operators of a Traced look a function up."""
-
-    def __missing__(self, function):
-        def call(top, *args, **kwargs):
-            if type(top) is Dual:
-                return RULES[function](*args, **kwargs)
-            if isinstance(function, np.ufunc):
-                return top.__array_ufunc__(function, "__call__", *args, **kwargs)
-            return top.__array_function__(function, (), args, kwargs)
-
-        name = _name(function)
-        self[function] = lambda *args, **kwargs: _apply(name, function, call, args, kwargs)
-        return self[function]
-
-
 def _in_place(name, ufunc):
     operate = getattr(Dual, f"__i{name}__")
     return lambda self, other: _apply(f"i{name}", ufunc, lambda top, x, y: operate(x, y), (self, other))
 
 
-equip(Traced, _Rules())
-for _operator, _ufunc in (*BINARY.items(), ("pow", np.power)):
+for _operator, _ufunc in IN_PLACE.items():
     setattr(Traced, f"__i{_operator}__", _in_place(_operator, _ufunc))
 
 

@@ -41,7 +41,8 @@ def test_python_blocks_run_as_printed(page, monkeypatch):
         assert block[0].startswith(">>> "), f"a Python block that is not run: {block[0]!r} (use a text block for those)"
     test = doctest.DocTestParser().get_doctest(source, {"__name__": "__main__"}, page.name, str(page), 0)
     report = []
-    result = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=report.append)
+    with dg.extend.rules_restored():  # a page may declare some
+        result = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=report.append)
     assert result.failed == 0, "".join(report)
 
 

@@ -16,11 +16,13 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors"],
-    ["tree", "cures", "lowrank", "coloring"],
+    ["tree", "cures", "lowrank", "coloring", "operators"],
     ["dual", "layout", "rows"],
     ["inputs", "params", "chunks"],
     ["settings", "checkpoint"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
+    ["dispatch"],
+    ["extend"],
     ["slopes lengths exponentials", "coincidence ties"],  # what such lines are written with
     ["rules"],  # the tables
     ["arguments", "custom", "scipy", "directions", "optim"],

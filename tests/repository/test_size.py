@@ -6,8 +6,8 @@ what users see, and is not followed. The ``__init__`` of rules/ lists the tables
 
 A **table** is a file of rules/ that the core does not import: it enters functions, and without it the others still
 work. Machinery cannot hide among them, since a file that the core imports by name is core wherever it lies (declare.py,
-lead.py, absorb.py: what makes a line of a table a rule). operators.py and keywords.py enter no function either; only
-the ``__init__`` of rules/ imports them, for the operators of a Dual and the keywords of ufuncs: they are named below.
+lead.py, absorb.py: what makes a line of a table a rule). keywords.py enters no function either; only
+the ``__init__`` of rules/ imports it, for the keywords of ufuncs: it is named below.
 Helpers that only tables share count as tables.
 
 Tables may grow without end, by at most 5 lines a function on average: the functions are those of `dg.supported()`, in a
@@ -28,7 +28,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dualgrad"
 README = PACKAGE.parent / "README.md"
 WRITE = "python tests/repository/test_size.py --write"
-STARTS = "pushforward.py", "rules/operators.py", "rules/keywords.py"
+STARTS = "pushforward.py", "rules/keywords.py"
 CORE, EACH = 1600, 5  # lines of code: of the core, and of a function in the tables
 SILENT = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENCODING,
@@ -156,7 +156,7 @@ def test_what_makes_a_table_line_a_rule_is_core_and_every_table_enters_functions
     names = {path.relative_to(PACKAGE).as_posix() for path in core}
     assert names >= {"dual.py", "tree.py", "errors.py", "backend.py", "cures.py"}
     assert {n for n in names if n.startswith("rules/")} == {
-        f"rules/{name}.py" for name in ("declare", "lead", "absorb", "operators", "keywords")
+        f"rules/{name}.py" for name in ("declare", "lead", "absorb", "keywords")
     }
     for path in table_files(PACKAGE, core) - {PACKAGE / "rules" / "__init__.py"}:
         assert PACKAGE / "rules" / "declare.py" in set(imported(path, PACKAGE)) or path.stem == "refused", path

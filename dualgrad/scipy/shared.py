@@ -1,11 +1,8 @@
-"""What NumPy's dispatch does for its own functions, for functions of SciPy."""
-
-import functools
-import inspect
+"""What the functions of SciPy share: their other names, and the rule for the solution of an equation."""
 
 import numpy as np
 
-from ..dual import Dual, as_array, primal
+from ..dual import Dual, primal
 from ..rules.absorb import parts, quietly
 from ..rules.declare import nested_as, refuse_others, register, top_level
 from ..rules.lead import direction
@@ -20,24 +17,6 @@ def others(module):
         return getattr(module, name)
 
     return lookup
-
-
-def dispatching(function):
-    """The function of plain arrays, which answers Duals by the rule declared for it, every argument by position."""
-    signature = inspect.signature(function)
-
-    @functools.wraps(function)
-    def dispatch(*args, **kwargs):
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        bound.arguments.update({name: as_array(a) for name, a in bound.arguments.items()})
-        found = [x for a in bound.args for x in (a if isinstance(a, tuple) else (a,)) if isinstance(x, Dual)]
-        top = max(found, key=lambda x: x.level, default=None)
-        if top is None:
-            return function(*bound.args)
-        return top.__array_function__(dispatch, (), bound.args, {})
-
-    return dispatch
 
 
 def solution(function, moving):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from layers import INTEGERS, LAYERS, LOSSES
 
 import dualgrad as dg
 from dualgrad import nn
+from tests.support.layers import INTEGERS, LAYERS, LOSSES
 
 leads = pytest.mark.parametrize("n", [None, 1, 3], ids=["one", "K=1", "K=3"])
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])

@@ -1,0 +1,102 @@
+"""What NumPy's dispatch does for its own functions, for others: dualgrad's, SciPy's and one's own."""
+
+import functools
+import inspect
+
+import numpy as np
+
+from .dual import OBJECT, Dual, as_array
+from .lowrank import LowRank
+from .rules.declare import duals_in
+from .tables import OWN
+from .zero import ZERO
+
+
+def dispatched(function):
+    """A function of arrays that answers Duals by the rule declared for it, as NumPy's functions do.
+
+    Parameters
+    ----------
+    function : callable
+        A function of plain arrays or numbers, whatever it is made of. It is called with these alone.
+
+    Returns
+    -------
+    A function that can be given to the declarers of `dualgrad.extend` and to `defjvp`. It calls ``function`` where no
+    argument is a Dual, and its rule where one is, also in a list, a tuple or an object array. The rule receives the
+    arguments by position, with their defaults filled in. A Python number that ``function`` returns becomes one of
+    NumPy, of the precision of the arguments.
+
+    Raises
+    ------
+    TypeError
+        For what has no signature.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, math
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def gamma(x):                                     # of a number, by a program that takes no Dual
+    ...     return math.gamma(x)
+    >>> with extend.rules_restored():
+    ...     extend.elementwise(gamma, lambda y, x: -0.5772156649 * y)      # at 1
+    ...     print(dg.derivative(gamma)(1.0))
+    -0.5772156649
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise TypeError(f"got {function!r}, which has no signature; expected a function made by def") from None
+    kinds = [p.kind for p in signature.parameters.values()]
+    several = inspect.Parameter.VAR_POSITIONAL in kinds
+    count = None if several else sum(k in (0, 1) for k in kinds)  # by position, so that nothing is left to fill in
+
+    @functools.wraps(function)
+    def dispatch(*args, **kwargs):
+        if len(args) == 1 == count and not kwargs and args[0].__class__ is np.ndarray and args[0].dtype is not OBJECT:
+            y = function(args[0])
+            return y if y.__class__ is np.ndarray else _of_numpy(y, args)
+        if kwargs or len(args) != count:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            args, kwargs = bound.args, {name: as_array(a) for name, a in bound.kwargs.items()}
+        args = tuple(map(as_array, args))
+        top = max(duals_in((*args, *kwargs.values())), key=_height, default=None)
+        if top is None:  # a tangent that a linear function is given
+            top = next((a for a in args if a is ZERO or isinstance(a, LowRank)), None)
+        if top is not None:
+            return top.__array_function__(dispatch, (), args, kwargs)
+        return _of_numpy(function(*args, **kwargs), args)
+
+    dispatch._implementation = function  # as NumPy's have
+    return dispatch
+
+
+def _height(x):
+    """A series, or what is traced, before a Dual of its level."""
+    return x.level, type(x) is not Dual
+
+
+def _of_numpy(y, args):
+    """A Python number in the precision of the arrays among the arguments."""
+    if y.__class__ is not float and y.__class__ is not complex:
+        return y
+    dtypes = [a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))]
+    return np.asarray(y, np.result_type(y, *dtypes))[()] if dtypes else y
+
+
+def own(function):
+    """`dispatched`, for a function of dualgrad's own, which stands behind the rules of others."""
+    dispatch = dispatched(function)
+    OWN.add(dispatch)
+    return dispatch
+
+
+def require_dispatching(function):
+    """Raise for a function of which no rule would ever be reached."""
+    if not isinstance(function, np.ufunc) and not hasattr(function, "_implementation"):
+        raise TypeError(
+            f"{getattr(function, '__name__', function)} does not dispatch on its arguments, so a rule for it would "
+            "never be reached: wrap it with @dg.custom_jvp, or with @dualgrad.extend.dispatched"
+        )

@@ -1,0 +1,430 @@
+"""Rules of one's own, by the declarers that dualgrad's own tables use: one line a function.
+
+========== ==================================================== ===========================================
+declarer   meaning                                              a line
+========== ==================================================== ===========================================
+linear     the function itself acts on the tangent              ``linear(second_difference)``
+elementwise partial derivatives, given the output ``y``         ``elementwise(gamma, lambda y, x: ...)``
+bilinear   Leibniz: f(dx, y) + f(x, dy)                         ``bilinear(convolution)``
+composite  defined by other NumPy functions                     ``composite(energy, lambda x, w: ...)``
+explicit   a written rule: ``(x, dx, lead, ...) -> y, dy``      ``@explicit(rounded)``
+constant   zero tangent: returns a plain array                  ``constant(label)``
+========== ==================================================== ===========================================
+
+The function is a ufunc (NumPy's, SciPy's, Numba's), a function of NumPy, or one of your own under `dispatched`, which
+lets it answer Duals by its rule. One rule serves one direction, K of them at once, every order (nested `jvp`,
+`hessian`) and `taylor`, since slopes, definitions and rules are written with ``np.*`` and operators: what they are
+given may be a Dual of a lower level.
+
+A rule is declared once, for the whole process and all its threads. `rules_restored` takes declarations back, and lets a
+rule be replaced; `defjvp` replaces one for good.
+"""
+
+import contextlib
+import functools
+import inspect
+
+import numpy as np
+
+from . import tables
+from .cures import dotted
+from .dispatch import dispatched, require_dispatching
+from .dual import LIVE, Dual
+from .errors import ShapeError
+from .rules import declare
+
+__all__ = ["bilinear", "composite", "constant", "dispatched", "elementwise", "explicit", "linear", "rules_restored"]
+
+_TABLES = [table for name, table in vars(tables).items() if name.isupper()]
+_blocks = []  # one for each rules_restored() that is open
+
+
+@contextlib.contextmanager
+def rules_restored():
+    """A block at whose end the rule tables are as they were before: what was declared, replaced or deleted, by the
+    declarers here, by `defjvp` or by hand, is taken back, also where an error ends the block.
+
+    Blocks may be nested. Within one, a function that has a rule may be given another.
+
+    Notes
+    -----
+    The tables belong to the process: what another thread declares meanwhile is taken back too. So are the rules of a
+    module of yours that is imported for the first time inside a block; those of ``dualgrad.scipy`` stay.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> with extend.rules_restored():
+    ...     extend.elementwise(np.tanh, lambda y, x: 1.0)                  # straight through
+    ...     print(dg.derivative(np.tanh)(3.0))
+    1.0
+    >>> dg.derivative(np.tanh)(3.0)
+    np.float64(0.009866037165440192)
+    """
+    saved = [(table, table.copy()) for table in _TABLES]
+    _blocks.append(saved)
+    try:
+        yield
+    finally:
+        _blocks.remove(saved)
+        for table, before in saved:
+            for added in set(table) - set(before):
+                table.discard(added) if isinstance(table, set) else table.pop(added)
+            table.update(before)
+
+
+@contextlib.contextmanager
+def lasting():
+    """Declarations that no open block takes back: those of a module, which is imported once."""
+    before = [table.copy() for table in _TABLES]
+    yield
+    for saved in _blocks:
+        for (table, kept), known in zip(saved, before, strict=True):
+            added = set(table) - set(known)
+            kept.update({entry: table[entry] for entry in added} if isinstance(table, dict) else added)
+
+
+# ---------------------------------------------------------------------- the six kinds
+
+
+def linear(*functions, lead=None, alone=False):
+    """Declare functions linear in their first argument: the tangent goes through the function itself.
+
+    Parameters
+    ----------
+    *functions : callable
+        Of one operand; what comes behind it are settings, which may not be Duals.
+    lead : callable, optional
+        ``lead(dx, ndim, *args, **kwargs)``, the same function of K tangents ``dx`` of shape ``(K, *x.shape)`` in one
+        call, ``ndim`` being that of x. Without it the K directions go one by one.
+    alone : bool
+        The function works under a lead axis as it stands, for it acts entry by entry, or on last axes.
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, one that does not dispatch, a ufunc of two operands.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`; for ``lead`` and ``alone`` together.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def second_difference(x):
+    ...     return x[..., 2:] - 2 * x[..., 1:-1] + x[..., :-2]
+    >>> extend.linear(second_difference, alone=True)
+    >>> dg.jvp(lambda x: second_difference(x * x), (np.arange(4.0),), (np.ones(4),))
+    (array([2., 2.]), array([0., 0.]))
+    """
+    _require_callable("lead", lead)
+    if lead is not None and alone:
+        raise ValueError("got lead= and alone=True; expected one of them: alone says that the function needs no lead")
+    for function in functions:
+        _require(function, "linear", least=1, ufunc=1)
+    for function in functions:
+        declare.linear(function, lead=lead, alone=alone, around=_checked(function, views=True))
+
+
+def elementwise(function, *slopes, over=None, finite=False):
+    """Declare the partial derivatives of a function that acts entry by entry, one for each of its arguments.
+
+    Parameters
+    ----------
+    function : callable
+        Of as many arguments as there are slopes, which broadcast.
+    *slopes : callable
+        ``slope(y, *args)``: the derivative along one argument, given the value y of the function there.
+    over : callable, optional
+        ``over(y, x)``, the reciprocal of the derivative, where that is the simpler formula, of a function of one
+        argument: dy = dx / over.
+    finite : bool
+        The derivative of a function of one argument is infinite nowhere, so that nobody need look for 0 · inf, which
+        counts as 0.
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, one that does not dispatch, another number of arguments.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`.
+
+    Notes
+    -----
+    At a call: `ShapeError` for slopes that do not broadcast to the value, `TangentLossError` for complex slopes of a
+    real function. The tangent has the precision of the value.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def softsign(x):
+    ...     return x / (1 + np.abs(x))
+    >>> extend.elementwise(softsign, lambda y, x: np.square(1 - np.abs(y)))
+    >>> dg.derivative(softsign)(1.0)
+    np.float64(0.25)
+    """
+    if bool(slopes) == (over is not None):
+        raise TypeError("expected slopes, one for each argument, or over=, the reciprocal of the one")
+    for slope in (*slopes, over):
+        _require_callable("a slope" if slopes else "over", slope, optional=not slopes or slope is over)
+    count = len(slopes) or 1
+    if finite and count > 1:
+        raise TypeError("finite= is for functions of one argument")
+    _require(function, "elementwise", least=count, most=count, ufunc=count)
+    declare.elementwise(function, *slopes, over=over, finite=finite, around=_checked(function))
+
+
+def bilinear(*functions, lead=None):
+    """Declare functions linear in each of their first two arguments: f(dx, y) + f(x, dy).
+
+    Parameters
+    ----------
+    *functions : callable
+        Of two operands; what comes behind them are settings, which may not be Duals.
+    lead : callable, optional
+        ``lead(f, a, b, which)``, the value of f(a, b) where operand number ``which`` (0 or 1) has K directions in
+        front, in one call. Without it they go one by one.
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, one that does not dispatch, one of fewer arguments.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def bracket(a, b):
+    ...     return a @ b - b @ a
+    >>> extend.bilinear(bracket)
+    >>> a = np.array([[0.0, 1.0], [0.0, 0.0]])
+    >>> print(dg.derivative(lambda t: bracket(a, t * a.T))(1.0))
+    [[ 1.  0.]
+     [ 0. -1.]]
+    """
+    _require_callable("lead", lead)
+    for function in functions:
+        _require(function, "bilinear", least=2, ufunc=2)
+    for function in functions:
+        declare.bilinear(function, lead=lead, around=_checked(function))
+
+
+def composite(function, definition, as_given=False):
+    """Declare a function by other functions that have rules; its value is still its own, bit for bit.
+
+    Parameters
+    ----------
+    function : callable
+        Of any arguments, each of which may be a Dual.
+    definition : callable
+        Of the same arguments: the function again, written with ``np.*`` and operators. One that returns several arrays
+        in a tuple or list has several in its definition.
+    as_given : bool
+        The definition sees its operands as they are given. Otherwise they come in the precision of the result, where
+        that is higher, but for arguments that are named as settings of NumPy's are (axis, where, dtype, n, k, p, ...).
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, or one that does not dispatch.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np, math
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def length(x):                                    # by a program that takes no Dual
+    ...     return math.hypot(*x)
+    >>> extend.composite(length, lambda x: np.linalg.norm(x))
+    >>> print(dg.hessian(length)(np.array([3.0, 4.0])).round(3))
+    [[ 0.128 -0.096]
+     [-0.096  0.072]]
+    """
+    _require_callable("the definition", definition, optional=False)
+    _require(function, "composite")
+    declare.composite(function, definition, as_given=as_given, around=_checked(function))
+
+
+def explicit(*functions):
+    """Declare a written rule: ``rule(x, dx, lead, *args, **kwargs) -> y, dy``.
+
+    Parameters
+    ----------
+    *functions : callable
+        Of one operand, with one array as result; what comes behind the operand are settings, which may not be Duals.
+        For several operands or results take `composite`, or `defjvp`.
+
+    Returns
+    -------
+    A decorator of the rule. ``lead`` is ``()`` for one direction and ``(K,)`` for K of them: ``dx`` has the shape
+    ``lead + x.shape``, and ``dy`` shall have ``lead + y.shape``. The rule must be linear in ``dx``; ``y`` is the value.
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, or one that does not dispatch.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def rounded(x):
+    ...     return np.rint(x)
+    >>> @extend.explicit(rounded)
+    ... def straight_through(x, dx, lead):
+    ...     return rounded(x), dx
+    >>> dg.jvp(rounded, (np.array([0.2, 1.7]),), (np.ones(2),))
+    (array([0., 2.]), array([1., 1.]))
+    """
+    for function in functions:
+        _require(function, "explicit", least=1)
+
+    def declared(rule):
+        _require_callable("the rule", rule, optional=False)
+        for function in functions:
+            _require(function, "explicit", least=1)
+        for function in functions:
+            declare.explicit(function, around=_checked(function))(_pair(rule, function))
+        return rule
+
+    return declared
+
+
+def constant(*functions):
+    """Declare functions of which the derivative is zero: they see plain values and return what they do.
+
+    Parameters
+    ----------
+    *functions : callable
+        Of any arguments, each of which may be a Dual.
+
+    Raises
+    ------
+    TypeError
+        For what cannot have such a rule: no function, or one that does not dispatch.
+    ValueError
+        For a function that has a rule, outside of `rules_restored`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from dualgrad import extend
+    >>> @extend.dispatched
+    ... def label(x):
+    ...     return int(np.argmax(x))
+    >>> extend.constant(label)
+    >>> dg.grad(lambda x: x[label(x)] * 2)(np.array([1.0, 3.0]))
+    array([0., 2.])
+    """
+    for function in functions:
+        _require(function, "constant")
+    for function in functions:
+        declare.constant(function)
+
+
+# ---------------------------------------------------------------------- what is refused when it is declared
+
+
+def _require(function, kind, least=0, most=None, ufunc=None):
+    """Raise unless a function can have a rule: of at least, and at most, so many arguments."""
+    if not callable(function):
+        raise TypeError(
+            f"got a {type(function).__name__} as the function; expected a ufunc, or a function that dispatches"
+        )
+    require_dispatching(function)
+    name = dotted(function)
+    if not _blocks and (function in tables.RULES or function in tables.KINDS):
+        raise ValueError(
+            f"{name} has a rule, of the kind {tables.KINDS.get(function)}: replace it within "
+            "dualgrad.extend.rules_restored(), or for good by dg.defjvp"
+        )
+    if isinstance(function, np.ufunc):
+        if set("".join(function.types)) <= set("O->"):
+            raise TypeError(
+                f"{name} is a ufunc over Python objects, which loops over Duals by itself and needs no rule"
+            )
+        if ufunc is not None and (function.nin, function.nout) != (ufunc, 1):
+            raise TypeError(
+                f"a rule of the kind {kind} got {name}, which has {function.nin} operands and {function.nout} results; "
+                f"expected {ufunc} and 1{', a slope for each operand' * (kind == 'elementwise')}"
+            )
+        return
+    with contextlib.suppress(ValueError):  # of C, without a signature
+        parameters = inspect.signature(function).parameters.values()
+        found = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if len(found) < least and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            raise TypeError(f"a rule of the kind {kind} got {name}, which has {len(found)} arguments; expected {least}")
+        if most is not None and len(parameters) != most:
+            raise TypeError(
+                f"a rule of the kind {kind} got {name}, which has {len(parameters)} arguments; expected {most}, a "
+                "slope for each: settings are for composite and explicit"
+            )
+
+
+def _require_callable(what, given, optional=True):
+    if not callable(given) and not (optional and given is None):
+        raise TypeError(f"got {what} of type {type(given).__name__}; expected a function")
+
+
+# ---------------------------------------------------------------------- what is refused when it is called
+
+
+def _pair(rule, function):
+    """The rule, whose result is looked at."""
+
+    @functools.wraps(rule)
+    def pair(*args, **kwargs):
+        y = rule(*args, **kwargs)
+        if not isinstance(y, tuple) or len(y) != 2 or not all(hasattr(part, "dtype") for part in y):
+            raise TypeError(
+                f"the rule of {dotted(function)} returned a {type(y).__name__}; expected a pair of arrays (y, dy)"
+            )
+        return y
+
+    return pair
+
+
+def _checked(function, views=False):
+    """Around a pushforward: tangents of the shape and dtype of their values, and no memory shared with an operand, but
+    for the ``views`` of which both parts are one."""
+
+    def around(push):
+        @functools.wraps(push)
+        def checked(*args, **kwargs):
+            result = push(*args, **kwargs)
+            if any(result is a for a in args):
+                return result
+            operands = [part for a in declare.duals_in(args) for part in (a.primal, a.tangent)]
+            return _whole(function, result, () if views else operands)
+
+        return checked
+
+    return around
+
+
+def _whole(function, y, operands):
+    if isinstance(y, (list, tuple)):
+        parts = [_whole(function, part, operands) for part in y]
+        return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
+    if y.__class__ is not Dual:
+        return y
+    expected = LIVE[y.level] + np.shape(y.primal)
+    if y.tangent.shape != expected:
+        raise ShapeError(
+            f"the rule of {dotted(function)} made a tangent of shape {y.tangent.shape}; expected {expected}"
+        )
+    parts = y.primal, declare.as_tangent(y.tangent, y.primal)
+    p, d = (v.copy() if any(declare.shared(v, a) for a in operands) else v for v in parts)
+    return Dual(p, d, y.level, y.frozen)

@@ -1,0 +1,592 @@
+"""Rules of one's own: each declarer on functions of one's own, of NumPy and ufuncs, in every way a rule is used."""
+
+import ast
+import functools
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from scipy import special
+
+import dualgrad as dg
+from dualgrad import extend, tables
+from dualgrad.dual import Dual
+from dualgrad.extend import bilinear, composite, constant, dispatched, elementwise, explicit, linear, rules_restored
+from dualgrad.series import Series
+from dualgrad.tracing.traced import Traced
+
+PACKAGE = Path(dg.__file__).parent
+
+
+def opaque(function):
+    """A function of one's own that stands nothing but plain numbers."""
+
+    @dispatched
+    @functools.wraps(function)
+    def of_plain(*args, **kwargs):
+        assert all(isinstance(a, np.ndarray | np.generic | float | int) for a in args), args
+        assert not any(a.dtype.hasobject for a in args if isinstance(a, np.ndarray))
+        return function(*args, **kwargs)
+
+    return of_plain
+
+
+# ---------------------------------------------------------------------- the rows: six kinds, three sorts of function
+
+
+def second_difference(x):
+    return x[..., 2:] - 2 * x[..., 1:-1] + x[..., :-2]
+
+
+def cubic(x):
+    return x**3 + x
+
+
+def root(x):
+    return np.sqrt(x)
+
+
+def mixed(x, y):
+    return x * y**2
+
+
+def of_three(x, y, z):
+    return x * y + z / x
+
+
+def bracket(a, b):
+    return a @ b - b @ a
+
+
+def energy(x, w):
+    return np.sum(w * x * x)
+
+
+def both(x):
+    return np.sum(x * x), x[::-1] * 2
+
+
+def centred(x, axis=-1):
+    return x - np.mean(x, axis, keepdims=True)
+
+
+def sine(x):
+    return np.sin(x)
+
+
+def floor(x):
+    return np.floor(np.real(x))
+
+
+def centred_rule(x, dx, lead, axis):
+    assert np.shape(dx) == lead + np.shape(x)
+    return centred(x, axis), dx - np.mean(dx, axis if axis < 0 else axis + len(lead), keepdims=True)
+
+
+class Row(NamedTuple):
+    """A function, how it is declared, what it is by functions that have rules, and the shapes of its operands."""
+
+    kind: str
+    function: object
+    declare: object
+    definition: object
+    shapes: tuple
+    complex: bool = True
+    objects: bool = True
+
+    def __str__(self):
+        sort = "ufunc" if isinstance(self.function, np.ufunc) else "own" if self.function in OWN else "numpy"
+        return f"{self.kind}-{self.function.__name__}-{sort}"
+
+
+OWN = [
+    opaque(f) for f in
+    (second_difference, cubic, root, mixed, of_three, bracket, energy, both, centred, sine, floor)
+]  # fmt: skip
+own = {f.__name__: f for f in OWN}
+ROWS = [
+    Row("linear", own["second_difference"], linear, second_difference, ((5,),)),
+    Row("linear", own["second_difference"], functools.partial(linear, alone=True), second_difference, ((2, 5),)),
+    Row("linear", np.flip, functools.partial(linear, lead=lambda dx, n: np.flip(dx, tuple(range(1, n + 1)))), np.flip,
+        ((2, 3),)),
+    Row("linear", np.degrees, linear, lambda x: x * (180 / math.pi), ((3,),), complex=False),
+    Row("elementwise", own["cubic"], lambda f: elementwise(f, lambda y, x: 3 * x * x + 1), cubic, ((3,),)),
+    Row("elementwise", own["root"], lambda f: elementwise(f, over=lambda y, x: 2 * y), root, ((2, 3),)),
+    Row("elementwise", own["mixed"], lambda f: elementwise(f, lambda u, x, y: y * y, lambda u, x, y: 2 * x * y), mixed,
+        ((3,), (2, 1))),
+    Row("elementwise", own["of_three"],
+        lambda f: elementwise(f, lambda u, x, y, z: y - z / x**2, lambda u, x, y, z: x, lambda u, x, y, z: 1 / x),
+        of_three, ((3,), (), (2, 1))),
+    Row("elementwise", np.sinc, lambda f: elementwise(f, lambda y, x: (np.cos(math.pi * x) - y) / x),
+        lambda x: np.sin(math.pi * x) / (math.pi * x), ((3,),)),
+    Row("elementwise", special.cosm1, lambda f: elementwise(f, lambda y, x: -np.sin(x), finite=True),
+        lambda x: np.cos(x) - 1, ((3,),), complex=False, objects=False),
+    Row("elementwise", np.hypot, lambda f: elementwise(f, lambda u, x, y: x / u, lambda u, x, y: y / u),
+        lambda x, y: np.sqrt(x * x + y * y), ((3,), (2, 3)), complex=False),
+    Row("bilinear", own["bracket"], bilinear, bracket, ((2, 2), (2, 2))),
+    Row("bilinear", np.kron, bilinear, lambda a, b: np.ravel(a[:, None] * b), ((2,), (3,))),
+    Row("bilinear", np.vecdot, bilinear, lambda a, b: np.sum(a * b, -1), ((2, 3), (2, 3)), complex=False,
+        objects=False),
+    Row("composite", own["energy"], lambda f: composite(f, energy), energy, ((3,), (3,))),
+    Row("composite", own["both"], lambda f: composite(f, both), both, ((3,),)),
+    Row("composite", np.ptp, lambda f: composite(f, lambda a: np.max(a) - np.min(a)),
+        lambda a: np.max(a) - np.min(a), ((3,),), complex=False),
+    Row("composite", np.float_power, lambda f: composite(f, lambda x, n: np.exp(n * np.log(x))), lambda x, n: x**n,
+        ((3,), (3,)), objects=False),
+    Row("explicit", own["centred"], lambda f: explicit(f)(centred_rule), centred, ((3,),)),
+    Row("explicit", own["sine"], lambda f: explicit(f)(lambda x, dx, lead: (own["sine"](x), np.cos(x) * dx)), sine,
+        ((2, 3),)),
+    Row("explicit", np.fft.fft, lambda f: explicit(f)(lambda x, dx, lead: (f(x), f(dx))), np.fft.fft, ((3,),),
+        objects=False),
+    Row("explicit", np.expm1, lambda f: explicit(f)(lambda x, dx, lead: (f(x), np.exp(x) * dx)),
+        lambda x: np.exp(x) - 1, ((3,),)),
+    Row("constant", own["floor"], constant, lambda x: 0 * x + np.floor(np.real(dg.primal(x))), ((3,),)),
+    Row("constant", np.argsort, constant, lambda x: np.argsort(x), ((3,),)),
+    Row("constant", np.rint, constant, lambda x: 0 * x + np.rint(dg.primal(x)), ((3,),), objects=False),
+]  # fmt: skip
+each = pytest.mark.parametrize("row", ROWS, ids=str)
+
+
+def each_with(fit):
+    return pytest.mark.parametrize("row", list(filter(fit, ROWS)), ids=str)
+
+
+def operands(row, kind="real", dtype=None):
+    """Operands and tangents: positive numbers, no two alike."""
+    rng = np.random.default_rng(7)
+
+    def draw(shape):
+        x = np.asarray(rng.uniform(0.5, 2.5, shape))
+        return x + 1j * rng.uniform(0.2, 0.7, shape) if kind == "complex" else x if dtype is None else x.astype(dtype)
+
+    return [draw(s) for s in row.shapes], [draw(s) for s in row.shapes]
+
+
+def outputs(y):
+    return y if isinstance(y, tuple) else (y,)
+
+
+def agree(found, expected, rtol=1e-11):
+    for a, b in zip(outputs(found), outputs(expected), strict=True):
+        assert np.shape(a) == np.shape(b)
+        np.testing.assert_allclose(a, b, rtol, rtol)
+
+
+def in_every_way(call, row):
+    """What the call makes of the function by its own rule, and of its definition by the rules of others."""
+    expected = call(row.definition)
+    with rules_restored():
+        row.declare(row.function)
+        found = call(row.function)
+        assert tables.KINDS[row.function] == row.kind
+    return found, expected
+
+
+def test_every_declarer_has_a_row_of_every_sort():
+    sorts = {(row.kind, str(row).rpartition("-")[2]) for row in ROWS}
+    assert sorts == {
+        (kind, sort) for kind in ("linear", "elementwise", "bilinear", "composite", "explicit", "constant")
+        for sort in ("own", "ufunc", "numpy")
+    }  # fmt: skip
+
+
+@each
+def test_the_value_is_that_of_the_function(row):
+    xs, vs = operands(row)
+    expected = outputs(row.function(*xs))
+    with rules_restored():
+        row.declare(row.function)
+        found = outputs(dg.jvp(row.function, tuple(xs), tuple(vs))[0])
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == b.dtype
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"), [(row, kind) for row in ROWS for kind in ("real", "complex")[: 1 + row.complex]], ids=str
+)
+def test_one_direction_and_several(row, kind):
+    xs, vs = operands(row, kind)
+    many = [np.stack([v, -2 * v, 0 * v + k]) for k, v in enumerate(vs)]
+    for tangents in (vs, many):
+        agree(*in_every_way(lambda f, tangents=tangents: dg.jvp(f, tuple(xs), tuple(tangents))[1], row))
+    for k in range(len(xs)):  # the others constant
+        alone = lambda f, k=k: dg.jvp(lambda x: f(*xs[:k], x, *xs[k + 1 :]), (xs[k],), (many[k],))[1]  # noqa: E731
+        agree(*in_every_way(alone, row))
+
+
+@each
+def test_orders_two_and_three_of_k_directions(row):
+    xs, vs = operands(row)
+    many = tuple(np.stack([v, 2 * v]) for v in vs)
+
+    def nested(f):
+        def first(*xs):
+            return dg.jvp(lambda *ys: f(*(y + y * y for y in ys)), xs, tuple(vs))[1]
+
+        second = lambda *xs: dg.jvp(first, xs, many)[1]  # noqa: E731
+        third = lambda *xs: dg.jvp(lambda *ys: dg.jvp(first, ys, tuple(vs))[1], xs, many)[1]  # noqa: E731
+        return *outputs(second(*xs)), *outputs(third(*xs))
+
+    agree(*in_every_way(nested, row), rtol=1e-10)
+
+
+@each
+def test_taylor(row):
+    xs, vs = operands(row)
+    line = lambda f: lambda t: f(*(x + v * t + v * t * t for x, v in zip(xs, vs, strict=True)))  # noqa: E731
+    coefficients = lambda f: dg.taylor(line(f), 0.0, 1.0, order=4)  # noqa: E731
+    for found, expected in zip(*in_every_way(coefficients, row), strict=True):
+        agree(found, expected, rtol=1e-10)
+
+
+@each_with(lambda row: row.objects and all(len(shape) == 1 for shape in row.shapes))
+def test_object_arrays_and_lists_of_duals(row):
+    xs, vs = operands(row)
+    for made in (np.array, list) if row.function in OWN else (np.array,):
+        entries = lambda x, made=made: made([x[k] for k in range(len(x))])  # noqa: E731
+        _, expected = in_every_way(lambda f: dg.jvp(f, tuple(xs), tuple(vs))[1], row)
+        with rules_restored():
+            row.declare(row.function)
+            found = dg.jvp(lambda *xs: row.function(*map(entries, xs)), tuple(xs), tuple(vs))[1]  # noqa: B023
+        agree(found, expected)
+
+
+@each
+def test_single_precision_stays(row):
+    xs, vs = operands(row, dtype=np.float32)
+    value = row.function(*xs)
+    found, expected = in_every_way(lambda f: dg.jvp(f, tuple(xs), tuple(vs)), row)
+    for y, dy, plain in zip(outputs(found[0]), outputs(found[1]), outputs(value), strict=True):
+        assert y.dtype == plain.dtype
+        assert dy.dtype == (y.dtype if y.dtype.kind in "fc" else np.float64)
+    agree(found[1], expected[1], rtol=1e-4)
+
+
+@each_with(lambda row: len(row.shapes[0]) == 2)
+def test_a_low_rank_tangent_is_its_dense_one(row):
+    xs, vs = operands(row)
+    v = dg.LowRank(np.arange(1.0, 1 + xs[0].shape[0]), np.arange(2.0, 2 + xs[0].shape[1]))
+    with rules_restored():
+        row.declare(row.function)
+        found, dense = (dg.jvp(row.function, tuple(xs), (d, *vs[1:]))[1] for d in (v, v.dense()))
+    agree(found, dense)
+
+
+@each
+def test_a_trace_has_a_row_of_it(row):
+    xs, vs = operands(row)
+    with rules_restored():
+        row.declare(row.function)
+        rows = dg.trace(lambda *xs: row.function(*xs), tuple(xs), tuple(vs)).rows
+    assert any(row.function.__name__ in str(r) for r in rows[len(xs) :]) or row.kind == "constant"
+
+
+@each_with(lambda row: row.kind not in ("constant", "linear"))  # a plain array; a view of both parts, or of neither
+def test_what_is_written_into_the_result_stays_there(row):
+    def program(*xs):
+        ys = outputs(row.function(*(x * 1 for x in xs)))
+        zs = [x * 1 for x in xs]
+        for y in filter(np.ndim, outputs(row.function(*zs))):
+            y[...] = 0
+        return *ys, *zs
+
+    xs, vs = operands(row)
+    with rules_restored():
+        row.declare(row.function)
+        _, tangents = dg.jvp(program, tuple(xs), tuple(vs))
+    for found, v in zip(tangents[-len(vs) :], vs, strict=True):
+        np.testing.assert_array_equal(found, v)
+
+
+def test_a_rule_that_hands_on_its_operand_shares_no_memory(tables):
+    identity = dispatched(lambda x: x)
+    explicit(identity)(lambda x, dx, lead: (x, dx))
+
+    def program(x):
+        y = x * 1
+        identity(y)[0] = 5.0
+        identity(x)[0] = 5.0
+        return y, x * 1
+
+    value, tangent = dg.jvp(program, (np.ones(2),), (np.full(2, 3.0),))
+    np.testing.assert_array_equal((*value, *tangent), [[1, 1]] * 2 + [[3, 3]] * 2)
+
+
+def test_zero_goes_through_what_is_linear(tables):
+    f, g, h = (dispatched(lambda x, *rest: 1 // 0) for _ in range(3))
+    linear(f)
+    bilinear(g)
+    constant(h)
+    assert f(dg.ZERO) is dg.ZERO
+    assert g(dg.ZERO, np.ones(2)) is dg.ZERO
+    with pytest.raises(NotImplementedError, match="not known to be zero"):
+        h(dg.ZERO)
+
+
+def test_arguments_by_name_and_defaults_reach_the_rule_by_position(tables):
+    @dispatched
+    def scaled(x, factor=2.0, *, shift=0.0):
+        return factor * x + shift
+
+    seen = []
+
+    @explicit(scaled)
+    def rule(x, dx, lead, factor, shift):
+        seen.append((factor, shift))
+        return scaled(x, factor, shift=shift), factor * dx
+
+    assert dg.derivative(lambda x: scaled(x))(1.0) == 2
+    assert dg.derivative(lambda x: scaled(factor=3.0, x=x, shift=1.0))(1.0) == 3
+    assert seen == [(2.0, 0.0), (3.0, 1.0)]
+    with pytest.raises(TypeError, match="too many positional"):
+        scaled(1.0, 2.0, 3.0)
+    with pytest.raises(NotImplementedError, match=r"scaled has no rule for a Dual as argument 1"):
+        dg.derivative(lambda t: scaled(t, t))(1.0)
+
+
+def test_numbers_of_python_take_the_precision_of_the_arguments(tables):
+    gamma = dispatched(math.gamma)
+    elementwise(gamma, lambda y, x: y * special.digamma(x))
+    for dtype in (np.float32, np.float64):
+        y, dy = dg.jvp(gamma, (dtype(2.5),), (dtype(1.0),))
+        assert y.dtype == dy.dtype == dtype
+    assert type(gamma(2.5)) is float
+
+
+def test_infinite_slopes_count_nothing_where_nothing_moves(tables):
+    elementwise(own["root"], over=lambda y, x: 2 * y)
+    x, v = np.array([0.0, 4.0]), np.array([0.0, 1.0])
+    np.testing.assert_array_equal(dg.jvp(own["root"], (x,), (v,))[1], [0, 0.25])
+    np.testing.assert_array_equal(dg.taylor(own["root"], x, v, 2)[1], [0, 0.25])
+
+
+def test_a_rule_put_in_place_of_the_houses_is_that_of_taylor_too(tables):
+    elementwise(np.sqrt, lambda y, x: 1.0 + 0 * x)
+    np.testing.assert_array_equal(dg.taylor(np.sqrt, 4.0, 1.0, 2), [2, 1, 0])
+
+
+# ---------------------------------------------------------------------- refused
+
+
+def none(x):
+    return x
+
+
+def half(x, y):
+    return x
+
+
+one, two = dispatched(none), dispatched(half)
+slope = lambda y, *x: 1.0  # noqa: E731
+REFUSED = {
+    "no function": (lambda: linear(3), TypeError, "got a int as the function; expected a ufunc"),
+    "one that does not dispatch": (lambda: elementwise(none, slope), TypeError, "none does not dispatch.*extend.disp"),
+    "one with a rule": (lambda: elementwise(np.tanh, slope), ValueError, r"np\.tanh has a rule, of the kind element"),
+    "no slopes": (lambda: elementwise(one), TypeError, "expected slopes"),
+    "slopes and over": (lambda: elementwise(one, slope, over=slope), TypeError, "expected slopes"),
+    "a slope too few": (lambda: elementwise(two, slope), TypeError, "has 2 arguments; expected 1, a slope for each"),
+    "a slope too many": (lambda: elementwise(one, slope, slope), TypeError, "has 1 arguments; expected 2"),
+    "slopes of a ufunc": (lambda: elementwise(special.jv, slope), TypeError, "2 operands and 1 results; expected 1"),
+    "two results": (lambda: elementwise(special.ellipj, slope, slope), TypeError, "2 operands and 4 results"),
+    "a slope that is a number": (lambda: elementwise(one, 2.0), TypeError, "got a slope of type float"),
+    "over that is a number": (lambda: elementwise(one, over=2.0), TypeError, "got over of type float"),
+    "finite of two": (lambda: elementwise(two, slope, slope, finite=True), TypeError, "functions of one argument"),
+    "a linear ufunc of two": (lambda: linear(special.jv), TypeError, "2 operands and 1 results; expected 1 and 1"),
+    "a bilinear function of one": (lambda: bilinear(one), TypeError, "has 1 arguments; expected 2"),
+    "lead that is a number": (lambda: linear(one, lead=3), TypeError, "got lead of type int"),
+    "lead and alone": (lambda: linear(one, lead=none, alone=True), ValueError, "expected one of them"),
+    "no definition": (lambda: composite(one, None), TypeError, "got the definition of type NoneType"),
+    "no rule": (lambda: explicit(one)(None), TypeError, "got the rule of type NoneType"),
+    "explicit without a function": (lambda: explicit(none), TypeError, "does not dispatch"),
+    "of Python objects": (lambda: constant(np.frompyfunc(none, 1, 1)), TypeError, "over Python objects"),
+    "no signature": (lambda: dispatched(3), TypeError, "got 3, which has no signature"),
+    "the second of two": (lambda: linear(one, np.tanh), ValueError, "np.tanh has a rule"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_bad_declarations_are_named_and_change_nothing(case):
+    call, error, text = REFUSED[case]
+    before = [table.copy() for table in extend._TABLES]
+    with pytest.raises(error, match=text):
+        call()
+    assert before == extend._TABLES
+
+
+WRONG = {
+    "slopes of another shape": (
+        lambda: elementwise(one, lambda y, x: np.ones((3, 1, 2))), dg.ShapeError, r"\(3, 3, 2\); expected \(3, 2\)"),
+    "complex slopes": (lambda: elementwise(one, lambda y, x: 1j), dg.TangentLossError, "imaginary"),
+    "lead of another shape": (
+        lambda: linear(one, lead=lambda dx, n: dx[:, :1]), dg.ShapeError, r"shape \(3, 1\); expected \(3, 2\)"),
+    "no pair": (lambda: explicit(one)(lambda x, dx, lead: x), TypeError, "returned a .*; expected a pair"),
+    "no arrays": (lambda: explicit(one)(lambda x, dx, lead: (x, 0)), TypeError, "expected a pair of arrays"),
+    "a tangent of another shape": (
+        lambda: explicit(one)(lambda x, dx, lead: (x, dx[..., :1])), dg.ShapeError, "rule of .*none made a tangent"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_results_of_a_rule_are_named(case, tables):
+    declare, error, text = WRONG[case]
+    declare()
+    with pytest.raises(error, match=text):
+        dg.jvp(one, (np.ones(2),), (np.ones((3, 2)),))
+
+
+def test_a_function_without_its_rule_says_so():
+    with pytest.raises(NotImplementedError, match=r"none has no tangent rule"):
+        dg.derivative(one)(1.0)
+
+
+# ---------------------------------------------------------------------- taken back
+
+
+def everything():
+    return {name: table.copy() for name, table in vars(tables).items() if name.isupper()}
+
+
+def declare_much():
+    with rules_restored():
+        for row in ROWS:
+            row.declare(row.function)
+        assert np.ptp in dg.supported()
+    with rules_restored():
+        ROWS[0].declare(ROWS[0].function)
+        before = everything()
+        with rules_restored():
+            for row in ROWS:
+                row.declare(row.function)
+            dg.defjvp(np.i0, lambda primals, tangents: (np.i0(*primals), tangents[0]))
+        assert everything() == before
+        for name, table in vars(tables).items():
+            if isinstance(table, dict) and name.isupper():
+                table[none] = none
+                del table[next(iter(table))]
+            elif isinstance(table, set):
+                table.add(none)
+                table.remove(next(iter(table - {none})))
+        raise ZeroDivisionError
+
+
+def test_declarations_are_taken_back_also_after_an_error():
+    before = everything()
+    with pytest.raises(ZeroDivisionError):
+        declare_much()
+    assert everything() == before
+    assert len(before) == len(extend._TABLES) == 7
+    with pytest.raises(ValueError, match="has a rule"):
+        linear(np.flip)  # no block is open
+
+
+def test_defjvp_is_taken_back(tables):
+    with rules_restored():
+        dg.defjvp(np.i0, lambda primals, tangents: (np.i0(*primals), tangents[0]))
+        assert dg.derivative(np.i0)(1.0) == 1
+    with pytest.raises(NotImplementedError, match=r"np\.i0"):
+        dg.derivative(np.i0)(1.0)
+    dg.defjvp(one, lambda primals, tangents: (primals[0] * 1, tangents[0] * 7))
+    assert dg.derivative(one)(1.0) == 7
+
+
+def fresh(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True)
+
+
+def test_the_rules_of_scipy_stay_wherever_they_are_imported():
+    code = """
+import dualgrad as dg
+with dg.extend.rules_restored():
+    with dg.extend.rules_restored():
+        import dualgrad.scipy
+    from scipy import special
+    dg.extend.constant(special.j0)
+assert dg.derivative(special.erf)(0.5) > 0 and special.j0 not in dg.supported()
+"""
+    assert fresh(code).stderr == ""
+
+
+# ---------------------------------------------------------------------- the house itself
+
+ONCE = """
+import importlib.util, sys
+class Once(dict):
+    def __setitem__(self, key, value):
+        assert key not in self, f"{key} is entered twice"
+        super().__setitem__(key, value)
+    def update(self, other):
+        for key in other: self[key] = other[key]
+spec = importlib.util.spec_from_file_location("dualgrad.tables", "dualgrad/tables.py")
+tables = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tables)
+for name, table in list(vars(tables).items()):
+    if name.isupper() and isinstance(table, dict): setattr(tables, name, Once(table))
+sys.modules["dualgrad.tables"] = tables
+import dualgrad, dualgrad.scipy
+assert dualgrad.custom.RULES is tables.RULES and type(tables.RULES) is Once and len(tables.RULES) > 300
+"""
+
+
+def test_no_line_of_a_table_is_changed_after_it_is_declared():
+    assert fresh(ONCE).stderr == ""
+
+
+def test_a_line_that_is_changed_is_found():
+    wrapped = ONCE + "import numpy as np\ntables.RULES[np.sum] = lambda *args: 0\n"
+    assert "is entered twice" in fresh(wrapped).stderr
+
+
+OPERATORS = (
+    *(f"__{r}{name}__" for r in ("", "r", "i") for name in
+      ("add", "sub", "mul", "truediv", "matmul", "mod", "floordiv", "pow")),
+    "__divmod__", "__rdivmod__", "__neg__", "__pos__", "__abs__", "__round__",
+    *(f"__{name}__" for name in ("lt", "le", "gt", "ge", "eq", "ne")),
+    *"all any argmax argmin argpartition argsort astype clip compress conj conjugate copy cumprod cumsum diagonal dot "
+     "flatten imag max mean min mT nonzero prod put ravel real repeat reshape round searchsorted squeeze std sum "
+     "swapaxes T take trace transpose var".split(),
+)  # fmt: skip
+
+
+def names_in_class(source, name):
+    """What the body of a class defines, one name for each line."""
+    (body,) = (n.body for n in ast.walk(ast.parse(source)) if isinstance(n, ast.ClassDef) and n.name == name)
+    named = [(n.name, n) for n in body if isinstance(n, ast.FunctionDef)]
+    named += [(t.id, n) for n in body if isinstance(n, ast.Assign) for t in n.targets]
+    return {name: (n.lineno, n.end_lineno) for name, n in named}
+
+
+def set_on_dual(source):
+    """What is set on Dual from outside of its class."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign):
+            attributes = (t for t in node.targets if isinstance(t, ast.Attribute))
+            yield from (t for t in attributes if getattr(t.value, "id", "") == "Dual")
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "setattr":
+            yield from (a for a in node.args[:1] if getattr(a, "id", "") == "Dual")
+
+
+def test_operators_and_methods_are_written_in_the_class_one_a_line():
+    lines = names_in_class((PACKAGE / "operators.py").read_text("utf-8"), "Operators")
+    assert set(OPERATORS) <= lines.keys()
+    assert all(lines[name][0] == lines[name][1] for name in OPERATORS)
+    assert len({lines[name] for name in OPERATORS}) == len(OPERATORS)
+    assert all(callable(vars(kind.__mro__[1])["__add__"]) for kind in (Dual, Series, Traced))
+
+
+def test_nothing_is_set_on_dual_from_outside():
+    sources = {path: path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
+    assert [path for path, source in sources.items() if list(set_on_dual(source))] == []
+    assert len(list(set_on_dual("Dual.astype = f\nsetattr(Dual, 'x', f)\nx.y = 3"))) == 2
+
+
+@pytest.mark.parametrize("kind", [Series, Traced])
+def test_python_asks_the_right_operand_first_where_it_is_of_a_subclass(kind):
+    """It does where the reflected method is not the one that the subclass inherits."""
+    for name in OPERATORS:
+        if name.startswith("__r") and name != "__round__":
+            assert getattr(kind, name) is not getattr(Dual, name)
