@@ -32,13 +32,14 @@ def room_of(thing):
 
 
 def rooms_used(text):
-    """The rooms whose names a text uses; a function of NumPy that has a rule is a name of rules."""
+    """The rooms whose names a text uses; a function of NumPy that has a rule is a name of rules, eigh of coincidence."""
     found = set(re.findall(r"\b(?:dg|dualgrad)\.(\w+)", text))
     for names in re.findall(r"from dualgrad import (.+)", text):
         found.update(names.split(", "))
     used = {room_of(getattr(dg, name)) for name in found if hasattr(dg, name)} | found & ROOMS
     rules = {function.__name__ for function in RULES if hasattr(function, "__name__")}
-    return used | ({"rules"} if rules & set(re.findall(r"\bnp\.(?:\w+\.)?(\w+)", text)) else set())
+    of_numpy = set(re.findall(r"\bnp\.(?:\w+\.)?(\w+)", text))
+    return used | ({"rules"} if rules & of_numpy else set()) | ({"coincidence"} if "eigh" in of_numpy else set())
 
 
 def test_every_folder_is_a_room_and_every_room_has_its_tests():
