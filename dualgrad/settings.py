@@ -13,7 +13,7 @@ from .backend import is_array, to_numpy
 from .checks import count
 from .errors import LayoutError
 from .params import Params
-from .tree import flatten, paths
+from .tree import flatten, leaves, paths
 
 
 def settings(thing, without=(), above=()):
@@ -44,6 +44,20 @@ def _arguments(thing, without):
         if _is_ours(cls) or not missing <= handed_on:
             return None
     return None
+
+
+def call_of(thing, named=()):
+    """A repr: the call that makes a thing. Arguments without a default stand in their places, others by name where they
+    differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them only that there are some."""
+    said = []
+    for name, argument in inspect.signature(type(thing)).parameters.items():
+        value, needed = getattr(thing, name), argument.default is argument.empty
+        text = "..." if any(map(is_array, leaves(value))) else repr(value)
+        if name in named or not needed and text != repr(argument.default):
+            said.append(f"{name}={text}")
+        elif needed:
+            said.append(text)
+    return f"{type(thing).__name__}({', '.join(said)})"
 
 
 def plain(value, above=()):

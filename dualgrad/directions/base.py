@@ -10,6 +10,7 @@ from ..errors import DualgradError
 from ..layout import Layout, ravel
 from ..random import as_rng
 from ..rows import Rows
+from ..settings import call_of
 from ..tree import leaves
 from ..vectors import double
 
@@ -27,7 +28,7 @@ class Direction:
     cost = 3.0
 
     def __repr__(self):
-        return f"{type(self).__name__}()"
+        return call_of(self)
 
     def rows(self, rng, n, layout, w):
         """n directions as `dualgrad.rows.Rows`, for parameters w of a layout, in their dtype and where they live."""

@@ -39,9 +39,6 @@ class Blocks(Direction):
         self.base = base
         self.fourth_moment = base.fourth_moment
 
-    def __repr__(self):
-        return f"Blocks({self.base!r})"
-
     def norm(self, p):
         """√E‖v‖² of all parts together."""
         return self.base.norm(p)

@@ -47,9 +47,6 @@ class Hadamard(Direction):
         self.low_rank = flag("low_rank", low_rank)
         self.cost = 2.0 if low_rank else 3.0
 
-    def __repr__(self):
-        return "Hadamard(low_rank=True)" if self.low_rank else "Hadamard()"
-
     def rows(self, rng, n, layout, w):
         if not self.low_rank:
             return super().rows(rng, n, layout, w)

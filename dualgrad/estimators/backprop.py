@@ -21,9 +21,6 @@ class Backprop(Exact):
     array([2., 2.])
     """
 
-    def __repr__(self):
-        return "Backprop()"
-
     def estimated(self, at, rng):
         if not hasattr(at.objective, "vjp"):
             raise DualgradError(

@@ -39,9 +39,6 @@ class Oracle(Exact):
         self.previous = flag("previous", previous)
         self.reset()
 
-    def __repr__(self):
-        return f"Oracle({'previous=True' if self.previous else ''})"
-
     @property
     def keeps(self):
         return self.previous
@@ -99,9 +96,6 @@ class TruncatedBPTT(Estimator):
         self.window = positive_count("window", window, "a positive number of steps")
         self.random = flag("random", random)
 
-    def __repr__(self):
-        return f"TruncatedBPTT({self.window}{', random=True' if self.random else ''})"
-
     @property
     def draws(self):
         return self.random
@@ -148,12 +142,11 @@ class Reptile(Estimator):
     array([3.])
     """
 
+    named = ("inner_steps", "inner_lr")
+
     def __init__(self, inner_steps, inner_lr):
         self.inner_steps = positive_count("inner_steps", inner_steps)
         self.inner_lr = positive_number("inner_lr", inner_lr)
-
-    def __repr__(self):
-        return f"Reptile(inner_steps={self.inner_steps}, inner_lr={self.inner_lr})"
 
     @property
     def passes(self):

@@ -11,7 +11,7 @@ from ..errors import LayoutError, ShapeError
 from ..nn.recurrent import require_recurrent
 from ..optim import Adam
 from ..params import Params
-from ..settings import known_state, require_same, settings, versioned
+from ..settings import call_of, known_state, require_same, settings, versioned
 from ..tree import flatten, unflatten
 from .estimator import Estimator
 from .point import require_finite, require_finite_gradient
@@ -52,7 +52,7 @@ class QuadraticCritic:
         return self._optimizer.lr
 
     def __repr__(self):
-        return f"QuadraticCritic(lr={self.lr}, scale={self.scale})"
+        return call_of(self, ("lr", "scale"))
 
     def __copy__(self):
         """The same with coefficients and an optimizer of its own."""
@@ -142,15 +142,13 @@ class _Critical(Estimator):
     """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
 
     parts = {"critic": "critic"}  # noqa: RUF012  (a table, not state)
+    named = ("window",)
 
     def __init__(self, critic, window):
         for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):
             if not hasattr(critic, method) or isinstance(critic, type):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
         self.critic, self.window = critic, positive_count("window", window, "a positive number of steps")
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.critic!r}, window={self.window})"
 
     keeps = True  # the critic's states are those of one model
 

@@ -53,11 +53,10 @@ class FiniteDifference(Estimator):
     array([ 3.25, 12.25])
     """
 
+    named = ("eps",)
+
     def __init__(self, eps=1e-5):
         self.eps = positive_number("eps", eps, "a positive step")
-
-    def __repr__(self):
-        return f"FiniteDifference(eps={self.eps})"
 
     def estimated(self, at, rng):
         value, kinds = at.value(), at.layout.dtype_of_entries(at.vector)
@@ -124,7 +123,7 @@ class SPSA(Estimator):
     array([7., 7.])
     """
 
-    draws = True
+    draws, named = True, ("eps", "n", "directions")
 
     def __init__(self, eps=1e-3, n=1, directions=None):
         self.eps = positive_number("eps", eps, "a positive step")
@@ -132,9 +131,6 @@ class SPSA(Estimator):
         self.directions = Rademacher() if directions is None else directions
         if not isinstance(self.directions, Independent):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
-
-    def __repr__(self):
-        return f"{type(self).__name__}(eps={self.eps}, n={self.n}, directions={self.directions!r})"
 
     def estimated(self, at, rng):
         w, eps, values, slopes, gradient = at.vector, self.eps, [], [], 0

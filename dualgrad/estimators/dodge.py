@@ -57,7 +57,7 @@ class Dodge(Estimator):
     array([0.36, 0.48])
     """
 
-    vectors, parts, draws = ("averages",), {"candidate": "candidates"}, True
+    vectors, parts, draws, named = ("averages",), {"candidate": "candidates"}, True, ("decay",)
 
     def __init__(self, candidate, decay=0.0):
         self.candidates = list(candidate) if isinstance(candidate, (list, tuple)) else [candidate]
@@ -81,6 +81,11 @@ class Dodge(Estimator):
         self._averages = None
 
     @property
+    def candidate(self):
+        """What proposes, or the list of them."""
+        return self.candidates[0] if len(self.candidates) == 1 else self.candidates
+
+    @property
     def decay(self):
         """Of the averages; what is set is checked."""
         return self._decay
@@ -88,10 +93,6 @@ class Dodge(Estimator):
     @decay.setter
     def decay(self, value):
         self._decay = real_number("decay", value, "a number in [0, 1)", lambda x: 0 <= x < 1)
-
-    def __repr__(self):
-        inner = self.candidates[0] if len(self.candidates) == 1 else self.candidates
-        return f"Dodge({inner!r}, decay={self.decay})"
 
     def estimated(self, at, rng):
         averages, cost = self._advanced(at, rng)

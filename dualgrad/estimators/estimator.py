@@ -3,6 +3,7 @@
 from ..errors import ShapeError
 from ..layout import ravel
 from ..random import as_rng
+from ..settings import call_of
 from ..vectors import double, wide
 from .estimate import Estimate
 from .point import Point, require_finite_gradient
@@ -18,6 +19,10 @@ class Estimator(Stateful):
     """
 
     draws = False  # whether it needs a stream of random numbers
+    named = ()  # which arguments its repr always names
+
+    def __repr__(self):
+        return call_of(self, self.named)
 
     def estimate(self, objective, params, *, rng=None):
         """The loss, and the estimate of its gradient at ``params``.

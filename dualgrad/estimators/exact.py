@@ -32,9 +32,6 @@ class ForwardJacobian(Exact):
         expected = 'a positive number of directions, "auto" or None'
         self.chunk = chunk if chunk is None or chunk == "auto" else positive_count("chunk", chunk, expected)
 
-    def __repr__(self):
-        return "ForwardJacobian()" if self.chunk is None else f"ForwardJacobian(chunk={self.chunk!r})"
-
     def estimated(self, at, rng):
         value, gradient = value_and_grad(at.objective, chunk=self.chunk)(at.params)
         require_finite(self, value)

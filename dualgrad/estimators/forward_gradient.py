@@ -68,7 +68,7 @@ class ForwardGradient(Estimator):
     array([3., 4.])
     """
 
-    vectors, draws = ("average",), True
+    vectors, draws, named = ("average",), True, ("directions", "n")
 
     def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
         require_direction("directions", directions)
@@ -85,13 +85,6 @@ class ForwardGradient(Estimator):
         self.combine = combine
         self.baseline, self.shrink = baseline, shrink
         self.reset()
-
-    def __repr__(self):
-        said = f"ForwardGradient(directions={self.directions!r}, n={self.n}"
-        said += f", combine={self.combine!r}" if self.combine != "mean" else ""
-        if self.baseline is not None:
-            said += f", baseline={self.baseline if isinstance(self.baseline, (int, float)) else '...'}"
-        return said + (", shrink=True)" if self.shrink else ")")
 
     def estimated(self, at, rng):
         V = at.rows(self.directions, self.n, rng)

@@ -51,9 +51,6 @@ class BPTT(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    def __repr__(self):
-        return "BPTT()"
-
     def _advanced(self, x):
         self._require_started()
         live, self.params, x = self.params, _frozen(self.params), own(x)  # the step keeps what it was made with
@@ -129,9 +126,6 @@ class TruncatedBPTT(InWindows):
 
     def __init__(self, window):
         self.window = steps_of(window)
-
-    def __repr__(self):
-        return f"TruncatedBPTT({self.window})"
 
     def begin(self):
         return ()

@@ -25,6 +25,8 @@ class Evolution(InWindows):
     draws = True
     beside = 0  # forward passes a step beside the particles'
 
+    named = ("particles", "sigma", "window")
+
     def __init__(self, particles, sigma):
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
         if not whole or particles < 2 or particles % 2:
@@ -33,10 +35,6 @@ class Evolution(InWindows):
         if not real or not 0 < sigma < math.inf:
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
         self.particles, self.sigma = int(particles), float(sigma)
-
-    def __repr__(self):
-        window = "" if self.window is None else f", window={self.window}"
-        return f"{type(self).__name__}(particles={self.particles}, sigma={self.sigma}{window})"
 
     def start(self, system, params, *, rng=None, executor=None):
         """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
@@ -256,9 +254,6 @@ class PersistentES(Windowed):
         super().__init__(particles, sigma, window)
         self.analytic = flag("analytic", analytic)
         self.beside = 4 * self.analytic
-
-    def __repr__(self):
-        return super().__repr__()[:-1] + (", analytic=True)" if self.analytic else ")")
 
     def began(self):
         start = self.dynamics.start

@@ -38,14 +38,11 @@ class OnlineForwardGradient(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    draws = True
+    draws, named = True, ("directions", "n")
 
     def __init__(self, directions, n=1, combine="mean"):
         self.combined = ForwardGradient(directions, n, combine)
         self.directions, self.n, self.combine = directions, self.combined.n, combine
-
-    def __repr__(self):
-        return f"Online{self.combined!r}"
 
     def begin(self):
         w, layout = ravel(self.params)

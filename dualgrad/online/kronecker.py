@@ -37,9 +37,6 @@ class KroneckerRTRL(OnlineEstimator):
 
     draws = True
 
-    def __repr__(self):
-        return "KroneckerRTRL()"
-
     def start(self, system, params, *, rng=None):
         """Begin an episode; see `OnlineEstimator.start`."""
         if not hasattr(system, "cells"):

@@ -12,7 +12,7 @@ from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
 from ..nn.recurrent import require_recurrent
 from ..random import as_rng
-from ..settings import known_state, require_same, saved_count, settings, versioned
+from ..settings import call_of, known_state, require_same, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
@@ -31,8 +31,12 @@ class OnlineEstimator:
     """
 
     draws = False  # whether it needs an rng
+    named = ()  # which arguments its repr always names
     made = 0  # estimates over whole sequences
     grown = ()  # what its saved states have gained, version by version
+
+    def __repr__(self):
+        return call_of(self, self.named)
 
     def start(self, system, params, *, rng=None):
         """Begin an episode of ``system`` at ``params``, which are kept by reference and read at every step.

@@ -23,9 +23,6 @@ class RTRL(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    def __repr__(self):
-        return "RTRL()"
-
     def begin(self):
         return self.dynamics.zeros((self.dynamics.size, self.dynamics.recurrent.stop))
 

@@ -29,9 +29,6 @@ class UORO(OnlineEstimator):
 
     draws = True
 
-    def __repr__(self):
-        return "UORO()"
-
     def begin(self):
         return tuple(self.dynamics.zeros(m) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
 

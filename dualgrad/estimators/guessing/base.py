@@ -25,15 +25,6 @@ class Guess(Estimator):
         self.noise, self.n = noise, positive_count("n", n, "a positive number of guesses")
         self.store, self.local = flag("store", store), flag("local", local)
 
-    def __repr__(self):
-        said = [f"{name}={getattr(self, name)!r}" for name in self.settings]
-        said += [f"noise={self.noise!r}"] if self.noise != "normal" else []
-        said += [f"n={self.n}"] if self.n != 1 else []
-        said += [f"{name}=True" for name in ("store", "local") if getattr(self, name)]
-        return f"{type(self).__name__}({', '.join(said)})"
-
-    settings = ()
-
     # ------------------------------------------------------------------ the guess
 
     def _end(self, walk, k):

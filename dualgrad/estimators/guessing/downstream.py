@@ -34,7 +34,7 @@ class Downstream(Guess):
     (4, 3)
     """
 
-    settings = ("layers",)
+    named = ("layers",)
 
     def __init__(self, layers=1, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)

@@ -49,9 +49,6 @@ class MatchedCosine(Estimator):
         self.base = base
         self.cosine = real_number("cosine", cosine, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
-    def __repr__(self):
-        return f"MatchedCosine({self.base!r}, {self.cosine})"
-
     def estimated(self, at, rng):
         value, exact, _, cost = Oracle().estimated(at, None)
         guess = self.base.estimate(at.objective, at.params, rng=rng)

@@ -45,7 +45,7 @@ class TransposedWeight(Guess):
     """
 
     ahead = 1.0
-    settings = ("power",)
+    named = ("power",)
 
     def __init__(self, power=1.0, noise="normal", n=1, store=False, local=False):
         super().__init__(noise, n, store, local)
