@@ -24,6 +24,7 @@ class        fourth      norm     variance of (g·v) v_k              take it fo
 """
 
 from .along import Along
+from .base import Direction
 from .blocks import Blocks
 from .coordinate import Coordinate
 from .gaussian import Gaussian
@@ -40,6 +41,7 @@ __all__ = [
     "Along",
     "Blocks",
     "Coordinate",
+    "Direction",
     "Gaussian",
     "Hadamard",
     "LowRank",

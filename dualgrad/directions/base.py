@@ -16,11 +16,24 @@ from ..vectors import double
 
 
 class Direction:
-    """What all directions share.
+    """What all directions share; the base of one of your own.
 
-    A direction is known by what it draws: ``rows(rng, n, layout, w)``, or, where it needs to know their number p alone,
-    ``matrix(rng, n, p)``; by the exact ``moments(g, n, layout)`` of Σ_i (g·v_i) v_i for a gradient vector g; and by the
-    ``cost`` of a jvp along it, in forward passes.
+    A direction is known by what it draws: ``matrix(rng, n, p)``, n directions as an array ``(n, p)``, or, where it must
+    know more than the number p of parameters, ``rows(rng, n, layout, w)``; by the exact ``moments(g, n, layout)``, mean
+    and variance of every entry of Σ_i (g·v_i) v_i for a gradient vector g; and by the ``cost`` of a jvp along it, in
+    forward passes. ``rng`` is an `Rng`.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Pairs(dg.directions.Direction):
+    ...     '''One sign for every two parameters: biased.'''
+    ...     def matrix(self, rng, n, p):
+    ...         return np.repeat(rng.signs((n, p // 2)), 2, axis=1)
+    >>> Pairs().sample(np.zeros(4), rng=3)
+    array([1., 1., 1., 1.])
+    >>> dg.estimators.ForwardGradient(Pairs()).estimate(lambda w: w[0] + w[2], np.zeros(4), rng=0).gradient
+    array([2., 2., 2., 2.])
     """
 
     second_moment = 1.0

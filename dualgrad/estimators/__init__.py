@@ -7,6 +7,7 @@ from .diagnosis import Diagnosis, diagnose
 from .differences import SPSA, FiniteDifference
 from .dodge import Dodge
 from .estimate import Estimate
+from .estimator import Estimator
 from .exact import ForwardJacobian
 from .forward_gradient import ForwardGradient
 from .guessing import (
@@ -30,6 +31,7 @@ __all__ = [
     "Dodge",
     "Downstream",
     "Estimate",
+    "Estimator",
     "FiniteDifference",
     "ForwardGradient",
     "ForwardJacobian",

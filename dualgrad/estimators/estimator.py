@@ -11,11 +11,41 @@ from .state import Stateful, attempted
 
 
 class Estimator(Stateful):
-    """What all estimators share.
+    """What all estimators share; the base of one of your own.
 
-    A subclass writes ``estimated(at, rng)``, which returns the loss, the estimate ĝ as a vector, the slopes it is made
-    of (or None) and its cost in forward passes, at a `Point`; and, where they are known, ``mean(g, layout, at)`` and
-    ``spread(g, layout, at)``, the mean and the variance of every entry of ĝ for a gradient vector g.
+    A subclass writes ``estimated(at, rng)``, which returns the loss, the estimate ĝ as a vector of p entries, the
+    slopes it is made of (or None) and its cost in forward passes. ``at`` is where: ``at.vector`` has the parameters,
+    ``at.rows(directions, n, rng)`` draws directions as the rows of V, ``at.jvp(V)`` is the loss and its slopes g·v_i
+    along them, ``c @ V`` is Σ c_i v_i, ``at.value(w)`` is the loss elsewhere, and ``at.vjp()`` the loss and the exact
+    gradient of a bound network. Trees, dtypes and devices, checks, `Estimate` and saved states are the base's.
+
+    Where they are known it also says ``mean(g, layout, at)`` and ``spread(g, layout, at)``, the mean and the variance
+    of every entry of ĝ for a gradient vector g in double precision; ``at`` is None where no objective was given.
+
+    Attributes
+    ----------
+    draws : bool
+        Whether ``estimate`` needs an rng; the class says so.
+    vectors : tuple of str
+        What goes on from one estimate to the next: ``("average",)`` for the vector ``self._average``, None at first.
+    parts : dict
+        Which arguments of the constructor are estimators, and under which names they are kept.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class OneDirection(dg.estimators.Estimator):
+    ...     draws = True
+    ...     def estimated(self, at, rng):
+    ...         V = at.rows(dg.directions.Rademacher(), 1, rng)
+    ...         value, slope = at.jvp(V)
+    ...         return value, slope @ V, slope, 3.0
+    ...     def mean(self, g, layout, at):
+    ...         return g
+    >>> OneDirection().estimate(lambda w: np.sum(w * np.array([3.0, 4.0])), np.zeros(2), rng=3).gradient
+    array([7., 7.])
+    >>> dg.testing.assert_unbiased(OneDirection(), lambda w: np.sum(np.sin(w)), np.zeros(3)).checks[0].status
+    'passed'
     """
 
     draws = False  # whether it needs a stream of random numbers

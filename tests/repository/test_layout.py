@@ -32,7 +32,7 @@ def room_of(thing):
 
 
 def rooms_used(text):
-    """The rooms whose names a text uses; a function of NumPy that has a rule is a name of rules, eigh of coincidence."""
+    """The rooms whose names a text uses; functions of NumPy that have rules are names of rules, eigh of coincidence."""
     found = set(re.findall(r"\b(?:dg|dualgrad)\.(\w+)", text))
     for names in re.findall(r"from dualgrad import (.+)", text):
         found.update(names.split(", "))

@@ -8,7 +8,14 @@ import numpy as np
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online, optim
 
-VALUES = {estimators.Estimate, estimators.Diagnosis, estimators.Subspace, online.System, online.Network}
+VALUES = {
+    estimators.Estimator,
+    estimators.Estimate,
+    estimators.Diagnosis,
+    estimators.Subspace,
+    online.System,
+    online.Network,
+}
 EVERY = {
     thing
     for room in (estimators, online)
