@@ -37,7 +37,7 @@ def _address(a):
 
 def empty_joint(lead, shape, dtype):
     """A fresh joint buffer with its value and its tangent."""
-    z = room((1 + (lead[0] if lead else 1), *shape), dtype)
+    z = buffer((1 + (lead[0] if lead else 1), *shape), dtype)
     return z, z[0, ...], z[1:] if lead else z[1, ...]
 
 
@@ -46,6 +46,6 @@ def empty_joint_like(y, dx):
     return empty_joint(dx.shape[: dx.ndim - y.ndim], y.shape, y.dtype)
 
 
-def room(shape, dtype):
+def buffer(shape, dtype):
     """`empty`, and one call less where the array is small."""
     return np.empty(shape, dtype) if math.prod(shape) * dtype.itemsize < SMALL else empty(shape, dtype)

@@ -6,7 +6,7 @@ from ..errors import ShapeError
 from ..lowrank import LowRank
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
-from .joint import empty_joint, joint, on_host, room
+from .joint import buffer, empty_joint, joint, on_host
 from .layer import Layer
 from .settings import checked
 
@@ -85,7 +85,7 @@ class Linear(Layer):
         if dx is ZERO:
             _weight_terms(x, dw, db, dy)
         elif dw is not ZERO:
-            dy += _weight_terms(x, dw, db, room(dy.shape, dy.dtype))
+            dy += _weight_terms(x, dw, db, buffer(dy.shape, dy.dtype))
         elif db is not ZERO:
             dy += row_tangent(db, 2)
         if self.bias:

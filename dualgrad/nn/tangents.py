@@ -21,8 +21,11 @@ def shared_lead(*tangents):
 
 def with_zeros(ds, primals):
     """The tangents of some arrays, an array of zeros where one is `ZERO`; ZERO where all are."""
-    lead = shared_lead(*zip(ds, map(np.ndim, primals), strict=True))
-    if lead is None:
+    moving = [d is not ZERO for d in ds]
+    if all(moving):
+        return ds
+    if not any(moving):
         return ZERO
+    lead = shared_lead(*zip(ds, map(np.ndim, primals), strict=True))
     zeros = lambda x: np.zeros_like(primal(x), shape=lead + x.shape)  # noqa: E731
     return [zeros(x) if d is ZERO else d for d, x in zip(ds, primals, strict=True)]

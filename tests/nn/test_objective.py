@@ -1,5 +1,7 @@
 """The jvp of a bound objective: bit for bit what `dg.jvp` of it gives, by the rules on plain arrays where it can."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -286,3 +288,25 @@ def test_every_call_draws_the_same():
     v = dg.directions.Rademacher().sample(params, rng=0)
     same(objective.jvp(params, v), objective.jvp(params, v))
     same(objective.jvp(params, v)[:1] * 2, (objective(params),) * 2)
+
+
+def test_a_small_batch_takes_few_calls():
+    """No tree, no Dual and no look-up by name come in between the rules: 39 calls in 7 files, 187 by the engine."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
+    objective = nn.Objective(model, nn.cross_entropy).bind(np.ones((4, 8), np.float32), np.array([0, 1, 2, 0]))
+    params, calls = model.init(rng=0), []
+    along = dg.directions.LowRank().sample(params, rng=0)
+
+    def note(frame, event, _):
+        if event == "call" and frame.f_globals.get("__name__", "").startswith("dualgrad"):
+            calls.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    objective.jvp(params, along)
+    sys.setprofile(note)
+    try:
+        objective.jvp(params, along)
+    finally:
+        sys.setprofile(before)
+    assert 0 < len(calls) <= 45
+    assert len(set(calls)) <= 7

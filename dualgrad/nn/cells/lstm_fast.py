@@ -9,7 +9,7 @@ import numpy as np
 from ...lowrank import LowRank
 from ...zero import ZERO
 from ..joint import empty_joint
-from ..tangents import shared_lead
+from ..tangents import shared_lead, with_zeros
 
 
 def lstm_jvp(n, p, x, dp, dx, last_only):
@@ -83,9 +83,6 @@ def _parameter_term(p, dp, half):
             return np.matmul(left, across)
 
         return thin
-    lead = shared_lead((dwx, 2), (dwh, 2), (db, 1))
-    shapes = p["weight_x"].shape, p["weight_h"].shape, (1, p["bias"].size)
-    parts = [np.zeros(lead + shape, half.dtype) if d is ZERO else np.reshape(np.asarray(d), lead + shape)
-             for d, shape in zip((dwx, dwh, db), shapes, strict=True)]  # fmt: skip
-    dense = np.concatenate(parts, -2) * half
+    dwx, dwh, db = with_zeros((dwx, dwh, db), (p["weight_x"], p["weight_h"], p["bias"]))
+    dense = np.concatenate([np.asarray(dwx), np.asarray(dwh), db[..., None, :]], -2) * half
     return lambda rows, width: np.matmul(rows, dense)
