@@ -62,10 +62,10 @@ class Rows:
         """The directions as a tree; ``lead``: whether along a leading axis, which several have by default."""
         return layout.tree(self._few(lead))
 
-    def leaf(self, shape, lead=None):
+    def leaf(self, shape, dtype, lead=None):
         """The directions as one leaf of a tree."""
         few = self._few(lead)
-        return few.reshape(few.shape[:-1] + shape)
+        return few.reshape(few.shape[:-1] + shape).astype(dtype, copy=False)
 
     def _few(self, lead):
         several = len(self.matrix) > 1 if lead is None else lead
@@ -107,11 +107,11 @@ class Outer:
         """The matrices as rows."""
         return LowRank(self.a, self.b).dense().reshape(len(self.a), -1)
 
-    def leaf(self, shape, lead=None):
+    def leaf(self, shape, dtype, lead=None):
         """The directions as one leaf of a tree, still as factors."""
         several = len(self.a) > 1 if lead is None else lead
         a, b = (self.a, self.b) if several else (self.a[0], self.b[0])
-        return LowRank(a, b, shape, signs=True)
+        return LowRank(a.astype(dtype, copy=False), b.astype(dtype, copy=False), shape, signs=True)
 
 
 class BlockRows:
@@ -150,8 +150,9 @@ class BlockRows:
 
     def tree(self, layout, lead=None):
         """As `Rows.tree`, with `dualgrad.LowRank` leaves; a dict for Params."""
-        shapes = layout.shapes.values()
-        return layout.with_leaves([block.leaf(shape, lead) for block, shape in zip(self.blocks, shapes, strict=True)])
+        kinds = layout.dtypes or [self.like.dtype] * len(self.blocks)
+        leaves = zip(self.blocks, layout.shapes.values(), kinds, strict=True)
+        return layout.with_leaves([block.leaf(shape, kind, lead) for block, shape, kind in leaves])
 
     def _placed(self):
         return zip(self.blocks, self.layout.slices.values(), strict=True)

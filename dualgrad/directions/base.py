@@ -117,6 +117,8 @@ class Sampled(Direction):
         return n * g, n * layout.double(self.own.variance(gradient))
 
     def finish(self, gradient, layout):
+        if isinstance(self.own, Direction):
+            return self.own.finish(gradient, layout)
         if not hasattr(self.own, "finish"):
             return gradient
         return layout.vector(self.own.finish(layout.tree(gradient)))
