@@ -61,16 +61,28 @@ def dispatched(function):
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, {name: as_array(a) for name, a in bound.kwargs.items()}
-        args = tuple(map(as_array, args))
-        top = max(duals_in((*args, *kwargs.values())), key=_height, default=None)
-        if top is None:  # a tangent that a linear function is given
-            top = next((a for a in args if a is ZERO or isinstance(a, LowRank)), None)
-        if top is not None:
+        if kwargs or not all(map(_is_one, args)):
+            args = tuple(map(as_array, args))
+            duals = list(duals_in((*args, *kwargs.values())))
+        else:
+            duals = [a for a in args if isinstance(a, Dual)]
+        if duals:
+            top = duals[0] if len(duals) == 1 else max(duals, key=_height)
             return top.__array_function__(dispatch, (), args, kwargs)
-        return _of_numpy(function(*args, **kwargs), args)
+        for a in args:
+            if a is ZERO or isinstance(a, LowRank):  # a tangent that a linear function is given
+                return a.__array_function__(dispatch, (), args, kwargs)
+        y = function(*args, **kwargs)
+        return y if y.__class__ is np.ndarray else _of_numpy(y, args)
 
     dispatch._implementation = function  # as NumPy's have
     return dispatch
+
+
+def _is_one(x):
+    """Whether x is one array or number, not a list of them, nor an object array that may hold Duals."""
+    kind = x.__class__
+    return kind is Dual or (x.dtype is not OBJECT if kind is np.ndarray else kind is float or kind is int)
 
 
 def _height(x):
