@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from .errors import ShapeError
+from .errors import LayoutError, ShapeError
 from .tree import flatten, leaves_like, paths, unflatten
 from .vectors import double, in_kind, side_by_side
 
@@ -140,6 +140,8 @@ class Layout:
         return self.with_leaves(self._views(vector)) if self.container is None else self.tree(vector)
 
     def _views(self, vector):
+        if vector.shape[-1:] != (self.size,):
+            raise LayoutError(f"got a vector of shape {vector.shape}; the layout has {self.size} entries")
         lead = vector.shape[:-1]
         places = zip(self.slices.values(), self.shapes.values(), strict=True)
         leaves = [vector[..., s].reshape(lead + shape) for s, shape in places]

@@ -152,6 +152,16 @@ def test_other_trees_are_refused(tree, error, message):
         params.layout.vector(tree, "v")
 
 
+@every
+@pytest.mark.parametrize("more", [-1, 1])
+def test_vectors_of_another_length_are_refused(tree, more):
+    layout = Layout.of(tree)
+    if layout.size + more >= 0:
+        for make in (layout.tree, layout.views):
+            with pytest.raises(dg.LayoutError, match=f"{layout.size} *(entries)?"):
+                make(np.zeros(layout.size + more))
+
+
 def test_double_precision_is_of_real_numbers():
     layout = Layout.of(TREES["dtypes"])
     assert layout.double(TREES["dtypes"]).dtype == np.float64

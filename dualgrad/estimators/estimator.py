@@ -1,5 +1,7 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
+import numpy as np
+
 from ..errors import ShapeError
 from ..layout import ravel
 from ..random import as_rng
@@ -92,7 +94,10 @@ class Estimator(Stateful):
         if self.keeps:
             self._require_same(at.layout)
         value, gradient, slopes, cost = self.estimated(at, rng)
-        gradient = at.like(gradient)
+        if np.shape(gradient) != at.vector.shape:
+            given = f"a gradient of shape {np.shape(gradient)}"
+            raise ShapeError(f"{self!r} estimated {given}; expected a vector of {at.layout.size} entries")
+        gradient = at.like(np.asarray(gradient) if isinstance(gradient, (list, tuple)) else gradient)
         require_finite_gradient(self, value, gradient, at.layout)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
