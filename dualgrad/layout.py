@@ -1,12 +1,14 @@
 """Layout: where the leaves of a tree lie in one vector of R^p, and the way from the one to the other."""
 
+import functools
 import itertools
 import math
+from operator import eq
 
 import numpy as np
 
 from .errors import LayoutError, ShapeError
-from .tree import flatten, leaves_like, paths, unflatten
+from .tree import LEAF, flatten, leaves_like, paths, unflatten
 from .vectors import double, in_kind, side_by_side
 
 
@@ -68,13 +70,14 @@ class Layout:
     @staticmethod
     def of(tree):
         """The layout of a tree of arrays or numbers; of Params their own."""
+        if tree.__class__ is np.ndarray:
+            return _known(LEAF, (tree.shape,), (tree.dtype,), (False,))
         if isinstance(own := getattr(tree, "layout", None), Layout):
             return own
         leaves, structure = flatten(tree)
-        shapes = {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
-        dtypes = tuple(leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves)
-        scalars = tuple(isinstance(leaf, np.generic) for leaf in leaves)
-        return Layout(shapes, None, _without_buffers(structure), dtypes, scalars)
+        dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
+        scalars = [isinstance(leaf, np.generic) for leaf in leaves]
+        return _known(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))
 
     def vector(self, tree, what="the tree"):
         """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
@@ -86,6 +89,8 @@ class Layout:
         StructureError, ShapeError
             For a tree with other names, or leaves of other shapes.
         """
+        if tree.__class__ is np.ndarray and self._structure is LEAF and tree.shape == self.shapes[""]:
+            return tree.reshape(-1)
         own = getattr(tree, "layout", None)
         if own is self or own.__class__ is Layout and own == self:
             return tree.vector
@@ -93,14 +98,16 @@ class Layout:
 
     def leaves(self, tree, what="the tree", lead=()):
         """The leaves of a tree of this layout, matched by their keys; any shapes go with ``lead=None``."""
-        leaves = leaves_like(tree, self._structure, what)
-        if lead is None:
+        if self.container is not None and tree.__class__ is dict and tree.keys() == self.shapes.keys():
+            leaves = [tree[name] for name in self.shapes]
+        else:
+            leaves = leaves_like(tree, self._structure, what)
+        if lead is None or all(map(eq, map(np.shape, leaves), map(lead.__add__, self.shapes.values()))):
             return leaves
-        for leaf, path, shape in zip(leaves, self.paths, self.shapes.values(), strict=True):
-            if np.shape(leaf) != lead + shape:
-                at = path and f" at {path}"
-                raise ShapeError(f"{what} has a leaf of shape {np.shape(leaf)}{at}; expected {lead + shape}")
-        return leaves
+        named = zip(leaves, self.paths, self.shapes.values(), strict=True)
+        leaf, path, shape = next((x, path, shape) for x, path, shape in named if np.shape(x) != lead + shape)
+        at = path and f" at {path}"
+        raise ShapeError(f"{what} has a leaf of shape {np.shape(leaf)}{at}; expected {lead + shape}")
 
     def double(self, tree, what="the tree"):
         """The entries of a tree of real numbers as float64, on the host.
@@ -130,6 +137,8 @@ class Layout:
         vector = vector if like is None else in_kind(vector, like)
         if self.container is not None:
             return self.container.from_vector(self, vector)
+        if self._structure is LEAF and vector.dtype is self.dtype and not self._scalars[0]:
+            return self._views(vector)[0]
         leaves = self._views(vector)
         if self.dtype.kind == "c":  # which real leaves among complex ones have no part in
             leaves = [a if kind.kind == "c" else a.real for a, kind in zip(leaves, self.dtypes, strict=True)]
@@ -206,9 +215,15 @@ class Layout:
         return f"Layout({', '.join(f'{name}: {shape}' for name, shape in self.shapes.items())}; {self.size} entries)"
 
 
+@functools.lru_cache(maxsize=256)
+def _known(structure, shapes, dtypes, scalars):
+    """The layout of all trees of this structure, whose leaves have these shapes and dtypes, and may be numbers."""
+    return Layout(dict(zip(paths(structure), shapes, strict=True)), None, structure, dtypes, scalars)
+
+
 def _without_buffers(structure):
     """A structure without what belongs to the very tree that it was taken from."""
-    if structure.buffers is None and not structure.children:
+    if structure.buffers is None and all(child is LEAF for child in structure.children):
         return structure
     return structure._replace(children=tuple(map(_without_buffers, structure.children)), buffers=None)
 

@@ -9,7 +9,7 @@ from .backend import is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout
-from .tree import flatten, leaves, rebuild, register
+from .tree import flatten, is_container, leaves, rebuild, register
 
 
 class Params(Mapping):
@@ -210,11 +210,12 @@ class Params(Mapping):
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
 
 
-def with_entries(params, vector):
+def with_entries(params, vector, layout):
     """Parameters of any tree where their entries are those of a vector, or several, and their buffers as they are."""
     if isinstance(params, Params):
         return params.at(vector)
-    return rebuild(flatten(params)[1], leaves(Layout.of(params).tree(vector)))
+    tree = layout.tree(vector)
+    return rebuild(flatten(params)[1], leaves(tree)) if is_container(params) else tree
 
 
 register(Params, lambda params: (params._leaves, params.layout), Params.assembled, attrgetter("buffers"))

@@ -30,6 +30,9 @@ class Node(NamedTuple):
     def __ne__(self, other):
         return self[:4] != other[:4]
 
+    def __hash__(self):
+        return hash(self[:3])
+
     def __reduce__(self):
         return _node, tuple(self)  # a copy of a marker is the marker
 

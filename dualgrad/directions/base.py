@@ -84,9 +84,9 @@ class Direction:
         for `LowRank` directions a dict or tree with `dualgrad.LowRank` matrices.
         """
         rng, lead = as_rng(rng), lead_axes(n)
-        for leaf in leaves(params):
-            require_real(leaf)
         w, layout = ravel(params)
+        for leaf in [w] if layout.container else leaves(params):
+            require_real(leaf)
         return self.rows(rng, 1 if n is None else n, layout, w).tree(layout, lead=bool(lead))
 
     def sum_moments(self, gradient, n=1):

@@ -24,4 +24,5 @@ def as_tree(vector, like):
 
 def at(vector, params):
     """The parameters where their entries are those of a vector: `as_tree`, with the buffers."""
-    return with_entries(params, in_kind(vector, ravel(params)[0]))
+    w, layout = ravel(params)
+    return with_entries(params, in_kind(vector, w), layout)

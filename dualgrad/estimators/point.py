@@ -60,7 +60,7 @@ class Point:
 
     def moved(self, w):
         """The parameters where their entries are those of w, with their buffers."""
-        return with_entries(self.params, w)
+        return with_entries(self.params, w, self.layout)
 
     def like(self, vector):
         """A vector in the dtype and on the device of the parameters'."""
@@ -70,7 +70,7 @@ class Point:
 
 def as_params(params):
     """The parameters as `dualgrad.grad` takes them: trees of floating or complex arrays or numbers; others raise."""
-    if isinstance(params, Params):
+    if params.__class__ is Params or params.__class__ is np.ndarray and params.dtype.kind in "fc":
         return params
     found, structure = flatten(params)
     if params is None:

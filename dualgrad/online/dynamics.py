@@ -111,7 +111,7 @@ class Dynamics(Arrays):
 
     def at(self, vector, params):
         """Parameters whose entries are a vector of p, or several along leading axes; buffers stay."""
-        return with_entries(params, vector)
+        return with_entries(params, vector, self.thetas)
 
     def entries(self, params):
         """The parameters as a vector of p."""
