@@ -31,6 +31,18 @@ def layout_of_numbers(tree, what):
     return layout
 
 
+def matched_state(after, layout, lead=(), hint=""):
+    """A state with its leaves in the order of those before; another structure or other shapes raise."""
+    leaves = layout.leaves(after, "state", lead=None)
+    require_real_leaves("the step returned a state of", leaves)
+    shapes, expected = list(map(np.shape, leaves)), [lead + shape for shape in layout.shapes.values()]
+    if shapes != expected:
+        raise ShapeError(
+            f"the step returned a state of shapes {shapes}; expected those it began with, {expected}{hint}"
+        )
+    return layout.with_leaves(leaves)
+
+
 class Arrays:
     """Fresh arrays in the precision of the parameters, where they live."""
 
@@ -79,9 +91,7 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        after = self.states.leaves(after, "state")
-        require_real_leaves("the step returned a state of", after)
-        after = own(self.states.with_leaves(after))  # not the live parameters
+        after = own(matched_state(after, self.states))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):

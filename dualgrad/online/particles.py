@@ -13,8 +13,8 @@ from ..backend import is_host, to_numpy
 from ..errors import DualgradError, NonFiniteError, ShapeError
 from ..layout import Layout
 from ..random import Rng
-from ..tree import flatten, map_leaves
-from .dynamics import layout_of_numbers, own, require_finite_step, require_real_leaves
+from ..tree import flatten, leaves, map_leaves
+from .dynamics import layout_of_numbers, matched_state, own, require_finite_step
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -36,10 +36,9 @@ class Particles:
 
     def alone(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
-        after = self.states.leaves(self.system.step(state, shared(x), params), "state")
-        require_real_leaves("the step returned a state of", after)
-        require_finite_step(t, "the state of the parameters themselves", *after)
-        return own(self.states.with_leaves(after))
+        after = matched_state(self.system.step(state, shared(x), params), self.states)
+        require_finite_step(t, "the state of the parameters themselves", *leaves(after))
+        return own(after)
 
     def advance(self, t, states, thetas, x, y, executor=None):
         """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
@@ -143,15 +142,8 @@ def _each(system, states, params, x, y):
 
 
 def _matched(after, layout, lead=(), hint=""):
-    """A state with its leaves in the order of those before; another structure or other shapes raise."""
-    found = [_kept(leaf) for leaf in layout.leaves(after, "state", lead=None)]
-    require_real_leaves("the step returned a state of", found)
-    shapes, expected = [np.shape(leaf) for leaf in found], [lead + shape for shape in layout.shapes.values()]
-    if shapes != expected:
-        raise ShapeError(
-            f"the step returned a state of shapes {shapes}; expected those it began with, {expected}{hint}"
-        )
-    return layout.with_leaves(found)
+    """A state with its leaves in the order of those before, and none of them data that all particles see."""
+    return map_leaves(_kept, matched_state(after, layout, lead, hint))
 
 
 def _kept(leaf):
