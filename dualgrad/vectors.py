@@ -6,6 +6,7 @@ import numpy as np
 
 from .backend import like as on_device
 from .backend import to_numpy
+from .scratch import empty
 
 
 def in_kind(vector, like):
@@ -27,7 +28,13 @@ def wide(vector):
 
 def side_by_side(parts, none=(0,)):
     """Arrays in one along the last axis; one alone is not copied, and without any it has the shape ``none``."""
-    return np.zeros(none) if not parts else parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    if len(parts) < 2:
+        return parts[0] if parts else np.zeros(none)
+    out = None
+    if all(part.__class__ is np.ndarray for part in parts):
+        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+        out = empty(shape, np.result_type(*parts))
+    return np.concatenate(parts, axis=-1, out=out)
 
 
 def all_finite(a):

@@ -70,14 +70,15 @@ class FiniteDifference(Estimator):
 
     def _along(self, at, k, kind, unit):
         w, ends, losses = to_numpy(at.vector), [], []
+        entry = kind.type(w[k] if kind.kind == "c" else w[k].real)
         for step in (self.eps, -self.eps):
             moved = w.copy()
-            moved[k] = _as(kind, _as(kind, w[k]) + step * unit)  # rounded, as it stands there
-            ends.append(moved[k] / unit)
+            moved[k] = end = kind.type(entry + step * unit)  # rounded, as it stands there
+            ends.append(end / unit)
             losses.append(at.value(at.like(moved)))
-        width = float(np.real(ends[0] - ends[1]))
+        width = float((ends[0] - ends[1]).real)
         if not width > 0:
-            apart = np.spacing(np.abs(_as(kind, w[k])))
+            apart = np.spacing(np.abs(entry))
             if self.eps < apart:
                 raise too_small(self.eps, f"params{at.layout.entry(k)} = {w[k]}", kind, apart)
         return quotient(*losses, width)
@@ -88,11 +89,6 @@ class FiniteDifference(Estimator):
 
     def spread(self, g, layout, at):
         return 0 * g
-
-
-def _as(kind, entry):
-    """An entry of a vector in the dtype of its leaf."""
-    return kind.type(entry if kind.kind == "c" else entry.real)
 
 
 class SPSA(Estimator):

@@ -57,11 +57,13 @@ class OnlineForwardGradient(OnlineEstimator):
         return {"u": u, "ds": ds}
 
     def gradient(self, memory, cotangent, transition):
+        slopes, u = cotangent.along(memory["ds"], memory["u"]), memory["u"]
         w, layout = ravel(self.params)
-        slopes = cotangent.along(memory["ds"], memory["u"])
-        V = Rows(layout.rows(self.dynamics.gradient(memory["u"], self.params)))
-        found = layout.tree(in_kind(self.combined.combined(slopes, V, layout, w), w))
-        return self.dynamics.entries(found), slopes
+        if layout == self.dynamics.thetas:
+            return in_kind(self.combined.combined(slopes, Rows(u), layout, w), w), slopes
+        V = Rows(layout.rows(self.dynamics.gradient(u, self.params)))  # in the order of the parameters
+        found = in_kind(self.combined.combined(slopes, V, layout, w), w)
+        return self.dynamics.entries(layout.tree(found)), slopes
 
     def cost(self):
         return 1.0 + 2.0 * self.n
