@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import numbers
 from operator import eq
 
 import numpy as np
@@ -58,8 +59,10 @@ class Layout:
         shapes = {name: tuple(shape) for name, shape in shapes.items()}
         ends = list(itertools.accumulate(map(math.prod, shapes.values()), initial=0))
         places = {name: slice(*pair) for name, pair in zip(shapes, itertools.pairwise(ends), strict=True)}
-        dtype = None if container else np.result_type(*dtypes) if dtypes else np.dtype(float)
         structure = flatten(dict.fromkeys(shapes, 0))[1] if structure is None else structure
+        if container is None:
+            dtypes, scalars = dtypes or (np.dtype(float),) * len(shapes), scalars or (False,) * len(shapes)
+        dtype = None if container else np.result_type(*dtypes) if dtypes else np.dtype(float)
         values = {
             "shapes": Fixed(shapes), "slices": Fixed(places), "size": ends[-1], "dtypes": dtypes,
             "dtype": dtype, "container": container, "_structure": structure, "_scalars": scalars, "_hash": None,
@@ -76,7 +79,7 @@ class Layout:
             return own
         leaves, structure = flatten(tree)
         dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
-        scalars = [isinstance(leaf, np.generic) for leaf in leaves]
+        scalars = [isinstance(leaf, (np.generic, numbers.Number)) for leaf in leaves]
         return _known(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))
 
     def vector(self, tree, what="the tree"):
@@ -119,13 +122,15 @@ class Layout:
         """
         return double(self.vector(tree, what))
 
-    def rows(self, tree, what="the tree"):
-        """The entries of a tree whose leaves have one leading axis, ``(n, p)``."""
-        leaves = leaves_like(tree, self._structure, what)
-        return side_by_side([np.reshape(leaf, (len(leaf), -1)) for leaf in leaves])
+    def rows(self, tree, n, what="the tree"):
+        """The entries of a tree whose leaves have a leading axis of n, as ``(n, p)``."""
+        leaves = self.leaves(tree, what, (n,))
+        return side_by_side([np.reshape(leaf, (n, math.prod(leaf.shape[1:]))) for leaf in leaves], (n, 0))
 
     def tree(self, vector, like=None):
-        """A vector, or several along leading axes, as a tree of this layout: views, in the dtypes of the leaves.
+        """A vector, or several along leading axes, as a tree of this layout, in the dtypes of the leaves.
+
+        Arrays of its dtype are views of it, and of Params all; those in containers of one's own are as these make them.
 
         ``like`` is a vector whose dtype it takes first, and to whose device it goes.
 

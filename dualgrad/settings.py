@@ -51,8 +51,8 @@ def call_of(thing, named=()):
     differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them only that there are some."""
     said = []
     for name, argument in inspect.signature(type(thing)).parameters.items():
-        value, needed = getattr(thing, name), argument.default is argument.empty
-        text = "..." if any(map(is_array, leaves(value))) else repr(value)
+        value, needed = getattr(thing, name, ...), argument.default is argument.empty
+        text = "..." if value is ... or any(map(is_array, leaves(value))) else repr(value)
         if name in named or not needed and text != repr(argument.default):
             said.append(f"{name}={text}")
         elif needed:

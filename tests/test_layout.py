@@ -69,7 +69,7 @@ def test_rows_of_trees(tree):
         assert leaf.dtype == one.dtype
         assert np.array_equal(leaf[1], leaf.dtype.type(2) * one)
     if layout.shapes:
-        assert np.array_equal(layout.rows(several), rows)
+        assert np.array_equal(layout.rows(several, 3), rows)
 
 
 @every

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..backend import like as on_device
-from ..rows import Rows
 from .base import Direction, finite, require_numbers
+from .rows import Rows
 
 
 class Along(Direction):

@@ -6,13 +6,13 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..dual import Dual
-from ..errors import DualgradError
+from ..errors import DualgradError, ShapeError
 from ..layout import Layout, ravel
 from ..random import as_rng
-from ..rows import Rows
 from ..settings import call_of
 from ..tree import leaves
 from ..vectors import double
+from .rows import Rows
 
 
 class Direction:
@@ -44,8 +44,13 @@ class Direction:
         return call_of(self)
 
     def rows(self, rng, n, layout, w):
-        """n directions as `dualgrad.rows.Rows`, for parameters w of a layout, in their dtype and where they live."""
-        return Rows(on_device(self.matrix(rng, n, layout.size).astype(w.dtype, copy=False), w))
+        """n directions as `Rows`, for parameters w of a layout, in their dtype and where they live."""
+        V = np.asarray(self.matrix(rng, n, layout.size))
+        if V.shape != (n, layout.size):
+            raise ShapeError(f"the matrix of {self!r} has shape {V.shape}; expected {(n, layout.size)}, n rows of p")
+        if V.dtype.kind not in "fiub":
+            raise TypeError(f"the matrix of {self!r} is of {V.dtype}; expected real numbers")
+        return Rows(on_device(V.astype(w.dtype, copy=False), w))
 
     def matrix(self, rng, n, p):
         """n directions as an array ``(n, p)`` of float64, on the host."""
@@ -108,7 +113,7 @@ class Sampled(Direction):
 
     def rows(self, rng, n, layout, w):
         drawn = self.own.sample(layout.tree(w), rng=rng, n=None if n == 1 else n)
-        return Rows(layout.vector(drawn, "directions")[None] if n == 1 else layout.rows(drawn, "directions"))
+        return Rows(layout.vector(drawn, "directions")[None] if n == 1 else layout.rows(drawn, n, "directions"))
 
     def moments(self, g, n, layout=None):
         gradient = layout.tree(g)

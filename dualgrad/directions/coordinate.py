@@ -19,6 +19,8 @@ class Coordinate(Direction):
 
     def matrix(self, rng, n, p):
         rows = np.zeros((n, p))
+        if not p:
+            return rows
         rows[np.arange(n), rng.integers(0, p, (n,))] = math.sqrt(p) * rng.signs(n)
         return rows
 

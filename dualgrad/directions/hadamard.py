@@ -4,9 +4,9 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..checks import flag
-from ..rows import BlockRows, Outer, Rows
 from .base import Direction
 from .low_rank import matrix_of
+from .rows import BlockRows, Outer, Rows
 
 
 class Hadamard(Direction):
@@ -50,7 +50,8 @@ class Hadamard(Direction):
     def rows(self, rng, n, layout, w):
         if not self.low_rank:
             return super().rows(rng, n, layout, w)
-        return BlockRows([self._block(rng, n, *matrix_of(shape), w) for shape in layout.shapes.values()], layout, w)
+        blocks = [self._block(rng, n, *matrix_of(shape), w) for shape in layout.shapes.values()]
+        return BlockRows(blocks, n, layout, w)
 
     def _block(self, rng, n, height, width, w):
         """Rows for one leaf, products of a row for each side of a matrix, each with a sign of its own."""

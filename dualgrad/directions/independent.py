@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..rows import Rows
 from ..vectors import side_by_side
 from .base import Direction
+from .rows import Rows
 
 
 class Independent(Direction):

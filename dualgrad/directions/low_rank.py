@@ -2,8 +2,8 @@
 
 import math
 
-from ..rows import BlockRows, Outer, Rows
 from .base import Direction
+from .rows import BlockRows, Outer, Rows
 
 
 class LowRank(Direction):
@@ -32,7 +32,7 @@ class LowRank(Direction):
             own = signs[:, start : start + count]
             blocks.append(Outer(own[:, :height], own[:, height:]) if height else Rows(own))
             start += count
-        return BlockRows(blocks, layout, w)
+        return BlockRows(blocks, n, layout, w)
 
     def moments(self, g, n, layout=None):
         return n * g, n * (g @ g - g * g)

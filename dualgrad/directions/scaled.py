@@ -8,9 +8,9 @@ from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag
 from ..layout import Layout
-from ..rows import Rows
 from .along import Along
 from .base import Direction, as_direction, finite, require_direction, require_numbers
+from .rows import Rows
 
 
 class Scaled(Direction):

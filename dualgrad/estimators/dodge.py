@@ -4,9 +4,9 @@ import numpy as np
 
 from ..checks import real_number
 from ..directions import Gaussian
+from ..directions.rows import Rows
 from ..errors import DualgradError, NonFiniteError, caution
 from ..random import Rng
-from ..rows import Rows
 from ..vectors import all_finite, double
 from .estimator import Estimator, proposed
 from .point import Point

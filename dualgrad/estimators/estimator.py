@@ -8,7 +8,7 @@ from ..random import as_rng
 from ..settings import call_of
 from ..vectors import double, wide
 from .estimate import Estimate
-from .point import Point, require_finite_gradient
+from .point import Point, require_finite, require_finite_gradient
 from .state import Stateful, attempted
 
 
@@ -95,13 +95,23 @@ class Estimator(Stateful):
         if keeps:
             self._require_same(at.layout)
         value, gradient, slopes, cost = self.estimated(at, rng)
-        if np.shape(gradient) != at.vector.shape:
-            given = f"a gradient of shape {np.shape(gradient)}"
-            raise ShapeError(f"{self!r} estimated {given}; expected a vector of {at.layout.size} entries")
-        gradient = at.like(np.asarray(gradient) if isinstance(gradient, (list, tuple)) else gradient)
+        require_finite(self, value, slopes)
+        gradient = self._own(at, gradient)
         require_finite_gradient(self, value, gradient, at.layout)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
+
+    def _own(self, at, gradient):
+        """ĝ as a vector in the kind of the parameters, which shares no memory with them or with what is kept."""
+        if np.shape(gradient) != at.vector.shape:
+            given = f"a gradient of shape {np.shape(gradient)}"
+            raise ShapeError(f"{self!r} estimated {given}; expected a vector of {at.layout.size} entries")
+        found = at.like(gradient if hasattr(gradient, "dtype") else np.asarray(gradient))
+        kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.keeps else [at.vector]
+        for a in kept:
+            if a is not None and np.may_share_memory(found, a):
+                return found.copy()
+        return found
 
     def estimated(self, at, rng):
         """The loss, ĝ, its slopes and its cost."""

@@ -1,14 +1,13 @@
 """The forward gradient: directional derivatives along random directions, times those directions."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
+from ..backend import is_array, to_numpy
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
 from ..directions.base import as_direction, finite, require_direction
+from ..tree import is_container
 from ..vectors import double, in_kind
 from .estimator import Estimator
 
@@ -74,7 +73,8 @@ class ForwardGradient(Estimator):
         require_direction("directions", directions)
         if not isinstance(combine, str) or combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
-        if baseline is not None and np.ndim(baseline) == 0 and not isinstance(baseline, (Mapping, np.ndarray)):
+        tree = is_container(baseline) or is_array(baseline) and not isinstance(baseline, np.generic)
+        if baseline is not None and not tree:
             expected = "a gradient, or a decay in (0, 1)"
             baseline = real_number("baseline", baseline, expected, lambda x: 0 < x < 1)
         if flag("shrink", shrink) and combine == "project":
@@ -107,8 +107,9 @@ class ForwardGradient(Estimator):
         """c_i, from the slopes."""
         if self.combine == "project":
             inner, given = V.gram(), np.atleast_1d(to_numpy(slopes))
-            inner = inner.astype(np.result_type(inner, np.float32), copy=False)  # LAPACK has nothing shorter
-            return on_device(np.linalg.lstsq(inner, given.astype(inner.dtype))[0].reshape(np.shape(slopes)), slopes)
+            kind = np.float32 if inner.dtype.itemsize <= 4 else np.float64  # LAPACK has no others
+            inner = inner.astype(kind, copy=False)
+            return on_device(np.linalg.lstsq(inner, given.astype(kind))[0].reshape(np.shape(slopes)), slopes)
         return slopes * self._least(layout) if self.shrink else slopes / self._count
 
     @property

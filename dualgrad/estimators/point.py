@@ -32,7 +32,7 @@ class Point:
         self.vector, self.layout = ravel(self.params)
 
     def rows(self, directions, n, rng):
-        """n directions, as `dualgrad.rows.Rows`."""
+        """n directions, as `dualgrad.directions.rows.Rows`."""
         require_real(self.vector)
         return as_direction(directions).rows(rng, n, self.layout, self.vector)
 
@@ -65,6 +65,8 @@ class Point:
     def like(self, vector):
         """A vector in the dtype and on the device of the parameters'."""
         w = self.vector
+        if vector.dtype.kind not in "biuf" and w.dtype.kind == "f":
+            raise TypeError(f"got a vector of {vector.dtype} for real parameters; expected real numbers")
         return vector if vector.__class__ is w.__class__ and vector.dtype is w.dtype else in_kind(vector, w)
 
 

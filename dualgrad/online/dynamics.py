@@ -129,7 +129,7 @@ class Dynamics(Arrays):
 
     def rows(self, tree, n):
         """n directions, a tree with a leading axis, as rows ``(n, p)``."""
-        return self.thetas.rows(tree)
+        return self.thetas.rows(tree, n)
 
     def signature(self):
         """What a saved state must fit."""
@@ -196,7 +196,7 @@ class Transition:
             return step(some.pop(0) if v is not None else state, self._x, some.pop(0) if w is not None else params)
 
         _, d = jvp(after, tuple(like for like, _, _ in moving), tangents)
-        return s.rows(d).reshape((*lead, s.size))
+        return s.rows(d, int(np.prod(lead))).reshape((*lead, s.size))
 
     def push(self, v):
         """J v."""

@@ -1,9 +1,9 @@
 """The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
 
 from ..directions.base import as_direction, require_real
+from ..directions.rows import Rows
 from ..estimators.forward_gradient import ForwardGradient
 from ..layout import ravel
-from ..rows import Rows
 from ..vectors import in_kind
 from .learner import OnlineEstimator
 
@@ -61,7 +61,7 @@ class OnlineForwardGradient(OnlineEstimator):
         w, layout = ravel(self.params)
         if layout == self.dynamics.thetas:
             return in_kind(self.combined.combined(slopes, Rows(u), layout, w), w), slopes
-        V = Rows(layout.rows(self.dynamics.gradient(u, self.params)))  # in the order of the parameters
+        V = Rows(layout.rows(self.dynamics.gradient(u, self.params), self.n))  # in the order of the parameters
         found = in_kind(self.combined.combined(slopes, V, layout, w), w)
         return self.dynamics.entries(layout.tree(found)), slopes
 

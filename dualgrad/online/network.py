@@ -348,7 +348,7 @@ class NetworkDynamics(Arrays):
 
     def rows(self, tree, n):
         """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
-        return self.thetas.rows({name: tree[name] for name in self._slices})
+        return self.thetas.rows({name: tree[name] for name in self._slices}, n)
 
     def class_losses(self, params, state):
         """For every class c, √p_c times the cotangent of the loss ℓ_c = -log p_c; a batch counts as its mean."""

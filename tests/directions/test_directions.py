@@ -249,3 +249,66 @@ def test_only_real_floating_leaves(distribution):
             distribution.sample({"w": np.zeros((3, 2)), "k": np.zeros((2, 2, 2)), "b": leaf}, rng=0)
     with pytest.raises(dg.DualgradError, match="outside the differentiated function"):
         dg.jvp(lambda p: distribution.sample(p, rng=0), (params(),), (params(),))
+
+
+# ---------------------------------------------------------------------- directions of one's own
+
+
+class Own(directions.Direction):
+    def __init__(self, draw):
+        self.draw = draw
+
+    def matrix(self, rng, n, p):
+        return self.draw(n, p)
+
+
+class Drawn:
+    """Known by its sample alone."""
+
+    cost = 3.0
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def sample(self, params, *, rng, n=None):
+        return np.ones(self.shape)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize(
+    ("draw", "error", "message"),
+    [
+        (lambda n, p: np.ones((n, p + 1)), dg.ShapeError, r"has shape \(., 4\); expected \(., 3\)"),
+        (lambda n, p: np.ones((n + 1, p)), dg.ShapeError, "expected .*, n rows of p"),
+        (lambda n, p: np.ones(p), dg.ShapeError, r"has shape \(3,\)"),
+        (lambda n, p: 1j * np.ones((n, p)), TypeError, "is of complex128; expected real numbers"),
+    ],
+)
+def test_a_matrix_of_another_shape_is_refused(draw, error, message, n):
+    estimator = dg.estimators.ForwardGradient(Own(draw), n=n)
+    with pytest.raises(error, match=message):
+        estimator.estimate(np.sum, np.ones(3), rng=0)
+
+
+@pytest.mark.parametrize("rows", [lambda n, p: [[1.0] * p] * n, lambda n, p: np.ones((n, p), int)])
+def test_lists_and_whole_numbers_are_rows_too(rows):
+    found = dg.estimators.ForwardGradient(Own(rows), n=2).estimate(np.sum, np.ones(3, np.float32), rng=0).gradient
+    assert found.dtype == np.float32
+    assert found.tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize(("n", "shape"), [(1, (4,)), (1, (1, 3)), (2, (2, 4)), (2, (3, 3)), (2, (3,)), (2, (2, 1, 3))])
+def test_what_is_sampled_in_another_shape_is_refused(n, shape):
+    with pytest.raises(dg.ShapeError, match="directions has a leaf of shape"):
+        dg.estimators.ForwardGradient(Drawn(*shape), n=n).estimate(np.sum, np.ones(3), rng=0)
+
+
+@pytest.mark.parametrize("distribution", ALL[:-1], ids=repr)
+@pytest.mark.parametrize("combine", ["mean", "project"])
+def test_no_parameters_have_no_gradient(distribution, combine):
+    estimator = dg.estimators.ForwardGradient(distribution, combine=combine)
+    if isinstance(distribution, (directions.Orthogonal, directions.Blocks)):
+        with pytest.raises(ValueError, match="of 0 parameters"):
+            estimator.estimate(np.sum, np.zeros(0), rng=0)
+    else:
+        assert estimator.estimate(np.sum, np.zeros(0), rng=0).gradient.shape == (0,)

@@ -357,3 +357,59 @@ def test_bad_input_is_named():
     forward.estimate(lambda x: np.sum(x), np.zeros(2), rng=0)
     with pytest.raises(dg.NonFiniteError, match=r"estimate 2 of ForwardGradient\(.*direction 0 is not finite"):
         forward.estimate(lambda x: np.sqrt(x[0]), np.zeros(2), rng=0)
+
+
+# ---------------------------------------------------------------------- estimators of one's own
+
+
+class Own(estimators.Estimator):
+    vectors = ("last",)
+
+    def __init__(self, found):
+        self._found = found
+
+    def estimated(self, at, rng):
+        self._last = np.ones(at.layout.size)
+        return self._found(self, at)
+
+
+@pytest.mark.parametrize(
+    ("found", "error", "message"),
+    [
+        (lambda self, at: (1.0, np.ones(5), None, 1.0), dg.ShapeError, r"shape \(5,\); expected a vector of 2 entries"),
+        (lambda self, at: (1.0, 1.0, None, 1.0), dg.ShapeError, r"shape \(\); expected a vector of 2 entries"),
+        (lambda self, at: (1.0, {"w": 1.0}, None, 1.0), dg.ShapeError, "expected a vector of 2 entries"),
+        (lambda self, at: (1.0, 1j * np.ones(2), None, 1.0), TypeError, "complex128 for real parameters"),
+        (lambda self, at: (np.nan, np.ones(2), None, 1.0), dg.NonFiniteError, "the loss is nan"),
+        (lambda self, at: (np.ones(2), np.ones(2), None, 1.0), dg.ShapeError, "expected a scalar loss"),
+        (lambda self, at: (1.0, np.array([1, np.inf]), None, 1.0), dg.NonFiniteError, r"its gradient\['b'\] is not"),
+        (lambda self, at: (1.0, np.ones(2), np.nan, 1.0), dg.NonFiniteError, "derivative along direction 0"),
+        (lambda self, at: at.nothing, AttributeError, "nothing"),
+    ],
+)
+def test_what_an_estimator_of_ones_own_finds_is_checked(found, error, message):
+    own = Own(found)
+    before = own.state_dict()
+    with pytest.raises(error, match=message):
+        own.estimate(lambda w: w["a"][0] + w["b"][0], {"a": np.ones(1), "b": np.ones(1)})
+    assert own.state_dict() == before
+    assert repr(own) == "Own(...)"
+
+
+@pytest.mark.parametrize("found", [lambda self, at: at.vector, lambda self, at: self._last])
+def test_its_gradient_is_the_callers_own(found):
+    own, w = Own(lambda self, at: (1.0, found(self, at), None, 1.0)), np.ones(2)
+    gradient = own.estimate(np.sum, w).gradient
+    gradient[...] = 7
+    assert w.tolist() == own._last.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "tree", [[np.ones((2, 2)), np.ones(2)], (np.ones(3), {"a": np.ones(1)}), dg.Params({"w": np.ones(3)})]
+)
+def test_a_baseline_is_a_tree_of_any_kind(tree):
+    f = lambda t: sum(np.sum(x * x) for x in dg.tree.leaves(t))  # noqa: E731
+    double = dg.tree.map_leaves(lambda x: 2 * x, tree)
+    found = estimators.ForwardGradient(directions.Rademacher(), baseline=double).estimate(f, tree, rng=0).gradient
+    for a, b in zip(dg.tree.leaves(found), dg.tree.leaves(double), strict=True):
+        np.testing.assert_allclose(a, b)  # the baseline is the gradient

@@ -17,7 +17,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors"],
     ["tree", "cures", "lowrank", "coloring", "operators"],
-    ["dual", "layout", "rows"],
+    ["dual", "layout"],
     ["inputs", "params", "chunks"],
     ["settings", "checkpoint"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule

@@ -6,9 +6,10 @@ direction is pushed without a leading axis: its slope is a number, and ``c @ V``
 
 import numpy as np
 
-from .backend import to_numpy
-from .lowrank import LowRank
-from .scratch import empty_like
+from ..backend import to_numpy
+from ..lowrank import LowRank
+from ..scratch import empty_like
+from ..vectors import side_by_side
 
 
 class Rows:
@@ -17,7 +18,7 @@ class Rows:
     Examples
     --------
     >>> import numpy as np
-    >>> from dualgrad.rows import Rows
+    >>> from dualgrad.directions.rows import Rows
     >>> V = Rows(np.array([[1.0, 0.0], [1.0, 1.0]]))
     >>> V @ np.array([3.0, 4.0]), np.array([1.0, 2.0]) @ V
     (array([3., 7.]), array([3., 2.]))
@@ -117,17 +118,17 @@ class Outer:
 class BlockRows:
     """n directions leaf by leaf: for every leaf of a tree `Rows` of its entries, or `Outer` products."""
 
-    __slots__ = ("blocks", "layout", "like")
+    __slots__ = ("blocks", "layout", "like", "n")
     __array_ufunc__ = None
 
-    def __init__(self, blocks, layout, like):
-        self.blocks, self.layout, self.like = blocks, layout, like
+    def __init__(self, blocks, n, layout, like):
+        self.blocks, self.n, self.layout, self.like = blocks, n, layout, like
 
     def __len__(self):
-        return len(self.blocks[0])
+        return self.n
 
     def __getitem__(self, some):
-        return BlockRows([block[some] for block in self.blocks], self.layout, self.like)
+        return BlockRows([block[some] for block in self.blocks], len(range(self.n)[some]), self.layout, self.like)
 
     def __rmatmul__(self, c):
         """Σ_i c_i v_i."""
@@ -138,15 +139,15 @@ class BlockRows:
 
     def __matmul__(self, g):
         """v_i·g; a number for one direction."""
-        return sum(block @ g[place] for block, place in self._placed())
+        return sum(block @ g[place] for block, place in self._placed()) if self.blocks else Rows(self.dense()) @ g
 
     def gram(self):
         """v_i·v_j, ``(n, n)``, on the host."""
-        return sum(block.gram() for block in self.blocks)
+        return sum(block.gram() for block in self.blocks) if self.blocks else Rows(self.dense()).gram()
 
     def dense(self):
         """V as an array."""
-        return np.concatenate([block.dense() for block in self.blocks], axis=-1)
+        return side_by_side([block.dense() for block in self.blocks], (self.n, 0))
 
     def tree(self, layout, lead=None):
         """As `Rows.tree`, with `dualgrad.LowRank` leaves; a dict for Params."""
