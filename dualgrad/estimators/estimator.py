@@ -109,7 +109,7 @@ class Estimator(Stateful):
         found = at.like(gradient if hasattr(gradient, "dtype") else np.asarray(gradient))
         kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.keeps else [at.vector]
         for a in kept:
-            if a is not None and np.may_share_memory(found, a):
+            if a.__class__ is found.__class__ and np.may_share_memory(found, a):
                 return found.copy()
         return found
 
