@@ -77,10 +77,7 @@ class Layout:
             return _known(LEAF, (tree.shape,), (tree.dtype,), (False,))
         if isinstance(own := getattr(tree, "layout", None), Layout):
             return own
-        leaves, structure = flatten(tree)
-        dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
-        scalars = [isinstance(leaf, (np.generic, numbers.Number)) for leaf in leaves]
-        return _known(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))
+        return _of_leaves(*flatten(tree))
 
     def vector(self, tree, what="the tree"):
         """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
@@ -235,5 +232,15 @@ def _without_buffers(structure):
 
 def ravel(tree):
     """The entries of a tree as one vector, and its layout: of Params their own, both."""
-    layout = Layout.of(tree)
-    return layout.vector(tree), layout
+    if tree.__class__ is np.ndarray or isinstance(getattr(tree, "layout", None), Layout):
+        layout = Layout.of(tree)
+        return layout.vector(tree), layout
+    leaves, structure = flatten(tree)
+    return side_by_side([np.reshape(leaf, -1) for leaf in leaves]), _of_leaves(leaves, structure)
+
+
+def _of_leaves(leaves, structure):
+    """The layout of these leaves of a structure."""
+    dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
+    scalars = [isinstance(leaf, (np.generic, numbers.Number)) for leaf in leaves]
+    return _known(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))

@@ -1,12 +1,13 @@
 """Vectors of R^p: their precision, where they live, whether they are finite."""
 
 import math
+from operator import attrgetter
 
 import numpy as np
 
 from .backend import like as on_device
 from .backend import to_numpy
-from .scratch import empty
+from .scratch import SMALL, empty
 
 
 def in_kind(vector, like):
@@ -30,11 +31,10 @@ def side_by_side(parts, none=(0,)):
     """Arrays in one along the last axis; one alone is not copied, and without any it has the shape ``none``."""
     if len(parts) < 2:
         return parts[0] if parts else np.zeros(none)
-    out = None
-    if all(part.__class__ is np.ndarray for part in parts):
-        shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
-        out = empty(shape, np.result_type(*parts))
-    return np.concatenate(parts, axis=-1, out=out)
+    if sum(map(attrgetter("nbytes"), parts)) < SMALL or any(part.__class__ is not np.ndarray for part in parts):
+        return np.concatenate(parts, axis=-1)
+    shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
+    return np.concatenate(parts, axis=-1, out=empty(shape, np.result_type(*parts)))
 
 
 def all_finite(a):
