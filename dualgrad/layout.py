@@ -94,7 +94,8 @@ class Layout:
         own = getattr(tree, "layout", None)
         if own is self or own.__class__ is Layout and own == self:
             return tree.vector
-        return side_by_side([np.reshape(leaf, -1) for leaf in self.leaves(tree, what)])
+        leaves = self.leaves(tree, what)
+        return side_by_side([a.reshape(-1) if a.__class__ is np.ndarray else np.reshape(a, -1) for a in leaves])
 
     def leaves(self, tree, what="the tree", lead=()):
         """The leaves of a tree of this layout, matched by their keys; any shapes go with ``lead=None``."""

@@ -10,7 +10,7 @@ from ..zero import ZERO
 from .backprop import Backprop
 from .estimator import Estimator, Exact
 from .exact import ForwardJacobian
-from .point import require_finite, require_finite_gradient
+from .point import require_finite_gradient
 
 
 class Oracle(Exact):
@@ -170,7 +170,6 @@ class Reptile(Estimator):
         tasks = self._tasks(at.objective)
         ends = [self.adapt(task, at.params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)
-        require_finite(self, value)
         mean = {name: sum(end[name] for end in ends) / len(ends) for name in at.params}
         return value, (at.vector - at.layout.vector(mean)) / self.inner_lr, None, len(tasks) * float(self.passes)
 

@@ -10,7 +10,6 @@ from ..errors import DualgradError
 from ..transforms import hessian, jacfwd
 from ..vectors import double
 from .estimator import Estimator
-from .point import require_finite
 from .steps import coarse, require_moved, taken, too_small
 
 
@@ -61,7 +60,6 @@ class FiniteDifference(Estimator):
     def estimated(self, at, rng):
         value, kinds = at.value(), at.layout.dtype_of_entries(at.vector)
         slopes = np.array([self._slope(at, k, kind) for k, kind in enumerate(kinds)])
-        require_finite(self, value, slopes)
         return value, slopes, slopes, 1.0 + 2 * sum(2 if kind.kind == "c" else 1 for kind in kinds)
 
     def _slope(self, at, k, kind):
@@ -141,7 +139,6 @@ class SPSA(Estimator):
                 require_moved(eps, [v])
             gradient += slopes[-1] / self.n * v
         value, slopes = sum(values) / len(values), np.array(slopes)
-        require_finite(self, value, slopes)
         return value, gradient, slopes, 2.0 * self.n
 
     def mean(self, g, layout, at):

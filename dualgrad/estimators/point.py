@@ -49,7 +49,6 @@ class Point:
     def vjp(self, **keywords):
         """L, and g as a vector: of a bound network, whose layers have transposed rules."""
         value, gradient = self.objective.vjp(self.params, **keywords)
-        require_finite(self.estimator, value)
         return value, self.layout.vector({name: gradient[name] for name in self.params}, "the gradient")
 
     def value(self, w=None):

@@ -10,7 +10,7 @@ from ...vectors import double
 from ...zero import ZERO
 from ..chain import Sums, Walk, chains_of
 from ..estimator import Estimator
-from ..point import require_finite, require_scalar
+from ..point import require_scalar
 
 
 class Guess(Estimator):
@@ -65,7 +65,6 @@ class Guess(Estimator):
                 walk = Walk(chain, params, x, objective.keywords())
             self._update(sums, walk, rng, d, guesses, error)
             value, slopes, x = value + loss, slopes + d, walk.trunk
-        require_finite(self, value, slopes)
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return value, sums.total(), slopes, cost

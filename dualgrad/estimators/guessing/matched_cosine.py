@@ -6,7 +6,6 @@ from ...checks import real_number
 from ...vectors import double
 from ..candidates import Oracle
 from ..estimator import Estimator, proposed
-from ..point import require_finite
 
 
 class MatchedCosine(Estimator):
@@ -60,7 +59,6 @@ class MatchedCosine(Estimator):
         u = self.cosine * g / size
         if np.any(rest):
             u = u + np.sqrt(1 - self.cosine**2) * rest / np.linalg.norm(rest)
-        require_finite(self, value, g @ u)
         return value, (g @ u) * u, g @ u, cost
 
     def mean(self, g, layout, at):
