@@ -94,6 +94,8 @@ class Estimator(Stateful):
         value, gradient, slopes, cost = self.estimated(at, rng)
         gradient = at.like(gradient)
         require_finite_gradient(self, value, gradient, at.layout)
+        if getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
+            slopes = _as_precise(slopes, value)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
 
@@ -125,6 +127,12 @@ class Estimator(Stateful):
     def spread(self, g, layout, at):
         """Var ĝ."""
         raise NotImplementedError(f"the variance of {type(self).__name__} has no closed form here")
+
+
+def _as_precise(slopes, value):
+    """Real slopes in the precision of the loss, of which they are derivatives."""
+    real = getattr(getattr(slopes, "dtype", None), "kind", "") == "f" == getattr(getattr(value, "dtype", None), "kind", "")
+    return slopes.astype(value.dtype) if real else slopes
 
 
 class Exact(Estimator):
