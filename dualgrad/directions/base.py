@@ -92,6 +92,9 @@ class Direction:
     def sum_moments(self, gradient, n=1):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
         g, layout = ravel(gradient)
+        for kind in layout.dtypes or (g.dtype,):
+            if getattr(kind, "kind", None) != "f":
+                raise TypeError(f"got a gradient of {kind}; expected real floating numbers: write 3.0 for 3")
         return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), int(n), layout))
 
     def variance(self, gradient):

@@ -1,12 +1,14 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
+import numpy as np
+
 from ..errors import ShapeError
 from ..layout import ravel
 from ..random import as_rng
 from ..settings import call_of
 from ..vectors import double, wide
 from .estimate import Estimate
-from .point import Point, require_finite_gradient
+from .point import Point, as_params, require_finite_gradient
 from .state import Stateful, attempted
 
 
@@ -106,7 +108,10 @@ class Estimator(Stateful):
     # ------------------------------------------------------------------ theory
 
     def expectation(self, gradient, objective=None, params=None):
-        """E ĝ at the exact gradient g, in its structure; for some estimators it depends on objective and params."""
+        """E ĝ at the exact gradient g, in its structure.
+
+        For some estimators it depends on objective and params, for guesses on these alone: their gradient may be None.
+        """
         return self._moment(self.mean, gradient, objective, params)
 
     def variance(self, gradient, objective=None, params=None):
@@ -114,11 +119,18 @@ class Estimator(Stateful):
         return self._moment(self.spread, gradient, objective, params)
 
     def _moment(self, moment, gradient, objective, params):
-        g, layout = ravel(params if gradient is None else gradient)
         at = None if objective is None or params is None else Point(self, objective, params)
-        g_double = wide(g)
+        given = as_params(params if gradient is None else gradient, "gradient")
+        g, layout = ravel(given)
+        if at is not None and g.shape != at.vector.shape:
+            raise ShapeError(f"{self!r}: got a gradient of {g.size} entries for {at.vector.size} parameters")
+        g_double = wide(g if gradient is not None else np.full_like(g, np.nan))
         found = moment(g_double, layout, at)
-        return gradient if found is g_double else layout.tree(found, like=g)
+        if gradient is None and np.any(np.isnan(found)):
+            raise TypeError(
+                f"got gradient=None; what {self!r} estimates depends on it: give dg.grad(objective)(params)"
+            )
+        return given if found is g_double else layout.tree(found, like=g)
 
     def mean(self, g, layout, at):
         """E ĝ."""
@@ -131,7 +143,9 @@ class Estimator(Stateful):
 
 def _as_precise(slopes, value):
     """Real slopes in the precision of the loss, of which they are derivatives."""
-    real = getattr(getattr(slopes, "dtype", None), "kind", "") == "f" == getattr(getattr(value, "dtype", None), "kind", "")
+    real = (
+        getattr(getattr(slopes, "dtype", None), "kind", "") == "f" == getattr(getattr(value, "dtype", None), "kind", "")
+    )
     return slopes.astype(value.dtype) if real else slopes
 
 

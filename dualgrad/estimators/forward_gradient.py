@@ -150,6 +150,7 @@ class ForwardGradient(Estimator):
 
     def _moments(self, g, layout):
         """The control variate b, and mean and variance of ĝ - b."""
+        g = double(g)
         b = self._control(layout)
         b = np.zeros_like(g) if b is None else b
         if self.combine == "project":

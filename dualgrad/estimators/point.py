@@ -28,6 +28,11 @@ class Point:
     """
 
     def __init__(self, estimator, objective, params):
+        if not callable(objective) and not isinstance(objective, (list, tuple)):  # of tasks
+            raise TypeError(
+                f"{estimator!r}: got objective={objective!r:.80}; expected a function of the parameters, such as "
+                "nn.Objective(model, loss).bind(x, y)"
+            )
         self.estimator, self.objective, self.params = estimator, objective, as_params(params)
         self.vector, self.layout = ravel(self.params)
 
@@ -68,14 +73,14 @@ class Point:
         return vector if vector.__class__ is w.__class__ and vector.dtype is w.dtype else in_kind(vector, w)
 
 
-def as_params(params):
+def as_params(params, what="params"):
     """The parameters as `dualgrad.grad` takes them: trees of floating or complex arrays or numbers; others raise."""
     if isinstance(params, Params):
         return params
     found, structure = flatten(params)
     if params is None:
-        raise TypeError("got params=None; expected floating arrays or numbers, or trees of them")
-    made = [as_primal(x, structure, k, "params") for k, x in enumerate(found)]
+        raise TypeError(f"got {what}=None; expected floating arrays or numbers, or trees of them")
+    made = [as_primal(x, structure, k, what) for k, x in enumerate(found)]
     return params if all(a is b for a, b in zip(made, found, strict=True)) else rebuild(structure, made)
 
 

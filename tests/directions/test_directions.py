@@ -249,3 +249,10 @@ def test_only_real_floating_leaves(distribution):
             distribution.sample({"w": np.zeros((3, 2)), "k": np.zeros((2, 2, 2)), "b": leaf}, rng=0)
     with pytest.raises(dg.DualgradError, match="outside the differentiated function"):
         dg.jvp(lambda p: distribution.sample(p, rng=0), (params(),), (params(),))
+
+
+def test_moments_of_whole_numbers_are_not_rounded_to_them():
+    for wrong in (np.array([3, 4]), {"a": 3, "b": np.ones(2)}, np.array([1j]), np.array(["a"])):
+        with pytest.raises(TypeError, match="got a gradient of .*; expected real floating numbers"):
+            directions.Uniform().variance(wrong)
+    close(directions.Uniform().variance(np.array([3.0, 4.0])), [23.2, 21.8], 1e-12)

@@ -32,7 +32,6 @@ class Recording(dg.Rng):
         del self.drawn[state["drawn"] :]
         super().load_state_dict({name: value for name, value in state.items() if name != "drawn"})
 
-
     def by(self, call):
         """What ``call(self)`` returns, and what it drew."""
         self.drawn = []
@@ -72,4 +71,3 @@ class Dealt(dg.Rng):
 
     def load_state_dict(self, state):
         self.at = state["at"]
-
