@@ -16,7 +16,6 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
-from tests.support import strict
 from tests.support.optimizers import MAKERS
 from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, on_device, plain, sequence, system
 

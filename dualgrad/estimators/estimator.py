@@ -127,9 +127,7 @@ class Estimator(Stateful):
         g_double = wide(g if gradient is not None else np.full_like(g, np.nan))
         found = moment(g_double, layout, at)
         if gradient is None and np.any(np.isnan(found)):
-            raise TypeError(
-                f"got gradient=None; what {self!r} estimates depends on it: give dg.grad(objective)(params)"
-            )
+            raise TypeError(f"got gradient=None, on which {self!r} depends: give dg.grad(objective)(params)")
         return given if found is g_double else layout.tree(found, like=g)
 
     def mean(self, g, layout, at):
@@ -143,9 +141,7 @@ class Estimator(Stateful):
 
 def _as_precise(slopes, value):
     """Real slopes in the precision of the loss, of which they are derivatives."""
-    real = (
-        getattr(getattr(slopes, "dtype", None), "kind", "") == "f" == getattr(getattr(value, "dtype", None), "kind", "")
-    )
+    real = all(getattr(getattr(x, "dtype", None), "kind", "") == "f" for x in (slopes, value))
     return slopes.astype(value.dtype) if real else slopes
 
 
