@@ -1,5 +1,7 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
+import math
+
 import numpy as np
 
 from ..errors import ShapeError
@@ -8,7 +10,7 @@ from ..random import as_rng
 from ..settings import call_of
 from ..vectors import double, wide
 from .estimate import Estimate
-from .point import Point, as_params, require_finite_gradient
+from .point import Point, as_params, require_finite, require_finite_gradient
 from .state import Stateful, attempted
 
 
@@ -93,8 +95,13 @@ class Estimator(Stateful):
         at = Point(self, objective, params)
         if self.keeps:
             self._require_same(at.layout)
-        value, gradient, slopes, cost = self.estimated(at, rng)
-        gradient = at.like(gradient)
+        found = self.estimated(at, rng)
+        if not isinstance(found, (tuple, list)) or len(found) != 4:
+            raise TypeError(f"{self!r} estimated {found!r:.80}; expected the loss, a gradient, slopes and the cost")
+        value, gradient, slopes, cost = found
+        if not isinstance(value, (float, np.floating)) or not math.isfinite(value):
+            require_finite(self, value)
+        gradient = at.like(_vector(self, "a gradient", gradient, at.vector))
         require_finite_gradient(self, value, gradient, at.layout)
         if getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
@@ -125,7 +132,7 @@ class Estimator(Stateful):
         if at is not None and g.shape != at.vector.shape:
             raise ShapeError(f"{self!r}: got a gradient of {g.size} entries for {at.vector.size} parameters")
         g_double = wide(g if gradient is not None else np.full_like(g, np.nan))
-        found = moment(g_double, layout, at)
+        found = _vector(self, "moments", moment(g_double, layout, at), g_double)
         if gradient is None and np.any(np.isnan(found)):
             raise TypeError(f"got gradient=None, on which {self!r} depends: give dg.grad(objective)(params)")
         return given if found is g_double else layout.tree(found, like=g)
@@ -137,6 +144,16 @@ class Estimator(Stateful):
     def spread(self, g, layout, at):
         """Var ĝ."""
         raise NotImplementedError(f"the variance of {type(self).__name__} has no closed form here")
+
+
+def _vector(estimator, what, vector, like):
+    """A vector of p entries, complex only where the parameters are; any other raises."""
+    if getattr(vector, "shape", None) != like.shape:
+        found = f"of shape {vector.shape}" if hasattr(vector, "shape") else f"that is a {type(vector).__name__}"
+        raise ShapeError(f"{estimator!r} made {what} {found}; expected a vector {like.shape}")
+    if vector.dtype is not like.dtype and vector.dtype.kind == "c" != like.dtype.kind:
+        raise TypeError(f"{estimator!r} made {what} of complex numbers for real parameters")
+    return vector
 
 
 def _as_precise(slopes, value):

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..arguments import as_primal
 from ..backend import to_numpy
-from ..directions.base import as_direction, require_real
-from ..errors import NonFiniteError, ShapeError
+from ..directions.base import drawn, require_real
+from ..errors import DualgradError, NonFiniteError, ShapeError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params, with_entries
@@ -39,7 +39,7 @@ class Point:
     def rows(self, directions, n, rng):
         """n directions, as `dualgrad.rows.Rows`."""
         require_real(self.vector)
-        return as_direction(directions).rows(rng, n, self.layout, self.vector)
+        return drawn(directions, rng, n, self.layout, self.vector)
 
     def jvp(self, V):
         """L, and its slopes g·v_i: one number for one direction."""
@@ -53,6 +53,11 @@ class Point:
 
     def vjp(self, **keywords):
         """L, and g as a vector: of a bound network, whose layers have transposed rules."""
+        if not hasattr(self.objective, "vjp"):
+            raise DualgradError(
+                f"{self.estimator!r} needs the layers' transposed rules: give it nn.Objective(model, loss).bind(x, y); "
+                "for any other function use dg.grad"
+            )
         value, gradient = self.objective.vjp(self.params, **keywords)
         require_finite(self.estimator, value)
         return value, self.layout.vector({name: gradient[name] for name in self.params}, "the gradient")

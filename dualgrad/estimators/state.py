@@ -20,6 +20,12 @@ class Stateful:
     vectors, parts, made, _layout = (), {}, 0, None
     grown = ()  # what its saved states have gained, version by version
 
+    def __init_subclass__(cls, **keywords):
+        super().__init_subclass__(**keywords)
+        for name in cls.vectors:
+            if not hasattr(cls, f"_{name}"):
+                setattr(cls, f"_{name}", None)
+
     @property
     def keeps(self):
         """Whether something of the parameters goes on to the next estimate."""
