@@ -2,7 +2,7 @@
 
 Its repr makes it again; its mean, variance and cost are what is counted; several directions are single ones put
 together; estimates are in the kind and precision of the parameters; and what it cannot take, it refuses unchanged.
-(States are in tests/test_resuming.py, nonsense in tests/test_refusals.py.)
+(Nonsense is in tests/test_refusals.py.)
 """
 
 import re
@@ -70,6 +70,20 @@ def test_arrays_alone_are_left_out_of_reprs():
     }.items():
         assert repr(thing) == shown
     again(estimators.QuadraticCritic(lr=0.5, scale=2.0))
+
+
+# ---------------------------------------------------------------------- states (more in tests/test_resuming.py)
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_one_that_is_reset_is_as_new(name):
+    kind, make, place = RUNS[name]
+    run, fresh = kind(make, place), make()
+    before = str(fresh.state_dict())
+    fresh.reset()  # before there was anything to forget
+    run.call()
+    run.thing.reset()
+    assert str(run.thing.state_dict()) == str(fresh.state_dict()) == before
 
 
 # ---------------------------------------------------------------------- claims, over every outcome of the draws
