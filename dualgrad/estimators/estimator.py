@@ -101,9 +101,11 @@ class Estimator(Stateful):
         value, gradient, slopes, cost = found
         if not isinstance(value, (float, np.floating)) or not math.isfinite(value):
             require_finite(self, value)
-        gradient = at.like(_vector(self, "a gradient", gradient, at.vector))
+        w = at.vector
+        if gradient.__class__ is not w.__class__ or gradient.shape != w.shape or gradient.dtype is not w.dtype:
+            gradient = at.like(_vector(self, "a gradient", gradient, w))
         require_finite_gradient(self, value, gradient, at.layout)
-        if getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
+        if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
