@@ -96,8 +96,8 @@ NO_VARIANCE = NO_MEAN | {estimators.SelfSharpening, estimators.MatchedCosine}
 
 
 def cubic(w):
-    """Of third degree, so that SPSA's stated mean is exact."""
-    return w[0] ** 2 * w[1] + np.sum(w**2)
+    """Of third degree, at which the stated bias of differences is exact."""
+    return w[0] ** 3 + w[0] ** 2 * w[1] + np.sum(w**2)
 
 
 def quadratic(w):
@@ -108,7 +108,7 @@ def smallest(cls):
     """An objective of few draws, and its parameters."""
     place = CATALOGUE[cls][1]
     if place is plain:
-        return quadratic if issubclass(cls, estimators.SPSA) else cubic, np.array([0.5, -1.0])
+        return quadratic if issubclass(cls, estimators.SPSA) else cubic, G
     if place is sequence:
         model, x, y = nn.Sequential(nn.RNN(1, 1), nn.Linear(1, 1)), np.ones((4, 2, 1)), np.zeros((4, 2, 1))
     elif cls is estimators.ForwardGradient:
@@ -122,7 +122,9 @@ def stated(name):
     """An estimator with what it states at a small problem: mean and variance, or words where it states none."""
     cls, _, changed = SETTINGS[name]
     small = {"n": 1} if cls in GUESSES or cls is estimators.ForwardGradient else {}
-    changed = {name: 2 if name == "n" else value for name, value in changed.items()}
+    small |= {"eps": 0.25} if issubclass(cls, DIFFERENCES) else {}
+    few = {"n": 2, "eps": 0.5}
+    changed = {name: few.get(name, value) for name, value in changed.items()}
     if changed.get("local"):
         return None
     estimator = maker(cls, **small | changed)()
@@ -138,6 +140,7 @@ def stated(name):
     return estimator, objective, params, found
 
 
+G, DIFFERENCES = np.array([0.5, -1.0]), (estimators.SPSA, estimators.FiniteDifference)
 GUESSES = {
     cls for cls in CATALOGUE
     if cls.__module__.startswith("dualgrad.estimators.guessing") and cls is not estimators.MatchedCosine
@@ -160,12 +163,9 @@ def test_what_is_stated_of_mean_and_variance_is_so(name):
     assert isinstance(mean, str) == (cls in NO_MEAN or drawing or previous)
     powered = cls is estimators.TransposedWeight and estimator.power != 1
     assert isinstance(variance, str) == (cls in NO_VARIANCE or drawing or powered)
-    assert all(
-        re.search("expectation|mean|variance|closed form", said) for said in (mean, variance) if isinstance(said, str)
-    )
-    if (
-        isinstance(mean, str) or cls is estimators.MatchedCosine
-    ):  # whose base is one of normals where the mean is stated
+    words = [said for said in (mean, variance) if isinstance(said, str)]
+    assert all(re.search("expectation|mean|variance|closed form", said) for said in words)
+    if isinstance(mean, str) or cls is estimators.MatchedCosine:  # stated for a base of normals
         return
     state = estimator.state_dict()
 
@@ -177,6 +177,16 @@ def test_what_is_stated_of_mean_and_variance_is_so(name):
     close(found.mean, flat(mean), 1e-9)
     if not isinstance(variance, str):
         close(found.variance, flat(variance), 1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name, (cls, *_) in SETTINGS.items() if issubclass(cls, estimators.SPSA)])
+def test_the_bias_of_perturbations_is_so(name):
+    """The stated mean is exact for cubic losses, the variance, above, for quadratic ones."""
+    cls, _, changed = SETTINGS[name]
+    estimator, w = maker(cls, **{"n": 1, "eps": 0.25} | changed | ({"eps": 0.5} if "eps" in changed else {}))(), G
+    found = exact_moments(lambda rng: estimator.estimate(cubic, w, rng=rng).gradient, degree=8)
+    close(found.mean, estimator.expectation(dg.grad(cubic)(w), cubic, w), 1e-9)
+    assert np.max(np.abs(found.mean - dg.grad(cubic)(w))) > 0.01
 
 
 def test_several_guesses_and_a_matched_cosine_have_what_they_state():
