@@ -48,7 +48,8 @@ def _arguments(thing, without):
 
 def call_of(thing, named=()):
     """A repr: the call that makes a thing. Arguments without a default stand in their places, others by name where they
-    differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them only that there are some."""
+    differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them, and of what is not kept,
+    only that there is some."""
     said = []
     for name, argument in inspect.signature(type(thing)).parameters.items():
         value, needed = getattr(thing, name, ...), argument.default is argument.empty

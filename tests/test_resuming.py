@@ -10,16 +10,14 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
-from tests.support import strict
 from tests.support.optimizers import MAKERS
-from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, plain, sequence, system
+from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, on_device, plain, sequence, system
 
 CALLS = 10
 
@@ -103,13 +101,6 @@ def test_a_copy_goes_on_as_the_original(name, again):
 
 
 ON_HOST = {"NoBackTrack(metric)", "SnAp", "SnAp(System)"}  # which do not run on a device
-
-
-def on_device(tree):
-    """A tree with its arrays on the device."""
-    if isinstance(tree, dg.Params):
-        return tree.to(SimpleNamespace(asarray=strict.device))
-    return dg.tree.map_leaves(strict.device, tree)
 
 
 @pytest.mark.parametrize("name", [name for name in RUNS if name not in ON_HOST])

@@ -45,12 +45,7 @@ class Direction:
 
     def rows(self, rng, n, layout, w):
         """n directions as `Rows`, for parameters w of a layout, in their dtype and where they live."""
-        V = np.asarray(self.matrix(rng, n, layout.size))
-        if V.shape != (n, layout.size):
-            raise ShapeError(f"the matrix of {self!r} has shape {V.shape}; expected {(n, layout.size)}, n rows of p")
-        if V.dtype.kind not in "fiub":
-            raise TypeError(f"the matrix of {self!r} is of {V.dtype}; expected real numbers")
-        return Rows(on_device(V.astype(w.dtype, copy=False), w))
+        return Rows(on_device(real_rows(self, self.matrix(rng, n, layout.size)).astype(w.dtype, copy=False), w))
 
     def matrix(self, rng, n, p):
         """n directions as an array ``(n, p)`` of float64, on the host."""
@@ -92,11 +87,14 @@ class Direction:
         w, layout = ravel(params)
         for leaf in [w] if layout.container else leaves(params):
             require_real(leaf)
-        return self.rows(rng, 1 if n is None else n, layout, w).tree(layout, lead=bool(lead))
+        return drawn(self, rng, 1 if n is None else n, layout, w).tree(layout, lead=bool(lead))
 
     def sum_moments(self, gradient, n=1):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
         g, layout = ravel(gradient)
+        for kind in layout.dtypes or (g.dtype,):
+            if getattr(kind, "kind", None) != "f":
+                raise TypeError(f"got a gradient of {kind}; expected real floating numbers: write 3.0 for 3")
         return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), int(n), layout))
 
     def variance(self, gradient):
@@ -111,14 +109,27 @@ class Sampled(Direction):
         self.own = own
         self.cost = own.cost
 
+    def __repr__(self):
+        return repr(self.own)
+
     def rows(self, rng, n, layout, w):
-        drawn = self.own.sample(layout.tree(w), rng=rng, n=None if n == 1 else n)
-        return Rows(layout.vector(drawn, "directions")[None] if n == 1 else layout.rows(drawn, n, "directions"))
+        found = self.own.sample(layout.tree(w), rng=rng, n=None if n == 1 else n)
+        if n == 1:
+            return Rows(layout.vector(found, "directions")[None])
+        return Rows(layout.rows(found, n, "directions"))
+
+    def kurtosis(self, p):
+        return self.own.kurtosis(p) if hasattr(self.own, "kurtosis") else None
+
+    def norm(self, p):
+        return self.own.norm(p) if hasattr(self.own, "norm") else super().norm(p)
 
     def moments(self, g, n, layout=None):
         gradient = layout.tree(g)
         if hasattr(self.own, "sum_moments"):
             return tuple(map(layout.double, self.own.sum_moments(gradient, n)))
+        if not hasattr(self.own, "variance"):
+            return super().moments(g, n, layout)
         return n * g, n * layout.double(self.own.variance(gradient))
 
     def finish(self, gradient, layout):
@@ -136,10 +147,36 @@ def as_direction(direction):
     return Sampled(direction)
 
 
+def drawn(direction, rng, n, layout, w):
+    """n directions from what draws them, as `Rows`; raise where they are not n of p real entries."""
+    direction = as_direction(direction)
+    V = direction.rows(rng, n, layout, w)
+    if V.__class__ is Rows:
+        shape, kind = np.shape(V.matrix), getattr(V.matrix, "dtype", None)
+        if shape != (n, layout.size):
+            raise ShapeError(f"{direction!r} drew directions of shape {shape}; expected {(n, layout.size)}")
+        if kind is not w.dtype:
+            V = Rows(real_rows(direction, V.matrix).astype(w.dtype))
+    elif not hasattr(V, "tree") or len(V) != n:
+        raise TypeError(f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.rows.Rows(matrix)")
+    return V
+
+
+def real_rows(direction, matrix):
+    """A matrix of directions, if it is an array of real numbers."""
+    kind = getattr(getattr(matrix, "dtype", None), "kind", None)
+    if kind is None or kind not in "fiu":
+        what = f"{matrix.dtype} numbers" if kind else f"a {type(matrix).__name__}"
+        raise TypeError(f"{direction!r} drew {what}; expected an array of real ones")
+    return matrix
+
+
 def require_direction(name, direction):
     """Raise unless this is an instance that directions can be drawn from."""
     if not hasattr(direction, "sample") or isinstance(direction, type):
         raise TypeError(f"got {name}={direction!r}; expected an instance such as directions.Rademacher()")
+    if not hasattr(direction, "cost"):
+        raise TypeError(f"got {name}={direction!r}, which has no cost, that of a jvp along it: 3.0 where it is dense")
     return direction
 
 

@@ -9,7 +9,7 @@ from ..backend import to_numpy
 from ..checks import flag
 from ..layout import Layout
 from .along import Along
-from .base import Direction, as_direction, finite, require_direction, require_numbers
+from .base import Direction, as_direction, drawn, finite, require_direction, require_numbers
 from .rows import Rows
 
 
@@ -67,7 +67,7 @@ class Scaled(Direction):
 
     def rows(self, rng, n, layout, w):
         roots = self._roots(layout)
-        base = self._rotated(roots, layout).rows(rng, n, layout, w).dense()
+        base = drawn(self._rotated(roots, layout), rng, n, layout, w).dense()
         return Rows(on_device((roots * to_numpy(base)).astype(w.dtype), w))
 
     def finish(self, gradient, layout):
@@ -87,7 +87,7 @@ class Scaled(Direction):
         roots = self._roots(layout)
         if isinstance(self.base, Along):
             return float(np.linalg.norm(roots * self._rotated(roots, layout).unit(layout)))
-        return self.base.norm(p) * math.sqrt(np.mean(roots**2))
+        return as_direction(self.base).norm(p) * math.sqrt(np.mean(roots**2))
 
     def kurtosis(self, p):
-        return self.base.kurtosis(p)
+        return as_direction(self.base).kurtosis(p)

@@ -1,6 +1,5 @@
 """Backprop: the exact gradient by the layers' transposed rules; the yardstick."""
 
-from ..errors import DualgradError
 from .estimator import Exact
 
 
@@ -22,10 +21,5 @@ class Backprop(Exact):
     """
 
     def estimated(self, at, rng):
-        if not hasattr(at.objective, "vjp"):
-            raise DualgradError(
-                "Backprop needs the layers' transposed rules: give it nn.Objective(model, loss).bind(x, y); for any "
-                "other function use dg.grad"
-            )
         value, gradient = at.vjp()
         return value, gradient, None, 3.0

@@ -145,8 +145,8 @@ class SPSA(Estimator):
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""
         third = third_derivatives(self, at)
         kappa = self.directions.kurtosis(len(third))
-        return g + self.eps**2 / 6 * (3 * third.sum(0) + (kappa - 3) * np.diagonal(third))
+        return double(g) + self.eps**2 / 6 * (3 * third.sum(0) + (kappa - 3) * np.diagonal(third))
 
     def spread(self, g, layout, at):
         """That of the forward gradient: exact for quadratic losses."""
-        return self.directions.moments(g, 1, layout)[1] / self.n
+        return self.directions.moments(double(g), 1, layout)[1] / self.n

@@ -144,7 +144,7 @@ class Dodge(Estimator):
     def mean(self, g, layout, at):
         """u uᵀ g for the u of the next estimate, where the candidates draw nothing."""
         U = self._next(at)
-        return U.T @ (U @ g)
+        return U.T @ (U @ double(g))
 
     def spread(self, g, layout, at):
         self._next(at)

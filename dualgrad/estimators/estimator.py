@@ -8,7 +8,7 @@ from ..random import as_rng
 from ..settings import call_of
 from ..vectors import double, wide
 from .estimate import Estimate
-from .point import Point, require_finite, require_finite_gradient
+from .point import Point, as_params, require_finite, require_finite_gradient
 from .state import Stateful, attempted
 
 
@@ -94,19 +94,21 @@ class Estimator(Stateful):
         at = Point(self, objective, params)
         if keeps:
             self._require_same(at.layout)
-        value, gradient, slopes, cost = self.estimated(at, rng)
+        found = self.estimated(at, rng)
+        if not isinstance(found, (tuple, list)) or len(found) != 4:
+            raise TypeError(f"{self!r} estimated {found!r:.80}; expected the loss, a gradient, slopes and the cost")
+        value, gradient, slopes, cost = found
         require_finite(self, value, slopes)
         gradient = self._own(at, gradient)
         require_finite_gradient(self, value, gradient, at.layout)
+        if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
+            slopes = _as_precise(slopes, value)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
 
     def _own(self, at, gradient):
         """ĝ as a vector in the kind of the parameters, which shares no memory with them or with what is kept."""
-        if np.shape(gradient) != at.vector.shape:
-            given = f"a gradient of shape {np.shape(gradient)}"
-            raise ShapeError(f"{self!r} estimated {given}; expected a vector of {at.layout.size} entries")
-        found = at.like(gradient if hasattr(gradient, "dtype") else np.asarray(gradient))
+        found = at.like(_vector(self, "a gradient", gradient, at.vector))
         kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.keeps else [at.vector]
         for a in kept:
             if a.__class__ is found.__class__ and np.may_share_memory(found, a):
@@ -120,7 +122,10 @@ class Estimator(Stateful):
     # ------------------------------------------------------------------ theory
 
     def expectation(self, gradient, objective=None, params=None):
-        """E ĝ at the exact gradient g, in its structure; for some estimators it depends on objective and params."""
+        """E ĝ at the exact gradient g, in its structure.
+
+        For some estimators it depends on objective and params, for guesses on these alone: their gradient may be None.
+        """
         return self._moment(self.mean, gradient, objective, params)
 
     def variance(self, gradient, objective=None, params=None):
@@ -128,11 +133,16 @@ class Estimator(Stateful):
         return self._moment(self.spread, gradient, objective, params)
 
     def _moment(self, moment, gradient, objective, params):
-        g, layout = ravel(params if gradient is None else gradient)
         at = None if objective is None or params is None else Point(self, objective, params)
-        g_double = wide(g)
-        found = moment(g_double, layout, at)
-        return gradient if found is g_double else layout.tree(found, like=g)
+        given = as_params(params if gradient is None else gradient, "gradient")
+        g, layout = ravel(given)
+        if at is not None and g.shape != at.vector.shape:
+            raise ShapeError(f"{self!r}: got a gradient of {g.size} entries for {at.vector.size} parameters")
+        g_double = wide(g if gradient is not None else np.full_like(g, np.nan))
+        found = _vector(self, "moments", moment(g_double, layout, at), g_double)
+        if gradient is None and np.any(np.isnan(found)):
+            raise TypeError(f"got gradient=None, on which {self!r} depends: give dg.grad(objective)(params)")
+        return given if found is g_double else layout.tree(found, like=g)
 
     def mean(self, g, layout, at):
         """E ĝ."""
@@ -141,6 +151,22 @@ class Estimator(Stateful):
     def spread(self, g, layout, at):
         """Var ĝ."""
         raise NotImplementedError(f"the variance of {type(self).__name__} has no closed form here")
+
+
+def _vector(estimator, what, vector, like):
+    """A vector of p entries, complex only where the parameters are; any other raises."""
+    if getattr(vector, "shape", None) != like.shape:
+        found = f"of shape {vector.shape}" if hasattr(vector, "shape") else f"that is a {type(vector).__name__}"
+        raise ShapeError(f"{estimator!r} made {what} {found}; expected a vector {like.shape}")
+    if vector.dtype is not like.dtype and vector.dtype.kind == "c" != like.dtype.kind:
+        raise TypeError(f"{estimator!r} made {what} of complex numbers for real parameters")
+    return vector
+
+
+def _as_precise(slopes, value):
+    """Real slopes in the precision of the loss, of which they are derivatives."""
+    real = all(getattr(getattr(x, "dtype", None), "kind", "") == "f" for x in (slopes, value))
+    return slopes.astype(value.dtype) if real else slopes
 
 
 class Exact(Estimator):

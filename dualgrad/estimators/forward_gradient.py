@@ -77,7 +77,8 @@ class ForwardGradient(Estimator):
         if baseline is not None and not tree:
             expected = "a gradient, or a decay in (0, 1)"
             baseline = real_number("baseline", baseline, expected, lambda x: 0 < x < 1)
-        if flag("shrink", shrink) and combine == "project":
+        shrink = flag("shrink", shrink)
+        if shrink and combine == "project":
             raise ValueError("a projection is the estimate of least squared error already: leave shrink out")
         if combine == "project" and getattr(directions, "restore", False):
             raise ValueError(f"{directions!r} divides by c again, which no projection can be: leave restore out")
@@ -150,6 +151,7 @@ class ForwardGradient(Estimator):
 
     def _moments(self, g, layout):
         """The control variate b, and mean and variance of ĝ - b."""
+        g = double(g)
         b = self._control(layout)
         b = np.zeros_like(g) if b is None else b
         if self.combine == "project":

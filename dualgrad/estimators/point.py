@@ -6,8 +6,8 @@ import numpy as np
 
 from ..arguments import as_primal
 from ..backend import to_numpy
-from ..directions.base import as_direction, require_real
-from ..errors import NonFiniteError, ShapeError
+from ..directions.base import drawn, require_real
+from ..errors import DualgradError, NonFiniteError, ShapeError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params, with_entries
@@ -28,13 +28,18 @@ class Point:
     """
 
     def __init__(self, estimator, objective, params):
+        if not callable(objective) and not isinstance(objective, (list, tuple)):  # of tasks
+            raise TypeError(
+                f"{estimator!r}: got objective={objective!r:.80}; expected a function of the parameters, such as "
+                "nn.Objective(model, loss).bind(x, y)"
+            )
         self.estimator, self.objective, self.params = estimator, objective, as_params(params)
         self.vector, self.layout = ravel(self.params)
 
     def rows(self, directions, n, rng):
         """n directions, as `dualgrad.directions.rows.Rows`."""
         require_real(self.vector)
-        return as_direction(directions).rows(rng, n, self.layout, self.vector)
+        return drawn(directions, rng, n, self.layout, self.vector)
 
     def jvp(self, V):
         """L, and its slopes g·v_i: one number for one direction."""
@@ -48,6 +53,11 @@ class Point:
 
     def vjp(self, **keywords):
         """L, and g as a vector: of a bound network, whose layers have transposed rules."""
+        if not hasattr(self.objective, "vjp"):
+            raise DualgradError(
+                f"{self.estimator!r} needs the layers' transposed rules: give it nn.Objective(model, loss).bind(x, y); "
+                "for any other function use dg.grad"
+            )
         value, gradient = self.objective.vjp(self.params, **keywords)
         return value, self.layout.vector({name: gradient[name] for name in self.params}, "the gradient")
 
@@ -69,14 +79,14 @@ class Point:
         return vector if vector.__class__ is w.__class__ and vector.dtype is w.dtype else in_kind(vector, w)
 
 
-def as_params(params):
+def as_params(params, what="params"):
     """The parameters as `dualgrad.grad` takes them: trees of floating or complex arrays or numbers; others raise."""
     if params.__class__ is Params or params.__class__ is np.ndarray and params.dtype.kind in "fc":
         return params
     found, structure = flatten(params)
     if params is None:
-        raise TypeError("got params=None; expected floating arrays or numbers, or trees of them")
-    made = [as_primal(x, structure, k, "params") for k, x in enumerate(found)]
+        raise TypeError(f"got {what}=None; expected floating arrays or numbers, or trees of them")
+    made = [as_primal(x, structure, k, what) for k, x in enumerate(found)]
     return params if all(a is b for a, b in zip(made, found, strict=True)) else rebuild(structure, made)
 
 
@@ -116,8 +126,8 @@ def require_finite(estimator, value, slopes=None, unchanged=UNCHANGED):
 
 
 def _finite(x):
-    """Whether a number, or every entry of an array, is finite."""
-    return math.isfinite(x) if isinstance(x, (float, np.floating)) else all_finite(x)
+    """Whether a number, or every entry of an array, is finite, wherever it lives."""
+    return math.isfinite(x) if isinstance(x, (int, float, np.generic)) else all_finite(x)
 
 
 def require_finite_gradient(estimator, value, gradient, layout):

@@ -32,14 +32,16 @@ class Stateful:
         return bool(self.vectors)
 
     def reset(self):
-        """Forget what past estimates have left, here and in what it is made of."""
-        self._layout = None
+        """Forget what past estimates have left, here and in what it is made of; a learner's own episode goes on."""
+        self.made, self._layout = 0, None
         for name in self.vectors:
             setattr(self, f"_{name}", None)
         for name in self.parts.values():
             parts = getattr(self, name)
             for part in parts if isinstance(parts, list) else [parts]:
-                if hasattr(part, "reset"):
+                if hasattr(part, "start"):
+                    part.made = 0
+                elif hasattr(part, "reset"):
                     part.reset()
 
     def state_dict(self):

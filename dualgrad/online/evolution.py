@@ -103,10 +103,11 @@ class Evolution(InWindows):
         difference = memory["losses"][:half] - memory["losses"][half:]
         gradient = self.made_of(t, memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
         require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
-        estimate = Estimate(
-            memory["losses"].mean(), dynamics.gradient(gradient, self.params), difference / (2 * self.sigma),
-            float((self.particles + self.beside) * memory["seen"]),
-        )  # fmt: skip
+        with np.errstate(over="ignore"):  # which is an error in words
+            found = [a.astype(dynamics.dtype) for a in (memory["losses"].mean(), difference / (2 * self.sigma))]
+        require_finite_step(t, "the loss of the window", *found, advice=DROP)
+        cost = float((self.particles + self.beside) * memory["seen"])
+        estimate = Estimate(found[0], dynamics.gradient(gradient, self.params), found[1], cost)
         memory = memory | {"losses": np.zeros(self.particles), "seen": np.zeros((), int)}
         state, memory = self.next_window(state, memory)
         return estimate, state, memory

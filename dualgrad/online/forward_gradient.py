@@ -1,6 +1,6 @@
 """The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
 
-from ..directions.base import as_direction, require_real
+from ..directions.base import drawn, require_real
 from ..directions.rows import Rows
 from ..estimators.forward_gradient import ForwardGradient
 from ..layout import ravel
@@ -46,7 +46,7 @@ class OnlineForwardGradient(OnlineEstimator):
 
     def begin(self):
         w, layout = ravel(self.params)
-        V = as_direction(self.directions).rows(self.rng, self.n, layout, require_real(w))
+        V = drawn(self.directions, self.rng, self.n, layout, require_real(w))
         u = self.dynamics.rows(layout.tree(V.dense()), self.n)
         return {"u": u, "ds": self.dynamics.zeros((self.n, self.dynamics.size))}
 

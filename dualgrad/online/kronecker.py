@@ -81,7 +81,7 @@ class KroneckerRTRL(OnlineEstimator):
         return np.concatenate([part.T.reshape(-1) for part in parts])
 
     def cost(self):
-        return 1.0 + self.dynamics.size
+        return 1.0 + self.units
 
 
 def _summed(block, E, v):

@@ -170,6 +170,11 @@ class OnlineEstimator:
         """The cost of a step in forward passes of the system."""
         return 1.0
 
+    @property
+    def units(self):
+        """How many numbers are the state of one stream."""
+        return self.dynamics.size // (getattr(self.system, "streams", None) or 1)
+
     def fisher(self):
         """√p_c ∂(-log p_c)/∂θ for every class c after the last step, ``(classes, p)``: rows whose outer products add up
         to the exact Fisher matrix of a softmax prediction, GᵀHᵀ(diag p - p pᵀ)H G (NoBackTrack, eq. 26).

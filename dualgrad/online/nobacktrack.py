@@ -66,7 +66,7 @@ class NoBackTrack(OnlineEstimator):
         said = {"split": self.split, "rescale": self.rescale, "noise": self.noise}
         usual = {"split": False, "rescale": True, "noise": "signs"}
         said = [f"{k}={v!r}" for k, v in said.items() if v != usual[k]]
-        said += ["metric=..."] if self.metric is not None else []
+        said += [f"metric={self.metric!r}"] if self.metric is not None else []
         return f"NoBackTrack({', '.join([str(self.rank), *said])})"
 
     def begin(self):

@@ -40,4 +40,4 @@ class RTRL(OnlineEstimator):
         return H @ G
 
     def cost(self):
-        return 1.0 + self.dynamics.size**2
+        return 1.0 + self.units**2

@@ -100,4 +100,6 @@ class SnAp(OnlineEstimator):
         return np.concatenate([np.einsum("bkn,bkmgn->mgn", seen, M).reshape(-1) for M in memory])
 
     def cost(self):
-        return 2.0 if self._by_units else 1.0 + self.dynamics.size**2
+        if self._by_units:
+            return 2.0
+        return 1.0 + (1 if hasattr(self.system, "cells") else 2) * self.units**2

@@ -376,10 +376,10 @@ class Own(estimators.Estimator):
 @pytest.mark.parametrize(
     ("found", "error", "message"),
     [
-        (lambda self, at: (1.0, np.ones(5), None, 1.0), dg.ShapeError, r"shape \(5,\); expected a vector of 2 entries"),
-        (lambda self, at: (1.0, 1.0, None, 1.0), dg.ShapeError, r"shape \(\); expected a vector of 2 entries"),
-        (lambda self, at: (1.0, {"w": 1.0}, None, 1.0), dg.ShapeError, "expected a vector of 2 entries"),
-        (lambda self, at: (1.0, 1j * np.ones(2), None, 1.0), TypeError, "complex128 for real parameters"),
+        (lambda self, at: (1.0, np.ones(5), None, 1.0), dg.ShapeError, r"shape \(5,\); expected a vector \(2,\)"),
+        (lambda self, at: (1.0, 1.0, None, 1.0), dg.ShapeError, r"a float; expected a vector \(2,\)"),
+        (lambda self, at: (1.0, {"w": 1.0}, None, 1.0), dg.ShapeError, r"a dict; expected a vector \(2,\)"),
+        (lambda self, at: (1.0, 1j * np.ones(2), None, 1.0), TypeError, "complex numbers for real parameters"),
         (lambda self, at: (np.nan, np.ones(2), None, 1.0), dg.NonFiniteError, "the loss is nan"),
         (lambda self, at: (np.ones(2), np.ones(2), None, 1.0), dg.ShapeError, "expected a scalar loss"),
         (lambda self, at: (1.0, np.array([1, np.inf]), None, 1.0), dg.NonFiniteError, r"its gradient\['b'\] is not"),

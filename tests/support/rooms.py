@@ -2,11 +2,13 @@
 
 import inspect
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online, optim
+from tests.support import strict
 
 VALUES = {
     estimators.Estimator,
@@ -81,6 +83,13 @@ def cells(dtype=np.float64, streams=2):
     net = online.Network([nn.LeakyRNNCell(2, 3), nn.LSTMCell(3, 2)], nn.Linear(2, 3), nn.cross_entropy, streams)
     data = dg.Rng(3).normal((12, streams, 2)).astype(dtype)
     return net, net.init(rng=1, dtype=dtype), lambda t: (data[t % 12], np.arange(streams) % 3)
+
+
+def on_device(tree):
+    """A tree with its arrays on the pretend device."""
+    if isinstance(tree, dg.Params):
+        return tree.to(SimpleNamespace(asarray=strict.device))
+    return dg.tree.map_leaves(strict.device, tree)
 
 
 # ---------------------------------------------------------------------- runs
@@ -248,6 +257,16 @@ def maker(cls, **changed):
     """A function that makes an object of the catalogue, with some arguments changed."""
     usual = {name: values[0] for name, values in CATALOGUE[cls][2].items()} | changed
     return lambda: cls(**{name: fresh(value) for name, value in usual.items()})
+
+
+def every_setting(wanted):
+    """By name, every class of the catalogue that is wanted, with each of its arguments changed in turn: the class, a
+    function that makes one, and what was changed."""
+    return {
+        f"{cls.__name__}({', '.join(changed)})": (cls, maker(cls, **changed), changed)
+        for cls, (_, _, arguments) in CATALOGUE.items() if wanted(cls)
+        for changed in [{}, *({name: values[1]} for name, values in arguments.items())]
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------- more runs than one a class

@@ -63,4 +63,4 @@ class MatchedCosine(Estimator):
 
     def mean(self, g, layout, at):
         """cos² g, for a base that favours no direction beside g."""
-        return self.cosine**2 * g
+        return self.cosine**2 * double(g)
