@@ -62,7 +62,7 @@ def dispatched(function):
             bound.apply_defaults()
             args, kwargs = bound.args, {name: as_array(a) for name, a in bound.kwargs.items()}
         args = tuple(map(as_array, args))
-        top = max(duals_in((*args, *kwargs.values())), key=_height, default=None)
+        top = max(duals_in((*args, *kwargs.values())), key=precedence, default=None)
         if top is None:  # a tangent that a linear function is given
             top = next((a for a in args if a is ZERO or isinstance(a, LowRank)), None)
         if top is not None:
@@ -73,7 +73,7 @@ def dispatched(function):
     return dispatch
 
 
-def _height(x):
+def precedence(x):
     """A series, or what is traced, before a Dual of its level."""
     return x.level, type(x) is not Dual
 

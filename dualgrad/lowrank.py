@@ -132,13 +132,13 @@ def _matmul(x, v, out=None):
     """``x @ V`` for rows x is (x·a) bᵀ, in O(n + m) per row; ``V @ x`` is a (b·x)."""
     if _ndim(x) == 2 and len(v.leaf_shape) == 2:
         along, b = np.matmul(x, v.a.T).T, v.b
-        return np.multiply(along[..., None], b[..., None, :], out=_one(out))
+        return np.multiply(along[..., None], b[..., None, :], out=_single_out(out))
     if _ndim(v) == 1 and len(x.leaf_shape) == 2 and out is None:
         return np.matmul(x.b, v)[..., None] * x.a
     return None
 
 
-def _one(out):
+def _single_out(out):
     return out[0] if isinstance(out, tuple) else out
 
 

@@ -27,7 +27,7 @@ def settings(thing, without=(), above=()):
     if names is None:
         return {"kind": kind, "repr": text(thing)}
     above, rate = (*above, id(thing)), "lr" if hasattr(thing, "load_state_dict") else None
-    kept = {name: plain(getattr(thing, name), above) for name in names if name != rate}
+    kept = {name: plain_data(getattr(thing, name), above) for name in names if name != rate}
     return {"kind": kind} | kept
 
 
@@ -60,7 +60,7 @@ def call_of(thing, named=()):
     return f"{type(thing).__name__}({', '.join(said)})"
 
 
-def plain(value, above=()):
+def plain_data(value, above=()):
     """A value as plain data that can be compared: arrays by a digest, objects by their settings or their repr.
 
     It is the same in every process: sets are sorted, and what holds itself (``above`` are those around it) is cut.
@@ -73,11 +73,11 @@ def plain(value, above=()):
         return "..."
     within = (*above, id(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(v, within) for key, v in value.items()}
+        return {str(key): plain_data(v, within) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v, within) for v in value]
+        return [plain_data(v, within) for v in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(v, within) for v in value), key=repr)
+        return sorted((plain_data(v, within) for v in value), key=repr)
     if is_array(value):
         host = np.ascontiguousarray(to_numpy(value))
         return f"{host.dtype}{list(host.shape)} {hashlib.sha256(host.tobytes()).hexdigest()[:16]}"
@@ -155,7 +155,7 @@ def layouts_differ(before, now):
     return ", ".join(found) or f"their order was {', '.join(old)} and is {', '.join(new)}"
 
 
-def require_same(thing, what, saved, mine):
+def require_fit(thing, what, saved, mine):
     """Raise where saved plain data differs from one's own, naming the differences."""
     if found := difference(saved, mine):
         raise LayoutError(f"the saved state does not fit {thing!r}: its {what} has {found}")

@@ -7,7 +7,7 @@ import numpy as np
 from .matrices import ct
 
 
-class Report(NamedTuple):
+class Degeneracy(NamedTuple):
     """How the vectors of equal values fare, by columns: such that nothing parts and that stand still, such that turn,
     such that several directions part; the smallest distance of two neighbours among the other values, relative to their
     sum; and whether some have a limit."""
@@ -20,7 +20,7 @@ class Report(NamedTuple):
 
     def at(self, places):
         """The same of the vectors that are at these places."""
-        return Report(*(np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3]), *self[3:])
+        return Degeneracy(*(np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3]), *self[3:])
 
     def undetermined(self, s, width):
         """The columns without a tangent, also of those that make singular vectors a basis, where values 0 are among
@@ -30,7 +30,7 @@ class Report(NamedTuple):
         return columns + list(range(len(s), width)) if with_zero else columns
 
 
-def _cauchy(a, b, k):
+def _matrix_product(a, b, k):
     """The coefficient k of a product of series."""
     return sum(a[j] @ b[k - j] for j in range(k + 1))
 
@@ -48,7 +48,7 @@ def _spaces(a, w, together, gap):
         p = sum(ct(frame[j]) @ moved[k - j] for j in range(k + 1))
         rest = p + sum(block[j] @ turn[k - j] - turn[k - j] @ block[j] for j in range(1, k + 1))
         turn.append(np.where(together, 0, rest / gap))
-        frame.append(_cauchy(frame, turn, k) / (k + 1))
+        frame.append(_matrix_product(frame, turn, k) / (k + 1))
         block.append(np.where(together, p, 0) / (k + 1))
     return frame, block
 
@@ -80,7 +80,7 @@ def _diagonalise(a, noise, order, known=None):
         slopes, turned, left, distance = _diagonalise(within, noise, order)
         here = [c[:, place] for c in vectors]
         for k in range(order + 1):
-            vectors[k][:, place] = _cauchy(here, turned, k)
+            vectors[k][:, place] = _matrix_product(here, turned, k)
             if k:
                 values[k][place] = slopes[k - 1]
         joined += [place[inner] for inner in left]
@@ -90,7 +90,7 @@ def _diagonalise(a, noise, order, known=None):
 
 def eigenvectors(a, w, v, order, eps):
     """The eigenvalues and vectors of A(t) to t^order, with the eigenvalues w and vectors v of A₀, the places of those
-    that stay together, and a `Report`. What follows the coefficients given is taken for zero, to twice the order."""
+    that stay together, and a `Degeneracy`. What follows the given coefficients is taken for 0, to twice the order."""
     size = np.max(np.abs(w), initial=0) or 1.0
     rate = max([(np.max(np.abs(c)) / size) ** (1 / k) for k, c in enumerate(a) if k], default=0) or 1.0
     a = [c.astype(np.result_type(c, float)) / (size * rate**k) for k, c in enumerate(a)]
@@ -102,7 +102,7 @@ def eigenvectors(a, w, v, order, eps):
     equal = np.abs(np.diff(w)) <= noise[0] * size
     limit = np.sum(equal) > sum(len(place) - 1 for place in joined)
     values = [size * rate**k * c for k, c in enumerate(values)]
-    report = Report(*map(sorted, kept), [], 16 * eps * closest, bool(limit))
+    report = Degeneracy(*map(sorted, kept), [], 16 * eps * closest, bool(limit))
     return [w, *values[1:]], [rate**k * c for k, c in enumerate(vectors)], joined, report
 
 
@@ -118,7 +118,7 @@ def doubled_factors(u, s, v, eps):
     return np.concatenate([-s, np.zeros(m + n - 2 * count), s[::-1]]), vectors
 
 
-def double(a):
+def hermitian_dilation(a):
     """[[0, A], [Aᴴ, 0]] of a matrix, plain or a Dual."""
     m, n = a.shape
     above = np.concatenate([np.zeros((m, m), a.dtype), a], 1)
@@ -151,7 +151,7 @@ def _tall_vectors(a, u, s, v, order, eps):
         left, *found = _tall_vectors([ct(short) @ c for c in a], ct(short) @ u, s, v, order, eps)
         return [short @ c for c in left], *found
     w, basis = doubled_factors(u, s, v, eps)
-    values, vectors, joined, report = eigenvectors([double(c) for c in a], w, basis, order, eps)
+    values, vectors, joined, report = eigenvectors([hermitian_dilation(c) for c in a], w, basis, order, eps)
     top = m + n - 1 - np.arange(n)
     found = [[np.sqrt(2) * c[rows][:, top] for c in vectors] for rows in (np.s_[:m], np.s_[m:])]
     for place in joined:
@@ -176,7 +176,7 @@ def _null_spaces(vectors, m):
     return [c[:m, :count] for c in vectors], [c[m:, count:] for c in vectors]
 
 
-def complement(q, rest):
+def complement_series(q, rest):
     """The series of [Q₁ Q₂] of that of Q₁: Q₂' = -Q₁ Q₁'ᴴ Q₂, from NumPy's where it is one."""
     if np.max(np.abs(ct(q[0]) @ rest), initial=0) > 1e-3:
         rest = np.linalg.svd(q[0])[0][:, q[0].shape[1] :]

@@ -164,7 +164,7 @@ def require_numbers(name, tree):
         raise TypeError(f"got {name}={tree!r:.80}; expected an array of real numbers, or a tree of them")
 
 
-def finite(vector, name):
+def finite_vector(vector, name):
     """A vector, if it is finite."""
     if not np.all(np.isfinite(vector)):
         raise ValueError(f"{name} has a NaN or an infinity; expected finite numbers")

@@ -11,7 +11,7 @@ from ..errors import LayoutError, ShapeError
 from ..nn.recurrent import require_recurrent
 from ..optim import Adam
 from ..params import Params
-from ..settings import call_of, known_state, require_same, settings, versioned
+from ..settings import call_of, known_state, require_fit, settings, versioned
 from ..tree import flatten, unflatten
 from .estimator import Estimator
 from .point import require_finite, require_finite_gradient
@@ -115,7 +115,7 @@ class QuadraticCritic:
             When it is not that of such a critic with these settings; nothing has changed.
         """
         state = known_state(self, state, {"critic", "coefficients", "optimizer"})
-        require_same(self, "critic", state["critic"], settings(self))
+        require_fit(self, "critic", state["critic"], settings(self))
         params, optimizer = _coefficients(self, state["coefficients"]), copy.copy(self._optimizer)
         optimizer.load_state_dict(state["optimizer"])
         self._params, self._optimizer = params, optimizer
@@ -167,8 +167,8 @@ class _Critical(Estimator):
         met = []
 
         def cut(t, state, dstate):
-            met.append((t, _rows(state), _rows(dstate)))
-            return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
+            met.append((t, _state_rows(state), _state_rows(dstate)))
+            return _as_state(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
 
         _, gradient = at.vjp(cut=cut)
         require_finite_gradient(self, value, gradient, at.layout)
@@ -259,12 +259,12 @@ class DeterministicPolicyGradient(_Critical):
             self.critic.learn_value(state, losses[t] + ahead)
 
 
-def _rows(state):
+def _state_rows(state):
     """A state's parts side by side, ``(B, n)``, in double precision on the host."""
     return np.concatenate([to_numpy(part).astype(np.float64) for part in flatten(state)[0]], axis=-1)
 
 
-def _like(rows, state):
+def _as_state(rows, state):
     """Rows ``(B, n)`` as a state."""
     parts, structure = flatten(state)
     ends = np.cumsum([part.shape[-1] for part in parts])

@@ -72,12 +72,12 @@ class FiniteDifference(Estimator):
         w, ends, losses = to_numpy(at.vector), [], []
         for step in (self.eps, -self.eps):
             moved = w.copy()
-            moved[k] = _as(kind, _as(kind, w[k]) + step * unit)  # rounded, as it stands there
+            moved[k] = _in_dtype(kind, _in_dtype(kind, w[k]) + step * unit)  # rounded, as it stands there
             ends.append(moved[k] / unit)
             losses.append(at.value(at.like(moved)))
         width = float(np.real(ends[0] - ends[1]))
         if not width > 0:
-            apart = np.spacing(np.abs(_as(kind, w[k])))
+            apart = np.spacing(np.abs(_in_dtype(kind, w[k])))
             if self.eps < apart:
                 raise too_small(self.eps, f"params{at.layout.entry(k)} = {w[k]}", kind, apart)
         return quotient(*losses, width)
@@ -90,7 +90,7 @@ class FiniteDifference(Estimator):
         return 0 * g
 
 
-def _as(kind, entry):
+def _in_dtype(kind, entry):
     """An entry of a vector in the dtype of its leaf."""
     return kind.type(entry if kind.kind == "c" else entry.real)
 

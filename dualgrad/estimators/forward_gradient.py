@@ -8,7 +8,7 @@ from ..backend import like as on_device
 from ..backend import to_numpy
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
-from ..directions.base import as_direction, finite, require_direction
+from ..directions.base import as_direction, finite_vector, require_direction
 from ..vectors import double, in_kind
 from .estimator import Estimator
 
@@ -130,7 +130,7 @@ class ForwardGradient(Estimator):
         """b, in double precision; None where there is none yet."""
         if self.baseline is None or self.keeps:
             return self._average
-        return finite(layout.double(self.baseline, "baseline"), "baseline")
+        return finite_vector(layout.double(self.baseline, "baseline"), "baseline")
 
     def _advance(self, new, layout):
         """average += (1 - decay) c (ĝ - average): shrunk by c, for ĝ carries the average's own error, r times over."""

@@ -14,7 +14,7 @@ from .point import Point, require_finite
 from .steps import coarse, require_moved, taken
 
 _PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"
-_BLOCK = 1 << 16  # entries of a direction that exist at a time
+_ENTRIES_AT_ONCE = 1 << 16  # entries of a direction that exist at a time
 
 
 class MeZO(SPSA):
@@ -120,8 +120,8 @@ class MeZO(SPSA):
         rng.rewind(start)
         for w in vectors:
             flat = w.reshape(-1)
-            for k in range(0, flat.size, _BLOCK):
-                block = flat[k : k + _BLOCK]
+            for k in range(0, flat.size, _ENTRIES_AT_ONCE):
+                block = flat[k : k + _ENTRIES_AT_ONCE]
                 yield block, self.directions.draw(rng, block.shape, w.dtype, w)
 
     def _move(self, vectors, c, rng, start, few=False):

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..errors import LayoutError
-from ..settings import known_state, layouts_differ, require_same, saved_count, settings, versioned
+from ..settings import known_state, layouts_differ, require_fit, saved_count, settings, versioned
 
 
 class Stateful:
@@ -60,7 +60,7 @@ class Stateful:
         """
         head = self._head()
         state = known_state(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
-        require_same(self, "estimator", state["estimator"], head["estimator"])
+        require_fit(self, "estimator", state["estimator"], head["estimator"])
         made = saved_count(state, "made", "estimates there were")
         layout = _layout(state["layout"])
         pairs = self._pairs(state)
@@ -107,7 +107,7 @@ class Stateful:
 
 def attempted(thing, call, *args):
     """``call(*args)``, which leaves a thing, and what it is made of, as they were where anything is raised."""
-    before = list(_kept(thing)) if thing.parts else [(thing, dict(vars(thing)), None)]
+    before = list(_snapshot(thing)) if thing.parts else [(thing, dict(vars(thing)), None)]
     try:
         return call(*args)
     except BaseException:
@@ -119,7 +119,7 @@ def attempted(thing, call, *args):
         raise
 
 
-def _kept(thing):
+def _snapshot(thing):
     """Of a thing and its parts: each, its attributes, and its saved state where it is of a class of one's own.
 
     A copy of what is ours is not reached by what the original does later; of others only their state is known.
@@ -132,7 +132,7 @@ def _kept(thing):
     for name in getattr(thing, "parts", {}).values():
         parts = getattr(thing, name)
         for part in parts if isinstance(parts, list) else [parts]:
-            yield from _kept(part)
+            yield from _snapshot(part)
 
 
 def _layout(saved):
@@ -166,4 +166,4 @@ def _load_into(part, state):
     if hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
     else:
-        require_same(part, "settings", state, settings(part))
+        require_fit(part, "settings", state, settings(part))

@@ -16,7 +16,7 @@ from .patches import Patches
 from .settings import checked
 from .tangents import leading, shared_lead
 
-ROWS = 1024  # patches laid out at a time
+PATCHES_AT_ONCE = 1024  # patches laid out at a time
 
 
 def _is_dual(d):
@@ -114,7 +114,7 @@ class _Conv(Convolution):
     def _blocks(self, x):
         """The patches of a few examples at a time, as rows in a buffer that stays in cache, and their places."""
         views = self.patches.unfold(x)
-        count = max(1, ROWS // max(math.prod(views.shape[1 : -1 - self.patches.n]), 1))
+        count = max(1, PATCHES_AT_ONCE // max(math.prod(views.shape[1 : -1 - self.patches.n]), 1))
         buffer = empty((count, *views.shape[1:]), x.dtype)
         for start in range(0, len(x), count):
             block = views[start : start + count]

@@ -67,7 +67,7 @@ class Linear(Layer):
         w, dw, db = p["weight"], dp["weight"], dp.get("bias", ZERO)
         if on_host(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
-        return Linear.forward(self, p, x), add_row_tangent(dx @ w + _rows(x, dw), db, x.shape[:-1])
+        return Linear.forward(self, p, x), add_row_tangent(dx @ w + _matmul_rows(x, dw), db, x.shape[:-1])
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
@@ -108,7 +108,7 @@ class Linear(Layer):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., {self.in_features})")
 
 
-def _rows(x, dw):
+def _matmul_rows(x, dw):
     """x dW for x of any rank and dW with or without a lead axis."""
     if dw is ZERO or x.ndim == 2:
         return x @ dw

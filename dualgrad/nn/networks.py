@@ -5,7 +5,7 @@ import itertools
 from .activations import ReLU, Sine
 from .containers import Residual, Sequential
 from .conv import Conv2d
-from .initial import siren as siren_start
+from .initial import siren_uniform as siren_start
 from .layer import Layer
 from .linear import Linear
 from .local_mixer import LocalMixer

@@ -126,12 +126,12 @@ class BoundObjective:
         (np.float64(4.0), array([ 4., -4.]))
         """
         pair = self._by_rules(params, tangents) if self._direct else None
-        return jvp(self, (params,), (_dense(tangents, params),)) if pair is None else pair
+        return jvp(self, (params,), (_zeros_as_arrays(tangents, params),)) if pair is None else pair
 
     def _by_rules(self, params, tangents):
         """The loss and its slopes by the two rules; None where not all is plain, or something is wrong."""
         p, dp, model, loss = _as_dict(params), _as_dict(tangents), self.model, self.loss
-        if not _fit(p, dp, self._shapes):
+        if not _plain_and_alike(p, dp, self._shapes):
             return None
         if model.buffers():
             p = with_buffers(params)
@@ -179,7 +179,7 @@ def _as_dict(mapping):
     return mapping if mapping.__class__ is dict else dict(mapping.items()) if known else {}
 
 
-def _fit(p, dp, shapes):
+def _plain_and_alike(p, dp, shapes):
     """Whether parameters and tangents are plain arrays (or factors) of these names, shapes and of one dtype each."""
     leads = set()
     for name, shape in shapes.items():
@@ -202,7 +202,7 @@ def _fit(p, dp, shapes):
     return len(p) == len(dp) == len(shapes)
 
 
-def _dense(tangents, params):
+def _zeros_as_arrays(tangents, params):
     """The tangents with an array of zeros where `ZERO` stands, which a jvp of any function takes."""
     if not isinstance(tangents, Mapping) or not any(d is ZERO for d in tangents.values()):
         return tangents

@@ -213,7 +213,7 @@ def require_recurrent(estimator, objective):
             f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
             "with inner steps, which differentiates another function"
         )
-    found = list(_recurrent(objective.model))
+    found = list(_recurrent_layers(objective.model))
     if not found:
         raise DualgradError(
             f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
@@ -222,8 +222,8 @@ def require_recurrent(estimator, objective):
     return found
 
 
-def _recurrent(layer):
+def _recurrent_layers(layer):
     if isinstance(layer, Recurrent):
         yield layer
     for child in getattr(layer, "children", {}).values():
-        yield from _recurrent(child)
+        yield from _recurrent_layers(child)

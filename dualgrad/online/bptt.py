@@ -8,7 +8,7 @@ from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..params import Params
-from .dynamics import DROP, is_finite, own, require_finite_step, require_scalar_loss
+from .dynamics import DROP, copied, is_finite, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
 
@@ -53,7 +53,7 @@ class BPTT(OnlineEstimator):
 
     def _advanced(self, x):
         self._require_started()
-        live, self.params, x = self.params, _frozen(self.params), own(x)  # the step keeps what it was made with
+        live, self.params, x = self.params, _frozen(self.params), copied(x)  # the step keeps what it was made with
         self._made_from = self.params, self.state, x
         try:
             return super()._advanced(x)
@@ -131,7 +131,7 @@ class TruncatedBPTT(InWindows):
         return ()
 
     def _stepped(self, x, y):
-        x, before = own(x), getattr(self, "state", None)
+        x, before = copied(x), getattr(self, "state", None)
         state, transitions = self._advanced(x)
         if not is_finite(x):
             for T in transitions:
@@ -213,4 +213,4 @@ def pulled_back(transitions, cotangents, dynamics):
 
 def _frozen(params):
     """A copy that later updates do not reach."""
-    return params.copy() if isinstance(params, Params) else own(params)
+    return params.copy() if isinstance(params, Params) else copied(params)

@@ -16,7 +16,7 @@ from ..inputs import as_data
 from ..layout import Layout
 from ..params import with_entries
 from ..pushforward import jvp
-from ..settings import layout_of, plain
+from ..settings import layout_of, plain_data
 from ..transforms import grad
 from ..tree import flatten, leaves, map_leaves, unflatten
 from ..vectors import all_finite
@@ -44,7 +44,7 @@ class Arrays:
         return on_device(np.eye(n, dtype=self.dtype), self.like)
 
 
-class Dynamics(Arrays):
+class SystemDynamics(Arrays):
     """Any `System`, by forward directions."""
 
     def __init__(self, system, params):
@@ -81,7 +81,7 @@ class Dynamics(Arrays):
             after, pullback = self.system.vjp(state, x, params)
         after = self.states.leaves(after, "state")
         require_real_leaves("the step returned a state of", after)
-        after = own(self.states.with_leaves(after))  # not the live parameters
+        after = copied(self.states.with_leaves(after))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
@@ -124,7 +124,7 @@ class Dynamics(Arrays):
     def signature(self):
         """What a saved state must fit."""
         return {
-            "kind": "System", "batched": bool(self.system.batched), "init_state": plain(self.system.init_state),
+            "kind": "System", "batched": bool(self.system.batched), "init_state": plain_data(self.system.init_state),
             "states": layout_of(self.system.init_state), "params": dict(self.names), "dtype": str(self.dtype),
         }  # fmt: skip
 
@@ -280,6 +280,6 @@ def is_finite(tree):
     return all(kind not in ("f", "c") or all_finite(a) for a, kind in kinds)
 
 
-def own(tree):
+def copied(tree):
     """A tree in arrays of its own, whatever their first owner does with his."""
     return map_leaves(lambda a: a.copy() if hasattr(a, "dtype") else a, tree)

@@ -13,7 +13,7 @@ from ..checks import flag
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from .bptt import TruncatedBPTT
-from .dynamics import DROP, is_finite, own, require_finite_step
+from .dynamics import DROP, copied, is_finite, require_finite_step
 from .learner import kept_data, placed_data, restored_leaves, saved_leaves
 from .particles import Particles
 from .windows import InWindows, steps_of
@@ -266,7 +266,7 @@ class PersistentES(Windowed):
         centre = self.copies.alone(t, memory["centre"], self.params, x)
         if not is_finite((x, y)):
             self._exact(t, memory["centre"], 1).step(x, y)  # raises where the window could not be closed
-        return {"centre": centre, "data": (*memory["data"], own((x, y)))}
+        return {"centre": centre, "data": (*memory["data"], copied((x, y)))}
 
     def made_of(self, t, memory, difference):
         scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]

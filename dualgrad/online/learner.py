@@ -12,7 +12,7 @@ from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
 from ..nn.recurrent import require_recurrent
 from ..random import as_rng
-from ..settings import call_of, known_state, require_same, saved_count, settings, versioned
+from ..settings import call_of, known_state, require_fit, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
@@ -244,7 +244,7 @@ class OnlineEstimator:
             has changed.
         """
         state = known_state(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
-        require_same(self, "estimator", state["estimator"], settings(self))
+        require_fit(self, "estimator", state["estimator"], settings(self))
         started = hasattr(self, "dynamics")
         if state["system"] is not None:
             self._require_started()
@@ -253,7 +253,7 @@ class OnlineEstimator:
         steps = saved_count(state, "steps", "were taken")
         made = saved_count(state, "made", "estimates there were")
         if started:
-            require_same(self, "system", state["system"], self.dynamics.signature())
+            require_fit(self, "system", state["system"], self.dynamics.signature())
             found = (
                 restored_leaves("state", state["state"], self.state),
                 self.restored_memory(state["memory"], steps),
@@ -297,7 +297,10 @@ def restored_leaves(what, saved, now):
     expected, given = ([(np.shape(s), np.asarray(s).dtype) for s in map(to_numpy, some)] for some in (leaves, saved))
     shapes = [s for s, _ in expected] == [s for s, _ in given]
     if not shapes or not all(_holds(e, d) for (_, d), (_, e) in zip(expected, given, strict=True)):
-        raise LayoutError(f"the saved {what} has other shapes or dtypes, {_named(given)}; expected {_named(expected)}")
+        raise LayoutError(
+            f"the saved {what} has other shapes or dtypes, {_leaves_in_words(given)}; "
+            f"expected {_leaves_in_words(expected)}"
+        )
     if not all(np.all(np.isfinite(s)) for s in saved):
         raise LayoutError(f"the saved {what} has a NaN or an infinity")
     return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])
@@ -308,5 +311,5 @@ def _holds(saved, now):
     return saved == now or saved.kind == now.kind == "f" and np.can_cast(now, saved)
 
 
-def _named(kinds):
+def _leaves_in_words(kinds):
     return [f"{dtype}{list(shape)}" for shape, dtype in kinds]

@@ -19,7 +19,7 @@ from ..nn.losses import Loss, cross_entropy
 from ..nn.recurrent import Recurrent
 from ..params import Params
 from ..random import as_rng
-from ..settings import plain
+from ..settings import plain_data
 from ..tree import map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .transition import CellTransition
@@ -371,8 +371,8 @@ class NetworkDynamics(Arrays):
         """What a saved state must fit."""
         network = self.network
         return {
-            "kind": "Network", "cells": plain(network.cells), "readout": plain(network.readout),
-            "loss": plain(network.loss_of), "streams": plain(network.streams), "dtype": str(self.dtype),
+            "kind": "Network", "cells": plain_data(network.cells), "readout": plain_data(network.readout),
+            "loss": plain_data(network.loss_of), "streams": plain_data(network.streams), "dtype": str(self.dtype),
         }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from ..checks import flag, positive_count
 from ..errors import LayoutError
 from ..params import Params
 from .learner import OnlineEstimator
-from .rank_one import balance, norm
+from .rank_one import balance, row_norms
 
 
 class NoBackTrack(OnlineEstimator):
@@ -131,18 +131,18 @@ class NoBackTrack(OnlineEstimator):
         if self.metric is not None:
             return self._invariant_scales(memory, T)
         if self.split:
-            inside = _blocks(memory["block"], self.rank, w.dtype)
+            inside = _block_masks(memory["block"], self.rank, w.dtype)
             w_norms, D_norms = np.sqrt(inside @ np.square(w, dtype=np.float64)), T.norms(inside[:, T.own])
-            return balance(norm(v), w_norms.astype(w.dtype)), balance(np.ones_like(D_norms), D_norms)
+            return balance(row_norms(v), w_norms.astype(w.dtype)), balance(np.ones_like(D_norms), D_norms)
         D_norms = T.norms()
-        return balance(norm(v), norm(w)), balance(np.ones_like(D_norms), D_norms)
+        return balance(row_norms(v), row_norms(w)), balance(np.ones_like(D_norms), D_norms)
 
     def _invariant_scales(self, memory, T):
         """Those of Appendix B (eqs. 63, 64)."""
         v, w, spread = memory["v"], memory["w"], memory["spread"]
         deviation = np.sqrt(np.maximum(spread, _FLOOR * np.mean(spread) + np.finfo(spread.dtype).tiny))
         return (
-            balance(norm(v / deviation), self.metric.norms(self._padded(w), self.params)),
+            balance(row_norms(v / deviation), self.metric.norms(self._padded(w), self.params)),
             balance(1 / deviation[T.rows], self.metric.norms(self._own_rows(T, w), self.params)),
         )
 
@@ -182,6 +182,6 @@ class NoBackTrack(OnlineEstimator):
 _AVERAGE, _FLOOR = 0.99, 1e-3  # of the invariant norms
 
 
-def _blocks(block, count, dtype):
+def _block_masks(block, count, dtype):
     """Which parameters are in which block, as rows of 0 and 1."""
     return (block == np.arange(count, like=block)[:, None]).astype(dtype)

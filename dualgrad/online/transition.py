@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..scratch import empty_like
+from ..vectors import identity
 
 
 class CellTransition:
@@ -37,10 +38,10 @@ class CellTransition:
         """J v."""
         f, mine = self.factors, self.units(v[..., self.rows])
         seen = mine[..., 0, :] if f.slope is None else mine[..., 0, :] * f.slope
-        moved = _gated(f.gains, _times(seen, self.p["weight_h"]), self.gates) + _kept(f.keep, mine)
+        moved = _gated(f.gains, _matmul_flat(seen, self.p["weight_h"]), self.gates) + _times_diagonal(f.keep, mine)
         if self.below is not None:
             dx = self.below.output_tangent(v[..., self.below.rows])
-            moved = moved + _gated(f.gains_x, _times(dx, self.p["weight_x"]), self.gates)
+            moved = moved + _gated(f.gains_x, _matmul_flat(dx, self.p["weight_x"]), self.gates)
         return self._placed(v, moved)
 
     def tangent(self, v, w):
@@ -76,11 +77,11 @@ class CellTransition:
         """u J, for one cotangent or several."""
         f, mine = self.factors, self.units(u[..., self.rows])
         ds = np.einsum("...bkn,bkln->...bln", mine, f.keep)
-        seen = _times(_ungated(f.gains, mine, self.gates), self.p["weight_h"].T)
+        seen = _matmul_flat(_ungated(f.gains, mine, self.gates), self.p["weight_h"].T)
         ds[..., 0, :] += seen if f.slope is None else seen * f.slope
         before = self._placed(u, ds)
         if self.below is not None:
-            dx = _times(_ungated(f.gains_x, mine, self.gates), self.p["weight_x"].T)
+            dx = _matmul_flat(_ungated(f.gains_x, mine, self.gates), self.p["weight_x"].T)
             before[..., self.below.rows] += self.below.output_cotangent(dx)
         return before
 
@@ -142,13 +143,13 @@ class CellTransition:
         weight = self.p["weight_x"].reshape(-1, self.gates, n)
         across = np.einsum("bkgi,jgi->bkij", _by_gate(f.gains_x, self.gates), weight)
         size = self.below.cell.parts * self.below.cell.hidden_size
-        seen = self.below.output_tangent(_eye(batch * size, J))
+        seen = self.below.output_tangent(identity(batch * size, J))
         slopes = np.stack([seen.reshape(batch, size, batch, -1)[b, :, b] for b in range(batch)])
         return J.reshape(batch, parts * n, parts * n), across.reshape(batch, parts * n, -1) @ np.swapaxes(slopes, 1, 2)
 
     def jacobian(self):
         """J, ``(N, N)``."""
-        return self.push(_eye(self.size, self.factors.gains)).T
+        return self.push(identity(self.size, self.factors.gains)).T
 
     def structure(self):
         """This transition with a 1 for every derivative that can be other than zero."""
@@ -205,7 +206,7 @@ class CellTransition:
 
     def influence(self):
         """D in the cell's own entries and parameters, ``(rows, own)``."""
-        return self.pull_params(_eye(self.rows.stop - self.rows.start, self.factors.gains))
+        return self.pull_params(identity(self.rows.stop - self.rows.start, self.factors.gains))
 
 
 # ---------------------------------------------------------------------- unit by unit
@@ -218,16 +219,12 @@ def _unit_entries(batch, parts, m, gates, n):
     return (b * parts + k) * n + i, (j * gates + g) * n + i
 
 
-def _eye(n, like):
-    return on_device(np.eye(n, dtype=like.dtype), like)
-
-
 def _by_gate(a, gates):
     """``(..., gates n)`` as ``(..., gates, n)``."""
     return a.reshape((*a.shape[:-1], gates, -1))
 
 
-def _times(rows, matrix):
+def _matmul_flat(rows, matrix):
     """Rows ``(..., n)`` times a matrix, as one product."""
     return (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape((*rows.shape[:-1], matrix.shape[-1]))
 
@@ -245,7 +242,7 @@ def _ungated(gains, ds, gates):
     return each[..., 0, :] if each.shape[-2] == 1 else each.sum(-2)
 
 
-def _kept(keep, ds):
+def _times_diagonal(keep, ds):
     """∂φ/∂s ds, unit by unit."""
     if keep.shape[1] == 1:
         return keep[:, 0] * ds

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .learner import OnlineEstimator
-from .rank_one import balance, norm
+from .rank_one import balance, row_norms
 
 
 class UORO(OnlineEstimator):
@@ -42,8 +42,8 @@ class UORO(OnlineEstimator):
         for T in transitions:
             s = T.push(s)
         (rho0, inverse0), (rho1, inverse1) = (
-            balance(norm(s), norm(theta)),
-            balance(norm(nu), norm(pulled)),
+            balance(row_norms(s), row_norms(theta)),
+            balance(row_norms(nu), row_norms(pulled)),
         )
         return rho0 * s + rho1 * nu, inverse0 * theta + inverse1 * pulled
 

@@ -15,7 +15,7 @@ from .blocks import BLOCK, norm
 from .leaves import matched, steppable
 from .optimizer import Optimizer
 from .schedules import inverse_sqrt
-from .settings import KINDS, rate
+from .settings import CONSTRAINTS, rate
 
 
 @dataclass(eq=False, repr=False)
@@ -89,7 +89,7 @@ class KalmanQDOP(Optimizer):
         """
         if isinstance(params, dict) and params and not any(isinstance(w, dict) for w in params.values()):
             return self._step_dict(params, gradient, fisher)
-        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, KINDS["gamma"]), _units_of(params)
+        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, CONSTRAINTS["gamma"]), _units_of(params)
         self._rows = None if fisher is None else self._checked(fisher, params)
         self._count = sum(np.size(leaf) for leaf in flatten(params)[0])
         super().step(params, gradient)

@@ -43,7 +43,7 @@ class Memory:
         moments = [np.result_type(w.dtype, optimizer.precision) for w in leaves]
         state = {
             name: [
-                _fitted(v, w, kind, f"the state {name!r} of {optimizer!r}")
+                _state_array(v, w, kind, f"the state {name!r} of {optimizer!r}")
                 for v, w, kind in zip(self.state.get(name, leaves), leaves, moments, strict=True)
             ]
             for name in optimizer.state_names
@@ -67,7 +67,7 @@ class Memory:
         return [[a[..., place] for a in arrays] for place in self.places.slices.values()]
 
 
-def _fitted(v, w, kind, what):
+def _state_array(v, w, kind, what):
     """A state's array on the device of the leaf w, in the dtype of its moments; zeros where w itself stands for it."""
     if v is w:
         return np.zeros_like(w, dtype=kind)

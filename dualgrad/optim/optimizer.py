@@ -9,12 +9,12 @@ import numpy as np
 from ..backend import to_numpy
 from ..checks import count
 from ..errors import LayoutError, NonFiniteError
-from ..settings import difference, of_this_version, plain, versioned
+from ..settings import difference, of_this_version, plain_data, versioned
 from .blocks import blocks, norm, scratch
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
-from .settings import checked, rate
+from .settings import as_hyperparameter, rate
 
 _TAKEN = "how many were taken"
 
@@ -43,7 +43,7 @@ class Optimizer:
     def __setattr__(self, name, value):
         """A hyper-parameter is checked when it is set; a name that is none is an error."""
         if name in self.__dataclass_fields__:
-            before, value = vars(self).get(name), checked(name, value)
+            before, value = vars(self).get(name), as_hyperparameter(name, value)
             super().__setattr__(name, value)
             try:
                 if "steps" in vars(self) and name != "lr":
@@ -181,7 +181,7 @@ class Optimizer:
         if not isinstance(self.lr, Schedule):
             del found["lr"]
         own = {name: isinstance(value, Schedule) or not callable(value) for name, value in found.items()}
-        return {name: plain(value) if own[name] else "a function" for name, value in found.items()}
+        return {name: plain_data(value) if own[name] else "a function" for name, value in found.items()}
 
     def state_dict(self):
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -226,7 +226,7 @@ class Optimizer:
     def _rebuilt(self, state):
         """Steps and memory from a state; a ValueError where they cannot be."""
         if state["lr"] is not None:
-            checked("lr", state["lr"], scheduled=False)
+            as_hyperparameter("lr", state["lr"], scheduled=False)
         places = None if state["parameters"] is None else rebuilt(state["parameters"])
         memory = Memory(
             {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names if name in state}, places

@@ -36,7 +36,7 @@ def _diff(a, n=1, axis=-1, prepend=None, append=None):
     first, last = ([] if e is None else [e if np.ndim(e) else np.broadcast_to(e, edge)] for e in ends)
     a = np.concatenate([*first, a, *last], axis)
     for _ in range(n):
-        a = a[along(axis, slice(1, None))] - a[along(axis, slice(None, -1))]
+        a = a[index_along(axis, slice(1, None))] - a[index_along(axis, slice(None, -1))]
     return a
 
 
@@ -57,7 +57,7 @@ def array_beside(x, beside):
     return x if is_array(x) else on_device(np.asarray(x), primal(beside))
 
 
-def along(axis, index):
+def index_along(axis, index):
     """The index that takes ``index`` on a negative axis."""
     return (..., index) + (slice(None),) * (-axis - 1)
 

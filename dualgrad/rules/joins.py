@@ -4,7 +4,7 @@ import numpy as np
 
 from ..dual import Dual, primal
 from .absorb import parts
-from .declare import composite, duals_in, linear, linear_pieces, nested_as, register, require_room, top_level
+from .declare import composite, duals_in, linear, linear_pieces, nested_as, register_rule, require_room, top_level
 from .differences import array_beside
 from .lead import direction, trailing
 
@@ -57,7 +57,7 @@ def _insert(arr, obj, values, axis=None):
 
 
 composite(np.block, _block)
-register([np.insert], "linear", _insert)
+register_rule([np.insert], "linear", _insert)
 linear(np.delete)
 composite(np.append, _append)
 composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw), sequence=True)

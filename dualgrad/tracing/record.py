@@ -15,7 +15,7 @@ from ..params import Params
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
 from .costs import multiply_adds
-from .row import Row, digits, kind, norm, where
+from .row import Row, digits, kind, safe_norm, where
 from .traced import IN_PLACE, Traced
 
 _IN_PLACE = {f"i{name}" for name in IN_PLACE}
@@ -83,7 +83,7 @@ class Recorder:
             ends = ["" if end is None else self.named(end) for end in (x.start, x.stop, x.step)]
             return ":".join(ends if ends[2] else ends[:2])
         if is_array(x):
-            x = _plain(x)
+            x = _host_copy(x)
             return digits(x) or kind(x)
         return "..." if x is Ellipsis else getattr(x, "__name__", None) or repr(x)
 
@@ -112,9 +112,9 @@ class Recorder:
 
     def add(self, step, operation, operands, inputs, y, work, place, written=False):
         """A row. The step names the Dual it made, or the one it wrote into and all that share its memory."""
-        p, d = _plain(y), None
+        p, d = _host_copy(y), None
         if type(y) is Traced:
-            d, y.step, y.named_at = _plain(y.tangent), step, self.steps
+            d, y.step, y.named_at = _host_copy(y.tangent), step, self.steps
         elif not isinstance(y, np.bool_):  # of which there are only two
             self.constants[id(y)] = y, step
         if written and p.ndim:
@@ -130,7 +130,7 @@ class Recorder:
             before = set().union(*(self.trouble[s][k] for s in inputs))
             new = sorted(self.trouble[step][k] - before - ({"inf"} if before else set()))
             made = f"{new[0]} in {part}" if new else made
-        norms = norm(p), 0.0 if d is None else norm(d)
+        norms = safe_norm(p), 0.0 if d is None else safe_norm(d)
         self.rows.append(Row(step, operation, operands, inputs, p.shape, p.dtype, p, d, *norms, work, made, *place))
 
     def place(self):
@@ -187,7 +187,7 @@ def _owner(array):
     return id(array) if isinstance(array, np.ndarray) else None
 
 
-def _plain(x):
+def _host_copy(x):
     """A copy on the host, all levels stripped."""
     x = primal(x)
     x = to_numpy(x.dense() if isinstance(x, LowRank) else x)

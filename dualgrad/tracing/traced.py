@@ -10,8 +10,9 @@ import copy
 
 import numpy as np
 
-from ..cures import dotted
+from ..cures import qualified_name
 from ..custom import custom_jvp
+from ..dispatch import precedence
 from ..dual import Dual
 from ..operators import operators
 from ..tables import RULES
@@ -24,7 +25,7 @@ IN_PLACE = {
 }  # fmt: skip
 
 
-class _Rules(dict):
+class _TracedRules(dict):
     """What stands in for the rule tables when the operators of a Traced look a function up."""
 
     def __missing__(self, function):
@@ -40,7 +41,7 @@ class _Rules(dict):
         return self[function]
 
 
-class Traced(operators(_Rules()), Dual):
+class Traced(operators(_TracedRules()), Dual):
     """A Dual, with the step that it came from and the recorder of its trace."""
 
     __slots__ = ("named_at", "recorder", "step")
@@ -98,7 +99,7 @@ class Traced(operators(_Rules()), Dual):
         if not recorder.is_busy():
             layer = _Watched(layer, recorder, seen)
         with recorder.busy():
-            y = layer({name: plain(v, recorder) for name, v in p.items()}, plain(x, recorder), **kwargs)
+            y = layer({name: untraced_dual(v, recorder) for name, v in p.items()}, untraced_dual(x, recorder), **kwargs)
 
         def travelling(v):
             mine = type(v) is Dual and v.level == recorder.level
@@ -108,7 +109,7 @@ class Traced(operators(_Rules()), Dual):
 
 
 def _name(function):
-    return dotted(function).removeprefix("np.")
+    return qualified_name(function).removeprefix("np.")
 
 
 def _method(name):
@@ -131,13 +132,13 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
     """``call(top, *args, **kwargs)``, and its rows where the operand ``top`` of the highest level is traced."""
     args, kwargs = tuple(args), kwargs or {}
     leaves, structure = flatten((args, kwargs))
-    top = max((a for a in leaves if isinstance(a, Dual)), key=_height, default=like)
+    top = max((a for a in leaves if isinstance(a, Dual)), key=precedence, default=like)
     if type(top) is not Traced:
         return call(top, *args, **kwargs)
     recorder, travellers = top.recorder, {}
 
     def stripped(a):
-        x = plain(a, recorder)
+        x = untraced_dual(a, recorder)
         travellers[id(x)] = x, a
         return x
 
@@ -156,11 +157,7 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
     return untraced() if recorder.is_busy() else recorder.run(untraced, operation, function, args, kwargs, leaves)
 
 
-def _height(a):
-    return a.level, type(a) is Traced
-
-
-def plain(x, recorder):
+def untraced_dual(x, recorder):
     """The Dual that a Traced of this trace is."""
     return Dual(x.primal, x.tangent, x.level, x.frozen) if type(x) is Traced and x.recorder is recorder else x
 

@@ -135,7 +135,7 @@ class Loss:
     def _evaluated(self, prediction, target, settings):
         """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""
         if self._of_arrays and target.ndim == prediction.ndim:
-            target = _as(target, prediction)
+            target = _in_dtype_of(target, prediction)
         return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
 
     def examples(self, prediction, target):
@@ -171,7 +171,7 @@ class Loss:
         if weights is None:
             share = 1 / each.size if reduction == "mean" else 1
         else:
-            share = _as(weights, each)
+            share = _in_dtype_of(weights, each)
             share = share / np.sum(share) if reduction == "mean" else share
 
         def pullback(dy):
@@ -205,7 +205,7 @@ def _check_weights(loss, weights, reduction, kind):
         )
 
 
-def _as(a, like):
+def _in_dtype_of(a, like):
     """An array in the precision of another: targets as the prediction, weights or a mask as the losses."""
     kind = primal(like).dtype
     return a if a.dtype == kind else a.astype(kind)
@@ -215,7 +215,7 @@ def _reduce(each, reduction, weights=None, ndim=None):
     """Mean or sum over examples, the last ``ndim`` axes (a lead axis stays)."""
     ndim = each.ndim if ndim is None else ndim
     if weights is not None:
-        weights = _as(weights, each)
+        weights = _in_dtype_of(weights, each)
         each = quietly(product, each, weights)
     if reduction == "none":
         return each
