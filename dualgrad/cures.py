@@ -188,11 +188,11 @@ def _resolve(node, frame):
 # ---------------------------------------------------------------------- object arrays that NumPy cannot work on
 
 
-def of_object_array(error, told):
+def of_object_array(error, message):
     """What to write in place of a call in which an object array of Duals failed, as with NumPy's "loop of ufunc does
     not support argument 0 of type float which has no callable sin method"; None for an error of another kind.
 
-    ``told`` is what the Duals last said of that, or None.
+    ``message`` is what the Duals last said of that, or None.
     """
     steps, tb = [], error.__traceback__
     while tb:
@@ -200,8 +200,8 @@ def of_object_array(error, told):
         tb = tb.tb_next
     user = max(k for k, tb in enumerate(steps) if k == 0 or not is_within(tb.tb_frame.f_code, (*OURS, SCIPY)))
     in_scipy = is_within(steps[-1].tb_frame.f_code, (SCIPY,))  # whose C code may go on after an error
-    if told and (in_scipy or "setting single item" in str(error)):
-        return TangentLossError(told)
+    if message and (in_scipy or "setting single item" in str(error)):
+        return TangentLossError(message)
     inside = isinstance(error, (TypeError, AttributeError))
     inside = inside and any(is_within(tb.tb_frame.f_code, (OURS[1], SCIPY)) for tb in steps[user:])
     if "write" in str(error) or not inside and (isinstance(error, DualgradError) or not _OBJECT.search(str(error))):

@@ -76,11 +76,11 @@ def _eigh_tied(a, line, UPLO="L"):
     value = np.linalg.eigh(primal(a), UPLO)
     if line is None:
         w, v, report = several_directions("eigh", hermitian(a, UPLO), spaces, *value)
-        return as_namedtuple(value, [w, blank(v, report.turning + report.apart)])
+        return as_namedtuple(value, [w, blank(v, report.rotating + report.apart)])
     coefficients = [hermitian(c, UPLO) for c in line.coefficients]
     w, v, _, report = eigenvectors(coefficients, *value, line.order, line.eps)
     warn_along("eigh", line, report)
-    return as_namedtuple(value, [line.made(w), line.made(v, report.turning)])
+    return as_namedtuple(value, [line.as_dual(w), line.as_dual(v, report.rotating)])
 
 
 @_tied(np.linalg.eigvalsh)
@@ -89,7 +89,7 @@ def _eigvalsh_tied(a, line, UPLO="L"):
     if line is not None:
         coefficients = [hermitian(c, UPLO) for c in line.coefficients]
         w, *_ = eigenvectors(coefficients, *np.linalg.eigh(coefficients[0]), line.order, line.eps)
-        return line.made(w)
+        return line.as_dual(w)
 
 
 @_tied(np.linalg.svd)
@@ -111,7 +111,7 @@ def _svd_tied(a, line, full_matrices=True, compute_uv=True, hermitian=False):
     loose = [report.undetermined(value[1], n) for n in (value[0].shape[-1], len(value[2]))]
     if line is None:
         return as_namedtuple(value, [blank(u, loose[0]), s, ct(blank(v, loose[1]))])
-    return as_namedtuple(value, [line.made(u, loose[0]), line.made(s), ct(line.made(v, loose[1]))])
+    return as_namedtuple(value, [line.as_dual(u, loose[0]), line.as_dual(s), ct(line.as_dual(v, loose[1]))])
 
 
 def _concatenated(q, rest):
@@ -129,4 +129,4 @@ def _singular_values_tied(a, line):
         thin = np.linalg.svd(line.coefficients[0], full_matrices=False)
         _, s, _, _ = singular_vectors(line.coefficients, *thin, line.order, line.eps)
         zero = thin[1] <= rounding(thin[1])
-        return line.made([s[0], *(np.where(zero, 0, c) for c in s[1:])])
+        return line.as_dual([s[0], *(np.where(zero, 0, c) for c in s[1:])])

@@ -13,7 +13,7 @@ class Degeneracy(NamedTuple):
     sum; and whether some have a limit."""
 
     still: list
-    turning: list
+    rotating: list
     apart: list
     closest: float
     limit: bool = False
@@ -25,7 +25,7 @@ class Degeneracy(NamedTuple):
     def undetermined(self, s, width):
         """The columns without a tangent, also of those that make singular vectors a basis, where values 0 are among
         them."""
-        columns = self.turning + self.apart
+        columns = self.rotating + self.apart
         with_zero = np.any(s[columns] <= 16 * np.finfo(s.dtype).eps * np.sum(s))
         return columns + list(range(len(s), width)) if with_zero else columns
 

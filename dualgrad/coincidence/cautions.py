@@ -37,10 +37,10 @@ def _warn(name, report):
             f"{of(report.apart)} belong to equal values that several directions part, each in its way: their tangents "
             f"are NaN. The other columns are right. {OF_VECTORS}"
         )
-    if report.turning:
+    if report.rotating:
         caution(
-            f"{of(report.turning)} belong to equal values that the direction does not part: nothing says how they turn "
-            f"among themselves, and their tangents are NaN. The other columns are right. {OF_VECTORS}"
+            f"{of(report.rotating)} belong to equal values that the direction does not part: nothing says how they "
+            f"turn among themselves, and their tangents are NaN. The other columns are right. {OF_VECTORS}"
         )
     if report.still:
         caution(

@@ -150,7 +150,7 @@ class _Critical(Estimator):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
         self.critic, self.window = critic, positive_count("window", window, "a positive number of steps")
 
-    keeps = True  # the critic's states are those of one model
+    has_memory = True  # the critic's states are those of one model
 
     def estimated(self, at, rng):
         """The loss and the candidate; the critic then learns from this batch."""

@@ -83,13 +83,13 @@ class Estimator(Stateful):
         if rng is None and self.draws:
             raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
         rng = rng if rng is None else as_rng(rng)
-        if not self.keeps and not self.parts:
+        if not self.has_memory and not self.parts:
             return self._estimate(objective, params, rng)
         return attempted(self, self._estimate, objective, params, rng)
 
     def _estimate(self, objective, params, rng):
         at = Point(self, objective, params)
-        if self.keeps:
+        if self.has_memory:
             self._require_same(at.layout)
         value, gradient, slopes, cost = self.estimated(at, rng)
         gradient = at.like(gradient)

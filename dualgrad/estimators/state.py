@@ -21,7 +21,7 @@ class Stateful:
     grown = ()  # what its saved states have gained, version by version
 
     @property
-    def keeps(self):
+    def has_memory(self):
         """Whether something of the parameters goes on to the next estimate."""
         return bool(self.vectors)
 
@@ -87,13 +87,13 @@ class Stateful:
         """Its parts, each with its saved state."""
         pairs = []
         for name in self.parts.values():
-            mine, saved = getattr(self, name), state[name]
-            if not isinstance(mine, list):
-                mine, saved = [mine], [saved]
-            if not isinstance(saved, (list, tuple)) or len(saved) != len(mine):
+            own, saved = getattr(self, name), state[name]
+            if not isinstance(own, list):
+                own, saved = [own], [saved]
+            if not isinstance(saved, (list, tuple)) or len(saved) != len(own):
                 count = len(saved) if isinstance(saved, (list, tuple)) else f"{saved!r:.80} for"
-                raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(mine)}")
-            pairs += zip(mine, saved, strict=True)
+                raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(own)}")
+            pairs += zip(own, saved, strict=True)
         return pairs
 
     def _require_same(self, layout):

@@ -16,7 +16,7 @@ from ..random import as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
-from .lead import forget_rules_of_others, is_ours, tangent_rule
+from .lead import drop_inherited_rules, is_builtin, tangent_rule
 from .summary import Summary, one_row
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
@@ -63,8 +63,8 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        forget_rules_of_others(cls, Layer, "forward")
-        cls._of_an_array = is_ours(cls, "forward")
+        drop_inherited_rules(cls, Layer, "forward")
+        cls._of_an_array = is_builtin(cls, "forward")
 
     @reprlib.recursive_repr()
     def __repr__(self):

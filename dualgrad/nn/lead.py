@@ -39,7 +39,7 @@ def tangent_rule(owner, name="jvp"):
     return by_direction(rule, owner)
 
 
-def forget_rules_of_others(kind, base, source):
+def drop_inherited_rules(kind, base, source):
     """Give a class the jvp and vjp of ``base`` where those it inherits belong to another ``source`` than its own."""
     for name in ("jvp", "vjp"):
         theirs = getattr(next(c for c in kind.__mro__ if name in vars(c)), source, None)
@@ -47,7 +47,7 @@ def forget_rules_of_others(kind, base, source):
             setattr(kind, name, vars(base)[name])
 
 
-def is_ours(kind, name):
+def is_builtin(kind, name):
     """Whether the class that defines a method is one of dualgrad's."""
     definer = next((c for c in kind.__mro__ if name in vars(c)), kind)
     return definer.__module__.startswith(_OURS)

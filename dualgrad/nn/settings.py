@@ -75,8 +75,8 @@ def checked(function):
         return _CHECKS[name](name, value) if name in defaults and value is not defaults[name] else value
 
     @functools.wraps(function)
-    def made(*args, **kwargs):
+    def wrapper(*args, **kwargs):
         named = [fitted(name, value) for name, value in zip(parameters, args, strict=False)]
         return function(*named, *args[len(named) :], **{name: fitted(name, v) for name, v in kwargs.items()})
 
-    return made
+    return wrapper

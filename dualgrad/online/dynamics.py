@@ -8,7 +8,6 @@ system; `Network` has the same in closed form. Vectors may have leading axes.
 import numpy as np
 
 from ..backend import is_host
-from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.point import as_params, is_real
@@ -19,7 +18,7 @@ from ..pushforward import jvp
 from ..settings import layout_of, plain_data
 from ..transforms import grad
 from ..tree import flatten, leaves, map_leaves, unflatten
-from ..vectors import all_finite
+from ..vectors import all_finite, identity
 
 
 def layout_of_numbers(tree, what):
@@ -34,14 +33,14 @@ def layout_of_numbers(tree, what):
 class Arrays:
     """Fresh arrays in the precision of the parameters, where they live."""
 
-    def made_like(self, array):
+    def set_like(self, array):
         self.like, self.dtype, self.on_host = array, array.dtype, is_host(array)
 
     def zeros(self, shape):
         return np.zeros(shape, self.dtype) if self.on_host else np.zeros_like(self.like, shape=shape)
 
     def eye(self, n):
-        return on_device(np.eye(n, dtype=self.dtype), self.like)
+        return identity(n, self.like)
 
 
 class SystemDynamics(Arrays):
@@ -50,7 +49,7 @@ class SystemDynamics(Arrays):
     def __init__(self, system, params):
         self.system, _ = system, as_params(params)
         self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
-        self.made_like(self.thetas.vector(params))
+        self.set_like(self.thetas.vector(params))
         self.names = layout_of(params)
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
@@ -227,7 +226,7 @@ class Transition:
                 self._influence = np.stack([self._pulled(e)[1] for e in eye(n)])
         return self._influence
 
-    def carry(self, G):
+    def propagate(self, G):
         """J G + D for an influence matrix G ``(N, p)``, by one direction a parameter or, if fewer, an entry."""
         if self._pullback is None or G.shape[1] <= G.shape[0]:
             return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
@@ -251,12 +250,12 @@ def require_scalar_loss(value):
         raise TypeError(f"the system's loss returned {value!r:.80}; expected a real number")
 
 
-def require_real_leaves(said, leaves):
-    """Raise unless all leaves are real floating arrays, or numbers of Python; ``said`` is of what."""
+def require_real_leaves(what, leaves):
+    """Raise unless all leaves are real floating arrays, or numbers of Python; ``what`` they are opens the error."""
     kinds = {getattr(leaf, "dtype", type(leaf)) for leaf in leaves}
     if not all(kind in (float, int) if isinstance(kind, type) else getattr(kind, "kind", "") == "f" for kind in kinds):
         names = ", ".join(sorted(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds))
-        raise TypeError(f"{said} {names}; expected real floating numbers: .astype(float)")
+        raise TypeError(f"{what} {names}; expected real floating numbers: .astype(float)")
 
 
 LOWER = "Lower the learning rate, clip the gradient, or look for what made the system run away"

@@ -45,7 +45,7 @@ class KroneckerRTRL(OnlineEstimator):
             )
         return super().start(system, params, rng=rng)
 
-    def begin(self):
+    def init_memory(self):
         """For every block (m, g n): u ``(B, m)``, and A as g n tangents of the whole state ``(g n, N)``."""
         dynamics, memory = self.dynamics, []
         streams = self.system.streams or 1
@@ -54,7 +54,7 @@ class KroneckerRTRL(OnlineEstimator):
                 memory.append({"u": dynamics.zeros((streams, m)), "A": dynamics.zeros((width, dynamics.size))})
         return memory
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         at = 0
         for T in transitions:
             memory = [block | {"A": T.push(block["A"])} for block in memory]

@@ -25,9 +25,10 @@ class OnlineEstimator:
     an episode. The parameters are the caller's own: an optimizer may change them between steps, and G is then that of
     the trajectory of parameters that was in fact taken.
 
-    A subclass says what it keeps: ``begin()`` makes the memory of an episode, ``carry(memory, transitions)`` takes it
-    through a step, ``influence(memory, H, transition)`` is its estimate of H G, and ``settle(memory, transition)``
-    readies it for the next step. Each returns new arrays, so that a step that fails changes nothing.
+    A subclass says what it keeps: ``init_memory()`` makes the memory of an episode, ``propagate(memory, transitions)``
+    takes it through a step, ``influence(memory, H, transition)`` is its estimate of H G, and
+    ``reduce(memory, transition)`` readies it for the next step. Each returns new arrays, so that a step that fails
+    changes nothing.
     """
 
     draws = False  # whether it needs an rng
@@ -77,7 +78,7 @@ class OnlineEstimator:
 
     def _restart(self):
         self.steps, self.state, self._last = 0, self.dynamics.start(), None
-        self.memory = self.begin()
+        self.memory = self.init_memory()
 
     def reset(self):
         """End the episode: back to the initial state, without influence."""
@@ -129,17 +130,17 @@ class OnlineEstimator:
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
         t, drawn = self.steps + 1, None if self.rng is None else self.rng.place()
         try:
-            memory = self.carry(self.memory, transitions)
+            memory = self.propagate(self.memory, transitions)
             gradient, slopes = self.gradient(memory, cotangent, transitions[-1])
             require_finite_step(t, "the gradient", gradient)
-            settled = self.settle(memory, transitions[-1])
-            if settled is not memory:
-                require_finite_step(t, "the influence", *flatten(settled)[0])
+            reduced = self.reduce(memory, transitions[-1])
+            if reduced is not memory:
+                require_finite_step(t, "the influence", *flatten(reduced)[0])
         except Exception:  # a step that is taken again draws the same
             if drawn is not None:
                 self.rng.rewind(drawn)
             raise
-        self.steps, self.state, self.memory = t, state, settled
+        self.steps, self.state, self.memory = t, state, reduced
         self._last = memory, transitions[-1]
         return gradient, slopes
 
@@ -150,11 +151,11 @@ class OnlineEstimator:
         gradient[..., self.dynamics.recurrent] += self.influence(memory, H, transition)
         return gradient, None
 
-    def begin(self):
+    def init_memory(self):
         """The memory at the start of an episode, when nothing has had an influence."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it remembers")
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         """The memory after a step."""
         raise NotImplementedError(f"{type(self).__name__} does not say how a step changes its memory")
 
@@ -162,7 +163,7 @@ class OnlineEstimator:
         """H G."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its memory knows of H G")
 
-    def settle(self, memory, transition):
+    def reduce(self, memory, transition):
         """The memory as it is kept until the next step."""
         return memory
 

@@ -222,7 +222,7 @@ class NetworkDynamics(Arrays):
             )
         packed = self.packed(params)
         require_real_leaves("got params of", [packed.vector])
-        self.made_like(packed.vector)
+        self.set_like(packed.vector)
         self.thetas, self.params_size, self._slices = packed.layout, packed.size, packed.layout.slices
         self.size, self._rows, self._own, owners = 0, [], [], []
         streams = network.streams or 1

@@ -69,7 +69,7 @@ class NoBackTrack(OnlineEstimator):
         said += ["metric=..."] if self.metric is not None else []
         return f"NoBackTrack({', '.join([str(self.rank), *said])})"
 
-    def begin(self):
+    def init_memory(self):
         n, p, zeros = self.dynamics.size, self.dynamics.recurrent.stop, self.dynamics.zeros
         memory = {"v": zeros((self.rank, n)), "w": zeros(p if self.split else (self.rank, p))}
         if self.split:
@@ -82,10 +82,10 @@ class NoBackTrack(OnlineEstimator):
             memory["spread"] = zeros(n)
         return memory
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         for before, T in zip([None, *transitions], transitions, strict=False):
             if before is not None:
-                memory = self.settle(memory, before)
+                memory = self.reduce(memory, before)
             memory = memory | {"v": T.push(memory["v"])}
         return memory
 
@@ -97,7 +97,7 @@ class NoBackTrack(OnlineEstimator):
         past[..., T.own] += T.pull_params(H[..., T.rows])
         return past
 
-    def settle(self, memory, T):
+    def reduce(self, memory, T):
         """v̄ w̄ᵀ + Σ e_i D_i, reduced to one outer product."""
         if self.noise == "gaussian":
             return self._gaussian(memory, T)

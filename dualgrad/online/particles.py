@@ -34,7 +34,7 @@ class Particles:
             return map_leaves(lambda s: np.repeat(s[None], count, axis=0), state)
         return [copied(state) for _ in range(count)]
 
-    def alone(self, t, state, params, x):
+    def unperturbed(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
         after = self.states.leaves(self.system.step(state, read_only(x), params), "state")
         require_real_leaves("the step returned a state of", after)

@@ -24,7 +24,7 @@ class CellTransition:
         self.cell, self.p, self.factors, self.rows, self.own, self.size, self.below = (
             cell, p, factors, rows, own, size, below,
         )  # fmt: skip
-        self.gates, self.alone = cell.gates, size == rows.stop - rows.start
+        self.gates, self.single = cell.gates, size == rows.stop - rows.start
         self.state = factors.state if len(factors.state) > 1 else factors.state[0]
 
     def units(self, v):
@@ -65,7 +65,7 @@ class CellTransition:
 
     def _placed(self, v, moved):
         moved = moved.reshape((*v.shape[:-1], -1))
-        if self.alone:
+        if self.single:
             return moved
         after = v.copy()
         after[..., self.rows] = moved
@@ -179,19 +179,19 @@ class CellTransition:
             E[:, self.rows] = mine.reshape(width, -1)
         return E
 
-    def carry(self, G):
+    def propagate(self, G):
         """J G + D for an influence matrix G ``(N, p)``."""
         J, across = self.jacobians()
         upto = self.own.stop  # nothing that comes later has moved this cell's state
         batch, size = J.shape[:2]
         after = empty_like(G)
-        if not self.alone:
+        if not self.single:
             after[...] = G
         mine = after[self.rows].reshape(batch, size, -1)[..., :upto]
         np.matmul(J, G[self.rows].reshape(batch, size, -1)[..., :upto], out=mine)
         if across is not None:
             mine += across @ G[self.below.rows].reshape(batch, across.shape[-1], -1)[..., :upto]
-        if not self.alone:
+        if not self.single:
             after[self.rows, upto:] = 0
         self._add_influence(after[self.rows])
         return after

@@ -29,10 +29,10 @@ class UORO(OnlineEstimator):
 
     draws = True
 
-    def begin(self):
+    def init_memory(self):
         return tuple(self.dynamics.zeros(m) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         s, theta = memory
         nu = self.rng.signs(s.shape, dtype=s.dtype, like=s)
         pulled, u = np.zeros_like(theta), nu

@@ -68,9 +68,9 @@ class KalmanQDOP(Optimizer):
 
     def _bounds(self, rate, largest):
         rows = [largest] if self._rows is None else map(norm, self._rows)
-        carried = self._keep * self._carried + sum(size * size for size in rows)
-        slope = 1 + math.sqrt(1 + carried / self.prior)  # of A_0i against A_00
-        return carried, max(carried, rate * self._count * largest / self.prior * slope * slope)
+        state_bound = self._keep * self._state_bound + sum(size * size for size in rows)
+        slope = 1 + math.sqrt(1 + state_bound / self.prior)  # of A_0i against A_00
+        return state_bound, max(state_bound, rate * self._count * largest / self.prior * slope * slope)
 
     def step(self, params, gradient, fisher=None):
         """Move ``params`` against (J + Λ)⁻¹ ``gradient``, in place.

@@ -17,7 +17,7 @@ class Memory:
     def __init__(self, state, places=None, leaves=(), moments=()):
         self.state, self.places, self.moments = state, places, moments
         self.kinds = [(w.__class__, w.dtype) for w in leaves]
-        self.room = min((_room(w.dtype) for w in leaves), default=np.inf)
+        self.headroom = min((_headroom(w.dtype) for w in leaves), default=np.inf)
 
     def fitting(self, leaves, places, optimizer):
         """The memory for these leaves: this one, or where it is new, loaded, or of another device, one made of it."""
@@ -53,7 +53,7 @@ class Memory:
     def copy(self):
         """The same with arrays of its own."""
         found = Memory({name: [v.copy() for v in vs] for name, vs in self.state.items()}, self.places)
-        found.kinds, found.moments, found.room = self.kinds, self.moments, self.room
+        found.kinds, found.moments, found.headroom = self.kinds, self.moments, self.headroom
         return found
 
     def arrays(self):
@@ -82,7 +82,7 @@ def _by_name(places):
 
 
 @functools.lru_cache
-def _room(dtype):
+def _headroom(dtype):
     """What may be added to a number of this dtype without an overflow; nothing in half precision."""
     info = np.finfo(dtype)
     return 0.0 if info.bits < 32 else float(info.max) * float(info.eps) / 4

@@ -102,11 +102,11 @@ class Optimizer:
         for size, name in zip(norms, names, strict=True):
             if not math.isfinite(size):
                 raise self._refused(f"gradient{name} is not finite")
-        carried, reach = self._bounds(lr, self._largest(norms))
+        state_bound, step_bound = self._bounds(lr, self._largest(norms))
         own = vars(self)
         own["steps"] += 1
         try:
-            sweep = self._sweep_all if reach < memory.room else self._sweep_copies
+            sweep = self._sweep_all if step_bound < memory.headroom else self._sweep_copies
             with np.errstate(under="ignore"):
                 sweep(lr, self._clipping(norms), leaves, gradients, memory)
         except BaseException as error:
@@ -115,7 +115,7 @@ class Optimizer:
                 size = f"a gradient of norm {math.hypot(*norms):.3g} at the rate {lr:.3g}"
                 raise self._refused(f"{size} is too large for {leaves[0].dtype} ({error})") from None
             raise
-        own["_memory"], own["_carried"] = memory, carried
+        own["_memory"], own["_state_bound"] = memory, state_bound
 
     def _refused(self, what):
         return NonFiniteError(
@@ -162,7 +162,7 @@ class Optimizer:
         return 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
 
     def _bounds(self, lr, largest):
-        """Bounds from the largest entry of the gradient: of what is carried on, and of all that the step computes.
+        """Bounds from the largest entry of the gradient: of the state, and of all that the step computes.
 
         Where the second is far from overflowing the step needs no other check.
         """
@@ -172,7 +172,7 @@ class Optimizer:
 
     def reset(self):
         """Forget all state, as after construction."""
-        self.steps, self._memory, self._carried = 0, Memory({}), 0.0
+        self.steps, self._memory, self._state_bound = 0, Memory({}), 0.0
 
     def _settings(self):
         """The hyper-parameters that a state does not restore: all but a rate that is a number, or a function of which
@@ -221,7 +221,7 @@ class Optimizer:
         if state["lr"] is not None and not callable(self.lr):
             self.lr = state["lr"]
         self.steps, self._memory = steps, memory
-        self._carried = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
+        self._state_bound = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
 
     def _rebuilt(self, state):
         """Steps and memory from a state; a ValueError where they cannot be."""

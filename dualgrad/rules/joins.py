@@ -5,7 +5,7 @@ import numpy as np
 from ..dual import Dual, primal
 from .absorb import parts
 from .declare import composite, duals_in, linear, linear_pieces, nested_as, register_rule, require_room, top_level
-from .differences import array_beside
+from .differences import as_array_like
 from .lead import direction, trailing
 
 linear_pieces(np.concatenate, trailing, flattens=True)
@@ -14,7 +14,7 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        arr, values = np.ravel(array_beside(arr, values)), np.ravel(array_beside(values, arr))
+        arr, values = np.ravel(as_array_like(arr, values)), np.ravel(as_array_like(values, arr))
     return np.concatenate([arr, values], axis or 0)
 
 

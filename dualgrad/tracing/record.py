@@ -47,7 +47,7 @@ class Recorder:
             self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), ("", 0, "", ""))
         return args
 
-    def is_mine(self, x):
+    def is_traced(self, x):
         return isinstance(x, Dual) and x.level == self.level
 
     def step_of(self, x):
@@ -103,7 +103,7 @@ class Recorder:
 
     def write(self, operation, operands, inputs, outputs, work, written=False):
         """A row for each array among the results."""
-        arrays = [y for y in outputs if self.is_mine(y) or is_array(y) and not isinstance(y, Dual)]
+        arrays = [y for y in outputs if self.is_traced(y) or is_array(y) and not isinstance(y, Dual)]
         here = self.place()
         for k, y in enumerate(arrays):
             self.steps += 1
@@ -146,15 +146,15 @@ class Recorder:
     def work(self, operation, function, args, kwargs, leaves, outputs):
         """Multiply-adds: of the primal, and of the tangent as one such operation a moving operand and direction."""
         once = multiply_adds(operation, function, args, leaves, outputs)
-        moving = sum(any(map(self.is_mine, flatten(a)[0])) for a in (*args, *kwargs.values()))
-        moving = moving if any(map(self.is_mine, outputs)) else 0  # a constant has no tangent
+        moving = sum(any(map(self.is_traced, flatten(a)[0])) for a in (*args, *kwargs.values()))
+        moving = moving if any(map(self.is_traced, outputs)) else 0  # a constant has no tangent
         terms = min(moving, 1) if KINDS.get(function) == "linear" else moving
         return once, once * terms * math.prod(LIVE[self.level])
 
     def layer(self, layer, weights, x, y):
         """The row of a layer."""
         once = max(y.size, math.prod(y.shape[:-1]) * sum(w.size for w in weights))
-        terms = any(map(self.is_mine, weights)) + self.is_mine(x)
+        terms = any(map(self.is_traced, weights)) + self.is_traced(x)
         operands = [*weights, x]
         work = once, once * terms * math.prod(LIVE[self.level])
         self.write(repr(layer), tuple(map(self.named, operands)), self.inputs(operands), [y], work)

@@ -95,17 +95,17 @@ class Traced(operators(_TracedRules()), Dual):
     def through_layer(self, layer, p, x, kwargs):
         """A layer that was called with this among its arguments: a row, or one for each of the layers in it."""
         recorder, values = self.recorder, {**p, None: x}
-        seen = {id(v.primal): (v.primal, recorder.step_of(v)) for v in values.values() if recorder.is_mine(v)}
+        seen = {id(v.primal): (v.primal, recorder.step_of(v)) for v in values.values() if recorder.is_traced(v)}
         if not recorder.is_busy():
             layer = _Watched(layer, recorder, seen)
         with recorder.busy():
             y = layer({name: untraced_dual(v, recorder) for name, v in p.items()}, untraced_dual(x, recorder), **kwargs)
 
-        def travelling(v):
-            mine = type(v) is Dual and v.level == recorder.level
-            return Traced(v, recorder, _step(seen, v.primal)) if mine else v
+        def as_traced(v):
+            traced = type(v) is Dual and v.level == recorder.level
+            return Traced(v, recorder, _step(seen, v.primal)) if traced else v
 
-        return map_leaves(travelling, y)
+        return map_leaves(as_traced, y)
 
 
 def _name(function):
@@ -135,24 +135,24 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
     top = max((a for a in leaves if isinstance(a, Dual)), key=precedence, default=like)
     if type(top) is not Traced:
         return call(top, *args, **kwargs)
-    recorder, travellers = top.recorder, {}
+    recorder, originals = top.recorder, {}
 
     def stripped(a):
         x = untraced_dual(a, recorder)
-        travellers[id(x)] = x, a
+        originals[id(x)] = x, a
         return x
 
-    def travelling(y):
+    def as_traced(y):
         if type(y) is np.ndarray and y.dtype.hasobject:
             y = y if y.flags.writeable else y.copy()
-            y.flat = [travelling(entry) for entry in y.flat]
+            y.flat = [as_traced(entry) for entry in y.flat]
         elif type(y) is Dual and y.level == recorder.level:
-            return travellers[id(y)][1] if id(y) in travellers else Traced(y, recorder)
+            return originals[id(y)][1] if id(y) in originals else Traced(y, recorder)
         return y
 
     def untraced():
         inside, named = rebuild(structure, map(stripped, leaves))
-        return map_leaves(travelling, call(stripped(top), *inside, **named))
+        return map_leaves(as_traced, call(stripped(top), *inside, **named))
 
     return untraced() if recorder.is_busy() else recorder.run(untraced, operation, function, args, kwargs, leaves)
 

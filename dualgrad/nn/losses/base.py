@@ -12,7 +12,7 @@ from ...inputs import as_input
 from ...rules.absorb import product, quietly
 from ...rules.declare import nested_as
 from ...zero import ZERO
-from ..lead import by_direction, forget_rules_of_others, is_ours, takes_lead
+from ..lead import by_direction, drop_inherited_rules, is_builtin, takes_lead
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
@@ -63,8 +63,8 @@ class Loss:
         cls._known_as = cls.__name__ if name is None else name
         if name is not None:
             _NAMED.setdefault(name, cls)
-        forget_rules_of_others(cls, Loss, "evaluate")
-        cls._of_arrays = is_ours(cls, "evaluate")
+        drop_inherited_rules(cls, Loss, "evaluate")
+        cls._of_arrays = is_builtin(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
         self.reduction = _reduction(reduction)
