@@ -12,7 +12,7 @@ from ..random import as_rng
 from ..rows import Rows
 from ..settings import call_of
 from ..tree import leaves
-from ..vectors import double
+from ..vectors import all_finite, double
 
 
 class Direction:
@@ -166,6 +166,6 @@ def require_numbers(name, tree):
 
 def finite_vector(vector, name):
     """A vector, if it is finite."""
-    if not np.all(np.isfinite(vector)):
+    if not all_finite(vector):
         raise ValueError(f"{name} has a NaN or an infinity; expected finite numbers")
     return vector

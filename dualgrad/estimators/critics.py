@@ -5,7 +5,6 @@ import copy
 import numpy as np
 
 from ..backend import is_array, to_numpy
-from ..backend import like as on_device
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..nn.recurrent import require_recurrent
@@ -13,6 +12,7 @@ from ..optim import Adam
 from ..params import Params
 from ..settings import call_of, known_state, require_fit, settings, versioned
 from ..tree import flatten, unflatten
+from ..vectors import in_kind, wide
 from .estimator import Estimator
 from .point import require_finite, require_finite_gradient
 
@@ -261,7 +261,7 @@ class DeterministicPolicyGradient(_Critical):
 
 def _state_rows(state):
     """A state's parts side by side, ``(B, n)``, in double precision on the host."""
-    return np.concatenate([to_numpy(part).astype(np.float64) for part in flatten(state)[0]], axis=-1)
+    return np.concatenate([wide(part) for part in flatten(state)[0]], axis=-1)
 
 
 def _as_state(rows, state):
@@ -269,4 +269,4 @@ def _as_state(rows, state):
     parts, structure = flatten(state)
     ends = np.cumsum([part.shape[-1] for part in parts])
     pieces = np.split(rows, ends[:-1], axis=-1)
-    return unflatten(structure, [on_device(v.astype(s.dtype), s) for v, s in zip(pieces, parts, strict=True)])
+    return unflatten(structure, [in_kind(v, s) for v, s in zip(pieces, parts, strict=True)])

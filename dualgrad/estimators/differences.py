@@ -11,7 +11,7 @@ from ..transforms import hessian, jacfwd
 from ..vectors import double
 from .estimator import Estimator
 from .point import require_finite
-from .steps import coarse, require_moved, rounded_direction, too_small
+from .step_size import coarse, require_moved, rounded_direction, too_small
 
 
 def quotient(above, below, width):

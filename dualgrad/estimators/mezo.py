@@ -11,7 +11,7 @@ from ..tree import leaves
 from .differences import SPSA, quotient
 from .estimate import Estimate
 from .point import Point, require_finite
-from .steps import coarse, require_moved, rounded_direction
+from .step_size import coarse, require_moved, rounded_direction
 
 _PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"
 _ENTRIES_AT_ONCE = 1 << 16  # entries of a direction that exist at a time

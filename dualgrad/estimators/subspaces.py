@@ -9,6 +9,7 @@ from ..inputs import as_input
 from ..nn.losses import cross_entropy
 from ..nn.objective import Objective
 from ..random import as_rng
+from ..vectors import wide
 from .chain import Walk, chains_of
 
 
@@ -102,7 +103,7 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
 
 
 def _double_rows(a):
-    return to_numpy(a).astype(np.float64).reshape(len(a), -1)
+    return wide(a).reshape(len(a), -1)
 
 
 def _captured(g, frame):

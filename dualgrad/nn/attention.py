@@ -12,7 +12,7 @@ from .activations import GELU
 from .containers import Container, Residual, Sequential
 from .linear import Linear
 from .norms import Dropout, LayerNorm
-from .settings import checked
+from .setting_checks import checked
 
 
 class MultiHeadAttention(Container):

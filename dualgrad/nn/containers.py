@@ -5,8 +5,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
-from .lead import promised
 from .tangents import with_zeros
+from .user_rules import promised
 
 
 class Container(Layer):

@@ -13,7 +13,7 @@ from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
 from .patches import Patches
-from .settings import checked
+from .setting_checks import checked
 from .tangents import leading, shared_lead
 
 PATCHES_AT_ONCE = 1024  # patches laid out at a time

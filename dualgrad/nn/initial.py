@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..random import as_rng
-from .settings import checked
+from .setting_checks import checked
 
 
 def fans(shape):

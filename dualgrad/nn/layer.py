@@ -16,8 +16,8 @@ from ..random import as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
-from .lead import drop_inherited_rules, is_builtin, tangent_rule
 from .summary import Summary, one_row
+from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
 

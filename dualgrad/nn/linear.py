@@ -8,7 +8,7 @@ from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .joint import buffer, empty_joint, joint, on_host
 from .layer import Layer
-from .settings import checked
+from .setting_checks import checked
 
 
 class Linear(Layer):

@@ -8,7 +8,7 @@ from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum
 from .initial import uniform_fan_in
 from .layer import Layer
-from .settings import checked
+from .setting_checks import checked
 from .tangents import leading
 
 

@@ -13,7 +13,7 @@ from .lookup import Embedding
 from .norms import BatchNorm
 from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
-from .settings import checked
+from .setting_checks import checked
 from .shape import Flatten
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]

@@ -13,9 +13,9 @@ from ..pushforward import jvp
 from ..random import as_rng
 from ..zero import ZERO
 from .layer import Layer, shown, with_buffers
-from .lead import takes_lead
 from .losses import Loss
 from .tangents import with_zeros
+from .user_rules import takes_lead
 
 
 class Objective:

@@ -15,9 +15,9 @@ from .cells import Cell, Factors, GRUCell, LeakyRNNCell, LSTMCell, RNNCell  # no
 from .cells.lstm_fast import lstm_jvp
 from .joint import on_host
 from .layer import Layer
-from .lead import tangent_rule
-from .settings import checked
+from .setting_checks import checked
 from .tangents import with_zeros
+from .user_rules import tangent_rule
 
 
 class Recurrent(Layer):

@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from ..backend import like as on_device
 from ..checks import flag
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
+from ..vectors import in_kind
 from .bptt import TruncatedBPTT
 from .dynamics import DROP, copied, is_finite, require_finite_step
 from .learner import kept_data, placed_data, restored_leaves, saved_leaves
@@ -102,7 +102,7 @@ class Evolution(InWindows):
         """The estimate at the end of a window, and what the next one begins with."""
         half, dynamics = self.particles // 2, self.dynamics
         difference = memory["losses"][:half] - memory["losses"][half:]
-        gradient = self.window_gradient(t, memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
+        gradient = self.window_gradient(t, memory, in_kind(difference, dynamics.like))
         require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
         estimate = Estimate(
             memory["losses"].mean(), dynamics.gradient(gradient, self.params), difference / (2 * self.sigma),

@@ -14,6 +14,7 @@ from ..nn.recurrent import require_recurrent
 from ..random import as_rng
 from ..settings import call_of, known_state, require_fit, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten
+from ..vectors import all_finite
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
 
@@ -302,7 +303,7 @@ def restored_leaves(what, saved, now):
             f"the saved {what} has other shapes or dtypes, {_leaves_in_words(given)}; "
             f"expected {_leaves_in_words(expected)}"
         )
-    if not all(np.all(np.isfinite(s)) for s in saved):
+    if not all(map(all_finite, saved)):
         raise LayoutError(f"the saved {what} has a NaN or an infinity")
     return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from .blocks import blocks, mix, scratch, visible
+from .blockwise import blocks, mix, scratch, visible
 from .optimizer import Optimizer
 
 

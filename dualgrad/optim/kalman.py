@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..errors import LayoutError, NonFiniteError
 from ..params import Params
 from ..tree import flatten
-from .blocks import BLOCK, norm
+from ..vectors import all_finite
+from .blockwise import BLOCK, norm
+from .hyperparameters import CONSTRAINTS, rate
 from .leaves import matched, steppable
 from .optimizer import Optimizer
 from .schedules import inverse_sqrt
-from .settings import CONSTRAINTS, rate
 
 
 @dataclass(eq=False, repr=False)
@@ -110,7 +110,7 @@ class KalmanQDOP(Optimizer):
         fisher = fisher if hasattr(fisher, "dtype") else np.asarray(fisher)
         if not isinstance(params, Params) or fisher.ndim != 2 or fisher.shape[1] != params.size:
             raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
-        if not np.all(np.isfinite(to_numpy(fisher))):
+        if not all_finite(fisher):
             raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
         if fisher.dtype.kind not in "fiub":
             raise TypeError(f"got fisher of {fisher.dtype}; expected rows of real numbers")

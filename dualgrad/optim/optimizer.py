@@ -10,11 +10,12 @@ from ..backend import to_numpy
 from ..checks import count
 from ..errors import LayoutError, NonFiniteError
 from ..settings import difference, of_this_version, plain_data, versioned
-from .blocks import blocks, norm, scratch
+from ..vectors import all_finite
+from .blockwise import blocks, norm, scratch
+from .hyperparameters import as_hyperparameter, rate
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
-from .settings import as_hyperparameter, rate
 
 _TAKEN = "how many were taken"
 
@@ -135,7 +136,7 @@ class Optimizer:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
             self._sweep_all(lr, clip, wide, gradients, trial)
             new = [v.astype(w.dtype) for v, w in zip(wide, leaves, strict=True)] + trial.arrays()
-        if not all(np.all(np.isfinite(to_numpy(a))) for a in new):
+        if not all(map(all_finite, new)):
             raise FloatingPointError("overflow")
         for old, a in zip(leaves + memory.arrays(), new, strict=True):
             old[...] = a
@@ -234,7 +235,7 @@ class Optimizer:
         for name, arrays in memory.state.items():
             if places is not None and [v.shape for v in arrays] != shapes_of(places):
                 raise ValueError(f"{name!r} does not have the shapes {shapes_of(places)} that it names")
-            if not all(np.all(np.isfinite(v)) for v in arrays):
+            if not all(map(all_finite, arrays)):
                 raise ValueError(f"{name!r} has a NaN or an infinity")
             if name in self.squares and any(np.any(part(v) < 0) for v in arrays for part in (np.real, np.imag)):
                 raise ValueError(f"{name!r} has negative numbers, where sums of squares are expected")

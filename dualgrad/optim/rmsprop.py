@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import mix, scratch, visible
+from .blockwise import mix, scratch, visible
 from .optimizer import Optimizer
 
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .settings import as_hyperparameter, rate
+from .hyperparameters import as_hyperparameter, rate
 
 
 class Schedule:

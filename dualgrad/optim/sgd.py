@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import scratch
+from .blockwise import scratch
 from .optimizer import Optimizer
 
 

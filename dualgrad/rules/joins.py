@@ -5,8 +5,8 @@ import numpy as np
 from ..dual import Dual, primal
 from .absorb import parts
 from .declare import composite, duals_in, linear, linear_pieces, nested_as, register_rule, require_room, top_level
-from .differences import as_array_like
 from .lead import direction, trailing
+from .shifts import as_array_like
 
 linear_pieces(np.concatenate, trailing, flattens=True)
 linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))

@@ -4,8 +4,8 @@ import numpy as np
 
 from ..dual import Dual, lead_of
 from .declare import refuse_others, register_rule, with_value
-from .differences import index_along
 from .lead import each_direction
+from .shifts import index_along
 
 _LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "mean", "empty")
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..nn.lead import tangent_rule
 from ..nn.losses import Loss
+from ..nn.user_rules import tangent_rule
 from ..pushforward import jvp
 from ..random import as_rng
 from ..transforms import grad

@@ -7,7 +7,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.nn.lead import by_direction, takes_lead, tangent_rule
+from dualgrad.nn.user_rules import by_direction, takes_lead, tangent_rule
 from tests.support.layers import INTEGERS, LAYERS, LOSSES
 
 RNG = np.random.default_rng(3)

@@ -11,7 +11,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import optim
-from dualgrad.optim.settings import CONSTRAINTS, OPTIONAL, PAIRS, SWITCHES
+from dualgrad.optim.hyperparameters import CONSTRAINTS, OPTIONAL, PAIRS, SWITCHES
 from dualgrad.settings import plain_data
 from tests.support.optimizers import MAKERS, every
 

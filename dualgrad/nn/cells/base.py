@@ -13,8 +13,8 @@ from ...zero import ZERO
 from ..affine import add_row_tangent, outer_sum, row_sum
 from ..initial import uniform_fan_in
 from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
-from ..lead import by_direction, is_builtin, takes_lead, tangent_rule
-from ..settings import checked
+from ..setting_checks import checked
+from ..user_rules import by_direction, is_builtin, takes_lead, tangent_rule
 
 
 class Factors(NamedTuple):

@@ -12,7 +12,7 @@ from ...inputs import as_input
 from ...rules.absorb import product, quietly
 from ...rules.declare import nested_as
 from ...zero import ZERO
-from ..lead import by_direction, drop_inherited_rules, is_builtin, takes_lead
+from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 

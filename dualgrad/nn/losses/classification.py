@@ -8,7 +8,7 @@ from ...exponentials import entry, exponentials, from_the_largest, replaced
 from ...rules.absorb import product, quietly
 from ...slopes import logistic, softplus
 from ...zero import ZERO
-from ..settings import SHARE
+from ..setting_checks import SHARE
 from .base import Loss, require_pair
 
 

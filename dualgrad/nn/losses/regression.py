@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...dual import primal
-from ..settings import POSITIVE_NUMBER
+from ..setting_checks import POSITIVE_NUMBER
 from .base import Loss, require_pair
 
 

@@ -12,7 +12,7 @@ from ..containers import Container, Parallel, Residual, Sequential, Transposed
 from ..lookup import Bilinear, Embedding
 from ..pooling import GlobalAvgPool2d
 from ..shape import Flatten, Reshape
-from .differences import dotted, in_chain, in_settings, label
+from .mismatches import dotted, in_chain, in_settings, label
 from .order import Fact, Order
 from .twins import TWINS, kind_of
 
