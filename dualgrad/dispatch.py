@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .dual import OBJECT, Dual, as_array
-from .lowrank import LowRank
+from .outer_product import OuterProduct
 from .rules.declare import duals_in
 from .tables import OWN
 from .zero import ZERO
@@ -64,7 +64,7 @@ def dispatched(function):
         args = tuple(map(as_array, args))
         top = max(duals_in((*args, *kwargs.values())), key=precedence, default=None)
         if top is None:  # a tangent that a linear function is given
-            top = next((a for a in args if a is ZERO or isinstance(a, LowRank)), None)
+            top = next((a for a in args if a is ZERO or isinstance(a, OuterProduct)), None)
         if top is not None:
             return top.__array_function__(dispatch, (), args, kwargs)
         return _of_numpy(function(*args, **kwargs), args)

@@ -8,11 +8,13 @@ import math
 import operator
 
 import numpy as np
-from numpy import (  # by names of their own: np.add is a look-up more
-    absolute, add, divide, floor_divide, matmul, multiply, negative, positive, power, remainder, subtract,
-)  # fmt: skip
 
 from .errors import TangentLossError
+
+# By names of their own: np.add is a look-up more.
+add, subtract, multiply, divide, matmul = np.add, np.subtract, np.multiply, np.divide, np.matmul
+remainder, floor_divide, power = np.remainder, np.floor_divide, np.power
+negative, positive, absolute = np.negative, np.positive, np.absolute
 
 # NumPy's own operator takes these fast paths, so x**2 is bit for bit what it is on a plain array.
 SPECIAL_POWERS = {2: np.square, 1: np.positive, 0.5: np.sqrt, -1: np.reciprocal}

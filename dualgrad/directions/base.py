@@ -81,7 +81,7 @@ class Direction:
         Returns
         -------
         Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``;
-        for `LowRank` directions a dict or tree with `dualgrad.LowRank` matrices.
+        for `LowRank` directions a dict or tree with `dualgrad.OuterProduct` matrices.
         """
         rng, lead = as_rng(rng), lead_axes(n)
         for leaf in leaves(params):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..checks import flag
-from ..rows import BlockRows, Outer, Rows
+from ..rows import BlockRows, OuterRows, Rows
 from ..vectors import in_kind
 from .base import Direction
 from .low_rank import matrix_of
@@ -15,7 +15,7 @@ class Hadamard(Direction):
     Parameters
     ----------
     low_rank : bool
-        One matrix for every matrix of the parameters, whose rows are Kronecker products a bᵀ: `dualgrad.LowRank`
+        One matrix for every matrix of the parameters, whose rows are Kronecker products a bᵀ: `dualgrad.OuterProduct`
         directions. Vectors get rows of their own.
 
     Notes
@@ -60,7 +60,7 @@ class Hadamard(Direction):
         chosen = _cycled(rng, n, _padded(height) * _padded(width))
         a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))
         b = _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))
-        return Outer(in_kind(a, w), in_kind(b, w))
+        return OuterRows(in_kind(a, w), in_kind(b, w))
 
     def _require(self, n, p):
         if n > _padded(p):

@@ -32,8 +32,8 @@ class Layer:
 
     A jvp is called for one direction at a time, with tangents of the shapes of p and x, or `ZERO` where nothing moves.
     A class that says ``lead = True`` beside its jvp has it called once for all: each tangent is ``(K, *shape)``, or
-    ``shape`` for one direction, or `ZERO`, or a `LowRank`, and dy is ``(K, *y.shape)``. A class that overrides the jvp
-    does not inherit that; and one that overrides ``forward`` inherits neither rule, as both are those of another.
+    ``shape`` for one direction, or `ZERO`, or an `OuterProduct`, and dy is ``(K, *y.shape)``. A class that overrides
+    the jvp does not inherit that; and one that overrides ``forward`` inherits neither rule, as both are those of another.
 
     Examples
     --------

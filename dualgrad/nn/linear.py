@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .joint import buffer, empty_joint, joint, on_host
@@ -23,7 +23,7 @@ class Linear(Layer):
     -----
     ``weight`` has shape ``(in, out)``, ``bias`` ``(out,)``; the input is ``(..., in)``. Both start uniform on ±1/√in,
     as in torch. Cost: one matrix product forward, three for a dense tangent (two where ``dx`` is zero), and 1 + 1/m
-    with a `LowRank` weight tangent and no ``dx``.
+    with a `OuterProduct` weight tangent and no ``dx``.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def _matmul_rows(x, dw):
 
 def _weight_terms(x, dw, db, out):
     """x dW + db into ``out``; for dW = a bᵀ it is the one product [x·a, 1] [bᵀ; db]."""
-    if isinstance(dw, LowRank) and db is not ZERO:
+    if isinstance(dw, OuterProduct) and db is not ZERO:
         left = np.ones((*out.shape[:-1], 2), out.dtype)
         left[..., 0] = np.matmul(x, dw.a.T).T
         return np.matmul(left, np.stack([dw.b, db], -2), out=out)

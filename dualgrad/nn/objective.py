@@ -7,7 +7,7 @@ import numpy as np
 from ..dual import Dual
 from ..errors import DualgradError
 from ..inputs import as_input
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..params import Params
 from ..pushforward import jvp
 from ..random import as_rng
@@ -110,8 +110,8 @@ class BoundObjective:
         ----------
         params : Params, or a dict of arrays
         tangents : a mapping with the same names
-            Each like its parameter, or ``(K, *shape)`` for K directions: an array, a `LowRank`, or `ZERO` where nothing
-            moves.
+            Each like its parameter, or ``(K, *shape)`` for K directions: an array, an `OuterProduct`, or `ZERO` where
+            nothing moves.
 
         Returns
         -------
@@ -191,7 +191,7 @@ def _plain_and_alike(p, dp, shapes):
         if d.__class__ is np.ndarray and d.dtype is w.dtype:
             lead = d.shape[: d.ndim - len(shape)]
             fits = d.shape == lead + shape
-        elif d.__class__ is LowRank and d.a.__class__ is d.b.__class__ is np.ndarray:
+        elif d.__class__ is OuterProduct and d.a.__class__ is d.b.__class__ is np.ndarray:
             lead = d.a.shape[:-1]
             fits = d.leaf_shape == shape and d.a.dtype is d.b.dtype is w.dtype
         else:

@@ -7,7 +7,7 @@ keeps every step.
 import numpy as np
 
 from ..errors import DualgradError, ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..rules.absorb import quietly
 from ..tree import flatten, map_leaves
 from ..zero import ZERO
@@ -184,7 +184,7 @@ class LSTM(Recurrent):
     Notes
     -----
     The outputs alone are returned, ``(T, B, hidden)``; for the states use `LSTMCell`. Cost of a jvp with dense weight
-    tangents: three times the products of a step; with `LowRank` ones, a little over two.
+    tangents: three times the products of a step; with `OuterProduct` ones, a little over two.
 
     Examples
     --------
@@ -198,7 +198,7 @@ class LSTM(Recurrent):
     lead = True
 
     def jvp(self, p, x, dp, dx):
-        tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, LowRank) else (d,))]
+        tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, OuterProduct) else (d,))]
         standard = self.cell.__class__ is LSTMCell
         if standard and on_host(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
             self._check(x)

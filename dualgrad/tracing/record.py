@@ -10,7 +10,7 @@ import numpy as np
 from ..backend import is_array, to_numpy
 from ..dual import LIVE, Dual, primal
 from ..frames import outside, place
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..params import Params
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
@@ -190,7 +190,7 @@ def _owner(array):
 def _host_copy(x):
     """A copy on the host, all levels stripped."""
     x = primal(x)
-    x = to_numpy(x.dense() if isinstance(x, LowRank) else x)
+    x = to_numpy(x.dense() if isinstance(x, OuterProduct) else x)
     return x.copy() if x.ndim else x[()]
 
 
