@@ -33,7 +33,7 @@ class Layer:
     A jvp is called for one direction at a time, with tangents of the shapes of p and x, or `ZERO` where nothing moves.
     A class that says ``lead = True`` beside its jvp has it called once for all: each tangent is ``(K, *shape)``, or
     ``shape`` for one direction, or `ZERO`, or an `OuterProduct`, and dy is ``(K, *y.shape)``. A class that overrides
-    the jvp does not inherit that; and one that overrides ``forward`` inherits neither rule, as both are those of another.
+    the jvp does not inherit that; and one that overrides ``forward`` inherits neither rule: both are those of another.
 
     Examples
     --------

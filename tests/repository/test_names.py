@@ -29,7 +29,7 @@ TWICE = {  # one thing, in two places
     "TruncatedBPTT": "an estimator over sequences, and one over streams",
 }
 FILES = {  # the same part of several rooms
-    "__init__": "a folder's", "base": "what its files share", 
+    "__init__": "a folder's", "base": "what its files share",
     "linalg": "the functions of np.linalg, and of scipy.linalg",
     "forward_gradient": "the estimator of that name, and its like in online",
 }  # fmt: skip
