@@ -42,13 +42,13 @@ def _sizes(series):
 def _spaces(a, w, together, gap):
     """W and D = Wᴴ A W with W₀ = 1, W' = W Ω, of A₀ = diag w: Ω is zero within an eigenvalue, and keeps D so between
     two, D' = P + D Ω - Ω D with P = Wᴴ A' W."""
-    frame, block, turn, moved = [np.eye(len(w), dtype=a[0].dtype)], [np.diag(w).astype(a[0].dtype)], [], []
+    frame, block, omega, moved = [np.eye(len(w), dtype=a[0].dtype)], [np.diag(w).astype(a[0].dtype)], [], []
     for k in range(len(a) - 1):
         moved.append(sum((j + 1) * a[j + 1] @ frame[k - j] for j in range(k + 1)))
         p = sum(ct(frame[j]) @ moved[k - j] for j in range(k + 1))
-        rest = p + sum(block[j] @ turn[k - j] - turn[k - j] @ block[j] for j in range(1, k + 1))
-        turn.append(np.where(together, 0, rest / gap))
-        frame.append(_matrix_product(frame, turn, k) / (k + 1))
+        rest = p + sum(block[j] @ omega[k - j] - omega[k - j] @ block[j] for j in range(1, k + 1))
+        omega.append(np.where(together, 0, rest / gap))
+        frame.append(_matrix_product(frame, omega, k) / (k + 1))
         block.append(np.where(together, p, 0) / (k + 1))
     return frame, block
 
@@ -97,8 +97,10 @@ def eigenvectors(a, w, v, order, eps):
     a += [np.zeros_like(a[0])] * (2 * order + 3 - len(a))
     noise = 16 * eps * np.array([np.sum(np.abs(w)) / size, *_sizes(a)[1:]])
     values, vectors, joined, closest = _diagonalise(a, noise, order, (w / size, v))
-    turning = [any(np.max(np.abs(c[:, place])) > eps**0.4 for c in vectors[1:]) for place in joined]
-    kept = [[j for place, t in zip(joined, turning, strict=True) if t == kind for j in place] for kind in (False, True)]
+    rotating = [any(np.max(np.abs(c[:, place])) > eps**0.4 for c in vectors[1:]) for place in joined]
+    kept = [
+        [j for place, t in zip(joined, rotating, strict=True) if t == kind for j in place] for kind in (False, True)
+    ]
     equal = np.abs(np.diff(w)) <= noise[0] * size
     limit = np.sum(equal) > sum(len(place) - 1 for place in joined)
     values = [size * rate**k * c for k, c in enumerate(values)]
@@ -167,12 +169,12 @@ def _tall_vectors(a, u, s, v, order, eps):
 
 def _null_spaces(vectors, m):
     """A basis of the two null spaces together, as one of each: series of the upper and the lower parts."""
-    sizes, turn = np.linalg.svd(vectors[0][:m])[1:]
+    sizes, basis = np.linalg.svd(vectors[0][:m])[1:]
     count = int(np.sum(sizes > 0.5))
     upper = np.sum(np.abs(vectors[0][:m]) ** 2, 0)
     if np.all((upper < 1e-6) | (upper > 1 - 1e-6)):  # they are apart already
-        turn = np.eye(len(upper))[np.argsort(upper < 0.5, kind="stable")]
-    vectors = [c @ ct(turn) for c in vectors]
+        basis = np.eye(len(upper))[np.argsort(upper < 0.5, kind="stable")]
+    vectors = [c @ ct(basis) for c in vectors]
     return [c[:m, :count] for c in vectors], [c[m:, count:] for c in vectors]
 
 

@@ -33,14 +33,14 @@ def _nested_spaces(a, w, v, together):
     block, frame = _nested_spaces(a.primal, w, v, together)
     p = np.matmul(ct(frame), np.matmul(a.tangent, frame))
     rest, gap = block - primal(block), np.where(together, 1, w - w[:, None]).astype(w.dtype)
-    turn = between = np.where(together, 0, p) / gap
+    omega = between = np.where(together, 0, p) / gap
     below = a.primal
     while below.__class__ is Dual:
-        turn = between + np.where(together, 0, np.matmul(rest, turn) - np.matmul(turn, rest)) / gap
+        omega = between + np.where(together, 0, np.matmul(rest, omega) - np.matmul(omega, rest)) / gap
         below = below.primal
     return (
         a.renewed(block, nested_as(block, np.where(together, p, 0))),
-        a.renewed(frame, nested_as(frame, np.matmul(frame, turn))),
+        a.renewed(frame, nested_as(frame, np.matmul(frame, omega))),
     )
 
 
@@ -63,8 +63,8 @@ def spaces(a, w, v):
         centre = [c - np.mean(np.diagonal(c, 0, -2, -1), -1)[..., None, None] * np.eye(len(place)) for c in within]
         others = np.flatnonzero(label != label[place[0]])
         parted = any(np.max(np.abs(c), initial=0) > noise for c in centre)
-        turning = any(np.max(np.abs(c[..., others[:, None], place]), initial=0) > noise for c in moves)
-        columns[2 if parted else 1 if turning else 0] += place.tolist()
+        rotating = any(np.max(np.abs(c[..., others[:, None], place]), initial=0) > noise for c in moves)
+        columns[2 if parted else 1 if rotating else 0] += place.tolist()
         if parted and len(within) == 1:
             values = Dual(values.primal, values.tangent.copy(), values.level)
             values.tangent[..., place] = np.linalg.eigvalsh(within[0])

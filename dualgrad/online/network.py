@@ -296,10 +296,10 @@ class NetworkDynamics(Arrays):
         for cell, names, inner, rows, own in zip(
             network.cells, network.cell_names, network.states(state), self._rows, self._own, strict=True
         ):
-            mine = {n: p[full] for n, full in names.items()}
+            own_params = {n: p[full] for n, full in names.items()}
             below = transitions[-1] if transitions else None
-            factors = cell.factors(mine, self.parts(inner), x if below is None else below.output())
-            transitions.append(CellTransition(cell, mine, factors, rows, own, self.size, below))
+            factors = cell.factors(own_params, self.parts(inner), x if below is None else below.output())
+            transitions.append(CellTransition(cell, own_params, factors, rows, own, self.size, below))
             states.append(self._state_of(factors.state))
         return network.joined(states), transitions
 

@@ -36,9 +36,9 @@ class CellTransition:
 
     def push(self, v):
         """J v."""
-        f, mine = self.factors, self.units(v[..., self.rows])
-        seen = mine[..., 0, :] if f.slope is None else mine[..., 0, :] * f.slope
-        moved = _gated(f.gains, _matmul_flat(seen, self.p["weight_h"]), self.gates) + _times_diagonal(f.keep, mine)
+        f, local = self.factors, self.units(v[..., self.rows])
+        seen = local[..., 0, :] if f.slope is None else local[..., 0, :] * f.slope
+        moved = _gated(f.gains, _matmul_flat(seen, self.p["weight_h"]), self.gates) + _times_diagonal(f.keep, local)
         if self.below is not None:
             dx = self.below.output_tangent(v[..., self.below.rows])
             moved = moved + _gated(f.gains_x, _matmul_flat(dx, self.p["weight_x"]), self.gates)
@@ -75,13 +75,13 @@ class CellTransition:
 
     def pull(self, u):
         """u J, for one cotangent or several."""
-        f, mine = self.factors, self.units(u[..., self.rows])
-        ds = np.einsum("...bkn,bkln->...bln", mine, f.keep)
-        seen = _matmul_flat(_ungated(f.gains, mine, self.gates), self.p["weight_h"].T)
+        f, local = self.factors, self.units(u[..., self.rows])
+        ds = np.einsum("...bkn,bkln->...bln", local, f.keep)
+        seen = _matmul_flat(_ungated(f.gains, local, self.gates), self.p["weight_h"].T)
         ds[..., 0, :] += seen if f.slope is None else seen * f.slope
         before = self._placed(u, ds)
         if self.below is not None:
-            dx = _matmul_flat(_ungated(f.gains_x, mine, self.gates), self.p["weight_x"].T)
+            dx = _matmul_flat(_ungated(f.gains_x, local, self.gates), self.p["weight_x"].T)
             before[..., self.below.rows] += self.below.output_cotangent(dx)
         return before
 
@@ -95,11 +95,11 @@ class CellTransition:
 
     def pull_params(self, u):
         """u D in the cell's own parameters, for cotangents u of the cell's own entries."""
-        mine, parts = self.units(u), []
+        local, parts = self.units(u), []
         dz = made_of = None
         for value, gains in self.factors.blocks:
             if gains is not made_of:
-                dz, made_of = _ungated(gains, mine, gains.shape[-1] // self.cell.hidden_size), gains
+                dz, made_of = _ungated(gains, local, gains.shape[-1] // self.cell.hidden_size), gains
             parts.append((value.T @ dz).reshape((*u.shape[:-1], -1)))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
@@ -173,10 +173,10 @@ class CellTransition:
         """E = ∂s'/∂z as one tangent of the network's state for each pre-activation, ``(g n, N)``."""
         n, (batch, parts, width) = self.cell.hidden_size, gains.shape
         E = np.zeros_like(gains, shape=(width, self.size))
-        mine = E[:, self.rows].reshape(width // n, n, batch, parts, n)
-        np.einsum("gibki->gbki", mine)[...] = np.moveaxis(_by_gate(gains, width // n), -2, 0)
-        if not np.shares_memory(mine, E):
-            E[:, self.rows] = mine.reshape(width, -1)
+        local = E[:, self.rows].reshape(width // n, n, batch, parts, n)
+        np.einsum("gibki->gbki", local)[...] = np.moveaxis(_by_gate(gains, width // n), -2, 0)
+        if not np.shares_memory(local, E):
+            E[:, self.rows] = local.reshape(width, -1)
         return E
 
     def propagate(self, G):
@@ -187,10 +187,10 @@ class CellTransition:
         after = empty_like(G)
         if not self.single:
             after[...] = G
-        mine = after[self.rows].reshape(batch, size, -1)[..., :upto]
-        np.matmul(J, G[self.rows].reshape(batch, size, -1)[..., :upto], out=mine)
+        local = after[self.rows].reshape(batch, size, -1)[..., :upto]
+        np.matmul(J, G[self.rows].reshape(batch, size, -1)[..., :upto], out=local)
         if across is not None:
-            mine += across @ G[self.below.rows].reshape(batch, across.shape[-1], -1)[..., :upto]
+            local += across @ G[self.below.rows].reshape(batch, across.shape[-1], -1)[..., :upto]
         if not self.single:
             after[self.rows, upto:] = 0
         self._add_influence(after[self.rows])

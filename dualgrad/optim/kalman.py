@@ -154,7 +154,7 @@ class KalmanQDOP(Optimizer):
             before, after = J + prior, J + prior + u[bias] * u[bias]
             learnt.append((u, before / after, u[bias] / after))
             J = J + u[bias] * u[bias]
-        turned = 0
+        dbias = 0
         for part in _parts(weights, bias):
             S, c = (_by_unit(a, part, bias) for a in (precision, slope))
             S *= keep
@@ -166,10 +166,10 @@ class KalmanQDOP(Optimizer):
                 S += r * r * share
                 c += r * gain
             r = r * share if own else _by_unit(g, part, bias) - c * g[bias]
-            d, moved = _solved(r, S + prior, c)
+            d, change = _solved(r, S + prior, c)
             _by_unit(w, part, bias)[...] -= rate * d
-            turned = turned + moved
-        return turned
+            dbias = dbias + change
+        return dbias
 
     def norms(self, rows, params):
         """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)``, directions of the Params that are stepped."""
@@ -182,9 +182,9 @@ class KalmanQDOP(Optimizer):
         d = g / (precision + self.prior)
         for weights, bias in _units_of(params)[0]:
             g_i, S, c = (_by_unit(a, weights, bias) for a in (g, precision + self.prior, slope))
-            d_i, turned = _solved(g_i - c * g[..., None, bias], S, c)
+            d_i, dbias = _solved(g_i - c * g[..., None, bias], S, c)
             d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
-            d[..., bias] -= turned
+            d[..., bias] -= dbias
         return np.sqrt(np.maximum(np.sum(g * d, axis=-1), 0)).astype(rows.dtype, copy=False)
 
 
@@ -209,8 +209,8 @@ def _units(layout):
             own = f"{scope}{dot}bias{last.removeprefix('weight')}"
             bias = next((n for n in (own, f"{scope}{dot}bias") if n in layout.slices), None)
             if bias is not None and layout.shapes[bias] == layout.shapes[name][-1:]:
-                beside = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
-                start = found.pop()[0].start if beside else place.start
+                adjacent = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
+                start = found.pop()[0].start if adjacent else place.start
                 found.append((slice(start, place.stop), layout.slices[bias]))
     ends = [0, *(end for place, _ in found for end in (place.start, place.stop)), layout.size]
     return found, [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]

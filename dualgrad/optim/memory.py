@@ -24,8 +24,8 @@ class Memory:
         same = places is self.places or places == self.places
         if not same and _by_name(places) == _by_name(self.places):  # of a tree the order does not matter
             order = [[name for name, _ in self.places].index(name) for name, _ in places]
-            turned = {name: [vs[k] for k in order] for name, vs in self.state.items()}
-            return Memory(turned, places).fitting(leaves, places, optimizer)
+            reordered = {name: [vs[k] for k in order] for name, vs in self.state.items()}
+            return Memory(reordered, places).fitting(leaves, places, optimizer)
         if same and self.moments and self.kinds == [(w.__class__, w.dtype) for w in leaves]:
             return self
         if self.places is None:

@@ -268,9 +268,9 @@ class Optimizer:
         """Raise where a hyper-parameter that is not restored is another one."""
         if not isinstance(saved, dict):
             raise LayoutError(f"the saved state of {self!r} has settings={saved!r:.80}; expected them by name")
-        mine = self._settings()
-        either = {name for name in {*mine, *saved} if name != "lr" or {"lr"} <= mine.keys() & saved.keys()}
-        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, mine))):
+        current = self._settings()
+        either = {name for name in {*current, *saved} if name != "lr" or {"lr"} <= current.keys() & saved.keys()}
+        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, current))):
             raise LayoutError(
                 f"the saved state is of {type(self).__name__} with {differ}: make this one so, load, and then set what "
                 "is to change"

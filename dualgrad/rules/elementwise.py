@@ -98,8 +98,8 @@ def _cos_sin(z):
 def angle(z, dz, lead, deg=False):
     """Im(conj(u) dz) / |z| with u = z / |z|, and 0 at 0; 0 for real z."""
     re, im = np.real(z), np.imag(z)
-    turn = product(sine_over_distance(im, re), np.imag(dz)) - product(sine_over_distance(re, im), np.real(dz))
-    return np.angle(z, deg), turn * (180 / math.pi if deg else 1)
+    dphase = product(sine_over_distance(im, re), np.imag(dz)) - product(sine_over_distance(re, im), np.real(dz))
+    return np.angle(z, deg), dphase * (180 / math.pi if deg else 1)
 
 
 def _sign(z):

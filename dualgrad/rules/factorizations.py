@@ -151,9 +151,9 @@ register_rule([np.linalg.det], "explicit", lambda a: quietly(_det, a))
 @_with_results(np.linalg.slogdet)
 def slogdet(x, dx, value):
     """d log|y| = Re tr(X⁻¹ dX), and the sign turns by its imaginary part."""
-    turn = np.trace(np.linalg.solve(x, dx), 0, -2, -1)
-    yield value[0] * 1j * np.imag(turn) if np.iscomplexobj(primal(turn)) else 0 * turn
-    yield np.real(turn)
+    trace = np.trace(np.linalg.solve(x, dx), 0, -2, -1)
+    yield value[0] * 1j * np.imag(trace) if np.iscomplexobj(primal(trace)) else 0 * trace
+    yield np.real(trace)
 
 
 # ---------------------------------------------------------------------- triangular factors
@@ -325,9 +325,9 @@ def eig(x, dx, value):
     along = np.sum(np.conj(v) * dv, -2, keepdims=True)
     if np.iscomplexobj(primal(v)) and np.size(v):
         top = np.argmax(np.abs(primal(v)), -2)[..., None, :]
-        turn = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
-        turn = np.imag(turn / np.take_along_axis(v, top, -2))
-        along = np.real(along) + 1j * turn
+        moved = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
+        dphase = np.imag(moved / np.take_along_axis(v, top, -2))
+        along = np.real(along) + 1j * dphase
     return _diagonal(p), dv - v * along
 
 

@@ -28,12 +28,12 @@ def ufunc_at(ufunc, a, indices, *b):
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
-    turn = np.empty_like(flat)
-    turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
+    repeat = np.empty_like(flat)
+    repeat[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
     operands = [np.ravel(np.broadcast_to(x, shape)) for x in b]
     a = a if a.ndim else a[None]
-    for k in range(turn.max(initial=-1) + 1):
-        now = np.flatnonzero(turn == k).tolist()
+    for k in range(repeat.max(initial=-1) + 1):
+        now = np.flatnonzero(repeat == k).tolist()
         place = _unravelled(flat[now], a.shape)
         a[place] = ufunc(a[place], *(x[now] for x in operands))
     a.primal[...] = value  # to the last bit
