@@ -19,6 +19,7 @@ from .errors import (
 from .hints import missing
 from .layout import Layout
 from .lowrank import LowRank
+from .outer_product import OuterProduct
 from .params import Params
 from .pushforward import jvp
 from .random import Rng
@@ -40,6 +41,7 @@ __all__ = [
     "LevelError",
     "LowRank",
     "NonFiniteError",
+    "OuterProduct",
     "Params",
     "Rng",
     "ShapeError",

@@ -20,7 +20,7 @@ def in_chunks(push, count, chunk=None):
         For anything but a positive integer, None or "auto".
     """
     if isinstance(chunk, str) and chunk == "auto":
-        return _measured(push, count)
+        return _with_peaks(push, count)
     chunk = DEFAULT if chunk is None else chunk
     if not hasattr(chunk, "__index__") or isinstance(chunk, bool) or chunk < 1:
         raise ValueError(f"got chunk={chunk!r}; expected a positive number of directions, or 'auto'")
@@ -32,7 +32,7 @@ def _owned(tangents):
     return map_leaves(lambda d: d.copy() if getattr(d, "base", None) is not None else d, tangents)
 
 
-def _measured(push, count):
+def _with_peaks(push, count):
     results, peaks, start = [], [], 0
     for size in (1, 3):
         stop = min(start + size, count)

@@ -70,11 +70,11 @@ def refusal(general):
     if user is asking and dis.opname[asking.f_code.co_code[asking.f_lasti]].startswith(("STORE_SUBSCR", "STORE_SLICE")):
         return TangentLossError(STORE)
     here = place(user)
-    cure = _of_frames(_chain(asking, user)) or _of_call(here.text, here.expression, user, user is asking)
+    cure = _of_frames(_frames_between(asking, user)) or _of_call(here.text, here.expression, user, user is asking)
     return TangentLossError(cure or general)
 
 
-def _chain(frame, last):
+def _frames_between(frame, last):
     """The frames from one to an outer one."""
     found = [frame]
     while found[-1] is not last and found[-1].f_back:
@@ -188,11 +188,11 @@ def _resolve(node, frame):
 # ---------------------------------------------------------------------- object arrays that NumPy cannot work on
 
 
-def of_object_array(error, told):
+def of_object_array(error, message):
     """What to write in place of a call in which an object array of Duals failed, as with NumPy's "loop of ufunc does
     not support argument 0 of type float which has no callable sin method"; None for an error of another kind.
 
-    ``told`` is what the Duals last said of that, or None.
+    ``message`` is what the Duals last said of that, or None.
     """
     steps, tb = [], error.__traceback__
     while tb:
@@ -200,8 +200,8 @@ def of_object_array(error, told):
         tb = tb.tb_next
     user = max(k for k, tb in enumerate(steps) if k == 0 or not is_within(tb.tb_frame.f_code, (*OURS, SCIPY)))
     in_scipy = is_within(steps[-1].tb_frame.f_code, (SCIPY,))  # whose C code may go on after an error
-    if told and (in_scipy or "setting single item" in str(error)):
-        return TangentLossError(told)
+    if message and (in_scipy or "setting single item" in str(error)):
+        return TangentLossError(message)
     inside = isinstance(error, (TypeError, AttributeError))
     inside = inside and any(is_within(tb.tb_frame.f_code, (OURS[1], SCIPY)) for tb in steps[user:])
     if "write" in str(error) or not inside and (isinstance(error, DualgradError) or not _OBJECT.search(str(error))):
@@ -261,8 +261,8 @@ def _aliased(code, at):
 
 def no_rule(function):
     """The message for a function without a rule: its name, the fix, and the nearest supported ones."""
-    name = dotted(function)
-    if cure := _of_frames(_chain(sys._getframe(2), outside(sys._getframe(2)))):
+    name = qualified_name(function)
+    if cure := _of_frames(_frames_between(sys._getframe(2), outside(sys._getframe(2)))):
         return cure
     if function in REFUSED:
         return f"{name} cannot take a Dual: {REFUSED[function]}"
@@ -274,7 +274,7 @@ def no_rule(function):
     )
 
 
-def dotted(function):
+def qualified_name(function):
     """The name by which a user reaches a function."""
     name = getattr(function, "__name__", str(function))
     for short, module in (("np", "numpy"), ("np.linalg", "numpy.linalg"), ("np.fft", "numpy.fft")):
@@ -290,7 +290,7 @@ def _nearest(function):
     """What is spelled alike, or else what stands in the same module."""
     name = getattr(function, "__name__", str(function))
     names = {f.__name__: f for f in KINDS if KINDS[f] != "constant"}
-    near = [dotted(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
-    module = dotted(function).rpartition(".")[0] + "."
-    near = near or [n for n in map(dotted, names.values()) if n.startswith(module) and module != "np."]
+    near = [qualified_name(names[n]) for n in difflib.get_close_matches(name, names, n=2, cutoff=0.7)]
+    module = qualified_name(function).rpartition(".")[0] + "."
+    near = near or [n for n in map(qualified_name, names.values()) if n.startswith(module) and module != "np."]
     return ", ".join(near) or "none is close; dg.supported() lists them all"

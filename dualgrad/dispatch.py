@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .dual import OBJECT, Dual, as_array
-from .lowrank import LowRank
+from .outer_product import OuterProduct
 from .rules.declare import duals_in
 from .tables import OWN
 from .zero import ZERO
@@ -67,10 +67,10 @@ def dispatched(function):
         else:
             duals = [a for a in args if isinstance(a, Dual)]
         if duals:
-            top = duals[0] if len(duals) == 1 else max(duals, key=_height)
+            top = duals[0] if len(duals) == 1 else max(duals, key=precedence)
             return top.__array_function__(dispatch, (), args, kwargs)
         for a in args:
-            if a is ZERO or isinstance(a, LowRank):  # a tangent that a linear function is given
+            if a is ZERO or isinstance(a, OuterProduct):  # a tangent that a linear function is given
                 return a.__array_function__(dispatch, (), args, kwargs)
         y = function(*args, **kwargs)
         return y if y.__class__ is np.ndarray else _of_numpy(y, args)
@@ -85,7 +85,7 @@ def _is_one(x):
     return kind is Dual or (x.dtype is not OBJECT if kind is np.ndarray else kind is float or kind is int)
 
 
-def _height(x):
+def precedence(x):
     """A series, or what is traced, before a Dual of its level."""
     return x.level, type(x) is not Dual
 

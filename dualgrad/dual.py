@@ -330,16 +330,16 @@ def as_array(x):
     """The one Dual that an object array or nested lists of numbers and Duals stand for; anything else as it is."""
     if x.__class__ is not list and x.__class__ is not tuple:
         return lift(x)
-    leaves = list(_leaves(x))
+    leaves = list(_lifted_leaves(x))
     if not any(isinstance(a, Dual) for a in leaves):
         return x
     joins = all(isinstance(a, _NUMERIC) and not getattr(a, "ndim", 0) for a in leaves)
     return RULES[np.ndarray](x) if joins else lift_within(x)
 
 
-def _leaves(tree):
+def _lifted_leaves(tree):
     for branch in tree:
-        yield from _leaves(branch) if isinstance(branch, (list, tuple)) else (lift(branch),)
+        yield from _lifted_leaves(branch) if isinstance(branch, (list, tuple)) else (lift(branch),)
 
 
 def lift_within(tree):

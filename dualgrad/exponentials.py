@@ -10,16 +10,16 @@ import numpy as np
 from .dispatch import own
 from .dual import Dual, primal
 from .rules.absorb import has_nan
-from .rules.declare import register
+from .rules.declare import register_rule
 
 
 @own
-def finite(x):
+def zero_at_infinities(x):
     """The numbers with 0 for infinities, which move as these do."""
     return np.where(np.isinf(x), 0, x)
 
 
-register([finite], "explicit", lambda x: Dual(finite(x.primal), x.tangent, x.level))
+register_rule([zero_at_infinities], "explicit", lambda x: Dual(zero_at_infinities(x.primal), x.tangent, x.level))
 
 
 def gap(x, y):
@@ -28,25 +28,25 @@ def gap(x, y):
     if not has_nan(d):
         return d
     a, b, zero = primal(x), primal(y), np.zeros_like(primal(d))
-    return np.where(np.isinf(a) & (a == b), finite(x + zero) - finite(y + zero), d)
+    return np.where(np.isinf(a) & (a == b), zero_at_infinities(x + zero) - zero_at_infinities(y + zero), d)
 
 
 def exponentials(x):
     """Over the last axis: the index of the largest entry, x measured from it, the exponentials e of that, and the sum
     of all but the largest, which is 1: Σ e = 1 + rest."""
-    at, shifted = _measured(x)
+    at, shifted = _shifted(x)
     e = replaced(np.exp(shifted), at, 0)
     rest = np.sum(e, axis=-1, keepdims=True)
     return at, shifted, replaced(e, at, 1), rest
 
 
-def softmax(x):
+def stable_softmax(x):
     """p = eˣ / Σ eˣ over the last axis."""
-    e = np.exp(_measured(x)[1])
+    e = np.exp(_shifted(x)[1])
     return e / np.sum(e, axis=-1, keepdims=True)
 
 
-def _measured(x):
+def _shifted(x):
     at = np.argmax(primal(x), axis=-1, keepdims=True)
     return at, x - entry(x, at)
 
@@ -73,7 +73,7 @@ def less(own, x):
     return np.subtract(own, x, out=own) if own.__class__ is np.ndarray else own - x
 
 
-def complement(at, e, rest):
+def one_minus_softmax(at, e, rest):
     """1 - p of p = e / (1 + rest), at the largest entry from all others."""
     return replaced(1 + rest - e, at, rest) / (1 + rest)
 

@@ -27,7 +27,7 @@ import inspect
 import numpy as np
 
 from . import tables
-from .cures import dotted
+from .cures import qualified_name
 from .dispatch import dispatched, require_dispatching
 from .dual import LIVE, Dual
 from .errors import ShapeError
@@ -344,7 +344,7 @@ def _require(function, kind, least=0, most=None, ufunc=None):
             f"got a {type(function).__name__} as the function; expected a ufunc, or a function that dispatches"
         )
     require_dispatching(function)
-    name = dotted(function)
+    name = qualified_name(function)
     if not _blocks and (function in tables.RULES or function in tables.KINDS):
         raise ValueError(
             f"{name} has a rule, of the kind {tables.KINDS.get(function)}: replace it within "
@@ -389,7 +389,8 @@ def _pair(rule, function):
         y = rule(*args, **kwargs)
         if not isinstance(y, tuple) or len(y) != 2 or not all(hasattr(part, "dtype") for part in y):
             raise TypeError(
-                f"the rule of {dotted(function)} returned a {type(y).__name__}; expected a pair of arrays (y, dy)"
+                f"the rule of {qualified_name(function)} returned a {type(y).__name__}; "
+                "expected a pair of arrays (y, dy)"
             )
         return y
 
@@ -423,8 +424,8 @@ def _whole(function, y, operands):
     expected = LIVE[y.level] + np.shape(y.primal)
     if y.tangent.shape != expected:
         raise ShapeError(
-            f"the rule of {dotted(function)} made a tangent of shape {y.tangent.shape}; expected {expected}"
+            f"the rule of {qualified_name(function)} made a tangent of shape {y.tangent.shape}; expected {expected}"
         )
     parts = y.primal, declare.as_tangent(y.tangent, y.primal)
-    p, d = (v.copy() if any(declare.shared(v, a) for a in operands) else v for v in parts)
+    p, d = (v.copy() if any(declare.shares_memory(v, a) for a in operands) else v for v in parts)
     return Dual(p, d, y.level, y.frozen)

@@ -9,7 +9,12 @@ from .dual import Dual, as_array, lift
 
 _PLAIN = {np.ndarray, float, int, bool, str}
 _FLOAT = np.dtype(float)
-_EXPECTED = {"f": "floating numbers", "fc": "floating numbers", "biuf": "real numbers", "biufc": "an array of numbers"}
+_KINDS_IN_WORDS = {
+    "f": "floating numbers",
+    "fc": "floating numbers",
+    "biuf": "real numbers",
+    "biufc": "an array of numbers",
+}
 
 
 def as_input(x, owner, what="an input", kinds="biufc"):
@@ -31,7 +36,7 @@ def as_input(x, owner, what="an input", kinds="biufc"):
     if found.kind not in kinds:
         cure = ": x.astype(np.float32)" if hasattr(x, "astype") else ": np.asarray(x, np.float32)"
         cure = cure if found.kind in "biu" else ""
-        raise TypeError(f"{owner} got {what} of {found}; expected {_EXPECTED[kinds]}{cure}")
+        raise TypeError(f"{owner} got {what} of {found}; expected {_KINDS_IN_WORDS[kinds]}{cure}")
     return y
 
 

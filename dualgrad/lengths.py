@@ -12,7 +12,7 @@ import numpy as np
 from .dispatch import own
 from .dual import Dual, lead_of, primal
 from .rules.absorb import quietly
-from .rules.declare import nested_as, register
+from .rules.declare import nested_as, register_rule
 from .slopes import everyday
 
 
@@ -24,7 +24,7 @@ def length(x, p):
 
 
 @own
-def direction(x, p):
+def unit_vector(x, p):
     """u = x / ‖x‖, and 0 where x is 0; beside infinities, finite entries are as 0."""
     if p == 2:
         square = np.sum(x * x, axis=-1, keepdims=True)
@@ -51,7 +51,7 @@ def _decisive(x, p):
     return index[..., None] == np.arange(x.shape[-1], like=x)
 
 
-def slope(u, p):
+def length_slope(u, p):
     """g = ± |u|ᵖ⁻¹."""
     zero = primal(u) == 0
     return u if p == 2 else np.sign(primal(u)) * np.abs(np.where(zero, 1, u)) ** (p - 1)
@@ -71,12 +71,12 @@ def _transversal(x, dx, p):
 
 
 def _length_tangent(x, dx, p):
-    return np.sum(slope(direction(x, p), p) * dx, axis=-1)
+    return np.sum(length_slope(unit_vector(x, p), p) * dx, axis=-1)
 
 
 def _direction_tangent(x, dx, p):
-    u, (_, w) = direction(x, p), _transversal(x, dx, p)
-    return _over(w - u * np.sum(slope(u, p) * w, axis=-1, keepdims=True), length(x, p)[..., None])
+    u, (_, w) = unit_vector(x, p), _transversal(x, dx, p)
+    return _over(w - u * np.sum(length_slope(u, p) * w, axis=-1, keepdims=True), length(x, p)[..., None])
 
 
 def _ratios_tangent(x, dx, p):
@@ -90,9 +90,9 @@ def _declare(function, tangent):
         y = function(x.primal, p)
         return Dual(y, nested_as(y, quietly(tangent, x.primal, x.tangent, p)), x.level)
 
-    register([function], "explicit", push)
+    register_rule([function], "explicit", push)
 
 
 _declare(length, _length_tangent)
-_declare(direction, _direction_tangent)
+_declare(unit_vector, _direction_tangent)
 _declare(ratios, _ratios_tangent)

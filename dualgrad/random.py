@@ -16,7 +16,7 @@ from .checks import count
 from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
-_TABLES = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
+_SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
 
 
 class Rng:
@@ -55,7 +55,7 @@ class Rng:
         count = math.prod(shape) if isinstance(shape, tuple) else int(np.prod(shape))
         raw = self.generator.bit_generator.random_raw((count + 63) // 64)
         octets = (raw if sys.byteorder == "little" else raw.byteswap()).view(np.uint8)[: (count + 7) // 8]
-        table = _TABLES.get(np.dtype(dtype))
+        table = _SIGNS_OF.get(np.dtype(dtype))
         table = _SIGNS.astype(dtype) if table is None else table
         signs = table.take(octets, axis=0, out=empty((len(octets), 8), table.dtype), mode="clip")
         signs = signs.reshape(-1)[:count].reshape(shape)

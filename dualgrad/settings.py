@@ -27,7 +27,7 @@ def settings(thing, without=(), above=()):
     if names is None:
         return {"kind": kind, "repr": text(thing)}
     above, rate = (*above, id(thing)), "lr" if hasattr(thing, "load_state_dict") else None
-    kept = {name: plain(getattr(thing, name), above) for name in names if name != rate}
+    kept = {name: plain_data(getattr(thing, name), above) for name in names if name != rate}
     return {"kind": kind} | kept
 
 
@@ -41,7 +41,7 @@ def _arguments(thing, without):
         names += [a.name for a in arguments if a.name not in missing and a.name not in names]
         if not missing:
             return names
-        if _is_ours(cls) or not missing <= handed_on:
+        if _is_builtin(cls) or not missing <= handed_on:
             return None
     return None
 
@@ -61,7 +61,7 @@ def call_of(thing, named=()):
     return f"{type(thing).__name__}({', '.join(said)})"
 
 
-def plain(value, above=()):
+def plain_data(value, above=()):
     """A value as plain data that can be compared: arrays by a digest, objects by their settings or their repr.
 
     It is the same in every process: sets are sorted, and what holds itself (``above`` are those around it) is cut.
@@ -74,20 +74,20 @@ def plain(value, above=()):
         return "..."
     within = (*above, id(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(v, within) for key, v in value.items()}
+        return {str(key): plain_data(v, within) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v, within) for v in value]
+        return [plain_data(v, within) for v in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(v, within) for v in value), key=repr)
+        return sorted((plain_data(v, within) for v in value), key=repr)
     if is_array(value):
         host = np.ascontiguousarray(to_numpy(value))
         return f"{host.dtype}{list(host.shape)} {hashlib.sha256(host.tobytes()).hexdigest()[:16]}"
-    if any(map(_is_ours, type(value).__mro__)) and not inspect.isroutine(value) and not isinstance(value, type):
+    if any(map(_is_builtin, type(value).__mro__)) and not inspect.isroutine(value) and not isinstance(value, type):
         return settings(value, above=above)
     return text(value)
 
 
-def _is_ours(cls):
+def _is_builtin(cls):
     return cls.__module__.partition(".")[0] == __package__
 
 
@@ -126,23 +126,23 @@ def layout_of(tree):
     return {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
 
 
-def difference(saved, mine, where=""):
+def difference(saved, current, where=""):
     """Where plain data that was saved differs from one's own, in words; empty where it does not."""
-    if isinstance(saved, dict) and isinstance(mine, dict):
+    if isinstance(saved, dict) and isinstance(current, dict):
         dot = f"{where}." if where else ""
-        found = [f"no {dot}{key}" for key in mine if key not in saved]
-        found += [f"{dot}{key}={saved[key]!r}, unknown here" for key in saved if key not in mine]
-        found += [difference(saved[key], mine[key], (dot + key).rstrip(".")) for key in mine if key in saved]
-        if not any(found) and list(saved) != list(mine):
-            found = [f"{where} in the order {list(saved)} (here {list(mine)})".strip()]
+        found = [f"no {dot}{key}" for key in current if key not in saved]
+        found += [f"{dot}{key}={saved[key]!r}, unknown here" for key in saved if key not in current]
+        found += [difference(saved[key], current[key], (dot + key).rstrip(".")) for key in current if key in saved]
+        if not any(found) and list(saved) != list(current):
+            found = [f"{where} in the order {list(saved)} (here {list(current)})".strip()]
         return ", ".join(filter(None, found))
-    if isinstance(saved, (list, tuple)) and isinstance(mine, (list, tuple)) and len(saved) == len(mine):
-        if not any(isinstance(one, dict) for one in mine):
-            return "" if not any(map(difference, saved, mine)) else f"{where}={saved!r} (here {mine!r})"
-        pairs = enumerate(zip(saved, mine, strict=True))
+    if isinstance(saved, (list, tuple)) and isinstance(current, (list, tuple)) and len(saved) == len(current):
+        if not any(isinstance(one, dict) for one in current):
+            return "" if not any(map(difference, saved, current)) else f"{where}={saved!r} (here {current!r})"
+        pairs = enumerate(zip(saved, current, strict=True))
         return ", ".join(filter(None, (difference(a, b, f"{where}[{k}]") for k, (a, b) in pairs)))
-    same = not is_array(saved) and saved == mine and isinstance(saved, bool) == isinstance(mine, bool)  # 1 is not True
-    return "" if same else f"{where}={saved!r} (here {mine!r})"
+    alike = isinstance(saved, bool) == isinstance(current, bool)  # 1 is not True
+    return "" if not is_array(saved) and saved == current and alike else f"{where}={saved!r} (here {current!r})"
 
 
 def layouts_differ(before, now):
@@ -156,9 +156,9 @@ def layouts_differ(before, now):
     return ", ".join(found) or f"their order was {', '.join(old)} and is {', '.join(new)}"
 
 
-def require_same(thing, what, saved, mine):
+def require_fit(thing, what, saved, current):
     """Raise where saved plain data differs from one's own, naming the differences."""
-    if found := difference(saved, mine):
+    if found := difference(saved, current):
         raise LayoutError(f"the saved state does not fit {thing!r}: its {what} has {found}")
 
 

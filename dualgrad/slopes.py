@@ -11,7 +11,7 @@ function                   its derivative                                whose s
 ``logistic`` 1 / (1 + e⁻ˣ) sech²(x/2) / 4                                ``softplus``, logaddexp
 ``gaussian`` exp(-x²)      -2 x exp(-x²)                                 erf, the normal distribution
 ``cauchy`` 1 / (1 + x²)    -2 x / (1 + x²)²                              arctan
-``cosine`` c = x / h       along x: s f, along y: -c f, s = y / h        hypot, the size of a complex number
+``cos_angle`` c = x / h       along x: s f, along y: -c f, s = y / h        hypot, the size of a complex number
 ``sine_over_distance`` f   along x: -2 f g, along y: g² - f²             arctan2, the angle of a complex number
 ========================== ============================================= =====================================
 
@@ -127,7 +127,7 @@ def root_of_one_plus_square(x):
 
 
 @own
-def cosine(x, y):
+def cos_angle(x, y):
     """c = x / √(x² + y²), that of the angle of (x, y), and 0 at the origin; s = ``cosine(y, x)`` is its sine."""
     if (square := _everyday_square(x, y)) is not None:
         return x / np.sqrt(square)
@@ -160,12 +160,12 @@ def sine_over_distance(x, y):
     if (square := _everyday_square(x, y)) is not None:
         return y / square
     h = np.hypot(x, y)
-    return cosine(y, x) / np.where(h == 0, 1, h)
+    return cos_angle(y, x) / np.where(h == 0, 1, h)
 
 
 elementwise(
-    cosine,
-    lambda c, x, y: product(sine_over_distance(x, y), cosine(y, x)),
+    cos_angle,
+    lambda c, x, y: product(sine_over_distance(x, y), cos_angle(y, x)),
     lambda c, x, y: -product(sine_over_distance(x, y), c),
 )
 elementwise(

@@ -7,11 +7,11 @@ values have theirs (`dualgrad.coincidence`).
 import numpy as np
 
 from .backend import is_host
-from .coincidence.analytic import complement, eigenvectors, singular_vectors
+from .coincidence.analytic import complement_series, eigenvectors, singular_vectors
 from .coincidence.cautions import several_directions, warn_along
-from .coincidence.directions import blank, has_series, leaves, singular_spaces, spaces
+from .coincidence.directions import blank, has_series, plain_leaves, singular_spaces, spaces
 from .coincidence.line import Line
-from .coincidence.matrices import ct, hermitian, like, rounding, with_complement
+from .coincidence.matrices import as_namedtuple, ct, hermitian, rounding, with_complement
 from .dual import Dual, primal
 from .rules.declare import nested_as
 
@@ -44,7 +44,7 @@ def where_tied(function, value, a, *args, **kw):
         return None
     if x.ndim == 2:
         line = Line.of(a)
-        moves = line.coefficients if line is not None else [] if has_series(a) else leaves(a)
+        moves = line.coefficients if line is not None else [] if has_series(a) else plain_leaves(a)
         return TIED[function](a, line, *args, **kw) if all(np.all(np.isfinite(c)) for c in moves) else None
     stack, where = np.reshape(a, (-1, *x.shape[-2:])), np.ravel(where)
     pieces = [function(stack[k], *args, **kw) for k in np.flatnonzero(where)]
@@ -55,7 +55,7 @@ def where_tied(function, value, a, *args, **kw):
         y = np.concatenate([np.stack(ys[: len(pieces)]), *ys[len(pieces) :]])[order]
         return np.reshape(y, x.shape[:-2] + y.shape[1:])
 
-    return like(value, map(whole, *pieces, *rest)) if several else whole(*pieces, *rest)
+    return as_namedtuple(value, map(whole, *pieces, *rest)) if several else whole(*pieces, *rest)
 
 
 def _lonely(x):
@@ -76,11 +76,11 @@ def _eigh_tied(a, line, UPLO="L"):
     value = np.linalg.eigh(primal(a), UPLO)
     if line is None:
         w, v, report = several_directions("eigh", hermitian(a, UPLO), spaces, *value)
-        return like(value, [w, blank(v, report.turning + report.apart)])
+        return as_namedtuple(value, [w, blank(v, report.rotating + report.apart)])
     coefficients = [hermitian(c, UPLO) for c in line.coefficients]
     w, v, _, report = eigenvectors(coefficients, *value, line.order, line.eps)
     warn_along("eigh", line, report)
-    return like(value, [line.made(w), line.made(v, report.turning)])
+    return as_namedtuple(value, [line.as_dual(w), line.as_dual(v, report.rotating)])
 
 
 @_tied(np.linalg.eigvalsh)
@@ -89,7 +89,7 @@ def _eigvalsh_tied(a, line, UPLO="L"):
     if line is not None:
         coefficients = [hermitian(c, UPLO) for c in line.coefficients]
         w, *_ = eigenvectors(coefficients, *np.linalg.eigh(coefficients[0]), line.order, line.eps)
-        return line.made(w)
+        return line.as_dual(w)
 
 
 @_tied(np.linalg.svd)
@@ -106,19 +106,19 @@ def _svd_tied(a, line, full_matrices=True, compute_uv=True, hermitian=False):
         u, s, v, report = singular_vectors(line.coefficients, *thin, line.order, line.eps)
         warn_along("svd", line, report)
     if full_matrices:
-        whole = _whole if line is None else complement
+        whole = _concatenated if line is None else complement_series
         u, v = whole(u, value[0][:, k:]), whole(v, ct(value[2][k:]))
     loose = [report.undetermined(value[1], n) for n in (value[0].shape[-1], len(value[2]))]
     if line is None:
-        return like(value, [blank(u, loose[0]), s, ct(blank(v, loose[1]))])
-    return like(value, [line.made(u, loose[0]), line.made(s), ct(line.made(v, loose[1]))])
+        return as_namedtuple(value, [blank(u, loose[0]), s, ct(blank(v, loose[1]))])
+    return as_namedtuple(value, [line.as_dual(u, loose[0]), line.as_dual(s), ct(line.as_dual(v, loose[1]))])
 
 
-def _whole(q, rest):
+def _concatenated(q, rest):
     """[Q₁ Q₂] of a nest of Duals Q₁ and the plain Q₂."""
     if q.__class__ is not Dual:
         return np.concatenate([q, rest], 1)
-    whole = _whole(q.primal, rest)
+    whole = _concatenated(q.primal, rest)
     return q.renewed(whole, nested_as(whole, with_complement(q.tangent, whole)))
 
 
@@ -129,4 +129,4 @@ def _singular_values_tied(a, line):
         thin = np.linalg.svd(line.coefficients[0], full_matrices=False)
         _, s, _, _ = singular_vectors(line.coefficients, *thin, line.order, line.eps)
         zero = thin[1] <= rounding(thin[1])
-        return line.made([s[0], *(np.where(zero, 0, c) for c in s[1:])])
+        return line.as_dual([s[0], *(np.where(zero, 0, c) for c in s[1:])])

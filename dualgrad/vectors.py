@@ -15,6 +15,11 @@ def in_kind(vector, like):
     return on_device(vector.astype(like.dtype, copy=False), like)
 
 
+def identity(n, like):
+    """The identity matrix of n rows, in kind."""
+    return in_kind(np.eye(n, dtype=like.dtype), like)
+
+
 def double(vector):
     """A vector of real numbers as float64, on the host."""
     if vector.dtype.kind not in "fiub":

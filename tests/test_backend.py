@@ -29,7 +29,7 @@ def cupy():
 
 
 def test_what_an_array_is():
-    for x in (np.ones(2), np.float64(1), device(np.ones(2)), dg.LowRank(np.ones(2), np.ones(2))):
+    for x in (np.ones(2), np.float64(1), device(np.ones(2)), dg.OuterProduct(np.ones(2), np.ones(2))):
         assert is_array(x)
     for x in (1.0, [1.0], "text", None):
         assert not is_array(x)

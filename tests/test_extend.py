@@ -270,7 +270,7 @@ def test_single_precision_stays(row):
 @each_with(lambda row: len(row.shapes[0]) == 2)
 def test_a_low_rank_tangent_is_its_dense_one(row):
     xs, vs = operands(row)
-    v = dg.LowRank(np.arange(1.0, 1 + xs[0].shape[0]), np.arange(2.0, 2 + xs[0].shape[1]))
+    v = dg.OuterProduct(np.arange(1.0, 1 + xs[0].shape[0]), np.arange(2.0, 2 + xs[0].shape[1]))
     with rules_restored():
         row.declare(row.function)
         found, dense = (dg.jvp(row.function, tuple(xs), (d, *vs[1:]))[1] for d in (v, v.dense()))

@@ -42,7 +42,7 @@ def test_what_is_not_linear_is_refused():
 
 def test_it_meets_duals_and_lowrank():
     dg.jvp(lambda x: np.testing.assert_array_equal(dg.primal(x + ZERO), X) or x, (X,), (X,))
-    assert np.matmul(dg.LowRank(np.ones(2), np.ones(2)), ZERO) is ZERO
+    assert np.matmul(dg.OuterProduct(np.ones(2), np.ones(2)), ZERO) is ZERO
 
 
 @pytest.mark.parametrize("lead", [(), (2,)], ids=["one", "K"])

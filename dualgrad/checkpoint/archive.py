@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 
 from ..errors import CheckpointError
-from .description import describe, rebuild
+from .description import describe, from_description
 
 _FORMATS = "dualgrad-checkpoint-1", "dualgrad-checkpoint-2"  # both are read, and the last is written
 _PIECE = 2**18  # bytes read at a time
@@ -51,14 +51,14 @@ def read(file, name, max_bytes):
                 raise CheckpointError(f"{name} is a NumPy file but not a checkpoint of dualgrad: give one of dg.save's")
 
             def array(key):
-                return _array(archive, members.pop(f"{key}.npy"))  # each once
+                return _read_array(archive, members.pop(f"{key}.npy"))  # each once
 
             header = json.loads(str(array("dualgrad")))
             if header.get("format") not in _FORMATS:
                 raise CheckpointError(
                     f"{name} has format {header.get('format')!r}; this version reads {' and '.join(_FORMATS)}"
                 )
-            return rebuild(header["tree"], array)
+            return from_description(header["tree"], array)
     except CheckpointError:
         raise
     except MemoryError as error:
@@ -70,7 +70,7 @@ def read(file, name, max_bytes):
         ) from None
 
 
-def _array(archive, member):
+def _read_array(archive, member):
     """An array of the archive, for which memory is taken by the bytes that are there, not by those it promises."""
     with archive.open(member) as file:
         if np.lib.format.read_magic(file) != (1, 0):

@@ -33,26 +33,26 @@ def describe(tree, arrays, where, depth):
         return {"value": tree}
     if kind is complex:
         return {"complex": [tree.real, tree.imag]}
-    name, array = f"array_{len(arrays)}", np.frombuffer(tree, np.uint8) if kind is bytes else _plain(tree)
+    name, array = f"array_{len(arrays)}", np.frombuffer(tree, np.uint8) if kind is bytes else _savable(tree)
     if array is None:
-        raise TypeError(f"{where} is {_named(tree)}; {_cure(tree)}")
+        raise TypeError(f"{where} is {_type_in_words(tree)}; {_savable_instead(tree)}")
     arrays[name] = array
     found = {"bytes": name} if kind is bytes else {"array": name, "scalar": isinstance(tree, np.generic)}
     return found | ({"mantissa": np.finfo(array.dtype).nmant} if array.dtype.char in "gG" else {})
 
 
-def rebuild(node, array):
+def from_description(node, array):
     """The tree of a description; ``array(name)`` reads an array."""
     if "params" in node:
-        buffers = rebuild(node["buffers"], array) if "buffers" in node else None
+        buffers = from_description(node["buffers"], array) if "buffers" in node else None
         layout = Params.layout_of(node["params"])
-        return Params.from_vector(layout, rebuild(node["vector"], array), buffers)
+        return Params.from_vector(layout, from_description(node["vector"], array), buffers)
     if "dict" in node:
-        return {key: rebuild(value, array) for key, value in node["dict"].items()}
+        return {key: from_description(value, array) for key, value in node["dict"].items()}
     if "list" in node:
-        return [rebuild(value, array) for value in node["list"]]
+        return [from_description(value, array) for value in node["list"]]
     if "tuple" in node:
-        return tuple(rebuild(value, array) for value in node["tuple"])
+        return tuple(from_description(value, array) for value in node["tuple"])
     if "hex" in node:
         return int(node["hex"], 16)
     if "complex" in node:
@@ -72,7 +72,7 @@ def _require_text(tree, where):
         raise TypeError(f"{where} has keys that are not strings: {list(tree)!r:.200}")
 
 
-def _plain(tree):
+def _savable(tree):
     """The NumPy array of an array or scalar that can be saved and comes back as it was; None of anything else."""
     kind = type(tree)
     if kind is np.ndarray:
@@ -84,12 +84,12 @@ def _plain(tree):
     return None
 
 
-def _named(tree):
+def _type_in_words(tree):
     of = f" of dtype {tree.dtype}" if isinstance(tree, (np.ndarray, np.generic)) else ""
     return f"a {type(tree).__name__}{of}"
 
 
-def _cure(tree):
+def _savable_instead(tree):
     """What to save in its place."""
     kind = type(tree)
     if hasattr(kind, "_asdict"):

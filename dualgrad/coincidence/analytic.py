@@ -7,30 +7,30 @@ import numpy as np
 from .matrices import ct
 
 
-class Report(NamedTuple):
+class Degeneracy(NamedTuple):
     """How the vectors of equal values fare, by columns: such that nothing parts and that stand still, such that turn,
     such that several directions part; the smallest distance of two neighbours among the other values, relative to their
     sum; and whether some have a limit."""
 
     still: list
-    turning: list
+    rotating: list
     apart: list
     closest: float
     limit: bool = False
 
     def at(self, places):
         """The same of the vectors that are at these places."""
-        return Report(*(np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3]), *self[3:])
+        return Degeneracy(*(np.flatnonzero(np.isin(places, columns)).tolist() for columns in self[:3]), *self[3:])
 
     def undetermined(self, s, width):
         """The columns without a tangent, also of those that make singular vectors a basis, where values 0 are among
         them."""
-        columns = self.turning + self.apart
+        columns = self.rotating + self.apart
         with_zero = np.any(s[columns] <= 16 * np.finfo(s.dtype).eps * np.sum(s))
         return columns + list(range(len(s), width)) if with_zero else columns
 
 
-def _cauchy(a, b, k):
+def _matrix_product(a, b, k):
     """The coefficient k of a product of series."""
     return sum(a[j] @ b[k - j] for j in range(k + 1))
 
@@ -42,13 +42,13 @@ def _sizes(series):
 def _spaces(a, w, together, gap):
     """W and D = Wᴴ A W with W₀ = 1, W' = W Ω, of A₀ = diag w: Ω is zero within an eigenvalue, and keeps D so between
     two, D' = P + D Ω - Ω D with P = Wᴴ A' W."""
-    frame, block, turn, moved = [np.eye(len(w), dtype=a[0].dtype)], [np.diag(w).astype(a[0].dtype)], [], []
+    frame, block, omega, moved = [np.eye(len(w), dtype=a[0].dtype)], [np.diag(w).astype(a[0].dtype)], [], []
     for k in range(len(a) - 1):
         moved.append(sum((j + 1) * a[j + 1] @ frame[k - j] for j in range(k + 1)))
         p = sum(ct(frame[j]) @ moved[k - j] for j in range(k + 1))
-        rest = p + sum(block[j] @ turn[k - j] - turn[k - j] @ block[j] for j in range(1, k + 1))
-        turn.append(np.where(together, 0, rest / gap))
-        frame.append(_cauchy(frame, turn, k) / (k + 1))
+        rest = p + sum(block[j] @ omega[k - j] - omega[k - j] @ block[j] for j in range(1, k + 1))
+        omega.append(np.where(together, 0, rest / gap))
+        frame.append(_matrix_product(frame, omega, k) / (k + 1))
         block.append(np.where(together, p, 0) / (k + 1))
     return frame, block
 
@@ -80,7 +80,7 @@ def _diagonalise(a, noise, order, known=None):
         slopes, turned, left, distance = _diagonalise(within, noise, order)
         here = [c[:, place] for c in vectors]
         for k in range(order + 1):
-            vectors[k][:, place] = _cauchy(here, turned, k)
+            vectors[k][:, place] = _matrix_product(here, turned, k)
             if k:
                 values[k][place] = slopes[k - 1]
         joined += [place[inner] for inner in left]
@@ -90,19 +90,21 @@ def _diagonalise(a, noise, order, known=None):
 
 def eigenvectors(a, w, v, order, eps):
     """The eigenvalues and vectors of A(t) to t^order, with the eigenvalues w and vectors v of A₀, the places of those
-    that stay together, and a `Report`. What follows the coefficients given is taken for zero, to twice the order."""
+    that stay together, and a `Degeneracy`. What follows the given coefficients is taken for 0, to twice the order."""
     size = np.max(np.abs(w), initial=0) or 1.0
     rate = max([(np.max(np.abs(c)) / size) ** (1 / k) for k, c in enumerate(a) if k], default=0) or 1.0
     a = [c.astype(np.result_type(c, float)) / (size * rate**k) for k, c in enumerate(a)]
     a += [np.zeros_like(a[0])] * (2 * order + 3 - len(a))
     noise = 16 * eps * np.array([np.sum(np.abs(w)) / size, *_sizes(a)[1:]])
     values, vectors, joined, closest = _diagonalise(a, noise, order, (w / size, v))
-    turning = [any(np.max(np.abs(c[:, place])) > eps**0.4 for c in vectors[1:]) for place in joined]
-    kept = [[j for place, t in zip(joined, turning, strict=True) if t == kind for j in place] for kind in (False, True)]
+    rotating = [any(np.max(np.abs(c[:, place])) > eps**0.4 for c in vectors[1:]) for place in joined]
+    kept = [
+        [j for place, t in zip(joined, rotating, strict=True) if t == kind for j in place] for kind in (False, True)
+    ]
     equal = np.abs(np.diff(w)) <= noise[0] * size
     limit = np.sum(equal) > sum(len(place) - 1 for place in joined)
     values = [size * rate**k * c for k, c in enumerate(values)]
-    report = Report(*map(sorted, kept), [], 16 * eps * closest, bool(limit))
+    report = Degeneracy(*map(sorted, kept), [], 16 * eps * closest, bool(limit))
     return [w, *values[1:]], [rate**k * c for k, c in enumerate(vectors)], joined, report
 
 
@@ -118,7 +120,7 @@ def doubled_factors(u, s, v, eps):
     return np.concatenate([-s, np.zeros(m + n - 2 * count), s[::-1]]), vectors
 
 
-def double(a):
+def hermitian_dilation(a):
     """[[0, A], [Aᴴ, 0]] of a matrix, plain or a Dual."""
     m, n = a.shape
     above = np.concatenate([np.zeros((m, m), a.dtype), a], 1)
@@ -151,7 +153,7 @@ def _tall_vectors(a, u, s, v, order, eps):
         left, *found = _tall_vectors([ct(short) @ c for c in a], ct(short) @ u, s, v, order, eps)
         return [short @ c for c in left], *found
     w, basis = doubled_factors(u, s, v, eps)
-    values, vectors, joined, report = eigenvectors([double(c) for c in a], w, basis, order, eps)
+    values, vectors, joined, report = eigenvectors([hermitian_dilation(c) for c in a], w, basis, order, eps)
     top = m + n - 1 - np.arange(n)
     found = [[np.sqrt(2) * c[rows][:, top] for c in vectors] for rows in (np.s_[:m], np.s_[m:])]
     for place in joined:
@@ -167,16 +169,16 @@ def _tall_vectors(a, u, s, v, order, eps):
 
 def _null_spaces(vectors, m):
     """A basis of the two null spaces together, as one of each: series of the upper and the lower parts."""
-    sizes, turn = np.linalg.svd(vectors[0][:m])[1:]
+    sizes, basis = np.linalg.svd(vectors[0][:m])[1:]
     count = int(np.sum(sizes > 0.5))
     upper = np.sum(np.abs(vectors[0][:m]) ** 2, 0)
     if np.all((upper < 1e-6) | (upper > 1 - 1e-6)):  # they are apart already
-        turn = np.eye(len(upper))[np.argsort(upper < 0.5, kind="stable")]
-    vectors = [c @ ct(turn) for c in vectors]
+        basis = np.eye(len(upper))[np.argsort(upper < 0.5, kind="stable")]
+    vectors = [c @ ct(basis) for c in vectors]
     return [c[:m, :count] for c in vectors], [c[m:, count:] for c in vectors]
 
 
-def complement(q, rest):
+def complement_series(q, rest):
     """The series of [Q₁ Q₂] of that of Q₁: Q₂' = -Q₁ Q₁'ᴴ Q₂, from NumPy's where it is one."""
     if np.max(np.abs(ct(q[0]) @ rest), initial=0) > 1e-3:
         rest = np.linalg.svd(q[0])[0][:, q[0].shape[1] :]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import caution
-from .directions import has_series, leaves
+from .directions import has_series, plain_leaves
 from .matrices import depth
 
 NO_DIGITS = (
@@ -37,10 +37,10 @@ def _warn(name, report):
             f"{of(report.apart)} belong to equal values that several directions part, each in its way: their tangents "
             f"are NaN. The other columns are right. {OF_VECTORS}"
         )
-    if report.turning:
+    if report.rotating:
         caution(
-            f"{of(report.turning)} belong to equal values that the direction does not part: nothing says how they turn "
-            f"among themselves, and their tangents are NaN. The other columns are right. {OF_VECTORS}"
+            f"{of(report.rotating)} belong to equal values that the direction does not part: nothing says how they "
+            f"turn among themselves, and their tangents are NaN. The other columns are right. {OF_VECTORS}"
         )
     if report.still:
         caution(
@@ -69,7 +69,7 @@ def several_directions(name, a, function, *known):
         raise coincide(f"derivatives of the vectors of np.linalg.{name} inside of dg.taylor", OF_VECTORS)
     *found, report = function(a, *known)
     order = 1 + depth(a.primal)
-    if any(np.any(c) for c in leaves(a)[1:]):
+    if any(np.any(c) for c in plain_leaves(a)[1:]):
         _warn(name, report)
         if order > 1 and np.finfo(known[0].dtype).eps > 2e-4 * report.closest**order:
             caution(NO_DIGITS.format(order, name))

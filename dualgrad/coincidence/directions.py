@@ -4,13 +4,13 @@ import numpy as np
 
 from ..dual import Dual, primal
 from ..rules.declare import nested_as
-from .analytic import Report, double, doubled_factors
+from .analytic import Degeneracy, doubled_factors, hermitian_dilation
 from .matrices import ct
 
 
-def leaves(a):
+def plain_leaves(a):
     """The plain arrays of a nest of Duals, its value first."""
-    return leaves(a.primal) + leaves(a.tangent) if a.__class__ is Dual else [a]
+    return plain_leaves(a.primal) + plain_leaves(a.tangent) if a.__class__ is Dual else [a]
 
 
 def has_series(a):
@@ -33,44 +33,44 @@ def _nested_spaces(a, w, v, together):
     block, frame = _nested_spaces(a.primal, w, v, together)
     p = np.matmul(ct(frame), np.matmul(a.tangent, frame))
     rest, gap = block - primal(block), np.where(together, 1, w - w[:, None]).astype(w.dtype)
-    turn = between = np.where(together, 0, p) / gap
+    omega = between = np.where(together, 0, p) / gap
     below = a.primal
     while below.__class__ is Dual:
-        turn = between + np.where(together, 0, np.matmul(rest, turn) - np.matmul(turn, rest)) / gap
+        omega = between + np.where(together, 0, np.matmul(rest, omega) - np.matmul(omega, rest)) / gap
         below = below.primal
     return (
         a.renewed(block, nested_as(block, np.where(together, p, 0))),
-        a.renewed(frame, nested_as(frame, np.matmul(frame, turn))),
+        a.renewed(frame, nested_as(frame, np.matmul(frame, omega))),
     )
 
 
 def spaces(a, w, v):
-    """The eigenvalues and vectors of a nest of Duals with those of its value, and a `Report`: vectors of equal values
-    turn with their space alone, and second tangents of values that are parted are NaN."""
+    """The eigenvalues and vectors of a nest of Duals with those of its value, and a `Degeneracy`: vectors of equal
+    values turn with their space alone, and second tangents of values that are parted are NaN."""
     eps, steps, total = np.finfo(w.dtype).eps, np.diff(w, prepend=w[:1]), np.sum(np.abs(w))
     label = np.cumsum(steps > 16 * eps * total)
     closest = np.min(steps[steps > 16 * eps * total], initial=np.inf) / total
     together = label[:, None] == label
     block, frame = _nested_spaces(a, w, v, together)
-    moves = [ct(v) @ c @ v for c in leaves(a)[1:]]
+    moves = [ct(v) @ c @ v for c in plain_leaves(a)[1:]]
     noise = 1e3 * eps * max(np.max(np.abs(c), initial=0) for c in moves)
     columns = [[], [], []]  # as a Report has them
     values = np.real(np.diagonal(block, 0, -2, -1))
     for place in (np.flatnonzero(label == k) for k in np.unique(label)):
         if len(place) == 1:
             continue
-        within = [c[..., place[:, None], place] for c in leaves(block)[1:]]
+        within = [c[..., place[:, None], place] for c in plain_leaves(block)[1:]]
         centre = [c - np.mean(np.diagonal(c, 0, -2, -1), -1)[..., None, None] * np.eye(len(place)) for c in within]
         others = np.flatnonzero(label != label[place[0]])
         parted = any(np.max(np.abs(c), initial=0) > noise for c in centre)
-        turning = any(np.max(np.abs(c[..., others[:, None], place]), initial=0) > noise for c in moves)
-        columns[2 if parted else 1 if turning else 0] += place.tolist()
+        rotating = any(np.max(np.abs(c[..., others[:, None], place]), initial=0) > noise for c in moves)
+        columns[2 if parted else 1 if rotating else 0] += place.tolist()
         if parted and len(within) == 1:
             values = Dual(values.primal, values.tangent.copy(), values.level)
             values.tangent[..., place] = np.linalg.eigvalsh(within[0])
         elif parted:
             values = blank(values, place)
-    return values, frame, Report(*columns, closest)
+    return values, frame, Degeneracy(*columns, closest)
 
 
 def singular_spaces(a, u, s, vh):
@@ -88,7 +88,7 @@ def singular_spaces(a, u, s, vh):
 def _tall_spaces(a, u, s, v):
     (m, n), eps = a.shape, np.finfo(s.dtype).eps
     w, basis = doubled_factors(u, s, v, eps)
-    values, vectors, report = spaces(double(a), w.astype(s.dtype), basis.astype(u.dtype))
+    values, vectors, report = spaces(hermitian_dilation(a), w.astype(s.dtype), basis.astype(u.dtype))
     top, count = m + n - 1 - np.arange(n), int(np.sum(w > 0))
     zeros = np.arange(n - count)  # the u and the v of values 0 are apart in the basis
     left, right = np.concatenate([top[:count], count + zeros]), np.concatenate([top[:count], m + zeros])

@@ -49,7 +49,7 @@ class Line:
         """Whether coefficients that are not known may matter: unless it is straight as far as it is known."""
         return any(np.any(c) for c in self.coefficients[2:]) if self.order > 1 else not self.like.frozen
 
-    def made(self, coefficients, undetermined=()):
+    def as_dual(self, coefficients, undetermined=()):
         """The Dual or series with these coefficients, in the precision of the matrix; NaN in some columns."""
         dtype = self.coefficients[0].dtype if np.iscomplexobj(coefficients[0]) else self.coefficients[0].real.dtype
         found = [c.astype(dtype) for c in coefficients[: self.order + 1]]

@@ -26,7 +26,7 @@ def with_complement(dq, whole):
     return np.concatenate([dq, -np.matmul(q, np.matmul(ct(dq), rest))], -1)
 
 
-def like(value, outputs):
+def as_namedtuple(value, outputs):
     """The outputs in a tuple with the names of NumPy's."""
     return type(value)(*outputs) if hasattr(value, "_fields") else tuple(outputs)
 

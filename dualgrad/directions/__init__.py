@@ -27,6 +27,7 @@ from .along import Along
 from .base import Direction
 from .blocks import Blocks
 from .coordinate import Coordinate
+from .former_names import as_tree, as_vector, at, vector_like  # noqa: F401  (from here, too)
 from .gaussian import Gaussian
 from .hadamard import Hadamard
 from .low_rank import LowRank
@@ -35,7 +36,6 @@ from .rademacher import Rademacher
 from .scaled import Scaled
 from .sphere import Sphere
 from .uniform import Uniform
-from .vectors import as_tree, as_vector, at, vector_like  # noqa: F401  (from here, too)
 
 __all__ = [
     "Along",

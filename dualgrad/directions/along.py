@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..backend import like as on_device
-from .base import Direction, finite, require_numbers
+from .base import Direction, finite_vector, require_numbers
 from .rows import Rows
 
 
@@ -45,7 +45,7 @@ class Along(Direction):
 
     def unit(self, layout):
         """u, as a vector of float64."""
-        v = finite(layout.double(self.vector, "vector"), "vector")
+        v = finite_vector(layout.double(self.vector, "vector"), "vector")
         length = np.linalg.norm(v)
         if not length > 0:
             raise ValueError("the vector is zero; expected one that points somewhere")

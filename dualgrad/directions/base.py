@@ -11,7 +11,7 @@ from ..layout import Layout, ravel
 from ..random import as_rng
 from ..settings import call_of
 from ..tree import leaves
-from ..vectors import double
+from ..vectors import all_finite, double
 from .rows import Rows
 
 
@@ -81,7 +81,7 @@ class Direction:
         Returns
         -------
         Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``;
-        for `LowRank` directions a dict or tree with `dualgrad.LowRank` matrices.
+        for `LowRank` directions a dict or tree with `dualgrad.OuterProduct` matrices.
         """
         rng, lead = as_rng(rng), lead_axes(n)
         w, layout = ravel(params)
@@ -158,7 +158,7 @@ def drawn(direction, rng, n, layout, w):
         if kind is not w.dtype:
             V = Rows(real_rows(direction, V.matrix).astype(w.dtype))
     elif not hasattr(V, "tree") or len(V) != n:
-        raise TypeError(f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.rows.Rows(matrix)")
+        raise TypeError(f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.directions.rows.Rows(matrix)")
     return V
 
 
@@ -206,8 +206,8 @@ def require_numbers(name, tree):
         raise TypeError(f"got {name}={tree!r:.80}; expected an array of real numbers, or a tree of them")
 
 
-def finite(vector, name):
+def finite_vector(vector, name):
     """A vector, if it is finite."""
-    if not np.all(np.isfinite(vector)):
+    if not all_finite(vector):
         raise ValueError(f"{name} has a NaN or an infinity; expected finite numbers")
     return vector

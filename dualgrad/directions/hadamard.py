@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ..backend import like as on_device
 from ..checks import flag
+from ..vectors import in_kind
 from .base import Direction
 from .low_rank import matrix_of
-from .rows import BlockRows, Outer, Rows
+from .rows import BlockRows, OuterRows, Rows
 
 
 class Hadamard(Direction):
@@ -15,7 +15,7 @@ class Hadamard(Direction):
     Parameters
     ----------
     low_rank : bool
-        One matrix for every matrix of the parameters, whose rows are Kronecker products a bᵀ: `dualgrad.LowRank`
+        One matrix for every matrix of the parameters, whose rows are Kronecker products a bᵀ: `dualgrad.OuterProduct`
         directions. Vectors get rows of their own.
 
     Notes
@@ -57,11 +57,11 @@ class Hadamard(Direction):
         """Rows for one leaf, products of a row for each side of a matrix, each with a sign of its own."""
         if not height:
             rows = _signs_of_rows(_cycled(rng, n, _padded(width)), width) * rng.signs((1, width))
-            return Rows(_placed(rows * rng.signs((n, 1)), w))
+            return Rows(in_kind(rows * rng.signs((n, 1)), w))
         chosen = _cycled(rng, n, _padded(height) * _padded(width))
         a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))
         b = _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))
-        return Outer(_placed(a, w), _placed(b, w))
+        return OuterRows(in_kind(a, w), in_kind(b, w))
 
     def _require(self, n, p):
         if n > _padded(p):
@@ -86,10 +86,6 @@ class Hadamard(Direction):
             share = n % rows * (rows - n % rows) / max(rows - 1, 1)
             own = g[place] @ g[place]
             yield share * (own - g[place] ** 2) + n * (g @ g - own)
-
-
-def _placed(signs, w):
-    return on_device(signs.astype(w.dtype), w)
 
 
 def _padded(p):

@@ -3,7 +3,7 @@
 import math
 
 from .base import Direction
-from .rows import BlockRows, Outer, Rows
+from .rows import BlockRows, OuterRows, Rows
 
 
 class LowRank(Direction):
@@ -18,7 +18,7 @@ class LowRank(Direction):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> dg.directions.LowRank().sample({"w": np.zeros((3, 2)), "b": np.zeros(2)}, rng=3)
-    {'w': LowRank(float64[3, 2]), 'b': array([-1., -1.])}
+    {'w': OuterProduct(float64[3, 2]), 'b': array([-1., -1.])}
     """
 
     fourth_moment = 1.0
@@ -30,7 +30,7 @@ class LowRank(Direction):
         for shape, count in zip(layout.shapes.values(), counts, strict=True):
             height, _ = matrix_of(shape)
             own = signs[:, start : start + count]
-            blocks.append(Outer(own[:, :height], own[:, height:]) if height else Rows(own))
+            blocks.append(OuterRows(own[:, :height], own[:, height:]) if height else Rows(own))
             start += count
         return BlockRows(blocks, n, layout, w)
 

@@ -7,7 +7,7 @@ direction is pushed without a leading axis: its slope is a number, and ``c @ V``
 import numpy as np
 
 from ..backend import to_numpy
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..scratch import empty_like
 from ..vectors import side_by_side
 
@@ -73,7 +73,7 @@ class Rows:
         return self.matrix if several else self.matrix[0]
 
 
-class Outer:
+class OuterRows:
     """n directions that are matrices a bᵀ, of vectors of signs a ``(n, h)`` and of vectors b ``(n, w)``."""
 
     __slots__ = ("a", "b")
@@ -85,13 +85,13 @@ class Outer:
         return len(self.a)
 
     def __getitem__(self, some):
-        return Outer(self.a[some], self.b[some])
+        return OuterRows(self.a[some], self.b[some])
 
     def sum(self, c, out):
         """Σ_i c_i a_i b_iᵀ = Aᵀ diag(c) B, one product, into a vector."""
         matrix = out.reshape(self.a.shape[1], self.b.shape[1])
         if np.ndim(c) == 0:
-            LowRank(self.a[0], self.b[0], signs=True).times(c, matrix)
+            OuterProduct(self.a[0], self.b[0], signs=True).times(c, matrix)
         else:
             np.matmul((self.a * c[:, None]).T, self.b, out=matrix)
 
@@ -106,17 +106,17 @@ class Outer:
 
     def dense(self):
         """The matrices as rows."""
-        return LowRank(self.a, self.b).dense().reshape(len(self.a), -1)
+        return OuterProduct(self.a, self.b).dense().reshape(len(self.a), -1)
 
     def leaf(self, shape, dtype, lead=None):
         """The directions as one leaf of a tree, still as factors."""
         several = len(self.a) > 1 if lead is None else lead
         a, b = (self.a, self.b) if several else (self.a[0], self.b[0])
-        return LowRank(a.astype(dtype, copy=False), b.astype(dtype, copy=False), shape, signs=True)
+        return OuterProduct(a.astype(dtype, copy=False), b.astype(dtype, copy=False), shape, signs=True)
 
 
 class BlockRows:
-    """n directions leaf by leaf: for every leaf of a tree `Rows` of its entries, or `Outer` products."""
+    """n directions leaf by leaf: for every leaf of a tree `Rows` of its entries, or `OuterRows` products."""
 
     __slots__ = ("blocks", "layout", "like", "n")
     __array_ufunc__ = None
@@ -150,7 +150,7 @@ class BlockRows:
         return side_by_side([block.dense() for block in self.blocks], (self.n, 0))
 
     def tree(self, layout, lead=None):
-        """As `Rows.tree`, with `dualgrad.LowRank` leaves; a dict for Params."""
+        """As `Rows.tree`, with `dualgrad.OuterProduct` leaves; a dict for Params."""
         kinds = layout.dtypes or [self.like.dtype] * len(self.blocks)
         leaves = zip(self.blocks, layout.shapes.values(), kinds, strict=True)
         return layout.with_leaves([block.leaf(shape, kind, lead) for block, shape, kind in leaves])

@@ -9,7 +9,7 @@ from ..backend import to_numpy
 from ..checks import flag
 from ..layout import Layout
 from .along import Along
-from .base import Direction, as_direction, drawn, finite, require_direction, require_numbers
+from .base import Direction, as_direction, drawn, finite_vector, require_direction, require_numbers
 from .rows import Rows
 
 
@@ -57,7 +57,7 @@ class Scaled(Direction):
         return f"Scaled({self.base!r}, c{', restore=True' if self.restore else ''})"
 
     def _roots(self, layout):
-        return np.sqrt(finite(layout.double(self.c, "c"), "c"))
+        return np.sqrt(finite_vector(layout.double(self.c, "c"), "c"))
 
     def _rotated(self, roots, layout):
         """The base; a given direction v turned to c v, which times √c is c v again."""

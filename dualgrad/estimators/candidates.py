@@ -40,7 +40,7 @@ class Oracle(Exact):
         self.reset()
 
     @property
-    def keeps(self):
+    def has_memory(self):
         return self.previous
 
     def estimated(self, at, rng):

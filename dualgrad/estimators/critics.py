@@ -5,14 +5,14 @@ import copy
 import numpy as np
 
 from ..backend import is_array, to_numpy
-from ..backend import like as on_device
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..nn.recurrent import require_recurrent
 from ..optim import Adam
 from ..params import Params
-from ..settings import call_of, known_state, require_same, settings, versioned
+from ..settings import call_of, known_state, require_fit, settings, versioned
 from ..tree import flatten, unflatten
+from ..vectors import in_kind, wide
 from .estimator import Estimator
 from .point import require_finite, require_finite_gradient
 
@@ -115,7 +115,7 @@ class QuadraticCritic:
             When it is not that of such a critic with these settings; nothing has changed.
         """
         state = known_state(self, state, {"critic", "coefficients", "optimizer"})
-        require_same(self, "critic", state["critic"], settings(self))
+        require_fit(self, "critic", state["critic"], settings(self))
         params, optimizer = _coefficients(self, state["coefficients"]), copy.copy(self._optimizer)
         optimizer.load_state_dict(state["optimizer"])
         self._params, self._optimizer = params, optimizer
@@ -150,7 +150,7 @@ class _Critical(Estimator):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
         self.critic, self.window = critic, positive_count("window", window, "a positive number of steps")
 
-    keeps = True  # the critic's states are those of one model
+    has_memory = True  # the critic's states are those of one model
 
     def estimated(self, at, rng):
         """The loss and the candidate; the critic then learns from this batch."""
@@ -167,8 +167,8 @@ class _Critical(Estimator):
         met = []
 
         def cut(t, state, dstate):
-            met.append((t, _rows(state), _rows(dstate)))
-            return _like(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
+            met.append((t, _state_rows(state), _state_rows(dstate)))
+            return _as_state(share * self.critic.gradient(met[-1][1]), state) if t % self.window == 0 else dstate
 
         _, gradient = at.vjp(cut=cut)
         require_finite_gradient(self, value, gradient, at.layout)
@@ -259,14 +259,14 @@ class DeterministicPolicyGradient(_Critical):
             self.critic.learn_value(state, losses[t] + ahead)
 
 
-def _rows(state):
+def _state_rows(state):
     """A state's parts side by side, ``(B, n)``, in double precision on the host."""
-    return np.concatenate([to_numpy(part).astype(np.float64) for part in flatten(state)[0]], axis=-1)
+    return np.concatenate([wide(part) for part in flatten(state)[0]], axis=-1)
 
 
-def _like(rows, state):
+def _as_state(rows, state):
     """Rows ``(B, n)`` as a state."""
     parts, structure = flatten(state)
     ends = np.cumsum([part.shape[-1] for part in parts])
     pieces = np.split(rows, ends[:-1], axis=-1)
-    return unflatten(structure, [on_device(v.astype(s.dtype), s) for v, s in zip(pieces, parts, strict=True)])
+    return unflatten(structure, [in_kind(v, s) for v, s in zip(pieces, parts, strict=True)])

@@ -10,7 +10,7 @@ from ..errors import DualgradError
 from ..transforms import hessian, jacfwd
 from ..vectors import double
 from .estimator import Estimator
-from .steps import coarse, require_moved, taken, too_small
+from .step_size import coarse, require_moved, rounded_direction, too_small
 
 
 def quotient(above, below, width):
@@ -135,7 +135,7 @@ class SPSA(Estimator):
             values += [above, below]
             slopes.append(quotient(above, below, 2 * eps))
             if lossy:
-                v = taken(eps, v, rounded(w + eps * v), rounded(w - eps * v), self.directions)
+                v = rounded_direction(eps, v, rounded(w + eps * v), rounded(w - eps * v), self.directions)
                 require_moved(eps, [v])
             gradient += slopes[-1] / self.n * v
         value, slopes = sum(values) / len(values), np.array(slopes)

@@ -126,14 +126,14 @@ class Dodge(Estimator):
         """u_i, made orthonormal one after the other (Gram and Schmidt, twice)."""
         rows = []
         for candidate, v in zip(self.candidates, vectors, strict=True):
-            u, length = _beside(rows, v)
+            u, length = _orthogonal_part(rows, v)
             if len(rows) < v.size and length <= 1e-12 * np.linalg.norm(v):
                 caution(
                     f"the candidate {candidate!r} is zero, or in the span of the others: a random direction takes its "
                     "place in this step",
                     RuntimeWarning,
                 )
-                u, length = _beside(rows, Gaussian().matrix(rng, 1, v.size)[0])
+                u, length = _orthogonal_part(rows, Gaussian().matrix(rng, 1, v.size)[0])
             if len(rows) < v.size:  # no more than p directions are independent
                 rows.append(u / length)
         return np.stack(rows) if rows else np.zeros((1, 0))
@@ -173,7 +173,7 @@ class _NoDraws(Rng):
         raise NotImplementedError("no closed form is known for DODGE along a candidate that draws")
 
 
-def _beside(rows, v):
+def _orthogonal_part(rows, v):
     """What of v is orthogonal to the rows, and its length."""
     for _ in range(2):
         for u in rows:

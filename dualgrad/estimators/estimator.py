@@ -85,14 +85,14 @@ class Estimator(Stateful):
         if rng is None and self.draws:
             raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
         rng = rng if rng is None else as_rng(rng)
-        keeps = self.keeps
-        if not keeps and not self.parts:
+        remembers = self.has_memory
+        if not remembers and not self.parts:
             return self._estimate(objective, params, rng)
-        return attempted(self, self._estimate, objective, params, rng, keeps)
+        return attempted(self, self._estimate, objective, params, rng, remembers)
 
-    def _estimate(self, objective, params, rng, keeps=False):
+    def _estimate(self, objective, params, rng, remembers=False):
         at = Point(self, objective, params)
-        if keeps:
+        if remembers:
             self._require_same(at.layout)
         found = self.estimated(at, rng)
         if not isinstance(found, (tuple, list)) or len(found) != 4:
@@ -109,7 +109,7 @@ class Estimator(Stateful):
     def _own(self, at, gradient):
         """ĝ as a vector in the kind of the parameters, which shares no memory with them or with what is kept."""
         found = at.like(_vector(self, "a gradient", gradient, at.vector))
-        kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.keeps else [at.vector]
+        kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.has_memory else [at.vector]
         for a in kept:
             if a.__class__ is found.__class__ and np.may_share_memory(found, a):
                 return found.copy()

@@ -6,7 +6,7 @@ from ..backend import is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
-from ..directions.base import as_direction, finite, require_direction
+from ..directions.base import as_direction, finite_vector, require_direction
 from ..tree import is_container
 from ..vectors import double, in_kind
 from .estimator import Estimator
@@ -91,8 +91,8 @@ class ForwardGradient(Estimator):
         V = at.rows(self.directions, self.n, rng)
         value, slopes = at.jvp(V)
         gradient = self.combined(slopes, V, at.layout, at.vector)
-        if self.keeps:
-            self._advance(double(gradient), at.layout)
+        if self.has_memory:
+            self._update_average(double(gradient), at.layout)
         return value, gradient, slopes, 1 + self.n * (self.directions.cost - 1)
 
     def combined(self, slopes, V, layout, w):
@@ -125,16 +125,16 @@ class ForwardGradient(Estimator):
     # ------------------------------------------------------------------ the control variate
 
     @property
-    def keeps(self):
+    def has_memory(self):
         return isinstance(self.baseline, float)
 
     def _control(self, layout):
         """b, in double precision; None where there is none yet."""
-        if self.baseline is None or self.keeps:
+        if self.baseline is None or self.has_memory:
             return self._average
-        return finite(layout.double(self.baseline, "baseline"), "baseline")
+        return finite_vector(layout.double(self.baseline, "baseline"), "baseline")
 
-    def _advance(self, new, layout):
+    def _update_average(self, new, layout):
         """average += (1 - decay) c (ĝ - average): shrunk by c, for ĝ carries the average's own error, r times over."""
         before = np.zeros_like(new) if self._average is None else self._average
         c = 1.0 if self.shrink or self.combine == "project" else self._least(layout) * self._count

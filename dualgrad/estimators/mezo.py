@@ -11,10 +11,10 @@ from ..tree import leaves
 from .differences import SPSA, quotient
 from .estimate import Estimate
 from .point import Point, require_finite
-from .steps import coarse, require_moved, taken
+from .step_size import coarse, require_moved, rounded_direction
 
 _PUT_BACK = "no gradient was made, and the parameters were put back to within rounding"
-_BLOCK = 1 << 16  # entries of a direction that exist at a time
+_ENTRIES_AT_ONCE = 1 << 16  # entries of a direction that exist at a time
 
 
 class MeZO(SPSA):
@@ -120,17 +120,17 @@ class MeZO(SPSA):
         rng.rewind(start)
         for w in vectors:
             flat = w.reshape(-1)
-            for k in range(0, flat.size, _BLOCK):
-                block = flat[k : k + _BLOCK]
+            for k in range(0, flat.size, _ENTRIES_AT_ONCE):
+                block = flat[k : k + _ENTRIES_AT_ONCE]
                 yield block, self.directions.draw(rng, block.shape, w.dtype, w)
 
-    def _move(self, vectors, c, rng, start, few=False):
-        """w += c z; of few only those that eps z moves."""
+    def _move(self, vectors, c, rng, start, only_moved=False):
+        """w += c z; ``only_moved``: only those that eps z moves."""
         for block, z in self._blocks(vectors, rng, start):
-            block += c * (self._taken(block, z) if few else z)
+            block += c * (self._rounded_direction(block, z) if only_moved else z)
 
-    def _taken(self, block, z):
-        return taken(self.eps, z, block + self.eps * z, block - self.eps * z, self.directions)
+    def _rounded_direction(self, block, z):
+        return rounded_direction(self.eps, z, block + self.eps * z, block - self.eps * z, self.directions)
 
     def _require_moved(self, vectors, rng, start):
-        require_moved(self.eps, (self._taken(block, z) for block, z in self._blocks(vectors, rng, start)))
+        require_moved(self.eps, (self._rounded_direction(block, z) for block, z in self._blocks(vectors, rng, start)))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..errors import LayoutError
-from ..settings import known_state, layouts_differ, require_same, saved_count, settings, versioned
+from ..settings import known_state, layouts_differ, require_fit, saved_count, settings, versioned
 
 
 class Stateful:
@@ -27,7 +27,7 @@ class Stateful:
                 setattr(cls, f"_{name}", None)
 
     @property
-    def keeps(self):
+    def has_memory(self):
         """Whether something of the parameters goes on to the next estimate."""
         return bool(self.vectors)
 
@@ -68,7 +68,7 @@ class Stateful:
         """
         head = self._head()
         state = known_state(self, state, {*head, "made", "layout", *self.vectors, *self.parts.values()})
-        require_same(self, "estimator", state["estimator"], head["estimator"])
+        require_fit(self, "estimator", state["estimator"], head["estimator"])
         made = saved_count(state, "made", "estimates there were")
         layout = _layout(state["layout"])
         pairs = self._pairs(state)
@@ -95,13 +95,13 @@ class Stateful:
         """Its parts, each with its saved state."""
         pairs = []
         for name in self.parts.values():
-            mine, saved = getattr(self, name), state[name]
-            if not isinstance(mine, list):
-                mine, saved = [mine], [saved]
-            if not isinstance(saved, (list, tuple)) or len(saved) != len(mine):
+            own, saved = getattr(self, name), state[name]
+            if not isinstance(own, list):
+                own, saved = [own], [saved]
+            if not isinstance(saved, (list, tuple)) or len(saved) != len(own):
                 count = len(saved) if isinstance(saved, (list, tuple)) else f"{saved!r:.80} for"
-                raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(mine)}")
-            pairs += zip(mine, saved, strict=True)
+                raise LayoutError(f"the saved state has {count} {name}; {self!r} has {len(own)}")
+            pairs += zip(own, saved, strict=True)
         return pairs
 
     def _require_same(self, layout):
@@ -115,7 +115,7 @@ class Stateful:
 
 def attempted(thing, call, *args):
     """``call(*args)``, which leaves a thing, and what it is made of, as they were where anything is raised."""
-    before = list(_kept(thing)) if thing.parts else [(thing, dict(vars(thing)), None)]
+    before = list(_snapshot(thing)) if thing.parts else [(thing, dict(vars(thing)), None)]
     try:
         return call(*args)
     except BaseException:
@@ -127,7 +127,7 @@ def attempted(thing, call, *args):
         raise
 
 
-def _kept(thing):
+def _snapshot(thing):
     """Of a thing and its parts: each, its attributes, and its saved state where it is of a class of one's own.
 
     A copy of what is ours is not reached by what the original does later; of others only their state is known.
@@ -140,7 +140,7 @@ def _kept(thing):
     for name in getattr(thing, "parts", {}).values():
         parts = getattr(thing, name)
         for part in parts if isinstance(parts, list) else [parts]:
-            yield from _kept(part)
+            yield from _snapshot(part)
 
 
 def _layout(saved):
@@ -174,4 +174,4 @@ def _load_into(part, state):
     if hasattr(part, "load_state_dict"):
         part.load_state_dict(state)
     else:
-        require_same(part, "settings", state, settings(part))
+        require_fit(part, "settings", state, settings(part))

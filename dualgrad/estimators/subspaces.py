@@ -9,6 +9,7 @@ from ..inputs import as_input
 from ..nn.losses import cross_entropy
 from ..nn.objective import Objective
 from ..random import as_rng
+from ..vectors import wide
 from .chain import Walk, chains_of
 
 
@@ -86,8 +87,8 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
     _, error = chain.loss(walk.value(len(walk.steps)))
     found = []
     for k in walk.sites[1:]:
-        a = _rows(walk.value(k))
-        g = _rows(walk.pull(k, len(walk.steps), error))
+        a = _double_rows(walk.value(k))
+        g = _double_rows(walk.pull(k, len(walk.steps), error))
         name = next(iter(walk.steps[k].names.values()))
         g = g[np.linalg.norm(g, axis=1) > 0]
         if not len(g):
@@ -101,8 +102,8 @@ def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
     return found
 
 
-def _rows(a):
-    return to_numpy(a).astype(np.float64).reshape(len(a), -1)
+def _double_rows(a):
+    return wide(a).reshape(len(a), -1)
 
 
 def _captured(g, frame):

@@ -15,7 +15,7 @@ from ..zero import ZERO
 from .joint import empty_joint_like, on_host
 from .layer import Layer
 from .normal import ndtr
-from .settings import checked
+from .setting_checks import checked
 
 
 class Activation(Layer):

@@ -6,13 +6,13 @@ import numpy as np
 
 from ..dual import primal
 from ..errors import ShapeError
-from ..exponentials import softmax, softmax_tangent
+from ..exponentials import softmax_tangent, stable_softmax
 from ..zero import ZERO
 from .activations import GELU
 from .containers import Container, Residual, Sequential
 from .linear import Linear
 from .norms import Dropout, LayerNorm
-from .settings import checked
+from .setting_checks import checked
 
 
 class MultiHeadAttention(Container):
@@ -82,14 +82,14 @@ class MultiHeadAttention(Container):
     def forward(self, p, x):
         self._check(x)
         q, k, v = self._heads(self.call("forward", "qkv", p, x))
-        o = np.matmul(softmax(self._scores(q, k)), v)
+        o = np.matmul(stable_softmax(self._scores(q, k)), v)
         return self.call("forward", "out", p, self._joined(o))
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
         z, dz = self.call("jvp", "qkv", p, x, dp, dx)
         q, k, v = self._heads(z)
-        a = softmax(self._scores(q, k))
+        a = stable_softmax(self._scores(q, k))
         o, do = np.matmul(a, v), ZERO
         if dz is not ZERO:
             dq, dk, dv = self._heads(dz)
@@ -102,7 +102,7 @@ class MultiHeadAttention(Container):
         self._check(x)
         z, pull_qkv = self.call("vjp", "qkv", p, x)
         q, k, v = self._heads(z)
-        a, scale = softmax(self._scores(q, k)), 1 / math.sqrt(q.shape[-1])
+        a, scale = stable_softmax(self._scores(q, k)), 1 / math.sqrt(q.shape[-1])
         y, pull_out = self.call("vjp", "out", p, self._joined(np.matmul(a, v)))
 
         def pullback(dy):

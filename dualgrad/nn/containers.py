@@ -5,8 +5,8 @@ import numpy as np
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
-from .lead import promised
 from .tangents import with_zeros
+from .user_rules import promised
 
 
 class Container(Layer):
@@ -63,16 +63,16 @@ class Container(Layer):
         return {full: dp[n] for n, full in self._params[name].items()}
 
 
-_IN = "in layer "
+_IN_LAYER = "in layer "
 
 
 def _place(error, name, layer):
     """Note in an error the dotted name of the layer it came from: one note, which each container outside lengthens."""
     *_, last = getattr(error, "__notes__", None) or [""]
-    if last.startswith(_IN):
-        error.__notes__[-1] = f"{_IN}{name}.{last.removeprefix(_IN)}"
+    if last.startswith(_IN_LAYER):
+        error.__notes__[-1] = f"{_IN_LAYER}{name}.{last.removeprefix(_IN_LAYER)}"
     else:
-        error.add_note(f"{_IN}{name}, {layer!r}")
+        error.add_note(f"{_IN_LAYER}{name}, {layer!r}")
 
 
 class Sequential(Container):

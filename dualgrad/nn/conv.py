@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..errors import ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..scratch import empty
 from ..zero import ZERO
 from .affine import add_row_tangent, row_sum, row_tangent
@@ -13,15 +13,15 @@ from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
 from .patches import Patches
-from .settings import checked
+from .setting_checks import checked
 from .tangents import leading, shared_lead
 
-ROWS = 1024  # patches laid out at a time
+PATCHES_AT_ONCE = 1024  # patches laid out at a time
 
 
 def _is_dual(d):
     """Whether a tangent is no plain array, in factors or not."""
-    return not on_host(d.a, d.b) if isinstance(d, LowRank) else not on_host(d)
+    return not on_host(d.a, d.b) if isinstance(d, OuterProduct) else not on_host(d)
 
 
 class Convolution(Layer):
@@ -87,8 +87,8 @@ class _Conv(Convolution):
         """The kernel as the matrix, or the matrices by groups, that columns are multiplied by."""
         if weight is ZERO:
             return ZERO
-        if isinstance(weight, LowRank) and self.groups == 1:
-            return LowRank(weight.a, weight.b)
+        if isinstance(weight, OuterProduct) and self.groups == 1:
+            return OuterProduct(weight.a, weight.b)
         lead = weight.shape[: -self.patches.n - 2]
         if self.groups == 1:
             return np.reshape(weight, (*lead, self.fan_in, self.out_channels))
@@ -114,7 +114,7 @@ class _Conv(Convolution):
     def _blocks(self, x):
         """The patches of a few examples at a time, as rows in a buffer that stays in cache, and their places."""
         views = self.patches.unfold(x)
-        count = max(1, ROWS // max(math.prod(views.shape[1 : -1 - self.patches.n]), 1))
+        count = max(1, PATCHES_AT_ONCE // max(math.prod(views.shape[1 : -1 - self.patches.n]), 1))
         buffer = empty((count, *views.shape[1:]), x.dtype)
         for start in range(0, len(x), count):
             block = views[start : start + count]
@@ -202,7 +202,7 @@ class Conv2d(_Conv):
     -----
     Images are ``(B, H, W, C)``, the ``weight`` is ``(kh, kw, in / groups, out)``; both parameters start uniform on
     ±1/√(kh kw in / groups), as in torch. Cost: the patches are laid out once, for value and tangent alike; then one
-    product forward, three for a dense tangent, and 1 + 1/out with a `LowRank` tangent of the weight and no ``dx``.
+    product forward, three for a dense tangent, and 1 + 1/out with a `OuterProduct` tangent of the weight and no ``dx``.
 
     Raises
     ------

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..errors import ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..zero import ZERO
 from .affine import row_sum
 from .conv import Convolution
@@ -25,7 +25,7 @@ class ConvTranspose2d(Convolution):
 
     Notes
     -----
-    The ``weight`` is ``(kh, kw, in, out / groups)``. A `LowRank` tangent of it is made dense.
+    The ``weight`` is ``(kh, kw, in, out / groups)``. A `OuterProduct` tangent of it is made dense.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class ConvTranspose2d(Convolution):
     def _matrix(self, weight):
         """The kernel by groups, ``(..., g, in / g, kh kw out / g)``."""
         lead = weight.shape[:-4]
-        w = np.moveaxis(weight + 0 if isinstance(weight, LowRank) else weight, -2, len(lead))
+        w = np.moveaxis(weight + 0 if isinstance(weight, OuterProduct) else weight, -2, len(lead))
         return np.reshape(w, (*lead, self.groups, self.in_channels // self.groups, self.fan_in))
 
     def _sum(self, product, lead, x):

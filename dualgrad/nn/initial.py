@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..random import as_rng
-from .settings import checked
+from .setting_checks import checked
 
 
 def fans(shape):
@@ -51,7 +51,7 @@ def orthogonal(rng, shape, dtype):
 
 
 @checked
-def siren(rng, shape, dtype, omega=30.0, first=False):
+def siren_uniform(rng, shape, dtype, omega=30.0, first=False):
     """Uniform on ±√(6 / fan_in) / ω, and ±1/fan_in in the first layer (Sitzmann et al. 2020)."""
     bound = 1 / fans(shape)[0] if first else math.sqrt(6 / fans(shape)[0]) / abs(omega)
     return rng.uniform(-bound, bound, shape, dtype=dtype)
@@ -75,7 +75,8 @@ def _forget_gate(params):
             leaf[n : 2 * n] = 1
 
 
-INITIALISERS = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, orthogonal, siren, zeros)}
+INITIALISERS = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_uniform, he_normal, orthogonal, zeros)}
+INITIALISERS["siren"] = siren_uniform
 
 
 def initialise(params, name, *, rng, **settings):

@@ -16,8 +16,8 @@ from ..random import as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
-from .lead import forget_rules_of_others, is_ours, tangent_rule
 from .summary import Summary, one_row
+from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
 
@@ -32,8 +32,8 @@ class Layer:
 
     A jvp is called for one direction at a time, with tangents of the shapes of p and x, or `ZERO` where nothing moves.
     A class that says ``lead = True`` beside its jvp has it called once for all: each tangent is ``(K, *shape)``, or
-    ``shape`` for one direction, or `ZERO`, or a `LowRank`, and dy is ``(K, *y.shape)``. A class that overrides the jvp
-    does not inherit that; and one that overrides ``forward`` inherits neither rule, as both are those of another.
+    ``shape`` for one direction, or `ZERO`, or an `OuterProduct`, and dy is ``(K, *y.shape)``. A class that overrides
+    the jvp does not inherit that; and one that overrides ``forward`` inherits neither rule: both are those of another.
 
     Examples
     --------
@@ -63,8 +63,8 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        forget_rules_of_others(cls, Layer, "forward")
-        cls._of_an_array = is_ours(cls, "forward")
+        drop_inherited_rules(cls, Layer, "forward")
+        cls._of_an_array = is_builtin(cls, "forward")
 
     @reprlib.recursive_repr()
     def __repr__(self):

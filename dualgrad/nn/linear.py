@@ -3,12 +3,12 @@
 import numpy as np
 
 from ..errors import ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
 from .joint import buffer, empty_joint, joint, on_host
 from .layer import Layer
-from .settings import checked
+from .setting_checks import checked
 
 
 class Linear(Layer):
@@ -23,7 +23,7 @@ class Linear(Layer):
     -----
     ``weight`` has shape ``(in, out)``, ``bias`` ``(out,)``; the input is ``(..., in)``. Both start uniform on ±1/√in,
     as in torch. Cost: one matrix product forward, three for a dense tangent (two where ``dx`` is zero), and 1 + 1/m
-    with a `LowRank` weight tangent and no ``dx``.
+    with a `OuterProduct` weight tangent and no ``dx``.
 
     Raises
     ------
@@ -67,7 +67,7 @@ class Linear(Layer):
         w, dw, db = p["weight"], dp["weight"], dp.get("bias", ZERO)
         if on_host(x, dx, w, db) and x.ndim == 2:
             return self._fast_jvp(p, x, dw, db, dx)
-        return Linear.forward(self, p, x), add_row_tangent(dx @ w + _rows(x, dw), db, x.shape[:-1])
+        return Linear.forward(self, p, x), add_row_tangent(dx @ w + _matmul_rows(x, dw), db, x.shape[:-1])
 
     def _fast_jvp(self, p, x, dw, db, dx):
         """The same into one joint buffer: dx W and x W in one product, the rest added in place."""
@@ -108,7 +108,7 @@ class Linear(Layer):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., {self.in_features})")
 
 
-def _rows(x, dw):
+def _matmul_rows(x, dw):
     """x dW for x of any rank and dW with or without a lead axis."""
     if dw is ZERO or x.ndim == 2:
         return x @ dw
@@ -118,7 +118,7 @@ def _rows(x, dw):
 
 def _weight_terms(x, dw, db, out):
     """x dW + db into ``out``; for dW = a bᵀ it is the one product [x·a, 1] [bᵀ; db]."""
-    if isinstance(dw, LowRank) and db is not ZERO:
+    if isinstance(dw, OuterProduct) and db is not ZERO:
         left = np.ones((*out.shape[:-1], 2), out.dtype)
         left[..., 0] = np.matmul(x, dw.a.T).T
         return np.matmul(left, np.stack([dw.b, db], -2), out=out)

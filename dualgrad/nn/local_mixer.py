@@ -13,7 +13,7 @@ from .linear import Linear
 from .losses import cross_entropy
 from .norms import LayerNorm
 from .pooling import GlobalAvgPool2d
-from .settings import checked
+from .setting_checks import checked
 from .shape import Reshape
 from .tangents import leading
 

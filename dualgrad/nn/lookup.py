@@ -3,12 +3,12 @@
 import numpy as np
 
 from ..errors import ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum
 from .initial import uniform_fan_in
 from .layer import Layer
-from .settings import checked
+from .setting_checks import checked
 from .tangents import leading
 
 
@@ -68,7 +68,7 @@ class Embedding(Layer):
 
     def jvp(self, p, x, dp, dx):
         dw = dp["weight"]
-        if isinstance(dw, LowRank):
+        if isinstance(dw, OuterProduct):
             return Embedding.forward(self, p, x), dw.a[..., x, None] * np.reshape(
                 dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1)
             )
@@ -136,8 +136,8 @@ class Bilinear(Layer):
     def _matrix(self, w):
         if w is ZERO:
             return ZERO
-        if isinstance(w, LowRank):
-            return LowRank(w.a, w.b)
+        if isinstance(w, OuterProduct):
+            return OuterProduct(w.a, w.b)
         return np.reshape(w, (*w.shape[:-3], self.in1_features * self.in2_features, self.out_features))
 
     def forward(self, p, x):

@@ -5,7 +5,7 @@ import itertools
 from .activations import ReLU, Sine
 from .containers import Residual, Sequential
 from .conv import Conv2d
-from .initial import siren as siren_start
+from .initial import siren_uniform as siren_start
 from .layer import Layer
 from .linear import Linear
 from .local_mixer import LocalMixer
@@ -13,7 +13,7 @@ from .lookup import Embedding
 from .norms import BatchNorm
 from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
-from .settings import checked
+from .setting_checks import checked
 from .shape import Flatten
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]

@@ -19,7 +19,7 @@ _P = (3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1, 1.
 _Q = (2.56852019228982242e00, 1.87295284992346725e00, 5.27905102951428412e-1, 6.05183413124413191e-2,
       2.33520497626869185e-3)  # fmt: skip
 
-BLOCK = 4096
+CHUNK = 4096
 
 
 def _ratio(x, above, below):
@@ -53,11 +53,11 @@ def _ndtr(x):
 @own
 def ndtr(x):
     """Φ(x) = (1 + erf(x/√2)) / 2, entry by entry, to 1e-14 in float64 in both tails."""
-    if x.__class__ is not np.ndarray or x.size <= BLOCK:
+    if x.__class__ is not np.ndarray or x.size <= CHUNK:
         return _ndtr(x)
     flat, y = x.reshape(-1), np.empty(x.size, x.dtype)  # block by block, so that the many temporaries stay in cache
-    for start in range(0, x.size, BLOCK):
-        y[start : start + BLOCK] = _ndtr(flat[start : start + BLOCK])
+    for start in range(0, x.size, CHUNK):
+        y[start : start + CHUNK] = _ndtr(flat[start : start + CHUNK])
     return y.reshape(x.shape)
 
 

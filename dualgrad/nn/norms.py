@@ -19,7 +19,7 @@ from ..rules.absorb import quietly
 from ..zero import ZERO
 from .affine import add_row_tangent, row_tangent
 from .layer import Layer
-from .settings import checked
+from .setting_checks import checked
 from .tangents import leading
 
 
@@ -87,7 +87,7 @@ class _Norm(Layer):
         if self.affine:
             n = len(self.feature_shape)
             dy = p["weight"] * dy + x_hat * row_tangent(dp["weight"], x.ndim, n)
-            dy = add_row_tangent(dy, dp.get("bias", ZERO), x.shape[: x.ndim - n], n)
+            dy = add_row_tangent(dy, dp.get("bias", ZERO), leading(x, n), n)
         return self._scaled(p, x_hat), dy
 
     def vjp(self, p, x, **kwargs):

@@ -7,15 +7,15 @@ import numpy as np
 from ..dual import Dual
 from ..errors import DualgradError
 from ..inputs import as_input
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..params import Params
 from ..pushforward import jvp
 from ..random import as_rng
 from ..zero import ZERO
 from .layer import Layer, shown, with_buffers
-from .lead import takes_lead
 from .losses import Loss
 from .tangents import with_zeros
+from .user_rules import takes_lead
 
 
 class Objective:
@@ -110,8 +110,8 @@ class BoundObjective:
         ----------
         params : Params, or a dict of arrays
         tangents : a mapping with the same names
-            Each like its parameter, or ``(K, *shape)`` for K directions: an array, a `LowRank`, or `ZERO` where nothing
-            moves.
+            Each like its parameter, or ``(K, *shape)`` for K directions: an array, an `OuterProduct`, or `ZERO` where
+            nothing moves.
 
         Returns
         -------
@@ -126,12 +126,12 @@ class BoundObjective:
         (np.float64(4.0), array([ 4., -4.]))
         """
         pair = self._by_rules(params, tangents) if self._direct else None
-        return jvp(self, (params,), (_dense(tangents, params),)) if pair is None else pair
+        return jvp(self, (params,), (_zeros_as_arrays(tangents, params),)) if pair is None else pair
 
     def _by_rules(self, params, tangents):
         """The loss and its slopes by the two rules; None where not all is plain, or something is wrong."""
         p, dp, model, loss = _as_dict(params), _as_dict(tangents), self.model, self.loss
-        if not _fit(p, dp, self._shapes):
+        if not _plain_and_alike(p, dp, self._shapes):
             return None
         if model.buffers():
             p = with_buffers(params)
@@ -179,7 +179,7 @@ def _as_dict(mapping):
     return mapping if mapping.__class__ is dict else dict(mapping.items()) if known else {}
 
 
-def _fit(p, dp, shapes):
+def _plain_and_alike(p, dp, shapes):
     """Whether parameters and tangents are plain arrays (or factors) of these names, shapes and of one dtype each."""
     leads = set()
     for name, shape in shapes.items():
@@ -191,7 +191,7 @@ def _fit(p, dp, shapes):
         if d.__class__ is np.ndarray and d.dtype is w.dtype:
             lead = d.shape[: d.ndim - len(shape)]
             fits = d.shape == lead + shape
-        elif d.__class__ is LowRank and d.a.__class__ is d.b.__class__ is np.ndarray:
+        elif d.__class__ is OuterProduct and d.a.__class__ is d.b.__class__ is np.ndarray:
             lead = d.a.shape[:-1]
             fits = d.leaf_shape == shape and d.a.dtype is d.b.dtype is w.dtype
         else:
@@ -202,7 +202,7 @@ def _fit(p, dp, shapes):
     return len(p) == len(dp) == len(shapes)
 
 
-def _dense(tangents, params):
+def _zeros_as_arrays(tangents, params):
     """The tangents with an array of zeros where `ZERO` stands, which a jvp of any function takes."""
     if not isinstance(tangents, Mapping) or not any(d is ZERO for d in tangents.values()):
         return tangents

@@ -12,7 +12,7 @@ from .layer import Layer
 from .patches import Patches
 
 
-class _Pool(Layer):
+class _Pooling(Layer):
     def __init__(self, kernel_size, stride, padding, dilation):
         self.patches = Patches(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
         if any(2 * p > s for p, s in zip(self.patches.padding, self.patches.span, strict=True)):
@@ -30,7 +30,7 @@ class _Pool(Layer):
         return self.patches.outputs(x.shape[1:-1], self)
 
 
-class MaxPool2d(_Pool):
+class MaxPool2d(_Pooling):
     """y = max over the window ;  dy = Σ_k w_k dx_k ;  dx_k = w_k ȳ, with w_k = 1 where the maximum stands.
 
     Parameters
@@ -96,7 +96,7 @@ class MaxPool2d(_Pool):
         return MaxPool2d.forward(self, p, x), pullback
 
 
-class AvgPool2d(_Pool):
+class AvgPool2d(_Pooling):
     """y = mean over the window ;  dy = mean of dx ;  dx_k = ȳ / size. Zeros of the padding are counted, as in torch.
 
     Parameters

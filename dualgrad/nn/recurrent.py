@@ -7,7 +7,7 @@ keeps every step.
 import numpy as np
 
 from ..errors import DualgradError, ShapeError
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..rules.absorb import quietly
 from ..tree import flatten, map_leaves
 from ..zero import ZERO
@@ -15,9 +15,9 @@ from .cells import Cell, Factors, GRUCell, LeakyRNNCell, LSTMCell, RNNCell  # no
 from .cells.lstm_fast import lstm_jvp
 from .joint import on_host
 from .layer import Layer
-from .lead import tangent_rule
-from .settings import checked
+from .setting_checks import checked
 from .tangents import with_zeros
+from .user_rules import tangent_rule
 
 
 class Recurrent(Layer):
@@ -184,7 +184,7 @@ class LSTM(Recurrent):
     Notes
     -----
     The outputs alone are returned, ``(T, B, hidden)``; for the states use `LSTMCell`. Cost of a jvp with dense weight
-    tangents: three times the products of a step; with `LowRank` ones, a little over two.
+    tangents: three times the products of a step; with `OuterProduct` ones, a little over two.
 
     Examples
     --------
@@ -198,7 +198,7 @@ class LSTM(Recurrent):
     lead = True
 
     def jvp(self, p, x, dp, dx):
-        tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, LowRank) else (d,))]
+        tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, OuterProduct) else (d,))]
         standard = self.cell.__class__ is LSTMCell
         if standard and on_host(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):
             self._check(x)
@@ -213,7 +213,7 @@ def require_recurrent(estimator, objective):
             f"{estimator!r} needs a network: give it nn.Objective(model, loss).bind(x, y), and not beside a candidate "
             "with inner steps, which differentiates another function"
         )
-    found = list(_recurrent(objective.model))
+    found = list(_recurrent_layers(objective.model))
     if not found:
         raise DualgradError(
             f"{estimator!r} cuts the sequence of a recurrent layer, and {objective.model!r} has none: add nn.LSTM, "
@@ -222,8 +222,8 @@ def require_recurrent(estimator, objective):
     return found
 
 
-def _recurrent(layer):
+def _recurrent_layers(layer):
     if isinstance(layer, Recurrent):
         yield layer
     for child in getattr(layer, "children", {}).values():
-        yield from _recurrent(child)
+        yield from _recurrent_layers(child)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import ShapeError
-from ..exponentials import complement, exponentials, less, log_softmax_tangent, softmax, softmax_tangent
+from ..exponentials import exponentials, less, log_softmax_tangent, one_minus_softmax, softmax_tangent, stable_softmax
 from ..zero import ZERO
 from .layer import Layer
 
@@ -22,7 +22,7 @@ class Softmax(Layer):
 
     def forward(self, p, x):
         _require_classes(self, x)
-        return softmax(x)
+        return stable_softmax(x)
 
     def jvp(self, p, x, dp, dx):
         y = Softmax.forward(self, p, x)
@@ -61,7 +61,7 @@ class LogSoftmax(Layer):
 
         def pullback(dy):
             others = np.sum(dy, axis=-1, keepdims=True) - dy
-            return {}, complement(at, e, rest) * dy - e / (1 + rest) * others
+            return {}, one_minus_softmax(at, e, rest) * dy - e / (1 + rest) * others
 
         return less(shifted, np.log1p(rest)), pullback
 

@@ -8,12 +8,12 @@ from ..backend import to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..params import Params
-from .dynamics import DROP, is_finite, own, require_finite_step, require_scalar_loss
+from .dynamics import DROP, copied, is_finite, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
 
 
-class Past(NamedTuple):
+class PastStep(NamedTuple):
     """A step that was taken, as `BPTT` keeps it: with what it was made from, which is all that is saved of it."""
 
     params: object
@@ -22,7 +22,7 @@ class Past(NamedTuple):
     transitions: list
 
 
-class Open(NamedTuple):
+class OpenStep(NamedTuple):
     """A step of an open window, with its loss and that loss's cotangent."""
 
     state: object
@@ -53,18 +53,18 @@ class BPTT(OnlineEstimator):
 
     def _advanced(self, x):
         self._require_started()
-        live, self.params, x = self.params, _frozen(self.params), own(x)  # the step keeps what it was made with
-        self._made_from = self.params, self.state, x
+        live, self.params, x = self.params, _frozen(self.params), copied(x)  # the step keeps what it was made with
+        self._step_inputs = self.params, self.state, x
         try:
             return super()._advanced(x)
         finally:
             self.params = live
 
-    def begin(self):
+    def init_memory(self):
         return ()
 
-    def carry(self, memory, transitions):
-        return (*memory, Past(*self._made_from, transitions))
+    def propagate(self, memory, transitions):
+        return (*memory, PastStep(*self._step_inputs, transitions))
 
     def influence(self, memory, H, transition):
         transitions = [T for past in memory for T in past.transitions]
@@ -88,7 +88,7 @@ class BPTT(OnlineEstimator):
             (vector,) = restored_leaves("memory", [past["params"]], [self.dynamics.entries(self.params)])
             params, x = self.dynamics.at(vector, self.params), placed_data(past["x"], self.dynamics.like)
             state = restored_leaves("memory", past["state"], self.state)
-            memory.append(Past(params, state, x, self.dynamics.advance(params, state, x)[1]))
+            memory.append(PastStep(params, state, x, self.dynamics.advance(params, state, x)[1]))
         if len(memory) != steps:
             raise LayoutError(f"the saved memory has {len(memory)} steps; expected all {steps} that were taken")
         return tuple(memory)
@@ -127,11 +127,11 @@ class TruncatedBPTT(InWindows):
     def __init__(self, window):
         self.window = steps_of(window)
 
-    def begin(self):
+    def init_memory(self):
         return ()
 
-    def _stepped(self, x, y):
-        x, before = own(x), getattr(self, "state", None)
+    def _one_step(self, x, y):
+        x, before = copied(x), getattr(self, "state", None)
         state, transitions = self._advanced(x)
         if not is_finite(x):
             for T in transitions:
@@ -141,16 +141,16 @@ class TruncatedBPTT(InWindows):
         require_finite_step(self.steps + 1, "the loss", loss)
         H, direct = cotangent.vectors()
         require_finite_step(self.steps + 1, "the slope of the loss", H, direct)
-        memory, estimate = (*self.memory, Open(before, x, transitions, loss, H, direct)), None
+        memory, estimate = (*self.memory, OpenStep(before, x, transitions, loss, H, direct)), None
         if len(memory) == self.window:
-            estimate, state, memory = self._closed(self.steps + 1, state, memory)
+            estimate, state, memory = self._end_window(self.steps + 1, state, memory)
         self.steps, self.state, self.memory = self.steps + 1, state, memory
         return estimate
 
-    def _open(self):
+    def _open_steps(self):
         return len(self.memory)
 
-    def _closed(self, t, state, memory):
+    def _end_window(self, t, state, memory):
         transitions = [T for each in memory for T in each.transitions]
         cotangents = [h for each in memory for h in [None] * (len(each.transitions) - 1) + [each.H]]
         gradient = sum(each.direct for each in memory)
@@ -176,7 +176,7 @@ class TruncatedBPTT(InWindows):
             cotangent = restored_leaves("memory", each["cotangent"], like)
             require_scalar_loss(each["loss"])
             transitions = dynamics.advance(self.params, state, x)[1]
-            memory.append(Open(state, x, transitions, placed_data(each["loss"], dynamics.like), *cotangent))
+            memory.append(OpenStep(state, x, transitions, placed_data(each["loss"], dynamics.like), *cotangent))
         if len(memory) > min(self.window - 1, steps):
             raise LayoutError(
                 f"the saved memory has {len(memory)} open steps; expected fewer than {self.window}, of the {steps} "
@@ -213,4 +213,4 @@ def pulled_back(transitions, cotangents, dynamics):
 
 def _frozen(params):
     """A copy that later updates do not reach."""
-    return params.copy() if isinstance(params, Params) else own(params)
+    return params.copy() if isinstance(params, Params) else copied(params)

@@ -8,7 +8,6 @@ system; `Network` has the same in closed form. Vectors may have leading axes.
 import numpy as np
 
 from ..backend import is_host
-from ..backend import like as on_device
 from ..dual import Dual
 from ..errors import LayoutError, NonFiniteError, ShapeError
 from ..estimators.point import as_params, is_real
@@ -16,10 +15,10 @@ from ..inputs import as_data
 from ..layout import Layout
 from ..params import with_entries
 from ..pushforward import jvp
-from ..settings import layout_of, plain
+from ..settings import layout_of, plain_data
 from ..transforms import grad
 from ..tree import flatten, leaves, map_leaves, unflatten
-from ..vectors import all_finite
+from ..vectors import all_finite, identity
 
 
 def layout_of_numbers(tree, what):
@@ -46,23 +45,23 @@ def matched_state(after, layout, lead=(), hint=""):
 class Arrays:
     """Fresh arrays in the precision of the parameters, where they live."""
 
-    def made_like(self, array):
+    def set_like(self, array):
         self.like, self.dtype, self.on_host = array, array.dtype, is_host(array)
 
     def zeros(self, shape):
         return np.zeros(shape, self.dtype) if self.on_host else np.zeros_like(self.like, shape=shape)
 
     def eye(self, n):
-        return on_device(np.eye(n, dtype=self.dtype), self.like)
+        return identity(n, self.like)
 
 
-class Dynamics(Arrays):
+class SystemDynamics(Arrays):
     """Any `System`, by forward directions."""
 
     def __init__(self, system, params):
         self.system, _ = system, as_params(params)
         self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
-        self.made_like(self.thetas.vector(params))
+        self.set_like(self.thetas.vector(params))
         self.names = layout_of(params)
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
@@ -91,7 +90,7 @@ class Dynamics(Arrays):
             after, pullback = self.system.step(state, x, params), None
         else:
             after, pullback = self.system.vjp(state, x, params)
-        after = own(matched_state(after, self.states))  # not the live parameters
+        after = copied(matched_state(after, self.states))  # not the live parameters
         return after, [Transition(self, params, state, x, pullback)]
 
     def loss(self, params, state, y):
@@ -134,7 +133,7 @@ class Dynamics(Arrays):
     def signature(self):
         """What a saved state must fit."""
         return {
-            "kind": "System", "batched": bool(self.system.batched), "init_state": plain(self.system.init_state),
+            "kind": "System", "batched": bool(self.system.batched), "init_state": plain_data(self.system.init_state),
             "states": layout_of(self.system.init_state), "params": dict(self.names), "dtype": str(self.dtype),
         }  # fmt: skip
 
@@ -237,7 +236,7 @@ class Transition:
                 self._influence = np.stack([self._pulled(e)[1] for e in eye(n)])
         return self._influence
 
-    def carry(self, G):
+    def propagate(self, G):
         """J G + D for an influence matrix G ``(N, p)``, by one direction a parameter or, if fewer, an entry."""
         if self._pullback is None or G.shape[1] <= G.shape[0]:
             return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
@@ -261,12 +260,12 @@ def require_scalar_loss(value):
         raise TypeError(f"the system's loss returned {value!r:.80}; expected a real number")
 
 
-def require_real_leaves(said, leaves):
-    """Raise unless all leaves are real floating arrays, or numbers of Python; ``said`` is of what."""
+def require_real_leaves(what, leaves):
+    """Raise unless all leaves are real floating arrays, or numbers of Python; ``what`` they are opens the error."""
     kinds = {getattr(leaf, "dtype", type(leaf)) for leaf in leaves}
     if not all(kind in (float, int) if isinstance(kind, type) else getattr(kind, "kind", "") == "f" for kind in kinds):
         names = ", ".join(sorted(kind.__name__ if isinstance(kind, type) else str(kind) for kind in kinds))
-        raise TypeError(f"{said} {names}; expected real floating numbers: .astype(float)")
+        raise TypeError(f"{what} {names}; expected real floating numbers: .astype(float)")
 
 
 LOWER = "Lower the learning rate, clip the gradient, or look for what made the system run away"
@@ -290,6 +289,6 @@ def is_finite(tree):
     return all(kind not in ("f", "c") or all_finite(a) for a, kind in kinds)
 
 
-def own(tree):
+def copied(tree):
     """A tree in arrays of its own, whatever their first owner does with his."""
     return map_leaves(lambda a: a.copy() if hasattr(a, "dtype") else a, tree)

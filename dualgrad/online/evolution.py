@@ -8,12 +8,12 @@ import math
 
 import numpy as np
 
-from ..backend import like as on_device
 from ..checks import flag
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
+from ..vectors import in_kind
 from .bptt import TruncatedBPTT
-from .dynamics import DROP, is_finite, own, require_finite_step
+from .dynamics import DROP, copied, is_finite, require_finite_step
 from .learner import kept_data, placed_data, restored_leaves, saved_leaves
 from .particles import Particles
 from .windows import InWindows, steps_of
@@ -23,7 +23,7 @@ class Evolution(InWindows):
     """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
 
     draws = True
-    beside = 0  # forward passes a step beside the particles'
+    extra_passes = 0  # forward passes a step beside the particles'
 
     named = ("particles", "sigma", "window")
 
@@ -54,10 +54,11 @@ class Evolution(InWindows):
             )
         return self._started(system, params, rng, executor=executor)
 
-    def begin(self):
-        return {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)} | self.began()
+    def init_memory(self):
+        memory = {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)}
+        return memory | self.extra_memory()
 
-    def began(self):
+    def extra_memory(self):
         """What else an estimator keeps."""
         return {}
 
@@ -78,41 +79,41 @@ class Evolution(InWindows):
         theta = self.dynamics.entries(self.params)
         return np.concatenate([theta + noise, theta - noise])
 
-    def _stepped(self, x, y):
+    def _one_step(self, x, y):
         t, memory = self.steps + 1, self.memory
         thetas = self.perturbed(memory["noise"])
         state, losses = self.copies.advance(t, self.state, thetas, x, y, self.executor)
         memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
-        memory = memory | self.followed(t, memory, x, y)
+        memory = memory | self.memory_updates(t, memory, x, y)
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
-            estimate, state, memory = self._closed(t, state, memory)
+            estimate, state, memory = self._end_window(t, state, memory)
         self.steps, self.state, self.memory = t, state, memory
         return estimate
 
-    def _open(self):
+    def _open_steps(self):
         return int(self.memory["seen"])
 
-    def followed(self, t, memory, x, y):
+    def memory_updates(self, t, memory, x, y):
         """What changes beside the particles in a step."""
         return {}
 
-    def _closed(self, t, state, memory):
+    def _end_window(self, t, state, memory):
         """The estimate at the end of a window, and what the next one begins with."""
         half, dynamics = self.particles // 2, self.dynamics
         difference = memory["losses"][:half] - memory["losses"][half:]
-        gradient = self.made_of(t, memory, on_device(difference.astype(dynamics.dtype), dynamics.like))
+        gradient = self.window_gradient(t, memory, in_kind(difference, dynamics.like))
         require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
         with np.errstate(over="ignore"):  # which is an error in words
             found = [a.astype(dynamics.dtype) for a in (memory["losses"].mean(), difference / (2 * self.sigma))]
         require_finite_step(t, "the loss of the window", *found, advice=DROP)
-        cost = float((self.particles + self.beside) * memory["seen"])
+        cost = float((self.particles + self.extra_passes) * memory["seen"])
         estimate = Estimate(found[0], dynamics.gradient(gradient, self.params), found[1], cost)
         memory = memory | {"losses": np.zeros(self.particles), "seen": np.zeros((), int)}
         state, memory = self.next_window(state, memory)
         return estimate, state, memory
 
-    def made_of(self, t, memory, difference):
+    def window_gradient(self, t, memory, difference):
         """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
         return difference @ memory["noise"] / (self.particles * self.sigma**2)
 
@@ -205,13 +206,13 @@ class TruncatedES(Windowed):
     [1.0, 1.0, 1.0]
     """
 
-    beside = 1
+    extra_passes = 1
 
-    def began(self):
+    def extra_memory(self):
         return {"centre": self.dynamics.start()}
 
-    def followed(self, t, memory, x, y):
-        return {"centre": self.copies.alone(t, memory["centre"], self.params, x)}
+    def memory_updates(self, t, memory, x, y):
+        return {"centre": self.copies.unperturbed(t, memory["centre"], self.params, x)}
 
     def next_window(self, state, memory):
         return self.copies.spread(memory["centre"], self.particles), memory | {"noise": self._noise()}
@@ -254,22 +255,22 @@ class PersistentES(Windowed):
     def __init__(self, particles, sigma, window, analytic=False):
         super().__init__(particles, sigma, window)
         self.analytic = flag("analytic", analytic)
-        self.beside = 4 * self.analytic
+        self.extra_passes = 4 * self.analytic
 
-    def began(self):
+    def extra_memory(self):
         start = self.dynamics.start
         before = np.zeros_like(self.dynamics.like, shape=(self.particles // 2, self.dynamics.params_size))
         return {"before": before} | ({"first": start(), "centre": start(), "data": ()} if self.analytic else {})
 
-    def followed(self, t, memory, x, y):
+    def memory_updates(self, t, memory, x, y):
         if not self.analytic:
             return {}
-        centre = self.copies.alone(t, memory["centre"], self.params, x)
+        centre = self.copies.unperturbed(t, memory["centre"], self.params, x)
         if not is_finite((x, y)):
             self._exact(t, memory["centre"], 1).step(x, y)  # raises where the window could not be closed
-        return {"centre": centre, "data": (*memory["data"], own((x, y)))}
+        return {"centre": centre, "data": (*memory["data"], copied((x, y)))}
 
-    def made_of(self, t, memory, difference):
+    def window_gradient(self, t, memory, difference):
         scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["before"] + memory["noise"]
         if not self.analytic:
             return difference @ walked / scale

@@ -44,13 +44,13 @@ class OnlineForwardGradient(OnlineEstimator):
         self.combined = ForwardGradient(directions, n, combine)
         self.directions, self.n, self.combine = directions, self.combined.n, combine
 
-    def begin(self):
+    def init_memory(self):
         w, layout = ravel(self.params)
         V = drawn(self.directions, self.rng, self.n, layout, require_real(w))
         u = self.dynamics.rows(layout.tree(V.dense()), self.n)
         return {"u": u, "ds": self.dynamics.zeros((self.n, self.dynamics.size))}
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         u, ds = memory["u"], memory["ds"]
         for T in transitions:
             ds = T.tangent(ds, u[:, T.own])

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import DualgradError
 from .learner import OnlineEstimator
-from .rank_one import balance, norm
+from .rank_one import balance, row_norms
 
 
 class KroneckerRTRL(OnlineEstimator):
@@ -45,7 +45,7 @@ class KroneckerRTRL(OnlineEstimator):
             )
         return super().start(system, params, rng=rng)
 
-    def begin(self):
+    def init_memory(self):
         """For every block (m, g n): u ``(B, m)``, and A as g n tangents of the whole state ``(g n, N)``."""
         dynamics, memory = self.dynamics, []
         streams = self.system.streams or 1
@@ -54,7 +54,7 @@ class KroneckerRTRL(OnlineEstimator):
                 memory.append({"u": dynamics.zeros((streams, m)), "A": dynamics.zeros((width, dynamics.size))})
         return memory
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         at = 0
         for T in transitions:
             memory = [block | {"A": T.push(block["A"])} for block in memory]
@@ -68,8 +68,8 @@ class KroneckerRTRL(OnlineEstimator):
         u, A = block["u"], block["A"]
         streams = self.dynamics.streams_of  # of every entry of the state
         (rho1, inverse1), (rho2, inverse2) = (
-            balance(norm(u), _norm_by(streams, A)),
-            balance(norm(v), _norm_by(streams, E)),
+            balance(row_norms(u), _norm_by(streams, A)),
+            balance(row_norms(v), _norm_by(streams, E)),
         )
         c1, c2 = self.rng.signs((2, len(u)), dtype=u.dtype, like=u)
         u = (c1 * rho1)[:, None] * u + (c2 * rho2)[:, None] * v

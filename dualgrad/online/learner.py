@@ -12,8 +12,9 @@ from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..nn.layer import with_buffers
 from ..nn.recurrent import require_recurrent
 from ..random import as_rng
-from ..settings import call_of, known_state, require_same, saved_count, settings, versioned
+from ..settings import call_of, known_state, require_fit, saved_count, settings, versioned
 from ..tree import flatten, map_leaves, unflatten
+from ..vectors import all_finite
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
 
@@ -25,9 +26,10 @@ class OnlineEstimator:
     an episode. The parameters are the caller's own: an optimizer may change them between steps, and G is then that of
     the trajectory of parameters that was in fact taken.
 
-    A subclass says what it keeps: ``begin()`` makes the memory of an episode, ``carry(memory, transitions)`` takes it
-    through a step, ``influence(memory, H, transition)`` is its estimate of H G, and ``settle(memory, transition)``
-    readies it for the next step. Each returns new arrays, so that a step that fails changes nothing.
+    A subclass says what it keeps: ``init_memory()`` makes the memory of an episode, ``propagate(memory, transitions)``
+    takes it through a step, ``influence(memory, H, transition)`` is its estimate of H G, and
+    ``reduce(memory, transition)`` readies it for the next step. Each returns new arrays, so that a step that fails
+    changes nothing.
     """
 
     draws = False  # whether it needs an rng
@@ -77,7 +79,7 @@ class OnlineEstimator:
 
     def _restart(self):
         self.steps, self.state, self._last = 0, self.dynamics.start(), None
-        self.memory = self.begin()
+        self.memory = self.init_memory()
 
     def reset(self):
         """End the episode: back to the initial state, without influence."""
@@ -129,17 +131,17 @@ class OnlineEstimator:
         """The gradient as a vector, with what was learnt of G on the way; then the step is taken."""
         t, drawn = self.steps + 1, None if self.rng is None else self.rng.place()
         try:
-            memory = self.carry(self.memory, transitions)
+            memory = self.propagate(self.memory, transitions)
             gradient, slopes = self.gradient(memory, cotangent, transitions[-1])
             require_finite_step(t, "the gradient", gradient)
-            settled = self.settle(memory, transitions[-1])
-            if settled is not memory:
-                require_finite_step(t, "the influence", *flatten(settled)[0])
+            reduced = self.reduce(memory, transitions[-1])
+            if reduced is not memory:
+                require_finite_step(t, "the influence", *flatten(reduced)[0])
         except Exception:  # a step that is taken again draws the same
             if drawn is not None:
                 self.rng.rewind(drawn)
             raise
-        self.steps, self.state, self.memory = t, state, settled
+        self.steps, self.state, self.memory = t, state, reduced
         self._last = memory, transitions[-1]
         return gradient, slopes
 
@@ -150,11 +152,11 @@ class OnlineEstimator:
         gradient[..., self.dynamics.recurrent] += self.influence(memory, H, transition)
         return gradient, None
 
-    def begin(self):
+    def init_memory(self):
         """The memory at the start of an episode, when nothing has had an influence."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it remembers")
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         """The memory after a step."""
         raise NotImplementedError(f"{type(self).__name__} does not say how a step changes its memory")
 
@@ -162,7 +164,7 @@ class OnlineEstimator:
         """H G."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its memory knows of H G")
 
-    def settle(self, memory, transition):
+    def reduce(self, memory, transition):
         """The memory as it is kept until the next step."""
         return memory
 
@@ -249,7 +251,7 @@ class OnlineEstimator:
             has changed.
         """
         state = known_state(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
-        require_same(self, "estimator", state["estimator"], settings(self))
+        require_fit(self, "estimator", state["estimator"], settings(self))
         started = hasattr(self, "dynamics")
         if state["system"] is not None:
             self._require_started()
@@ -258,7 +260,7 @@ class OnlineEstimator:
         steps = saved_count(state, "steps", "were taken")
         made = saved_count(state, "made", "estimates there were")
         if started:
-            require_same(self, "system", state["system"], self.dynamics.signature())
+            require_fit(self, "system", state["system"], self.dynamics.signature())
             found = (
                 restored_leaves("state", state["state"], self.state),
                 self.restored_memory(state["memory"], steps),
@@ -302,8 +304,11 @@ def restored_leaves(what, saved, now):
     expected, given = ([(np.shape(s), np.asarray(s).dtype) for s in map(to_numpy, some)] for some in (leaves, saved))
     shapes = [s for s, _ in expected] == [s for s, _ in given]
     if not shapes or not all(_holds(e, d) for (_, d), (_, e) in zip(expected, given, strict=True)):
-        raise LayoutError(f"the saved {what} has other shapes or dtypes, {_named(given)}; expected {_named(expected)}")
-    if not all(np.all(np.isfinite(s)) for s in saved):
+        raise LayoutError(
+            f"the saved {what} has other shapes or dtypes, {_leaves_in_words(given)}; "
+            f"expected {_leaves_in_words(expected)}"
+        )
+    if not all(map(all_finite, saved)):
         raise LayoutError(f"the saved {what} has a NaN or an infinity")
     return unflatten(structure, [on_device(np.array(s), leaf) for s, leaf in zip(saved, leaves, strict=True)])
 
@@ -313,5 +318,5 @@ def _holds(saved, now):
     return saved == now or saved.kind == now.kind == "f" and np.can_cast(now, saved)
 
 
-def _named(kinds):
+def _leaves_in_words(kinds):
     return [f"{dtype}{list(shape)}" for shape, dtype in kinds]

@@ -19,7 +19,7 @@ from ..nn.losses import Loss, cross_entropy
 from ..nn.recurrent import Recurrent
 from ..params import Params
 from ..random import as_rng
-from ..settings import plain
+from ..settings import plain_data
 from ..tree import map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .transition import CellTransition
@@ -222,7 +222,7 @@ class NetworkDynamics(Arrays):
             )
         packed = self.packed(params)
         require_real_leaves("got params of", [packed.vector])
-        self.made_like(packed.vector)
+        self.set_like(packed.vector)
         self.thetas, self.params_size, self._slices = packed.layout, packed.size, packed.layout.slices
         self.size, self._rows, self._own, owners = 0, [], [], []
         streams = network.streams or 1
@@ -296,10 +296,10 @@ class NetworkDynamics(Arrays):
         for cell, names, inner, rows, own in zip(
             network.cells, network.cell_names, network.states(state), self._rows, self._own, strict=True
         ):
-            mine = {n: p[full] for n, full in names.items()}
+            own_params = {n: p[full] for n, full in names.items()}
             below = transitions[-1] if transitions else None
-            factors = cell.factors(mine, self.parts(inner), x if below is None else below.output())
-            transitions.append(CellTransition(cell, mine, factors, rows, own, self.size, below))
+            factors = cell.factors(own_params, self.parts(inner), x if below is None else below.output())
+            transitions.append(CellTransition(cell, own_params, factors, rows, own, self.size, below))
             states.append(self._state_of(factors.state))
         return network.joined(states), transitions
 
@@ -371,8 +371,8 @@ class NetworkDynamics(Arrays):
         """What a saved state must fit."""
         network = self.network
         return {
-            "kind": "Network", "cells": plain(network.cells), "readout": plain(network.readout),
-            "loss": plain(network.loss_of), "streams": plain(network.streams), "dtype": str(self.dtype),
+            "kind": "Network", "cells": plain_data(network.cells), "readout": plain_data(network.readout),
+            "loss": plain_data(network.loss_of), "streams": plain_data(network.streams), "dtype": str(self.dtype),
         }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from ..errors import DualgradError, NonFiniteError, ShapeError
 from ..layout import Layout
 from ..random import Rng
 from ..tree import flatten, leaves, map_leaves
-from .dynamics import layout_of_numbers, matched_state, own, require_finite_step
+from .dynamics import copied, layout_of_numbers, matched_state, require_finite_step
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -32,13 +32,13 @@ class Particles:
         """``count`` copies of a state."""
         if self.system.batched:
             return map_leaves(lambda s: np.repeat(s[None], count, axis=0), state)
-        return [own(state) for _ in range(count)]
+        return [copied(state) for _ in range(count)]
 
-    def alone(self, t, state, params, x):
+    def unperturbed(self, t, state, params, x):
         """The state after a step at the parameters themselves, in arrays of its own."""
-        after = matched_state(self.system.step(state, shared(x), params), self.states)
+        after = matched_state(self.system.step(state, read_only(x), params), self.states)
         require_finite_step(t, "the state of the parameters themselves", *leaves(after))
-        return own(after)
+        return copied(after)
 
     def advance(self, t, states, thetas, x, y, executor=None):
         """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
@@ -77,9 +77,11 @@ class Particles:
     def _batch(self, states, thetas, x, y):
         params, count = self.dynamics.at(thetas, self.params), len(thetas)
         hint = ": one entry each, or say batched=False"
-        after = self._together(lambda: self.system.step(states, shared(x), params), states, thetas, x, y)
+        after = self._together(lambda: self.system.step(states, read_only(x), params), states, thetas, x, y)
         after = _matched(after, self.states, (count,), hint)
-        losses = self._together(lambda: _numbers(self.system.loss(after, shared(y), params)), states, thetas, x, y)
+        losses = self._together(
+            lambda: _losses_on_host(self.system.loss(after, read_only(y), params)), states, thetas, x, y
+        )
         if losses.shape != (count,):
             raise ShapeError(f"the loss of {count} particles has shape {losses.shape}; expected ({count},){hint}")
         return after, losses
@@ -99,8 +101,8 @@ class Particles:
 
     def _alone(self, k, states, thetas, x, y):
         """The state and the loss of particle k of a batch, by itself."""
-        one = own(map_leaves(lambda s: s[k], states))
-        return _each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
+        one = copied(map_leaves(lambda s: s[k], states))
+        return _step_each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
 
     def _compare(self, k, states, thetas, x, y, after, losses):
         """Hold particle k of a batch against the same particle alone."""
@@ -121,20 +123,20 @@ class Particles:
     def _one_by_one(self, states, thetas, x, y, executor):
         params = [self.dynamics.at(theta, self.params) for theta in thetas]
         if executor is None:
-            pairs = _each(self.system, states, params, x, y)
+            pairs = _step_each(self.system, states, params, x, y)
         else:
             ends = np.linspace(0, len(states), min(_PARTS, len(states)) + 1).astype(int)
             tasks = [(self.system, states[a:b], params[a:b], x, y) for a, b in itertools.pairwise(ends)]
-            pairs = [pair for part in _mapped(executor, tasks) for pair in part]
+            pairs = [pair for part in _run_tasks(executor, tasks) for pair in part]
         return [state for state, _ in pairs], np.array([loss for _, loss in pairs])
 
 
-def _each(system, states, params, x, y):
+def _step_each(system, states, params, x, y):
     """The state and the loss of one particle after another."""
     layout, found = Layout.of(states[0]), []
     for state, p in zip(states, params, strict=True):
-        after = _matched(system.step(state, shared(x), p), layout)
-        loss = _numbers(system.loss(after, shared(y), p))
+        after = _matched(system.step(state, read_only(x), p), layout)
+        loss = _losses_on_host(system.loss(after, read_only(y), p))
         if loss.shape != ():
             raise ShapeError(f"the loss of a particle has shape {loss.shape}; expected a scalar, such as its sum")
         found.append((after, loss))
@@ -143,24 +145,24 @@ def _each(system, states, params, x, y):
 
 def _matched(after, layout, lead=(), hint=""):
     """A state with its leaves in the order of those before, and none of them data that all particles see."""
-    return map_leaves(_kept, matched_state(after, layout, lead, hint))
+    return map_leaves(_writable, matched_state(after, layout, lead, hint))
 
 
-def _kept(leaf):
+def _writable(leaf):
     """A leaf of a state; data that all particles see are not kept, but copied."""
     return leaf.copy() if isinstance(leaf, np.ndarray) and not leaf.flags.writeable else leaf
 
 
-def shared(data):
+def read_only(data):
     """A step's data for one particle of many, which cannot write to them; what it would use up raises."""
     if isinstance(data, np.ndarray):
         data = data.view()
         data.flags.writeable = False
         return data
     if type(data) is dict:
-        return {key: shared(value) for key, value in data.items()}
+        return {key: read_only(value) for key, value in data.items()}
     if type(data) in (list, tuple):
-        return type(data)(map(shared, data))
+        return type(data)(map(read_only, data))
     if isinstance(data, (Rng, random.Random, np.random.Generator, np.random.RandomState, Iterator)):
         raise TypeError(
             f"got x or y with {data!r:.60}, which the first particle would use up; expected what all can see: "
@@ -170,10 +172,10 @@ def shared(data):
 
 
 def _each_of(task):
-    return _each(*task)
+    return _step_each(*task)
 
 
-def _mapped(executor, tasks):
+def _run_tasks(executor, tasks):
     """`_each_of` of every task; whatever ails the executor is named."""
     go_on = "no particle has moved: go on with learner.executor = another one, or None"
     try:
@@ -193,7 +195,7 @@ def _mapped(executor, tasks):
         raise DualgradError(f"the executor was shut down; {go_on}") from error
 
 
-def _numbers(loss):
+def _losses_on_host(loss):
     """Losses on the host; what is no real number raises."""
     losses = to_numpy(loss) if hasattr(loss, "dtype") else np.asarray(loss)
     if losses.dtype.kind not in "fiub":

@@ -26,7 +26,7 @@ def balance(v_norm, w_norm):
     return np.where(some, b, 0) / np.where(some, a, 1), np.where(some, a, 0) / np.where(some, b, 1)
 
 
-def norm(rows):
+def row_norms(rows):
     """‖row‖ of every row; squared in double precision, where small numbers of single precision do not vanish."""
     return np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=-1)).astype(rows.dtype)
 
@@ -64,7 +64,7 @@ def rank_one_trick(v, w, *, rng, rescale=True):
     signs = as_rng(rng).signs((len(v),), dtype=v.dtype, like=v)
     rho = inverse = np.ones_like(signs)
     if rescale:
-        rho, inverse = balance(norm(v), norm(w))
+        rho, inverse = balance(row_norms(v), row_norms(w))
     return (signs * rho) @ v, (signs * inverse) @ w
 
 

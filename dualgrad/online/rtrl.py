@@ -23,12 +23,12 @@ class RTRL(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    def begin(self):
+    def init_memory(self):
         return self.dynamics.zeros((self.dynamics.size, self.dynamics.recurrent.stop))
 
-    def carry(self, G, transitions):
+    def propagate(self, G, transitions):
         for T in transitions:
-            G = T.carry(G)
+            G = T.propagate(G)
         return G
 
     def gradient(self, G, cotangent, transition):

@@ -46,18 +46,18 @@ class SnAp(OnlineEstimator):
     def _by_units(self):
         return self.n == 1 and len(getattr(self.system, "cells", ())) == 1
 
-    def begin(self):
+    def init_memory(self):
         if self._by_units:
             return self._units_begin()
         shape = self.dynamics.size, self.dynamics.recurrent.stop
         return {"G": self.dynamics.zeros(shape), "reached": np.zeros(shape, bool)}
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         if self._by_units:
             return self._units_carry(memory, *transitions)
         G = memory["G"]
         for T in transitions:
-            G = T.carry(G)
+            G = T.propagate(G)
         reached = self._reached(memory["reached"], transitions)
         return {"G": np.where(reached, G, 0), "reached": reached}
 
@@ -68,7 +68,7 @@ class SnAp(OnlineEstimator):
             return before
         D, J = np.zeros(before.shape), np.eye(len(before))
         for T in (T.structure() if known else T for T in transitions):
-            D, J = T.carry(D), T.push(J)
+            D, J = T.propagate(D), T.push(J)
         J, reached = J.T != 0, (D != 0) | before
         for _ in range(self.n - 1):
             reached = reached | (J.astype(float) @ reached.astype(float) > 0)

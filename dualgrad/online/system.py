@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..checks import flag, positive_number
 from ..tree import flatten, leaves_like, unflatten
-from .dynamics import Dynamics, layout_of_numbers
+from .dynamics import SystemDynamics, layout_of_numbers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class System:
 
     def dynamics(self, params):
         """This system as online estimators see it: states and parameters as vectors."""
-        return Dynamics(self, params)
+        return SystemDynamics(self, params)
 
 
 def euler(velocity, loss, init_state, dt):

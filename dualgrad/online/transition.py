@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..scratch import empty_like
+from ..vectors import identity
 
 
 class CellTransition:
@@ -23,7 +24,7 @@ class CellTransition:
         self.cell, self.p, self.factors, self.rows, self.own, self.size, self.below = (
             cell, p, factors, rows, own, size, below,
         )  # fmt: skip
-        self.gates, self.alone = cell.gates, size == rows.stop - rows.start
+        self.gates, self.single = cell.gates, size == rows.stop - rows.start
         self.state = factors.state if len(factors.state) > 1 else factors.state[0]
 
     def units(self, v):
@@ -35,12 +36,12 @@ class CellTransition:
 
     def push(self, v):
         """J v."""
-        f, mine = self.factors, self.units(v[..., self.rows])
-        seen = mine[..., 0, :] if f.slope is None else mine[..., 0, :] * f.slope
-        moved = _gated(f.gains, _times(seen, self.p["weight_h"]), self.gates) + _kept(f.keep, mine)
+        f, local = self.factors, self.units(v[..., self.rows])
+        seen = local[..., 0, :] if f.slope is None else local[..., 0, :] * f.slope
+        moved = _gated(f.gains, _matmul_flat(seen, self.p["weight_h"]), self.gates) + _times_diagonal(f.keep, local)
         if self.below is not None:
             dx = self.below.output_tangent(v[..., self.below.rows])
-            moved = moved + _gated(f.gains_x, _times(dx, self.p["weight_x"]), self.gates)
+            moved = moved + _gated(f.gains_x, _matmul_flat(dx, self.p["weight_x"]), self.gates)
         return self._placed(v, moved)
 
     def tangent(self, v, w):
@@ -64,7 +65,7 @@ class CellTransition:
 
     def _placed(self, v, moved):
         moved = moved.reshape((*v.shape[:-1], -1))
-        if self.alone:
+        if self.single:
             return moved
         after = v.copy()
         after[..., self.rows] = moved
@@ -74,13 +75,13 @@ class CellTransition:
 
     def pull(self, u):
         """u J, for one cotangent or several."""
-        f, mine = self.factors, self.units(u[..., self.rows])
-        ds = np.einsum("...bkn,bkln->...bln", mine, f.keep)
-        seen = _times(_ungated(f.gains, mine, self.gates), self.p["weight_h"].T)
+        f, local = self.factors, self.units(u[..., self.rows])
+        ds = np.einsum("...bkn,bkln->...bln", local, f.keep)
+        seen = _matmul_flat(_ungated(f.gains, local, self.gates), self.p["weight_h"].T)
         ds[..., 0, :] += seen if f.slope is None else seen * f.slope
         before = self._placed(u, ds)
         if self.below is not None:
-            dx = _times(_ungated(f.gains_x, mine, self.gates), self.p["weight_x"].T)
+            dx = _matmul_flat(_ungated(f.gains_x, local, self.gates), self.p["weight_x"].T)
             before[..., self.below.rows] += self.below.output_cotangent(dx)
         return before
 
@@ -94,11 +95,11 @@ class CellTransition:
 
     def pull_params(self, u):
         """u D in the cell's own parameters, for cotangents u of the cell's own entries."""
-        mine, parts = self.units(u), []
+        local, parts = self.units(u), []
         dz = made_of = None
         for value, gains in self.factors.blocks:
             if gains is not made_of:
-                dz, made_of = _ungated(gains, mine, gains.shape[-1] // self.cell.hidden_size), gains
+                dz, made_of = _ungated(gains, local, gains.shape[-1] // self.cell.hidden_size), gains
             parts.append((value.T @ dz).reshape((*u.shape[:-1], -1)))
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
 
@@ -142,13 +143,13 @@ class CellTransition:
         weight = self.p["weight_x"].reshape(-1, self.gates, n)
         across = np.einsum("bkgi,jgi->bkij", _by_gate(f.gains_x, self.gates), weight)
         size = self.below.cell.parts * self.below.cell.hidden_size
-        seen = self.below.output_tangent(_eye(batch * size, J))
+        seen = self.below.output_tangent(identity(batch * size, J))
         slopes = np.stack([seen.reshape(batch, size, batch, -1)[b, :, b] for b in range(batch)])
         return J.reshape(batch, parts * n, parts * n), across.reshape(batch, parts * n, -1) @ np.swapaxes(slopes, 1, 2)
 
     def jacobian(self):
         """J, ``(N, N)``."""
-        return self.push(_eye(self.size, self.factors.gains)).T
+        return self.push(identity(self.size, self.factors.gains)).T
 
     def structure(self):
         """This transition with a 1 for every derivative that can be other than zero."""
@@ -172,25 +173,25 @@ class CellTransition:
         """E = ∂s'/∂z as one tangent of the network's state for each pre-activation, ``(g n, N)``."""
         n, (batch, parts, width) = self.cell.hidden_size, gains.shape
         E = np.zeros_like(gains, shape=(width, self.size))
-        mine = E[:, self.rows].reshape(width // n, n, batch, parts, n)
-        np.einsum("gibki->gbki", mine)[...] = np.moveaxis(_by_gate(gains, width // n), -2, 0)
-        if not np.shares_memory(mine, E):
-            E[:, self.rows] = mine.reshape(width, -1)
+        local = E[:, self.rows].reshape(width // n, n, batch, parts, n)
+        np.einsum("gibki->gbki", local)[...] = np.moveaxis(_by_gate(gains, width // n), -2, 0)
+        if not np.shares_memory(local, E):
+            E[:, self.rows] = local.reshape(width, -1)
         return E
 
-    def carry(self, G):
+    def propagate(self, G):
         """J G + D for an influence matrix G ``(N, p)``."""
         J, across = self.jacobians()
         upto = self.own.stop  # nothing that comes later has moved this cell's state
         batch, size = J.shape[:2]
         after = empty_like(G)
-        if not self.alone:
+        if not self.single:
             after[...] = G
-        mine = after[self.rows].reshape(batch, size, -1)[..., :upto]
-        np.matmul(J, G[self.rows].reshape(batch, size, -1)[..., :upto], out=mine)
+        local = after[self.rows].reshape(batch, size, -1)[..., :upto]
+        np.matmul(J, G[self.rows].reshape(batch, size, -1)[..., :upto], out=local)
         if across is not None:
-            mine += across @ G[self.below.rows].reshape(batch, across.shape[-1], -1)[..., :upto]
-        if not self.alone:
+            local += across @ G[self.below.rows].reshape(batch, across.shape[-1], -1)[..., :upto]
+        if not self.single:
             after[self.rows, upto:] = 0
         self._add_influence(after[self.rows])
         return after
@@ -205,7 +206,7 @@ class CellTransition:
 
     def influence(self):
         """D in the cell's own entries and parameters, ``(rows, own)``."""
-        return self.pull_params(_eye(self.rows.stop - self.rows.start, self.factors.gains))
+        return self.pull_params(identity(self.rows.stop - self.rows.start, self.factors.gains))
 
 
 # ---------------------------------------------------------------------- unit by unit
@@ -218,16 +219,12 @@ def _unit_entries(batch, parts, m, gates, n):
     return (b * parts + k) * n + i, (j * gates + g) * n + i
 
 
-def _eye(n, like):
-    return on_device(np.eye(n, dtype=like.dtype), like)
-
-
 def _by_gate(a, gates):
     """``(..., gates n)`` as ``(..., gates, n)``."""
     return a.reshape((*a.shape[:-1], gates, -1))
 
 
-def _times(rows, matrix):
+def _matmul_flat(rows, matrix):
     """Rows ``(..., n)`` times a matrix, as one product."""
     return (rows.reshape(-1, rows.shape[-1]) @ matrix).reshape((*rows.shape[:-1], matrix.shape[-1]))
 
@@ -245,7 +242,7 @@ def _ungated(gains, ds, gates):
     return each[..., 0, :] if each.shape[-2] == 1 else each.sum(-2)
 
 
-def _kept(keep, ds):
+def _times_diagonal(keep, ds):
     """∂φ/∂s ds, unit by unit."""
     if keep.shape[1] == 1:
         return keep[:, 0] * ds

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .learner import OnlineEstimator
-from .rank_one import balance, norm
+from .rank_one import balance, row_norms
 
 
 class UORO(OnlineEstimator):
@@ -29,10 +29,10 @@ class UORO(OnlineEstimator):
 
     draws = True
 
-    def begin(self):
+    def init_memory(self):
         return tuple(self.dynamics.zeros(m) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         s, theta = memory
         nu = self.rng.signs(s.shape, dtype=s.dtype, like=s)
         pulled, u = np.zeros_like(theta), nu
@@ -42,8 +42,8 @@ class UORO(OnlineEstimator):
         for T in transitions:
             s = T.push(s)
         (rho0, inverse0), (rho1, inverse1) = (
-            balance(norm(s), norm(theta)),
-            balance(norm(nu), norm(pulled)),
+            balance(row_norms(s), row_norms(theta)),
+            balance(row_norms(nu), row_norms(pulled)),
         )
         return rho0 * s + rho1 * nu, inverse0 * theta + inverse1 * pulled
 

@@ -10,8 +10,8 @@ from .network import Network
 class InWindows(OnlineEstimator):
     """Those whose ``step`` returns None inside a window.
 
-    A subclass says what one step does, ``_stepped(x, y) -> estimate``; how many steps are open, ``_open()``; and what
-    their end makes of them, ``_closed(t, state, memory) -> estimate, state, memory``.
+    A subclass says what one step does, ``_one_step(x, y) -> estimate``; how many steps are open, ``_open_steps()``; and
+    what their end makes of them, ``_end_window(t, state, memory) -> estimate, state, memory``.
     """
 
     window = None  # in steps; None where it is an episode
@@ -33,17 +33,17 @@ class InWindows(OnlineEstimator):
         x, y = self._given(x, y)
         if isinstance(self.system, Network) and not is_finite(x):  # a system may have a use for NaN: a gap in the data
             require_finite_step(self.steps + 1, "the input", x)
-        return self._attempted(lambda: self._stepped(x, y))
+        return self._attempted(lambda: self._one_step(x, y))
 
     def close(self):
         """End the open window early: its `Estimate`, or None where no step is open."""
         self._require_started()
-        if not self._open():
+        if not self._open_steps():
             return None
         return self._attempted(self._close)
 
     def _close(self):
-        estimate, self.state, self.memory = self._closed(self.steps, self.state, self.memory)
+        estimate, self.state, self.memory = self._end_window(self.steps, self.state, self.memory)
         return estimate
 
     def _attempted(self, call):
@@ -65,11 +65,11 @@ class InWindows(OnlineEstimator):
             When a window is open, whose losses would be lost. Directly after an error it is dropped.
         """
         self._require_started()
-        if self._open() and not self._failed:
+        if self._open_steps() and not self._failed:
             instead = "; or take a window that divides the episode" if self.window else ""
             raise DualgradError(
-                f"{self!r}: the episode of {self.steps} steps ends {self._open()} steps into a window; close() gives "
-                f"the estimate of those, after which reset() goes on{instead}"
+                f"{self!r}: the episode of {self.steps} steps ends {self._open_steps()} steps into a window; close() "
+                f"gives the estimate of those, after which reset() goes on{instead}"
             )
         self._restart()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from .blocks import blocks, mix, scratch, visible
+from .blockwise import blocks, mix, scratch, visible
 from .optimizer import Optimizer
 
 
@@ -38,8 +38,8 @@ class Adam(Optimizer):
     state_names = ("m", "v")
 
     def _bounds(self, rate, largest):
-        carried = self.betas[0] * self._carried + largest
-        return carried, max(largest * largest, max(1, rate) * carried / self.eps)
+        state_bound = self.betas[0] * self._state_bound + largest
+        return state_bound, max(largest * largest, max(1, rate) * state_bound / self.eps)
 
     def _update(self, rate, w, g, m, v):
         self._average(g, m, v)
@@ -79,8 +79,9 @@ class AdamW(Adam):
     weight_decay: float = 1e-2
 
     def _bounds(self, rate, largest):
-        carried, reach = super()._bounds(rate, largest)
-        return carried, math.inf if rate * self.weight_decay > 2 else reach  # beyond 2 the parameters themselves grow
+        state_bound, step_bound = super()._bounds(rate, largest)
+        grows = rate * self.weight_decay > 2  # the parameters themselves
+        return state_bound, math.inf if grows else step_bound
 
     def _move(self, rate, w, m, v):
         w *= 1 - rate * self.weight_decay
@@ -117,8 +118,8 @@ class StableAdamW(AdamW):
     _by_tensor = True
 
     def _bounds(self, rate, largest):
-        carried, reach = super()._bounds(rate, largest)
-        return carried, max(reach, largest * largest / (1 - self.betas[1]), largest / self.eps / self.eps)
+        state_bound, step_bound = super()._bounds(rate, largest)
+        return state_bound, max(step_bound, largest * largest / (1 - self.betas[1]), largest / self.eps / self.eps)
 
     def _sweep(self, rate, clip, w, g, m, v):
         total = count = 0

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..errors import LayoutError, NonFiniteError
 from ..params import Params
 from ..tree import flatten
-from .blocks import BLOCK, norm
+from ..vectors import all_finite
+from .blockwise import BLOCK, norm
+from .hyperparameters import CONSTRAINTS, rate
 from .leaves import matched, steppable
 from .optimizer import Optimizer
 from .schedules import inverse_sqrt
-from .settings import KINDS, rate
 
 
 @dataclass(eq=False, repr=False)
@@ -68,9 +68,9 @@ class KalmanQDOP(Optimizer):
 
     def _bounds(self, rate, largest):
         rows = [largest] if self._rows is None else map(norm, self._rows)
-        carried = self._keep * self._carried + sum(size * size for size in rows)
-        slope = 1 + math.sqrt(1 + carried / self.prior)  # of A_0i against A_00
-        return carried, max(carried, rate * self._count * largest / self.prior * slope * slope)
+        state_bound = self._keep * self._state_bound + sum(size * size for size in rows)
+        slope = 1 + math.sqrt(1 + state_bound / self.prior)  # of A_0i against A_00
+        return state_bound, max(state_bound, rate * self._count * largest / self.prior * slope * slope)
 
     def step(self, params, gradient, fisher=None):
         """Move ``params`` against (J + Λ)⁻¹ ``gradient``, in place.
@@ -89,7 +89,7 @@ class KalmanQDOP(Optimizer):
         """
         if isinstance(params, dict) and params and not any(isinstance(w, dict) for w in params.values()):
             return self._step_dict(params, gradient, fisher)
-        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, KINDS["gamma"]), _units_of(params)
+        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, CONSTRAINTS["gamma"]), _units_of(params)
         self._rows = None if fisher is None else self._checked(fisher, params)
         self._count = sum(np.size(leaf) for leaf in flatten(params)[0])
         super().step(params, gradient)
@@ -110,7 +110,7 @@ class KalmanQDOP(Optimizer):
         fisher = fisher if hasattr(fisher, "dtype") else np.asarray(fisher)
         if not isinstance(params, Params) or fisher.ndim != 2 or fisher.shape[1] != params.size:
             raise LayoutError(f"got fisher of shape {np.shape(fisher)}; expected rows as long as the vector of Params")
-        if not np.all(np.isfinite(to_numpy(fisher))):
+        if not all_finite(fisher):
             raise NonFiniteError(f"step {self.steps + 1} of {self!r}: fisher is not finite; nothing was changed")
         if fisher.dtype.kind not in "fiub":
             raise TypeError(f"got fisher of {fisher.dtype}; expected rows of real numbers")
@@ -154,7 +154,7 @@ class KalmanQDOP(Optimizer):
             before, after = J + prior, J + prior + u[bias] * u[bias]
             learnt.append((u, before / after, u[bias] / after))
             J = J + u[bias] * u[bias]
-        turned = 0
+        dbias = 0
         for part in _parts(weights, bias):
             S, c = (_by_unit(a, part, bias) for a in (precision, slope))
             S *= keep
@@ -166,10 +166,10 @@ class KalmanQDOP(Optimizer):
                 S += r * r * share
                 c += r * gain
             r = r * share if own else _by_unit(g, part, bias) - c * g[bias]
-            d, moved = _solved(r, S + prior, c)
+            d, change = _solved(r, S + prior, c)
             _by_unit(w, part, bias)[...] -= rate * d
-            turned = turned + moved
-        return turned
+            dbias = dbias + change
+        return dbias
 
     def norms(self, rows, params):
         """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)``, directions of the Params that are stepped."""
@@ -182,9 +182,9 @@ class KalmanQDOP(Optimizer):
         d = g / (precision + self.prior)
         for weights, bias in _units_of(params)[0]:
             g_i, S, c = (_by_unit(a, weights, bias) for a in (g, precision + self.prior, slope))
-            d_i, turned = _solved(g_i - c * g[..., None, bias], S, c)
+            d_i, dbias = _solved(g_i - c * g[..., None, bias], S, c)
             d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
-            d[..., bias] -= turned
+            d[..., bias] -= dbias
         return np.sqrt(np.maximum(np.sum(g * d, axis=-1), 0)).astype(rows.dtype, copy=False)
 
 
@@ -209,8 +209,8 @@ def _units(layout):
             own = f"{scope}{dot}bias{last.removeprefix('weight')}"
             bias = next((n for n in (own, f"{scope}{dot}bias") if n in layout.slices), None)
             if bias is not None and layout.shapes[bias] == layout.shapes[name][-1:]:
-                beside = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
-                start = found.pop()[0].start if beside else place.start
+                adjacent = found and found[-1] == (slice(found[-1][0].start, place.start), layout.slices[bias])
+                start = found.pop()[0].start if adjacent else place.start
                 found.append((slice(start, place.stop), layout.slices[bias]))
     ends = [0, *(end for place, _ in found for end in (place.start, place.stop)), layout.size]
     return found, [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]

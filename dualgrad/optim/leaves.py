@@ -27,7 +27,9 @@ def matched(params, gradient):
     names = paths(structure)
     for w, name in zip(leaves, names, strict=True):
         if not is_array(w) or isinstance(w, (Dual, np.generic, np.ma.MaskedArray, np.matrix)):
-            raise TypeError(f"params{name} is {_named(w)}; expected {_cure(w)}, which a step changes in place")
+            raise TypeError(
+                f"params{name} is {_leaf_in_words(w)}; expected {_array_instead(w)}, which a step changes in place"
+            )
     gradients = _gradients(gradient, structure, leaves)
     return leaves, gradients, names, tuple((name, w.shape) for name, w in zip(names, leaves, strict=True))
 
@@ -51,11 +53,11 @@ def _gradients(gradient, structure, leaves):
     return found
 
 
-def _named(x):
+def _leaf_in_words(x):
     return f"{x!r}, a {type(x).__name__}" if isinstance(x, (int, float, complex, np.generic)) else type(x).__name__
 
 
-def _cure(x):
+def _array_instead(x):
     """What to write in the place of x."""
     if isinstance(x, (int, float, complex, np.generic)):
         return f"an array, np.array({float(x.real)!r})"

@@ -17,15 +17,15 @@ class Memory:
     def __init__(self, state, places=None, leaves=(), moments=()):
         self.state, self.places, self.moments = state, places, moments
         self.kinds = [(w.__class__, w.dtype) for w in leaves]
-        self.room = min((_room(w.dtype) for w in leaves), default=np.inf)
+        self.headroom = min((_headroom(w.dtype) for w in leaves), default=np.inf)
 
     def fitting(self, leaves, places, optimizer):
         """The memory for these leaves: this one, or where it is new, loaded, or of another device, one made of it."""
         same = places is self.places or places == self.places
         if not same and _by_name(places) == _by_name(self.places):  # of a tree the order does not matter
             order = [[name for name, _ in self.places].index(name) for name, _ in places]
-            turned = {name: [vs[k] for k in order] for name, vs in self.state.items()}
-            return Memory(turned, places).fitting(leaves, places, optimizer)
+            reordered = {name: [vs[k] for k in order] for name, vs in self.state.items()}
+            return Memory(reordered, places).fitting(leaves, places, optimizer)
         if same and self.moments and self.kinds == [(w.__class__, w.dtype) for w in leaves]:
             return self
         if self.places is None:
@@ -43,7 +43,7 @@ class Memory:
         moments = [np.result_type(w.dtype, optimizer.precision) for w in leaves]
         state = {
             name: [
-                _fitted(v, w, kind, f"the state {name!r} of {optimizer!r}")
+                _state_array(v, w, kind, f"the state {name!r} of {optimizer!r}")
                 for v, w, kind in zip(self.state.get(name, leaves), leaves, moments, strict=True)
             ]
             for name in optimizer.state_names
@@ -53,7 +53,7 @@ class Memory:
     def copy(self):
         """The same with arrays of its own."""
         found = Memory({name: [v.copy() for v in vs] for name, vs in self.state.items()}, self.places)
-        found.kinds, found.moments, found.room = self.kinds, self.moments, self.room
+        found.kinds, found.moments, found.headroom = self.kinds, self.moments, self.headroom
         return found
 
     def arrays(self):
@@ -67,7 +67,7 @@ class Memory:
         return [[a[..., place] for a in arrays] for place in self.places.slices.values()]
 
 
-def _fitted(v, w, kind, what):
+def _state_array(v, w, kind, what):
     """A state's array on the device of the leaf w, in the dtype of its moments; zeros where w itself stands for it."""
     if v is w:
         return np.zeros_like(w, dtype=kind)
@@ -82,7 +82,7 @@ def _by_name(places):
 
 
 @functools.lru_cache
-def _room(dtype):
+def _headroom(dtype):
     """What may be added to a number of this dtype without an overflow; nothing in half precision."""
     info = np.finfo(dtype)
     return 0.0 if info.bits < 32 else float(info.max) * float(info.eps) / 4

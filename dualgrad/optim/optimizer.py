@@ -9,12 +9,13 @@ import numpy as np
 from ..backend import to_numpy
 from ..checks import count
 from ..errors import LayoutError, NonFiniteError
-from ..settings import difference, of_this_version, plain, versioned
-from .blocks import blocks, norm, scratch
+from ..settings import difference, of_this_version, plain_data, versioned
+from ..vectors import all_finite
+from .blockwise import blocks, norm, scratch
+from .hyperparameters import as_hyperparameter, rate
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
-from .settings import checked, rate
 
 _TAKEN = "how many were taken"
 
@@ -43,7 +44,7 @@ class Optimizer:
     def __setattr__(self, name, value):
         """A hyper-parameter is checked when it is set; a name that is none is an error."""
         if name in self.__dataclass_fields__:
-            before, value = vars(self).get(name), checked(name, value)
+            before, value = vars(self).get(name), as_hyperparameter(name, value)
             super().__setattr__(name, value)
             try:
                 if "steps" in vars(self) and name != "lr":
@@ -102,11 +103,11 @@ class Optimizer:
         for size, name in zip(norms, names, strict=True):
             if not math.isfinite(size):
                 raise self._refused(f"gradient{name} is not finite")
-        carried, reach = self._bounds(lr, self._largest(norms))
+        state_bound, step_bound = self._bounds(lr, self._largest(norms))
         own = vars(self)
         own["steps"] += 1
         try:
-            sweep = self._sweep_all if reach < memory.room else self._sweep_copies
+            sweep = self._sweep_all if step_bound < memory.headroom else self._sweep_copies
             with np.errstate(under="ignore"):
                 sweep(lr, self._clipping(norms), leaves, gradients, memory)
         except BaseException as error:
@@ -115,7 +116,7 @@ class Optimizer:
                 size = f"a gradient of norm {math.hypot(*norms):.3g} at the rate {lr:.3g}"
                 raise self._refused(f"{size} is too large for {leaves[0].dtype} ({error})") from None
             raise
-        own["_memory"], own["_carried"] = memory, carried
+        own["_memory"], own["_state_bound"] = memory, state_bound
 
     def _refused(self, what):
         return NonFiniteError(
@@ -135,7 +136,7 @@ class Optimizer:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
             self._sweep_all(lr, clip, wide, gradients, trial)
             new = [v.astype(w.dtype) for v, w in zip(wide, leaves, strict=True)] + trial.arrays()
-        if not all(np.all(np.isfinite(to_numpy(a))) for a in new):
+        if not all(map(all_finite, new)):
             raise FloatingPointError("overflow")
         for old, a in zip(leaves + memory.arrays(), new, strict=True):
             old[...] = a
@@ -162,7 +163,7 @@ class Optimizer:
         return 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
 
     def _bounds(self, lr, largest):
-        """Bounds from the largest entry of the gradient: of what is carried on, and of all that the step computes.
+        """Bounds from the largest entry of the gradient: of the state, and of all that the step computes.
 
         Where the second is far from overflowing the step needs no other check.
         """
@@ -172,7 +173,7 @@ class Optimizer:
 
     def reset(self):
         """Forget all state, as after construction."""
-        self.steps, self._memory, self._carried = 0, Memory({}), 0.0
+        self.steps, self._memory, self._state_bound = 0, Memory({}), 0.0
 
     def _settings(self):
         """The hyper-parameters that a state does not restore: all but a rate that is a number, or a function of which
@@ -181,7 +182,7 @@ class Optimizer:
         if not isinstance(self.lr, Schedule):
             del found["lr"]
         own = {name: isinstance(value, Schedule) or not callable(value) for name, value in found.items()}
-        return {name: plain(value) if own[name] else "a function" for name, value in found.items()}
+        return {name: plain_data(value) if own[name] else "a function" for name, value in found.items()}
 
     def state_dict(self):
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -221,12 +222,12 @@ class Optimizer:
         if state["lr"] is not None and not callable(self.lr):
             self.lr = state["lr"]
         self.steps, self._memory = steps, memory
-        self._carried = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
+        self._state_bound = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
 
     def _rebuilt(self, state):
         """Steps and memory from a state; a ValueError where they cannot be."""
         if state["lr"] is not None:
-            checked("lr", state["lr"], scheduled=False)
+            as_hyperparameter("lr", state["lr"], scheduled=False)
         places = None if state["parameters"] is None else rebuilt(state["parameters"])
         memory = Memory(
             {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names if name in state}, places
@@ -234,7 +235,7 @@ class Optimizer:
         for name, arrays in memory.state.items():
             if places is not None and [v.shape for v in arrays] != shapes_of(places):
                 raise ValueError(f"{name!r} does not have the shapes {shapes_of(places)} that it names")
-            if not all(np.all(np.isfinite(v)) for v in arrays):
+            if not all(map(all_finite, arrays)):
                 raise ValueError(f"{name!r} has a NaN or an infinity")
             if name in self.squares and any(np.any(part(v) < 0) for v in arrays for part in (np.real, np.imag)):
                 raise ValueError(f"{name!r} has negative numbers, where sums of squares are expected")
@@ -267,9 +268,9 @@ class Optimizer:
         """Raise where a hyper-parameter that is not restored is another one."""
         if not isinstance(saved, dict):
             raise LayoutError(f"the saved state of {self!r} has settings={saved!r:.80}; expected them by name")
-        mine = self._settings()
-        either = {name for name in {*mine, *saved} if name != "lr" or {"lr"} <= mine.keys() & saved.keys()}
-        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, mine))):
+        current = self._settings()
+        either = {name for name in {*current, *saved} if name != "lr" or {"lr"} <= current.keys() & saved.keys()}
+        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, current))):
             raise LayoutError(
                 f"the saved state is of {type(self).__name__} with {differ}: make this one so, load, and then set what "
                 "is to change"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import mix, scratch, visible
+from .blockwise import mix, scratch, visible
 from .optimizer import Optimizer
 
 
@@ -47,8 +47,8 @@ class RMSprop(Optimizer):
         return ("v",) + ("mean",) * self.centered + ("momentum",) * bool(self.momentum)
 
     def _bounds(self, rate, largest):
-        carried = self.momentum * self._carried + largest / self.eps
-        return carried, max(largest * largest, max(1, rate) * carried)
+        state_bound = self.momentum * self._state_bound + largest / self.eps
+        return state_bound, max(largest * largest, max(1, rate) * state_bound)
 
     def _update(self, rate, w, g, v, mean=None, momentum=None):
         a = scratch(w)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .settings import checked, rate
+from .hyperparameters import as_hyperparameter, rate
 
 
 class Schedule:
@@ -12,7 +12,7 @@ class Schedule:
 
     def __post_init__(self):
         for name in self.__dataclass_fields__:
-            object.__setattr__(self, name, checked(name, getattr(self, name), name == "then"))
+            object.__setattr__(self, name, as_hyperparameter(name, getattr(self, name), name == "then"))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import scratch
+from .blockwise import scratch
 from .optimizer import Optimizer
 
 
@@ -47,8 +47,8 @@ class SGD(Optimizer):
         return ("momentum",) if self.momentum else ()
 
     def _bounds(self, rate, largest):
-        carried = self.momentum * self._carried + largest
-        return carried, (1 + self.momentum) * max(1, rate) * carried
+        state_bound = self.momentum * self._state_bound + largest
+        return state_bound, (1 + self.momentum) * max(1, rate) * state_bound
 
     def _update(self, rate, w, g, momentum=None):
         a = scratch(w)

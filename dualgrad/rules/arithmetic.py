@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import primal
 from ..exponentials import gap
-from ..slopes import cosine, logistic, sine_over_distance
+from ..slopes import cos_angle, logistic, sine_over_distance
 from .absorb import product
 from .declare import composite, constant, elementwise, explicit_binary, linear_sum, product_rule
 
@@ -18,11 +18,11 @@ linear_sum(np.subtract, negative=True)
 product_rule(np.multiply, square=np.square)
 
 
-def _quotient(z, x, y, dx, dy):
+def _quotient_tangent(z, x, y, dx, dy):
     return np.divide(dx, y) if dy is None else (dx - z * dy) / y  # Python's own / raises where y is its 0
 
 
-elementwise(np.divide, lambda z, x, y: z.dtype.type(1) / y, lambda z, x, y: -z / y, quotient=_quotient)
+elementwise(np.divide, lambda z, x, y: z.dtype.type(1) / y, lambda z, x, y: -z / y, quotient=_quotient_tangent)
 
 # ---------------------------------------------------------------------- powers and logarithms of sums
 
@@ -57,7 +57,7 @@ elementwise(np.logaddexp2, lambda z, x, y: logistic(_LOG_2 * gap(x, y)), lambda 
 # ---------------------------------------------------------------------- angles, remainders
 
 
-elementwise(np.hypot, lambda z, x, y: cosine(x, y), lambda z, x, y: cosine(y, x))
+elementwise(np.hypot, lambda z, x, y: cos_angle(x, y), lambda z, x, y: cos_angle(y, x))
 elementwise(np.arctan2, lambda z, y, x: sine_over_distance(y, x), lambda z, y, x: -sine_over_distance(x, y))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..dual import Dual, lead_of, pad_lead
-from .declare import register
+from .declare import register_rule
 
 
 def _broadcast_to(array, shape, subok=False):
@@ -19,8 +19,8 @@ def _broadcast_arrays(*arrays, subok=False):
     return [np.broadcast_to(a, shape) for a in arrays]
 
 
-register([np.broadcast_to], "linear", _broadcast_to)
-register([np.broadcast_arrays], "linear", _broadcast_arrays)
+register_rule([np.broadcast_to], "linear", _broadcast_to)
+register_rule([np.broadcast_arrays], "linear", _broadcast_arrays)
 
 for at_least, count in ((np.atleast_1d, 1), (np.atleast_2d, 2), (np.atleast_3d, 3)):
 
@@ -31,4 +31,4 @@ for at_least, count in ((np.atleast_1d, 1), (np.atleast_2d, 2), (np.atleast_3d, 
         x = arrays[0]
         return np.reshape(x, function(np.empty(np.shape(x))).shape) if isinstance(x, Dual) else function(x)
 
-    register([at_least], "linear", _at_least)
+    register_rule([at_least], "linear", _at_least)

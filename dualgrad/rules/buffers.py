@@ -4,7 +4,7 @@ import numpy as np
 
 from ..dual import Dual, lead_of, primal
 from ..tables import RULES
-from .declare import nested_as, plain, refuse_others, register, require_room
+from .declare import nested_as, plain, refuse_others, register_rule, require_room
 
 
 def _copy(a, order="K", subok=False):
@@ -51,9 +51,9 @@ def _full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, 
 
 
 for like in (np.zeros_like, np.ones_like, np.empty_like):
-    register([like], "linear", _buffer(like))
-register([np.full_like], "linear", _full_like)
-register([np.copy], "linear", _copy)
+    register_rule([like], "linear", _buffer(like))
+register_rule([np.full_like], "linear", _full_like)
+register_rule([np.copy], "linear", _copy)
 
 
 def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
@@ -68,4 +68,4 @@ def _astype(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
 
 RULES[np.ndarray.astype] = _astype  # what x.astype(dtype) is
 if hasattr(np, "astype"):
-    register([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype, copy=copy))
+    register_rule([np.astype], "linear", lambda x, dtype, /, *, copy=True, device=None: _astype(x, dtype, copy=copy))

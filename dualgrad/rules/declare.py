@@ -54,12 +54,12 @@ def top_level(args):
 
 
 def is_unusual(constant):
-    """Whether a constant operand needs `_beside`."""
+    """Whether a constant operand needs `_constant_operand`."""
     kind = constant.__class__
     return constant.dtype is OBJECT if kind is np.ndarray else kind is list or kind is tuple or kind is complex
 
 
-def _beside(dual, constant):
+def _constant_operand(dual, constant):
     """A constant operand, an object array lifted; complex numbers do not go with entries of an object array, whose
     ``.imag`` is 0 without asking."""
     if constant.__class__ is complex and dual.ndim == 0 and dual.level in ASKED and dual.dtype.kind != "c":
@@ -74,9 +74,9 @@ def operands(x, y):
     """The level of a call of two operands, its lead axes, their primals and their tangents (None for a constant)."""
     xl = x.level if x.__class__ is Dual else 0
     yl = y.level if y.__class__ is Dual else 0
-    if xl == 0 and x.__class__ is not float and is_unusual(x) and (lifted := _beside(y, x)) is not x:
+    if xl == 0 and x.__class__ is not float and is_unusual(x) and (lifted := _constant_operand(y, x)) is not x:
         return operands(lifted, y)
-    if yl == 0 and y.__class__ is not float and is_unusual(y) and (lifted := _beside(x, y)) is not y:
+    if yl == 0 and y.__class__ is not float and is_unusual(y) and (lifted := _constant_operand(x, y)) is not y:
         return operands(x, lifted)
     level = xl if xl > yl else yl
     lead = LIVE.get(level)
@@ -127,7 +127,7 @@ def require_room(dtype, *operands):
         raise TangentLossError("astype or dtype= from complex to real would drop the imaginary part: use np.real(x)")
 
 
-def register(functions, kind, push, around=None, operands=None, sequence=False):
+def register_rule(functions, kind, push, around=None, operands=None, sequence=False):
     """Enter a pushforward into the tables: whole, since no line of a table is changed after it is declared.
 
     ``around(push)`` is the pushforward where the function does more than its tangent rule. ``operands`` says that it is
@@ -211,10 +211,10 @@ def elementwise(function, *partials, over=None, finite=False, quotient=None, aro
     if over is not None or len(partials) == 1:
         push = _unary(function, *partials, over=over, finite=finite, quotient=quotient)
     elif len(partials) == 2:
-        push = _binary(function, _chain(partials, quotient))
+        push = _binary(function, _chain_rule(partials, quotient))
     else:
         push = _several(function, partials)
-    register([function], "elementwise", push, around)
+    register_rule([function], "elementwise", push, around)
 
 
 def _unary(function, partial=None, over=None, finite=False, quotient=None):
@@ -253,7 +253,7 @@ def _several(function, partials):
     return push
 
 
-def _chain(partials, quotient):
+def _chain_rule(partials, quotient):
     """d = ∂f/∂x dx + ∂f/∂y dy, the inactive term left out."""
 
     def tangent(out, x, y, dx, dy, lead):
@@ -312,7 +312,7 @@ def linear(*functions, lead=None, alone=False, exact=False, around=None):
     """
     for function in functions:
         push = _linear_ufunc(function, exact) if isinstance(function, np.ufunc) else _linear(function, lead, alone)
-        register([function], "linear", push, around, operands=1)
+        register_rule([function], "linear", push, around, operands=1)
 
 
 def _linear_ufunc(function, exact):
@@ -347,19 +347,19 @@ def _linear(function, under, alone):
 
 def aliased(y, dy, x):
     """The Dual of two results, of which either may be a view of ``x``: both views, or neither, or frozen."""
-    shares_primal, shares_tangent = shared(y, x.primal), shared(dy, x.tangent)
+    shares_primal, shares_tangent = shares_memory(y, x.primal), shares_memory(dy, x.tangent)
     if shares_tangent and not shares_primal:
         dy = dy.copy()
     return Dual(y, as_tangent(dy, y), x.level, shares_primal and (x.frozen or not shares_tangent))
 
 
-def shared(a, b):
+def shares_memory(a, b):
     if a.__class__ is np.ndarray and a.base is None and a is not b:
         return False
     if isinstance(a, Dual):
-        return shared(a.primal, b.primal) if isinstance(b, Dual) else shared(a.primal, b)
+        return shares_memory(a.primal, b.primal) if isinstance(b, Dual) else shares_memory(a.primal, b)
     if isinstance(b, Dual):
-        return shared(a, b.primal)
+        return shares_memory(a, b.primal)
     return bool(np.may_share_memory(a, b)) if not isinstance(a, np.generic) else False
 
 
@@ -376,7 +376,7 @@ def linear_sum(function, negative=False):
             return broadcast(function(0, dy) if negative else dy, lead, out.shape, out.dtype)
         return quietly(function, dx, dy)
 
-    register([function], "linear", _binary(function, tangent, quiet=False))
+    register_rule([function], "linear", _binary(function, tangent, quiet=False))
 
 
 def linear_pieces(function, axis_under_lead, flattens=False):
@@ -395,7 +395,7 @@ def linear_pieces(function, axis_under_lead, flattens=False):
         d = function(pieces, axis=axis, **kwargs)
         return Dual(out, nested_as(out, as_tangent(d, out)), level)
 
-    register([function], "linear", push, operands=1, sequence=True)
+    register_rule([function], "linear", push, operands=1, sequence=True)
 
 
 # ---------------------------------------------------------------------- bilinear
@@ -407,7 +407,7 @@ def bilinear(*functions, lead=None, around=None):
     ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
-        register([function], "bilinear", _bilinear(function, lead), around, operands=2)
+        register_rule([function], "bilinear", _bilinear(function, lead), around, operands=2)
 
 
 def _bilinear(function, under):
@@ -481,7 +481,7 @@ def product_rule(function, square):
             d = sum(terms[1:], terms[0])
         return d
 
-    register([function], "bilinear", _binary(function, tangent, square=square))
+    register_rule([function], "bilinear", _binary(function, tangent, square=square))
 
 
 # ---------------------------------------------------------------------- composite, explicit, constant
@@ -516,7 +516,7 @@ def composite(function, definition, as_given=False, wraps=False, around=None, se
             result = define(positional, {name: operand(name, a, dtype) for name, a in kwargs.items()})
         return result if any(result is a for a in args) else with_value(result, y, level)
 
-    register([function], "composite", push, around, operands=0, sequence=sequence)
+    register_rule([function], "composite", push, around, operands=0, sequence=sequence)
 
 
 def _inexact(y):
@@ -550,7 +550,7 @@ def explicit(*functions, around=None):
 
     def declare(rule):
         for function in functions:
-            register([function], "explicit", _explicit(function, rule), around, operands=1)
+            register_rule([function], "explicit", _explicit(function, rule), around, operands=1)
         return rule
 
     return declare
@@ -572,7 +572,7 @@ def explicit_binary(function):
     """Declare a written rule of two broadcasting operands: ``rule(out, x, y, dx, dy, lead) -> d``; None is inactive."""
 
     def declare(rule):
-        register([function], "explicit", _binary(function, rule))
+        register_rule([function], "explicit", _binary(function, rule))
         return rule
 
     return declare
@@ -581,10 +581,10 @@ def explicit_binary(function):
 def constant(*functions, sequence=False):
     """Declare functions with zero tangent: they see plain values and return a plain array."""
     for function in functions:
-        register([function], "constant", _constant(function), sequence=sequence)
+        register_rule([function], "constant", _push_constant(function), sequence=sequence)
 
 
-def _constant(function):
+def _push_constant(function):
     def push(*args, **kwargs):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)

@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import Dual
 from .absorb import absorbing_bilinear, has_nan, parts, quietly
-from .declare import aliased, as_result, as_tangent, constant, nested_as, register, top_level
+from .declare import aliased, as_result, as_tangent, constant, nested_as, register_rule, top_level
 
 
 def spelled_out(subscripts, operands):
@@ -67,5 +67,5 @@ def from_sublists(operands):
     return inputs + output, *(x for x, _ in pairs)
 
 
-register([np.einsum], "bilinear", _einsum, operands=0)
+register_rule([np.einsum], "bilinear", _einsum, operands=0)
 constant(np.einsum_path)

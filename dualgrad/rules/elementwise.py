@@ -9,9 +9,9 @@ import math
 import numpy as np
 
 from ..dual import primal
-from ..slopes import cauchy, cosine, root_of_one_plus_square, sech2, sine_over_distance
+from ..slopes import cauchy, cos_angle, root_of_one_plus_square, sech2, sine_over_distance
 from .absorb import product
-from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register
+from .declare import composite, constant, elementwise, explicit, explicit_binary, linear, register_rule
 
 # ---------------------------------------------------------------------- linear
 
@@ -80,33 +80,33 @@ def fabs(x, dx, lead):
 
 
 @explicit(np.absolute)
-def absolute(x, dx, lead):
+def absolute_rule(x, dx, lead):
     """sign(x) dx; for complex x, Re(conj(u) dx) with u = x / |x|; 0 at 0."""
     if not np.iscomplexobj(primal(x)):
         return np.absolute(x), np.sign(primal(x)) * dx
-    c, s = _direction(x)
+    c, s = _cos_sin(x)
     return np.absolute(x), c * np.real(dx) + s * np.imag(dx)
 
 
-def _direction(z):
+def _cos_sin(z):
     """The cosine and the sine of the angle of z."""
     re, im = np.real(z), np.imag(z)
-    return cosine(re, im), cosine(im, re)
+    return cos_angle(re, im), cos_angle(im, re)
 
 
 @explicit(np.angle)
 def angle(z, dz, lead, deg=False):
     """Im(conj(u) dz) / |z| with u = z / |z|, and 0 at 0; 0 for real z."""
     re, im = np.real(z), np.imag(z)
-    turn = product(sine_over_distance(im, re), np.imag(dz)) - product(sine_over_distance(re, im), np.real(dz))
-    return np.angle(z, deg), turn * (180 / math.pi if deg else 1)
+    dphase = product(sine_over_distance(im, re), np.imag(dz)) - product(sine_over_distance(re, im), np.real(dz))
+    return np.angle(z, deg), dphase * (180 / math.pi if deg else 1)
 
 
 def _sign(z):
     """z / |z|, which turns with a complex z, and is constant for a real one."""
     if not np.iscomplexobj(primal(z)):
         return np.sign(primal(z))
-    c, s = _direction(z)
+    c, s = _cos_sin(z)
     return c + 1j * s
 
 
@@ -120,7 +120,7 @@ def _real_if_close(a, tol=100):
     return a if same else np.real(a)
 
 
-register([np.real_if_close], "explicit", _real_if_close)
+register_rule([np.real_if_close], "explicit", _real_if_close)
 
 
 @explicit(np.nan_to_num)

@@ -13,12 +13,13 @@ import numpy as np
 from ..backend import is_array, is_host
 from ..backend import like as on_device
 from ..coincidence.cautions import NO_DIGITS, OF_VALUES, OF_VECTORS, coincide
-from ..coincidence.matrices import ct, depth, hermitian, like, rounding, with_complement
+from ..coincidence.matrices import as_namedtuple, ct, depth, hermitian, rounding, with_complement
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
 from ..ties import TIED, where_tied
+from ..vectors import identity
 from .absorb import quietly
-from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register
+from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register_rule
 
 # ---------------------------------------------------------------------- parts of matrices
 
@@ -27,12 +28,7 @@ def _diagonal(x):
     return np.diagonal(x, 0, -2, -1) + 0
 
 
-def _eye(x):
-    """The identity of the size and kind of the plain matrix x."""
-    return on_device(np.eye(x.shape[-1], dtype=x.dtype), x)
-
-
-def _several(function):
+def _with_results(function):
     """Declare a function with several results by its rule: ``rule(x, dx, *args, **kw) -> ((y, dy), ...)``, or plain
     results where there is no tangent."""
 
@@ -52,9 +48,9 @@ def _several(function):
                 y if dy is None else Dual(y, nested_as(y, dy.astype(y.dtype)), a.level)
                 for y, dy in zip(value if several else [value], pairs, strict=True)
             ]
-            return like(value, outputs) if several else outputs[0]
+            return as_namedtuple(value, outputs) if several else outputs[0]
 
-        register([function], "explicit", push)
+        register_rule([function], "explicit", push)
         return rule
 
     return declare
@@ -88,7 +84,7 @@ def _solve_tangent(lead, a, b, x, da, db):
     return dx[..., 0] if vector else dx
 
 
-register([np.linalg.solve], "explicit", _solve)
+register_rule([np.linalg.solve], "explicit", _solve)
 
 
 @explicit(np.linalg.pinv)
@@ -145,19 +141,19 @@ def _det_without_division(b):
     for _ in range(n - 1):
         d = _diagonal(f)
         below = np.cumsum(d[..., ::-1], -1)[..., ::-1] - d
-        f = np.matmul(np.triu(f, 1) - below[..., :, None] * _eye(primal(b)), b)
+        f = np.matmul(np.triu(f, 1) - below[..., :, None] * identity(b.shape[-1], primal(b)), b)
     return f[..., 0, 0] * (-1) ** (n - 1)
 
 
-register([np.linalg.det], "explicit", lambda a: quietly(_det, a))
+register_rule([np.linalg.det], "explicit", lambda a: quietly(_det, a))
 
 
-@_several(np.linalg.slogdet)
+@_with_results(np.linalg.slogdet)
 def slogdet(x, dx, value):
     """d log|y| = Re tr(X⁻¹ dX), and the sign turns by its imaginary part."""
-    turn = np.trace(np.linalg.solve(x, dx), 0, -2, -1)
-    yield value[0] * 1j * np.imag(turn) if np.iscomplexobj(primal(turn)) else 0 * turn
-    yield np.real(turn)
+    trace = np.trace(np.linalg.solve(x, dx), 0, -2, -1)
+    yield value[0] * 1j * np.imag(trace) if np.iscomplexobj(primal(trace)) else 0 * trace
+    yield np.real(trace)
 
 
 # ---------------------------------------------------------------------- triangular factors
@@ -175,7 +171,7 @@ def cholesky(x, dx, lead, upper=False):
 
 def _half(p):
     """The lower triangle of a Hermitian matrix with half its diagonal."""
-    return np.tril(p) - 0.5 * _diagonal(p)[..., None] * _eye(primal(p))
+    return np.tril(p) - 0.5 * _diagonal(p)[..., None] * identity(p.shape[-1], primal(p))
 
 
 def _require_rank(x, r):
@@ -214,7 +210,7 @@ def _qr(a, mode="reduced"):
     low = np.tril(m, -1)
     skew = low - ct(low)
     if np.iscomplexobj(primal(m)):
-        skew = skew + 1j * np.imag(_diagonal(m))[..., None] * _eye(primal(m))
+        skew = skew + 1j * np.imag(_diagonal(m))[..., None] * identity(m.shape[-1], primal(m))
     dq, dr = np.matmul(q, skew) + (z - np.matmul(q, m)), np.matmul(m - skew, r)
     dq = with_complement(dq, whole)
     if k < whole.shape[-1]:
@@ -226,10 +222,10 @@ def _qr(a, mode="reduced"):
     value = np.linalg.qr(a.primal, mode)
     if mode == "r":
         return Dual(value, r.tangent, a.level)
-    return like(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
+    return as_namedtuple(value, [Dual(value[0], q.tangent, a.level), Dual(value[1], r.tangent, a.level)])
 
 
-register([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*args, **kw)))
+register_rule([np.linalg.qr], "explicit", lambda *args, **kw: quietly(lambda: _qr(*args, **kw)))
 
 # ---------------------------------------------------------------------- eigenvalues and singular values
 
@@ -261,7 +257,7 @@ def _parted(p, same):
     return any(np.any(joined & (np.maximum(np.abs(q), a) > noise)) for q, a in zip(parts, apart, strict=True))
 
 
-def _split(p, same):
+def _value_tangents(p, same):
     """The derivatives of values in ascending order, along the direction of P: its diagonal, and where values coincide,
     the eigenvalues of their block of P."""
     if not _parted(p, same):
@@ -296,7 +292,7 @@ def _eigh(x, dx, uplo):
     return w, v, p, *_gaps(w)
 
 
-@_several(np.linalg.eigh)
+@_with_results(np.linalg.eigh)
 def eigh(x, dx, value, UPLO="L"):
     """dw = diag P and dV = V (F ∘ P), P = Vᴴ dX V, F_ij = 1 / (w_j - w_i)."""
     _, v, p, f, same = _eigh(x, dx, UPLO)
@@ -304,11 +300,11 @@ def eigh(x, dx, value, UPLO="L"):
     return np.real(_diagonal(p)), np.matmul(v, f * p)
 
 
-@_several(np.linalg.eigvalsh)
+@_with_results(np.linalg.eigvalsh)
 def eigvalsh(x, dx, value, UPLO="L"):
     """dw = diag(Vᴴ dX V)."""
     _, _, p, _, same = _eigh(x, dx, UPLO)
-    return [_split(p, same)]
+    return [_value_tangents(p, same)]
 
 
 def _eig(x, dx):
@@ -320,7 +316,7 @@ def _eig(x, dx):
     return w, v, p, f, same
 
 
-@_several(np.linalg.eig)
+@_with_results(np.linalg.eig)
 def eig(x, dx, value):
     """dw = diag P and dV = V (F ∘ P), P = V⁻¹ dX V; each vector keeps its norm, and its largest entry its phase."""
     w, v, p, f, same = _eig(x, dx)
@@ -329,13 +325,13 @@ def eig(x, dx, value):
     along = np.sum(np.conj(v) * dv, -2, keepdims=True)
     if np.iscomplexobj(primal(v)) and np.size(v):
         top = np.argmax(np.abs(primal(v)), -2)[..., None, :]
-        turn = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
-        turn = np.imag(turn / np.take_along_axis(v, top, -2))
-        along = np.real(along) + 1j * turn
+        moved = np.take_along_axis(dv, np.broadcast_to(top, dv.shape[: np.ndim(dv) - np.ndim(top)] + top.shape), -2)
+        dphase = np.imag(moved / np.take_along_axis(v, top, -2))
+        along = np.real(along) + 1j * dphase
     return _diagonal(p), dv - v * along
 
 
-@_several(np.linalg.eigvals)
+@_with_results(np.linalg.eigvals)
 def eigvals(x, dx, value):
     """dw = diag(V⁻¹ dX V)."""
     return [_diagonal(_eig(x, dx)[2])]
@@ -355,10 +351,10 @@ def _singular_values(x, dx):
     zero = primal(s) <= rounding(primal(s))
     p = np.where(zero[..., None, :] | zero[..., :, None], 0, 0.5 * (p + ct(p)))
     order = slice(None, None, -1)  # from descending to ascending, and back
-    return _split(p[..., order, order], same[..., order, order])[..., order]
+    return _value_tangents(p[..., order, order], same[..., order, order])[..., order]
 
 
-@_several(np.linalg.svd)
+@_with_results(np.linalg.svd)
 def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     """dσ = Re diag P, P = Uᴴ dX V; the vectors turn by F ∘ (...), F_ij = 1 / (σ_j² - σ_i²) (Townsend 2016). Of the
     phases that complex vectors may take, that which makes diag(Vᴴ dV) zero. What NumPy adds to make the vectors a basis
@@ -386,7 +382,7 @@ def svd(x, dx, value, full_matrices=True, compute_uv=True, hermitian=False):
     return with_complement(du, all_u), np.real(_diagonal(p)), ct(with_complement(dv, ct(all_vh)))
 
 
-@_several(np.linalg.svdvals)
+@_with_results(np.linalg.svdvals)
 def svdvals(x, dx, value):
     """dσ = Re diag(Uᴴ dX V), and 0 where σ = 0."""
     return [_singular_values(x, dx)]
@@ -413,7 +409,7 @@ def _matrix_power(a, n):
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.zeros_like(a) + _eye(plain(a))
+        return a if n else np.zeros_like(a) + identity(a.shape[-1], plain(a))
     half = _matrix_power(a, n // 2)
     square = np.matmul(half, half)
     return np.matmul(square, a) if n % 2 else square

@@ -4,9 +4,9 @@ import numpy as np
 
 from ..dual import Dual, primal
 from .absorb import parts
-from .declare import composite, duals_in, linear, linear_pieces, nested_as, register, require_room, top_level
-from .differences import array_beside
+from .declare import composite, duals_in, linear, linear_pieces, nested_as, register_rule, require_room, top_level
 from .lead import direction, trailing
+from .shifts import as_array_like
 
 linear_pieces(np.concatenate, trailing, flattens=True)
 linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
@@ -14,7 +14,7 @@ linear_pieces(np.stack, lambda axis, ndim: trailing(axis, ndim + 1))
 
 def _append(arr, values, axis=None):
     if axis is None:
-        arr, values = np.ravel(array_beside(arr, values)), np.ravel(array_beside(values, arr))
+        arr, values = np.ravel(as_array_like(arr, values)), np.ravel(as_array_like(values, arr))
     return np.concatenate([arr, values], axis or 0)
 
 
@@ -57,7 +57,7 @@ def _insert(arr, obj, values, axis=None):
 
 
 composite(np.block, _block)
-register([np.insert], "linear", _insert)
+register_rule([np.insert], "linear", _insert)
 linear(np.delete)
 composite(np.append, _append)
 composite(np.vstack, lambda tup, **kw: np.concatenate([np.atleast_2d(a) for a in tup], 0, **kw), sequence=True)

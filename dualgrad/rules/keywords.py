@@ -28,9 +28,9 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
         )
     pushed = _pushed if moving and kwargs else _alone if moving else _of_constants
     if where is True:
-        results = _each(pushed(ufunc, rule, inputs, kwargs))
+        results = _as_tuple(pushed(ufunc, rule, inputs, kwargs))
     else:
-        results = _masked(ufunc, _each(quietly(pushed, ufunc, rule, inputs, kwargs)), inputs, kwargs, outs, where)
+        results = _masked(ufunc, _as_tuple(quietly(pushed, ufunc, rule, inputs, kwargs)), inputs, kwargs, outs, where)
     results = tuple(y if out is None else _stored(ufunc, out, y) for y, out in zip(results, outs, strict=True))
     return results if ufunc.nout > 1 else results[0]
 
@@ -38,7 +38,7 @@ def call_with_keywords(ufunc, rule, inputs, kwargs):
 METHODS["__call__"] = lambda ufunc, *inputs, **kwargs: call_with_keywords(ufunc, RULES[ufunc], inputs, kwargs)
 
 
-def _each(results):
+def _as_tuple(results):
     return results if isinstance(results, tuple) else (results,)
 
 
@@ -59,7 +59,7 @@ def _pushed(ufunc, rule, inputs, kwargs):
 
 def in_precision_of(y, inputs, casting=None):
     """The operands in the precision of a result, for a tangent that is computed in it."""
-    dtype = np.result_type(*(v.dtype for v in _each(y)))
+    dtype = np.result_type(*(v.dtype for v in _as_tuple(y)))
     require_room(dtype, *(plain(x) for x in inputs if casting == "unsafe" and has_room(x)))
     return [as_result(x, dtype) if has_room(x) else x for x in inputs]
 

@@ -93,14 +93,14 @@ def _norm(x, ord=None, axis=None, keepdims=False):
     return _matrix_norm(x, ord, axes, keepdims)
 
 
-def _largest(size, **kw):
+def _maximum(size, **kw):
     """The maximum of numbers that are not negative; of none it is 0."""
     return np.max(size, **kw) if np.size(size) else np.max(size, initial=0, **kw)
 
 
 def _vector_norm(x, order, axis, keepdims):
     if order in (np.inf, -np.inf):
-        return (_largest if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
+        return (_maximum if order > 0 else np.min)(np.abs(x), axis=axis, keepdims=keepdims)
     if order == 0:
         return np.sum(0 * np.abs(x), axis=axis, keepdims=keepdims)
     if order == 1:
@@ -123,7 +123,7 @@ def _matrix_norm(x, order, axes, keepdims):
     if order in (1, -1, np.inf, -np.inf):
         summed, kept = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=summed, keepdims=True)
-        y = (_largest if order > 0 else np.min)(sums, axis=kept, keepdims=True)
+        y = (_maximum if order > 0 else np.min)(sums, axis=kept, keepdims=True)
         return y if keepdims else np.squeeze(y, axes)
     if order in (2, -2, "nuc"):
         return _spectral_norm(x, order, axes, keepdims)
@@ -132,7 +132,7 @@ def _matrix_norm(x, order, axes, keepdims):
 
 def _spectral_norm(x, order, axes, keepdims):
     s = np.linalg.svd(np.moveaxis(x, axes, (-2, -1)), compute_uv=False)
-    y = np.sum(s, -1) if order == "nuc" else (_largest if order == 2 else np.min)(s, axis=-1)
+    y = np.sum(s, -1) if order == "nuc" else (_maximum if order == 2 else np.min)(s, axis=-1)
     return np.expand_dims(y, axes) if keepdims else y
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..dual import Dual, lead_of
-from .declare import refuse_others, register, with_value
-from .differences import along
+from .declare import refuse_others, register_rule, with_value
 from .lead import each_direction
+from .shifts import index_along
 
 _LINEAR_PADS = ("constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "mean", "empty")
 
@@ -45,11 +45,11 @@ def _stat_pad(array, pad_width, mode, stat_length=None):
     lengths = [(None, None)] * array.ndim if stat_length is None else np.broadcast_to(stat_length, (array.ndim, 2))
     for k, ((before, after), (first, last)) in enumerate(zip(_pad_widths(pad_width, array.ndim), lengths, strict=True)):
         axis, n = k - array.ndim, array.shape[k]
-        head = array[along(axis, slice(None, n if first is None else min(first, n)))]
-        tail = array[along(axis, slice(n - (n if last is None else min(last, n)), None))]
+        head = array[index_along(axis, slice(None, n if first is None else min(first, n)))]
+        tail = array[index_along(axis, slice(n - (n if last is None else min(last, n)), None))]
         first, last = (statistic(part, axis=axis, keepdims=True) for part in (head, tail))
         array = np.concatenate([np.repeat(first, before, axis), array, np.repeat(last, after, axis)], axis)
     return array
 
 
-register([np.pad], "linear", _pad)
+register_rule([np.pad], "linear", _pad)

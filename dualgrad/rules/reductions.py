@@ -70,10 +70,10 @@ def _safe_sqrt(square, zero):
 
 def _std(a, axis=None, *args, where=True, keepdims=False, **kw):
     square = _var(a, axis, *args, where=where, keepdims=keepdims, **kw)
-    return _safe_sqrt(square, _level(primal(a), primal(square), axis, where, keepdims))
+    return _safe_sqrt(square, _nearly_constant(primal(a), primal(square), axis, where, keepdims))
 
 
-def _level(x, square, axis, where, keepdims):
+def _nearly_constant(x, square, axis, where, keepdims):
     """Whether entries that rounding does not tell apart have a deviation all the same, as [0.1, 0.1, 0.1] has."""
     if not is_host(x):
         return False
@@ -211,7 +211,7 @@ _REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.mini
 _SCANS = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
-def _require_binary(ufunc, method):
+def _require_two_operands(ufunc, method):
     if ufunc.nin != 2 or ufunc.signature is not None:
         raise ValueError(f"{method} only supported for binary functions; np.{ufunc.__name__} is not one")
 
@@ -225,7 +225,7 @@ def _folding(method):
 
     def declare(fold):
         def call(ufunc, a, *args, out=None, dtype=None, **kw):
-            _require_binary(ufunc, method)
+            _require_two_operands(ufunc, method)
             out = out[0] if isinstance(out, tuple) else out
             moving = list(duals_in((a, kw.get("initial"))))
             if not moving:
@@ -294,7 +294,7 @@ def reduceat(ufunc, a, indices, axis=0):
 
 def outer(ufunc, a, b, **kw):
     """``ufunc.outer``: every entry of a with every entry of b."""
-    _require_binary(ufunc, "outer")
+    _require_two_operands(ufunc, "outer")
     return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b, **kw)
 
 

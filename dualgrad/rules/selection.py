@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import is_host
 from ..dual import Dual, pad_lead
 from .absorb import parts
-from .declare import composite, linear, nested_as, plain, register, top_level
+from .declare import composite, linear, nested_as, plain, register_rule, top_level
 from .lead import broadcast
 
 
@@ -79,6 +79,6 @@ composite(np.choose, _choose)
 composite(np.select, _select)
 composite(np.compress, _compress)
 composite(np.extract, lambda condition, arr: _compress(np.ravel(condition), arr))
-register([np.piecewise], "composite", _piecewise)
-register([np.where], "linear", _where)
+register_rule([np.piecewise], "composite", _piecewise)
+register_rule([np.where], "linear", _where)
 linear(np.take, np.take_along_axis)

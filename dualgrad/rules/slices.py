@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..dual import Dual, as_array, lead_of
-from .declare import refuse_others, register
+from .declare import refuse_others, register_rule
 from .lead import each_direction, trailing
 
 
@@ -44,7 +44,7 @@ def _bincount(x, weights=None, minlength=0):
     return Dual(sums(weights.primal), dy, weights.level)
 
 
-register([np.lib.stride_tricks.sliding_window_view], "linear", _sliding_window_view)
-register([np.apply_along_axis], "composite", _apply_along_axis)
-register([np.apply_over_axes], "composite", _apply_over_axes)
-register([np.bincount], "linear", _bincount)
+register_rule([np.lib.stride_tricks.sliding_window_view], "linear", _sliding_window_view)
+register_rule([np.apply_along_axis], "composite", _apply_along_axis)
+register_rule([np.apply_over_axes], "composite", _apply_over_axes)
+register_rule([np.bincount], "linear", _bincount)

@@ -7,12 +7,12 @@ from ..backend import like as on_device
 from ..dual import Dual, before_lead, lead_of, match_level, primal, refuse_dual_index, require_writable
 from ..errors import TangentLossError
 from ..tables import METHODS
-from .declare import plain, refuse_others, register
+from .declare import plain, refuse_others, register_rule
 
 # ---------------------------------------------------------------------- ufunc.at
 
 
-def at(ufunc, a, indices, *b):
+def ufunc_at(ufunc, a, indices, *b):
     """``ufunc.at``: repeated indices count as often as they stand there."""
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
@@ -28,18 +28,18 @@ def at(ufunc, a, indices, *b):
     flat = places.ravel()
     order = np.argsort(flat, kind="stable")
     ranked = flat[order]
-    turn = np.empty_like(flat)
-    turn[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
+    repeat = np.empty_like(flat)
+    repeat[order] = np.arange(flat.size) - np.searchsorted(ranked, ranked)
     operands = [np.ravel(np.broadcast_to(x, shape)) for x in b]
     a = a if a.ndim else a[None]
-    for k in range(turn.max(initial=-1) + 1):
-        now = np.flatnonzero(turn == k).tolist()
-        place = _at(flat[now], a.shape)
+    for k in range(repeat.max(initial=-1) + 1):
+        now = np.flatnonzero(repeat == k).tolist()
+        place = _unravelled(flat[now], a.shape)
         a[place] = ufunc(a[place], *(x[now] for x in operands))
     a.primal[...] = value  # to the last bit
 
 
-def _at(flat, shape):
+def _unravelled(flat, shape):
     """The index of places counted in C order; of the host's as lists, which every device takes."""
     return tuple(i.tolist() if is_host(i) else i for i in np.unravel_index(flat, shape))
 
@@ -62,7 +62,7 @@ def _require_dual(name, a):
         )
 
 
-METHODS["at"] = at
+METHODS["at"] = ufunc_at
 
 # ---------------------------------------------------------------------- array functions
 
@@ -92,10 +92,10 @@ def _writing(function, names):
         write(source, on_device(np.arange(np.size(v)).reshape(np.shape(v)), target))
         flat = np.flatnonzero(source >= 0)
         if flat.size:
-            place = _at(flat, a.shape) if a.ndim else ()
+            place = _unravelled(flat, a.shape) if a.ndim else ()
             a[place] = v if np.ndim(v) == 0 else np.ravel(v)[source[place]]
 
-    register([function], "linear", push)
+    register_rule([function], "linear", push)
 
 
 for function, names in OPERANDS.items():

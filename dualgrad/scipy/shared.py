@@ -4,7 +4,7 @@ import numpy as np
 
 from ..dual import Dual, primal
 from ..rules.absorb import parts, quietly
-from ..rules.declare import nested_as, refuse_others, register, top_level
+from ..rules.declare import nested_as, refuse_others, register_rule, top_level
 from ..rules.lead import direction
 
 
@@ -40,7 +40,7 @@ def solution(function, moving):
             dx = np.stack([along(k) for k in range(max(lead[0], 1))])[: lead[0]] if lead else along(None)
             return Dual(x, nested_as(x, dx.astype(x.dtype)), level)
 
-        register([function], "explicit", push)
+        register_rule([function], "explicit", push)
         return rule
 
     return declare

@@ -11,10 +11,10 @@ from ..rules.absorb import has_nan, product
 from ..rules.declare import as_result
 from ..rules.lead import broadcast
 from .scaling import exponent_of, finite_or_0, guarded, is_normal, largest, recurrent, rescale, scales, shifted
-from .series import Series, cauchy, convolution, ground, moved, new, settled, total
+from .series import Series, cauchy_product, convolution, ground, moved, new, total, zero_where_still
 
 
-def _power(f, xs, x, n):
+def _series_power(f, xs, x, n):
     """z = xⁿ."""
     value = f(*(a.primal for a in xs))
     x, n = as_result(x, value.dtype), as_result(n, value.dtype)
@@ -67,7 +67,7 @@ def _whole_power(value, x, n):
 
     step = products(x)
     if np.ndim(n) == 0 and n <= 2:
-        return recurrent(value, x, lambda z, k: settled(step(z, k), (x,), k))
+        return recurrent(value, x, lambda z, k: zero_where_still(step(z, k), (x,), k))
     return guarded(value, x, step, rescaled, (x,))
 
 
@@ -78,18 +78,18 @@ def _by_squaring(x, n):
     while some(n):
         bit = n % 2 == 1
         if some(bit):
-            factor = square if every(bit) else _masked(bit, square)
-            power = factor if power is None else _times(power, factor)
+            factor = square if every(bit) else _series_where(bit, square)
+            power = factor if power is None else _series_multiply(power, factor)
         n = n // 2
-        square = _times(square, square) if some(n) else square
+        square = _series_multiply(square, square) if some(n) else square
     return power
 
 
-def _masked(where, x):
+def _series_where(where, x):
     return new(np.where(where, x.primal, 1), x, lambda k: np.where(where, x.coefficient(k), 0))
 
 
-def _times(x, y):
+def _series_multiply(x, y):
     return new(x.primal * y.primal, x, convolution(operator.mul, x, y))
 
 
@@ -109,7 +109,7 @@ def _constant_power(f, value, x, n, normal):
 
     if normal:
         return guarded(value, x, lambda z, k: _miller(z, k, x, n), rescaled, (x,))
-    return recurrent(value, x, lambda z, k: settled(rescaled(k), (x,), k))
+    return recurrent(value, x, lambda z, k: zero_where_still(rescaled(k), (x,), k))
 
 
 def _miller(z, k, x, n):
@@ -124,7 +124,7 @@ def _power_at_zero(x, n, k):
     total, binomial, power = 0, 1, None
     for j in range(1, k + 1):
         binomial = binomial * (n - j + 1) / j
-        power = x if power is None else _times(power, x)
+        power = x if power is None else _series_multiply(power, x)
         total = total + product(binomial * x.primal ** (n - j), power.coefficient(k))
     return total
 
@@ -135,7 +135,7 @@ def _moving_power(value, x, n):
     base_moves = x.__class__ is Series and x.level == n.level
     zero = is_host(primal(x)) and primal(x) == 0
     safe = np.where(zero, 1, x) if np.any(zero) else x
-    constant = _power(lambda *_: value, [x], x, n.primal) if base_moves else None
+    constant = _series_power(lambda *_: value, [x], x, n.primal) if base_moves else None
 
     def growth(x, n):
         """(n log x)'."""
@@ -159,7 +159,7 @@ def _moving_power(value, x, n):
         start, pace = scales(safe, k) if base_moves else (0, -np.inf)
         pace = finite_or_0(largest([pace, *(np.ceil(exponent_of(n.coefficient(j)) / j) for j in range(1, k + 1))]))
         base = rescale(safe, n, k, start, pace) if base_moves else safe
-        step = integral(base, rescale(n, n, k, 0, pace), lambda *args: cauchy(*args).coefficient)
+        step = integral(base, rescale(n, n, k, 0, pace), lambda *args: cauchy_product(*args).coefficient)
         return shifted(recurrent(value, n, step).coefficient(k), pace * k)
 
     moving = guarded(value, n, integral(safe, n, convolution), rescaled, (x, n) if base_moves else (n,))
@@ -174,5 +174,5 @@ def _moving_power(value, x, n):
 
 _OF_ONE = {np.reciprocal: -1, np.square: 2, np.sqrt: 1 / 2, np.lib.scimath.sqrt: 1 / 2, np.cbrt: 1 / 3}
 
-ground({np.power: _power, np.float_power: _power})
-ground({function: functools.partial(_power, n=n) for function, n in _OF_ONE.items()})
+ground({np.power: _series_power, np.float_power: _series_power})
+ground({function: functools.partial(_series_power, n=n) for function, n in _OF_ONE.items()})

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..dual import primal
 from ..rules.absorb import Errors
-from .series import coefficient_of, new, settled
+from .series import coefficient_of, new, zero_where_still
 
 _strict = Errors("raise")
 
@@ -44,7 +44,7 @@ def guarded(value, like, step, rescaled, xs):
             y = strictly(step, z, k)
         except FloatingPointError:
             y = rescaled(k)
-        return settled(y, xs, k)
+        return zero_where_still(y, xs, k)
 
     return recurrent(value, like, checked)
 

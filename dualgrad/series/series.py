@@ -36,7 +36,7 @@ _OF_TABLES = {function: RULES[function] for function in TIED}  # another rule ha
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
 
-class _Rules(dict):
+class _SeriesRules(dict):
     """What stands in for the rule tables when the operators of a Series look a function up."""
 
     def __missing__(self, function):
@@ -51,7 +51,7 @@ def _operand(a):
     return np.asarray(a) if isinstance(a, (list, tuple)) else a
 
 
-_rules = _Rules()
+_rules = _SeriesRules()
 
 
 @leaf
@@ -140,7 +140,7 @@ class Series(operators(_rules), Dual):
 
     def astype(self, dtype, **kwargs):
         """The series with coefficients of another precision."""
-        return complete(linear(lambda x: x.astype(dtype, **kwargs), [self]))
+        return complete(linear_series(lambda x: x.astype(dtype, **kwargs), [self]))
 
     def __repr__(self):
         return f"Series({self.dtype}[{', '.join(map(str, self.shape))}], order {self.order}, level {self.level})"
@@ -218,9 +218,9 @@ def _lazily(function, leaves, structure, level):
 
     kind = KINDS.get(function)
     if kind == "linear" or (kind == "bilinear" and len(xs) == 1):
-        return answer(linear(f, xs))
+        return answer(linear_series(f, xs))
     if kind == "bilinear" and len(xs) == 2:
-        return answer(cauchy(operator.mul if function is np.multiply else f, *xs))
+        return answer(cauchy_product(operator.mul if function is np.multiply else f, *xs))
     replaced = RULES.get(function) is not _OF_TABLES.get(function)
     if function in TIED and not replaced:
         args, kwargs = unflatten(structure, leaves)
@@ -262,14 +262,14 @@ def _integral(f, xs, answer, entrywise):
         if integrand[i] is None:
             return np.zeros_like(values[i])
         y = coefficient_of(integrand[i], xs[0].level, k - 1) / k
-        return settled(y, xs, k) if entrywise else y
+        return zero_where_still(y, xs, k) if entrywise else y
 
     inexact = [hasattr(v, "dtype") and np.issubdtype(v.dtype, np.inexact) for v in values]
     ys = [new(v, xs[0], lambda k, i=i: following(i, k)) if inexact[i] else v for i, v in enumerate(values)]
     return answer(unflatten(structure, ys))
 
 
-def settled(y, xs, k):
+def zero_where_still(y, xs, k):
     """yₖ, and 0 for NaN where no x has moved up to order k: 0 · inf = 0."""
     if not has_nan(y):
         return y
@@ -305,7 +305,7 @@ def total(terms):
     return functools.reduce(plus, terms)
 
 
-def linear(f, xs):
+def linear_series(f, xs):
     """yₖ = f(xₖ): what the tangent rule does to xₖ."""
     values, structure = flatten(f(*(x.primal for x in xs)))
     found = {}
@@ -331,7 +331,7 @@ def linear(f, xs):
     return unflatten(structure, ys)
 
 
-def cauchy(f, x, y):
+def cauchy_product(f, x, y):
     """zₖ = Σⱼ f(xⱼ, yₖ₋ⱼ)."""
     terms = convolution(f, x, y)
 

@@ -57,14 +57,14 @@ def taylor(f, x, v, order=4):
         raise ShapeError(f"taylor takes one direction; got {lead[0]} of them: call it once for each")
     level = new_level(())
     try:
-        series = [_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
+        series = [_straight_line(x, v, order, level) for x, v in zip(xs, vs, strict=True)]
         outputs, out_structure = flatten(map_leaves(lift, returned(evaluated(f, rebuild(structure, series)))))
         return [unflatten(out_structure, [coefficient_of(y, level, k) for y in outputs]) for k in range(order + 1)]
     finally:
         LIVE.pop(level, None)
 
 
-def _line(x, v, order, level):
+def _straight_line(x, v, order, level):
     """x + t v, in arrays of its own."""
     x, v = x.copy(), v.copy()
     return complete(Series(x, order, level, lambda k: v if k == 1 else np.zeros_like(v)))

@@ -8,10 +8,10 @@ from ..errors import DualgradError, ShapeError
 from ..pushforward import jvp
 from ..random import as_rng
 from ..tree import flatten, rebuild, returned, unflatten
-from .oracles import analytic, complex_step, settled, slope
+from .oracles import analytic, complex_step, has_settled, slope_at_0
 from .report import Check, Elements, Report, compare, row, verdict
 
-ROWS = 14  # step sizes 0.05, 0.025, ..., 6e-6
+STEP_SIZES = 14  # step sizes 0.05, 0.025, ..., 6e-6
 RELATIVE = 1e-8  # what an oracle's own rounding may add
 SETTLED = 1e-5  # differences less certain than this certify nothing
 DIRECTIONS = 3
@@ -102,20 +102,20 @@ def check_jvp(f, primals, tangents=None, *, orders=(1, 2), rng=None, raises=True
     if not given:
         raise TypeError("check_jvp got no primals; expected at least one array to differentiate by")
     xs = [_double(x) for x in given]
-    f = _Flat(f, structure)
+    f = _FlatFunction(f, structure)
     elements = f.examine(given)
     checks = _Checks(f, xs, elements)
-    v, w = ([_direction(rng, x) for x in xs] for _ in range(2))
+    v, w = ([_random_direction(rng, x) for x in xs] for _ in range(2))
     if tangents is not None:
         v = [_double(d) for d in match_tangents(primals, tuple(tangents))[1]]
         if any(np.shape(d) != np.shape(x) for d, x in zip(v, xs, strict=True)):
             raise ShapeError("check_jvp takes one direction, of the shapes of the primals; it draws K itself")
     found = [checks.value(v)]
-    chain = [v, *([_direction(rng, x) for x in xs] for _ in range(max(orders) - 1))]
+    chain = [v, *([_random_direction(rng, x) for x in xs] for _ in range(max(orders) - 1))]
     for order in orders:
         found += checks.order(chain[:order])
     found += checks.linear(v, w)
-    found.append(checks.directions([_direction(rng, x, (DIRECTIONS,)) for x in xs]))
+    found.append(checks.directions([_random_direction(rng, x, (DIRECTIONS,)) for x in xs]))
     if any(x.dtype != y.dtype for x, y in zip(xs, given, strict=True)):
         found += checks.precision(given, v)
     return verdict(Report(f"check_jvp of {f.name}", tuple(found)), raises)
@@ -137,13 +137,13 @@ def _double(x):
     )
 
 
-def _direction(rng, x, lead=()):
+def _random_direction(rng, x, lead=()):
     shape = lead + x.shape
     v = rng.uniform(0.2, 1, shape) * rng.signs(shape)
     return v * np.exp(1j * rng.uniform(0, 2 * np.pi, shape)) if np.iscomplexobj(x) else v
 
 
-class _Flat:
+class _FlatFunction:
     """f as a function from leaves to one row of entries."""
 
     def __init__(self, f, structure):
@@ -160,7 +160,7 @@ class _Flat:
         """The function of the leaves that differentiates f along each direction in turn."""
         f = self.tree
         for vs in directions:
-            f = _pushed(f, vs)
+            f = _jvp_along(f, vs)
         return lambda *leaves: row(f(*leaves))
 
     def examine(self, xs):
@@ -191,11 +191,11 @@ class _Flat:
         return elements
 
 
-def _pushed(f, vs):
+def _jvp_along(f, vs):
     return lambda *xs: jvp(f, xs, tuple(vs))[1]
 
 
-def _largest(values):
+def _largest_finite(values):
     """The size of the largest finite entry."""
     with np.errstate(all="ignore"):
         return float(np.max(np.abs(values), initial=0, where=np.isfinite(values)))
@@ -206,7 +206,7 @@ class _Checks:
 
     def __init__(self, f, xs, elements):
         self.f, self.xs, self.elements = f, xs, elements
-        self.size = _largest(f(*xs))
+        self.size = _largest_finite(f(*xs))
         self.eps = max((np.finfo(np.asarray(to_numpy(y)).dtype).eps for y in flatten(f.tree(*xs))[0]), default=0.0)
 
     def push(self, *directions):
@@ -216,7 +216,7 @@ class _Checks:
         """What an entry may be off: a part of itself, and a little of the largest entry, which may have cancelled."""
         with np.errstate(all="ignore"):
             size = np.abs(expected)
-        return max(relative, 1e4 * self.eps) * (size + 1e-4 * max(self.size, _largest(expected)))
+        return max(relative, 1e4 * self.eps) * (size + 1e-4 * max(self.size, _largest_finite(expected)))
 
     def compare(self, name, oracle, found, expected, relative):
         return compare(name, oracle, self.elements, found, expected, self.budget(expected, relative))
@@ -238,9 +238,9 @@ class _Checks:
         longest = max((np.max(np.abs(d), initial=0) for d in v), default=0)
         start = 1 / max(longest, 1e-300) if longest > 1 else 1.0
         line = lambda t: below(*(x + t * d for x, d in zip(self.xs, v, strict=True)))  # noqa: E731
-        noise = self.eps * max(self.size, _largest(line(0.0)))
-        at = slope(line, 0.05 * start, ROWS, noise)
-        sure = settled(at, self.budget(at.value, SETTLED))
+        noise = self.eps * max(self.size, _largest_finite(line(0.0)))
+        at = slope_at_0(line, 0.05 * start, STEP_SIZES, noise)
+        sure = has_settled(at, self.budget(at.value, SETTLED))
         budget = self.budget(at.value, RELATIVE) + 10 * at.error
         return compare(name, "central differences", self.elements, found, at.value, budget, sure, self._why(at, sure))
 

@@ -12,12 +12,12 @@ from ..errors import DualgradError, NonFiniteError
 from ..transforms import grad
 from ..tree import map_leaves
 from .polynomial import highest_degree
-from .replay import Path, Replay, ReplayError, require_same
+from .replay import Path, Replay, ReplayError, require_reproducible
 from .report import Elements, Report, compare, row, verdict
 from .samples import check_mean, check_variance
 
 REPEATS = 24  # runs that are repeated, to see whether they can be: chance agrees on signs in 1 of 2^24
-BLOCK = 1024
+OUTCOMES_AT_ONCE = 1024
 
 
 class TooManyOutcomesError(DualgradError, ValueError):
@@ -154,7 +154,7 @@ def _enumerate(run, degree, max_outcomes):
         choices, radices, y = repeats[k % len(repeats)]
         path = Path(choices, degree)
         again = _outcome(run, path)
-        require_same(y, again)
+        require_reproducible(y, again)
         if path.radices != radices:
             raise ReplayError("the run is not reproducible: with the same draws from rng it goes on to draw others")
     return total.moments()
@@ -200,7 +200,7 @@ class _Sum:
         self.rows.append(y)
         self.weights.append(path.weight)
         self.outcomes += 1
-        if len(self.rows) == BLOCK:
+        if len(self.rows) == OUTCOMES_AT_ONCE:
             self._merge()
 
     def _merge(self):

@@ -30,7 +30,7 @@ def richardson(g, step=STEP, rows=ROWS):
     return _extrapolate(*_differences(g, step, rows), 4.0)
 
 
-def slope(g, step=STEP, rows=ROWS, noise=0.0):
+def slope_at_0(g, step=STEP, rows=ROWS, noise=0.0):
     """The `Slope` of g at 0: its derivative, or its two one-sided derivatives where they differ.
 
     Entries that do not settle are tried again with finer steps, down to 1e-12 of the first. ``noise`` is what rounding
@@ -38,16 +38,16 @@ def slope(g, step=STEP, rows=ROWS, noise=0.0):
     """
     found = _slope(g, step, rows, noise)
     for finer in (1e-4, 1e-8, 1e-12):
-        rough = ~settled(found, 1e-7 * np.abs(found.value))
+        rough = ~has_settled(found, 1e-7 * np.abs(found.value))
         if not np.any(rough):
             break
         other = _slope(g, finer * step, rows, noise)
-        better = rough & settled(other, 1e-5 * np.abs(other.value))
+        better = rough & has_settled(other, 1e-5 * np.abs(other.value))
         found = Slope(*(np.where(better, new, old) for new, old in zip(other, found, strict=True)))
     return found
 
 
-def settled(slope, allowed):
+def has_settled(slope, allowed):
     """Where the differences have one limit, known to a tenth of what is allowed."""
     with np.errstate(all="ignore"):
         return (10 * slope.error <= allowed) & ~(slope.kink & (np.abs(slope.right - slope.left) > allowed))
@@ -125,8 +125,8 @@ def analytic(f, xs, vs):
             on_line, beside = np.asarray(along(f, xs, vs)(0.0)), np.asarray(along(f, xs, turned)(1e-30))
             if not np.iscomplexobj(beside) or beside.shape != on_line.shape:
                 return "f returns real numbers for complex ones"
-            across = slope(along(f, xs, turned))
-            ahead = slope(along(f, xs, [None if v is None else v + 0j for v in vs]))
+            across = slope_at_0(along(f, xs, turned))
+            ahead = slope_at_0(along(f, xs, [None if v is None else v + 0j for v in vs]))
             steps = [complex_step(f, xs, vs, h) for h in (1e-30, 1e-25)]
         except Exception as reason:  # whatever f does with numbers it was not made for
             return f"f takes no complex numbers ({type(reason).__name__})"
@@ -136,7 +136,7 @@ def analytic(f, xs, vs):
             across.error + ahead.error
         )
         size = 1 + np.abs(on_line) + np.abs(ahead.value)
-    return same & equations & settled(across, 1e-4 * size) & settled(ahead, 1e-4 * size)
+    return same & equations & has_settled(across, 1e-4 * size) & has_settled(ahead, 1e-4 * size)
 
 
 def is_analytic(f, xs, vs):

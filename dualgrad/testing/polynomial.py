@@ -6,7 +6,7 @@ import numpy as np
 
 from ..backend import like as on_device
 from ..random import Rng
-from .replay import Stream, as_shape, require_same
+from .replay import Stream, as_shape, require_reproducible
 from .report import row
 
 DRAWS = 12  # continuous draws that are looked at; more are sampled
@@ -17,7 +17,7 @@ def highest_degree(run, degree):
     """The highest degree of ``run`` found in a normal, uniform or unit draw; degree + 1 stands for more than degree."""
     line = _Line(0)
     y, again = line.at(run, None), line.at(run, None)
-    require_same(y, again)
+    require_reproducible(y, again)
     count = len(line.draws)
     if not count:
         return 0

@@ -12,7 +12,7 @@ LARGEST = 1e3
 MARGIN = 0.02
 
 
-class Step(NamedTuple):
+class Expression(NamedTuple):
     """An expression in x (the latest value), y (an earlier one) and c (a number), and how far x is from its kinks."""
 
     source: str
@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
 
 def _table(lines, **kwargs):
-    return [Step(line.strip(), **kwargs) for line in lines.strip().splitlines()]
+    return [Expression(line.strip(), **kwargs) for line in lines.strip().splitlines()]
 
 
 _SMOOTH = """

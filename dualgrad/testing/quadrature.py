@@ -48,6 +48,6 @@ def sphere(dimension, degree):
 def _gegenbauer(count, order):
     """Gauss nodes for the density (1 - t²)^(order - 1/2) on [-1, 1]."""
     k = np.arange(1, count)
-    beside = np.sqrt(k * (k + 2 * order - 1) / (4 * (k + order) * (k + order - 1)))
-    nodes, vectors = np.linalg.eigh(np.diag(beside, 1) + np.diag(beside, -1))
+    off_diagonal = np.sqrt(k * (k + 2 * order - 1) / (4 * (k + order) * (k + order - 1)))
+    nodes, vectors = np.linalg.eigh(np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1))
     return nodes, vectors[0] ** 2

@@ -25,7 +25,7 @@ class ReplayError(DualgradError, RuntimeError):
     """
 
 
-def require_same(y, again):
+def require_reproducible(y, again):
     """Raise when two runs with the same draws differ by more than rounding, and say how."""
     if y.shape == again.shape:
         with np.errstate(invalid="ignore"):

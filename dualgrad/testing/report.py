@@ -72,14 +72,14 @@ class Check:
         where, indent = self.where or "the result", " " * 13
         if self.status == "failed" and self.total:
             yield line
-            yield f"{indent}at {where}: got {_number(self.found)}, expected {_number(self.expected)}"
+            yield f"{indent}at {where}: got {_number_in_words(self.found)}, expected {_number_in_words(self.expected)}"
         else:
             yield line.rstrip()
         if self.note:
             yield from textwrap.wrap(self.note, 100, initial_indent=indent, subsequent_indent=indent)
 
 
-def _number(x):
+def _number_in_words(x):
     return f"{x:.10g}" if np.ndim(x) == 0 else str(x)
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..nn.lead import tangent_rule
 from ..nn.losses import Loss
+from ..nn.user_rules import tangent_rule
 from ..pushforward import jvp
 from ..random import as_rng
 from ..transforms import grad
@@ -12,9 +12,9 @@ from ..zero import ZERO
 from .derivatives import CheckError
 from .report import Check, Elements, Report, compare, row, verdict
 
-PAIRS = 4  # random pairs (u, v) for <u, J v> = <Jᵀ u, v>
+RANDOM_PAIRS = 4  # random pairs (u, v) for <u, J v> = <Jᵀ u, v>
 ENTRIES = 4096  # up to so many parameters and inputs, Jᵀ u is compared entry by entry
-DIRECTIONS = 0, 1, 3, 5  # how many are pushed in one pass; and as many as each axis of the input has entries,
+DIRECTION_COUNTS = 0, 1, 3, 5  # how many are pushed in one pass; and as many as each axis of the input has entries,
 MEETS = 16  # up to so many: where the K axis meets another of its size, a wrong broadcast goes through in silence
 
 
@@ -127,7 +127,7 @@ class _Transposes:
         yield self.close("value of vjp", "forward", self.outputs, value, y)
         if callable(getattr(self.layer, "jvp", None)):
             yield from self.explicit(tangent_rule(self.layer))
-        us = [self.draw(y) for _ in range(PAIRS)]
+        us = [self.draw(y) for _ in range(RANDOM_PAIRS)]
         pulled = [self.pull(pullback, u) for u in us]
         for leaf in self.inputs.names:
             yield self.identity(leaf, us, pulled)
@@ -168,7 +168,7 @@ class _Transposes:
 
     def many(self):
         """Cases of K directions: what they are, the tangents, and what the engine says."""
-        for k in sorted({*DIRECTIONS, *(n for n in self.x.shape if n <= MEETS)}):
+        for k in sorted({*DIRECTION_COUNTS, *(n for n in self.x.shape if n <= MEETS)}):
             v = self.draw(self.point, (k,))
             yield f"K = {k}", v, jvp(self.forward, (self.point,), (v,))
 

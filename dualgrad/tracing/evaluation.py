@@ -4,9 +4,9 @@ from ..pushforward import jvp
 from ..tree import flatten, map_leaves
 from .graph import as_dot, as_svg
 from .record import Recorder
-from .row import count
+from .row import in_short
 from .table import as_html, as_text
-from .traced import plain
+from .traced import untraced_dual
 
 
 def trace(f, primals, tangents):
@@ -47,7 +47,7 @@ def trace(f, primals, tangents):
             error.add_note(recorder.note())
             raise
         recorder.outputs = tuple(map(recorder.named, flatten(result)[0]))
-        return map_leaves(lambda x: plain(x, recorder), result)
+        return map_leaves(lambda x: untraced_dual(x, recorder), result)
 
     value, tangent = jvp(recorded, primals, tangents)
     return Trace(recorder.rows, value, tangent, recorder.outputs)
@@ -92,7 +92,9 @@ class Trace:
     def _summary(self):
         y = self.outputs[0] if len(self.outputs) == 1 else f"({', '.join(self.outputs)})"
         steps = sum(row.operation != "input" for row in self.rows)
-        return f"y = {y}; {steps} step{'s'[: steps != 1]}, {' + '.join(map(count, self.multiply_adds))} multiply-adds"
+        return (
+            f"y = {y}; {steps} step{'s'[: steps != 1]}, {' + '.join(map(in_short, self.multiply_adds))} multiply-adds"
+        )
 
     def __str__(self):
         return as_text(self.rows, self._summary())

@@ -10,12 +10,12 @@ import numpy as np
 from ..backend import is_array, to_numpy
 from ..dual import LIVE, Dual, primal
 from ..frames import outside, place
-from ..lowrank import LowRank
+from ..outer_product import OuterProduct
 from ..params import Params
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
 from .costs import multiply_adds
-from .row import Row, digits, kind, norm, where
+from .row import Row, digits, kind, safe_norm, where
 from .traced import IN_PLACE, Traced
 
 _IN_PLACE = {f"i{name}" for name in IN_PLACE}
@@ -47,7 +47,7 @@ class Recorder:
             self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), ("", 0, "", ""))
         return args
 
-    def is_mine(self, x):
+    def is_traced(self, x):
         return isinstance(x, Dual) and x.level == self.level
 
     def step_of(self, x):
@@ -83,7 +83,7 @@ class Recorder:
             ends = ["" if end is None else self.named(end) for end in (x.start, x.stop, x.step)]
             return ":".join(ends if ends[2] else ends[:2])
         if is_array(x):
-            x = _plain(x)
+            x = _host_copy(x)
             return digits(x) or kind(x)
         return "..." if x is Ellipsis else getattr(x, "__name__", None) or repr(x)
 
@@ -103,7 +103,7 @@ class Recorder:
 
     def write(self, operation, operands, inputs, outputs, work, written=False):
         """A row for each array among the results."""
-        arrays = [y for y in outputs if self.is_mine(y) or is_array(y) and not isinstance(y, Dual)]
+        arrays = [y for y in outputs if self.is_traced(y) or is_array(y) and not isinstance(y, Dual)]
         here = self.place()
         for k, y in enumerate(arrays):
             self.steps += 1
@@ -112,9 +112,9 @@ class Recorder:
 
     def add(self, step, operation, operands, inputs, y, work, place, written=False):
         """A row. The step names the Dual it made, or the one it wrote into and all that share its memory."""
-        p, d = _plain(y), None
+        p, d = _host_copy(y), None
         if type(y) is Traced:
-            d, y.step, y.named_at = _plain(y.tangent), step, self.steps
+            d, y.step, y.named_at = _host_copy(y.tangent), step, self.steps
         elif not isinstance(y, np.bool_):  # of which there are only two
             self.constants[id(y)] = y, step
         if written and p.ndim:
@@ -130,7 +130,7 @@ class Recorder:
             before = set().union(*(self.trouble[s][k] for s in inputs))
             new = sorted(self.trouble[step][k] - before - ({"inf"} if before else set()))
             made = f"{new[0]} in {part}" if new else made
-        norms = norm(p), 0.0 if d is None else norm(d)
+        norms = safe_norm(p), 0.0 if d is None else safe_norm(d)
         self.rows.append(Row(step, operation, operands, inputs, p.shape, p.dtype, p, d, *norms, work, made, *place))
 
     def place(self):
@@ -146,15 +146,15 @@ class Recorder:
     def work(self, operation, function, args, kwargs, leaves, outputs):
         """Multiply-adds: of the primal, and of the tangent as one such operation a moving operand and direction."""
         once = multiply_adds(operation, function, args, leaves, outputs)
-        moving = sum(any(map(self.is_mine, flatten(a)[0])) for a in (*args, *kwargs.values()))
-        moving = moving if any(map(self.is_mine, outputs)) else 0  # a constant has no tangent
+        moving = sum(any(map(self.is_traced, flatten(a)[0])) for a in (*args, *kwargs.values()))
+        moving = moving if any(map(self.is_traced, outputs)) else 0  # a constant has no tangent
         terms = min(moving, 1) if KINDS.get(function) == "linear" else moving
         return once, once * terms * math.prod(LIVE[self.level])
 
     def layer(self, layer, weights, x, y):
         """The row of a layer."""
         once = max(y.size, math.prod(y.shape[:-1]) * sum(w.size for w in weights))
-        terms = any(map(self.is_mine, weights)) + self.is_mine(x)
+        terms = any(map(self.is_traced, weights)) + self.is_traced(x)
         operands = [*weights, x]
         work = once, once * terms * math.prod(LIVE[self.level])
         self.write(repr(layer), tuple(map(self.named, operands)), self.inputs(operands), [y], work)
@@ -187,10 +187,10 @@ def _owner(array):
     return id(array) if isinstance(array, np.ndarray) else None
 
 
-def _plain(x):
+def _host_copy(x):
     """A copy on the host, all levels stripped."""
     x = primal(x)
-    x = to_numpy(x.dense() if isinstance(x, LowRank) else x)
+    x = to_numpy(x.dense() if isinstance(x, OuterProduct) else x)
     return x.copy() if x.ndim else x[()]
 
 

@@ -33,7 +33,7 @@ class Row(NamedTuple):
         return f"{self.step} = {call}"
 
 
-def norm(x):
+def safe_norm(x):
     """The Euclidean norm, which does not overflow on the way."""
     if not x.ndim:
         return float(abs(x))
@@ -57,10 +57,10 @@ def digits(x):
 
 
 def value(x):
-    return "-" if x is None else digits(x) or f"‖{norm(x):.4g}‖"
+    return "-" if x is None else digits(x) or f"‖{safe_norm(x):.4g}‖"
 
 
-def count(n):
+def in_short(n):
     return str(n) if n < 100_000 else f"{n / 1e6:.3g}M"
 
 

@@ -3,7 +3,7 @@
 import html
 import shutil
 
-from .row import columns, count, cut, kind, value, where
+from .row import columns, cut, in_short, kind, value, where
 
 _HEADINGS = ("step", "operation", "shape", "primal", "tangent", "cost", "source")
 _GIVE_WAY = (6, 24), (1, 24), (6, 0), (5, 0), (1, 12), (2, 8)  # which columns, in this order, and how far
@@ -13,8 +13,8 @@ _SHOWN = 20  # rows at either end of a long trace
 def as_text(rows, summary):
     """The table, in as many columns as the terminal has."""
     entries, width = list(_entries(rows, summary)), max(60, shutil.get_terminal_size((100, 24)).columns)
-    widths = _fit([entry for entry in entries if isinstance(entry, tuple)], width)
-    return "\n".join(cut(e, width) if isinstance(e, str) else _line(e, widths) for e in entries)
+    widths = _column_widths([entry for entry in entries if isinstance(entry, tuple)], width)
+    return "\n".join(cut(e, width) if isinstance(e, str) else _format_row(e, widths) for e in entries)
 
 
 def as_html(rows, summary):
@@ -48,12 +48,12 @@ def _entries(rows, summary):
 
 
 def _cells(row):
-    call, work = str(row).partition(" = ")[2], "+".join(map(count, row.multiply_adds))
+    call, work = str(row).partition(" = ")[2], "+".join(map(in_short, row.multiply_adds))
     values = kind(row.primal), value(row.primal), value(row.tangent)
     return row.step, call, *values, work if any(row.multiply_adds) else "", where(row, row.expression)
 
 
-def _fit(table, width):
+def _column_widths(table, width):
     """The widths of the columns; a column of width 0 falls out."""
     widths = [max(map(columns, column)) for column in zip(*table, strict=True)]
     for k, least in _GIVE_WAY:
@@ -64,6 +64,6 @@ def _fit(table, width):
     return widths
 
 
-def _line(cells, widths):
+def _format_row(cells, widths):
     cells = [(cut(cell, width), width) for cell, width in zip(cells, widths, strict=True) if width]
     return "  ".join(cell + " " * (width - columns(cell)) for cell, width in cells).rstrip()

@@ -10,8 +10,9 @@ import copy
 
 import numpy as np
 
-from ..cures import dotted
+from ..cures import qualified_name
 from ..custom import custom_jvp
+from ..dispatch import precedence
 from ..dual import Dual
 from ..operators import operators
 from ..tables import RULES
@@ -24,7 +25,7 @@ IN_PLACE = {
 }  # fmt: skip
 
 
-class _Rules(dict):
+class _TracedRules(dict):
     """What stands in for the rule tables when the operators of a Traced look a function up."""
 
     def __missing__(self, function):
@@ -40,7 +41,7 @@ class _Rules(dict):
         return self[function]
 
 
-class Traced(operators(_Rules()), Dual):
+class Traced(operators(_TracedRules()), Dual):
     """A Dual, with the step that it came from and the recorder of its trace."""
 
     __slots__ = ("named_at", "recorder", "step")
@@ -94,21 +95,21 @@ class Traced(operators(_Rules()), Dual):
     def through_layer(self, layer, p, x, kwargs):
         """A layer that was called with this among its arguments: a row, or one for each of the layers in it."""
         recorder, values = self.recorder, {**p, None: x}
-        seen = {id(v.primal): (v.primal, recorder.step_of(v)) for v in values.values() if recorder.is_mine(v)}
+        seen = {id(v.primal): (v.primal, recorder.step_of(v)) for v in values.values() if recorder.is_traced(v)}
         if not recorder.is_busy():
             layer = _Watched(layer, recorder, seen)
         with recorder.busy():
-            y = layer({name: plain(v, recorder) for name, v in p.items()}, plain(x, recorder), **kwargs)
+            y = layer({name: untraced_dual(v, recorder) for name, v in p.items()}, untraced_dual(x, recorder), **kwargs)
 
-        def travelling(v):
-            mine = type(v) is Dual and v.level == recorder.level
-            return Traced(v, recorder, _step(seen, v.primal)) if mine else v
+        def as_traced(v):
+            traced = type(v) is Dual and v.level == recorder.level
+            return Traced(v, recorder, _step(seen, v.primal)) if traced else v
 
-        return map_leaves(travelling, y)
+        return map_leaves(as_traced, y)
 
 
 def _name(function):
-    return dotted(function).removeprefix("np.")
+    return qualified_name(function).removeprefix("np.")
 
 
 def _method(name):
@@ -131,36 +132,32 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
     """``call(top, *args, **kwargs)``, and its rows where the operand ``top`` of the highest level is traced."""
     args, kwargs = tuple(args), kwargs or {}
     leaves, structure = flatten((args, kwargs))
-    top = max((a for a in leaves if isinstance(a, Dual)), key=_height, default=like)
+    top = max((a for a in leaves if isinstance(a, Dual)), key=precedence, default=like)
     if type(top) is not Traced:
         return call(top, *args, **kwargs)
-    recorder, travellers = top.recorder, {}
+    recorder, originals = top.recorder, {}
 
     def stripped(a):
-        x = plain(a, recorder)
-        travellers[id(x)] = x, a
+        x = untraced_dual(a, recorder)
+        originals[id(x)] = x, a
         return x
 
-    def travelling(y):
+    def as_traced(y):
         if type(y) is np.ndarray and y.dtype.hasobject:
             y = y if y.flags.writeable else y.copy()
-            y.flat = [travelling(entry) for entry in y.flat]
+            y.flat = [as_traced(entry) for entry in y.flat]
         elif type(y) is Dual and y.level == recorder.level:
-            return travellers[id(y)][1] if id(y) in travellers else Traced(y, recorder)
+            return originals[id(y)][1] if id(y) in originals else Traced(y, recorder)
         return y
 
     def untraced():
         inside, named = rebuild(structure, map(stripped, leaves))
-        return map_leaves(travelling, call(stripped(top), *inside, **named))
+        return map_leaves(as_traced, call(stripped(top), *inside, **named))
 
     return untraced() if recorder.is_busy() else recorder.run(untraced, operation, function, args, kwargs, leaves)
 
 
-def _height(a):
-    return a.level, type(a) is Traced
-
-
-def plain(x, recorder):
+def untraced_dual(x, recorder):
     """The Dual that a Traced of this trace is."""
     return Dual(x.primal, x.tangent, x.level, x.frozen) if type(x) is Traced and x.recorder is recorder else x
 

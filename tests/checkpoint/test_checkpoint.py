@@ -384,7 +384,7 @@ def test_what_was_compressed_is_loaded_when_asked(tmp_path):
 def test_memory_that_runs_out_is_a_named_error(monkeypatch):
     file = io.BytesIO()
     dg.save(file, np.ones(3))
-    monkeypatch.setattr(checkpoint.archive, "_array", lambda *given: np.empty(2**60, np.uint8))
+    monkeypatch.setattr(checkpoint.archive, "_read_array", lambda *given: np.empty(2**60, np.uint8))
     with pytest.raises(dg.CheckpointError, match="takes more memory than there is"):
         dg.load(file)
 

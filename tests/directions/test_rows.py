@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.directions.rows import BlockRows, Outer, Rows
+from dualgrad.directions.rows import BlockRows, OuterRows, Rows
 from dualgrad.layout import Layout
 
 RNG = np.random.default_rng(0)
@@ -17,8 +17,8 @@ def signs(*shape):
 
 def factors(n, dtype=np.float64):
     """n directions for TREE, as factors where it has matrices."""
-    blocks = [Outer(signs(n, 3), RNG.normal(size=(n, 2))), Outer(signs(n, 4), RNG.normal(size=(n, 2)))]
-    blocks = [Outer(b.a.astype(dtype), b.b.astype(dtype)) for b in blocks]
+    blocks = [OuterRows(signs(n, 3), RNG.normal(size=(n, 2))), OuterRows(signs(n, 4), RNG.normal(size=(n, 2)))]
+    blocks = [OuterRows(b.a.astype(dtype), b.b.astype(dtype)) for b in blocks]
     blocks += [Rows(RNG.normal(size=(n, m)).astype(dtype)) for m in (2, 1)]
     return BlockRows(blocks, n, Layout.of(TREE), np.zeros(17, dtype))
 
@@ -55,7 +55,7 @@ def test_the_tree_is_what_a_jvp_is_given(kind, n, lead):
     tree = V.tree(Layout.of(TREE), lead)
     front = (n,) if n > 1 or lead else ()
     assert {k: np.shape(a) for k, a in tree.items()} == {k: front + np.shape(a) for k, a in TREE.items()}
-    assert isinstance(tree["w"], dg.LowRank) == isinstance(tree["k"], dg.LowRank) == (kind == "factors")
+    assert isinstance(tree["w"], dg.OuterProduct) == isinstance(tree["k"], dg.OuterProduct) == (kind == "factors")
     dense = {k: np.asarray(a) for k, a in tree.items()}
     rows = Layout.of(TREE).rows(dense, n) if front else Layout.of(TREE).vector(dense)[None]
     np.testing.assert_array_equal(rows, V.dense())

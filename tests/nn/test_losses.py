@@ -10,7 +10,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.settings import plain
+from dualgrad.settings import plain_data
 
 NAMES = {name: getattr(nn, name) for name in nn.__all__ if isinstance(getattr(nn, name), nn.Loss)}
 names = pytest.mark.parametrize("name", NAMES)
@@ -41,7 +41,7 @@ def test_a_loss_is_an_instance_of_a_public_class_by_the_same_name(name):
     assert inspect.getsource(kind).startswith(f"class {kind.__name__}(Loss")
     assert repr(loss) == repr(kind()) == f"nn.{name}"
     assert loss.__doc__.splitlines()[0] in pydoc.render_doc(loss)
-    assert plain(loss)["kind"] == name
+    assert plain_data(loss)["kind"] == name
 
 
 @names
@@ -56,7 +56,7 @@ def test_pickles_go_by_the_name_of_the_instance(name):
 @pytest.mark.parametrize("loss", [Quartic(), Doubled(reduction="sum"), Doubled().using(reduction="sum")], ids=repr)
 def test_a_loss_of_ones_own_is_known_by_its_class_and_can_be_copied(loss):
     assert repr(loss).startswith(f"nn.{type(loss).__name__}")
-    assert plain(loss)["kind"] == type(loss).__name__
+    assert plain_data(loss)["kind"] == type(loss).__name__
     for again in (copy.deepcopy(loss), pickle.loads(pickle.dumps(loss))):
         assert (type(again), repr(again)) == (type(loss), repr(loss))
         assert again(X, Y) == loss(X, Y)

@@ -105,14 +105,14 @@ def test_all_zero_tangents_give_zero(layer, shape):
 def test_lowrank_tangents_are_their_dense_form(layer, shape, lead):
     p, x, dp, dx = draw(layer, shape, lead)
     low = {
-        n: dg.LowRank(
+        n: dg.OuterProduct(
             RNG.standard_normal((*lead, v.size // v.shape[-1])), RNG.standard_normal(lead + v.shape[-1:]), v.shape
         )
         if v.ndim > 1
         else dp[n]
         for n, v in p.items()
     }
-    dense = {n: v.dense() if isinstance(v, dg.LowRank) else v for n, v in low.items()}
+    dense = {n: v.dense() if isinstance(v, dg.OuterProduct) else v for n, v in low.items()}
     for tangent in (dx, dg.ZERO) if p else (dx,):
         for found, expected in zip(layer.jvp(p, x, low, tangent), layer.jvp(p, x, dense, tangent), strict=True):
             close(found, expected)
@@ -215,7 +215,7 @@ def test_layers_of_whole_numbers(name, lead):
         close(found[0], expected[0])
         close(found[1], expected[1])
     low = {
-        n: dg.LowRank(RNG.standard_normal((*lead, p.shape[0])), RNG.standard_normal((*lead, p.shape[1])))
+        n: dg.OuterProduct(RNG.standard_normal((*lead, p.shape[0])), RNG.standard_normal((*lead, p.shape[1])))
         if p.ndim == 2
         else dp[n]
         for n, p in params.items()

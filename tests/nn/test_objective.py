@@ -230,7 +230,7 @@ FAULTS = {
     "K beside one": (X, CLASSES, GOOD, ALONG | {"2.bias": np.ones((2, 3))}),
     "two K": (X, CLASSES, GOOD, {n: np.ones((2 + k, *w.shape)) for k, (n, w) in enumerate(GOOD.items())}),
     "two leads": (X, CLASSES, GOOD, {n: np.ones((2, 2, *w.shape)) for n, w in GOOD.items()}),
-    "LowRank of a shape": (X, CLASSES, GOOD, ALONG | {"0.weight": dg.LowRank(np.ones(4), np.ones(5))}),
+    "LowRank of a shape": (X, CLASSES, GOOD, ALONG | {"0.weight": dg.OuterProduct(np.ones(4), np.ones(5))}),
     "complex tangents": (X, CLASSES, GOOD, ALONG | {"2.bias": 1j * np.ones(3)}),
     "whole parameters": (X, CLASSES, dict(GOOD) | {"2.bias": np.ones(3, int)}, ALONG),
     "all whole": (X, CLASSES, *[{n: np.ones(w.shape, int) for n, w in GOOD.items()}] * 2),
@@ -264,7 +264,7 @@ def test_the_errors_are_those_of_the_engine(fault):
 def test_what_is_not_as_it_should_be_and_can_be_made_so_is():
     """Tangents of another precision, a batch of lists, a target written into after it was bound."""
     objective = nn.Objective(PLAIN, nn.cross_entropy).bind(X.tolist(), CLASSES.tolist())
-    low = {"0.weight": dg.LowRank(np.ones(5, np.float32), np.full(4, 0.1, np.float32))}
+    low = {"0.weight": dg.OuterProduct(np.ones(5, np.float32), np.full(4, 0.1, np.float32))}
     for tangents in ({n: v.astype(np.float32) for n, v in ALONG.items()}, ALONG | low):
         same(objective.jvp(GOOD, tangents), by_engine(objective, GOOD, tangents))
     objective.y[0] = 7

@@ -7,7 +7,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn
-from dualgrad.nn.lead import by_direction, takes_lead, tangent_rule
+from dualgrad.nn.user_rules import by_direction, takes_lead, tangent_rule
 from tests.support.layers import INTEGERS, LAYERS, LOSSES
 
 RNG = np.random.default_rng(3)
@@ -273,7 +273,7 @@ def test_levels_nest(name, inner, outer):
 def test_factors_stay_factors_along_each_direction(lead):
     layer, seen = Rows(), []
     p, x, _, dx = point(layer, lead)
-    low = dg.LowRank(RNG.standard_normal((*lead, N)), RNG.standard_normal((*lead, N)))
+    low = dg.OuterProduct(RNG.standard_normal((*lead, N)), RNG.standard_normal((*lead, N)))
 
     class Watching(Rows):
         def jvp(self, p, x, dp, dx):
@@ -282,7 +282,7 @@ def test_factors_stay_factors_along_each_direction(lead):
 
     _, dy = Watching().push(dict(p), x, {"w": low}, dx)
     close(dy, dg.jvp(layer.forward, (p, x), ({"w": low.dense()}, dx))[1])
-    assert set(seen) == ({dg.LowRank} if lead != (0,) else {np.ndarray})
+    assert set(seen) == ({dg.OuterProduct} if lead != (0,) else {np.ndarray})
 
 
 def test_single_precision_stays():

@@ -95,7 +95,7 @@ def test_float32_stays_float32(cell):
 def test_lowrank_is_its_dense_form(cell):
     p, state, x, dp, dstate, dx = draw(cell)
     low = {
-        n: dg.LowRank(RNG.standard_normal(d.shape[0]), RNG.standard_normal(d.shape[1])) if d.ndim == 2 else d
+        n: dg.OuterProduct(RNG.standard_normal(d.shape[0]), RNG.standard_normal(d.shape[1])) if d.ndim == 2 else d
         for n, d in dp.items()
     }
     dense = {n: np.array(d) for n, d in low.items()}

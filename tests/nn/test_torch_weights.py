@@ -14,7 +14,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import nn
 from dualgrad.nn.torch.alignment import Alignment
-from dualgrad.nn.torch.twins import KINDS
+from dualgrad.nn.torch.twins import TWINS
 from tests.support import layers, pretend_torch, strict
 from tests.support.draws import examples
 from tests.support.pretend_torch import any_model, channels_first, channels_last, random_model, randomised
@@ -267,7 +267,7 @@ def test_every_layer_is_in_the_catalogue():
     }  # fmt: skip
     every = {c for c in map(vars(nn).get, nn.__all__) if isinstance(c, type) and issubclass(c, nn.Layer)}
     assert every <= tried
-    assert set(KINDS) <= tried
+    assert set(TWINS) <= tried
 
 
 def test_cells_come_back():
@@ -335,7 +335,7 @@ def test_every_layer_gives_what_torchs_gives(torch):
         for source in (theirs, theirs.state_dict()):
             again = nn.from_torch(source, ours)
             np.testing.assert_allclose(ours(again, x), expected, rtol=1e-10, atol=1e-10, err_msg=repr(ours))
-    assert {kind for kind, twin in KINDS.items() if twin.torch} <= tried
+    assert {kind for kind, twin in TWINS.items() if twin.torch} <= tried
 
 
 def test_cells_give_what_torchs_give(torch):
@@ -1005,7 +1005,7 @@ class Part:
 
 def twin_of(layer, training=False):
     """A module with the settings that torch's must have."""
-    kind = KINDS[type(layer)]
+    kind = TWINS[type(layer)]
     twin = type(kind.torch.split()[0] or "Module", (Fake,), {})(layer)
     twin.training = training
     for name, value in (kind.settings(layer) | kind.training(layer)).items():
@@ -1048,7 +1048,7 @@ def differs(module, layer, *names, **said):
 @pytest.mark.parametrize("name", COMPARED)
 def test_every_setting_that_differs_is_named(name):
     layer = COMPARED[name]
-    kind = KINDS[type(layer)]
+    kind = TWINS[type(layer)]
     nn.from_torch(twin_of(layer, training=True), layer)
     for training, settings in ((False, kind.settings(layer)), (True, kind.training(layer))):
         for setting, value in settings.items():
@@ -1067,7 +1067,7 @@ def test_every_setting_that_differs_is_named(name):
 def test_every_kind_that_has_settings_is_compared():
     tried = {type(layer) for layer in COMPARED.values()}
     for name, (layer, *_) in (layers.LAYERS | layers.INTEGERS).items():
-        kind = KINDS.get(type(plain(layer)))
+        kind = TWINS.get(type(plain(layer)))
         if kind is not None and (kind.settings(plain(layer)) or kind.training(plain(layer))):
             assert type(plain(layer)) in tried, name
 
@@ -1075,7 +1075,7 @@ def test_every_kind_that_has_settings_is_compared():
 def test_every_setting_of_torch_that_differs_is_named(torch):
     """The same on torch's own modules: the tables know what it calls them."""
     for ours, theirs, *_ in pairs(torch):
-        kind = KINDS[type(ours)]
+        kind = TWINS[type(ours)]
         for training, settings in ((False, kind.settings(ours)), (True, kind.training(ours))):
             theirs.train(training)
             nn.from_torch(theirs, ours)
@@ -1103,7 +1103,7 @@ INSIDE = {"nhead": "self_attn.num_heads", "layer_norm_eps": "norm2.eps", "batch_
 def test_every_argument_of_torch_is_compared(torch):
     """Nothing that torch's classes take is forgotten in the tables."""
     for ours, theirs, *_ in pairs(torch):
-        kind, of = KINDS[type(ours)], torch.nn.RNNBase if isinstance(theirs, torch.nn.RNNBase) else type(theirs)
+        kind, of = TWINS[type(ours)], torch.nn.RNNBase if isinstance(theirs, torch.nn.RNNBase) else type(theirs)
         compared = {name.split(".")[0] for name in kind.settings(ours) | kind.training(ours)}
         compared |= {"dim"} if isinstance(ours, (nn.Softmax, nn.LogSoftmax)) else set()
         compared |= {"dropout"} if of is torch.nn.RNNBase else set()  # between layers, of which there is one

@@ -11,8 +11,8 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import optim
-from dualgrad.optim.settings import KINDS, OPTIONAL, PAIRS, SWITCHES
-from dualgrad.settings import plain
+from dualgrad.optim.hyperparameters import CONSTRAINTS, OPTIONAL, PAIRS, SWITCHES
+from dualgrad.settings import plain_data
 from tests.support.optimizers import MAKERS, every
 
 DTYPES = [np.float16, np.float32, np.float64, np.complex64, np.complex128]
@@ -325,7 +325,9 @@ def test_hyper_parameters_are_compared_and_named(make):
         except ValueError:
             continue
         before, theirs = other.state_dict(), getattr(saved, name)
-        with pytest.raises(dg.LayoutError, match=re.escape(f"{name}={plain(theirs)!r} (here {plain(value)!r})")):
+        with pytest.raises(
+            dg.LayoutError, match=re.escape(f"{name}={plain_data(theirs)!r} (here {plain_data(value)!r})")
+        ):
             other.load_state_dict(saved.state_dict())
         assert same(other.state_dict(), before)
 
@@ -478,7 +480,7 @@ def test_nonsense_is_refused_and_changes_nothing(make):
 def test_every_hyper_parameter_is_in_a_table():
     classes = {type(make()) for make in MAKERS.values()} | set(SCHEDULED)
     names = {name for made in classes for name in made.__dataclass_fields__}
-    assert names == {*KINDS, *SWITCHES, *PAIRS}
+    assert names == {*CONSTRAINTS, *SWITCHES, *PAIRS}
     for made in SCHEDULED:
         good = {"lr": 0.1, "steps": 3, "decay": 0.1, "final": 0.0, "then": 0.1}
         names = list(inspect.signature(made).parameters)

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors"],
-    ["tree", "cures", "lowrank", "coloring", "operators"],
+    ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
     ["inputs", "params", "chunks"],
     ["settings", "checkpoint"],

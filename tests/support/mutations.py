@@ -841,11 +841,11 @@ def stream(kind, name, right, wrong):
 class OneSign(online.NoBackTrack):
     """One sign for all units."""
 
-    def settle(self, memory, T):
+    def reduce(self, memory, T):
         draws, signs = self.rng, self.rng.signs((self.rank, 1))
         self.rng = type("Same", (), {"signs": lambda _, shape, **kw: np.broadcast_to(signs, shape)})()
         try:
-            return super().settle(memory, T)
+            return super().reduce(memory, T)
         finally:
             self.rng = draws
 
@@ -860,7 +860,7 @@ class MinusTheLast(online.NoBackTrack):
 class NotCarried(online.NoBackTrack):
     """v̄ is not taken through J."""
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         return memory
 
 
@@ -875,11 +875,11 @@ class ScaledOnOneSide(online.NoBackTrack):
 class SmallNoise(online.UORO):
     """ν of variance 1/3, as of uniform numbers on (-1, 1)."""
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         draws = self.rng
         self.rng = type("Small", (), {"signs": lambda _, shape, **kw: draws.signs(shape, **kw) / 3**0.5})()
         try:
-            return super().carry(memory, transitions)
+            return super().propagate(memory, transitions)
         finally:
             self.rng = draws
 
@@ -887,19 +887,19 @@ class SmallNoise(online.UORO):
 class EpisodeThatGoesOn(online.RTRL):
     """The influence of the last episode is still there."""
 
-    def begin(self):
-        fresh = super().begin()
+    def init_memory(self):
+        fresh = super().init_memory()
         return getattr(self, "memory", fresh)
 
 
 class WithoutSigns(online.KroneckerRTRL):
     """The two Kronecker terms added without signs."""
 
-    def carry(self, memory, transitions):
+    def propagate(self, memory, transitions):
         draws = self.rng
         self.rng = type("Plus", (), {"signs": lambda _, shape, **kw: np.ones(shape)})()
         try:
-            return super().carry(memory, transitions)
+            return super().propagate(memory, transitions)
         finally:
             self.rng = draws
 
@@ -949,15 +949,15 @@ def evolution(kind, name, right, wrong, *, mean=BOTH, variance=None, episodes=1)
 class OwnWindowAlone(online.PersistentES):
     """Losses times the perturbation of their own window, as if the states had not gone on."""
 
-    def made_of(self, t, memory, difference):
-        return online.NoiseReuseES.made_of(self, t, memory, difference)
+    def window_gradient(self, t, memory, difference):
+        return online.NoiseReuseES.window_gradient(self, t, memory, difference)
 
 
 class SumThatOutlivesTheEpisode(online.PersistentES):
     """Particles begin anew, ξ does not."""
 
-    def began(self):
-        return {"before": self.memory["before"]} if hasattr(self, "memory") else super().began()
+    def extra_memory(self):
+        return {"before": self.memory["before"]} if hasattr(self, "memory") else super().extra_memory()
 
     def _started(self, *args, **options):
         self.__dict__.pop("memory", None)
@@ -967,15 +967,15 @@ class SumThatOutlivesTheEpisode(online.PersistentES):
 class VarianceAsDeviation(online.PersistentES):
     """Divided by σ, as if sigma were a variance."""
 
-    def made_of(self, t, memory, difference):
-        return super().made_of(t, memory, difference) * self.sigma
+    def window_gradient(self, t, memory, difference):
+        return super().window_gradient(t, memory, difference) * self.sigma
 
 
 class SumOverPairs(online.PersistentES):
     """A pair counts as one particle."""
 
-    def made_of(self, t, memory, difference):
-        return super().made_of(t, memory, difference) * 2
+    def window_gradient(self, t, memory, difference):
+        return super().window_gradient(t, memory, difference) * 2
 
 
 class BothSidesUp(online.PersistentES):

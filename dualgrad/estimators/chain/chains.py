@@ -55,7 +55,7 @@ def chains_of(estimator, objective, local=False):
         chains = list(_local(objective.model, objective.y))
     else:
         steps = unrolled(objective.model)
-        chains = [Chain(steps, len(steps), lambda z: _valued(objective.loss, z, objective.y))]
+        chains = [Chain(steps, len(steps), lambda z: _value_and_gradient(objective.loss, z, objective.y))]
     training = bool(objective.kwargs.get("train"))
     for chain in chains:
         for step in chain.steps:
@@ -93,10 +93,14 @@ def _local(model, y):
         steps += unrolled(model.children[name], f"{name}.")
         own = [Step(head, {n: f"heads.{k}.{n}" for n in head.shapes()}), Step(Reshape(model.groups, model.classes), {})]
         targets = np.repeat(y[:, None], model.groups, axis=1)
-        yield Chain([*steps, *pooled, *own], len(steps), lambda z, targets=targets: _valued(cross_entropy, z, targets))
+        yield Chain(
+            [*steps, *pooled, *own],
+            len(steps),
+            lambda z, targets=targets: _value_and_gradient(cross_entropy, z, targets),
+        )
         steps = []
     last = [step for name in tail for step in unrolled(model.children[name], f"{name}.")]
-    yield Chain(last, len(last), lambda z: _valued(cross_entropy, z, y))
+    yield Chain(last, len(last), lambda z: _value_and_gradient(cross_entropy, z, y))
 
 
 def _inner(layer):
@@ -105,6 +109,6 @@ def _inner(layer):
         yield from _inner(child)
 
 
-def _valued(loss, z, y):
+def _value_and_gradient(loss, z, y):
     value, pull = loss.vjp(z, y)
     return value, pull(1.0)

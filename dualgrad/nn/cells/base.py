@@ -13,8 +13,8 @@ from ...zero import ZERO
 from ..affine import add_row_tangent, outer_sum, row_sum
 from ..initial import uniform_fan_in
 from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
-from ..lead import by_direction, is_ours, takes_lead, tangent_rule
-from ..settings import checked
+from ..setting_checks import checked
+from ..user_rules import by_direction, is_builtin, takes_lead, tangent_rule
 
 
 class Factors(NamedTuple):
@@ -69,7 +69,7 @@ class Cell(Layer):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        cls._of_arrays = is_ours(cls, "step")  # and states no trees that a cell of one's own may take
+        cls._of_arrays = is_builtin(cls, "step")  # and states no trees that a cell of one's own may take
 
     @checked
     def __init__(self, input_size, hidden_size):

@@ -6,7 +6,7 @@ all gates come from one cosh, σ'(z) = sech²(z/2) / 4, whose halves are put int
 
 import numpy as np
 
-from ...lowrank import LowRank
+from ...outer_product import OuterProduct
 from ...zero import ZERO
 from ..joint import empty_joint
 from ..tangents import shared_lead, with_zeros
@@ -73,7 +73,7 @@ def _parameter_term(p, dp, half):
     dwx, dwh, db = (dp[name] for name in ("weight_x", "weight_h", "bias"))
     if all(d is ZERO for d in (dwx, dwh, db)):
         return None
-    if isinstance(dwx, LowRank) and isinstance(dwh, LowRank) and db is not ZERO:
+    if isinstance(dwx, OuterProduct) and isinstance(dwh, OuterProduct) and db is not ZERO:
         across = np.stack([dwx.b, dwh.b, db], -2) * half  # [x·a, h·a, 1] times three rows
 
         def thin(rows, width):

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...dual import primal
 from ...slopes import sech2
-from ..settings import checked
+from ..setting_checks import checked
 from .base import Cell, Factors, with_one
 
 

@@ -12,7 +12,7 @@ from ...inputs import as_input
 from ...rules.absorb import product, quietly
 from ...rules.declare import nested_as
 from ...zero import ZERO
-from ..lead import by_direction, forget_rules_of_others, is_ours, takes_lead
+from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
@@ -63,8 +63,8 @@ class Loss:
         cls._known_as = cls.__name__ if name is None else name
         if name is not None:
             _NAMED.setdefault(name, cls)
-        forget_rules_of_others(cls, Loss, "evaluate")
-        cls._of_arrays = is_ours(cls, "evaluate")
+        drop_inherited_rules(cls, Loss, "evaluate")
+        cls._of_arrays = is_builtin(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
         self.reduction = _reduction(reduction)
@@ -135,7 +135,7 @@ class Loss:
     def _evaluated(self, prediction, target, settings):
         """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""
         if self._of_arrays and target.ndim == prediction.ndim:
-            target = _as(target, prediction)
+            target = _in_dtype_of(target, prediction)
         return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
 
     def examples(self, prediction, target):
@@ -171,7 +171,7 @@ class Loss:
         if weights is None:
             share = 1 / each.size if reduction == "mean" else 1
         else:
-            share = _as(weights, each)
+            share = _in_dtype_of(weights, each)
             share = share / np.sum(share) if reduction == "mean" else share
 
         def pullback(dy):
@@ -205,7 +205,7 @@ def _check_weights(loss, weights, reduction, kind):
         )
 
 
-def _as(a, like):
+def _in_dtype_of(a, like):
     """An array in the precision of another: targets as the prediction, weights or a mask as the losses."""
     kind = primal(like).dtype
     return a if a.dtype == kind else a.astype(kind)
@@ -215,7 +215,7 @@ def _reduce(each, reduction, weights=None, ndim=None):
     """Mean or sum over examples, the last ``ndim`` axes (a lead axis stays)."""
     ndim = each.ndim if ndim is None else ndim
     if weights is not None:
-        weights = _as(weights, each)
+        weights = _in_dtype_of(weights, each)
         each = quietly(product, each, weights)
     if reduction == "none":
         return each

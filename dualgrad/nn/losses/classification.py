@@ -8,7 +8,7 @@ from ...exponentials import entry, exponentials, from_the_largest, replaced
 from ...rules.absorb import product, quietly
 from ...slopes import logistic, softplus
 from ...zero import ZERO
-from ..settings import SHARE
+from ..setting_checks import SHARE
 from .base import Loss, require_pair
 
 
@@ -60,7 +60,7 @@ class CrossEntropy(Loss, name="cross_entropy"):
             t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
             return replaced(share * e - t, at, (mass - entry(t, at)) - share * rest)
 
-        return (np.log1p(rest) * mass)[..., 0] - _at(shifted, target, z.ndim, label_smoothing), slope
+        return (np.log1p(rest) * mass)[..., 0] - _entry_of_class(shifted, target, z.ndim, label_smoothing), slope
 
     def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
         """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
@@ -98,7 +98,7 @@ class NLL(Loss, name="nll"):
         _check_classes(self, z, target)
 
     def evaluate(self, z, target):
-        return -_at(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
+        return -_entry_of_class(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
 
 
 nll = NLL()
@@ -171,7 +171,7 @@ def _mean_of_classes(z, target, dz):
     return each.sum() / len(y), slopes.sum(-1) / len(y)
 
 
-def _at(z, target, ndim, smoothing):
+def _entry_of_class(z, target, ndim, smoothing):
     """z_y: the entry of each example's class, or its mean under the target distribution."""
     if target.ndim == ndim:
         found = np.sum(quietly(product, z, target), axis=-1)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...dual import primal
-from ..settings import POSITIVE
+from ..setting_checks import POSITIVE_NUMBER
 from .base import Loss, require_pair
 
 
@@ -72,7 +72,7 @@ class Huber(Loss, name="huber"):
     """
 
     settings = {"delta": 1.0}  # noqa: RUF012  (a table, not state)
-    fits = {"delta": POSITIVE}  # noqa: RUF012  (a table, not state)
+    fits = {"delta": POSITIVE_NUMBER}  # noqa: RUF012  (a table, not state)
 
     def check(self, x, target):
         require_pair(self, x, target)

@@ -12,13 +12,13 @@ from ..containers import Container, Parallel, Residual, Sequential, Transposed
 from ..lookup import Bilinear, Embedding
 from ..pooling import GlobalAvgPool2d
 from ..shape import Flatten, Reshape
-from .differences import dotted, in_chain, in_settings, label
+from .mismatches import dotted, in_chain, in_settings, label
 from .order import Fact, Order
-from .twins import KINDS, kind_of
+from .twins import TWINS, kind_of
 
 _IN = "in_features", "in_channels", "input_size", "embed_dim"
 _OUT = "out_features", "out_channels", "hidden_size", "embedding_dim", "embed_dim"
-_BLOCK = {"0.body.0": "norm1", "0.body.1": "self_attn", "1.body.0": "norm2", "1.body.1": "linear1",
+_ENCODER = {"0.body.0": "norm1", "0.body.1": "self_attn", "1.body.0": "norm2", "1.body.1": "linear1",
           "1.body.2": "activation", "1.body.3": "linear2"}  # fmt: skip
 
 
@@ -56,7 +56,7 @@ class Counterpart(NamedTuple):
     unit: tuple
 
 
-class _Flat(NamedTuple):
+class _FlattenedImage(NamedTuple):
     """A row of features that is made of an image with so many channels ``last``, or ``opens`` into one."""
 
     first: Fact
@@ -101,22 +101,22 @@ class Alignment:
         kind = kind_of(layer)
         if kind is None or hasattr(layer, "cell") and kind_of(layer.cell) is None:
             return self._own(layer, x, ours)
-        self.differences += in_settings(KINDS[kind], layer, ours, self.modules.get(theirs), x)
+        self.differences += in_settings(TWINS[kind], layer, ours, self.modules.get(theirs), x)
         inside = {Sequential: self._sequential, Residual: self._residual, Parallel: self._parallel,
                   Transposed: self._transposed, TransformerBlock: self._block, Reshape: self._reshape,
                   Flatten: self._reshape}.get(kind)  # fmt: skip
         if inside is not None:
             return inside(layer, x, ours, theirs)
-        return x if KINDS[kind].first is None else self._leaf(kind, layer, x, ours, theirs)
+        return x if TWINS[kind].first is None else self._leaf(kind, layer, x, ours, theirs)
 
     def _leaf(self, kind, layer, x, ours, theirs):
         """A layer that acts on one axis, or a norm of several."""
         cell = getattr(layer, "cell", layer)
-        rows, end = KINDS[kind_of(cell)].rows, "" if cell is layer else "_l0"
+        rows, end = TWINS[kind_of(cell)].rows, "" if cell is layer else "_l0"
         features, size, width = getattr(layer, "feature_shape", ()), _first_of(cell, _IN), _first_of(cell, _OUT)
         grouped = getattr(layer, "groups", 1) > 1 or features and 1 < getattr(layer, "num_groups", 1) < features[-1]
         several = len(features) > 1
-        self._settle_axis(kind, layer, x, None if several else KINDS[kind].first, ours)
+        self._settle_axis(kind, layer, x, None if several else TWINS[kind].first, ours)
         if rows:
             self._known(x, layer, ours)
             self._sized(x.order, features[-1] if features else size, layer, ours)
@@ -205,7 +205,7 @@ class Alignment:
         return x
 
     def _block(self, layer, x, ours, theirs):
-        for name, other in _BLOCK.items():
+        for name, other in _ENCODER.items():
             self.names.setdefault(dotted(ours, name), dotted(theirs, other))
         outer, self.unit = self.unit, self.unit or (ours, theirs)
         x = self._sequential(layer, x, ours, theirs)
@@ -270,13 +270,13 @@ class Alignment:
             if ours not in self.channels:
                 self._known(x, layer, ours)
             self._same(x.order, layer, ours)
-            flat = _Flat(x.first, x.order, Order(), ours, layer, opens=False)
+            flat = _FlattenedImage(x.first, x.order, Order(), ours, layer, opens=False)
             self.flats.append(flat)
             x = Features(Fact(0), Fact(), flat.order)
         if not places:
             return x
         first = Fact(self._unflattened(layer, ours, theirs))
-        flat = _Flat(first, Order(1, None if last == -1 else last), x.order, ours, layer, opens=True)
+        flat = _FlattenedImage(first, Order(1, None if last == -1 else last), x.order, ours, layer, opens=True)
         self.flats.append(flat)
         return Features(Fact(len(places)), first, flat.last, x.lost)
 

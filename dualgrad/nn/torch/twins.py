@@ -34,7 +34,7 @@ def _window(*names, **fixed):
     return settings
 
 
-def _recurrent(layer):
+def _recurrent_settings(layer):
     fixed = {"num_layers": 1, "bidirectional": False, "batch_first": False, "proj_size": 0}
     return fixed | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
 
@@ -44,7 +44,7 @@ def _block_dropout(block):
     return {"dropout.p": 0.0, "dropout1.p": p, "dropout2.p": p}
 
 
-class Kind(NamedTuple):
+class Twin(NamedTuple):
     """What torch has of a layer.
 
     Attributes
@@ -66,50 +66,50 @@ class Kind(NamedTuple):
 
 _BIAS = ("bias", "bias", None, "o")
 _NORM = (("weight", "weight", None, "i"), ("bias", "bias", None, "i"))
-_RUNNING = (("running_mean", "running_mean", None, "i"), ("running_var", "running_var", None, "i"))
+_RUNNING_STATISTICS = (("running_mean", "running_mean", None, "i"), ("running_var", "running_var", None, "i"))
 _GRU = (("weight_ih", "weight_x", (1, 0), "i."), ("weight_hh", "weight_h", (1, 0), ".."),
         ("bias_ih", "bias_x", None, "."), ("bias_hh", "bias_h", None, "."))  # fmt: skip
 _CELL = (*_GRU[:2], (("bias_ih", "bias_hh"), "bias", None, "."))  # our one bias is the sum of torch's two
 _ATTENTION = (("in_proj_weight", "qkv.weight", (1, 0), "i."), ("in_proj_bias", "qkv.bias", None, "."),
               ("out_proj.weight", "out.weight", (1, 0), ".o"), ("out_proj.bias", "out.bias", None, "o"))  # fmt: skip
-KINDS = {
-    Linear: Kind("Linear", False, (("weight", "weight", (1, 0), "io"), _BIAS)),
-    Bilinear: Kind("Bilinear", False, (("weight", "weight", (1, 2, 0), "uvo"), _BIAS)),
-    Embedding: Kind("Embedding", False, (("weight", "weight", None, ".o"),), _settings(max_norm=None)),
-    Conv1d: Kind("Conv1d", True, (("weight", "weight", (2, 1, 0), ".io"), _BIAS),
+TWINS = {
+    Linear: Twin("Linear", False, (("weight", "weight", (1, 0), "io"), _BIAS)),
+    Bilinear: Twin("Bilinear", False, (("weight", "weight", (1, 2, 0), "uvo"), _BIAS)),
+    Embedding: Twin("Embedding", False, (("weight", "weight", None, ".o"),), _settings(max_norm=None)),
+    Conv1d: Twin("Conv1d", True, (("weight", "weight", (2, 1, 0), ".io"), _BIAS),
                  _window("dilation", "groups", padding_mode="zeros")),
-    Conv2d: Kind("Conv2d", True, (("weight", "weight", (2, 3, 1, 0), "..io"), _BIAS),
+    Conv2d: Twin("Conv2d", True, (("weight", "weight", (2, 3, 1, 0), "..io"), _BIAS),
                  _window("dilation", "groups", padding_mode="zeros")),
-    ConvTranspose2d: Kind("ConvTranspose2d", True, (("weight", "weight", (2, 3, 0, 1), "..io"), _BIAS),
+    ConvTranspose2d: Twin("ConvTranspose2d", True, (("weight", "weight", (2, 3, 0, 1), "..io"), _BIAS),
                           _window("dilation", "groups", "output_padding", padding_mode="zeros")),
-    MaxPool2d: Kind("MaxPool2d", True, (), _window("dilation", ceil_mode=False, return_indices=False)),
-    AvgPool2d: Kind("AvgPool2d", True, (), _window(ceil_mode=False, count_include_pad=True, divisor_override=None)),
-    GlobalAvgPool2d: Kind("AdaptiveAvgPool2d", True, (), _settings(output_size=1)),
-    LayerNorm: Kind("LayerNorm", False, _NORM, _settings("eps")),
-    RMSNorm: Kind("RMSNorm", False, _NORM[:1], _settings("eps")),
-    GroupNorm: Kind("GroupNorm", True, _NORM, _settings("eps", "num_groups")),
-    BatchNorm: Kind("BatchNorm1d BatchNorm2d BatchNorm3d", True, _NORM + _RUNNING, _settings("eps"),
+    MaxPool2d: Twin("MaxPool2d", True, (), _window("dilation", ceil_mode=False, return_indices=False)),
+    AvgPool2d: Twin("AvgPool2d", True, (), _window(ceil_mode=False, count_include_pad=True, divisor_override=None)),
+    GlobalAvgPool2d: Twin("AdaptiveAvgPool2d", True, (), _settings(output_size=1)),
+    LayerNorm: Twin("LayerNorm", False, _NORM, _settings("eps")),
+    RMSNorm: Twin("RMSNorm", False, _NORM[:1], _settings("eps")),
+    GroupNorm: Twin("GroupNorm", True, _NORM, _settings("eps", "num_groups")),
+    BatchNorm: Twin("BatchNorm1d BatchNorm2d BatchNorm3d", True, _NORM + _RUNNING_STATISTICS, _settings("eps"),
                     _settings("momentum")),
-    RNNCell: Kind("RNNCell", False, _CELL, _settings("nonlinearity")),
-    LSTMCell: Kind("LSTMCell", False, _CELL),
-    GRUCell: Kind("GRUCell", False, _GRU),
-    RNN: Kind("RNN", False, (), _recurrent),
-    LSTM: Kind("LSTM", False, (), _recurrent),
-    GRU: Kind("GRU", False, (), _recurrent),
-    MultiHeadAttention: Kind("MultiheadAttention", False, _ATTENTION,
+    RNNCell: Twin("RNNCell", False, _CELL, _settings("nonlinearity")),
+    LSTMCell: Twin("LSTMCell", False, _CELL),
+    GRUCell: Twin("GRUCell", False, _GRU),
+    RNN: Twin("RNN", False, (), _recurrent_settings),
+    LSTM: Twin("LSTM", False, (), _recurrent_settings),
+    GRU: Twin("GRU", False, (), _recurrent_settings),
+    MultiHeadAttention: Twin("MultiheadAttention", False, _ATTENTION,
                              _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
-    TransformerBlock: Kind("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
+    TransformerBlock: Twin("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
                            _block_dropout),
-    Softmax: Kind("Softmax"), LogSoftmax: Kind("LogSoftmax"), f.ReLU: Kind("ReLU"), f.SELU: Kind("SELU"),
-    f.LeakyReLU: Kind("LeakyReLU", settings=_settings("negative_slope")), f.SiLU: Kind("SiLU"),
-    f.ELU: Kind("ELU", settings=_settings("alpha")), f.Tanh: Kind("Tanh"), f.Sigmoid: Kind("Sigmoid"),
-    f.GELU: Kind("GELU", settings=_settings("approximate")),
-    f.Softplus: Kind("Softplus", settings=_settings("beta", "threshold")),
-    f.HardTanh: Kind("Hardtanh", settings=_settings("min_val", "max_val")),
-    Dropout: Kind("Dropout", training=_settings("p")), Identity: Kind("Identity"),
-    Flatten: Kind("Flatten", settings=_settings(start_dim=1, end_dim=-1)),
-    Reshape: Kind(""), Sequential: Kind(""), Residual: Kind(""), Parallel: Kind(""), Transposed: Kind(""),
-    f.Activation: Kind(""),
+    Softmax: Twin("Softmax"), LogSoftmax: Twin("LogSoftmax"), f.ReLU: Twin("ReLU"), f.SELU: Twin("SELU"),
+    f.LeakyReLU: Twin("LeakyReLU", settings=_settings("negative_slope")), f.SiLU: Twin("SiLU"),
+    f.ELU: Twin("ELU", settings=_settings("alpha")), f.Tanh: Twin("Tanh"), f.Sigmoid: Twin("Sigmoid"),
+    f.GELU: Twin("GELU", settings=_settings("approximate")),
+    f.Softplus: Twin("Softplus", settings=_settings("beta", "threshold")),
+    f.HardTanh: Twin("Hardtanh", settings=_settings("min_val", "max_val")),
+    Dropout: Twin("Dropout", training=_settings("p")), Identity: Twin("Identity"),
+    Flatten: Twin("Flatten", settings=_settings(start_dim=1, end_dim=-1)),
+    Reshape: Twin(""), Sequential: Twin(""), Residual: Twin(""), Parallel: Twin(""), Transposed: Twin(""),
+    f.Activation: Twin(""),
 }  # fmt: skip
 _RULES = "forward", "step", "curve", "normalised"  # a class that overrides one of these is another layer
 
@@ -117,7 +117,7 @@ _RULES = "forward", "step", "curve", "normalised"  # a class that overrides one 
 def kind_of(layer):
     """The class of ours, among those that torch has, whose function this layer is; None for a layer of one's own."""
     kind = type(layer)
-    fits = (k for k in kind.__mro__ if k in KINDS
+    fits = (k for k in kind.__mro__ if k in TWINS
             and all(getattr(kind, rule, None) is getattr(k, rule, None) for rule in _RULES))  # fmt: skip
     return next(fits, f.Activation if isinstance(layer, f.Activation) and not layer.names() else None)
 

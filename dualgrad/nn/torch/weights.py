@@ -122,7 +122,7 @@ def to_torch(params, model, *, names=None, channels=None, permuted=()):
 
 def _ours(row, given):
     """One of our arrays, from torch's."""
-    arrays = {name: _array(given[name], name) for name in row.theirs}
+    arrays = {name: _tensor_as_array(given[name], name) for name in row.theirs}
     for name, a in arrays.items():
         if a.shape != in_torch(row):
             raise LayoutError(f"{name!r} has the shape {a.shape}; expected {in_torch(row)} for {row.ours!r}")
@@ -133,7 +133,7 @@ def _ours(row, given):
     return a
 
 
-def _array(tensor, name):
+def _tensor_as_array(tensor, name):
     """A tensor, or anything NumPy understands, as an array of floating or complex numbers."""
     narrow = any(kind in str(getattr(tensor, "dtype", "")) for kind in ("bfloat16", "float8"))  # which NumPy lacks
     if hasattr(tensor, "detach"):

@@ -54,7 +54,7 @@ def too_small(eps, what, kind, apart):
     )
 
 
-def taken(eps, v, above, below, directions):
+def rounded_direction(eps, v, above, below, directions):
     """A direction as it counts in an estimate between two points: 0 where a weight was not moved.
 
     Of signs each entry is such that the quotient is by the step that its weight took, which was rounded.

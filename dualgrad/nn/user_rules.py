@@ -39,7 +39,7 @@ def tangent_rule(owner, name="jvp"):
     return by_direction(rule, owner)
 
 
-def forget_rules_of_others(kind, base, source):
+def drop_inherited_rules(kind, base, source):
     """Give a class the jvp and vjp of ``base`` where those it inherits belong to another ``source`` than its own."""
     for name in ("jvp", "vjp"):
         theirs = getattr(next(c for c in kind.__mro__ if name in vars(c)), source, None)
@@ -47,7 +47,7 @@ def forget_rules_of_others(kind, base, source):
             setattr(kind, name, vars(base)[name])
 
 
-def is_ours(kind, name):
+def is_builtin(kind, name):
     """Whether the class that defines a method is one of dualgrad's."""
     definer = next((c for c in kind.__mro__ if name in vars(c)), kind)
     return definer.__module__.startswith(_OURS)
@@ -62,7 +62,7 @@ def by_direction(rule, owner):
         if kwargs.get("rng") is not None:
             kwargs["rng"], again = _rewound(kwargs["rng"])
         if not lead:
-            y, dy = _fitted(rule(*args, **kwargs), owner)
+            y, dy = _checked_pair(rule(*args, **kwargs), owner)
             return y, ZERO if lead is None else dy
         pairs = []
         for k in range(max(lead[0], 1)):
@@ -92,12 +92,12 @@ def _lead_of_trees(primals, tangents):
     return shared_lead(*pairs)
 
 
-def _fitted(pair, owner):
+def _checked_pair(pair, owner):
     """What a rule returned, dy in the shape of y: along db, x + b moves by db in every row."""
     if not isinstance(pair, tuple) or len(pair) != 2:
         raise TypeError(f"the jvp of {owner!r} returned a {type(pair).__name__}; expected a pair (y, dy)")
     y, dy = pair
-    (ys, structure), ds = flatten(y), _leaves(y, dy)
+    (ys, structure), ds = flatten(y), _tangent_leaves(y, dy)
     try:
         return y, _tree(structure, [_broadcast(d, v) for d, v in zip(ds, ys, strict=True)])
     except ValueError:
@@ -113,12 +113,12 @@ def _broadcast(d, y):
 
 def _stacked(y, ds, count):
     """The tangents of y along each direction as one, `ZERO` where they all are."""
-    (ys, structure), columns = flatten(y), zip(*(_leaves(y, dy) for dy in ds), strict=True)
+    (ys, structure), columns = flatten(y), zip(*(_tangent_leaves(y, dy) for dy in ds), strict=True)
     columns = [with_zeros(column, [y] * len(column)) for y, column in zip(ys, columns, strict=True)]
     return _tree(structure, [d if d is ZERO else np.stack(d)[:count] for d in columns])
 
 
-def _leaves(y, dy):
+def _tangent_leaves(y, dy):
     """The tangents of the leaves of y."""
     return [ZERO] * len(flatten(y)[0]) if dy is ZERO else flatten(dy)[0]
 

@@ -29,14 +29,14 @@ def _tile_lead(dx, ndim, reps):
 def _diff(a, n=1, axis=-1, prepend=None, append=None):
     if n == 0:
         return a
-    a = array_beside(a, prepend if append is None else append)
+    a = as_array_like(a, prepend if append is None else append)
     axis = trailing(axis, np.ndim(a))
-    ends = [e if e is None else array_beside(e, a) for e in (prepend, append)]
+    ends = [e if e is None else as_array_like(e, a) for e in (prepend, append)]
     edge = (*np.shape(a)[:axis], 1, *np.shape(a)[np.ndim(a) + axis + 1 :])
     first, last = ([] if e is None else [e if np.ndim(e) else np.broadcast_to(e, edge)] for e in ends)
     a = np.concatenate([*first, a, *last], axis)
     for _ in range(n):
-        a = a[along(axis, slice(1, None))] - a[along(axis, slice(None, -1))]
+        a = a[index_along(axis, slice(1, None))] - a[index_along(axis, slice(None, -1))]
     return a
 
 
@@ -52,12 +52,12 @@ def _resize(a, new_shape):
     return np.reshape(np.ravel(a)[[k % a.size for k in range(math.prod(shape))]], shape)
 
 
-def array_beside(x, beside):
-    """An array as it is, a list or number as one where ``beside`` is."""
-    return x if is_array(x) else on_device(np.asarray(x), primal(beside))
+def as_array_like(x, like):
+    """An array as it is, a list or number as one where ``like`` is."""
+    return x if is_array(x) else on_device(np.asarray(x), primal(like))
 
 
-def along(axis, index):
+def index_along(axis, index):
     """The index that takes ``index`` on a negative axis."""
     return (..., index) + (slice(None),) * (-axis - 1)
 

@@ -3,7 +3,7 @@
 from ..layout import Layout, ravel
 from ..params import with_entries
 from ..vectors import double, in_kind
-from .base import finite
+from .base import finite_vector
 
 
 def as_vector(tree):
@@ -13,7 +13,7 @@ def as_vector(tree):
 
 def vector_like(tree, like, what):
     """`as_vector` of a tree that must match another in structure and shapes, and be finite."""
-    return finite(Layout.of(like).double(tree, what), what)
+    return finite_vector(Layout.of(like).double(tree, what), what)
 
 
 def as_tree(vector, like):

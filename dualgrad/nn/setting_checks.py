@@ -42,7 +42,7 @@ def _shape(name, value):
         raise ValueError(f"got {name}={value!r}; expected a positive integer, or a tuple of them") from None
 
 
-POSITIVE = _number("a positive number", lambda x: 0 < x < math.inf)
+POSITIVE_NUMBER = _number("a positive number", lambda x: 0 < x < math.inf)
 SHARE = _number("a number from 0 to 1", lambda x: 0 <= x <= 1)
 _finite = _number("a finite number", math.isfinite)
 _not_0 = _number("a finite number other than 0", lambda x: x != 0 and math.isfinite(x))
@@ -54,9 +54,9 @@ num_groups num_channels num_features embed_dim num_heads hidden_dim tokens chann
 size patch classes hidden symbols embedding layers
 """
 _FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first"
-_EXPECTED = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
-_EXPECTED |= {
-    "normalized_shape": _shape, "blocks": count, "eps": POSITIVE, "momentum": SHARE, "p": SHARE,
+_CHECKS = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
+_CHECKS |= {
+    "normalized_shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "beta": _not_0, "omega": _not_0,
     "threshold": _not_nan, "min_val": _not_nan, "max_val": _not_nan, "approximate": _choice("none", "tanh"),
     "nonlinearity": _choice("tanh", "relu"),
@@ -69,14 +69,14 @@ def checked(function):
     ValueError, with the name and what was given, where one does not fit; a default passes as it is.
     """
     parameters = inspect.signature(function).parameters
-    defaults = {name: p.default for name, p in parameters.items() if name in _EXPECTED}
+    defaults = {name: p.default for name, p in parameters.items() if name in _CHECKS}
 
     def fitted(name, value):
-        return _EXPECTED[name](name, value) if name in defaults and value is not defaults[name] else value
+        return _CHECKS[name](name, value) if name in defaults and value is not defaults[name] else value
 
     @functools.wraps(function)
-    def made(*args, **kwargs):
+    def wrapper(*args, **kwargs):
         named = [fitted(name, value) for name, value in zip(parameters, args, strict=False)]
         return function(*named, *args[len(named) :], **{name: fitted(name, v) for name, v in kwargs.items()})
 
-    return made
+    return wrapper

@@ -1,4 +1,4 @@
-"""LowRank: the products that keep the factors, and everything else equal to the dense matrix."""
+"""OuterProduct: the products that keep the factors, and everything else equal to the dense matrix."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.support.strict import device
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(size=4), RNG.normal(size=3)
 AK, BK = RNG.normal(size=(2, 4)), RNG.normal(size=(2, 3))
-ONE, MANY = dg.LowRank(A, B), dg.LowRank(AK, BK)
+ONE, MANY = dg.OuterProduct(A, B), dg.OuterProduct(AK, BK)
 both = pytest.mark.parametrize("v", [ONE, MANY], ids=["one", "K"])
 
 
@@ -21,7 +21,7 @@ def test_facts(v):
     assert type(dense) is np.ndarray
     assert v.shape == dense.shape
     assert (v.ndim, v.size, v.dtype, len(v)) == (dense.ndim, dense.size, dense.dtype, len(dense))
-    assert repr(v) == f"LowRank(float64{list(dense.shape)})"
+    assert repr(v) == f"OuterProduct(float64{list(dense.shape)})"
     np.testing.assert_array_equal(np.asarray(v), dense)
 
 
@@ -52,13 +52,13 @@ def test_scaling_and_negation(v, f):
 @both
 def test_scaling_keeps_the_factors(v):
     for scaled in (3 * v, v * 3, -v, v / 3, v.T if v is ONE else -v):
-        assert isinstance(scaled, dg.LowRank)
+        assert isinstance(scaled, dg.OuterProduct)
 
 
 def test_transpose_and_directions():
-    assert isinstance(ONE.T, dg.LowRank)
+    assert isinstance(ONE.T, dg.OuterProduct)
     np.testing.assert_array_equal(ONE.T.dense(), ONE.dense().T)
-    assert isinstance(MANY[1], dg.LowRank)
+    assert isinstance(MANY[1], dg.OuterProduct)
     np.testing.assert_array_equal(MANY[1].dense(), MANY.dense()[1])
 
 
@@ -78,7 +78,7 @@ def test_every_other_use_turns_dense(v, f):
 
 
 def test_kernels():
-    v = dg.LowRank(RNG.normal(size=6), B, shape=(2, 3, 3))
+    v = dg.OuterProduct(RNG.normal(size=6), B, shape=(2, 3, 3))
     assert v.shape == (2, 3, 3)
     np.testing.assert_array_equal(v.dense().reshape(6, 3), np.outer(v.a, B))
     np.testing.assert_array_equal((2 * v).dense(), 2 * v.dense())
@@ -88,9 +88,9 @@ def test_kernels():
 
 def test_wrong_shapes_are_named():
     with pytest.raises(dg.ShapeError, match=r"expected lead \+ \(n,\) and lead \+ \(m,\)"):
-        dg.LowRank(A, BK)
+        dg.OuterProduct(A, BK)
     with pytest.raises(dg.ShapeError, match=r"got shape \(2, 3\) for factors of 4 and 3"):
-        dg.LowRank(A, B, shape=(2, 3))
+        dg.OuterProduct(A, B, shape=(2, 3))
     with pytest.raises(AttributeError):
         _ = ONE.nonsense
 
@@ -112,7 +112,7 @@ def test_any_rule_takes_it_as_a_tangent(case, lead):
     xs = case.sample(rng)
     vs = direction(rng, xs, [True] * len(xs), lead)
     n, m = xs[0].shape
-    v = dg.LowRank(rng.normal(size=(*lead, n)), rng.normal(size=(*lead, m)))
+    v = dg.OuterProduct(rng.normal(size=(*lead, n)), rng.normal(size=(*lead, m)))
     _, expected = push(case, xs, [v.dense(), *vs[1:]])
     _, found = push(case, xs, [v, *vs[1:]])
     for a, b in zip(found, expected, strict=True):
@@ -152,7 +152,7 @@ def test_it_can_be_returned_written_to_a_copy_and_nested():
 def test_on_a_strict_device():
     w, x = RNG.normal(size=(4, 3)), RNG.normal(size=(5, 4))
     for v, a, b in ((ONE, A, B), (MANY, AK, BK)):
-        on = dg.LowRank(device(a), device(b))
+        on = dg.OuterProduct(device(a), device(b))
         _, dy = dg.jvp(lambda w, x=x: np.tanh(device(x) @ w), (device(w),), (on,))
         np.testing.assert_allclose(dy.get(), dg.jvp(lambda w: np.tanh(x @ w), (w,), (v.dense(),))[1], rtol=1e-12)
 
@@ -162,7 +162,7 @@ def test_on_a_strict_device():
 def test_rows_that_are_copied_are_the_rows_that_are_multiplied(dtype, c):
     rng = dg.Rng(0)
     a, b = rng.signs(6, dtype=dtype), rng.normal(8, dtype=dtype)
-    quick, plain = dg.LowRank(a, b, (2, 3, 8), signs=True), dg.LowRank(a, b, (2, 3, 8))
+    quick, plain = dg.OuterProduct(a, b, (2, 3, 8), signs=True), dg.OuterProduct(a, b, (2, 3, 8))
     c = dtype(c)
     assert np.array_equal(quick.times(c), plain.times(c))
     assert quick.times(c).dtype == dtype
@@ -182,3 +182,9 @@ def test_a_negated_dual_can_be_written():
         np.testing.assert_array_equal(y, 0)
         np.testing.assert_array_equal(dy, -v.dense())
         assert isinstance(dg.jvp(np.negative, (np.ones((4, 3)),), (v,))[1], np.ndarray)
+
+
+def test_the_former_name_is_the_same_class():
+    from dualgrad.lowrank import LowRank
+
+    assert dg.LowRank is LowRank is dg.OuterProduct

@@ -9,7 +9,7 @@ import numpy as np
 from ..checks import flag, number, real_number
 
 
-class Kind(NamedTuple):
+class Constraint(NamedTuple):
     """What is expected, in words and as a test of one number; and whether a schedule may give it."""
 
     expected: str
@@ -17,12 +17,12 @@ class Kind(NamedTuple):
     schedule: bool = False
 
 
-POSITIVE = Kind("a positive number", lambda x: 0 < x < math.inf)
-NOT_NEGATIVE = Kind("a number that is not negative", lambda x: 0 <= x < math.inf)
-FRACTION = Kind("a number in [0, 1)", lambda x: 0 <= x < 1)
-DECAY = Kind("a number in [0, 1]", lambda x: 0 <= x <= 1)
-COUNT = Kind("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer)))
-KINDS = {
+POSITIVE = Constraint("a positive number", lambda x: 0 < x < math.inf)
+NOT_NEGATIVE = Constraint("a number that is not negative", lambda x: 0 <= x < math.inf)
+FRACTION = Constraint("a number in [0, 1)", lambda x: 0 <= x < 1)
+DECAY = Constraint("a number in [0, 1]", lambda x: 0 <= x <= 1)
+COUNT = Constraint("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer)))
+CONSTRAINTS = {
     "lr": NOT_NEGATIVE._replace(schedule=True), "then": NOT_NEGATIVE._replace(schedule=True),
     "gamma": DECAY._replace(schedule=True), "eps": POSITIVE, "clip_norm": POSITIVE, "clip_value": POSITIVE,
     "prior": POSITIVE, "weight_decay": NOT_NEGATIVE, "decay": NOT_NEGATIVE, "final": NOT_NEGATIVE, "momentum": FRACTION,
@@ -33,7 +33,7 @@ SWITCHES = {"nesterov", "centered"}
 PAIRS = {"betas"}
 
 
-def checked(name, value, scheduled=True):
+def as_hyperparameter(name, value, scheduled=True):
     """The value of a hyper-parameter as it is kept: Python's own numbers, beside which float32 stays float32.
 
     Raises
@@ -49,7 +49,7 @@ def checked(name, value, scheduled=True):
             return tuple(real_number(name, b, FRACTION.expected, FRACTION.fits) for b in (first, second))
         except (TypeError, ValueError):
             raise ValueError(f"got {name}={value!r}; expected two numbers in [0, 1)") from None
-    kind = KINDS[name]
+    kind = CONSTRAINTS[name]
     if value is None and name in OPTIONAL or scheduled and kind.schedule and callable(value):
         return value
     return number(name, value, kind.expected, kind.fits)
