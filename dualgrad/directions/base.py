@@ -158,7 +158,9 @@ def drawn(direction, rng, n, layout, w):
         if kind is not w.dtype:
             V = Rows(real_rows(direction, V.matrix).astype(w.dtype))
     elif not hasattr(V, "tree") or len(V) != n:
-        raise TypeError(f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.directions.rows.Rows(matrix)")
+        raise TypeError(
+            f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.directions.rows.Rows(matrix)"
+        )
     return V
 
 

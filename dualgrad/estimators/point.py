@@ -116,16 +116,16 @@ UNCHANGED = "no gradient was made and nothing was changed"
 def require_finite(estimator, value, slopes=None, unchanged=UNCHANGED):
     """Raise when the loss is no single real number, or it or a slope is not finite."""
     require_scalar(estimator, value)
-    if not _finite(value):
+    if not _entries_finite(value):
         cure = ". Lower the learning rate, or look for the batch or parameter that made it"
         raise not_finite(estimator, f"the loss is {value}", unchanged, cure)
-    if slopes is not None and not _finite(slopes):
+    if slopes is not None and not _entries_finite(slopes):
         bad = np.flatnonzero(~np.isfinite(np.atleast_1d(to_numpy(slopes))))
         what = f"the loss is {value} but its derivative along direction {bad[0]} is not finite"
         raise not_finite(estimator, what, unchanged)
 
 
-def _finite(x):
+def _entries_finite(x):
     """Whether a number, or every entry of an array, is finite, wherever it lives."""
     return math.isfinite(x) if isinstance(x, (int, float, np.generic)) else all_finite(x)
 

@@ -231,7 +231,7 @@ def test_states_and_sums_begin_anew_together():
         pes.step(t, g[t])
     pes.reset()
     assert pes.steps == 0
-    assert not pes.memory["before"].any()
+    assert not pes.memory["accumulated"].any()
     assert not pes.state.any()
     assert pes.memory["noise"].any()
 

@@ -957,7 +957,7 @@ class SumThatOutlivesTheEpisode(online.PersistentES):
     """Particles begin anew, ξ does not."""
 
     def extra_memory(self):
-        return {"before": self.memory["before"]} if hasattr(self, "memory") else super().extra_memory()
+        return {"accumulated": self.memory["accumulated"]} if hasattr(self, "memory") else super().extra_memory()
 
     def _started(self, *args, **options):
         self.__dict__.pop("memory", None)

@@ -9,12 +9,12 @@ from concurrent.futures import BrokenExecutor
 
 import numpy as np
 
-from ..backend import is_host, to_numpy
-from ..errors import DualgradError, NonFiniteError, ShapeError
-from ..layout import Layout
-from ..random import Rng
-from ..tree import flatten, leaves, map_leaves
-from .dynamics import copied, layout_of_numbers, matched_state, require_finite_step
+from ...backend import is_host, to_numpy
+from ...errors import DualgradError, NonFiniteError, ShapeError
+from ...layout import Layout
+from ...random import Rng
+from ...tree import flatten, leaves, map_leaves
+from ..dynamics import copied, layout_of_numbers, matched_state, require_finite_step
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same

@@ -1,0 +1,131 @@
+"""Evolution: what the four strategies share: particles in antithetic pairs, windows, and the estimate at their end."""
+
+import math
+
+import numpy as np
+
+from ...errors import DualgradError
+from ...estimators.estimate import Estimate
+from ...vectors import in_kind
+from ..dynamics import DROP, require_finite_step
+from ..windows import InWindows, steps_of
+from .particles import Particles
+
+
+class Evolution(InWindows):
+    """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
+
+    draws = True
+    extra_passes = 0  # forward passes a step beside the particles'
+
+    named = ("particles", "sigma", "window")
+
+    def __init__(self, particles, sigma):
+        whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
+        if not whole or particles < 2 or particles % 2:
+            raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
+        real = isinstance(sigma, (int, float, np.floating)) and not isinstance(sigma, bool)
+        if not real or not 0 < sigma < math.inf:
+            raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
+        self.particles, self.sigma = int(particles), float(sigma)
+
+    def start(self, system, params, *, rng=None, executor=None):
+        """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
+
+        Parameters
+        ----------
+        executor : concurrent.futures.Executor, optional
+            Advances the particles of a system that is not batched, in parts; what comes out does not depend on how many
+            workers it has. For processes, system, states and data must pickle. It is kept as ``executor``, where
+            another may take its place.
+        """
+        usable = hasattr(executor, "map") and not isinstance(executor, type)
+        if executor is not None and (not usable or getattr(system, "batched", False)):
+            raise TypeError(
+                f"got executor={executor!r}; expected a running concurrent.futures executor, and a system with "
+                "batched=False: a batch is one computation"
+            )
+        return self._started(system, params, rng, executor=executor)
+
+    def init_memory(self):
+        memory = {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)}
+        return memory | self.extra_memory()
+
+    def extra_memory(self):
+        """What else an estimator keeps."""
+        return {}
+
+    def _prepare(self):
+        self.copies = Particles(self.system, self.dynamics, self.params)
+
+    def _restart(self):
+        super()._restart()
+        self.state = self.copies.spread(self.state, self.particles)
+
+    def _noise(self):
+        """ε of one of each pair, ``(N/2, p)``."""
+        shape, dynamics = (self.particles // 2, self.dynamics.params_size), self.dynamics
+        return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
+
+    def perturbed(self, noise):
+        """θ + ε and θ - ε as rows, pair by pair: the first half and the second."""
+        theta = self.dynamics.entries(self.params)
+        return np.concatenate([theta + noise, theta - noise])
+
+    def _one_step(self, x, y):
+        t, memory = self.steps + 1, self.memory
+        thetas = self.perturbed(memory["noise"])
+        state, losses = self.copies.advance(t, self.state, thetas, x, y, self.executor)
+        memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
+        memory = memory | self.memory_updates(t, memory, x, y)
+        estimate = None
+        if self.window is not None and memory["seen"] >= self.window:
+            estimate, state, memory = self._end_window(t, state, memory)
+        self.steps, self.state, self.memory = t, state, memory
+        return estimate
+
+    def _open_steps(self):
+        return int(self.memory["seen"])
+
+    def memory_updates(self, t, memory, x, y):
+        """What changes beside the particles in a step."""
+        return {}
+
+    def _end_window(self, t, state, memory):
+        """The estimate at the end of a window, and what the next one begins with."""
+        half, dynamics = self.particles // 2, self.dynamics
+        difference = memory["losses"][:half] - memory["losses"][half:]
+        gradient = self.window_gradient(t, memory, in_kind(difference, dynamics.like))
+        require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
+        with np.errstate(over="ignore"):  # which is an error in words
+            found = [a.astype(dynamics.dtype) for a in (memory["losses"].mean(), difference / (2 * self.sigma))]
+        require_finite_step(t, "the loss of the window", *found, advice=DROP)
+        cost = float((self.particles + self.extra_passes) * memory["seen"])
+        estimate = Estimate(found[0], dynamics.gradient(gradient, self.params), found[1], cost)
+        memory = memory | {"losses": np.zeros(self.particles), "seen": np.zeros((), int)}
+        state, memory = self.next_window(state, memory)
+        return estimate, state, memory
+
+    def window_gradient(self, t, memory, difference):
+        """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
+        return difference @ memory["noise"] / (self.particles * self.sigma**2)
+
+    def next_window(self, state, memory):
+        """States and memory at the start of the next window."""
+        return state, memory
+
+    def fisher(self):
+        """Not known from losses alone."""
+        raise DualgradError(f"{self!r} sees losses alone, from which no Fisher matrix is known")
+
+    def estimate(self, objective, params, *, rng=None):
+        """Not for a bound objective: run its sequence as a system."""
+        raise DualgradError(f"{self!r} follows a System: start(system, params, rng=0), then step by step")
+
+
+class Windowed(Evolution):
+    """Those that estimate at the end of every window."""
+
+    def __init__(self, particles, sigma, window):
+        super().__init__(particles, sigma)
+        self.window = steps_of(window, ", or EvolutionStrategies for whole episodes")
