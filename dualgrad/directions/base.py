@@ -87,7 +87,9 @@ class Direction:
         w, layout = ravel(params)
         for leaf in [w] if layout.container else leaves(params):
             require_real(leaf)
-        return drawn(self, rng, 1 if n is None else n, layout, w).tree(layout, lead=bool(lead))
+        count = 1 if n is None else n
+        V = checked_rows(self, self.rows(rng, count, layout, w), count, layout, w)
+        return V.tree(layout, lead=bool(lead))
 
     def sum_moments(self, gradient, n=1):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
@@ -148,9 +150,13 @@ def as_direction(direction):
 
 
 def drawn(direction, rng, n, layout, w):
-    """n directions from what draws them, as `Rows`; raise where they are not n of p real entries."""
+    """n directions from what draws them, as `Rows`."""
     direction = as_direction(direction)
-    V = direction.rows(rng, n, layout, w)
+    return checked_rows(direction, direction.rows(rng, n, layout, w), n, layout, w)
+
+
+def checked_rows(direction, V, n, layout, w):
+    """What a direction drew, if it is n directions of p real entries; any other raises."""
     if V.__class__ is Rows:
         shape, kind = np.shape(V.matrix), getattr(V.matrix, "dtype", None)
         if shape != (n, layout.size):
@@ -158,9 +164,7 @@ def drawn(direction, rng, n, layout, w):
         if kind is not w.dtype:
             V = Rows(real_rows(direction, V.matrix).astype(w.dtype))
     elif not hasattr(V, "tree") or len(V) != n:
-        raise TypeError(
-            f"{direction!r} drew {V!r:.80}; expected {n} directions, as dualgrad.directions.rows.Rows(matrix)"
-        )
+        raise TypeError(f"{direction!r} drew {V!r:.80}; expected directions.rows.Rows(matrix), of {n} rows")
     return V
 
 
