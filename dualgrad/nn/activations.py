@@ -14,6 +14,7 @@ from ..slopes import logistic, logistic_slope, normal_density, sech2, softplus
 from ..zero import ZERO
 from .joint import empty_joint_like, on_host
 from .layer import Layer
+from .lead import forget_rules_of_others
 from .normal import ndtr
 from .settings import checked
 
@@ -34,6 +35,10 @@ class Activation(Layer):
     """
 
     lead = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        forget_rules_of_others(cls, Activation if cls.forward is Activation.forward else Layer, "curve")
 
     def __repr__(self):
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
