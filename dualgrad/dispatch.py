@@ -12,6 +12,8 @@ from .tables import KINDS, OWN
 from .tree import flatten, is_container, leaves, rebuild
 from .zero import ZERO
 
+_KEEP_INTS = None, "composite", "constant"  # kinds of functions whose ints may be an index or a count
+
 
 def dispatched(function):
     """A function of arrays that answers Duals by the rule declared for it, as NumPy's functions do.
@@ -105,15 +107,15 @@ def _named(function):
 
 
 def _of_numpy(y, args, function):
-    """Python numbers in the precision of the arrays among the arguments: floats, and ints where a rule gives them a
-    tangent, for they are the same function's floats elsewhere."""
+    """Python numbers in the precision of the arrays among the arguments: floats, and ints and bools where a rule gives
+    them a tangent, for they are the same function's floats elsewhere."""
     kind = y.__class__
-    if kind is float or kind is complex or kind is int and KINDS.get(function) not in (None, "composite", "constant"):
+    if kind is float or kind is complex or (kind is int or kind is bool) and KINDS.get(function) not in _KEEP_INTS:
         return in_precision(y, args)
     if not is_container(y):
         return y
     found, structure = flatten(y)
-    numbers = any(v.__class__ in (float, complex, int) for v in found)
+    numbers = any(v.__class__ in (float, complex, int, bool) for v in found)
     return rebuild(structure, [_of_numpy(v, args, function) for v in found]) if numbers else y
 
 

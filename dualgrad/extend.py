@@ -30,7 +30,7 @@ from . import tables
 from .cures import dotted
 from .dispatch import dispatched, in_precision, require_dispatching
 from .dual import LIVE, Dual
-from .errors import ShapeError
+from .errors import ShapeError, TangentLossError
 from .rules import declare
 from .tree import is_container, map_leaves
 
@@ -51,7 +51,8 @@ def rules_restored():
     Notes
     -----
     The tables belong to the process: what another thread declares meanwhile is taken back too. So are the rules of a
-    module of yours that is imported for the first time inside a block; those of ``dualgrad.scipy`` stay.
+    module of yours that is imported for the first time inside a block; those of ``dualgrad.scipy`` stay, behind those
+    of your own for the same functions.
 
     Examples
     --------
@@ -546,6 +547,11 @@ def _whole(function, y, operands):
     if y.tangent.shape != expected:
         raise ShapeError(
             f"the rule of {dotted(function)} made a tangent of shape {y.tangent.shape}; expected {expected}"
+        )
+    if y.primal.dtype.kind not in "fc":
+        raise TangentLossError(
+            f"{dotted(function)} returned {y.primal.dtype}, which has no room for a tangent: return floating "
+            "numbers, or declare it constant, or take dg.primal(x)"
         )
     parts = y.primal, declare.as_tangent(y.tangent, y.primal)
     p, d = (v.copy() if any(declare.shared(v, a) for a in operands) else v for v in parts)

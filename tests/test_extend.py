@@ -532,9 +532,10 @@ def test_numbers_of_python_and_trees_of_them_are_results(name, dtype, lead, tabl
 
 @LEADS
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("nothing", [0, False, 0.0], ids=repr)
 @pytest.mark.parametrize("kind", ["linear", "elementwise", "bilinear", "explicit", "composite"])
-def test_an_int_that_depends_on_the_data_is_a_value_like_others(kind, dtype, lead, tables):
-    of_one, of_two = lambda x: 0 if x < 0 else x * 2.5, lambda x, y: 0 if x < 0 else x * 2.5
+def test_an_int_that_depends_on_the_data_is_a_value_like_others(kind, nothing, dtype, lead, tables):
+    of_one, of_two = lambda x: nothing if x < 0 else x * 2.5, lambda x, y: nothing if x < 0 else x * 2.5
     relu = dispatched(of_two if kind == "bilinear" else of_one)
     steep = lambda x: 2.5 * (x >= 0)  # noqa: E731
     {
@@ -734,6 +735,15 @@ def test_a_term_of_a_bilinear_rule_never_broadcasts(shape, lead, tables):
 def test_a_function_without_its_rule_says_so():
     with pytest.raises(NotImplementedError, match=r"none has no tangent rule"):
         dg.derivative(one)(1.0)
+
+
+@pytest.mark.parametrize("kind", ["linear", "elementwise", "bilinear", "explicit"])
+@pytest.mark.parametrize("dtype", [bool, np.int32])
+def test_arrays_that_have_no_room_for_a_tangent_are_refused(kind, dtype, tables):
+    f = dispatched((lambda x, y: np.asarray(x, dtype)) if kind == "bilinear" else lambda x: np.asarray(x, dtype))
+    OF_ARRAYS[kind](f)
+    with pytest.raises(dg.TangentLossError, match=r"dg\.primal\(x\)"):
+        dg.jvp(lambda x: f(x, A) if kind == "bilinear" else f(x), (A,), (V,))
 
 
 # ---------------------------------------------------------------------- taken back

@@ -84,7 +84,7 @@ class Cell(Layer):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        forget_rules_of_others(cls, Cell, "step", names=("step_jvp", "step_vjp", "factors"))
+        forget_rules_of_others(cls, Cell, "step", "affine", names=("step_jvp", "step_vjp", "factors"))
         base = Cell if cls.output is Cell.output else ByOutput
         forget_rules_of_others(cls, base, "output", names=("output_jvp", "output_vjp"))
         cls._of_arrays = is_ours(cls, "step")  # and states no trees that a cell of one's own may take
