@@ -81,7 +81,7 @@ def dispatched(function):
         return y if y.__class__ is np.ndarray else _of_numpy(y, leaves(args) if trees else args, dispatch)
 
     for name in ("__name__", "__qualname__", "__module__"):
-        setattr(dispatch, name, getattr(_named(function), name))
+        setattr(dispatch, name, getattr(_named(function), name, getattr(dispatch, name)))
     dispatch._implementation, dispatch._count = function, count  # the first as NumPy's have
     return dispatch
 
