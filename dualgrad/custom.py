@@ -6,7 +6,7 @@ import inspect
 import numpy as np
 
 from .backend import is_array
-from .dispatch import require_dispatching
+from .dispatch import in_precision, require_dispatching
 from .dual import Dual, lift
 from .errors import LevelError, ShapeError
 from .rules.absorb import parts
@@ -120,6 +120,8 @@ def _apply_rule(rule, args, kwargs, name):
         shapes = [np.shape(y) for y in ys], [np.shape(d) for d in ds]
         if y_structure != d_structure or shapes[0] != shapes[1]:
             raise ShapeError(f"the rule of {name} returned y of shape {shapes[0]} and dy of shape {shapes[1]}")
+        ys = [y if hasattr(y, "dtype") else in_precision(y, leaves) for y in ys]
+        ds = [d if hasattr(d, "dtype") else np.asarray(d, y.dtype)[()] for y, d in zip(ys, ds, strict=True)]
         return ys, ds, y_structure
 
     if not lead:

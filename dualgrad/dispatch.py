@@ -8,8 +8,11 @@ import numpy as np
 from .dual import OBJECT, Dual, as_array
 from .outer_product import OuterProduct
 from .rules.declare import duals_in
-from .tables import OWN
+from .tables import KINDS, OWN
+from .tree import flatten, is_container, leaves, rebuild
 from .zero import ZERO
+
+_KEEP_INTS = None, "composite", "constant"  # kinds of functions whose ints may be an index or a count
 
 
 def dispatched(function):
@@ -23,9 +26,10 @@ def dispatched(function):
     Returns
     -------
     A function that can be given to the declarers of `dualgrad.extend` and to `defjvp`. It calls ``function`` where no
-    argument is a Dual, and its rule where one is, also in a list, a tuple or an object array. The rule receives the
-    arguments by position, with their defaults filled in. A Python number that ``function`` returns becomes one of
-    NumPy, of the precision of the arguments.
+    argument is a Dual, and its rule where one is, also in a tree (dict, list, tuple, Params or a registered class) or
+    an object array; a list or tuple of numbers alone comes as one array then. The rule receives the arguments by
+    position, with their defaults filled in. A Python float or complex that ``function`` returns, also in a tree,
+    becomes one of NumPy, of the precision of the arguments; so does an int of a function whose rule gives it a tangent.
 
     Raises
     ------
@@ -56,12 +60,13 @@ def dispatched(function):
     def dispatch(*args, **kwargs):
         if len(args) == 1 == count and not kwargs and args[0].__class__ is np.ndarray and args[0].dtype is not OBJECT:
             y = function(args[0])
-            return y if y.__class__ is np.ndarray else _of_numpy(y, args)
+            return y if y.__class__ is np.ndarray else _of_numpy(y, args, dispatch)
         if kwargs or len(args) != count:
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             args, kwargs = bound.args, {name: as_array(a) for name, a in bound.kwargs.items()}
-        if kwargs or not all(map(_is_one, args)):
+        trees = bool(kwargs) or not all(map(_is_one, args))
+        if trees:
             args = tuple(map(as_array, args))
             duals = list(duals_in((*args, *kwargs.values())))
         else:
@@ -73,16 +78,20 @@ def dispatched(function):
             if a is ZERO or isinstance(a, OuterProduct):  # a tangent that a linear function is given
                 return a.__array_function__(dispatch, (), args, kwargs)
         y = function(*args, **kwargs)
-        return y if y.__class__ is np.ndarray else _of_numpy(y, args)
+        return y if y.__class__ is np.ndarray else _of_numpy(y, leaves(args) if trees else args, dispatch)
 
-    dispatch._implementation = function  # as NumPy's have
+    for name in ("__name__", "__qualname__", "__module__"):
+        setattr(dispatch, name, getattr(_name_bearer(function), name, getattr(dispatch, name)))
+    dispatch._implementation, dispatch._count = function, count  # the first as NumPy's have
     return dispatch
 
 
 def _is_one(x):
     """Whether x is one array or number, not a list of them, nor an object array that may hold Duals."""
     kind = x.__class__
-    return kind is Dual or (x.dtype is not OBJECT if kind is np.ndarray else kind is float or kind is int)
+    if kind is np.ndarray:
+        return x.dtype is not OBJECT
+    return kind is Dual or kind is float or kind is int or issubclass(kind, np.generic)
 
 
 def precedence(x):
@@ -90,11 +99,29 @@ def precedence(x):
     return x.level, type(x) is not Dual
 
 
-def _of_numpy(y, args):
-    """A Python number in the precision of the arrays among the arguments."""
-    if y.__class__ is not float and y.__class__ is not complex:
+def _name_bearer(function):
+    """What has the name of a function: that itself, what a functools.partial is of, or the class of an object."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return function if hasattr(function, "__name__") else type(function)
+
+
+def _of_numpy(y, args, function):
+    """Python numbers in the precision of the arrays among the arguments: floats, and ints and bools where a rule gives
+    them a tangent, for they are the same function's floats elsewhere."""
+    kind = y.__class__
+    if kind is float or kind is complex or (kind is int or kind is bool) and KINDS.get(function) not in _KEEP_INTS:
+        return in_precision(y, args)
+    if not is_container(y):
         return y
-    dtypes = [a.dtype for a in args if isinstance(a, (np.ndarray, np.generic))]
+    found, structure = flatten(y)
+    numbers = any(v.__class__ in (float, complex, int, bool) for v in found)
+    return rebuild(structure, [_of_numpy(v, args, function) for v in found]) if numbers else y
+
+
+def in_precision(y, arrays):
+    """A Python number as one of NumPy, in the precision of arrays, if there are any."""
+    dtypes = [a.dtype for a in arrays if isinstance(a, (np.ndarray, np.generic, Dual))]
     return np.asarray(y, np.result_type(y, *dtypes))[()] if dtypes else y
 
 

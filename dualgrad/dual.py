@@ -19,7 +19,7 @@ from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .operators import operators
 from .tables import MAKERS, METHODS, RULES, SEQUENCES
-from .tree import is_container, leaf, map_leaves
+from .tree import is_container, leaf, leaves, map_leaves
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
@@ -327,24 +327,23 @@ def lift(x):
 
 
 def as_array(x):
-    """The one Dual that an object array or nested lists of numbers and Duals stand for; anything else as it is."""
-    if x.__class__ is not list and x.__class__ is not tuple:
+    """The one Dual that an object array or nested lists of numbers and Duals stand for; a tree of Duals with each
+    object array in it lifted; anything else as it is."""
+    if not is_container(x):
         return lift(x)
-    leaves = list(_lifted_leaves(x))
-    if not any(isinstance(a, Dual) for a in leaves):
+    if not any(isinstance(lift(a), Dual) for a in leaves(x)):
         return x
-    joins = all(isinstance(a, _NUMERIC) and not getattr(a, "ndim", 0) for a in leaves)
-    return RULES[np.ndarray](x) if joins else lift_within(x)
+    numbers_alone = type(x) in (list, tuple) and all(map(_is_number, _lifted_leaves(x)))
+    return RULES[np.ndarray](x) if numbers_alone else map_leaves(lift, x)
+
+
+def _is_number(a):
+    return isinstance(a, _NUMERIC) and not getattr(a, "ndim", 0)
 
 
 def _lifted_leaves(tree):
     for branch in tree:
         yield from _lifted_leaves(branch) if isinstance(branch, (list, tuple)) else (lift(branch),)
-
-
-def lift_within(tree):
-    """Nested lists with each object array in them lifted."""
-    return type(tree)(map(lift_within, tree)) if tree.__class__ in (list, tuple) else lift(tree)
 
 
 def as_they_are(function, args):

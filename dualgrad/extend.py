@@ -28,14 +28,16 @@ import numpy as np
 
 from . import tables
 from .cures import qualified_name
-from .dispatch import dispatched, require_dispatching
+from .dispatch import dispatched, in_precision, require_dispatching
 from .dual import LIVE, Dual
-from .errors import ShapeError
+from .errors import ShapeError, TangentLossError
 from .rules import declare
+from .tree import is_container, map_leaves
 
 __all__ = ["bilinear", "composite", "constant", "dispatched", "elementwise", "explicit", "linear", "rules_restored"]
 
 _TABLES = [table for name, table in vars(tables).items() if name.isupper()]
+_NUMBERS = (float, complex, int)
 _blocks = []  # one for each rules_restored() that is open
 
 
@@ -49,7 +51,8 @@ def rules_restored():
     Notes
     -----
     The tables belong to the process: what another thread declares meanwhile is taken back too. So are the rules of a
-    module of yours that is imported for the first time inside a block; those of ``dualgrad.scipy`` stay.
+    module of yours that is imported for the first time inside a block; those of ``dualgrad.scipy`` stay, behind those
+    of your own for the same functions.
 
     Examples
     --------
@@ -76,13 +79,21 @@ def rules_restored():
 
 @contextlib.contextmanager
 def lasting():
-    """Declarations that no open block takes back: those of a module, which is imported once."""
-    before = [table.copy() for table in _TABLES]
+    """Declarations that no open block takes back: those of a module, which is imported once. Where a function had a
+    rule before, that one stays, and the module's is the one behind it: the rule once a block takes the other back."""
+    before, rules = [table.copy() for table in _TABLES], tables.RULES.copy()
     yield
-    for saved in _blocks:
-        for (table, kept), known in zip(saved, before, strict=True):
-            added = set(table) - set(known)
-            kept.update({entry: table[entry] for entry in added} if isinstance(table, dict) else added)
+    declared = {f for f, rule in tables.RULES.items() if rules.get(f) is not rule}
+    for k, (table, known) in enumerate(zip(_TABLES, before, strict=True)):
+        if isinstance(table, set):
+            for saved in _blocks:
+                saved[k][1].update(table - known)
+            continue
+        fresh = {entry: value for entry, value in table.items() if entry in declared or entry not in known}
+        for saved in _blocks:
+            for entry, value in fresh.items():
+                saved[k][1].setdefault(entry, value)
+        table.update({entry: known[entry] for entry in declared & known.keys()})
 
 
 # ---------------------------------------------------------------------- the six kinds
@@ -101,10 +112,15 @@ def linear(*functions, lead=None, alone=False):
     alone : bool
         The function works under a lead axis as it stands, for it acts entry by entry, or on last axes.
 
+    Returns
+    -------
+    The function, so that the declarer decorates; of several a tuple; of none the decorator with these options.
+
     Raises
     ------
     TypeError
-        For what cannot have such a rule: no function, one that does not dispatch, a ufunc of two operands.
+        For what cannot have such a rule: no function, one that does not dispatch, a ufunc of two operands; for a lead
+        of another number of arguments.
     ValueError
         For a function that has a rule, outside of `rules_restored`; for ``lead`` and ``alone`` together.
 
@@ -112,20 +128,24 @@ def linear(*functions, lead=None, alone=False):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> from dualgrad import extend
-    >>> @extend.dispatched
+    >>> @extend.linear(alone=True)
+    ... @extend.dispatched
     ... def second_difference(x):
     ...     return x[..., 2:] - 2 * x[..., 1:-1] + x[..., :-2]
-    >>> extend.linear(second_difference, alone=True)
     >>> dg.jvp(lambda x: second_difference(x * x), (np.arange(4.0),), (np.ones(4),))
     (array([2., 2.]), array([0., 0.]))
     """
     _require_callable("lead", lead)
     if lead is not None and alone:
         raise ValueError("got lead= and alone=True; expected one of them: alone says that the function needs no lead")
+    if not functions:
+        return functools.partial(linear, lead=lead, alone=alone)
     for function in functions:
         _require(function, "linear", least=1, ufunc=1)
+        _require_fits("lead", lead, function, "dx, ndim", first=1)
     for function in functions:
-        declare.linear(function, lead=lead, alone=alone, around=_checked(function, views=True))
+        declare.linear(function, lead=lead, alone=alone, around=_checked(function, 1, views=True))
+    return _decorated(functions)
 
 
 def elementwise(function, *slopes, over=None, finite=False):
@@ -147,14 +167,15 @@ def elementwise(function, *slopes, over=None, finite=False):
     Raises
     ------
     TypeError
-        For what cannot have such a rule: no function, one that does not dispatch, another number of arguments.
+        For what cannot have such a rule: no function, one that does not dispatch, another number of arguments, of the
+        function or of a slope.
     ValueError
         For a function that has a rule, outside of `rules_restored`.
 
     Notes
     -----
-    At a call: `ShapeError` for slopes that do not broadcast to the value, `TangentLossError` for complex slopes of a
-    real function. The tangent has the precision of the value.
+    At a call: `ShapeError` for slopes that are not of the value's shape, nor of one that broadcasts to it,
+    `TangentLossError` for complex slopes of a real function. The tangent has the precision of the value.
 
     Examples
     --------
@@ -175,7 +196,10 @@ def elementwise(function, *slopes, over=None, finite=False):
     if finite and count > 1:
         raise TypeError("finite= is for functions of one argument")
     _require(function, "elementwise", least=count, most=count, ufunc=count)
-    declare.elementwise(function, *slopes, over=over, finite=finite, around=_checked(function))
+    for slope in (*slopes, over):
+        _require_fits("over" if slope is over else "a slope", slope, function, "y", count=count)
+    slopes, over = [_fitting(slope, function) for slope in slopes], over and _fitting(over, function)
+    declare.elementwise(function, *slopes, over=over, finite=finite, around=_checked(function, count))
 
 
 def bilinear(*functions, lead=None):
@@ -189,10 +213,15 @@ def bilinear(*functions, lead=None):
         ``lead(f, a, b, which)``, the value of f(a, b) where operand number ``which`` (0 or 1) has K directions in
         front, in one call. Without it they go one by one.
 
+    Returns
+    -------
+    The function, so that the declarer decorates; of several a tuple; of none the decorator with these options.
+
     Raises
     ------
     TypeError
-        For what cannot have such a rule: no function, one that does not dispatch, one of fewer arguments.
+        For what cannot have such a rule: no function, one that does not dispatch, one of fewer arguments; for a lead
+        of another number of arguments.
     ValueError
         For a function that has a rule, outside of `rules_restored`.
 
@@ -200,20 +229,24 @@ def bilinear(*functions, lead=None):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> from dualgrad import extend
-    >>> @extend.dispatched
+    >>> @extend.bilinear
+    ... @extend.dispatched
     ... def bracket(a, b):
     ...     return a @ b - b @ a
-    >>> extend.bilinear(bracket)
     >>> a = np.array([[0.0, 1.0], [0.0, 0.0]])
     >>> print(dg.derivative(lambda t: bracket(a, t * a.T))(1.0))
     [[ 1.  0.]
      [ 0. -1.]]
     """
     _require_callable("lead", lead)
+    if not functions:
+        return functools.partial(bilinear, lead=lead)
     for function in functions:
         _require(function, "bilinear", least=2, ufunc=2)
+        _require_fits("lead", lead, function, "f, a, b, which", first=10)
     for function in functions:
-        declare.bilinear(function, lead=lead, around=_checked(function))
+        declare.bilinear(function, lead=lead, around=_checked(function, 2))
+    return _decorated(functions)
 
 
 def composite(function, definition, as_given=False):
@@ -224,8 +257,8 @@ def composite(function, definition, as_given=False):
     function : callable
         Of any arguments, each of which may be a Dual.
     definition : callable
-        Of the same arguments: the function again, written with ``np.*`` and operators. One that returns several arrays
-        in a tuple or list has several in its definition.
+        Of the same arguments: the function again, written with ``np.*`` and operators. One that returns a tree of
+        arrays (a tuple, a NamedTuple, a dict, ...) has such a tree in its definition.
     as_given : bool
         The definition sees its operands as they are given. Otherwise they come in the precision of the result, where
         that is higher, but for arguments that are named as settings of NumPy's are (axis, where, dtype, n, k, p, ...).
@@ -233,7 +266,8 @@ def composite(function, definition, as_given=False):
     Raises
     ------
     TypeError
-        For what cannot have such a rule: no function, or one that does not dispatch.
+        For what cannot have such a rule: no function, or one that does not dispatch; for a definition of another
+        number of arguments.
     ValueError
         For a function that has a rule, outside of `rules_restored`.
 
@@ -251,6 +285,7 @@ def composite(function, definition, as_given=False):
     """
     _require_callable("the definition", definition, optional=False)
     _require(function, "composite")
+    _require_fits("the definition", definition, function, "")
     declare.composite(function, definition, as_given=as_given, around=_checked(function))
 
 
@@ -271,7 +306,8 @@ def explicit(*functions):
     Raises
     ------
     TypeError
-        For what cannot have such a rule: no function, or one that does not dispatch.
+        For what cannot have such a rule: no function, or one that does not dispatch; for a rule of another number of
+        arguments.
     ValueError
         For a function that has a rule, outside of `rules_restored`.
 
@@ -295,8 +331,9 @@ def explicit(*functions):
         _require_callable("the rule", rule, optional=False)
         for function in functions:
             _require(function, "explicit", least=1)
+            _require_fits("the rule", rule, function, "x, dx, lead", first=1)
         for function in functions:
-            declare.explicit(function, around=_checked(function))(_pair(rule, function))
+            declare.explicit(function, around=_checked(function, 1))(_pair(rule, function))
         return rule
 
     return declared
@@ -310,6 +347,10 @@ def constant(*functions):
     *functions : callable
         Of any arguments, each of which may be a Dual.
 
+    Returns
+    -------
+    The function, so that the declarer decorates; of several a tuple.
+
     Raises
     ------
     TypeError
@@ -321,17 +362,22 @@ def constant(*functions):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> from dualgrad import extend
-    >>> @extend.dispatched
+    >>> @extend.constant
+    ... @extend.dispatched
     ... def label(x):
     ...     return int(np.argmax(x))
-    >>> extend.constant(label)
     >>> dg.grad(lambda x: x[label(x)] * 2)(np.array([1.0, 3.0]))
     array([0., 2.])
     """
     for function in functions:
         _require(function, "constant")
     for function in functions:
-        declare.constant(function)
+        declare.constant(function, around=_checked(function))
+    return _decorated(functions)
+
+
+def _decorated(functions):
+    return functions[0] if len(functions) == 1 else functions
 
 
 # ---------------------------------------------------------------------- what is refused when it is declared
@@ -378,53 +424,136 @@ def _require_callable(what, given, optional=True):
         raise TypeError(f"got {what} of type {type(given).__name__}; expected a function")
 
 
+def _require_fits(what, given, function, before, first=0, count=None):
+    """Raise unless what was given takes the arguments it will be called with: those named in ``before``, and those of
+    the function from number ``first`` on, ``count`` in all, as far as Python knows the two signatures."""
+    arguments, keywords = _called_with(function, count)
+    if given is None or arguments is None:
+        return
+    names = [*before.split(", "), *arguments[first:]] if before else arguments
+    try:
+        if isinstance(given, np.ufunc):  # one more would be out=
+            if given.nin != len(names):
+                raise TypeError(f"it has {given.nin} operands")
+        else:
+            inspect.signature(given).bind(*names, **dict.fromkeys(keywords))
+    except ValueError:  # of C, without a signature
+        return
+    except TypeError as error:
+        said = ", ".join([*names, *(f"{name}=" for name in keywords)])
+        raise TypeError(
+            f"{what} of {qualified_name(function)} is called with ({said}), which it does not take: {error}"
+        ) from None
+
+
+def _called_with(function, count=None):
+    """The names of the arguments with which every rule of a function is called: by position (None where their number
+    is not known), and by name."""
+    generic = [f"x{k}" for k in range(function.nin if isinstance(function, np.ufunc) else count or 0)]
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return generic or None, []
+    if isinstance(function, np.ufunc) or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return generic or None, []
+    if not hasattr(function, "_count"):  # one of NumPy, whose defaults are not filled in
+        parameters = [p for p in parameters if p.default is p.empty]
+    by_position = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return by_position, [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
 # ---------------------------------------------------------------------- what is refused when it is called
 
 
 def _pair(rule, function):
-    """The rule, whose result is looked at."""
+    """The rule, whose result is looked at; where one number is expected, one of Python is taken."""
 
     @functools.wraps(rule)
-    def pair(*args, **kwargs):
-        y = rule(*args, **kwargs)
-        if not isinstance(y, tuple) or len(y) != 2 or not all(hasattr(part, "dtype") for part in y):
+    def pair(x, dx, lead, *args, **kwargs):
+        result = rule(x, dx, lead, *args, **kwargs)
+        if not isinstance(result, tuple) or len(result) != 2:
+            found = type(result).__name__
             raise TypeError(
-                f"the rule of {qualified_name(function)} returned a {type(y).__name__}; "
-                "expected a pair of arrays (y, dy)"
+                f"the rule of {qualified_name(function)} returned a {found}; expected a pair of arrays (y, dy)"
             )
-        return y
+        y, dy = result
+        y = in_precision(y, [x]) if isinstance(y, _NUMBERS) else y
+        dy = in_precision(dy, [y]) if isinstance(dy, _NUMBERS) and not lead and np.shape(y) == () else dy
+        for name, part in (("y", y), ("dy", dy)):
+            if not hasattr(part, "dtype"):
+                raise TypeError(
+                    f"the rule of {qualified_name(function)} returned {name} that is a {type(part).__name__}; expected "
+                    "a pair of arrays (y, dy), dy of shape lead + y.shape"
+                )
+        return y, dy
 
     return pair
 
 
-def _checked(function, views=False):
-    """Around a pushforward: tangents of the shape and dtype of their values, and no memory shared with an operand, but
-    for the ``views`` of which both parts are one."""
+def _fitting(slope, function):
+    """The slope, whose shape is looked at: along an axis more, it would go over the directions."""
+
+    @functools.wraps(slope)
+    def fitting(y, *args):
+        g = slope(y, *args)
+        shape = g.shape if hasattr(g, "shape") else () if g.__class__ is float else np.shape(g)
+        if shape and shape != y.shape:
+            excess = len(shape) > len(y.shape)
+            if excess or any(m not in (1, n) for m, n in zip(shape[::-1], y.shape[::-1], strict=False)):
+                raise ShapeError(
+                    f"a slope of {qualified_name(function)} has shape {shape}; expected {y.shape}, that of the value, "
+                    "or what broadcasts to it"
+                )
+        return g
+
+    return fitting
+
+
+def _checked(function, count=0, views=False):
+    """Around a pushforward: ``count`` operands that are arrays, tangents of the shape and dtype of their values, and no
+    memory shared with an operand, but for the ``views`` of which both parts are one."""
 
     def around(push):
         @functools.wraps(push)
         def checked(*args, **kwargs):
+            if count and (len(args) > 1 or args[0].__class__ is not Dual):
+                _require_arrays(function, args[:count])
             result = push(*args, **kwargs)
             if any(result is a for a in args):
                 return result
-            operands = [part for a in declare.duals_in(args) for part in (a.primal, a.tangent)]
-            return _whole(function, result, () if views else operands)
+            duals = () if views else declare.duals_in(args)
+            operands = [part for a in duals for part in ((a.primal, a.tangent) if a.__class__ is Dual else (a.primal,))]
+            if result.__class__ is not Dual and is_container(result):
+                return map_leaves(lambda y: _whole(function, y, operands), result)
+            return _whole(function, result, operands)
 
         return checked
 
     return around
 
 
+def _require_arrays(function, operands):
+    for a in operands:
+        if is_container(a) and any(True for _ in declare.duals_in((a,))):
+            raise TypeError(
+                f"{qualified_name(function)} got a {type(a).__name__} with Duals as an operand; a rule of the kind "
+                f"{tables.KINDS.get(function)} is of arrays: declare it composite, or give it one array each"
+            )
+
+
 def _whole(function, y, operands):
-    if isinstance(y, (list, tuple)):
-        parts = [_whole(function, part, operands) for part in y]
-        return type(y)(*parts) if hasattr(y, "_fields") else type(y)(parts)
     if y.__class__ is not Dual:
-        return y
+        shares = y.__class__ is np.ndarray and any(declare.shares_memory(y, a) for a in operands)
+        return y.copy() if shares else y
     expected = LIVE[y.level] + np.shape(y.primal)
     if y.tangent.shape != expected:
         raise ShapeError(
             f"the rule of {qualified_name(function)} made a tangent of shape {y.tangent.shape}; expected {expected}"
+        )
+    if y.primal.dtype.kind not in "fc":
+        raise TangentLossError(
+            f"{qualified_name(function)} returned {y.primal.dtype}, which has no room for a tangent: return floating "
+            "numbers, or declare it constant, or take dg.primal(x)"
         )
     parts = y.primal, declare.as_tangent(y.tangent, y.primal)
     p, d = (v.copy() if any(declare.shares_memory(v, a) for a in operands) else v for v in parts)

@@ -69,7 +69,7 @@ def _sequence(kind, children):
     return kind(*children) if hasattr(kind, "_fields") else kind(children)
 
 
-_REGISTRY = _Registry(dict.fromkeys([np.ndarray, float, int, *np.sctypeDict.values()]))
+_REGISTRY = _Registry(dict.fromkeys([np.ndarray, float, int, bool, str, type(None), *np.sctypeDict.values()]))
 _REGISTRY[dict] = _Container(dict, lambda tree: (tuple(tree), tree.values(), None), None)  # its children are it
 _REGISTRY[list] = _Container(list, lambda tree: (range(len(tree)), tree, tree.__class__), _sequence)
 _REGISTRY[tuple] = _Container(tuple, lambda tree: (range(len(tree)), tree, tree.__class__), _sequence)
@@ -84,7 +84,8 @@ def register(kind, flatten, unflatten, buffers=None):
         The class. Its subclasses are taken apart alike, unless they are registered themselves.
     flatten : callable
         ``flatten(tree)`` is ``(children, aux)``: a dict of the children by name, or a list or tuple of them; and what
-        else makes the object (None for nothing), which is compared by ``==``.
+        else makes the object (None for nothing), which is compared by ``==`` where two results must be alike. A
+        tangent may have another than its primal, whose own is kept: K directions have other shapes, for instance.
     unflatten : callable
         ``unflatten(aux, children)`` is the object again, with the children in a dict or a list. Children need not be
         arrays: a Dual or None may stand in the place of one.

@@ -345,7 +345,7 @@ def test_arguments_by_name_and_defaults_reach_the_rule_by_position(tables):
     assert seen == [(2.0, 0.0), (3.0, 1.0)]
     with pytest.raises(TypeError, match="too many positional"):
         scaled(1.0, 2.0, 3.0)
-    with pytest.raises(NotImplementedError, match=r"scaled has no rule for a Dual as argument 1"):
+    with pytest.raises(NotImplementedError, match=r"test_extend\.scaled has no rule for a Dual as factor:"):
         dg.derivative(lambda t: scaled(t, t))(1.0)
 
 
@@ -370,6 +370,252 @@ def test_a_rule_put_in_place_of_the_houses_is_that_of_taylor_too(tables):
     np.testing.assert_array_equal(dg.taylor(np.sqrt, 4.0, 1.0, 2), [2, 1, 0])
 
 
+# ---------------------------------------------------------------------- operands in trees, and results that are trees
+
+
+class Two(NamedTuple):
+    a: object
+    b: object
+
+
+class Both:
+    """A container of one's own."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+
+dg.tree.register(Both, lambda both: (vars(both), None), lambda aux, children: Both(**children))
+PARAMS = dg.Params({"a": np.ones(2), "b": np.ones(2)})
+TREES = {
+    "dict": (lambda a, b: {"a": a, "b": b}, lambda t: (t["a"], t["b"])),
+    "list": (lambda a, b: [a, b], tuple),
+    "tuple": (lambda a, b: (a, b), tuple),
+    "NamedTuple": (Two, tuple),
+    "Params": (lambda a, b: dg.tree.rebuild(dg.tree.flatten(PARAMS)[1], [a, b]), lambda t: (t["a"], t["b"])),
+    "registered": (Both, lambda t: (t.a, t.b)),
+    "nested": (lambda a, b: {"k": [Two(a, None), (Both(b, 3),)]}, lambda t: (t["k"][0].a, t["k"][1][0].a)),
+}
+trees = pytest.mark.parametrize("name", TREES)
+A, V = np.array([0.3, 1.7]), np.array([2.0, -1.0])
+
+
+def product_of(name, plain=False):
+    """Σ a² b of a tree; ``plain`` asserts that there are no Duals in it."""
+    take = TREES[name][1]
+
+    def of(tree):
+        a, b = take(tree)
+        assert not plain or type(a) is type(b) is np.ndarray and type(tree) is type(TREES[name][0](a, b))
+        return np.sum(a * a * b)
+
+    return of
+
+
+WAYS = {
+    "one": lambda f: dg.jvp(f, (A, V), (V, A))[1],
+    "several": lambda f: dg.jvp(f, (A, V), (np.stack([V, A, 0 * A]), np.ones((3, 2))))[1],
+    "one leaf": lambda f: dg.jvp(lambda a: f(a, V), (A,), (V,))[1],
+    "two levels": lambda f: dg.jvp(lambda a: dg.jvp(lambda b: f(a, b), (V,), (A,))[1], (A,), (V,))[1],
+    "hessian": lambda f: dg.hessian(lambda a: f(a, a))(A),
+    "taylor": lambda f: dg.taylor(lambda t: f(A + t * V, V * t), 0.5, 1.0, order=3),
+    "objects": lambda f: dg.jvp(lambda a: f(np.array([a[0], a[1]]), V), (A,), (V,))[1],
+}
+
+
+@trees
+@pytest.mark.parametrize("way", WAYS)
+def test_duals_anywhere_in_a_tree_reach_the_rule(name, way, tables):
+    make, f = TREES[name][0], dispatched(product_of(name, plain=True))
+    composite(f, product_of(name))
+    agree(WAYS[way](lambda a, b: f(make(a, b))), WAYS[way](lambda a, b: np.sum(a * a * b)))
+
+
+@trees
+def test_a_trace_has_a_row_of_a_tree(name, tables):
+    make, f = TREES[name][0], dispatched(product_of(name, plain=True))
+    composite(f, product_of(name))
+    assert "of" in str(dg.trace(lambda a: f(make(a, a)), (A,), (V,)).rows[-1])
+
+
+@trees
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_constant_is_so_of_a_tree(name, way, tables):
+    make, f = TREES[name][0], dispatched(product_of(name, plain=True))
+    constant(f)
+    found = WAYS[way](lambda a, b: f(make(a, b)) * np.sum(a * b))
+    held = lambda a, b: np.sum(dg.primal(a) ** 2 * dg.primal(b))  # noqa: E731
+    agree(found, WAYS[way](lambda a, b: held(a, b) * np.sum(a * b)))
+
+
+OF_ARRAYS = {
+    "linear": linear,
+    "elementwise": lambda f: elementwise(f, lambda y, x, *rest: 1.0, *[lambda y, x, o: 0.0] * (f is PLAIN[1])),
+    "bilinear": bilinear,
+    "explicit": lambda f: explicit(f)(lambda x, dx, lead, *rest: (f(x, *rest), dx)),
+}
+PLAIN = dispatched(lambda x: x), dispatched(lambda x, o: x)
+
+
+@trees
+@pytest.mark.parametrize("kind", OF_ARRAYS)
+def test_a_tree_of_duals_as_an_operand_of_arrays_is_refused(name, kind, tables):
+    make, f = TREES[name][0], PLAIN[kind == "bilinear"]
+    OF_ARRAYS[kind](f)
+    for given in [lambda x: (make(x, A),), lambda x: (make(A, x),)]:
+        rest = (A,) * (kind == "bilinear")
+        with pytest.raises(TypeError, match="with Duals as an operand; .*kind " + kind + ".*: declare it composite"):
+            dg.jvp(lambda x: f(*given(x), *rest), (A,), (V,))  # noqa: B023
+
+
+@trees
+@pytest.mark.parametrize("kind", ["linear", "explicit", "bilinear"])
+def test_a_tree_of_duals_as_a_setting_is_refused(name, kind, tables):
+    make = TREES[name][0]
+    f = dispatched(lambda x, *rest: x) if kind == "bilinear" else dispatched(lambda x, o: x)
+    OF_ARRAYS[kind](f)
+    with pytest.raises(NotImplementedError, match=r"<lambda> has no rule for a Dual as (o|a setting): pass"):
+        dg.jvp(lambda x: f(*[x] * (1 + (kind == "bilinear")), make(A, x)), (A,), (V,))
+
+
+RESULTS = {  # of a number x > 0, by a program that knows only numbers; and by functions that have rules
+    "float": (lambda x: math.sin(x), lambda x: np.sin(x)),
+    "int": (lambda x: 0, lambda x: 0 * x),
+    "tuple": (lambda x: (math.sin(x), 0), lambda x: (np.sin(x), 0 * x)),
+    "list": (lambda x: [math.sin(x), 1], lambda x: [np.sin(x), 1 + 0 * x]),
+    "NamedTuple": (lambda x: Two(math.sin(x), 0), lambda x: Two(np.sin(x), 0 * x)),
+    "dict": (lambda x: {"s": math.sin(x), "z": 0}, lambda x: {"s": np.sin(x), "z": 0 * x}),
+    "nested": (lambda x: {"s": [Two(0, (math.sin(x),))]}, lambda x: {"s": [Two(0 * x, (np.sin(x),))]}),
+    "registered": (lambda x: Both(math.sin(x), 0), lambda x: Both(np.sin(x), 0 * x)),
+}
+LEADS = pytest.mark.parametrize("lead", [(), (1,), (3,), (0,)], ids=str)
+
+
+def same_trees(found, expected, dtype=None):
+    (a, b), (c, d) = dg.tree.flatten(found), dg.tree.flatten(expected)
+    assert b == d
+    for x, y in zip(a, c, strict=True):
+        assert isinstance(x, np.ndarray | np.generic)
+        assert np.shape(x) == np.shape(y)
+        assert dtype is None or x.dtype == dtype
+        np.testing.assert_allclose(x, y, 1e-6 if dtype == np.float32 else 1e-12)
+
+
+def rule_of_one(rule):
+    """A custom_jvp whose rule knows only numbers."""
+    f = dg.custom_jvp(rule)
+
+    @f.defjvp
+    def _(primals, tangents):
+        x, dx = float(primals[0]), float(tangents[0])
+        d = dg.tree.map_leaves(lambda y: 0 if y in (0, 1) else math.cos(x) * dx, rule(x))
+        return rule(x), d
+
+    return f
+
+
+@LEADS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", RESULTS)
+def test_numbers_of_python_and_trees_of_them_are_results(name, dtype, lead, tables):
+    of_numbers, definition = RESULTS[name]
+    f = dispatched(of_numbers)
+    composite(f, definition)
+    x, v = dtype(0.5), np.ones(lead, dtype)[()]
+    for expected, call in ((definition, f), (definition, rule_of_one(of_numbers))):
+        for found, exact in zip(dg.jvp(call, (x,), (v,)), dg.jvp(expected, (x,), (v,)), strict=True):
+            same_trees(found, exact, dtype)
+    if not lead and dtype is np.float64:
+        second = lambda f: dg.jvp(lambda x: dg.jvp(f, (x,), (1.0,))[1], (0.5,), (1.0,))[1]  # noqa: E731
+        same_trees(second(f), second(definition))
+
+
+@LEADS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("nothing", [0, False, 0.0], ids=repr)
+@pytest.mark.parametrize("kind", ["linear", "elementwise", "bilinear", "explicit", "composite"])
+def test_an_int_that_depends_on_the_data_is_a_value_like_others(kind, nothing, dtype, lead, tables):
+    of_one, of_two = lambda x: nothing if x < 0 else x * 2.5, lambda x, y: nothing if x < 0 else x * 2.5
+    relu = dispatched(of_two if kind == "bilinear" else of_one)
+    steep = lambda x: 2.5 * (x >= 0)  # noqa: E731
+    {
+        "linear": linear,
+        "elementwise": lambda f: elementwise(f, lambda y, x: steep(x)),
+        "bilinear": bilinear,
+        "explicit": lambda f: explicit(f)(lambda x, dx, lead: (f(x), dx * steep(x))),
+        "composite": lambda f: composite(f, lambda x: np.maximum(x, 0) * 2.5),
+    }[kind](relu)
+    call = (lambda x: relu(x, dtype(1))) if kind == "bilinear" else relu
+    for x in (-1.0, 1.0):
+        y, dy = dg.jvp(call, (dtype(x),), (np.zeros(lead, dtype)[()],))
+        assert y == 2.5 * max(x, 0)
+        assert y.dtype == dy.dtype == dtype
+        assert dy.shape == lead
+        assert not dy.any()
+
+
+@LEADS
+@pytest.mark.parametrize("name", ["tuple", "list", "NamedTuple", "dict", "registered"])
+def test_a_linear_function_of_several_results_keeps_their_tree(name, lead, tables):
+    make = TREES[name][0]
+    f = dispatched(lambda x: make(x[::-1], 2 * x))
+    linear(f)
+    v = np.ones((*lead, 2)) * V
+    y, dy = dg.jvp(f, (A,), (v,))
+    same_trees(y, make(A[::-1], 2 * A))
+    same_trees(dy, make(v[..., ::-1], 2 * v))
+
+
+def test_what_numpy_returns_as_a_tuple_with_names_keeps_them(tables):
+    def by_powers(a, UPLO="L"):
+        w = np.trace(a) / 2 + np.array([-1, 1]) * np.sqrt(np.trace(a) ** 2 / 4 - a[0, 0] * a[1, 1] + a[0, 1] * a[1, 0])
+        return w, 0 * a
+
+    a, v = np.array([[2.0, 1.0], [1.0, 5.0]]), np.array([[1.0, 0.5], [0.5, 2.0]])
+    composite(np.linalg.eigh, by_powers)
+    y, dy = dg.jvp(np.linalg.eigh, (a,), (v,))
+    assert type(y) is type(dy) is type(np.linalg.eigh(a))
+    agree(dy.eigenvalues, dg.jvp(np.linalg.eigvalsh, (a,), (v,))[1])
+
+
+def test_results_that_are_constant_are_what_the_function_returns(tables):
+    for result in (3, True, 2.5, "text", None, (1, 2.0), {"k": [1, None]}, Two(1, "x")):
+        f = dispatched(lambda x, result=result: result)
+        constant(f)
+        assert dg.jvp(lambda x: (x, f(x)), (1.0,), (1.0,), has_aux=True)[2] == result  # noqa: B023
+    index = dispatched(lambda x: (int(np.argmax(x)), np.max(x)))
+    composite(index, lambda x: (0, np.max(x)))
+    np.testing.assert_array_equal(dg.grad(lambda x: x[index(x)[0]] * 2)(np.array([1.0, 3.0])), [0, 2])
+    same = dispatched(lambda x: x)
+    constant(same)
+    x = np.ones(3)
+    assert not np.may_share_memory(dg.jvp(same, (x,), (x,))[0], x)
+    tree = dispatched(lambda t: {"k": [t["x"][1:]]})
+    constant(tree)
+    assert not np.may_share_memory(dg.jvp(lambda x: tree({"x": x})["k"][0], (x,), (x,))[0], x)
+
+
+def test_a_declarer_decorates(tables):
+    for declare in (linear, linear(alone=True), bilinear, bilinear(), constant):
+        f = dispatched(lambda x, y=1.0: x * y)
+        assert declare(f) is f
+        assert f in dg.supported()
+    f, g = dispatched(lambda x: x), dispatched(lambda x: 2 * x)
+    assert linear(f, g) == (f, g)
+
+
+def test_a_function_is_called_by_its_name_in_messages():
+    class Thing:
+        def __call__(self, x):
+            return x
+
+    for given, name in ((functools.partial(half, 1.0), "half"), (Thing(), "Thing"), (none, "none")):
+        f = dispatched(given)
+        assert f.__name__ == name
+        with pytest.raises(NotImplementedError, match=rf"test_extend\.{name} has no tangent rule"):
+            dg.derivative(f)(1.0)
+
+
 # ---------------------------------------------------------------------- refused
 
 
@@ -381,7 +627,7 @@ def half(x, y):
     return x
 
 
-one, two = dispatched(none), dispatched(half)
+one, two, by_name = dispatched(none), dispatched(half), dispatched(lambda x, *, n=2: x)
 slope = lambda y, *x: 1.0  # noqa: E731
 REFUSED = {
     "no function": (lambda: linear(3), TypeError, "got a int as the function; expected a ufunc"),
@@ -406,6 +652,22 @@ REFUSED = {
     "of Python objects": (lambda: constant(np.frompyfunc(none, 1, 1)), TypeError, "over Python objects"),
     "no signature": (lambda: dispatched(3), TypeError, "got 3, which has no signature"),
     "the second of two": (lambda: linear(one, np.tanh), ValueError, "np.tanh has a rule"),
+    "a slope without y": (lambda: elementwise(one, lambda x: 2 * x), TypeError, r"a slope of .*none is .* \(y, x\)"),
+    "a slope of too many": (
+        lambda: elementwise(two, lambda y, *x: y, lambda y, a, b, c: 1), TypeError, r"with \(y, x, y\).*argument: 'c'"),
+    "a slope that writes into x": (lambda: elementwise(one, np.cos), TypeError, r"\(y, x\).*it has 1 operands"),
+    "over without y": (lambda: elementwise(one, over=lambda x: x), TypeError, r"over of .*none is .* \(y, x\)"),
+    "a rule without lead": (lambda: explicit(one)(lambda x, dx: (x, dx)), TypeError, r"called with \(x, dx, lead\)"),
+    "a rule without a setting": (
+        lambda: explicit(two)(lambda x, dx, lead: (x, dx)), TypeError, r"called with \(x, dx, lead, y\)"),
+    "a rule without a keyword": (
+        lambda: explicit(by_name)(lambda x, dx, lead: (x, dx)), TypeError, r"called with \(x, dx, lead, n=\)"),
+    "a definition of fewer": (lambda: composite(two, none), TypeError, r"the definition of .*half is .* \(x, y\)"),
+    "a definition of more": (lambda: composite(np.i0, half), TypeError, r"the definition of np\.i0 is .* \(x\)"),
+    "a lead without ndim": (lambda: linear(one, lead=none), TypeError, r"lead of .*none is called with \(dx, ndim\)"),
+    "a lead without which": (lambda: bilinear(two, lead=half), TypeError, r"lead of .*half .*\(f, a, b, which\)"),
+    "a setting of a function by entries": (
+        lambda: elementwise(by_name, slope), TypeError, "settings are for composite and explicit"),
 }  # fmt: skip
 
 
@@ -420,7 +682,7 @@ def test_bad_declarations_are_named_and_change_nothing(case):
 
 WRONG = {
     "slopes of another shape": (
-        lambda: elementwise(one, lambda y, x: np.ones((3, 1, 2))), dg.ShapeError, r"\(3, 3, 2\); expected \(3, 2\)"),
+        lambda: elementwise(one, lambda y, x: np.ones((3, 1, 2))), dg.ShapeError, r"\(3, 1, 2\); expected \(2,\)"),
     "complex slopes": (lambda: elementwise(one, lambda y, x: 1j), dg.TangentLossError, "imaginary"),
     "lead of another shape": (
         lambda: linear(one, lead=lambda dx, n: dx[:, :1]), dg.ShapeError, r"shape \(3, 1\); expected \(3, 2\)"),
@@ -439,9 +701,49 @@ def test_wrong_results_of_a_rule_are_named(case, tables):
         dg.jvp(one, (np.ones(2),), (np.ones((3, 2)),))
 
 
+KS = [(), (1,), (3,)]
+
+
+@pytest.mark.parametrize("lead", KS, ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (3, 1), (1, 3), (3, 3), (2,), (1, 1)], ids=str)
+def test_a_slope_never_goes_over_the_directions(shape, lead, tables):
+    f, g, h = dispatched(lambda x: 2 * x), dispatched(lambda x: 2 * x), dispatched(lambda a, b: 2 * a)
+    wrong = lambda y, *x: np.full(shape, 2.0)  # noqa: E731
+    elementwise(f, wrong)
+    elementwise(g, over=lambda y, x: np.full(shape, 0.5))
+    elementwise(h, wrong, lambda y, a, b: 0 * a)
+    x, v = np.ones(3), np.ones((*lead, 3))
+    for call in (f, g, lambda x: h(x, np.ones(3))):
+        if shape in ((), (1,), (3,)):
+            np.testing.assert_array_equal(dg.jvp(call, (x,), (v,))[1], 2 * v)
+        else:
+            with pytest.raises(dg.ShapeError, match=r"a slope of .*<lambda> has shape .*; expected \(3,\)"):
+                dg.jvp(call, (x,), (v,))
+
+
+@pytest.mark.parametrize("lead", KS[1:], ids=str)
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 1), (2, 3), (3, 3, 1)], ids=str)
+def test_a_term_of_a_bilinear_rule_never_broadcasts(shape, lead, tables):
+    f = dispatched(lambda a, b: a * b)
+    bilinear(f, lead=lambda f, a, b, which: f(a, b) if which else np.ones(shape))
+    x, v = np.ones(3), np.ones((*lead, 3))
+    for call in (f, lambda a, b: f(a, np.ones(3))):
+        with pytest.raises(dg.ShapeError, match="expected"):
+            dg.jvp(call, (x, x), (v, v))
+
+
 def test_a_function_without_its_rule_says_so():
     with pytest.raises(NotImplementedError, match=r"none has no tangent rule"):
         dg.derivative(one)(1.0)
+
+
+@pytest.mark.parametrize("kind", ["linear", "elementwise", "bilinear", "explicit"])
+@pytest.mark.parametrize("dtype", [bool, np.int32])
+def test_arrays_that_have_no_room_for_a_tangent_are_refused(kind, dtype, tables):
+    f = dispatched((lambda x, y: np.asarray(x, dtype)) if kind == "bilinear" else lambda x: np.asarray(x, dtype))
+    OF_ARRAYS[kind](f)
+    with pytest.raises(dg.TangentLossError, match=r"dg\.primal\(x\)"):
+        dg.jvp(lambda x: f(x, A) if kind == "bilinear" else f(x), (A,), (V,))
 
 
 # ---------------------------------------------------------------------- taken back
@@ -509,6 +811,47 @@ with dg.extend.rules_restored():
 assert dg.derivative(special.erf)(0.5) > 0 and special.j0 not in dg.supported()
 """
     assert fresh(code).stderr == ""
+
+
+ERF = """
+import dualgrad as dg
+from contextlib import nullcontext
+from dualgrad.extend import constant, elementwise, rules_restored
+from scipy import special
+slope = lambda: float(dg.derivative(special.erf)(0.0)) if special.erf in dg.supported() else None
+def declare(number):
+    elementwise(special.erf, lambda y, x: number + 0 * x)
+blocks = {blocks}
+seen = []
+with rules_restored() if blocks > 0 else nullcontext():
+    {outer}
+    with rules_restored() if blocks > 1 else nullcontext():
+        {inner}
+        import dualgrad.scipy
+        seen.append(slope())
+    seen.append(slope())
+seen.append(slope())
+assert dg.supported()[special.erf] == "elementwise" and special.gamma in dg.supported()
+print([s and round(s, 2) for s in seen])
+"""
+
+
+@pytest.mark.parametrize(
+    ("blocks", "outer", "inner", "seen"),
+    [
+        (0, "pass", "declare(7)", [7, 7, 7]),
+        (1, "pass", "declare(7)", [7, 7, 1.13]),
+        (2, "pass", "declare(7)", [7, 1.13, 1.13]),
+        (2, "declare(5)", "declare(7)", [7, 5, 1.13]),
+        (2, "declare(5)", "pass", [5, 5, 1.13]),
+        (2, "pass", "pass", [1.13] * 3),
+        (2, "constant(special.erf)", "declare(7)", [7, 0, 1.13]),
+    ],
+)
+def test_the_rules_of_scipy_stay_behind_those_that_were_there_before(blocks, outer, inner, seen):
+    found = fresh(ERF.format(blocks=blocks, outer=outer, inner=inner))
+    assert found.stderr == ""
+    assert [s and float(s) for s in ast.literal_eval(found.stdout)] == seen
 
 
 # ---------------------------------------------------------------------- the house itself

@@ -188,6 +188,14 @@ def test_what_else_makes_a_container_is_part_of_its_structure():
     assert flatten(Pair(1.0, 2.0, "m"))[1] != flatten(Pair(1.0, 2.0, "s"))[1]
 
 
+def test_a_tangent_may_be_made_otherwise_than_its_primal_whose_make_is_kept():
+    primal, tangent = Pair(1.0, 2.0, "m"), Pair(np.ones(3), np.arange(3.0), "m of K")
+    units = []
+    _, slopes = dg.jvp(lambda pair: units.append(pair.unit) or pair, (primal,), (tangent,))
+    assert (units, slopes.unit) == (["m"], "m")
+    np.testing.assert_array_equal(slopes.second, tangent.second)
+
+
 def test_a_dict_stands_for_named_children_and_a_list_for_others():
     line = Line(1.0, 2.0)
     assert leaves_like({"offset": 2.0, "slope": 1.0}, flatten(line)[1], "v") == [1.0, 2.0]

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..backend import is_host, to_numpy
 from ..params import Params
+from ..tree import is_container
 
 _DEEPEST = 100  # far from the end of Python's stack, so that what was saved can be loaded
 
@@ -107,4 +108,6 @@ def _savable_instead(tree):
         return "save dict(...) of it"
     if kind is not np.ndarray and hasattr(kind, "__array__") and not hasattr(kind, "tangent"):
         return "save np.asarray(...) of it"
-    return "a checkpoint holds arrays, Params, numbers, text and trees"
+    if is_container(tree):
+        return "a checkpoint knows no registered classes: save a dict of its children, and make it of that again"
+    return "a checkpoint holds arrays, Params, numbers, text, and dicts, lists and tuples of them"

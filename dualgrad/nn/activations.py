@@ -16,6 +16,7 @@ from .joint import empty_joint_like, on_host
 from .layer import Layer
 from .normal import ndtr
 from .setting_checks import checked
+from .user_rules import drop_inherited_rules
 
 
 class Activation(Layer):
@@ -34,6 +35,10 @@ class Activation(Layer):
     """
 
     lead = True
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        drop_inherited_rules(cls, Activation if cls.forward is Activation.forward else Layer, "curve")
 
     def __repr__(self):
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())

@@ -39,11 +39,12 @@ def tangent_rule(owner, name="jvp"):
     return by_direction(rule, owner)
 
 
-def drop_inherited_rules(kind, base, source):
-    """Give a class the jvp and vjp of ``base`` where those it inherits belong to another ``source`` than its own."""
-    for name in ("jvp", "vjp"):
-        theirs = getattr(next(c for c in kind.__mro__ if name in vars(c)), source, None)
-        if theirs is not None and theirs is not getattr(kind, source):
+def drop_inherited_rules(kind, base, *sources, names=("jvp", "vjp")):
+    """Give a class the rules of ``base`` where those it inherits belong to other ``sources`` than its own: methods that
+    say what the value is."""
+    for name in names:
+        definer = next(c for c in kind.__mro__ if name in vars(c))
+        if any(getattr(definer, s, None) not in (None, getattr(kind, s, None)) for s in sources):
             setattr(kind, name, vars(base)[name])
 
 

@@ -21,10 +21,11 @@ from itertools import zip_longest
 import numpy as np
 
 from ..backend import is_host
-from ..cures import COMPLEX
+from ..cures import COMPLEX, qualified_name
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
-from ..errors import TangentLossError
+from ..errors import ShapeError, TangentLossError
 from ..tables import KINDS, RULES, SEQUENCES
+from ..tree import flatten, is_container, leaves, leaves_like, map_leaves, rebuild
 from .absorb import absorb, absorbing_bilinear, has_nan, nan_entries, parts, product, quietly
 from .lead import broadcast, each_direction
 
@@ -32,17 +33,17 @@ from .lead import broadcast, each_direction
 
 
 def duals_in(args):
-    """The Duals among the arguments, also inside lists and tuples."""
+    """The Duals among the arguments, also inside trees."""
     for a in args:
         if isinstance(a, Dual):
             yield a
-        elif isinstance(a, (list, tuple)):
-            yield from duals_in(a)
+        elif is_container(a):
+            yield from duals_in(leaves(a))
 
 
 def _holds_dual(a):
     kind = a.__class__
-    return kind is Dual or (kind is tuple or kind is list) and any(map(_holds_dual, a))
+    return kind is Dual or kind is not int and is_container(a) and any(map(_holds_dual, leaves(a)))
 
 
 def top_level(args):
@@ -99,8 +100,8 @@ _REAL = {np.dtype(c): np.dtype(r) for c, r in zip("FDG", "fdg", strict=True)}
 def as_result(x, dtype):
     """An operand in the precision of the result, or its own higher one, in which derivatives are computed: integers
     would wrap, and small floats would lose what the result keeps. Python numbers are weak already."""
-    if x.__class__ is list or x.__class__ is tuple:
-        return type(x)([as_result(a, dtype) for a in x])
+    if is_container(x):
+        return map_leaves(lambda a: as_result(a, dtype), x)
     own = getattr(x, "dtype", None)
     if own is None or own is dtype or own.kind not in "biufc":
         return x
@@ -142,14 +143,15 @@ def register_rule(functions, kind, push, around=None, operands=None, sequence=Fa
             SEQUENCES.add(function)
 
 
-def refuse_others(function, args, kwargs):
-    """Raise when an argument that the rule holds constant is a Dual."""
+def refuse_others(function, args, kwargs, first=1):
+    """Raise when an argument that the rule holds constant, of which ``first`` is the first, is a Dual."""
     if not any(map(_holds_dual, args)) and not any(map(_holds_dual, kwargs.values())):
         return
-    for name, a in [*((f"argument {k + 1}", a) for k, a in enumerate(args)), *kwargs.items()]:
+    for name, a in [*zip_longest(_parameters(function)[first:], args), *kwargs.items()]:
         if _holds_dual(a):
+            cure = "pass dg.primal(...) if it is a constant"
             raise NotImplementedError(
-                f"np.{function.__name__} has no rule for a Dual as {name}: pass dg.primal(...) if it is a constant"
+                f"{qualified_name(function)} has no rule for a Dual as {name or 'a setting'}: {cure}"
             )
 
 
@@ -338,8 +340,9 @@ def _linear(function, under, alone):
             dy = quietly(lambda: under(dx, p.ndim, *args, **kwargs))
         else:
             dy = quietly(each_direction, lambda d: function(d, *args, **kwargs), dx)
-        if isinstance(y, (list, tuple)):
-            return [aliased(a, d, x) for a, d in zip(y, dy, strict=True)]
+        if is_container(y):
+            ys, structure = flatten(y)
+            return rebuild(structure, [aliased(a, d, x) for a, d in zip(ys, leaves(dy), strict=True)])
         return aliased(y, dy, x)
 
     return push
@@ -414,27 +417,27 @@ def _bilinear(function, under):
     def push(x, y, *args, **kwargs):
         f = function
         if args or kwargs:
-            refuse_others(function, args, kwargs)
+            refuse_others(function, args, kwargs, 2)
             f = lambda a, b: function(a, b, *args, **kwargs)  # noqa: E731
         level, lead, x, y, dx, dy = operands(x, y)
         out = f(x, y)
         if out is x and dx is None or out is y and dy is None:  # a constant that absorbs the other, as ZERO does
             return out
         first, second = _under_lead(f, under) if lead else (f, f)
-        d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy), out)
+        d = as_tangent(quietly(leibniz, first, second, x, y, dx, dy, lead), out)
         return Dual(out, d if out.__class__ is not Dual else nested_as(out, d), level)
 
     return push
 
 
-def leibniz(first, second, x, y, dx, dy):
+def leibniz(first, second, x, y, dx, dy, lead=()):
     """f(dx, y) + f(x, dy), the inactive term left out; infinite entries count only where the tangent is nonzero."""
     if dy is None:
         d = first(dx, y)
     elif dx is None:
         d = second(x, dy)
     else:
-        d = plus(first(dx, y), second(x, dy))
+        d = plus(first(dx, y), second(x, dy), lead)
     if has_nan(d) and is_host(d):
         terms = [] if dx is None else [absorbing_bilinear(first, dx, np.asarray(y))]
         terms += [] if dy is None else [absorbing_bilinear(lambda b, a: second(a, b), dy, np.asarray(x))]
@@ -452,8 +455,10 @@ def _under_lead(f, under):
     )
 
 
-def plus(d, e):
+def plus(d, e, lead=()):
     """d + e, into d where it is a plain array (a fresh temporary costs more than the sum)."""
+    if lead and d.shape != e.shape:
+        raise ShapeError(f"the terms of a bilinear rule have the shapes {d.shape} and {e.shape}; expected equal ones")
     if d.__class__ is np.ndarray and e.__class__ is np.ndarray:
         d += e
         return d
@@ -505,7 +510,7 @@ def composite(function, definition, as_given=False, wraps=False, around=None, se
     def push(*args, **kwargs):
         args = as_arrays(function, args) if is_ufunc else args
         level, _ = top_level((*args, *kwargs.values()))
-        value = lambda: function(*_strip(args, level), **{k: _strip(a, level) for k, a in kwargs.items()})  # noqa: E731
+        value = lambda: function(*[_strip(a, level) for a in args], **{k: _strip(a, level) for k, a in kwargs.items()})  # noqa: E731
         define = lambda args, kwargs: quietly(lambda: definition(*args, **kwargs))  # noqa: E731
         if as_given:  # and first: np.cov writes into its weights
             result, y = define(args, kwargs), value()
@@ -521,25 +526,27 @@ def composite(function, definition, as_given=False, wraps=False, around=None, se
 
 def _inexact(y):
     """The widest dtype among results that has room for a tangent."""
-    if not isinstance(y, (list, tuple)):
+    if hasattr(y, "dtype"):
         return y.dtype if y.dtype.kind in "fc" else None
-    found = [v.dtype for v in y if hasattr(v, "dtype") and v.dtype.kind in "fc"]
+    found = [v.dtype for v in leaves(y) if hasattr(v, "dtype") and v.dtype.kind in "fc"]
     return np.result_type(*found) if found else None
 
 
 def _strip(x, level):
     """The arguments with the Duals of one level replaced by their primals."""
-    if isinstance(x, (list, tuple)):
-        return type(x)(_strip(a, level) for a in x)
+    if is_container(x):
+        return map_leaves(lambda a: _strip(a, level), x)
     return x.primal if isinstance(x, Dual) and x.level == level else x
 
 
 def with_value(result, y, level):
-    if isinstance(y, (list, tuple)):
-        return type(y)([with_value(r, v, level) for r, v in zip(result, y, strict=True)])
+    if is_container(y):
+        ys, structure = flatten(y)
+        both = zip(leaves_like(result, structure, "the definition's result"), ys, strict=True)
+        return rebuild(structure, [with_value(r, v, level) for r, v in both])
     if result.__class__ is not Dual or result.level != level:
         return result if isinstance(result, Dual) and result.level == level else y  # a series has its own
-    d = result.tangent
+    y, d = y if hasattr(y, "dtype") else np.asarray(y, result.dtype)[()], result.tangent
     if not d.ndim and isinstance(primal(d), np.generic) != isinstance(primal(y), np.generic):  # a number, or an array
         d = np.reshape(d, ()) if isinstance(primal(d), np.generic) else d[()]
     return result.renewed(y, nested_as(y, as_tangent(d, y)))
@@ -578,10 +585,10 @@ def explicit_binary(function):
     return declare
 
 
-def constant(*functions, sequence=False):
+def constant(*functions, sequence=False, around=None):
     """Declare functions with zero tangent: they see plain values and return a plain array."""
     for function in functions:
-        register_rule([function], "constant", _push_constant(function), sequence=sequence)
+        register_rule([function], "constant", _push_constant(function), around, sequence=sequence)
 
 
 def _push_constant(function):
@@ -595,8 +602,4 @@ def _push_constant(function):
     return push
 
 
-def plain(x):
-    """All levels stripped, also inside lists and tuples."""
-    if isinstance(x, (list, tuple)):
-        return type(x)(map(plain, x))
-    return primal(x) if isinstance(x, Dual) or x.__class__ is np.ndarray else x
+plain = primal  # all levels stripped, also inside trees

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..dual import pad_lead
+from ..tree import is_container, leaves
 
 
 def trailing(axis, ndim):
@@ -26,8 +27,8 @@ def reduced(axis, ndim):
 def each_direction(f, dx):
     """``f`` on every direction in turn: right for any linear f, used where no single call does the same."""
     results = [f(direction(dx, k)) for k in range(max(len(dx), 1))]
-    if isinstance(results[0], (list, tuple)):
-        return [np.stack(pieces)[: len(dx)] for pieces in zip(*results, strict=True)]
+    if is_container(results[0]):
+        return [np.stack(pieces)[: len(dx)] for pieces in zip(*map(leaves, results), strict=True)]
     return np.stack(results)[: len(dx)]
 
 

@@ -27,7 +27,7 @@ def solution(function, moving):
 
     def declare(rule):
         def push(*args):
-            refuse_others(function, args[moving:], {})
+            refuse_others(function, args[moving:], {}, moving)
             level, lead = top_level(args)
             args, tangents = zip(*(parts(a, level) for a in args), strict=True)
             x = function(*args)

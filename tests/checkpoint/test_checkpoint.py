@@ -179,6 +179,14 @@ def subclass(base, *args):
     return type(f"My{base.__name__}", (base,), {})(*args)
 
 
+class Line:
+    """A container by registration."""
+
+    def __init__(self, slope, offset):
+        self.slope, self.offset = slope, offset
+
+
+dg.tree.register(Line, lambda line: (vars(line), None), lambda aux, children: Line(**children))
 REFUSED = [
     (object(), "is a object; a checkpoint holds arrays"),
     ({1, 2}, "is a set;"),
@@ -199,6 +207,7 @@ REFUSED = [
     (types.MappingProxyType({}), r"is a mappingproxy; save dict\("),
     (collections.deque([1]), "is a deque;"),
     (pathlib.Path("a"), "is a PosixPath|WindowsPath"),
+    (Line(1.0, np.ones(2)), "is a Line; a checkpoint knows no registered classes: save a dict of its children"),
     (Colour.RED, r"is a Colour; save its \.value"),
     *((subclass(base, *args), rf"is a My{base.__name__}.*; save {cure}\(\.\.\.\) of it") for base, args, cure in [
         (int, (3,), "int"), (float, (3,), "float"), (complex, (3,), "complex"), (str, ("a",), "str"),

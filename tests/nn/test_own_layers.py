@@ -698,6 +698,87 @@ def test_a_loss_that_evaluates_anew_does_not_keep_the_rule_of_another():
     close(found[1], 2 * exact[1])
 
 
+def doubled(kind, method):
+    """A subclass of which one method gives twice what that of its base does, as the values of it are given."""
+
+    def of_cell(self, *args):
+        return dg.tree.map_leaves(lambda y: 2 * y, getattr(kind, method)(self, *args))
+
+    def of_curve(self, x):
+        y, slope = kind.curve(self, x)
+        return 2 * y, lambda: 2 * slope()
+
+    def of_loss(self, *args, **kwargs):
+        found = getattr(kind, method)(self, *args, **kwargs)
+        return (2 * found[0], lambda: 2 * found[1]()) if method == "evaluate" else 2 * found
+
+    made = of_curve if method == "curve" else of_loss if issubclass(kind, nn.Loss) else of_cell
+    return type(f"Doubled{kind.__name__}", (kind,), {method: made})
+
+
+@leads
+@pytest.mark.parametrize("method", ["forward", "evaluate"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_that_overrides_one_method_keeps_no_rule_of_another(name, method, lead):
+    loss, shape, target = LOSSES[name]
+    x = RNG.standard_normal(shape)
+    own = doubled(type(loss), method)(reduction=loss.reduction, **loss.given)
+    dx = RNG.standard_normal((*lead, *x.shape))
+    for reduction in ("mean", "none"):
+        exact = dg.jvp(lambda x: 2 * loss(x, target, reduction=reduction), (x,), (dx,))  # noqa: B023
+        for found, e in zip(dg.jvp(lambda x: own(x, target, reduction=reduction), (x,), (dx,)), exact, strict=True):  # noqa: B023
+            close(found, e)
+    close(own(x, target), 2 * loss(x, target))
+    model = nn.Linear(3, x.shape[-1])
+    p, inputs = model.init(rng=0, dtype=np.float64), RNG.standard_normal((*x.shape[:-1], 3))
+    dp = {n: RNG.standard_normal((*lead, *a.shape)) for n, a in p.items()}
+    if np.isfinite(loss(model(p, inputs), target)):
+        both = [nn.Objective(model, which).bind(inputs, target).jvp(dict(p), dp) for which in (own, loss)]
+        for found, e in zip(*both, strict=True):
+            close(found, 2 * e)
+    if method == "forward":
+        with pytest.raises(NotImplementedError, match=r"has a forward of its own and no transposed rule: define vjp"):
+            own.vjp(x, target)
+
+
+ACTIVATIONS = {type(layer).__name__: layer for layer, _ in LAYERS.values() if isinstance(layer, nn.Activation)}
+
+
+@leads
+@pytest.mark.parametrize("name", [n for n, layer in ACTIVATIONS.items() if "curve" in vars(type(layer))])
+def test_an_activation_with_a_curve_of_its_own_keeps_no_rule_of_another(name, lead):
+    layer = ACTIVATIONS[name]
+    own = object.__new__(doubled(type(layer), "curve"))
+    vars(own).update(vars(layer))
+    x, dx = RNG.standard_normal((B, N)), RNG.standard_normal((*lead, B, N))
+    for found, exact in zip(dg.jvp(own, ({}, x), ({}, dx)), dg.jvp(layer, ({}, x), ({}, dx)), strict=True):
+        close(found, 2 * exact)
+    close(own.vjp({}, x)[1](x)[1], 2 * layer.vjp({}, x)[1](x)[1])
+
+
+@leads
+@pytest.mark.parametrize("method", ["step", "affine", "output"])
+@pytest.mark.parametrize("kind", [nn.cells.RNNCell, nn.cells.GRUCell, nn.cells.LSTMCell, nn.cells.LeakyRNNCell])
+def test_a_cell_that_overrides_one_method_keeps_no_rule_of_another(kind, method, lead):
+    cell = doubled(kind, method)(3, N)
+    p, x = {**cell.init(rng=0, dtype=np.float64)}, RNG.standard_normal((B, 3))
+    p |= cell.init(rng=0, dtype=np.float64).buffers
+    state = dg.tree.map_leaves(lambda s: s + RNG.standard_normal(s.shape), cell.start(x))
+    tangents = [dg.tree.map_leaves(lambda a: RNG.standard_normal((*lead, *a.shape)), t) for t in (p, state, x)]
+    found = dg.jvp(cell, (p, state, x), tuple(tangents))
+    exact = dg.jvp(cell.step, (p, state, x), tuple(tangents))
+    for a, e in zip(dg.tree.leaves(found), dg.tree.leaves(exact), strict=True):
+        close(a, e)
+    ds = tangents[1]
+    close(cell.output_tangent(state, ds), dg.jvp(cell.output, (state,), (ds,))[1])
+    assert cell.output_tangent(state, dg.ZERO) is dg.ZERO
+    transposed = ("output_vjp",) if method == "output" else ("step_vjp", "factors")
+    calls = {"step_vjp": (p, state, x), "factors": (p, state, x), "output_vjp": (state, state)}
+    for name in transposed:
+        with pytest.raises(NotImplementedError, match=f"define {name}"):
+            getattr(cell, name)(*calls[name])
+
+
 # ---------------------------------------------------------------------- what cannot be right is named
 
 

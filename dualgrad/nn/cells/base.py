@@ -14,7 +14,7 @@ from ..affine import add_row_tangent, outer_sum, row_sum
 from ..initial import uniform_fan_in
 from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
 from ..setting_checks import checked
-from ..user_rules import by_direction, is_builtin, takes_lead, tangent_rule
+from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead, tangent_rule
 
 
 class Factors(NamedTuple):
@@ -45,6 +45,20 @@ def with_one(*inputs):
     return np.concatenate([*inputs, np.ones_like(inputs[0], shape=(len(inputs[0]), 1))], axis=-1)
 
 
+class ByOutput:
+    """The rules of an `output` of one's own: a tangent by the engine, and no transpose."""
+
+    def output_jvp(self, state, dstate):
+        """The tangent of the output, by the engine."""
+        leaves, structure = flatten(state)
+        output = lambda both: self.output(unflatten(structure, [both[k] for k in range(len(leaves))]))  # noqa: E731
+        return by_engine(output, dict(enumerate(leaves)), dict(enumerate(flatten(dstate)[0])))[1]
+
+    def output_vjp(self, state, dy):
+        """Refused."""
+        raise NotImplementedError(f"{self!r} has no transpose of its output: define output_vjp(state, dy) -> dstate")
+
+
 class Cell(Layer):
     """One step of a recurrent network.
 
@@ -53,7 +67,8 @@ class Cell(Layer):
     ``factors(p, parts, x)``, the same derivatives unit by unit. A cell is called as
     ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
     ``output(state)`` what the network sees of a state, with ``output_jvp(state, dstate)``. As in every `Layer`, the
-    rules of tangents are called for one direction at a time unless the class that defines them says ``lead = True``.
+    rules of tangents are called for one direction at a time unless the class that defines them says ``lead = True``,
+    and a class that overrides ``step`` or ``output`` inherits no rule of another.
 
     Examples
     --------
@@ -69,6 +84,9 @@ class Cell(Layer):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        drop_inherited_rules(cls, Cell, "step", "affine", names=("step_jvp", "step_vjp", "factors"))
+        base = Cell if cls.output is Cell.output else ByOutput
+        drop_inherited_rules(cls, base, "output", names=("output_jvp", "output_vjp"))
         cls._of_arrays = is_builtin(cls, "step")  # and states no trees that a cell of one's own may take
 
     @checked
@@ -174,6 +192,13 @@ class Cell(Layer):
 
         primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
         return by_engine(step, primals, {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx})
+
+    def step_vjp(self, p, state, x):
+        """The state after the input, and its pullback, which only Backprop needs."""
+        raise NotImplementedError(
+            f"{self!r} has no transposed rule: define step_vjp(p, state, x) -> state, pullback, where pullback(dstate) "
+            "-> dp, dstate, dx"
+        )
 
     def factors(self, p, parts, x):
         """The `Factors` of a step from the parts of a state, each ``(B, n)``."""

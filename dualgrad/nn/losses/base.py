@@ -12,19 +12,39 @@ from ...inputs import as_input
 from ...rules.absorb import product, quietly
 from ...rules.declare import nested_as
 from ...zero import ZERO
+from ..layer import INPUT, by_engine
 from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
 
-class Loss:
+class ByForward:
+    """The rules of a loss whose `forward` is its own: a tangent by the engine, and no transpose."""
+
+    lead = True
+
+    def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
+        """The loss and its tangent, by the engine."""
+        forward = lambda both: self.forward(both[INPUT], target, reduction, weights, **settings)  # noqa: E731
+        return by_engine(forward, {INPUT: prediction}, {INPUT: dprediction})
+
+    def vjp(self, prediction, target, reduction=None, weights=None, **settings):
+        """Refused."""
+        raise NotImplementedError(
+            f"{self!r} has a forward of its own and no transposed rule: define vjp(prediction, target, reduction=None, "
+            "weights=None) -> value, pullback, or define evaluate in place of forward"
+        )
+
+
+class Loss(ByForward):
     """What losses share: the reduction over examples, weights, and jvp where the prediction is a Dual.
 
     A loss defines ``evaluate(prediction, target, **settings) -> each, slope``: one number per example, and a function
     that returns its derivative from the same intermediates; ``check(prediction, target)``; and the names of its own
     keywords, with their defaults, in ``settings``, and functions ``name, value -> value`` that check some of them, in
     ``fits``. One that has a ``jvp(prediction, target, dprediction, reduction, weights)`` of its own is given one
-    direction at a time unless its class says ``lead = True``, as a `Layer` is.
+    direction at a time unless its class says ``lead = True``, as a `Layer` is. One that overrides ``forward`` or
+    ``evaluate`` inherits no rule of another.
 
     Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
     "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
@@ -63,7 +83,8 @@ class Loss:
         cls._known_as = cls.__name__ if name is None else name
         if name is not None:
             _NAMED.setdefault(name, cls)
-        drop_inherited_rules(cls, Loss, "evaluate")
+        base = Loss if cls.forward is Loss.forward else ByForward
+        drop_inherited_rules(cls, base, "forward", "evaluate")
         cls._of_arrays = is_builtin(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
