@@ -167,7 +167,7 @@ def normalised(call):
     function, order = call.case.function, call.case.kwargs.get("order")
     by_method = function in OVERLAPPING and call.case.call is not None
     singular = ("linalg" in name_of(function) or function is np.polyfit) and repeated(call)
-    wrapped = function is np.trapezoid and any(np.asarray(x).dtype.kind == "u" for x in call.xs)  # in the value, too
+    wrapped = function is np.trapezoid and any(np.asarray(x).dtype.kind in "bu" for x in call.xs)  # in the value, too
     chosen = call.case.kwargs.get("mode") == "complete"  # columns of Q that are NumPy's free choice
     if order in ("A", "K") or function in UNORDERED or by_method or singular or wrapped or chosen:
         return None
