@@ -193,7 +193,7 @@ SEVERAL = {
     "OnlineForwardGradient": ("n", {}), "NoBackTrack": ("rank", {}),
     "NoBackTrack, Gaussian": ("rank", {"noise": "gaussian"}), "NoBackTrack, not rescaled": ("rank", {"rescale": False}),
     "OnlineForwardGradient, sum": ("n", {"combine": "sum"}),
-    **{cls.__name__: ("particles", {}) for cls in EVOLVING},
+    **{cls.__name__: ("particles", {}) for cls in sorted(EVOLVING, key=repr)},
     "PersistentES, analytic": ("particles", {"analytic": True}),
 }  # fmt: skip
 
