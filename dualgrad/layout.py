@@ -28,7 +28,7 @@ class Fixed(dict):
 class Layout:
     """The names, shapes, dtypes and places of a tree's leaves in a vector of p entries.
 
-    It holds no numbers, cannot be changed, and can be the key of a dict. Equal layouts have equal names, shapes and
+    Made by `Layout.of`. It holds no numbers, cannot be changed, and can be the key of a dict. Equal layouts have equal names, shapes and
     containers. That of `Params` has no dtypes: it is what their vectors of any dtype share.
 
     Attributes
@@ -186,6 +186,11 @@ class Layout:
         """The leaves as one would index them: ``['w']``."""
         return paths(self._structure)
 
+    @property
+    def named(self):
+        """The shapes of the leaves by their paths."""
+        return dict(zip(self.paths, self.shapes.values(), strict=True))
+
     def entry(self, k):
         """The k-th entry as one would index it: ``['w'][0, 1]``."""
         for name, path in zip(self.shapes, self.paths, strict=True):
@@ -197,6 +202,9 @@ class Layout:
 
     def __setattr__(self, name, value):
         raise AttributeError(f"a Layout cannot be changed; got {name} = {value!r:.60}")
+
+    def __delattr__(self, name):
+        raise AttributeError(f"a Layout cannot be changed; got del {name}")
 
     def __eq__(self, other):
         if self is other:
@@ -224,6 +232,15 @@ def _known(structure, shapes, dtypes, scalars):
     return Layout(dict(zip(paths(structure), shapes, strict=True)), None, structure, dtypes, scalars)
 
 
+def _is_of_python(structure):
+    """Whether a structure is of lists, tuples and dicts of names alone: of these, equal ones are the same."""
+    if structure is LEAF:
+        return True
+    _, keys, children, aux, buffers = structure
+    named = keys.__class__ is range or all(key.__class__ is str for key in keys)
+    return named and buffers is None and (aux is None or isinstance(aux, type)) and all(map(_is_of_python, children))
+
+
 def _without_buffers(structure):
     """A structure without what belongs to the very tree that it was taken from."""
     if structure.buffers is None and all(child is LEAF for child in structure.children):
@@ -244,4 +261,5 @@ def _of_leaves(leaves, structure):
     """The layout of these leaves of a structure."""
     dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
     scalars = [isinstance(leaf, (np.generic, numbers.Number)) for leaf in leaves]
-    return _known(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))
+    make = _known if _is_of_python(structure) else _known.__wrapped__
+    return make(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))

@@ -12,8 +12,8 @@ import numpy as np
 from .backend import is_array, to_numpy
 from .checks import count
 from .errors import LayoutError
-from .params import Params
-from .tree import flatten, leaves, paths
+from .layout import Layout
+from .tree import leaves
 
 
 def settings(thing, without=(), above=()):
@@ -54,7 +54,10 @@ def call_of(thing, named=()):
     for name, argument in inspect.signature(type(thing)).parameters.items():
         value, needed = getattr(thing, name, ...), argument.default is argument.empty
         text = "..." if value is ... or any(map(is_array, leaves(value))) else repr(value)
-        if name in named or not needed and text != repr(argument.default):
+        by_name = name in named or argument.kind is argument.KEYWORD_ONLY or any("=" in before for before in said)
+        if argument.kind is argument.VAR_POSITIONAL and isinstance(value, (tuple, list)):
+            said += map(repr, value)
+        elif by_name and (needed or name in named) or not needed and text != repr(argument.default):
             said.append(f"{name}={text}")
         elif needed:
             said.append(text)
@@ -120,10 +123,7 @@ def text(value):
 
 def layout_of(tree):
     """The names and shapes of the leaves of a tree, in order."""
-    if isinstance(tree, Params):
-        return {f"[{name!r}]": shape for name, shape in tree.layout.shapes.items()}
-    leaves, structure = flatten(tree)
-    return {name: np.shape(leaf) for name, leaf in zip(paths(structure), leaves, strict=True)}
+    return Layout.of(tree).named
 
 
 def difference(saved, current, where=""):

@@ -23,7 +23,7 @@ def identity(n, like):
 def double(vector):
     """A vector of real numbers as float64, on the host."""
     if vector.dtype.kind not in "fiub":
-        raise TypeError(f"got {vector.dtype} numbers; expected real ones, which directions are made of")
+        raise TypeError(f"got {vector.dtype} numbers; expected real ones")
     return wide(vector)
 
 

@@ -1,13 +1,16 @@
 """Layouts: trees as vectors and back, whatever the tree."""
 
 import copy
+import gc
 import pickle
+import weakref
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad import tree as tree_module
 from dualgrad.layout import Layout, ravel
 from dualgrad.tree import flatten
 from tests.support.strict import device
@@ -175,3 +178,47 @@ def test_vectors_stay_on_their_device():
     vector = layout.vector(tree)
     assert type(vector) is type(tree["w"])
     assert type(layout.tree(np.zeros(6), like=vector)["w"]) is type(vector)
+
+
+class Scale:
+    """A container with something else that makes it."""
+
+    def __init__(self, w, aux):
+        self.w, self.aux = w, aux
+
+
+@pytest.fixture
+def scales():
+    before = dict(tree_module._REGISTRY)
+    tree_module.register(Scale, lambda t: ({"w": t.w}, t.aux), lambda aux, children: Scale(children["w"], aux))
+    yield Scale
+    tree_module._REGISTRY.clear()
+    tree_module._REGISTRY.update(before)
+
+
+def test_what_makes_a_container_is_its_own(scales):
+    for aux in (np.arange(3), [1], object()):
+        one, other = Scale(np.ones(2), copy.copy(aux)), Scale(np.ones(2), copy.copy(aux))
+        for tree in (one, other):
+            layout = Layout.of(tree)
+            assert layout.tree(layout.vector(tree)).aux is tree.aux
+    one, other = Layout.of(Scale(np.ones(2), True)), Layout.of(Scale(np.ones(2), 1))
+    assert (one.tree(np.ones(2)).aux, other.tree(np.ones(2)).aux) == (True, 1)
+    assert type(other.tree(np.ones(2)).aux) is int
+    aux = type("Aux", (), {})()
+    seen, kept = Scale(np.ones(2), aux), weakref.ref(aux)
+    Layout.of(seen)
+    del aux, seen
+    gc.collect()
+    assert kept() is None
+
+
+def test_keys_that_are_equal_stay_what_they_are():
+    for key in (1, True, 1.0, "1"):
+        (found,) = Layout.of({key: np.ones(2)}).tree(np.ones(2))
+        assert type(found) is type(key)
+
+
+def test_a_layout_keeps_its_attributes():
+    with pytest.raises(AttributeError, match="cannot be changed; got del size"):
+        del Layout.of(np.ones(3)).size

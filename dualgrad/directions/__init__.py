@@ -33,6 +33,7 @@ from .hadamard import Hadamard
 from .low_rank import LowRank
 from .orthogonal import Orthogonal
 from .rademacher import Rademacher
+from .rows import Rows
 from .scaled import Scaled
 from .sphere import Sphere
 from .uniform import Uniform
@@ -47,6 +48,7 @@ __all__ = [
     "LowRank",
     "Orthogonal",
     "Rademacher",
+    "Rows",
     "Scaled",
     "Sphere",
     "Uniform",

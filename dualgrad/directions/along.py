@@ -51,7 +51,7 @@ class Along(Direction):
             raise ValueError("the vector is zero; expected one that points somewhere")
         return v / length
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         u = self.unit(layout)
         return (g @ u) * u, 0 * u
 

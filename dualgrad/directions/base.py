@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ..backend import like as on_device
+from ..checks import positive_count
 from ..dual import Dual
 from ..errors import DualgradError, ShapeError
 from ..layout import Layout, ravel
@@ -19,7 +20,7 @@ class Direction:
     """What all directions share; the base of one of your own.
 
     A direction is known by what it draws: ``matrix(rng, n, p)``, n directions as an array ``(n, p)``, or, where it must
-    know more than the number p of parameters, ``rows(rng, n, layout, w)``; by the exact ``moments(g, n, layout)``, mean
+    know more than the number p of parameters, ``rows(rng, n, layout, w)``, as `Rows`; by the exact ``moments(g, n, layout)``, mean
     and variance of every entry of Σ_i (g·v_i) v_i for a gradient vector g; and by the ``cost`` of a jvp along it, in
     forward passes. ``rng`` is an `Rng`.
 
@@ -51,7 +52,7 @@ class Direction:
         """n directions as an array ``(n, p)`` of float64, on the host."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it draws")
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i."""
         raise NotImplementedError(f"the moments of {self!r} are not known")
 
@@ -97,7 +98,7 @@ class Direction:
         for kind in layout.dtypes or (g.dtype,):
             if getattr(kind, "kind", None) != "f":
                 raise TypeError(f"got a gradient of {kind}; expected real floating numbers: write 3.0 for 3")
-        return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), int(n), layout))
+        return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), positive_count("n", n), layout))
 
     def variance(self, gradient):
         """The variance of (g·v) v per component, in the structure of g."""
@@ -126,7 +127,7 @@ class Sampled(Direction):
     def norm(self, p):
         return self.own.norm(p) if hasattr(self.own, "norm") else super().norm(p)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         gradient = layout.tree(g)
         if hasattr(self.own, "sum_moments"):
             return tuple(map(layout.double, self.own.sum_moments(gradient, n)))

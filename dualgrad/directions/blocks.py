@@ -54,6 +54,6 @@ class Blocks(Direction):
             row[part] = whole[part]
         return rows
 
-    def moments(self, g, n, layout=None):
-        variance = [self.base.moments(g[part], 1)[1] for part in self._parts(n, g.size)]
+    def moments(self, g, n, layout):
+        variance = [self.base.moments(g[part], 1, None)[1] for part in self._parts(n, g.size)]
         return g, np.concatenate(variance)

@@ -27,5 +27,5 @@ class Coordinate(Direction):
     def kurtosis(self, p):
         return p
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         return n * g, n * (g.size - 1) * g * g

@@ -71,7 +71,7 @@ class Hadamard(Direction):
         self._require(n, p)
         return _signs_of_rows(_without_replacement(rng, n, _padded(p)), p) * rng.signs((1, p))
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         if self.low_rank:
             return n * g, np.concatenate(list(self._variances(g, n, layout))) if g.size else g
         rows = _padded(g.size)

@@ -19,5 +19,5 @@ class Independent(Direction):
     def matrix(self, rng, n, p):
         return self.draw(rng, (n, p), np.float64, None)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         return n * g, n * (g @ g + (self.fourth_moment - 2) * g * g)

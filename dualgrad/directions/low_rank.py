@@ -34,7 +34,7 @@ class LowRank(Direction):
             start += count
         return BlockRows(blocks, n, layout, w)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         return n * g, n * (g @ g - g * g)
 
 

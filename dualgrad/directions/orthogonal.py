@@ -42,7 +42,7 @@ class Orthogonal(Direction):
     def kurtosis(self, p):
         return 3 * p / (p + 2)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         p = g.size
         self._require(n, p)
         if n == p:

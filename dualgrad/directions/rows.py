@@ -7,13 +7,26 @@ direction is pushed without a leading axis: its slope is a number, and ``c @ V``
 import numpy as np
 
 from ..backend import to_numpy
+from ..errors import ShapeError
 from ..outer_product import OuterProduct
 from ..scratch import empty_like
 from ..vectors import side_by_side
 
 
 class Rows:
-    """n directions as a matrix ``(n, p)``.
+    """n directions v_i of R^p as the rows of a matrix V ``(n, p)``.
+
+    ``c @ V`` is Σ_i c_i v_i, ``V @ g`` has the v_i·g (a number for one direction), ``V.tree(layout)`` the tangents that
+    a jvp is given, and ``V[:k]`` the first k directions.
+
+    Parameters
+    ----------
+    matrix : array ``(n, p)``
+
+    Raises
+    ------
+    ShapeError
+        For coefficients that are not n.
 
     Examples
     --------
@@ -36,12 +49,13 @@ class Rows:
         return len(self.matrix)
 
     def __getitem__(self, some):
-        return Rows(self.matrix[some])
+        """A slice of the directions."""
+        return Rows(self.matrix[_slice(some)])
 
     def __rmatmul__(self, c):
         """Σ_i c_i v_i."""
         first = self.matrix[0]
-        return self.sum(_in_precision(c, first), empty_like(first))
+        return self.sum(_fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first))
 
     def sum(self, c, out):
         """Σ_i c_i v_i, into an array."""
@@ -128,17 +142,20 @@ class BlockRows:
         return self.n
 
     def __getitem__(self, some):
+        some = _slice(some)
         return BlockRows([block[some] for block in self.blocks], len(range(self.n)[some]), self.layout, self.like)
 
     def __rmatmul__(self, c):
         """Σ_i c_i v_i."""
-        c, total = _in_precision(c, self.like), empty_like(self.like)
+        c, total = _fitting_coefficients(c, self.n, self.like.dtype), empty_like(self.like)
         for block, place in self._placed():
             block.sum(c, total[place])
         return total
 
     def __matmul__(self, g):
         """v_i·g; a number for one direction."""
+        if np.shape(g) != (self.layout.size,):
+            raise ShapeError(f"got a vector of shape {np.shape(g)}; expected {(self.layout.size,)}")
         return sum(block @ g[place] for block, place in self._placed()) if self.blocks else Rows(self.dense()) @ g
 
     def gram(self):
@@ -159,6 +176,14 @@ class BlockRows:
         return zip(self.blocks, self.layout.slices.values(), strict=True)
 
 
-def _in_precision(c, v):
-    """Coefficients in the precision of the directions: a loss may have another."""
-    return c.astype(v.dtype) if hasattr(c, "astype") and c.dtype != v.dtype else c
+def _fitting_coefficients(c, n, dtype):
+    """n coefficients, or a number for one direction, in the precision of the directions: a loss may have another."""
+    if np.shape(c) != (n,) and (n > 1 or np.shape(c) != ()):
+        raise ShapeError(f"got coefficients of shape {np.shape(c)} for {n} directions; expected {(n,)}")
+    return c.astype(dtype) if hasattr(c, "astype") and c.dtype != dtype else c
+
+
+def _slice(some):
+    if not isinstance(some, slice):
+        raise TypeError(f"got [{some!r:.60}]; expected a slice of directions, V[:n]")
+    return some

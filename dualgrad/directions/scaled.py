@@ -76,7 +76,7 @@ class Scaled(Direction):
             return gradient
         return on_device((to_numpy(gradient) / self._roots(layout) ** 2).astype(gradient.dtype), gradient)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         roots = self._roots(layout)
         mean, variance = self._rotated(roots, layout).moments(roots * g, n, layout)
         mean, variance = roots * mean, roots**2 * variance

@@ -22,6 +22,6 @@ class Sphere(Direction):
     def kurtosis(self, p):
         return 3 * p / (p + 2)
 
-    def moments(self, g, n, layout=None):
+    def moments(self, g, n, layout):
         p = g.size
         return n * g, n * (p / (p + 2) * (g @ g + 2 * g * g) - g * g)

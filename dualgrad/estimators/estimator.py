@@ -30,8 +30,13 @@ class Estimator(Stateful):
         Whether ``estimate`` needs an rng; the class says so.
     vectors : tuple of str
         What goes on from one estimate to the next: ``("average",)`` for the vector ``self._average``, None at first.
+        Replace it, and never write into it: so it is as it was where an estimate fails.
     parts : dict
         Which arguments of the constructor are estimators, and under which names they are kept.
+    named : tuple of str
+        Which arguments its repr names in any case; others are named where they differ from their default.
+    grown : tuple of dict
+        What its saved states have gained, a dict of names and values for every version after the first.
 
     Examples
     --------
@@ -99,18 +104,18 @@ class Estimator(Stateful):
             raise TypeError(f"{self!r} estimated {found!r:.80}; expected the loss, a gradient, slopes and the cost")
         value, gradient, slopes, cost = found
         require_finite(self, value, slopes)
-        gradient = self._own(at, gradient)
+        gradient = self._own(at, gradient, slopes)
         require_finite_gradient(self, value, gradient, at.layout)
         if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
         self.made += 1
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
 
-    def _own(self, at, gradient):
-        """ĝ as a vector in the kind of the parameters, which shares no memory with them or with what is kept."""
+    def _own(self, at, gradient, slopes):
+        """ĝ as a vector in the kind of the parameters, which shares no memory with them, the slopes or what is kept."""
         found = at.like(_vector(self, "a gradient", gradient, at.vector))
-        kept = [at.vector, *(getattr(self, f"_{name}") for name in self.vectors)] if self.has_memory else [at.vector]
-        for a in kept:
+        kept = [getattr(self, f"_{name}") for name in self.vectors] if self.has_memory else []
+        for a in (at.vector, slopes, *kept):
             if a.__class__ is found.__class__ and np.may_share_memory(found, a):
                 return found.copy()
         return found

@@ -7,7 +7,8 @@ import numpy as np
 from ..arguments import as_primal
 from ..backend import to_numpy
 from ..directions.base import drawn, require_real
-from ..errors import DualgradError, NonFiniteError, ShapeError
+from ..dual import Dual
+from ..errors import DualgradError, NonFiniteError, ShapeError, TangentLossError
 from ..layout import ravel
 from ..nn.objective import BoundObjective
 from ..params import Params, with_entries
@@ -28,7 +29,8 @@ class Point:
     """
 
     def __init__(self, estimator, objective, params):
-        if not callable(objective) and not isinstance(objective, (list, tuple)):  # of tasks
+        tasks = isinstance(objective, (list, tuple)) and hasattr(estimator, "adapted")
+        if not callable(objective) and not tasks:
             raise TypeError(
                 f"{estimator!r}: got objective={objective!r:.80}; expected a function of the parameters, such as "
                 "nn.Objective(model, loss).bind(x, y)"
@@ -48,6 +50,11 @@ class Point:
             value, slopes = self.objective.jvp(self.params, tangents)
         else:
             value, slopes = jvp(self.objective, (self.params,), (tangents,))
+            if isinstance(value, Dual) or isinstance(slopes, Dual):
+                raise TangentLossError(
+                    f"{self.estimator!r} estimates inside of another derivative, whose tangents it has no room for: "
+                    "give the objective dg.primal(x) of what moves outside"
+                )
         require_finite(self.estimator, value, slopes)
         return value, slopes
 

@@ -106,7 +106,7 @@ class Stateful:
 
     def _require_same(self, layout):
         """Raise where what is kept belongs to parameters of another layout."""
-        now = dict(zip(layout.paths, layout.shapes.values(), strict=True))
+        now = layout.named
         if self._layout is not None and list(now.items()) != list(self._layout.items()):
             found = layouts_differ({"shapes": self._layout}, {"shapes": now})
             raise LayoutError(f"{self!r} keeps what belongs to other parameters: {found}; reset() forgets it")
@@ -147,7 +147,9 @@ def _layout(saved):
     """A saved layout, checked; None before there were parameters."""
     if saved is None:
         return None
-    if not isinstance(saved, dict) or not all(isinstance(shape, (tuple, list)) for shape in saved.values()):
+    shapes = saved.values() if isinstance(saved, dict) else [None]
+    whole = all(isinstance(shape, (tuple, list)) and all(isinstance(n, int) for n in shape) for shape in shapes)
+    if not whole:
         raise LayoutError(f"the saved state has layout={saved!r:.80}; expected the shapes of parameters by name")
     return {name: tuple(shape) for name, shape in saved.items()}
 

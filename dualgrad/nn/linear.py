@@ -23,7 +23,7 @@ class Linear(Layer):
     -----
     ``weight`` has shape ``(in, out)``, ``bias`` ``(out,)``; the input is ``(..., in)``. Both start uniform on ±1/√in,
     as in torch. Cost: one matrix product forward, three for a dense tangent (two where ``dx`` is zero), and 1 + 1/m
-    with a `OuterProduct` weight tangent and no ``dx``.
+    with an `OuterProduct` weight tangent and no ``dx``.
 
     Raises
     ------

@@ -206,6 +206,8 @@ def _zeros_as_arrays(tangents, params):
     """The tangents with an array of zeros where `ZERO` stands, which a jvp of any function takes."""
     if not isinstance(tangents, Mapping) or not any(d is ZERO for d in tangents.values()):
         return tangents
-    arrays = [params[name] for name in tangents]
+    arrays = [params[name] for name in tangents if name in params]
+    if len(arrays) < len(tangents) or not all(hasattr(a, "shape") for a in arrays):
+        return tangents  # of which jvp says what is wrong
     ds = with_zeros(tangents.values(), arrays)
     return dict(zip(tangents, map(np.zeros_like, arrays) if ds is ZERO else ds, strict=True))

@@ -48,13 +48,13 @@ class SnAp(OnlineEstimator):
 
     def init_memory(self):
         if self._by_units:
-            return self._units_begin()
+            return self._units_init()
         shape = self.dynamics.size, self.dynamics.recurrent.stop
         return {"G": self.dynamics.zeros(shape), "reached": np.zeros(shape, bool)}
 
     def propagate(self, memory, transitions):
         if self._by_units:
-            return self._units_carry(memory, *transitions)
+            return self._units_propagate(memory, *transitions)
         G = memory["G"]
         for T in transitions:
             G = T.propagate(G)
@@ -79,7 +79,7 @@ class SnAp(OnlineEstimator):
 
     # ------------------------------------------------------------------ one cell, n = 1, unit by unit
 
-    def _units_begin(self):
+    def _units_init(self):
         """For every block (m, g n), its influence on the parts of its own unit, ``(B, parts, m, g, n)``."""
         cell, streams = self.system.cells[0], self.system.streams or 1
         return [
@@ -87,7 +87,7 @@ class SnAp(OnlineEstimator):
             for m, width, _ in cell.blocks()
         ]
 
-    def _units_carry(self, memory, T):
+    def _units_propagate(self, memory, T):
         diagonal, n, after = T.unit_jacobians(), T.cell.hidden_size, []
         for M, (v, gains) in zip(memory, T.factors.blocks, strict=True):
             E = gains.reshape(*gains.shape[:2], 1, -1, n)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..dual import Dual, lead_of, primal
 from ..tables import RULES
-from .declare import nested_as, plain, refuse_others, register_rule, require_room
+from .declare import nested_as, refuse_others, register_rule, require_room
 
 
 def _copy(a, order="K", subok=False):
@@ -30,7 +30,7 @@ def _buffer(function):
         kwargs.pop("subok", None)
         p = function(a.primal, *args, **kwargs)
         if not np.issubdtype(p.dtype, np.inexact):
-            return plain(p)
+            return primal(p)
         d = np.zeros_like(a.tangent, dtype=p.dtype, shape=lead + p.shape)
         return Dual(p, nested_as(p, d), a.level)
 

@@ -407,7 +407,7 @@ def linear_pieces(function, axis_under_lead, flattens=False):
 def bilinear(*functions, lead=None, around=None):
     """Declare functions linear in each of two arguments: f(dx, y) + f(x, dy).
 
-    ``lead(f, dx, y, ndims, which)`` does one term under a lead axis; without it the directions go one by one.
+    ``lead(f, a, b, which)`` does one term under a lead axis; without it the directions go one by one.
     """
     for function in functions:
         register_rule([function], "bilinear", _bilinear(function, lead), around, operands=2)
@@ -596,10 +596,7 @@ def _push_constant(function):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)
         out = kwargs.pop("out") if isinstance(kwargs.get("out"), Dual) else None
-        y = function(*map(plain, args), **{k: plain(v) for k, v in kwargs.items()})
+        y = function(*map(primal, args), **{k: primal(v) for k, v in kwargs.items()})
         return y if out is None else store(out, y)
 
     return push
-
-
-plain = primal  # all levels stripped, also inside trees

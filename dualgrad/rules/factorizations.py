@@ -19,7 +19,7 @@ from ..errors import caution
 from ..ties import TIED, where_tied
 from ..vectors import identity
 from .absorb import quietly
-from .declare import composite, explicit, nested_as, operands, plain, refuse_others, register_rule
+from .declare import composite, explicit, nested_as, operands, refuse_others, register_rule
 
 # ---------------------------------------------------------------------- parts of matrices
 
@@ -397,7 +397,7 @@ def _lstsq(a, b, rcond=None):
     eps = np.finfo(np.result_type(primal(a), primal(b), np.float32)).eps
     cutoff = max(np.shape(a)) * eps if rcond is None else rcond if rcond >= 0 else eps
     x = np.matmul(np.linalg.pinv(a, cutoff), b)
-    _, rest, rank, _ = np.linalg.lstsq(plain(a), plain(b), rcond)
+    _, rest, rank, _ = np.linalg.lstsq(primal(a), primal(b), rcond)
     if rest.size:
         r = b - np.matmul(a, x)
         rest = np.reshape(np.sum(np.real(np.conj(r) * r), 0), rest.shape)
@@ -409,7 +409,7 @@ def _matrix_power(a, n):
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.zeros_like(a) + identity(a.shape[-1], plain(a))
+        return a if n else np.zeros_like(a) + identity(a.shape[-1], primal(a))
     half = _matrix_power(a, n // 2)
     square = np.matmul(half, half)
     return np.matmul(square, a) if n % 2 else square

@@ -4,7 +4,8 @@ import numpy as np
 
 from ..backend import is_array
 from ..backend import like as on_device
-from .declare import composite, plain
+from ..dual import primal
+from .declare import composite
 
 
 def _meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
@@ -22,7 +23,7 @@ def _linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axi
     start, stop = (np.asarray(a) if isinstance(a, (list, tuple)) else a for a in (start, stop))
     steps = max(num - 1, 1) if endpoint else max(num, 1)
     k = np.arange(num).reshape((num,) + (1,) * max(np.ndim(start), np.ndim(stop)))
-    low, high = plain(start), plain(stop)
+    low, high = primal(start), primal(stop)
     weight = on_device((k / steps).astype(np.result_type(low, high, 0.0)), low if is_array(low) else high)
     y = np.moveaxis(start * (1 - weight) + stop * weight, 0, axis)
     return (y, (stop - start) / steps) if retstep else y

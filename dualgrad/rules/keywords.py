@@ -8,16 +8,16 @@ import contextlib
 
 import numpy as np
 
-from ..dual import Dual, holds_duals, store
+from ..dual import Dual, holds_duals, primal, store
 from ..errors import TangentLossError
 from ..tables import KINDS, METHODS, RULES
 from .absorb import quietly
-from .declare import _strip, as_result, duals_in, plain, require_room, with_value
+from .declare import _strip, as_result, duals_in, require_room, with_value
 
 
 def call_with_keywords(ufunc, rule, inputs, kwargs):
     """A call of a ufunc whose rule, for operands alone, is ``rule``."""
-    outs, where = kwargs.pop("out", (None,) * ufunc.nout), plain(kwargs.pop("where", True))
+    outs, where = kwargs.pop("out", (None,) * ufunc.nout), primal(kwargs.pop("where", True))
     moving = any(True for _ in duals_in(inputs))
     if KINDS[ufunc] == "constant" and not any(isinstance(out, Dual) for out in outs):
         return rule(*inputs, out=outs, where=where, **kwargs)
@@ -60,7 +60,7 @@ def _pushed(ufunc, rule, inputs, kwargs):
 def in_precision_of(y, inputs, casting=None):
     """The operands in the precision of a result, for a tangent that is computed in it."""
     dtype = np.result_type(*(v.dtype for v in _as_tuple(y)))
-    require_room(dtype, *(plain(x) for x in inputs if casting == "unsafe" and has_room(x)))
+    require_room(dtype, *(primal(x) for x in inputs if casting == "unsafe" and has_room(x)))
     return [as_result(x, dtype) if has_room(x) else x for x in inputs]
 
 

@@ -6,7 +6,7 @@ from ..backend import like as on_device
 from ..dual import primal
 from ..errors import TangentLossError
 from .absorb import product
-from .declare import bilinear, composite, explicit, linear, plain
+from .declare import bilinear, composite, explicit, linear
 from .lead import each_direction
 
 # ---------------------------------------------------------------------- sums and products
@@ -28,7 +28,7 @@ def _all_of(coefficients, value, what):
 
 
 def _polymul(a1, a2):
-    value = np.polymul(plain(a1), plain(a2))
+    value = np.polymul(primal(a1), primal(a2))
     a1, a2 = (a if a.size else np.zeros_like(a, shape=1) for a in np.atleast_1d(a1, a2))
     return _all_of(np.convolve(a1, a2), value, "a factor of np.polymul (use np.convolve)")
 
@@ -44,7 +44,7 @@ def _polydiv(u, v):
         quotient.append(r[:1] / v[:1])
         r = r[1:] - np.pad(quotient[-1] * v[1:], (0, len(r) - len(v)))
     zero = np.zeros_like(primal(r + v[:1]), shape=1)
-    r = _all_of(r if len(r) else zero, np.polydiv(plain(u), plain(v))[1], "the remainder of np.polydiv")
+    r = _all_of(r if len(r) else zero, np.polydiv(primal(u), primal(v))[1], "the remainder of np.polydiv")
     return np.concatenate(quotient or [zero]), r
 
 
@@ -118,7 +118,7 @@ def _poly(seq_of_zeros):
         else:
             a = np.matmul(z, a + p[-1] * on_device(np.eye(len(z)), primal(z)))
             p = np.concatenate([p, -np.trace(a)[None] / (k + 1)])
-    return np.real(p) if np.isrealobj(np.poly(plain(z))) else p
+    return np.real(p) if np.isrealobj(np.poly(primal(z))) else p
 
 
 composite(np.poly, _poly)

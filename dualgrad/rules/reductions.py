@@ -9,7 +9,7 @@ from ..dual import Dual, lead_of, primal, store
 from ..errors import caution
 from ..tables import METHODS
 from .absorb import quietly
-from .declare import _strip, composite, duals_in, explicit, linear, plain, with_value
+from .declare import _strip, composite, duals_in, explicit, linear, with_value
 from .keywords import in_precision_of
 from .lead import flat, reduced, trailing
 
@@ -58,7 +58,7 @@ def _var(a, axis=None, dtype=None, ddof=0, keepdims=False, *, where=True, mean=N
         a, count = np.where(where, a, 0), np.sum(np.broadcast_to(where, np.shape(a)), axis=axis, keepdims=True)
         deviation = np.where(where, a - (np.sum(a, axis=axis, keepdims=True) / count if mean is None else mean), 0)
         count = count if keepdims else np.squeeze(count, axes)
-    square = np.real(deviation) ** 2 + np.imag(deviation) ** 2 if np.iscomplexobj(plain(a)) else deviation * deviation
+    square = np.real(deviation) ** 2 + np.imag(deviation) ** 2 if np.iscomplexobj(primal(a)) else deviation * deviation
     return np.sum(square, axis=axis, keepdims=keepdims) / np.maximum(count - ddof, 0)
 
 

@@ -5,17 +5,17 @@ import functools
 import numpy as np
 
 from ..backend import is_host
-from ..dual import Dual, pad_lead
+from ..dual import Dual, pad_lead, primal
 from .absorb import parts
-from .declare import composite, linear, nested_as, plain, register_rule, top_level
+from .declare import composite, linear, nested_as, register_rule, top_level
 from .lead import broadcast
 
 
 def _where(condition, *choices):
     """The tangent of the chosen branch; the other cannot poison it."""
     if not choices:
-        return np.where(plain(condition))
-    condition = plain(condition)
+        return np.where(primal(condition))
+    condition = primal(condition)
     x, y = choices
     if not isinstance(x, Dual) and not isinstance(y, Dual):
         return np.where(condition, x, y)
@@ -51,7 +51,7 @@ def _compress(condition, a, axis=None):
 def _piecewise(x, condlist, funclist, *args, **kw):
     """Each function on the entries of its condition, the last condition that holds. Several conditions are a list of
     lists or arrays, an array of two axes, or for a number x anything with a length."""
-    condlist = plain(condlist)
+    condlist = primal(condlist)
     if (
         np.isscalar(condlist)
         or np.ndim(x)

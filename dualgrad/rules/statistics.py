@@ -5,7 +5,7 @@ import numpy as np
 from ..backend import is_array
 from ..dual import primal
 from ..errors import TangentLossError
-from .declare import composite, explicit, plain, refuse_others, require_room
+from .declare import composite, explicit, refuse_others, require_room
 from .lead import trailing
 from .reductions import _axes_last, _restore_dims
 
@@ -71,7 +71,7 @@ def _cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=
         y = np.atleast_2d(y)
         x = np.concatenate([x, y if rowvar or len(y) == 1 else np.transpose(y)])
     f, a = (np.float64(1) if v is None else np.multiply(v, np.float64(1)) for v in (fweights, aweights))
-    if np.iscomplexobj(plain(a)):
+    if np.iscomplexobj(primal(a)):
         raise TangentLossError("np.cov would drop the imaginary part of aweights: use np.real")
     w, ddof = np.multiply(f, a), (0 if bias else 1) if ddof is None else ddof
     total = np.sum(w) if np.ndim(w) else np.float64(x.shape[1])

@@ -7,7 +7,7 @@ from ..backend import like as on_device
 from ..dual import Dual, before_lead, lead_of, match_level, primal, refuse_dual_index, require_writable
 from ..errors import TangentLossError
 from ..tables import METHODS
-from .declare import plain, refuse_others, register_rule
+from .declare import refuse_others, register_rule
 
 # ---------------------------------------------------------------------- ufunc.at
 
@@ -81,10 +81,10 @@ def _writing(function, names):
         a, *settings, v = (given[k] for k in names)
         _require_dual(f"np.{function.__name__}", a)
         require_writable(a)
-        settings, rest, target = tuple(settings), args[len(names) :], plain(a)
+        settings, rest, target = tuple(settings), args[len(names) :], primal(a)
         refuse_others(function, settings + rest, kw)
         write = lambda into, values: function(into, *settings, values, *rest, **kw)  # noqa: E731
-        write(np.copy(target), plain(v))  # it may refuse
+        write(np.copy(target), primal(v))  # it may refuse
         if function is np.copyto and a.ndim and not rest and "where" not in kw:
             a[...] = v
             return

@@ -26,7 +26,7 @@ SCALE = {"w": np.array([[1.0, 2.0], [0.5, 1.5]]), "b": np.array([0.7, 0.3])}
 
 
 def test_every_public_distribution_is_in_the_catalogue():
-    assert {type(d).__name__ for d in ALL} | {"Along", "Direction"} == set(directions.__all__)
+    assert {type(d).__name__ for d in ALL} | {"Along", "Direction", "Rows"} == set(directions.__all__)
 
 
 def params():

@@ -68,3 +68,20 @@ def test_sums_own_their_memory():
         second = (2 * c) @ V
         np.testing.assert_allclose(second, 2 * first)
         assert not np.shares_memory(first, V.dense())
+
+
+@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("kind", ["dense", "factors"])
+def test_other_sizes_are_refused(kind, n):
+    V = factors(n)
+    V = V if kind == "factors" else Rows(V.dense())
+    for c in (2.0, np.array([2.0]), np.ones(2), np.ones((n, 1))):
+        if n > 1 or np.shape(c) not in ((), (1,)) and np.shape(c) != (n,):
+            with pytest.raises(dg.ShapeError, match=f"for {n} directions"):
+                c @ V
+    for g in (np.ones(16), np.ones(18)):
+        with pytest.raises((dg.ShapeError, ValueError)):
+            V @ g
+    for some in (0, [0], np.array([True] * n), np.array([0])):
+        with pytest.raises(TypeError, match="expected a slice of directions"):
+            V[some]

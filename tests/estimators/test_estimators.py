@@ -413,3 +413,21 @@ def test_a_baseline_is_a_tree_of_any_kind(tree):
     found = estimators.ForwardGradient(directions.Rademacher(), baseline=double).estimate(f, tree, rng=0).gradient
     for a, b in zip(dg.tree.leaves(found), dg.tree.leaves(double), strict=True):
         np.testing.assert_allclose(a, b)  # the baseline is the gradient
+
+
+def test_a_gradient_shares_no_memory_with_its_slopes():
+    found = estimators.FiniteDifference().estimate(np.sum, np.ones(3))
+    assert not np.shares_memory(found.gradient, found.directional)
+
+
+@pytest.mark.parametrize("combine", ["mean", "project"])
+def test_an_objective_that_moves_outside_is_refused_in_words(combine):
+    estimator = estimators.ForwardGradient(directions.Gaussian(), n=2, combine=combine)
+    with pytest.raises(dg.TangentLossError, match="inside of another derivative"):
+        dg.grad(lambda a: np.sum(estimator.estimate(lambda w: a * np.sum(w), np.ones(2), rng=0).gradient))(2.0)
+
+
+@pytest.mark.parametrize("n", [2.7, 0, "a", None, True])
+def test_the_number_of_directions_of_moments_is_checked(n):
+    with pytest.raises(ValueError, match="got n="):
+        directions.Gaussian().sum_moments(np.ones(2), n)

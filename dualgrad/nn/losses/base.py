@@ -48,7 +48,8 @@ class Loss(ByForward):
 
     Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
     "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
-    its weight, and the mean is Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults.
+    its weight, and the mean is Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults,
+    and so is ``Class(reduction="mean", **settings)``, of which ``nn.mse`` and its kin are the instances.
 
     Value, tangent and cotangent are in the precision of the prediction, whatever that of target and weights.
 
