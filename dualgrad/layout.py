@@ -28,8 +28,8 @@ class Fixed(dict):
 class Layout:
     """The names, shapes, dtypes and places of a tree's leaves in a vector of p entries.
 
-    Made by `Layout.of`. It holds no numbers, cannot be changed, and can be the key of a dict. Equal layouts have equal names, shapes and
-    containers. That of `Params` has no dtypes: it is what their vectors of any dtype share.
+    Made by `Layout.of`. It holds no numbers, cannot be changed, and can be the key of a dict. Equal layouts have equal
+    names, shapes and containers. That of `Params` has no dtypes: it is what their vectors of any dtype share.
 
     Attributes
     ----------

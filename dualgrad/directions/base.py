@@ -20,9 +20,9 @@ class Direction:
     """What all directions share; the base of one of your own.
 
     A direction is known by what it draws: ``matrix(rng, n, p)``, n directions as an array ``(n, p)``, or, where it must
-    know more than the number p of parameters, ``rows(rng, n, layout, w)``, as `Rows`; by the exact ``moments(g, n, layout)``, mean
-    and variance of every entry of Σ_i (g·v_i) v_i for a gradient vector g; and by the ``cost`` of a jvp along it, in
-    forward passes. ``rng`` is an `Rng`.
+    know more than the number p of parameters, ``rows(rng, n, layout, w)``, as `Rows`; by the exact
+    ``moments(g, n, layout)``, mean and variance of every entry of Σ_i (g·v_i) v_i for a gradient vector g; and by the
+    ``cost`` of a jvp along it, in forward passes. ``rng`` is an `Rng`.
 
     Examples
     --------

@@ -202,7 +202,8 @@ class Conv2d(_Conv):
     -----
     Images are ``(B, H, W, C)``, the ``weight`` is ``(kh, kw, in / groups, out)``; both parameters start uniform on
     ±1/√(kh kw in / groups), as in torch. Cost: the patches are laid out once, for value and tangent alike; then one
-    product forward, three for a dense tangent, and 1 + 1/out with an `OuterProduct` tangent of the weight and no ``dx``.
+    product forward, three for a dense tangent, and 1 + 1/out with an `OuterProduct` tangent of the weight and no
+    ``dx``.
 
     Raises
     ------
