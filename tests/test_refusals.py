@@ -57,8 +57,7 @@ DIRECTIONS = {
 
 
 def test_a_direction_of_nonsense_is_refused_or_works():
-    for name in directions.__all__:
-        cls = getattr(directions, name)
+    for cls in [getattr(directions, name) for name in directions.__all__ if name != "Rows"]:  # which is what they draw
         usual = DIRECTIONS.get(cls, {})
         assert set(usual) == set(inspect.signature(cls).parameters)
         for argument in usual:
