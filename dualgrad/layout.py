@@ -4,7 +4,6 @@ import functools
 import itertools
 import math
 import numbers
-from operator import eq
 
 import numpy as np
 
@@ -91,7 +90,7 @@ class Layout:
         """
         if tree.__class__ is np.ndarray and self._structure is LEAF and tree.shape == self.shapes[""]:
             return tree.reshape(-1)
-        own = getattr(tree, "layout", None)
+        own = None if tree.__class__ is dict else getattr(tree, "layout", None)
         if own is self or own.__class__ is Layout and own == self:
             return tree.vector
         leaves = self.leaves(tree, what)
@@ -103,7 +102,10 @@ class Layout:
             leaves = [tree[name] for name in self.shapes]
         else:
             leaves = leaves_like(tree, self._structure, what)
-        if lead is None or all(map(eq, map(np.shape, leaves), map(lead.__add__, self.shapes.values()))):
+        if lead is None:
+            return leaves
+        expected = [lead + shape for shape in self.shapes.values()] if lead else list(self.shapes.values())
+        if [a.shape if a.__class__ is np.ndarray else np.shape(a) for a in leaves] == expected:
             return leaves
         named = zip(leaves, self.paths, self.shapes.values(), strict=True)
         leaf, path, shape = next((x, path, shape) for x, path, shape in named if np.shape(x) != lead + shape)

@@ -1,5 +1,7 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
+import math
+
 import numpy as np
 
 from ..errors import ShapeError
@@ -103,7 +105,8 @@ class Estimator(Stateful):
         if not isinstance(found, (tuple, list)) or len(found) != 4:
             raise TypeError(f"{self!r} estimated {found!r:.80}; expected the loss, a gradient, slopes and the cost")
         value, gradient, slopes, cost = found
-        require_finite(self, value, slopes)
+        if slopes is not None or not isinstance(value, (float, np.floating)) or not math.isfinite(value):
+            require_finite(self, value, slopes)
         gradient = self._own(at, gradient, slopes)
         require_finite_gradient(self, value, gradient, at.layout)
         if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):

@@ -66,7 +66,9 @@ class Point:
                 "for any other function use dg.grad"
             )
         value, gradient = self.objective.vjp(self.params, **keywords)
-        return value, self.layout.vector({name: gradient[name] for name in self.params}, "the gradient")
+        if gradient.keys() != self.layout.shapes.keys():  # buffers have no place in it
+            gradient = {name: gradient[name] for name in self.params}
+        return value, self.layout.vector(gradient, "the gradient")
 
     def value(self, w=None):
         """A copy of L where the point is, or at w: one real number, whole ones as floating."""

@@ -30,9 +30,13 @@ def layout_of_numbers(tree, what):
     return layout
 
 
-def matched_state(after, layout, lead=(), hint=""):
-    """A state with its leaves in the order of those before; another structure or other shapes raise."""
+def matched_state(after, layout, lead=(), hint="", kept=None):
+    """A state with its leaves in the order of those before; another structure or other shapes raise.
+
+    ``kept`` makes of each leaf what is kept of it.
+    """
     leaves = layout.leaves(after, "state", lead=None)
+    leaves = leaves if kept is None else list(map(kept, leaves))
     require_real_leaves("the step returned a state of", leaves)
     shapes, expected = list(map(np.shape, leaves)), [lead + shape for shape in layout.shapes.values()]
     if shapes != expected:

@@ -97,11 +97,13 @@ class Evolution(InWindows):
         difference = memory["losses"][:half] - memory["losses"][half:]
         gradient = self.window_gradient(t, memory, in_kind(difference, dynamics.like))
         require_finite_step(t, "the gradient of the window", gradient, advice=DROP)
-        with np.errstate(over="ignore"):  # which is an error in words
-            found = [a.astype(dynamics.dtype) for a in (memory["losses"].mean(), difference / (2 * self.sigma))]
-        require_finite_step(t, "the loss of the window", *found, advice=DROP)
+        loss, slopes = memory["losses"].mean(), difference / (2 * self.sigma)
+        if loss.dtype != dynamics.dtype:
+            with np.errstate(over="ignore"):  # which is an error in words
+                loss, slopes = loss.astype(dynamics.dtype), slopes.astype(dynamics.dtype)
+        require_finite_step(t, "the loss of the window", loss, slopes, advice=DROP)
         cost = float((self.particles + self.extra_passes) * memory["seen"])
-        estimate = Estimate(found[0], dynamics.gradient(gradient, self.params), found[1], cost)
+        estimate = Estimate(loss, dynamics.gradient(gradient, self.params), slopes, cost)
         memory = memory | {"losses": np.zeros(self.particles), "seen": np.zeros((), int)}
         state, memory = self.next_window(state, memory)
         return estimate, state, memory

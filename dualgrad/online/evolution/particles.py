@@ -145,7 +145,7 @@ def _step_each(system, states, params, x, y):
 
 def _matched(after, layout, lead=(), hint=""):
     """A state with its leaves in the order of those before, and none of them data that all particles see."""
-    return map_leaves(_writable, matched_state(after, layout, lead, hint))
+    return matched_state(after, layout, lead, hint, _writable)
 
 
 def _writable(leaf):
