@@ -50,15 +50,16 @@ def call_of(thing, named=()):
     """A repr: the call that makes a thing. Arguments without a default stand in their places, others by name where they
     differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them, and of what is not kept,
     only that there is some."""
-    said = []
+    said, named_before = [], False
     for name, argument in inspect.signature(type(thing)).parameters.items():
         value, needed = getattr(thing, name, ...), argument.default is argument.empty
         text = "..." if value is ... or any(map(is_array, leaves(value))) else repr(value)
-        by_name = name in named or argument.kind is argument.KEYWORD_ONLY or any("=" in before for before in said)
+        by_name = name in named or argument.kind is argument.KEYWORD_ONLY or named_before
         if argument.kind is argument.VAR_POSITIONAL and isinstance(value, (tuple, list)):
             said += map(repr, value)
         elif by_name and (needed or name in named) or not needed and text != repr(argument.default):
             said.append(f"{name}={text}")
+            named_before = True
         elif needed:
             said.append(text)
     return f"{type(thing).__name__}({', '.join(said)})"
