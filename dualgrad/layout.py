@@ -245,7 +245,7 @@ def _is_of_python(structure):
 
 def _without_buffers(structure):
     """A structure without what belongs to the very tree that it was taken from."""
-    if structure.buffers is None and all(child is LEAF for child in structure.children):
+    if not structure.children and structure.buffers is None:
         return structure
     return structure._replace(children=tuple(map(_without_buffers, structure.children)), buffers=None)
 
@@ -263,5 +263,7 @@ def _of_leaves(leaves, structure):
     """The layout of these leaves of a structure."""
     dtypes = [leaf.dtype if hasattr(leaf, "dtype") else np.result_type(type(leaf)) for leaf in leaves]
     scalars = [isinstance(leaf, (np.generic, numbers.Number)) for leaf in leaves]
-    make = _known if _is_of_python(structure) else _known.__wrapped__
-    return make(_without_buffers(structure), tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars))
+    kinds = tuple(map(np.shape, leaves)), tuple(dtypes), tuple(scalars)
+    if _is_of_python(structure):
+        return _known(structure, *kinds)
+    return _known.__wrapped__(_without_buffers(structure), *kinds)
