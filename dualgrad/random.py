@@ -8,6 +8,7 @@ import json
 import math
 import sys
 import warnings
+from typing import TypeAlias, Union
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
 _SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
+
+RngLike: TypeAlias = Union["Rng", np.random.Generator, np.random.SeedSequence, int, None]
 
 
 class Rng:

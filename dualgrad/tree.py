@@ -5,13 +5,15 @@ tree of the same structure that is another thing, a gradient or a direction, to 
 None is a tree without leaves, as in JAX; everything that is not a container is a leaf.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from .errors import StructureError
 
 __all__ = ["register"]
+
+Tree: TypeAlias = Any  # arrays and numbers in containers, also registered ones, which no union can name
 
 
 class Node(NamedTuple):
