@@ -5,7 +5,12 @@ the protocols cannot express (moving an array to or from a device, asking for Cu
 only on request.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]  # NumPy's or CuPy's; a Dual stands in for one
 
 
 def is_array(x):
