@@ -22,8 +22,6 @@ class OuterProduct(NDArrayOperatorsMixin):
         Lead is ``()`` or ``(K,)``.
     shape : tuple, optional
         The shape of one tangent, for kernels: the last axis is m and the others together make up n.
-    signs : bool
-        Promise that the entries of ``a`` are ±1, so that the rows of V are ±b: copying them is faster than multiplying.
 
     Notes
     -----
@@ -40,16 +38,16 @@ class OuterProduct(NDArrayOperatorsMixin):
     ((3, 2), np.float64(0.0))
     """
 
-    __slots__ = ("a", "b", "leaf_shape", "signs")
+    __slots__ = ("a", "b", "leaf_shape")
     __hash__ = None
 
-    def __init__(self, a, b, shape=None, signs=False):
+    def __init__(self, a, b, shape=None):
         if a.ndim != b.ndim or a.shape[:-1] != b.shape[:-1] or a.ndim not in (1, 2):
             raise ShapeError(f"got factors of shapes {a.shape} and {b.shape}; expected lead + (n,) and lead + (m,)")
         shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
         if math.prod(shape[:-1]) != a.shape[-1] or shape[-1] != b.shape[-1]:
             raise ShapeError(f"got shape {shape} for factors of {a.shape[-1]} and {b.shape[-1]} entries")
-        self.a, self.b, self.leaf_shape, self.signs = a, b, shape, signs
+        self.a, self.b, self.leaf_shape = a, b, shape
 
     @property
     def shape(self):
@@ -63,16 +61,6 @@ class OuterProduct(NDArrayOperatorsMixin):
     def dense(self):
         """The product as a plain array."""
         return (self.a[..., :, None] * self.b[..., None, :]).reshape(self.shape)
-
-    def times(self, c, out=None):
-        """``c V`` for one direction and a number c, dense; ``out`` is a plain array of V's shape."""
-        matrix = None if out is None else out.reshape(len(self.a), len(self.b))
-        if self.signs and self.a.__class__ is np.ndarray:
-            rows = np.stack([c * self.b, -c * self.b])
-            matrix = np.take(rows, self.a < 0, axis=0, out=matrix, mode="clip")
-        else:
-            matrix = np.multiply((c * self.a)[:, None], self.b, out=matrix)
-        return matrix.reshape(self.leaf_shape)
 
     @property
     def T(self):  # noqa: N802

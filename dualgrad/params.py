@@ -210,6 +210,11 @@ class Params(Mapping):
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
 
 
+def is_plain(params, ndims=(1,)):
+    """Whether the entries are one array of NumPy, of so many axes."""
+    return params._vector.__class__ is np.ndarray and params._vector.ndim in ndims
+
+
 def with_entries(params, vector, layout):
     """Parameters of any tree where their entries are those of a vector, or several, and their buffers as they are."""
     if isinstance(params, Params):

@@ -157,20 +157,6 @@ def test_on_a_strict_device():
         np.testing.assert_allclose(dy.get(), dg.jvp(lambda w: np.tanh(x @ w), (w,), (v.dense(),))[1], rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("c", [-1.5, 0.0, 2])
-def test_rows_that_are_copied_are_the_rows_that_are_multiplied(dtype, c):
-    rng = dg.Rng(0)
-    a, b = rng.signs(6, dtype=dtype), rng.normal(8, dtype=dtype)
-    quick, plain = dg.OuterProduct(a, b, (2, 3, 8), signs=True), dg.OuterProduct(a, b, (2, 3, 8))
-    c = dtype(c)
-    assert np.array_equal(quick.times(c), plain.times(c))
-    assert quick.times(c).dtype == dtype
-    out = np.empty((2, 3, 8), dtype)
-    quick.times(c, out)
-    assert np.array_equal(out, plain.dense() * c)
-
-
 def test_a_negated_dual_can_be_written():
     def f(w):
         y = -w

@@ -3,10 +3,9 @@
 import numpy as np
 
 from ..checks import flag
-from ..vectors import in_kind
+from ..vectors import in_kind, side_by_side
 from .base import Direction
-from .low_rank import matrix_of
-from .rows import BlockRows, OuterRows, Rows
+from .rows import FactorRows, matrix_of, pieces
 
 
 class Hadamard(Direction):
@@ -50,18 +49,17 @@ class Hadamard(Direction):
     def rows(self, rng, n, layout, w):
         if not self.low_rank:
             return super().rows(rng, n, layout, w)
-        blocks = [self._block(rng, n, *matrix_of(shape), w) for shape in layout.shapes.values()]
-        return BlockRows(blocks, n, layout, w)
+        signs = [part for piece in pieces(layout) for part in self._parts(rng, n, *piece.matrix)]
+        return FactorRows(in_kind(side_by_side(signs, (n, 0)), w), layout)
 
-    def _block(self, rng, n, height, width, w):
-        """Rows for one leaf, products of a row for each side of a matrix, each with a sign of its own."""
+    def _parts(self, rng, n, height, width):
+        """Rows for one leaf, a row for each side of a matrix, each pair with a sign of its own."""
         if not height:
             rows = _signs_of_rows(_cycled(rng, n, _padded(width)), width) * rng.signs((1, width))
-            return Rows(in_kind(rows * rng.signs((n, 1)), w))
+            return [rows * rng.signs((n, 1))]
         chosen = _cycled(rng, n, _padded(height) * _padded(width))
         a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))
-        b = _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))
-        return OuterRows(in_kind(a, w), in_kind(b, w))
+        return [a, _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))]
 
     def _require(self, n, p):
         if n > _padded(p):

@@ -1,9 +1,7 @@
 """LowRank: signs a bᵀ for every matrix."""
 
-import math
-
 from .base import Direction
-from .rows import BlockRows, OuterRows, Rows
+from .rows import FactorRows, pieces
 
 
 class LowRank(Direction):
@@ -25,20 +23,8 @@ class LowRank(Direction):
     cost = 2.0
 
     def rows(self, rng, n, layout, w):
-        counts = [sum(matrix_of(shape)) for shape in layout.shapes.values()]
-        signs, start, blocks = rng.signs((n, sum(counts)), dtype=w.dtype, like=w), 0, []
-        for shape, count in zip(layout.shapes.values(), counts, strict=True):
-            height, _ = matrix_of(shape)
-            own = signs[:, start : start + count]
-            blocks.append(OuterRows(own[:, :height], own[:, height:]) if height else Rows(own))
-            start += count
-        return BlockRows(blocks, n, layout, w)
+        count = sum(sum(piece.matrix) for piece in pieces(layout))
+        return FactorRows(rng.signs((n, count), dtype=w.dtype, like=w), layout)
 
     def moments(self, g, n, layout):
         return n * g, n * (g @ g - g * g)
-
-
-def matrix_of(shape):
-    """The height and width of a leaf as a matrix, of a kernel its last axis by all others; of others 0, its size."""
-    size = math.prod(shape)
-    return (size // shape[-1], shape[-1]) if len(shape) > 1 and size else (0, size)

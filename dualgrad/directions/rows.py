@@ -4,13 +4,16 @@
 direction is pushed without a leading axis: its slope is a number, and ``c @ V`` takes a number then.
 """
 
+import functools
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from ..backend import to_numpy
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
-from ..scratch import empty_like
-from ..vectors import side_by_side
+from ..scratch import empty, empty_like
 
 
 class Rows:
@@ -77,109 +80,143 @@ class Rows:
         """The directions as a tree; ``lead``: whether along a leading axis, which several have by default."""
         return layout.tree(self._few(lead))
 
-    def leaf(self, shape, dtype, lead=None):
-        """The directions as one leaf of a tree."""
-        few = self._few(lead)
-        return few.reshape(few.shape[:-1] + shape).astype(dtype, copy=False)
-
     def _few(self, lead):
         several = len(self.matrix) > 1 if lead is None else lead
         return self.matrix if several else self.matrix[0]
 
 
-class OuterRows:
-    """n directions that are matrices a bᵀ, of vectors of signs a ``(n, h)`` and of vectors b ``(n, w)``."""
+class FactorRows:
+    """n directions of signs: in the place of every matrix a product a bᵀ, in that of every vector a vector b.
 
-    __slots__ = ("a", "b")
+    Parameters
+    ----------
+    signs : array ``(n, count)``
+        Every a and b side by side, in the order of the leaves.
+    layout : Layout of the leaves
+    """
 
-    def __init__(self, a, b):
-        self.a, self.b = a, b
-
-    def __len__(self):
-        return len(self.a)
-
-    def __getitem__(self, some):
-        return OuterRows(self.a[some], self.b[some])
-
-    def sum(self, c, out):
-        """Σ_i c_i a_i b_iᵀ = Aᵀ diag(c) B, one product, into a vector."""
-        matrix = out.reshape(self.a.shape[1], self.b.shape[1])
-        if np.ndim(c) == 0:
-            OuterProduct(self.a[0], self.b[0], signs=True).times(c, matrix)
-        else:
-            np.matmul((self.a * c[:, None]).T, self.b, out=matrix)
-
-    def __matmul__(self, g):
-        """aᵀ G b."""
-        dots = np.sum((self.a @ g.reshape(self.a.shape[1], self.b.shape[1])) * self.b, axis=-1)
-        return dots if len(dots) > 1 else dots[0]
-
-    def gram(self):
-        """(A Aᵀ) ∘ (B Bᵀ), on the host."""
-        return to_numpy((self.a @ self.a.T) * (self.b @ self.b.T))
-
-    def dense(self):
-        """The matrices as rows."""
-        return OuterProduct(self.a, self.b).dense().reshape(len(self.a), -1)
-
-    def leaf(self, shape, dtype, lead=None):
-        """The directions as one leaf of a tree, still as factors."""
-        several = len(self.a) > 1 if lead is None else lead
-        a, b = (self.a, self.b) if several else (self.a[0], self.b[0])
-        return OuterProduct(a.astype(dtype, copy=False), b.astype(dtype, copy=False), shape, signs=True)
-
-
-class BlockRows:
-    """n directions leaf by leaf: for every leaf of a tree `Rows` of its entries, or `OuterRows` products."""
-
-    __slots__ = ("blocks", "layout", "like", "n")
+    __slots__ = ("_pieces", "layout", "signs")
     __array_ufunc__ = None
 
-    def __init__(self, blocks, n, layout, like):
-        self.blocks, self.n, self.layout, self.like = blocks, n, layout, like
+    def __init__(self, signs, layout):
+        self.signs, self.layout, self._pieces = signs, layout, pieces(layout)
 
     def __len__(self):
-        return self.n
+        return len(self.signs)
 
     def __getitem__(self, some):
-        some = _slice(some)
-        return BlockRows([block[some] for block in self.blocks], len(range(self.n)[some]), self.layout, self.like)
+        return FactorRows(self.signs[_slice(some)], self.layout)
 
     def __rmatmul__(self, c):
         """Σ_i c_i v_i."""
-        c, total = _fitting_coefficients(c, self.n, self.like.dtype), empty_like(self.like)
-        for block, place in self._placed():
-            block.sum(c, total[place])
+        signs, size = self.signs, self.layout.size
+        c = _fitting_coefficients(c, len(signs), signs.dtype)
+        if signs.__class__ is np.ndarray and not getattr(c, "ndim", 0):
+            return self._scaled(c, empty((size,), signs.dtype))
+        total, weighted = np.empty_like(signs, shape=(size,)), signs * np.reshape(c, (-1, 1))
+        for piece in self._pieces:
+            if piece.a is None:
+                total[piece.place] = weighted[:, piece.b].sum(0)
+            else:
+                np.matmul(weighted[:, piece.a].T, signs[:, piece.b], out=total[piece.place].reshape(piece.matrix))
         return total
 
+    def _scaled(self, c, out):
+        """c v of one direction: each row of a matrix is c b or -c b, and copying one is less work than a product."""
+        v = self.signs[0]
+        both, down = np.empty((2, v.size), v.dtype), np.signbit(v)
+        np.negative(np.multiply(c, v, out=both[0]), out=both[1])
+        for place, a, b, matrix, _ in self._pieces:
+            if a is None:
+                out[place] = both[0, b]
+            else:
+                both[:, b].take(down[a], axis=0, out=out[place].reshape(matrix), mode="clip")
+        return out
+
     def __matmul__(self, g):
-        """v_i·g; a number for one direction."""
+        """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""
         if np.shape(g) != (self.layout.size,):
             raise ShapeError(f"got a vector of shape {np.shape(g)}; expected {(self.layout.size,)}")
-        return sum(block @ g[place] for block, place in self._placed()) if self.blocks else Rows(self.dense()) @ g
+        dots = sum(self._dots(piece, g[piece.place]) for piece in self._pieces) if self._pieces else self.dense() @ g
+        return dots if len(self) > 1 else dots[0]
+
+    def _dots(self, piece, g):
+        b = self.signs[:, piece.b]
+        return b @ g if piece.a is None else np.sum((self.signs[:, piece.a] @ g.reshape(piece.matrix)) * b, axis=-1)
 
     def gram(self):
-        """v_i·v_j, ``(n, n)``, on the host."""
-        return sum(block.gram() for block in self.blocks) if self.blocks else Rows(self.dense()).gram()
+        """v_i·v_j, ``(n, n)``, on the host: the sum of all (A Aᵀ) ∘ (B Bᵀ) and B Bᵀ."""
+        total = np.zeros((len(self), len(self)))
+        for _, a, b, *_ in self._pieces:
+            total += to_numpy(_gram(self.signs[:, b]) * (1 if a is None else _gram(self.signs[:, a])))
+        return total.astype(self.signs.dtype, copy=False)
 
     def dense(self):
         """V as an array."""
-        return side_by_side([block.dense() for block in self.blocks], (self.n, 0))
+        rows = np.empty_like(self.signs, shape=(len(self), self.layout.size))
+        for place, a, b, matrix, _ in self._pieces:
+            b = self.signs[:, b]
+            if a is None:
+                rows[:, place] = b
+            else:
+                np.multiply(self.signs[:, a, None], b[:, None], out=rows[:, place].reshape(-1, *matrix))
+        return rows
 
     def tree(self, layout, lead=None):
         """As `Rows.tree`, with `dualgrad.OuterProduct` leaves; a dict for Params."""
-        kinds = layout.dtypes or [self.like.dtype] * len(self.blocks)
-        leaves = zip(self.blocks, layout.shapes.values(), kinds, strict=True)
-        return layout.with_leaves([block.leaf(shape, kind, lead) for block, shape, kind in leaves])
+        several = len(self) > 1 if lead is None else lead
+        signs = self.signs if several else self.signs[0]
+        if layout.dtypes is None:
+            return layout.with_leaves([piece.leaf(signs) for piece in self._pieces])
+        kinds = [signs.astype(kind, copy=False) for kind in layout.dtypes]
+        return layout.with_leaves([piece.leaf(signs) for piece, signs in zip(self._pieces, kinds, strict=True)])
 
-    def _placed(self):
-        return zip(self.blocks, self.layout.slices.values(), strict=True)
+
+class Piece(NamedTuple):
+    """Where a leaf is in a vector of R^p, where its a (if it is a matrix) and b are among the signs, and its shape."""
+
+    place: slice
+    a: slice | None
+    b: slice
+    matrix: tuple  # the sides
+    shape: tuple
+
+    def leaf(self, signs):
+        """What stands in its place, of one direction's signs or of several."""
+        b = signs[..., self.b]
+        if self.a is None:
+            return b.reshape(b.shape[:-1] + self.shape)
+        return OuterProduct(signs[..., self.a], b, self.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def pieces(layout):
+    """The `Piece` of every leaf."""
+    start, found = 0, []
+    for shape, place in zip(layout.shapes.values(), layout.slices.values(), strict=True):
+        height, width = matrix_of(shape)
+        middle, end = start + height, start + height + width
+        a = slice(start, middle) if height else None
+        found.append(Piece(place, a, slice(middle, end), (height, width), shape))
+        start = end
+    return found
+
+
+def matrix_of(shape):
+    """The height and width of a leaf as a matrix, of a kernel its last axis by all others; of others 0, its size."""
+    size = math.prod(shape)
+    return (size // shape[-1], shape[-1]) if len(shape) > 1 and size else (0, size)
+
+
+def _gram(rows):
+    return rows @ rows.T
 
 
 def _fitting_coefficients(c, n, dtype):
     """n coefficients, or a number for one direction, in the precision of the directions: a loss may have another."""
-    if np.shape(c) != (n,) and (n > 1 or np.shape(c) != ()):
-        raise ShapeError(f"got coefficients of shape {np.shape(c)} for {n} directions; expected {(n,)}")
+    shape = c.shape if hasattr(c, "shape") else np.shape(c)
+    if shape != (n,) and (n > 1 or shape != ()):
+        raise ShapeError(f"got coefficients of shape {shape} for {n} directions; expected {(n,)}")
     return c.astype(dtype) if hasattr(c, "astype") and c.dtype != dtype else c
 
 

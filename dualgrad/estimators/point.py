@@ -124,6 +124,8 @@ UNCHANGED = "no gradient was made and nothing was changed"
 
 def require_finite(estimator, value, slopes=None, unchanged=UNCHANGED):
     """Raise when the loss is no single real number, or it or a slope is not finite."""
+    if isinstance(value, (float, np.floating)) and math.isfinite(value) and (slopes is None or _entries_finite(slopes)):
+        return
     require_scalar(estimator, value)
     if not _entries_finite(value):
         cure = ". Lower the learning rate, or look for the batch or parameter that made it"

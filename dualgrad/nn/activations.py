@@ -18,6 +18,8 @@ from .normal import ndtr
 from .setting_checks import checked
 from .user_rules import drop_inherited_rules
 
+_BITS = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
+
 
 class Activation(Layer):
     """y = f(x) ;  dy = f'(x) dx ;  dx = f'(x) ȳ.
@@ -87,7 +89,7 @@ class ReLU(Activation):
     def _fast_jvp(self, x, dx):
         """The same into one joint buffer: bit masks that are all ones, or all zeros where x <= 0."""
         _, y, dy = empty_joint_like(x, dx)
-        bits = f"i{x.itemsize}"
+        bits = _BITS[x.itemsize]
         mask = y.view(bits)
         np.subtract((x <= 0).view(np.int8), 1, out=mask)
         np.bitwise_and(dx.view(bits), mask, out=dy.view(bits))

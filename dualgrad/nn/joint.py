@@ -22,17 +22,12 @@ def on_host(*arrays):
 def joint(x, dx):
     """The array whose first entry is ``x`` and whose others are ``dx``, where they share one; else None."""
     z = x.base
-    if z is None or z is not getattr(dx, "base", None) or z.ndim != x.ndim + 1 or z.shape[1:] != x.shape:
+    if z.__class__ is not np.ndarray or z is not dx.base or not z.dtype is x.dtype is dx.dtype:
         return None
-    lead = dx.ndim - x.ndim
-    if len(z) != 1 + (len(dx) if lead else 1) or not z.flags.c_contiguous or not x.flags.c_contiguous:
+    if z.shape[1:] != x.shape or z.strides[1:] != x.strides or z.strides[-dx.ndim :] != dx.strides:
         return None
-    start = _address(z)
-    return z if _address(x) == start and _address(dx) == start + x.nbytes else None
-
-
-def _address(a):
-    return a.__array_interface__["data"][0]
+    fits = z.size == x.size + dx.size and z.flags.c_contiguous
+    return None if not fits or np.may_share_memory(x, z[1:]) or np.may_share_memory(dx, z[:1]) else z
 
 
 def empty_joint(lead, shape, dtype):

@@ -5,7 +5,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
 from ..zero import ZERO
-from .affine import add_row_tangent, as_matrix, outer_sum, row_sum, row_tangent
+from .affine import add_row_tangent, as_matrix, outer_sum, plus_row, row_sum, row_tangent
 from .joint import buffer, empty_joint, joint, on_host
 from .layer import Layer
 from .setting_checks import checked
@@ -60,7 +60,7 @@ class Linear(Layer):
     def forward(self, p, x):
         self._check(x)
         y = np.matmul(x, p["weight"])
-        return y + p["bias"] if self.bias else y
+        return plus_row(y, p["bias"]) if self.bias else y
 
     def jvp(self, p, x, dp, dx):
         self._check(x)
@@ -74,20 +74,21 @@ class Linear(Layer):
         if dw is db is dx is ZERO:
             return Linear.forward(self, p, x), ZERO
         lead = db.shape[:-1] if db is not ZERO else (dw if dw is not ZERO else dx).shape[:-2]
-        z, y, dy = empty_joint(lead, (len(x), self.out_features), np.result_type(x, p["weight"]))
+        w = p["weight"]
+        z, y, dy = empty_joint(lead, (len(x), self.out_features), np.result_type(x, w))
         both = None if dx is ZERO else joint(x, dx)
         if both is not None:
-            np.matmul(both.reshape(-1, self.in_features), p["weight"], out=z.reshape(-1, self.out_features))
+            np.matmul(both.reshape(-1, self.in_features), w, out=z.reshape(-1, self.out_features))
         else:
-            np.matmul(x, p["weight"], out=y)
+            np.matmul(x, w, out=y)
             if dx is not ZERO:
-                np.matmul(dx.reshape(-1, self.in_features), p["weight"], out=dy.reshape(-1, self.out_features))
+                np.matmul(dx.reshape(-1, self.in_features), w, out=dy.reshape(-1, self.out_features))
         if dx is ZERO:
             _weight_terms(x, dw, db, dy)
         elif dw is not ZERO:
             dy += _weight_terms(x, dw, db, buffer(dy.shape, dy.dtype))
         elif db is not ZERO:
-            dy += row_tangent(db, 2)
+            dy += row_tangent(db, 2) if lead else db
         if self.bias:
             y += p["bias"]
         return y, dy
@@ -119,13 +120,14 @@ def _matmul_rows(x, dw):
 def _weight_terms(x, dw, db, out):
     """x dW + db into ``out``; for dW = a bᵀ it is the one product [x·a, 1] [bᵀ; db]."""
     if isinstance(dw, OuterProduct) and db is not ZERO:
-        left = np.ones((*out.shape[:-1], 2), out.dtype)
-        left[..., 0] = np.matmul(x, dw.a.T).T
-        return np.matmul(left, np.stack([dw.b, db], -2), out=out)
+        left, right = np.empty((*out.shape[:-1], 2), out.dtype), np.empty((*db.shape[:-1], 2, db.shape[-1]), out.dtype)
+        left[..., 0], left[..., 1] = np.matmul(x, dw.a.T).T, 1
+        right[..., 0, :], right[..., 1, :] = dw.b, db
+        return np.matmul(left, right, out=out)
     if dw is ZERO:
         out[...] = 0
     else:
         np.matmul(x, dw, out=out)
     if db is not ZERO:
-        out += row_tangent(db, 2)
+        out += row_tangent(db, 2) if db.ndim > 1 else db
     return out

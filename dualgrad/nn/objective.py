@@ -8,7 +8,7 @@ from ..dual import Dual
 from ..errors import DualgradError
 from ..inputs import as_input
 from ..outer_product import OuterProduct
-from ..params import Params
+from ..params import Params, is_plain
 from ..pushforward import jvp
 from ..random import as_rng
 from ..zero import ZERO
@@ -84,6 +84,7 @@ class BoundObjective:
         self._direct = _has_rules(model, loss) and _is_plain(self.x, model) and _is_plain(self.y, loss)
         if self._direct:
             self._shapes, self._at_once = model.shapes(), (takes_lead(model), takes_lead(loss))
+            self._layout = None  # that of Params whose names and shapes were found to be the model's
 
     def __repr__(self):
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
@@ -94,7 +95,21 @@ class BoundObjective:
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
     def __call__(self, params):
-        return self.loss(self.model(params, self.x, **self.keywords()), self.y)
+        if not self._direct or self.kwargs or params.__class__ is not Params or params.buffers:
+            return self.loss(self.model(params, self.x, **self.keywords()), self.y)
+        if not self._knows(params):
+            x = self.model(params, self.x)
+            self._layout = params.layout
+        else:
+            x = self.model.forward(_as_dict(params), self.x)
+        if not _is_prediction(x, self.loss):
+            return self.loss(x, self.y)
+        self.loss.check(x, self.y)
+        return self.loss.forward(x, self.y)
+
+    def _knows(self, params):
+        """Whether these are plain Params of the layout that was found to be the model's."""
+        return params.__class__ is Params and params.layout is self._layout and is_plain(params)
 
     def per_example(self, params):
         """The loss of every example, shape ``(B,)``."""
@@ -131,15 +146,17 @@ class BoundObjective:
     def _by_rules(self, params, tangents):
         """The loss and its slopes by the two rules; None where not all is plain, or something is wrong."""
         p, dp, model, loss = _as_dict(params), _as_dict(tangents), self.model, self.loss
-        if not _plain_and_alike(p, dp, self._shapes):
+        packed = tangents.__class__ is Params and self._knows(params) and _is_like(tangents, params)
+        if not packed and not _plain_and_alike(p, dp, self._shapes):
             return None
+        self._layout = getattr(params, "layout", None)
         if model.buffers():
             p = with_buffers(params)
             model.require(p)
             dp = dict.fromkeys(p, ZERO) | dp
         keywords = model.accepted(self.keywords()) if self.kwargs else {}
         x, dx = (model.jvp if self._at_once[0] else model.push)(p, self.x, dp, ZERO, **keywords)
-        if not x.__class__ is dx.__class__ is np.ndarray or not x.size or loss._of_arrays and x.dtype.kind != "f":
+        if dx.__class__ is not np.ndarray or not _is_prediction(x, loss):
             return None
         loss.check(x, self.y)
         value, slopes = (loss.jvp if self._at_once[1] else loss.push)(x, self.y, dx, loss.reduction, None)
@@ -174,32 +191,47 @@ def _is_plain(a, owner):
     return a.__class__ is np.ndarray and a.dtype.kind in kinds
 
 
+def _is_prediction(x, loss):
+    """Whether what the model made is a plain array that the rules of the loss take as it is."""
+    return x.__class__ is np.ndarray and x.size > 0 and (x.dtype.kind == "f" or not loss._of_arrays)
+
+
+def _is_like(tangents, params):
+    """Whether Params have the layout and dtype of others, and are plain: one direction, or K along a leading axis."""
+    return tangents.layout is params.layout and tangents.dtype is params.dtype and is_plain(tangents, (1, 2))
+
+
 def _as_dict(mapping):
-    known = mapping.__class__ is Params or isinstance(mapping, Mapping)
-    return mapping if mapping.__class__ is dict else dict(mapping.items()) if known else {}
+    if mapping.__class__ is dict:
+        return mapping
+    return dict(mapping.items()) if mapping.__class__ is Params or isinstance(mapping, Mapping) else {}
 
 
 def _plain_and_alike(p, dp, shapes):
     """Whether parameters and tangents are plain arrays (or factors) of these names, shapes and of one dtype each."""
-    leads = set()
+    lead = None
     for name, shape in shapes.items():
         w, d = p.get(name), dp.get(name)
         if w.__class__ is not np.ndarray or w.shape != shape or w.dtype.kind not in "fc":
             return False
         if d is ZERO:
             continue
-        if d.__class__ is np.ndarray and d.dtype is w.dtype:
-            lead = d.shape[: d.ndim - len(shape)]
-            fits = d.shape == lead + shape
-        elif d.__class__ is OuterProduct and d.a.__class__ is d.b.__class__ is np.ndarray:
-            lead = d.a.shape[:-1]
-            fits = d.leaf_shape == shape and d.a.dtype is d.b.dtype is w.dtype
-        else:
+        own = _lead_of(d, shape, w.dtype)
+        if own is None or len(own) > 1 or lead not in (None, own):
             return False
-        leads.add(lead)
-        if not fits or len(leads) > 1 or len(lead) > 1:
-            return False
+        lead = own
     return len(p) == len(dp) == len(shapes)
+
+
+def _lead_of(d, shape, dtype):
+    """The axes in front of a tangent's own, if it is a plain array, or factors, of this shape and dtype; else None."""
+    if d.__class__ is OuterProduct:
+        plain = d.a.__class__ is d.b.__class__ is np.ndarray and d.a.dtype is d.b.dtype is dtype
+        return d.a.shape[:-1] if plain and d.leaf_shape == shape else None
+    if d.__class__ is not np.ndarray or d.dtype is not dtype:
+        return None
+    lead = d.shape[: d.ndim - len(shape)]
+    return lead if d.shape == lead + shape else None
 
 
 def _zeros_as_arrays(tangents, params):

@@ -39,7 +39,8 @@ class Adam(Optimizer):
 
     def _bounds(self, rate, largest):
         state_bound = self.betas[0] * self._state_bound + largest
-        return state_bound, max(largest * largest, max(1, rate) * state_bound / self.eps)
+        step_bound = state_bound / self.eps / math.sqrt(1 - self.betas[1])
+        return state_bound, max(largest * largest, max(1, rate) * step_bound)
 
     def _update(self, rate, w, g, m, v):
         self._average(g, m, v)
@@ -51,11 +52,13 @@ class Adam(Optimizer):
         mix(v, b2, np.square(g, out=a), a)
 
     def _move(self, rate, w, m, v):
+        """With s = √(1 - b2ᵗ) the step is lr s / (1 - b1ᵗ) times m / (√v + s eps): one pass less than m̂ and v̂ take."""
         (b1, b2), t, a = self.betas, self.steps, scratch(w)
-        np.sqrt(np.multiply(v, 1 / (1 - b2**t), out=a), out=a)
-        a += visible(self.eps, a)
+        s = math.sqrt(1 - b2**t)
+        np.sqrt(v, out=a)
+        a += visible(s * self.eps, a)
         np.divide(m, a, out=a)
-        w -= np.multiply(rate / (1 - b1**t), a, out=a)
+        w -= np.multiply(rate * s / (1 - b1**t), a, out=a)
 
 
 @dataclass(eq=False, repr=False)

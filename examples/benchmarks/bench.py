@@ -16,6 +16,7 @@ import timeit
 
 import guesses
 import layers
+import small
 import streams
 from timing import rivals, show, take_turns
 
@@ -394,7 +395,7 @@ def jets(jax, x, order):
 
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
-} | layers.TABLES | guesses.TABLES | streams.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES | small.TABLES | streams.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()

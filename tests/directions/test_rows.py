@@ -4,23 +4,16 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.directions.rows import BlockRows, OuterRows, Rows
+from dualgrad.directions.rows import FactorRows, Rows
 from dualgrad.layout import Layout
 
 RNG = np.random.default_rng(0)
 TREE = {"w": np.zeros((3, 2)), "k": np.zeros((2, 2, 2)), "b": np.zeros(2), "s": np.float64(0.0)}
 
 
-def signs(*shape):
-    return np.sign(RNG.normal(size=shape))
-
-
 def factors(n, dtype=np.float64):
     """n directions for TREE, as factors where it has matrices."""
-    blocks = [OuterRows(signs(n, 3), RNG.normal(size=(n, 2))), OuterRows(signs(n, 4), RNG.normal(size=(n, 2)))]
-    blocks = [OuterRows(b.a.astype(dtype), b.b.astype(dtype)) for b in blocks]
-    blocks += [Rows(RNG.normal(size=(n, m)).astype(dtype)) for m in (2, 1)]
-    return BlockRows(blocks, n, Layout.of(TREE), np.zeros(17, dtype))
+    return FactorRows(np.sign(RNG.normal(size=(n, 5 + 6 + 2 + 1))).astype(dtype), Layout.of(TREE))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

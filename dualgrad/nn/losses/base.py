@@ -23,6 +23,10 @@ class ByForward:
 
     lead = True
 
+    def short(self, prediction, target, dprediction, reduction, weights, settings):
+        """The loss and its tangent by a shorter way, where the class that says what they are has one; else None."""
+        return None
+
     def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent, by the engine."""
         forward = lambda both: self.forward(both[INPUT], target, reduction, weights, **settings)  # noqa: E731
@@ -85,7 +89,7 @@ class Loss(ByForward):
         if name is not None:
             _NAMED.setdefault(name, cls)
         base = Loss if cls.forward is Loss.forward else ByForward
-        drop_inherited_rules(cls, base, "forward", "evaluate")
+        drop_inherited_rules(cls, base, "forward", "evaluate", names=("jvp", "vjp", "short"))
         cls._of_arrays = is_builtin(cls, "evaluate")
 
     def __init__(self, reduction="mean", **settings):
@@ -166,8 +170,11 @@ class Loss(ByForward):
 
     def forward(self, prediction, target, reduction=None, weights=None, **settings):
         """The loss of plain predictions."""
+        reduction = self.reduction if reduction is None else reduction
+        if pair := self.short(prediction, target, ZERO, reduction, weights, settings):
+            return pair[0]
         each, _ = self._evaluated(prediction, target, settings)
-        return _reduce(each, self.reduction if reduction is None else reduction, weights)
+        return _reduce(each, reduction, weights)
 
     def push(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent by `jvp`: direction by direction, unless its class takes K at once."""
@@ -175,6 +182,8 @@ class Loss(ByForward):
             return self.jvp(prediction, target, dprediction, reduction, weights, **settings)
         rule = lambda x, dx: self.jvp(x, target, dx, reduction, weights, **settings)  # noqa: E731
         return by_direction(rule, self)(prediction, dprediction)
+
+    short = ByForward.short
 
     def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
         """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""

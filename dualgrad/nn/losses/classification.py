@@ -64,10 +64,16 @@ class CrossEntropy(Loss, name="cross_entropy"):
 
     def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
         """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
-        plain = z.__class__ is dz.__class__ is target.__class__ is np.ndarray and target.ndim < z.ndim
-        if plain and reduction == "mean" and weights is None and not (settings or self.given):
-            return _mean_of_classes(z, target, dz)
+        if pair := self.short(z, target, dz, self.reduction if reduction is None else reduction, weights, settings):
+            return pair
         return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
+
+    def short(self, z, target, dz, reduction, weights, settings):
+        """The mean over plain examples of integer classes."""
+        plain = z.__class__ is target.__class__ is np.ndarray and (dz is ZERO or dz.__class__ is np.ndarray)
+        if plain and target.ndim < z.ndim and reduction == "mean" and weights is None and not (settings or self.given):
+            return _mean_of_classes(z, target, dz)
+        return None
 
 
 cross_entropy = CrossEntropy()
@@ -152,23 +158,35 @@ def _check_classes(loss, z, target):
     """Integer classes, in range."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {target.dtype}")
-    if target.__class__ is np.ndarray and not np.all((target >= 0) & (target < z.shape[-1])):
+    if target.__class__ is np.ndarray and target.size and _largest_or_negative(target) >= z.shape[-1]:
         low, high = target.min(), target.max()
         raise ValueError(f"{loss!r} got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
+
+
+def _largest_or_negative(target):
+    """The largest of some integers, where a negative one counts as huge."""
+    return target.view(f"u{target.itemsize}").max()
 
 
 def _mean_of_classes(z, target, dz):
     """The mean of log Σ eˢ - s_y, and of ⟨eˢ, ds⟩ / Σ eˢ - ds_y, for classes y of plain logits. s and ds are measured
     from the largest logit, whose e⁰ = 1 is no part of the rest."""
-    rows, y, shape = np.arange(target.size), target.reshape(-1), (target.size, z.shape[-1])
-    z, dz = z.reshape(shape), dz.reshape(dz.shape[: -z.ndim] + shape)
-    top = z.argmax(-1)
-    s, ds = z - z[rows, top, None], dz - dz[..., rows, top, None]
+    shape = count, classes = target.size, z.shape[-1]
+    starts, ndim = np.arange(0, z.size, classes), z.ndim
+    z, y = z.reshape(shape), starts + target.reshape(-1).astype(np.intp, copy=False)
+    top = starts + z.argmax(-1)
+    s = z - z.take(top)[:, None]
     e = np.exp(s)
-    e[rows, top] = 0
+    e.put(top, 0)
     rest = e.sum(-1)
-    each, slopes = np.log1p(rest) - s[rows, y], (e * ds).sum(-1) / (1 + rest) - ds[..., rows, y]
-    return each.sum() / len(y), slopes.sum(-1) / len(y)
+    value = (np.log1p(rest) - s.take(y)).sum() / count
+    if dz is ZERO:
+        return value, ZERO
+    lead = dz.shape[: dz.ndim - ndim]
+    from_top = dz.reshape(*lead, z.size).take(top, -1)
+    ds = dz.reshape(lead + shape) - from_top[..., None]
+    slopes = (e * ds).sum(-1) / (1 + rest) - ds.reshape(*lead, z.size).take(y, -1)
+    return value, slopes.sum(-1) / count
 
 
 def _entry_of_class(z, target, ndim, smoothing):
