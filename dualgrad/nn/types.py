@@ -22,4 +22,6 @@ Tangent: TypeAlias = Any  # an array, with K in front for K directions; an `Oute
 Tangents: TypeAlias = Mapping[str, Tangent]
 Curve: TypeAlias = tuple[Array, Callable[[], Array]]  # a value, and what gives the slope there
 Pushed: TypeAlias = tuple[Array, Tangent]
+PushedState: TypeAlias = tuple[State, State]
 Pulled: TypeAlias = tuple[Array, Callable[[Any], tuple[dict[str, Tangent], Tangent]]]
+PulledState: TypeAlias = tuple[State, Callable[[State], tuple[dict[str, Tangent], State, Tangent]]]
