@@ -5,9 +5,12 @@ intermediates; the three rules are the same for all of them.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 
+from ..backend import Array
 from ..dual import primal
 from ..rules.absorb import product, quietly
 from ..slopes import logistic, logistic_slope, normal_density, sech2, softplus
@@ -16,6 +19,7 @@ from .joint import empty_joint_like, on_host
 from .layer import Layer
 from .normal import ndtr
 from .setting_checks import checked
+from .types import Curve, Parameters, Pulled, Pushed, Tangent, Tangents
 from .user_rules import drop_inherited_rules
 
 _BITS = {size: np.dtype(f"i{size}") for size in (2, 4, 8)}
@@ -30,26 +34,27 @@ class Activation(Layer):
     --------
     >>> import dualgrad as dg, numpy as np
     >>> class Cube(dg.nn.Activation):
-    ...     def curve(self, x):
+    ...     def curve(self, x: Array) -> Curve:
     ...         return x**3, lambda: 3 * x**2
     >>> Cube().jvp({}, np.array([2.0]), {}, np.array([1.0]))
     (array([8.]), array([12.]))
     """
 
+    curve: Callable[[Array], Curve]
     lead = True
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         drop_inherited_rules(cls, Activation if cls.forward is Activation.forward else Layer, "curve")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
         return f"{type(self).__name__}({settings})"
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         return self.curve(x)[0]
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         y, slope = self.curve(x)
         if dx is ZERO:
             return y, ZERO
@@ -59,7 +64,7 @@ class Activation(Layer):
         value[...] = y
         return value, np.multiply(slope(), dx, out=dy)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         y, slope = self.curve(x)
         s = slope()
         return y, lambda dy: ({}, s * dy)
@@ -77,10 +82,10 @@ class ReLU(Activation):
 
     lead = True
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         return np.maximum(x, 0) if on_host(x) else np.where(primal(x) <= 0, 0, x)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         if dx is not ZERO and on_host(x, dx) and x.dtype.char in "efd":
             return self._fast_jvp(x, dx)
         off = primal(x) <= 0
@@ -96,7 +101,7 @@ class ReLU(Activation):
         np.bitwise_and(x.view(bits), mask, out=mask)
         return y, dy
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         off = primal(x) <= 0
         return np.where(off, 0, x), lambda dy: ({}, np.where(off, 0, dy))
 
@@ -116,10 +121,10 @@ class LeakyReLU(Activation):
     """
 
     @checked
-    def __init__(self, negative_slope=0.01):
+    def __init__(self, negative_slope: float = 0.01):
         self.negative_slope = negative_slope
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         s = _scale(x, primal(x) > 0, 1, self.negative_slope)
         return s * x, lambda: s
 
@@ -139,10 +144,10 @@ class ELU(Activation):
     """
 
     @checked
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0):
         self.alpha = alpha
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         return _elu(x, self.alpha, 1.0)
 
 
@@ -156,7 +161,7 @@ class SELU(Activation):
     array([-1.1113,  2.1014])
     """
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         return _elu(x, 1.6732632423543772, 1.0507009873554805)
 
 
@@ -176,10 +181,10 @@ class GELU(Activation):
     """
 
     @checked
-    def __init__(self, approximate="none"):
+    def __init__(self, approximate: Literal["none", "tanh"] = "none"):
         self.approximate = approximate
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         if self.approximate == "none":
             phi = ndtr(x)
             return quietly(product, x, phi), lambda: phi + quietly(product, x, normal_density(x))
@@ -199,7 +204,7 @@ class SiLU(Activation):
     array([-0.2689,  1.7616])
     """
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         y = logistic(x)
         return quietly(product, x, y), lambda: y + quietly(product, x, logistic_slope(x))
 
@@ -220,10 +225,11 @@ class Softplus(Activation):
     """
 
     @checked
-    def __init__(self, beta=1.0, threshold=20.0):
-        self.beta, self.threshold = beta, threshold
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0):
+        self.beta = beta
+        self.threshold = threshold
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         z = x if self.beta == 1 else self.beta * x
         above = primal(z) > self.threshold
         if on_host(z) and not np.any(above):
@@ -245,11 +251,11 @@ class Tanh(Activation):
 
     lead = True
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         y = np.tanh(x)
         return y, lambda: sech2(x)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         if dx is ZERO or not on_host(x, dx):
             return super().jvp(p, x, dp, dx)
         _, y, dy = empty_joint_like(x, dx)
@@ -269,7 +275,7 @@ class Sigmoid(Activation):
     array([5.00000000e-01, 4.24835426e-18])
     """
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         return logistic(x), lambda: logistic_slope(x)
 
 
@@ -284,12 +290,13 @@ class HardTanh(Activation):
     """
 
     @checked
-    def __init__(self, min_val=-1.0, max_val=1.0):
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0):
         if not min_val < max_val:
             raise ValueError(f"got min_val={min_val!r} and max_val={max_val!r}; expected min_val < max_val")
-        self.min_val, self.max_val = min_val, max_val
+        self.min_val = min_val
+        self.max_val = max_val
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         v = primal(x)
         inside = _scale(x, (v > self.min_val) & (v < self.max_val), 1, 0)
         ends = np.where(v <= self.min_val, self.min_val, np.where(v >= self.max_val, self.max_val, 0)).astype(v.dtype)
@@ -311,10 +318,10 @@ class Sine(Activation):
     """
 
     @checked
-    def __init__(self, omega=30.0):
+    def __init__(self, omega: float = 30.0):
         self.omega = omega
 
-    def curve(self, x):
+    def curve(self, x: Array) -> Curve:
         z = self.omega * x
         return np.sin(z), lambda: self.omega * np.cos(z)
 

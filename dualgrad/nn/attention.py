@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..backend import Array
 from ..dual import primal
 from ..errors import ShapeError
 from ..exponentials import softmax_tangent, stable_softmax
@@ -13,6 +14,7 @@ from .containers import Container, Residual, Sequential
 from .linear import Linear
 from .norms import Dropout, LayerNorm
 from .setting_checks import checked
+from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
 
 class MultiHeadAttention(Container):
@@ -45,13 +47,15 @@ class MultiHeadAttention(Container):
     lead = True
 
     @checked
-    def __init__(self, embed_dim, num_heads, bias=True, causal=False):
+    def __init__(self, embed_dim: int, num_heads: int, bias: bool = True, causal: bool = False):
         if embed_dim % num_heads:
             raise ValueError(f"got embed_dim={embed_dim} and num_heads={num_heads}; the heads must divide it")
         super().__init__({"qkv": Linear(embed_dim, 3 * embed_dim, bias), "out": Linear(embed_dim, embed_dim, bias)})
-        self.embed_dim, self.num_heads, self.causal = embed_dim, num_heads, causal
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.causal = causal
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.embed_dim}, {self.num_heads}{', causal=True' if self.causal else ''})"
 
     def _check(self, x):
@@ -79,13 +83,13 @@ class MultiHeadAttention(Container):
         hidden = np.triu(np.ones_like(primal(s), shape=(length, length)), 1) > 0
         return np.where(hidden, -np.inf, s)
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         q, k, v = self._heads(self.call("forward", "qkv", p, x))
         o = np.matmul(stable_softmax(self._scores(q, k)), v)
         return self.call("forward", "out", p, self._joined(o))
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         self._check(x)
         z, dz = self.call("jvp", "qkv", p, x, dp, dx)
         q, k, v = self._heads(z)
@@ -98,7 +102,7 @@ class MultiHeadAttention(Container):
             do = self._joined(np.matmul(da, v) + np.matmul(a, dv))
         return self.call("jvp", "out", p, self._joined(o), dp, do)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         self._check(x)
         z, pull_qkv = self.call("vjp", "qkv", p, x)
         q, k, v = self._heads(z)
@@ -141,7 +145,9 @@ class TransformerBlock(Sequential):
     """
 
     @checked
-    def __init__(self, embed_dim, num_heads, hidden_dim=None, dropout=0.0, causal=False):
+    def __init__(
+        self, embed_dim: int, num_heads: int, hidden_dim: int | None = None, dropout: float = 0.0, causal: bool = False
+    ):
         hidden = 4 * embed_dim if hidden_dim is None else hidden_dim
         attention = [LayerNorm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal)]
         mlp = [LayerNorm(embed_dim), Linear(embed_dim, hidden), GELU(), Linear(hidden, embed_dim)]

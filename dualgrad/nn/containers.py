@@ -1,44 +1,53 @@
 """Containers: layers made of layers, with dotted parameter names."""
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..backend import Array
 from ..errors import ShapeError
+from ..random import Rng
 from ..zero import ZERO
 from .layer import Layer
 from .tangents import with_zeros
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 from .user_rules import promised
 
 
 class Container(Layer):
     """What containers share: children by name, whose parameters are called ``"child.name"``."""
 
-    def __init__(self, children):
+    children: Mapping[str, Layer]
+
+    def __init__(self, children: Mapping[str, Layer]):
         for name, layer in children.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"layer {name} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
         self.children = children
-        self.integers = any(layer.integers for layer in list(children.values())[:1])
+        self.integers: bool = any(layer.integers for layer in list(children.values())[:1])
         self._of_an_array &= all(layer._of_an_array for layer in list(children.values())[:1])
-        self.takes = frozenset().union(*(layer.takes for layer in children.values()))
+        self.takes: frozenset[str] = frozenset().union(*(layer.takes for layer in children.values()))
         self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
         self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}
         self._params = {k: {n: f"{k}.{n}" for n in layer.shapes()} for k, layer in children.items()}
         self._names = {k: {n: f"{k}.{n}" for n in layer.names()} for k, layer in children.items()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.children.values()))})"
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         return self._shapes
 
-    def buffers(self):
+    def buffers(self) -> dict[str, tuple[Shape, Any]]:
         return self._buffers
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         child, _, rest = name.partition(".")
         return self.children[child].initial(rest, shape, rng, dtype)
 
-    def call(self, rule, name, p, x, *tangents, **kwargs):
+    def call(self, rule: str, name: str, p: Parameters, x: Array, *tangents: Any, **kwargs: Any) -> Any:
         """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
         layer, own = self.children[name], {}
         call, args = getattr(layer, rule), (own, x)
@@ -58,7 +67,7 @@ class Container(Layer):
             _place(error, name, layer)
             raise
 
-    def named(self, name, dp):
+    def named(self, name: str, dp: Tangents) -> dict[str, Tangent]:
         """A child's parameter gradients under their full names."""
         return {full: dp[n] for n, full in self._params[name].items()}
 
@@ -90,26 +99,28 @@ class Sequential(Container):
 
     lead = True
 
-    def __init__(self, *layers):
+    layers: tuple[Layer, ...]
+
+    def __init__(self, *layers: Layer):
         super().__init__({str(k): layer for k, layer in enumerate(layers)})
         self.layers = layers
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         for name in self.children:
             x = self.call("forward", name, p, x, **kwargs)
         return x
 
-    def advance(self, p, x, **kwargs):
+    def advance(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         for name in self.children:
             x = self.call("advance", name, p, x, **kwargs)
         return x
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         for name in self.children:
             x, dx = self.call("jvp", name, p, x, dp, dx, **kwargs)
         return x, dx
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         pullbacks = {}
         for name in self.children:
             x, pullbacks[name] = self.call("vjp", name, p, x, **kwargs)
@@ -153,27 +164,27 @@ class Residual(Container):
 
     lead = True
 
-    def __init__(self, *layers, shortcut=None):
+    def __init__(self, *layers: Layer, shortcut: Layer | None = None):
         super().__init__({"body": Sequential(*layers)} | ({} if shortcut is None else {"shortcut": shortcut}))
 
     def _both(self, rule, p, x, *tangents, **kwargs):
         body = self.call(rule, "body", p, x, *tangents, **kwargs)
         return body, self.call(rule, "shortcut", p, x, *tangents, **kwargs) if "shortcut" in self.children else None
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         y, around = self._both("forward", p, x, **kwargs)
         return self._sum(y, x if around is None else around)
 
-    def advance(self, p, x, **kwargs):
+    def advance(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         y, around = self._both("advance", p, x, **kwargs)
         return self._sum(y, x if around is None else around)
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         (y, dy), around = self._both("jvp", p, x, dp, dx, **kwargs)
         z, dz = (x, dx) if around is None else around
         return self._sum(y, z), dy + dz
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         (y, pull), around = self._both("vjp", p, x, **kwargs)
         z, pull_around = (x, lambda dy: ({}, dy)) if around is None else around
 
@@ -202,7 +213,7 @@ class Parallel(Container):
 
     lead = True
 
-    def __init__(self, *layers):
+    def __init__(self, *layers: Layer):
         if not layers:
             raise ValueError("got no layers; expected at least one, as in Parallel(Linear(2, 3), Tanh())")
         super().__init__({str(k): layer for k, layer in enumerate(layers)})
@@ -215,18 +226,18 @@ class Parallel(Container):
             )
         return np.concatenate(parts, axis=-1)
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         return self._joined([self.call("forward", name, p, x, **kwargs) for name in self.children])
 
-    def advance(self, p, x, **kwargs):
+    def advance(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         return self._joined([self.call("advance", name, p, x, **kwargs) for name in self.children])
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         ys, ds = zip(*[self.call("jvp", name, p, x, dp, dx, **kwargs) for name in self.children], strict=True)
         ds = with_zeros(ds, ys)
         return self._joined(ys), ds if ds is ZERO else np.concatenate(ds, axis=-1)
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         ys, pulls = zip(*[self.call("vjp", name, p, x, **kwargs) for name in self.children], strict=True)
         ends = np.cumsum([y.shape[-1] for y in ys])
 
@@ -254,7 +265,7 @@ class Transposed(Container):
 
     lead = True
 
-    def __init__(self, layer):
+    def __init__(self, layer: Layer):
         super().__init__({"body": layer})
 
     def _swapped(self, x):
@@ -262,18 +273,18 @@ class Transposed(Container):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., tokens, channels)")
         return np.swapaxes(x, -1, -2)
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         return np.swapaxes(self.call("forward", "body", p, self._swapped(x), **kwargs), -1, -2)
 
-    def advance(self, p, x, **kwargs):
+    def advance(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         return np.swapaxes(self.call("advance", "body", p, self._swapped(x), **kwargs), -1, -2)
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         dx = dx if dx is ZERO else np.swapaxes(dx, -1, -2)
         y, dy = self.call("jvp", "body", p, self._swapped(x), dp, dx, **kwargs)
         return np.swapaxes(y, -1, -2), dy if dy is ZERO else np.swapaxes(dy, -1, -2)
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         y, pull = self.call("vjp", "body", p, self._swapped(x), **kwargs)
 
         def pullback(dy):

@@ -3,18 +3,22 @@
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
+from ..random import Rng
 from ..scratch import empty
 from ..zero import ZERO
 from .affine import add_row_tangent, row_sum, row_tangent
 from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
-from .patches import Patches
+from .patches import Patches, PerAxis
 from .setting_checks import checked
 from .tangents import leading, shared_lead
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 
 PATCHES_AT_ONCE = 1024  # patches laid out at a time
 
@@ -28,16 +32,22 @@ class Convolution(Layer):
     """What the convolutions share: settings, checks, and products by groups of channels."""
 
     @checked
-    def __init__(self, n, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias):
+    def __init__(
+        self, n: int, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis,
+        padding: PerAxis | str, dilation: PerAxis, groups: int, bias: bool,
+    ):  # fmt: skip
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"got in_channels={in_channels}, out_channels={out_channels} and groups={groups}; expected groups that "
                 "divide both"
             )
-        self.in_channels, self.out_channels, self.groups, self.bias = in_channels, out_channels, groups, bias
-        self.patches = Patches(n, kernel_size, stride, padding, dilation)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.groups = groups
+        self.bias = bias
+        self.patches: Patches = Patches(n, kernel_size, stride, padding, dilation)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         w, short = self.patches, lambda v: v[0] if len(set(v)) == 1 else v
         settings = {
             "stride": (short(w.stride), 1),
@@ -48,7 +58,7 @@ class Convolution(Layer):
         given = "".join(f", {name}={value!r}" for name, (value, default) in settings.items() if value != default)
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, {short(w.size)}{given})"
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return uniform_fan_in(rng, shape, dtype, self.fan_in)
 
     def _check(self, x):
@@ -67,12 +77,12 @@ class Convolution(Layer):
 class _Conv(Convolution):
     lead = True
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         kernel = (*self.patches.size, self.in_channels // self.groups, self.out_channels)
         return {"weight": kernel} | ({"bias": (self.out_channels,)} if self.bias else {})
 
     @property
-    def fan_in(self):
+    def fan_in(self) -> int:
         return math.prod(self.patches.size) * self.in_channels // self.groups
 
     def _columns(self, x):
@@ -101,7 +111,7 @@ class _Conv(Convolution):
             rows = np.moveaxis(rows, -3, -2)
         return np.reshape(rows, shape)
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         shape = (len(x), *self.patches.outputs(x.shape[1:-1], self), self.out_channels)
         if self.groups == 1 and on_host(x, *p.values()):
@@ -148,7 +158,7 @@ class _Conv(Convolution):
             dy += row_tangent(db, x.ndim)
         return y, dy
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         self._check(x)
         shape = (len(x), *self.patches.outputs(x.shape[1:-1], self), self.out_channels)
         if self.groups == 1 and on_host(x, dx, *p.values()) and not any(map(_is_dual, dp.values())):
@@ -162,7 +172,7 @@ class _Conv(Convolution):
             dy = dy + self._image(product, leading(product, columns.ndim) + shape)
         return y, self._bias_tangent(dp, y, dy)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         self._check(x)
         w, columns, matrix = self.patches, self._columns(x), self._matrix(p["weight"])
         shape = (len(x), *w.outputs(x.shape[1:-1], self), self.out_channels)
@@ -221,7 +231,8 @@ class Conv2d(_Conv):
     """
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True
+        self, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis = 1,
+        padding: PerAxis | str = 0, dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
     ):  # fmt: skip
         super().__init__(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
 
@@ -247,6 +258,7 @@ class Conv1d(_Conv):
     """
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True
+        self, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis = 1,
+        padding: PerAxis | str = 0, dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
     ):  # fmt: skip
         super().__init__(1, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)

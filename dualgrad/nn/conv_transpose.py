@@ -4,13 +4,15 @@ import math
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
 from ..zero import ZERO
 from .affine import row_sum
 from .conv import Convolution
-from .patches import pair
+from .patches import PerAxis, pair
 from .tangents import leading
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 
 
 class ConvTranspose2d(Convolution):
@@ -38,20 +40,22 @@ class ConvTranspose2d(Convolution):
     lead = True
 
     def __init__(
-        self, in_channels, out_channels, kernel_size, stride=1, padding=0, output_padding=0, groups=1, bias=True,
-        dilation=1,
+        self, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis = 1,
+        padding: PerAxis | str = 0, output_padding: PerAxis = 0, groups: int = 1, bias: bool = True,
+        dilation: PerAxis = 1,
     ):  # fmt: skip
         super().__init__(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        self.output_padding, w = pair(output_padding, 2, "output_padding", 0), self.patches
+        self.output_padding: Shape = pair(output_padding, 2, "output_padding", 0)
+        w = self.patches
         if any(o >= max(t, d) for o, t, d in zip(self.output_padding, w.stride, w.dilation, strict=True)):
             raise ValueError(f"got output_padding={output_padding!r}; expected less than the stride or the dilation")
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         kernel = (*self.patches.size, self.in_channels, self.out_channels // self.groups)
         return {"weight": kernel} | ({"bias": (self.out_channels,)} if self.bias else {})
 
     @property
-    def fan_in(self):
+    def fan_in(self) -> int:
         return math.prod(self.patches.size) * self.out_channels // self.groups
 
     def _spatial(self, x):
@@ -80,11 +84,11 @@ class ConvTranspose2d(Convolution):
         patches = np.moveaxis(np.reshape(product, shape), len(lead), -2)
         return w.fold(np.reshape(patches, (*lead, *x.shape[:-1], *w.size, self.out_channels)), self._spatial(x))
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         return self._plus_bias(self._sum(np.matmul(self._rows(x), self._matrix(p["weight"])), (), x), p)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         self._check(x)
         rows, matrix, dw = self._rows(x), self._matrix(p["weight"]), dp["weight"]
         y, dy = self._plus_bias(self._sum(np.matmul(rows, matrix), (), x), p), ZERO
@@ -99,7 +103,7 @@ class ConvTranspose2d(Convolution):
             dy = dy + self._sum(product, product.shape[:-3], x)
         return y, self._bias_tangent(dp, y, dy)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         self._check(x)
         w, rows, matrix, channels = self.patches, self._rows(x), self._matrix(p["weight"]), self.out_channels
 

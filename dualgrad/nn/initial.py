@@ -1,11 +1,15 @@
 """How parameters start: the initialisers by name."""
 
 import math
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..random import as_rng
+from ..random import RngLike, as_rng
 from .setting_checks import checked
+from .types import Parameters
+
+_Parameters = TypeVar("_Parameters", bound=Parameters)
 
 
 def fans(shape):
@@ -79,7 +83,7 @@ INITIALISERS = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_unifor
 INITIALISERS["siren"] = siren_uniform
 
 
-def initialise(params, name, *, rng, **settings):
+def initialise(params: _Parameters, name: str, *, rng: RngLike, **settings: Any) -> _Parameters:
     """Start every matrix and kernel of ``params`` anew, in place; vectors (biases, scales) stay as they are.
 
     Parameters

@@ -1,22 +1,25 @@
 """Layer: a function of parameters and an input, with its tangent rule and the transpose of that rule written out."""
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..checks import flag
 from ..dual import LIVE, Dual, ended, lift
 from ..errors import LayoutError, NonFiniteError
 from ..inputs import as_input
 from ..params import Params
 from ..pushforward import jvp
-from ..random import as_rng
+from ..random import Rng, RngLike, as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
 from .summary import Summary, one_row
+from .types import Input, Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
@@ -45,7 +48,7 @@ class Layer:
     >>> layer(params, np.zeros((5, 3), np.float32)).shape
     (5, 2)
     >>> class Scale(dg.nn.Layer):
-    ...     def shapes(self):
+    ...     def shapes(self) -> Mapping[str, Shape]:
     ...         return {"scale": (3,)}
     ...     def initial(self, name, shape, rng, dtype):
     ...         return np.ones(shape, dtype)
@@ -56,30 +59,31 @@ class Layer:
     ['0.scale', '1.weight', '1.bias']
     """
 
-    integers = False  # whether the input is of whole numbers
-    takes = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
-    lead = True  # the jvp of this class takes K directions at once
+    forward: Callable[..., Array]
+    integers: bool = False  # whether the input is of whole numbers
+    takes: frozenset[str] = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
+    lead: bool = True  # the jvp of this class takes K directions at once
     _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         drop_inherited_rules(cls, Layer, "forward")
         cls._of_an_array = is_builtin(cls, "forward")
 
     @reprlib.recursive_repr()
-    def __repr__(self):
+    def __repr__(self) -> str:
         public = ", ".join(f"{name}={shown(value)}" for name, value in vars(self).items() if name[0] != "_")
         return f"{type(self).__name__}({public})"
 
-    def shapes(self):
+    def shapes(self) -> Mapping[str, Shape]:
         """The names and shapes of the parameters."""
         return {}
 
-    def buffers(self):
+    def buffers(self) -> Mapping[str, tuple[Shape, Any]]:
         """What the layer keeps beside its parameters, as it starts: ``{name: (shape, value)}``."""
         return {}
 
-    def init(self, *, rng, dtype=np.float32):
+    def init(self, *, rng: RngLike, dtype: DTypeLike = np.float32) -> Params:
         """Fresh parameters. ``rng``: an int, a NumPy Generator or an `Rng`."""
         if np.dtype(dtype).kind not in "fc":
             raise TypeError(f"got dtype={dtype!r}; expected one of floating numbers, as np.float32")
@@ -87,7 +91,7 @@ class Layer:
         arrays = {name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()}
         return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self.buffers().items()})
 
-    def summary(self, x):
+    def summary(self, x: Input) -> Summary:
         """The layers of a model at an input like ``x``: a table of output shapes, parameters, and the multiply-adds of
         a forward pass and of a jvp with dense tangents.
 
@@ -103,7 +107,7 @@ class Layer:
         row, y = one_row(self, p, x, name)
         return [row], y
 
-    def update_buffers(self, p, x, **kwargs):
+    def update_buffers(self, p: Parameters, x: Input, **kwargs: Any) -> None:
         """Advance the running statistics in ``params.buffers`` by the batch ``x``, in place; call it once a step.
 
         Raises
@@ -126,15 +130,15 @@ class Layer:
         for name, value in fresh.items():
             p[name][...] = value
 
-    def advance(self, p, x, **kwargs):
+    def advance(self, p: Parameters, x: Array, /, *args: Any, **kwargs: Any) -> Array:
         """Write the buffers in ``p`` anew from the batch; returns the output in training mode."""
-        return self.forward(p, x, **kwargs)
+        return self.forward(p, x, *args, **kwargs)
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike, /) -> Array:
         """The first value of one parameter."""
         raise NotImplementedError(f"{type(self).__name__} has parameters but does not say how they start")
 
-    def __call__(self, p, x, **kwargs):
+    def __call__(self, p: Parameters, x: Input, **kwargs: Any) -> Array:
         """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals.
 
         Keywords: ``train=True`` for training mode, ``rng=`` where something is drawn (an int, a Generator or an `Rng`).
@@ -174,7 +178,7 @@ class Layer:
             return as_input(x, self, kinds="biufc" if self.integers else "fc")
         return lift(x)
 
-    def accepted(self, kwargs):
+    def accepted(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""
         unknown = kwargs.keys() - {"train", "rng"} - self.takes
         if unknown:
@@ -184,24 +188,30 @@ class Layer:
         found = {name: value for name, value in kwargs.items() if name in self.takes}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
 
-    push = property(tangent_rule, doc="`jvp` ready for K directions: as it is, or direction by direction; see `lead`.")
+    @property
+    def push(self) -> Callable[..., Pushed]:
+        """`jvp` ready for K directions: as it is, or direction by direction; see `lead`."""
+        return tangent_rule(self)
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, /, *args: Any, **kwargs: Any) -> Pushed:
         """``y, dy`` by the engine, from `forward`; a layer whose rule shares work with the value writes its own."""
-        forward = lambda both: self.forward({name: both[name] for name in p}, both[INPUT], **kwargs)  # noqa: E731
+
+        def forward(both):
+            return self.forward({name: both[name] for name in p}, both[INPUT], *args, **kwargs)
+
         return by_engine(forward, {**p, INPUT: x}, {**dp, INPUT: dx})
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array, /, *args: Any, **kwargs: Any) -> Pulled:
         """The transposed rule, which only Backprop and gradient guessing need."""
         raise NotImplementedError(
             f"{self!r} has no transposed rule: define vjp(p, x) -> y, pullback, where pullback(dy) -> dp, dx"
         )
 
-    def names(self):
+    def names(self) -> list[str]:
         """The names of parameters and buffers."""
         return [*self.shapes(), *self.buffers()]
 
-    def require(self, p):
+    def require(self, p: Parameters) -> None:
         """Check that ``p`` has this layer's names and shapes."""
         if not isinstance(p, Mapping):
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")

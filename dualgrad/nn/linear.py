@@ -1,14 +1,18 @@
 """The affine layer."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
+from ..random import Rng
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, plus_row, row_sum, row_tangent
 from .joint import buffer, empty_joint, joint, on_host
 from .layer import Layer
 from .setting_checks import checked
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 
 
 class Linear(Layer):
@@ -43,26 +47,28 @@ class Linear(Layer):
     lead = True
 
     @checked
-    def __init__(self, in_features, out_features, bias=True):
-        self.in_features, self.out_features, self.bias = in_features, out_features, bias
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        self.in_features = in_features
+        self.out_features = out_features
+        self.bias = bias
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in_features}, {self.out_features}{'' if self.bias else ', bias=False'})"
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         weight = {"weight": (self.in_features, self.out_features)}
         return weight | {"bias": (self.out_features,)} if self.bias else weight
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         bound = self.in_features**-0.5
         return rng.uniform(-bound, bound, shape, dtype=dtype)
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         y = np.matmul(x, p["weight"])
         return plus_row(y, p["bias"]) if self.bias else y
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         self._check(x)
         w, dw, db = p["weight"], dp["weight"], dp.get("bias", ZERO)
         if on_host(x, dx, w, db) and x.ndim == 2:
@@ -93,7 +99,7 @@ class Linear(Layer):
             y += p["bias"]
         return y, dy
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         self._check(x)
 
         def pullback(dy):

@@ -1,10 +1,15 @@
 """The local mixer: a network whose blocks have losses of their own (Ren et al. 2022)."""
 
-import numpy as np
+from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..backend import Array
 from ..dual import primal
 from ..errors import ShapeError
 from ..inputs import as_input
+from ..random import Rng
 from ..zero import ZERO
 from .activations import ReLU
 from .containers import Residual, Sequential, Transposed
@@ -16,6 +21,7 @@ from .pooling import GlobalAvgPool2d
 from .setting_checks import checked
 from .shape import Reshape
 from .tangents import leading
+from .types import Input, Parameters, Pulled, Pushed, Scalar, Shape, Tangent, Tangents
 
 
 class LocalMixerBlock(Sequential):
@@ -40,13 +46,15 @@ class LocalMixerBlock(Sequential):
     """
 
     @checked
-    def __init__(self, tokens, channels, groups, mix_tokens=True):
+    def __init__(self, tokens: int, channels: int, groups: int, mix_tokens: bool = True):
         products = [Linear(channels, channels), Conv1d(channels, channels, 1, groups=groups)]
         products = [Transposed(Linear(tokens, tokens, bias=False)), *products] if mix_tokens else products
         super().__init__(*(Residual(product, LayerNorm(channels), ReLU()) for product in products))
-        self.tokens, self.channels, self.groups = tokens, channels, groups
+        self.tokens = tokens
+        self.channels = channels
+        self.groups = groups
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.tokens}, {self.channels}, groups={self.groups})"
 
 
@@ -80,18 +88,25 @@ class LocalMixer(Sequential):
     lead = True
 
     @checked
-    def __init__(self, size=32, patch=4, in_channels=3, classes=10, channels=256, groups=16, blocks=6):
+    def __init__(
+        self, size: int = 32, patch: int = 4, in_channels: int = 3, classes: int = 10, channels: int = 256,
+        groups: int = 16, blocks: int = 6,
+    ):  # fmt: skip
         if size % patch:
             raise ValueError(f"got size={size} and patch={patch}; the patch must divide the size")
-        self.grid, self.patch, self.blocks, self.groups, self.classes = size // patch, patch, blocks, groups, classes
-        self.pixels = (size, size, in_channels)
+        self.grid: int = size // patch
+        self.patch = patch
+        self.blocks = blocks
+        self.groups = groups
+        self.classes = classes
+        self.pixels: Shape = (size, size, in_channels)
         tokens = self.grid**2
         body = [LocalMixerBlock(tokens, channels, groups, mix_tokens=k > 0) for k in range(blocks)]
         super().__init__(
             Reshape(tokens, patch * patch * in_channels), Linear(patch * patch * in_channels, channels), *body,
             Reshape(self.grid, self.grid, channels), GlobalAvgPool2d(), Linear(channels, classes),
         )  # fmt: skip
-        self.heads = [Conv1d(channels, groups * classes, 1, groups=groups) for _ in range(blocks)]
+        self.heads: list[Conv1d] = [Conv1d(channels, groups * classes, 1, groups=groups) for _ in range(blocks)]
         for k, head in enumerate(self.heads):
             self._add(f"heads.{k}", head)
 
@@ -99,39 +114,39 @@ class LocalMixer(Sequential):
         """Parameters of a classifier that is no part of the chain."""
         self._shapes |= {f"{name}.{n}": shape for n, shape in head.shapes().items()}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}(size={self.pixels[0]}, blocks={self.blocks}, groups={self.groups})"
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         if name.startswith("heads."):
             _, k, rest = name.split(".")
             return self.heads[int(k)].initial(rest, shape, rng, dtype)
         return super().initial(name, shape, rng, dtype)
 
-    def enter(self, x):
+    def enter(self, x: Array) -> Array:
         """Images as rows of pixels, patch after patch."""
         if np.ndim(x) != 4 or x.shape[1:] != self.pixels:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, {self.pixels})")
         x = np.reshape(x, (len(x), self.grid, self.patch, self.grid, self.patch, self.pixels[-1]))
         return np.reshape(np.swapaxes(x, 2, 3), (len(x), self.grid**2, self.patch**2 * self.pixels[-1]))
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         return super().forward(p, self.enter(x), **kwargs)
 
-    def enter_tangent(self, dx):
+    def enter_tangent(self, dx: Tangent) -> Tangent:
         """`enter` of a tangent, with any lead axes."""
         rows = self.enter(np.reshape(dx, (-1, *self.pixels)))
         return np.reshape(rows, leading(dx, 3) + rows.shape[1:])
 
-    def enter_pullback(self, dy):
+    def enter_pullback(self, dy: Array) -> Array:
         """The transpose of `enter`: rows of pixels, patch after patch, as images."""
         dx = np.reshape(dy, (len(dy), self.grid, self.grid, self.patch, self.patch, self.pixels[-1]))
         return np.reshape(np.swapaxes(dx, 2, 3), (len(dy), *self.pixels))
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         return super().jvp(p, self.enter(x), dp, dx if dx is ZERO else self.enter_tangent(dx), **kwargs)
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         y, pull = super().vjp(p, self.enter(x), **kwargs)
 
         def pullback(dy):
@@ -141,7 +156,7 @@ class LocalMixer(Sequential):
 
         return y, pullback
 
-    def local_loss(self, params, x, target):
+    def local_loss(self, params: Parameters, x: Input, target: Input) -> Scalar:
         """The sum of the blocks' own losses and the last layer's, each differentiated by its own parameters alone."""
         x, target = as_input(x, self), as_input(target, cross_entropy, "a target")
         names = list(self.children)

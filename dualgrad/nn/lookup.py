@@ -1,15 +1,19 @@
 """Layers with a matrix that is not multiplied by the input alone: a table, and a product of two inputs."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
+from ..random import Rng
 from ..zero import ZERO
 from .affine import add_row_tangent, as_matrix, outer_sum, row_sum
 from .initial import uniform_fan_in
 from .layer import Layer
 from .setting_checks import checked
 from .tangents import leading
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 
 
 class Embedding(Layer):
@@ -44,16 +48,17 @@ class Embedding(Layer):
     lead = True
 
     @checked
-    def __init__(self, num_embeddings, embedding_dim):
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+    def __init__(self, num_embeddings: int, embedding_dim: int):
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_embeddings}, {self.embedding_dim})"
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         return {"weight": (self.num_embeddings, self.embedding_dim)}
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return rng.normal(shape, dtype=dtype)
 
     def _check(self, x):
@@ -62,11 +67,11 @@ class Embedding(Layer):
         if x.__class__ is np.ndarray and x.size and not (x.min() >= 0 and x.max() < self.num_embeddings):
             raise ValueError(f"{self!r} got indices {x.min()} to {x.max()}; expected 0 to {self.num_embeddings - 1}")
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         return np.take(p["weight"], x, axis=0)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         dw = dp["weight"]
         if isinstance(dw, OuterProduct):
             return Embedding.forward(self, p, x), dw.a[..., x, None] * np.reshape(
@@ -74,7 +79,7 @@ class Embedding(Layer):
             )
         return Embedding.forward(self, p, x), dw if dw is ZERO else np.take(dw, x, axis=-2)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         def pullback(dy):
             dw = np.zeros_like(dy, shape=(self.num_embeddings, self.embedding_dim))
             np.add.at(dw, np.reshape(x, -1), np.reshape(dy, (-1, self.embedding_dim)))
@@ -107,19 +112,20 @@ class Bilinear(Layer):
     lead = True
 
     @checked
-    def __init__(self, in1_features, in2_features, out_features, bias=True):
-        self.in1_features, self.in2_features, self.out_features, self.bias = (
-            in1_features, in2_features, out_features, bias,
-        )  # fmt: skip
+    def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True):
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.bias = bias
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.in1_features}, {self.in2_features}, {self.out_features})"
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         weight = {"weight": (self.in1_features, self.in2_features, self.out_features)}
         return weight | ({"bias": (self.out_features,)} if self.bias else {})
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return uniform_fan_in(rng, shape, dtype, self.in1_features)
 
     def _inputs(self, x):
@@ -140,12 +146,12 @@ class Bilinear(Layer):
             return OuterProduct(w.a, w.b)
         return np.reshape(w, (*w.shape[:-3], self.in1_features * self.in2_features, self.out_features))
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         y = np.matmul(self._rows(*self._inputs(x)), self._matrix(p["weight"]))
         y = np.reshape(y, (*x.shape[:-1], self.out_features))
         return y + p["bias"] if self.bias else y
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         u, v = self._inputs(x)
         y, dy, shape = Bilinear.forward(self, p, x), ZERO, (*x.shape[:-1], self.out_features)
         if dx is not ZERO:
@@ -157,7 +163,7 @@ class Bilinear(Layer):
             dy = dy + np.reshape(rows, rows.shape[:-2] + shape)
         return y, add_row_tangent(dy, dp.get("bias", ZERO), x.shape[:-1])
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         u, v = self._inputs(x)
 
         def pullback(dy):

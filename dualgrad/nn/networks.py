@@ -1,7 +1,12 @@
 """The networks of the papers, ready-made."""
 
 import itertools
+from collections.abc import Callable, Sequence
 
+from numpy.typing import DTypeLike
+
+from ..backend import Array
+from ..random import Rng
 from .activations import ReLU, Sine
 from .containers import Residual, Sequential
 from .conv import Conv2d
@@ -15,11 +20,12 @@ from .pooling import GlobalAvgPool2d, MaxPool2d
 from .recurrent import LSTM
 from .setting_checks import checked
 from .shape import Flatten
+from .types import Shape
 
 __all__ = ["LocalMixer", "conv_baydin", "lstm_copy", "mlp", "resnet_small", "siren"]
 
 
-def mlp(sizes, activation=ReLU):
+def mlp(sizes: Sequence[int] | Array, activation: Callable[[], Layer] = ReLU) -> Sequential:
     """Linear layers of these widths with an activation between them.
 
     Parameters
@@ -45,7 +51,9 @@ def mlp(sizes, activation=ReLU):
 
 
 @checked
-def conv_baydin(in_channels=1, size=28, classes=10, channels=64, hidden=1024):
+def conv_baydin(
+    in_channels: int = 1, size: int = 28, classes: int = 10, channels: int = 64, hidden: int = 1024
+) -> Sequential:
     """The convolutional network of Baydin et al. 2022: four 3 x 3 convolutions, two max-pools, two Linear layers.
 
     Parameters
@@ -70,7 +78,9 @@ def conv_baydin(in_channels=1, size=28, classes=10, channels=64, hidden=1024):
 
 
 @checked
-def resnet_small(in_channels=3, classes=10, channels=32, blocks=4, norm=True):
+def resnet_small(
+    in_channels: int = 3, classes: int = 10, channels: int = 32, blocks: int = 4, norm: bool = True
+) -> Sequential:
     """The residual network of *Forward Gradients Are Not All You Need*: blocks of one convolution, 32 channels.
 
     Parameters
@@ -95,7 +105,7 @@ def resnet_small(in_channels=3, classes=10, channels=32, blocks=4, norm=True):
 
 
 @checked
-def lstm_copy(symbols=10, hidden=128, embedding=None):
+def lstm_copy(symbols: int = 10, hidden: int = 128, embedding: int | None = None) -> Sequential:
     """An LSTM for the copy task: whole numbers ``(T, B)`` in, logits ``(T, B, symbols)`` out.
 
     Parameters
@@ -118,14 +128,16 @@ def lstm_copy(symbols=10, hidden=128, embedding=None):
 class _Siren(Sequential):
     """Linear layers and sines, with the initial values of Sitzmann et al. 2020."""
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         if name.endswith("weight"):
             return siren_start(rng, shape, dtype, self.layers[1].omega, first=name.startswith("0."))
         return super().initial(name, shape, rng, dtype)
 
 
 @checked
-def siren(in_features=2, hidden=64, layers=3, out_features=3, omega=30.0):
+def siren(
+    in_features: int = 2, hidden: int = 64, layers: int = 3, out_features: int = 3, omega: float = 30.0
+) -> Sequential:
     """A SIREN: coordinates in, colours out, sines between (Sitzmann et al. 2020).
 
     Parameters

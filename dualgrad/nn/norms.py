@@ -8,19 +8,26 @@ is a symmetric matrix: the tangent rule and its transpose are the same formula.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from ..backend import is_host
+from ..backend import Array, is_host
 from ..dual import primal
 from ..errors import ShapeError
-from ..random import as_rng
+from ..random import Rng, RngLike, as_rng
 from ..rules.absorb import quietly
 from ..zero import ZERO
 from .affine import add_row_tangent, row_tangent
 from .layer import Layer
+from .patches import PerAxis
 from .setting_checks import checked
 from .tangents import leading
+from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
+
+Normalised: TypeAlias = tuple[Array, Callable[[Tangent], Tangent]]  # x̂, and T
 
 
 def normalise(x, axes, eps, centred=True):
@@ -51,18 +58,21 @@ def _mean_square(c, axes):
 class _Norm(Layer):
     """What the norms share: y = γ x̂ + β ;  dy = γ T(dx) + x̂ dγ + dβ ;  (dγ, dβ, dx) = (Σ x̂ ȳ, Σ ȳ, T(γ ȳ))."""
 
-    eps, affine, bias, centred = 1e-5, True, True, True
+    feature_shape: Shape
+    affine: bool
+    bias: bool = True
+    centred: bool = True
     lead = True
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         if not self.affine:
             return {}
         return {"weight": self.feature_shape} | ({"bias": self.feature_shape} if self.bias else {})
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return (np.ones if name == "weight" else np.zeros)(shape, dtype)
 
-    def normalised(self, x, p, **kwargs):
+    def normalised(self, x: Array, p: Parameters, **kwargs: Any) -> Normalised:
         """x̂ and T for this layer's axes."""
         raise NotImplementedError
 
@@ -76,11 +86,11 @@ class _Norm(Layer):
         y = x_hat * p["weight"] if self.affine else x_hat
         return y + p["bias"] if self.affine and self.bias else y
 
-    def forward(self, p, x, **kwargs):
+    def forward(self, p: Parameters, x: Array, **kwargs: Any) -> Array:
         self._check(x)
         return self._scaled(p, self.normalised(x, p, **kwargs)[0])
 
-    def jvp(self, p, x, dp, dx, **kwargs):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, **kwargs: Any) -> Pushed:
         self._check(x)
         x_hat, tangent = self.normalised(x, p, **kwargs)
         dy = ZERO if dx is ZERO else tangent(dx)
@@ -90,7 +100,7 @@ class _Norm(Layer):
             dy = add_row_tangent(dy, dp.get("bias", ZERO), leading(x, n), n)
         return self._scaled(p, x_hat), dy
 
-    def vjp(self, p, x, **kwargs):
+    def vjp(self, p: Parameters, x: Array, **kwargs: Any) -> Pulled:
         self._check(x)
         x_hat, tangent = self.normalised(x, p, **kwargs)
 
@@ -128,14 +138,19 @@ class LayerNorm(_Norm):
     """
 
     @checked
-    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
-        self.feature_shape, self.eps, self.affine, self.bias = normalized_shape, eps, elementwise_affine, bias
+    def __init__(
+        self, normalized_shape: PerAxis, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
+    ):
+        self.feature_shape: Shape = normalized_shape
+        self.eps: float | None = eps
+        self.affine = elementwise_affine
+        self.bias = bias
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shape = self.feature_shape[0] if len(self.feature_shape) == 1 else self.feature_shape
         return f"{type(self).__name__}({shape})"
 
-    def normalised(self, x, p):
+    def normalised(self, x: Array, p: Parameters) -> Normalised:
         return normalise(x, tuple(range(-len(self.feature_shape), 0)), self.eps, self.centred)
 
 
@@ -164,10 +179,13 @@ class RMSNorm(LayerNorm):
     centred = False
 
     @checked
-    def __init__(self, normalized_shape, eps=None, elementwise_affine=True):
-        self.feature_shape, self.eps, self.affine, self.bias = normalized_shape, eps, elementwise_affine, False
+    def __init__(self, normalized_shape: PerAxis, eps: float | None = None, elementwise_affine: bool = True):
+        self.feature_shape: Shape = normalized_shape
+        self.eps: float | None = eps
+        self.affine = elementwise_affine
+        self.bias = False
 
-    def normalised(self, x, p):
+    def normalised(self, x: Array, p: Parameters) -> Normalised:
         eps = float(np.finfo(primal(x).dtype).eps) if self.eps is None else self.eps
         return normalise(x, tuple(range(-len(self.feature_shape), 0)), eps, centred=False)
 
@@ -195,17 +213,20 @@ class GroupNorm(_Norm):
     """
 
     @checked
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True):
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         if num_channels % num_groups:
             raise ValueError(
                 f"got num_groups={num_groups} and num_channels={num_channels}; the groups must divide them"
             )
-        self.num_groups, self.feature_shape, self.eps, self.affine = num_groups, (num_channels,), eps, affine
+        self.num_groups = num_groups
+        self.feature_shape: Shape = (num_channels,)
+        self.eps = eps
+        self.affine = affine
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.num_groups}, {self.feature_shape[0]})"
 
-    def normalised(self, x, p):
+    def normalised(self, x: Array, p: Parameters) -> Normalised:
         places = math.prod(x.shape[1:-1])
         if not places:
             raise ShapeError(f"{self!r} got an input of shape {x.shape}, which has no places")
@@ -254,19 +275,22 @@ class BatchNorm(_Norm):
     {'running_mean': array([0.1]), 'running_var': array([1.1])}
     """
 
-    takes = frozenset({"train"})
+    takes: frozenset[str] = frozenset({"train"})
 
     @checked
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, affine=True):
-        self.feature_shape, self.eps, self.momentum, self.affine = (num_features,), eps, momentum, affine
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, affine: bool = True):
+        self.feature_shape: Shape = (num_features,)
+        self.momentum = momentum
+        self.eps = eps
+        self.affine = affine
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.feature_shape[0]})"
 
-    def buffers(self):
+    def buffers(self) -> dict[str, tuple[Shape, Any]]:
         return {"running_mean": (self.feature_shape, 0.0), "running_var": (self.feature_shape, 1.0)}
 
-    def normalised(self, x, p, train=False):
+    def normalised(self, x: Array, p: Parameters, train: bool = False) -> Normalised:
         if train:
             self._require_examples(x)
             return normalise(x, tuple(range(-x.ndim, -1)), self.eps)
@@ -277,7 +301,7 @@ class BatchNorm(_Norm):
         if x.size <= x.shape[-1]:
             raise ShapeError(f"{self!r} got an input of shape {x.shape} in training mode; one example has no variance")
 
-    def advance(self, p, x, train=True):
+    def advance(self, p: Parameters, x: Array, train: bool = True) -> Array:
         self._check(x)
         self._require_examples(x)
         axes, n, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1], self.momentum
@@ -312,14 +336,14 @@ class Dropout(Layer):
     array([0., 2., 2., 2.])
     """
 
-    takes = frozenset({"train", "rng"})
+    takes: frozenset[str] = frozenset({"train", "rng"})
     lead = True
 
     @checked
-    def __init__(self, p=0.5):
+    def __init__(self, p: float = 0.5):
         self.p = p
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.p})"
 
     def _mask(self, x, train, rng):
@@ -331,14 +355,16 @@ class Dropout(Layer):
         kept = as_rng(rng).bernoulli(1 - self.p, x.shape, dtype=v.dtype, like=v)
         return kept / (v.dtype.type(1 - self.p) or 1)
 
-    def forward(self, p, x, train=False, rng=None):
+    def forward(self, p: Parameters, x: Array, train: bool = False, rng: RngLike = None) -> Array:
         mask = self._mask(x, train, rng)
         return x if mask is None else x * mask
 
-    def jvp(self, p, x, dp, dx, train=False, rng=None):
+    def jvp(
+        self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, train: bool = False, rng: RngLike = None
+    ) -> Pushed:
         mask = self._mask(x, train, rng)
         return (x, dx) if mask is None else (x * mask, dx * mask)
 
-    def vjp(self, p, x, train=False, rng=None):
+    def vjp(self, p: Parameters, x: Array, train: bool = False, rng: RngLike = None) -> Pulled:
         mask = self._mask(x, train, rng)
         return (x, lambda dy: ({}, dy)) if mask is None else (x * mask, lambda dy: ({}, dy * mask))

@@ -1,9 +1,11 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
+from ..backend import Array
 from ..dual import Dual
 from ..errors import DualgradError
 from ..inputs import as_input
@@ -15,6 +17,7 @@ from ..zero import ZERO
 from .layer import Layer, shown, with_buffers
 from .losses import Loss
 from .tangents import with_zeros
+from .types import Input, Parameters, Scalar, Tangent, Tangents
 from .user_rules import takes_lead
 
 
@@ -31,19 +34,22 @@ class Objective:
     True
     """
 
-    def __init__(self, model, loss):
+    model: Layer
+    loss: Loss
+
+    def __init__(self, model: Callable[..., Any], loss: Callable[..., Any]):
         for name, given, example in (("model", model, "nn.Linear(3, 2)"), ("loss", loss, "nn.mse")):
             if isinstance(given, type) or not callable(given):
                 raise TypeError(f"got {name}={given!r}; expected a {name} to call, as {example}")
         self.model, self.loss = model, loss
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Objective({self.model!r}, {shown(self.loss)})"
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self!r} has no batch yet: objective.bind(x, y) gives the function of params to call")
 
-    def bind(self, x, y, **kwargs):
+    def bind(self, x: Input, y: Input, **kwargs: Any) -> "BoundObjective":
         """The objective on one batch: a function of the parameters; keywords reach the model.
 
         ``x`` and ``y`` are made arrays here, once, where the model and the loss take arrays.
@@ -77,7 +83,13 @@ class BoundObjective:
     array([4., 4.])
     """
 
-    def __init__(self, model, loss, x, y, kwargs):
+    model: Layer
+    loss: Loss
+    x: Any
+    y: Any
+    kwargs: dict[str, Any]
+
+    def __init__(self, model: Callable[..., Any], loss: Callable[..., Any], x: Input, y: Input, kwargs: dict[str, Any]):
         self.x = as_input(x, model) if getattr(model, "_of_an_array", False) else x
         self.y = as_input(y, loss, "a target") if getattr(loss, "_of_arrays", False) else y
         self.model, self.loss, self.kwargs = model, loss, kwargs
@@ -86,15 +98,15 @@ class BoundObjective:
             self._shapes, self._at_once = model.shapes(), (takes_lead(model), takes_lead(loss))
             self._layout = None  # that of Params whose names and shapes were found to be the model's
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
         return f"{Objective(self.model, self.loss)!r}.bind({', '.join([*batch, *self.kwargs])})"
 
-    def keywords(self):
+    def keywords(self) -> dict[str, Any]:
         """What the model is called with beside its input; a stream of draws begins anew each time."""
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
-    def __call__(self, params):
+    def __call__(self, params: Parameters) -> Scalar:
         if not self._direct or self.kwargs or params.__class__ is not Params or params.buffers:
             return self.loss(self.model(params, self.x, **self.keywords()), self.y)
         if not self._knows(params):
@@ -111,11 +123,11 @@ class BoundObjective:
         """Whether these are plain Params of the layout that was found to be the model's."""
         return params.__class__ is Params and params.layout is self._layout and is_plain(params)
 
-    def per_example(self, params):
+    def per_example(self, params: Parameters) -> Array:
         """The loss of every example, shape ``(B,)``."""
         return self.loss(self.model(params, self.x, **self.keywords()), self.y, reduction="none")
 
-    def jvp(self, params, tangents):
+    def jvp(self, params: Parameters, tangents: Tangents) -> tuple[Scalar, Tangent]:
         """The loss and its slopes: those of ``dg.jvp(objective, (params,), (tangents,))`` bit for bit, in less time.
 
         The jvp rules of model and loss are given plain arrays. Where anything else comes in (a `Dual`, an array on a
@@ -162,7 +174,7 @@ class BoundObjective:
         value, slopes = (loss.jvp if self._at_once[1] else loss.push)(x, self.y, dx, loss.reduction, None)
         return None if slopes is ZERO or value.__class__ is Dual else (value, slopes)
 
-    def vjp(self, params, **kwargs):
+    def vjp(self, params: Parameters, **kwargs: Any) -> tuple[Scalar, dict[str, Array]]:
         """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
         for what, part in (("model", self.model), ("loss", self.loss)):
             if not hasattr(part, "vjp"):

@@ -5,10 +5,17 @@ and `fold` are linear, and each is the transpose of the other.
 """
 
 import itertools
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import ShapeError
+from .layer import Layer
+from .types import Shape
+
+PerAxis: TypeAlias = int | Sequence[int]  # one number for all spatial axes, or one for each
 
 
 def pair(value, n, what, least):
@@ -23,19 +30,21 @@ def pair(value, n, what, least):
 class Patches:
     """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis."""
 
-    def __init__(self, n, size, stride, padding, dilation):
-        self.n, self.size, self.stride = n, pair(size, n, "kernel_size", 1), pair(stride, n, "stride", 1)
-        self.dilation = pair(dilation, n, "dilation", 1)
+    def __init__(self, n: int, size: PerAxis, stride: PerAxis, padding: PerAxis | str, dilation: PerAxis):
+        self.n = n
+        self.size: Shape = pair(size, n, "kernel_size", 1)
+        self.stride: Shape = pair(stride, n, "stride", 1)
+        self.dilation: Shape = pair(dilation, n, "dilation", 1)
         if isinstance(padding, str) and padding == "valid":
             padding = 0
         elif isinstance(padding, str) and padding == "same":
             if set(self.stride) != {1} or any(d * (k - 1) % 2 for d, k in zip(self.dilation, self.size, strict=True)):
                 raise ValueError("padding='same' needs stride 1 and an odd kernel_size")
             padding = tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.size, strict=True))
-        self.padding = pair(padding, n, "padding", 0)
-        self.span = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
+        self.padding: Shape = pair(padding, n, "padding", 0)
+        self.span: Shape = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
 
-    def outputs(self, spatial, layer=None):
+    def outputs(self, spatial: Shape, layer: Layer | None = None) -> Shape:
         """How many patches fit along each axis of an input of the layer."""
         padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
         if 0 in spatial or any(h < s for h, s in zip(padded, self.span, strict=True)):
@@ -45,13 +54,13 @@ class Patches:
             )
         return tuple((h - s) // t + 1 for h, s, t in zip(padded, self.span, self.stride, strict=True))
 
-    def pad(self, x, value=0):
+    def pad(self, x: Array, value: float = 0) -> Array:
         if not any(self.padding):
             return x
         widths = [(0, 0)] * (x.ndim - self.n - 1) + [(p, p) for p in self.padding] + [(0, 0)]
         return np.pad(x, widths, constant_values=value)
 
-    def unfold(self, x, value=0):
+    def unfold(self, x: Array, value: float = 0) -> Array:
         """x ``(..., H, W, C)`` -> its patches ``(..., H', W', kh, kw, C)``; a view where there is no padding."""
         self.outputs(x.shape[-1 - self.n : -1])
         axes = tuple(range(-1 - self.n, -1))
@@ -60,12 +69,12 @@ class Patches:
         patches = patches[(..., *every[0], slice(None), *every[1])]
         return np.moveaxis(patches, -1 - self.n, -1)
 
-    def slices(self, x, count):
+    def slices(self, x: Array, count: Shape) -> Iterator[Array]:
         """For every place in the window, the entries of the padded x that stand there, ``(..., H', W', C)``."""
         for offsets in itertools.product(*map(range, self.size)):
             yield x[(..., *self._place(offsets, count), slice(None))]
 
-    def fold(self, patches, spatial):
+    def fold(self, patches: Array, spatial: Shape) -> Array:
         """The transpose of `unfold`: patches ``(..., H', W', kh, kw, C)`` summed into ``(..., H, W, C)``."""
         n, count = self.n, patches.shape[-1 - 2 * self.n : -1 - self.n]
         padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))

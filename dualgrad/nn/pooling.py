@@ -4,21 +4,23 @@ import functools
 
 import numpy as np
 
+from ..backend import Array
 from ..dual import primal
 from ..errors import ShapeError
 from ..zero import ZERO
 from .joint import on_host
 from .layer import Layer
-from .patches import Patches
+from .patches import Patches, PerAxis
+from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
 
 class _Pooling(Layer):
-    def __init__(self, kernel_size, stride, padding, dilation):
+    def __init__(self, kernel_size: PerAxis, stride: PerAxis | None, padding: PerAxis | str, dilation: PerAxis):
         self.patches = Patches(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
         if any(2 * p > s for p, s in zip(self.patches.padding, self.patches.span, strict=True)):
             raise ValueError(f"got padding={self.patches.padding}; expected at most half of the window")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         w, short = self.patches, lambda v: v[0] if len(set(v)) == 1 else v
         settings = {"stride": (w.stride, w.size), "padding": (w.padding, (0, 0)), "dilation": (w.dilation, (1, 1))}
         given = "".join(f", {name}={short(value)!r}" for name, (value, default) in settings.items() if value != default)
@@ -57,10 +59,12 @@ class MaxPool2d(_Pooling):
 
     lead = True
 
-    def __init__(self, kernel_size, stride=None, padding=0, dilation=1):
+    def __init__(
+        self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis | str = 0, dilation: PerAxis = 1
+    ):
         super().__init__(kernel_size, stride, padding, dilation)
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         count = self._check(x)
         if on_host(x):
             return functools.reduce(np.maximum, self.patches.slices(self.patches.pad(x, -np.inf), count))
@@ -76,7 +80,7 @@ class MaxPool2d(_Pooling):
             return top, hits
         return top, [h / many.astype(top.dtype) for h in hits]
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         count = self._check(x)
         if dx is ZERO:
             return MaxPool2d.forward(self, p, x), ZERO
@@ -85,7 +89,7 @@ class MaxPool2d(_Pooling):
         dy = functools.reduce(np.add, [w * d for w, d in zip(shares, moved, strict=True)])
         return top if on_host(x) else MaxPool2d.forward(self, p, x), dy
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         _, shares = self._shares(x, self._check(x))
 
         def pullback(dy):
@@ -114,20 +118,20 @@ class AvgPool2d(_Pooling):
 
     lead = True
 
-    def __init__(self, kernel_size, stride=None, padding=0):
+    def __init__(self, kernel_size: PerAxis, stride: PerAxis | None = None, padding: PerAxis | str = 0):
         super().__init__(kernel_size, stride, padding, 1)
 
     def _mean(self, x, count):
         size = self.patches.size[0] * self.patches.size[1]
         return functools.reduce(np.add, self.patches.slices(self.patches.pad(x), count)) / size
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         return self._mean(x, self._check(x))
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         return AvgPool2d.forward(self, p, x), ZERO if dx is ZERO else self._mean(dx, self._check(x))
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         def pullback(dy):
             size = self.patches.size
             patches = np.reshape(dy / (size[0] * size[1]), (*dy.shape[:-1], 1, 1, dy.shape[-1]))
@@ -149,15 +153,15 @@ class GlobalAvgPool2d(Layer):
 
     lead = True
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         if np.ndim(x) != 4 or 0 in x.shape[1:3]:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (B, H, W, C)")
         return np.mean(x, axis=(-3, -2))
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         return GlobalAvgPool2d.forward(self, p, x), ZERO if dx is ZERO else np.mean(dx, axis=(-3, -2))
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         def pullback(dy):
             share = np.expand_dims(dy, (-3, -2)) / (x.shape[1] * x.shape[2])
             return {}, share + np.zeros_like(share, shape=x.shape)

@@ -4,10 +4,16 @@ The tangent of a sequence is carried along with the state, so its memory does no
 keeps every step.
 """
 
-import numpy as np
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..backend import Array
 from ..errors import DualgradError, ShapeError
 from ..outer_product import OuterProduct
+from ..random import Rng
 from ..rules.absorb import quietly
 from ..tree import flatten, map_leaves
 from ..zero import ZERO
@@ -17,32 +23,33 @@ from .joint import on_host
 from .layer import Layer
 from .setting_checks import checked
 from .tangents import with_zeros
+from .types import Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 from .user_rules import tangent_rule
 
 
 class Recurrent(Layer):
     """A cell over a sequence ``(T, B, n)``, from a state of zeros: the outputs ``(T, B, hidden)``, or the last."""
 
-    cell_class = None
-    takes = frozenset({"cut"})
+    cell_class: type[Cell]
+    takes: frozenset[str] = frozenset({"cut"})
     lead = True
 
     @checked
-    def __init__(self, input_size, hidden_size, *args, last_only=False, **kwargs):
-        self.cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
+    def __init__(self, input_size: int, hidden_size: int, *args: Any, last_only: bool = False, **kwargs: Any):
+        self.cell: Cell = self.cell_class(input_size, hidden_size, *args, **kwargs)
         self.last_only = last_only
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         last = ", last_only=True" if self.last_only else ""
         return f"{type(self).__name__}({self.cell.input_size}, {self.cell.hidden_size}{last})"
 
-    def shapes(self):
+    def shapes(self) -> Mapping[str, Shape]:
         return self.cell.shapes()
 
-    def buffers(self):
+    def buffers(self) -> Mapping[str, tuple[Shape, Any]]:
         return self.cell.buffers()
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return self.cell.initial(name, shape, rng, dtype)
 
     def _check(self, x):
@@ -50,7 +57,7 @@ class Recurrent(Layer):
             expected = f"(T, B, {self.cell.input_size}) with T > 0"
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
         state, ys = self.cell.start(x[0]), []
         for t in range(len(x)):
@@ -59,7 +66,7 @@ class Recurrent(Layer):
                 ys.append(self.cell.output(state))
         return self.cell.output(state) if self.last_only else np.stack(ys)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         self._check(x)
         step, state, dstate, ys, ds = tangent_rule(self.cell, "step_jvp"), self.cell.start(x[0]), ZERO, [], []
         for t in range(len(x)):
@@ -72,7 +79,7 @@ class Recurrent(Layer):
         ds = with_zeros(ds, ys)
         return np.stack(ys), ds if ds is ZERO else np.stack(ds, axis=-3)
 
-    def vjp(self, p, x, cut=None):
+    def vjp(self, p: Parameters, x: Array, cut: Callable[..., Any] | None = None) -> Pulled:
         """Backpropagation through time: the pullback keeps every step.
 
         ``cut(t, state, dstate)``, where given, returns the cotangent that goes on from step t to the state before it:
@@ -131,7 +138,13 @@ class RNN(Recurrent):
     (7, 4, 2)
     """
 
-    cell_class = RNNCell
+    cell_class: type[Cell] = RNNCell
+
+    def __init__(
+        self, input_size: int, hidden_size: int, nonlinearity: Literal["tanh", "relu"] = "tanh", *,
+        last_only: bool = False,
+    ):  # fmt: skip
+        super().__init__(input_size, hidden_size, nonlinearity, last_only=last_only)
 
 
 class LeakyRNN(Recurrent):
@@ -151,7 +164,12 @@ class LeakyRNN(Recurrent):
     (7, 4, 2)
     """
 
-    cell_class = LeakyRNNCell
+    cell_class: type[Cell] = LeakyRNNCell
+
+    def __init__(
+        self, input_size: int, hidden_size: int, leak: ArrayLike | Literal["learned"] = 0.9, *, last_only: bool = False
+    ):
+        super().__init__(input_size, hidden_size, leak, last_only=last_only)
 
 
 class GRU(Recurrent):
@@ -170,7 +188,10 @@ class GRU(Recurrent):
     (4, 2)
     """
 
-    cell_class = GRUCell
+    cell_class: type[Cell] = GRUCell
+
+    def __init__(self, input_size: int, hidden_size: int, *, last_only: bool = False):
+        super().__init__(input_size, hidden_size, last_only=last_only)
 
 
 class LSTM(Recurrent):
@@ -194,10 +215,13 @@ class LSTM(Recurrent):
     (3, 2, 5)
     """
 
-    cell_class = LSTMCell
+    cell_class: type[Cell] = LSTMCell
     lead = True
 
-    def jvp(self, p, x, dp, dx):
+    def __init__(self, input_size: int, hidden_size: int, *, last_only: bool = False):
+        super().__init__(input_size, hidden_size, last_only=last_only)
+
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         tangents = [v for d in (dx, *dp.values()) for v in ((d.a, d.b) if isinstance(d, OuterProduct) else (d,))]
         standard = self.cell.__class__ is LSTMCell
         if standard and on_host(x, *p.values(), *tangents) and any(d is not ZERO for d in tangents):

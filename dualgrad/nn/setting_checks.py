@@ -3,6 +3,8 @@
 import functools
 import inspect
 import math
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 from ..backend import is_array, is_host
 from ..checks import count, flag, number, positive_count
@@ -42,6 +44,9 @@ def _shape(name, value):
         raise ValueError(f"got {name}={value!r}; expected a positive integer, or a tuple of them") from None
 
 
+_Arguments = ParamSpec("_Arguments")
+_Made = TypeVar("_Made")
+
 POSITIVE_NUMBER = _number("a positive number", lambda x: 0 < x < math.inf)
 SHARE = _number("a number from 0 to 1", lambda x: 0 <= x <= 1)
 _finite = _number("a finite number", math.isfinite)
@@ -63,7 +68,7 @@ _CHECKS |= {
 }  # fmt: skip
 
 
-def checked(function):
+def checked(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made]:
     """A constructor, or a function that makes a network, whose settings are first checked by their names.
 
     ValueError, with the name and what was given, where one does not fit; a default passes as it is.

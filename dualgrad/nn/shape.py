@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..zero import ZERO
 from .layer import Layer
 from .tangents import leading
+from .types import Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 
 
 class Reshape(Layer):
@@ -32,13 +34,13 @@ class Reshape(Layer):
 
     lead = True
 
-    def __init__(self, *shape):
+    def __init__(self, *shape: int):
         whole = all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and (n > 0 or n == -1) for n in shape)
         if not whole or shape.count(-1) > 1:
             raise ValueError(f"got shape={shape!r}; expected positive integers, as in Reshape(4, 4), or one -1 in them")
-        self.shape = tuple(map(int, shape))
+        self.shape: Shape = tuple(map(int, shape))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(str, self.shape))})"
 
     def _target(self, x):
@@ -47,14 +49,14 @@ class Reshape(Layer):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}, {size} entries an example")
         return (x.shape[0], *(size // max(known, 1) if n == -1 else n for n in self.shape))
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         return np.reshape(x, self._target(x))
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         y = Reshape.forward(self, p, x)
         return y, dx if dx is ZERO else np.reshape(dx, leading(dx, x.ndim) + y.shape)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         return Reshape.forward(self, p, x), lambda dy: ({}, np.reshape(dy, x.shape))
 
 
@@ -68,10 +70,10 @@ class Flatten(Reshape):
     (2, 48)
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(-1)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
     def _target(self, x):
@@ -92,11 +94,11 @@ class Identity(Layer):
 
     lead = True
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         return x
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         return x, dx
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         return x, lambda dy: ({}, dy)

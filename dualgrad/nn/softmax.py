@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import ShapeError
 from ..exponentials import exponentials, less, log_softmax_tangent, one_minus_softmax, softmax_tangent, stable_softmax
 from ..zero import ZERO
 from .layer import Layer
+from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
 
 class Softmax(Layer):
@@ -20,15 +22,15 @@ class Softmax(Layer):
 
     lead = True
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         _require_classes(self, x)
         return stable_softmax(x)
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         y = Softmax.forward(self, p, x)
         return y, ZERO if dx is ZERO else softmax_tangent(y, dx)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         y = Softmax.forward(self, p, x)
         return y, lambda dy: ({}, softmax_tangent(y, dy))
 
@@ -45,17 +47,17 @@ class LogSoftmax(Layer):
 
     lead = True
 
-    def forward(self, p, x):
+    def forward(self, p: Parameters, x: Array) -> Array:
         _require_classes(self, x)
         _, shifted, _, rest = exponentials(x)
         return less(shifted, np.log1p(rest))
 
-    def jvp(self, p, x, dp, dx):
+    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
         _require_classes(self, x)
         _, shifted, e, rest = exponentials(x)
         return less(shifted, np.log1p(rest)), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
 
-    def vjp(self, p, x):
+    def vjp(self, p: Parameters, x: Array) -> Pulled:
         _require_classes(self, x)
         at, shifted, e, rest = exponentials(x)
 

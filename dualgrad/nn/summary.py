@@ -20,10 +20,10 @@ class Summary:
     ('0: Linear(3, 4)', (2, 4), 16, 32, 88)
     """
 
-    def __init__(self, rows):
+    def __init__(self, rows: list[tuple[str, tuple[int, ...], int, int, int]]):
         self.rows = rows
 
-    def __str__(self):
+    def __str__(self) -> str:
         totals = [sum(row[k] for row in self.rows) for k in (2, 3, 4)]
         table = [("layer", "output", "parameters", "forward", "jvp")]
         table += [(name, str(shape), *(f"{n:,}" for n in counts)) for name, shape, *counts in self.rows]

@@ -1,13 +1,13 @@
 """Adam and what came of it: steps by averages of the gradient and of its square."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..backend import to_numpy
 from .blockwise import blocks, mix, scratch, visible
+from .hyperparameters import Rate
 from .optimizer import Optimizer
 
 
@@ -31,8 +31,8 @@ class Adam(Optimizer):
     array([0.9, 2.1])
     """
 
-    lr: float | Callable = 1e-3
-    betas: tuple = (0.9, 0.999)
+    lr: Rate = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
 
     state_names = ("m", "v")
@@ -115,7 +115,7 @@ class StableAdamW(AdamW):
     [-0.237]
     """
 
-    betas: tuple = (0.9, 0.99)
+    betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-6
 
     _by_tensor = True

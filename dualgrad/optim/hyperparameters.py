@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ..checks import flag, number, real_number
+
+Rate: TypeAlias = float | Callable[[int], float]  # a number, or a schedule: what it is at step t = 1, 2, ...
 
 
 class Constraint(NamedTuple):
     """What is expected, in words and as a test of one number; and whether a schedule may give it."""
 
     expected: str
-    fits: Callable
+    fits: Callable[[Any], bool]
     schedule: bool = False
 
 

@@ -2,17 +2,18 @@
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ..backend import Array
 from ..errors import LayoutError, NonFiniteError
 from ..params import Params
-from ..tree import flatten
+from ..tree import Tree, flatten
 from ..vectors import all_finite
 from .blockwise import BLOCK, norm
-from .hyperparameters import CONSTRAINTS, rate
+from .hyperparameters import CONSTRAINTS, Rate, rate
 from .leaves import matched, steppable
 from .optimizer import Optimizer
 from .schedules import inverse_sqrt
@@ -59,8 +60,8 @@ class KalmanQDOP(Optimizer):
     """
 
     prior: float
-    gamma: float | Callable = field(default_factory=lambda: inverse_sqrt(1.0))
-    lr: float | Callable = 1.0
+    gamma: Rate = field(default_factory=lambda: inverse_sqrt(1.0))
+    lr: Rate = 1.0
 
     state_names = ("precision", "slope")
     squares = ("precision",)
@@ -72,7 +73,7 @@ class KalmanQDOP(Optimizer):
         slope = 1 + math.sqrt(1 + state_bound / self.prior)  # of A_0i against A_00
         return state_bound, max(state_bound, rate * self._count * largest / self.prior * slope * slope)
 
-    def step(self, params, gradient, fisher=None):
+    def step(self, params: Tree, gradient: Tree, fisher: ArrayLike | None = None) -> None:
         """Move ``params`` against (J + Λ)⁻¹ ``gradient``, in place.
 
         Parameters
@@ -171,7 +172,7 @@ class KalmanQDOP(Optimizer):
             dbias = dbias + change
         return dbias
 
-    def norms(self, rows, params):
+    def norms(self, rows: Array, params: Params) -> Array:
         """√(wᵀ (J + Λ)⁻¹ w) for rows w ``(..., p)``, directions of the Params that are stepped."""
         if not isinstance(params, Params) or rows.shape[-1] != params.size:
             raise LayoutError(f"got rows of shape {np.shape(rows)}; expected ones as long as the vector of Params")

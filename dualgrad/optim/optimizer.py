@@ -2,7 +2,9 @@
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from ..backend import to_numpy
 from ..checks import count
 from ..errors import LayoutError, NonFiniteError
 from ..settings import difference, of_this_version, plain_data, versioned
+from ..tree import Tree
 from ..vectors import all_finite
 from .blockwise import blocks, norm, scratch
 from .hyperparameters import as_hyperparameter, rate
@@ -18,6 +21,19 @@ from .memory import Memory
 from .schedules import Schedule
 
 _TAKEN = "how many were taken"
+
+
+class GradientOptimizer(Protocol):
+    """What a training loop needs of an optimizer, of this package or of one's own."""
+
+    def step(self, params: Tree, gradient: Tree, /) -> None:
+        """Move the parameters against a gradient, in place."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has to be saved to go on."""
+
+    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+        """Go on from what was saved."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,11 +53,11 @@ class Optimizer:
     precision = np.float32  # what the moments have at least
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._agree()
         self.reset()
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         """A hyper-parameter is checked when it is set; a name that is none is an error."""
         if name in self.__dataclass_fields__:
             before, value = vars(self).get(name), as_hyperparameter(name, value)
@@ -66,14 +82,14 @@ class Optimizer:
         if self.clip_norm is not None and self.clip_value is not None:
             raise ValueError(f"got {self!r}; expected clip_norm or clip_value, not both")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only)]
         given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None)
         return f"{type(self).__name__}({given})"
 
     # ------------------------------------------------------------------ a step
 
-    def step(self, params, gradient):
+    def step(self, params: Tree, gradient: Tree) -> None:
         """Move ``params`` against ``gradient``, in place.
 
         Parameters
@@ -171,7 +187,7 @@ class Optimizer:
 
     # ------------------------------------------------------------------ state
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all state, as after construction."""
         self.steps, self._memory, self._state_bound = 0, Memory({}), 0.0
 
@@ -184,7 +200,7 @@ class Optimizer:
         own = {name: isinstance(value, Schedule) or not callable(value) for name, value in found.items()}
         return {name: plain_data(value) if own[name] else "a function" for name, value in found.items()}
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
 
         Beside them are the names and shapes of the parameters, and the hyper-parameters, with which they are compared
@@ -201,7 +217,7 @@ class Optimizer:
         }
         return versioned(self, state)
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a saved state; its rate replaces a number, while a schedule stays.
 
         All other hyper-parameters have to be those of the optimizer that was saved; set others after loading. The

@@ -1,11 +1,11 @@
 """RMSprop."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .blockwise import mix, scratch, visible
+from .hyperparameters import Rate
 from .optimizer import Optimizer
 
 
@@ -35,14 +35,14 @@ class RMSprop(Optimizer):
     array([0.8, 2.2])
     """
 
-    lr: float | Callable = 1e-2
+    lr: Rate = 1e-2
     alpha: float = 0.99
     eps: float = 1e-8
     momentum: float = 0
     centered: bool = False
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         """The vectors it keeps."""
         return ("v",) + ("mean",) * self.centered + ("momentum",) * bool(self.momentum)
 

@@ -1,16 +1,15 @@
 """Schedules: the rate of step t = 1, 2, ..."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from .hyperparameters import as_hyperparameter, rate
+from .hyperparameters import Rate, as_hyperparameter, rate
 
 
 class Schedule:
     """A function of the step number that prints, compares and pickles; its classes bear the names of functions."""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
             object.__setattr__(self, name, as_hyperparameter(name, getattr(self, name), name == "then"))
 
@@ -28,7 +27,7 @@ class constant(Schedule):  # noqa: N801
 
     lr: float
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.lr
 
 
@@ -45,7 +44,7 @@ class inverse_sqrt(Schedule):  # noqa: N801
 
     lr: float
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.lr / math.sqrt(t)
 
 
@@ -63,7 +62,7 @@ class exponential(Schedule):  # noqa: N801
     lr: float
     decay: float
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return self.lr * math.exp(-self.decay * (t - 1))
 
 
@@ -84,7 +83,7 @@ class cosine(Schedule):  # noqa: N801
     steps: int
     final: float = 0.0
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         done = min(1, (t - 1) / self.steps)
         return self.final + (self.lr - self.final) * (1 + math.cos(math.pi * done)) / 2
 
@@ -104,7 +103,7 @@ class warmup(Schedule):  # noqa: N801
     """
 
     steps: int
-    then: float | Callable
+    then: Rate
 
-    def __call__(self, t):
+    def __call__(self, t: int) -> float:
         return rate(self.then, 1) * t / self.steps if t <= self.steps else rate(self.then, t - self.steps)

@@ -1,11 +1,11 @@
 """SGD, with momentum."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from .blockwise import scratch
+from .hyperparameters import Rate
 from .optimizer import Optimizer
 
 
@@ -32,7 +32,7 @@ class SGD(Optimizer):
     array([0.9, 2.1])
     """
 
-    lr: float | Callable
+    lr: Rate
     momentum: float = 0
     nesterov: bool = False
 
@@ -42,7 +42,7 @@ class SGD(Optimizer):
             raise ValueError(f"got {self!r}; expected a momentum above 0 for nesterov=True")
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         """The vectors it keeps."""
         return ("momentum",) if self.momentum else ()
 

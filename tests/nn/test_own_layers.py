@@ -862,7 +862,7 @@ def test_a_loss_needs_evaluate_alone():
 def test_settings_that_a_loss_has_not_are_named(loss, name):
     with pytest.raises(TypeError, match=f"got the keyword '{name}'; expected"):
         loss.using(**{name: 1.0})
-    with pytest.raises(TypeError, match=f"got the keyword '{name}'; expected"):
+    with pytest.raises(TypeError, match=f"keyword (argument )?'{name}'"):
         type(loss)(**{name: 1.0})
 
 

@@ -1,12 +1,15 @@
 """Cell: what all cells share."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from ...backend import Array
 from ...dual import LIVE, Dual, ended, primal
 from ...errors import ShapeError
 from ...inputs import as_input
+from ...random import Rng
 from ...rules.declare import nested_as
 from ...tree import flatten, unflatten
 from ...zero import ZERO
@@ -14,6 +17,7 @@ from ..affine import add_row_tangent, outer_sum, row_sum
 from ..initial import uniform_fan_in
 from ..layer import INPUT, Layer, at_level, by_engine, with_buffers
 from ..setting_checks import checked
+from ..types import Input, Parameters, PulledState, PushedState, Shape, Shapes, State, Tangent, Tangents
 from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead, tangent_rule
 
 
@@ -32,12 +36,12 @@ class Factors(NamedTuple):
     keep : ``(B, parts, parts, n)``, ∂φ/∂s at fixed z
     """
 
-    state: tuple
-    blocks: list
-    gains: np.ndarray
-    gains_x: np.ndarray
-    slope: np.ndarray | None
-    keep: np.ndarray
+    state: tuple[Array, ...]
+    blocks: list[tuple[Array, Array]]
+    gains: Array
+    gains_x: Array
+    slope: Array | None
+    keep: Array
 
 
 def with_one(*inputs):
@@ -48,13 +52,13 @@ def with_one(*inputs):
 class ByOutput:
     """The rules of an `output` of one's own: a tangent by the engine, and no transpose."""
 
-    def output_jvp(self, state, dstate):
+    def output_jvp(self, state: State, dstate: State, /) -> Tangent:
         """The tangent of the output, by the engine."""
         leaves, structure = flatten(state)
         output = lambda both: self.output(unflatten(structure, [both[k] for k in range(len(leaves))]))  # noqa: E731
         return by_engine(output, dict(enumerate(leaves)), dict(enumerate(flatten(dstate)[0])))[1]
 
-    def output_vjp(self, state, dy):
+    def output_vjp(self, state: State, dy: Tangent, /) -> State:
         """Refused."""
         raise NotImplementedError(f"{self!r} has no transpose of its output: define output_vjp(state, dy) -> dstate")
 
@@ -79,10 +83,11 @@ class Cell(Layer):
     (4, 2)
     """
 
-    gates = parts = 1
+    gates: int = 1
+    parts: int = 1
     lead = True
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         drop_inherited_rules(cls, Cell, "step", "affine", names=("step_jvp", "step_vjp", "factors"))
         base = Cell if cls.output is Cell.output else ByOutput
@@ -90,33 +95,34 @@ class Cell(Layer):
         cls._of_arrays = is_builtin(cls, "step")  # and states no trees that a cell of one's own may take
 
     @checked
-    def __init__(self, input_size, hidden_size):
-        self.input_size, self.hidden_size = input_size, hidden_size
+    def __init__(self, input_size: int, hidden_size: int):
+        self.input_size = input_size
+        self.hidden_size = hidden_size
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         n, width = self.hidden_size, self.gates * self.hidden_size
         return {"weight_x": (self.input_size, width), "weight_h": (n, width), "bias": (width,)}
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return uniform_fan_in(rng, shape, dtype, self.hidden_size)
 
-    def start(self, x):
+    def start(self, x: Input, /) -> State:
         """The state before the first input: zeros."""
         x = as_input(x, self)
         return np.zeros_like(primal(x), shape=(*x.shape[:-1], self.hidden_size))
 
-    def output(self, state):
+    def output(self, state: State, /) -> Array:
         """The part of the state that the next layer sees."""
         return state
 
-    def output_jvp(self, state, dstate):
+    def output_jvp(self, state: State, dstate: State, /) -> Tangent:
         """The same of a tangent."""
         return dstate
 
-    def output_tangent(self, state, dstate):
+    def output_tangent(self, state: State, dstate: State) -> Tangent:
         """`output_jvp` along one direction or K."""
         if dstate is ZERO:
             return ZERO
@@ -124,11 +130,11 @@ class Cell(Layer):
             return self.output_jvp(state, dstate)
         return by_direction(lambda s, ds: (self.output(s), self.output_jvp(s, ds)), self)(state, dstate)[1]
 
-    def output_vjp(self, state, dy):
+    def output_vjp(self, state: State, dy: Tangent, /) -> State:
         """The cotangent of the state of a cotangent of the output."""
         return dy
 
-    def __call__(self, p, state, x):
+    def __call__(self, p: Parameters, state: State, x: Input) -> State:
         """One step; on Duals by `step_jvp`."""
         p, x = with_buffers(p), as_input(x, self)
         self.require(p)
@@ -177,11 +183,13 @@ class Cell(Layer):
         if x.ndim not in (1, 2) or x.shape[-1] != self.input_size:
             raise ShapeError(f"{self!r} got an input of shape {x.shape}; expected (B, {self.input_size})")
 
-    def step(self, p, state, x):
+    def step(self, p: Parameters, state: State, x: Array, /) -> State:
         """The state after the input x."""
         raise NotImplementedError(f"{self!r} does not say how a step changes its state: define step(p, state, x)")
 
-    def step_jvp(self, p, state, x, dp, dstate, dx):
+    def step_jvp(
+        self, p: Parameters, state: State, x: Array, dp: Tangents, dstate: State, dx: Tangent, /
+    ) -> PushedState:
         """The state after the input and its tangent, by the engine from `step`."""
         leaves, structure = flatten(state)
         ds = [ZERO] * len(leaves) if dstate is ZERO else flatten(dstate)[0]
@@ -193,33 +201,35 @@ class Cell(Layer):
         primals = {**p, **{(k,): s for k, s in enumerate(leaves)}, INPUT: x}
         return by_engine(step, primals, {**dp, **{(k,): d for k, d in enumerate(ds)}, INPUT: dx})
 
-    def step_vjp(self, p, state, x):
+    def step_vjp(self, p: Parameters, state: State, x: Array, /) -> PulledState:
         """The state after the input, and its pullback, which only Backprop needs."""
         raise NotImplementedError(
             f"{self!r} has no transposed rule: define step_vjp(p, state, x) -> state, pullback, where pullback(dstate) "
             "-> dp, dstate, dx"
         )
 
-    def factors(self, p, parts, x):
+    def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array, /) -> Factors:
         """The `Factors` of a step from the parts of a state, each ``(B, n)``."""
         raise NotImplementedError(
             f"{self!r} does not say how its step factors by units: define factors(p, parts, x), or make it a System"
         )
 
-    def blocks(self):
+    def blocks(self) -> list[tuple[int, int, bool]]:
         """(m, gates n, whether its input varies) of every block of `factors`: here one, of all weights and the bias."""
         return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size, True)]
 
-    def affine(self, p, x, h):
+    def affine(self, p: Parameters, x: Array, h: Array) -> Array:
         """x Wx + h Wh + b."""
         return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
 
-    def affine_tangent(self, p, x, h, dp, dx, dh):
+    def affine_tangent(
+        self, p: Parameters, x: Array, h: Array, dp: Tangents, dx: Tangent, dh: Tangent
+    ) -> Tangent:  # fmt: skip
         """dx Wx + x dWx + dh Wh + h dWh + db."""
         dz = dx @ p["weight_x"] + x @ dp["weight_x"] + dh @ p["weight_h"] + h @ dp["weight_h"]
         return add_row_tangent(dz, dp["bias"], x.shape[:-1])
 
-    def affine_pullback(self, p, x, h, dz):
+    def affine_pullback(self, p: Parameters, x: Array, h: Array, dz: Array) -> tuple[dict[str, Array], Array, Array]:
         """The transpose: cotangents of the parameters, of h and of x."""
         dp = {"weight_x": outer_sum(x, dz), "weight_h": outer_sum(h, dz), "bias": row_sum(dz)}
         return dp, np.matmul(dz, np.transpose(p["weight_h"])), np.matmul(dz, np.transpose(p["weight_x"]))

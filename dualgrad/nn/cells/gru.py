@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...backend import Array
 from ...slopes import logistic, logistic_slope, sech2
 from ..affine import add_row_tangent, outer_sum, row_sum
+from ..types import Parameters, PulledState, PushedState, Shapes, State, Tangent, Tangents
 from .base import Cell, Factors
 
 
@@ -32,7 +34,7 @@ class GRUCell(Cell):
     gates = 3
     lead = True
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         n = self.hidden_size
         return {"weight_x": (self.input_size, 3 * n), "weight_h": (n, 3 * n), "bias_x": (3 * n,), "bias_h": (3 * n,)}
 
@@ -53,11 +55,11 @@ class GRUCell(Cell):
 
         return r, z, c, inner, slopes
 
-    def step(self, p, state, x):
+    def step(self, p: Parameters, state: State, x: Array) -> State:
         _, z, c, _, _ = self._gate_values(p, state, x)
         return c + z * (state - c)
 
-    def step_jvp(self, p, state, x, dp, dstate, dx):
+    def step_jvp(self, p: Parameters, state: State, x: Array, dp: Tangents, dstate: State, dx: Tangent) -> PushedState:
         n, (r, z, c, inner, slopes) = self.hidden_size, self._gate_values(p, state, x)
         slope_r, slope_z, rest, slope_c = slopes()
         du = add_row_tangent(dx @ p["weight_x"] + x @ dp["weight_x"], dp["bias_x"], x.shape[:-1])
@@ -67,7 +69,7 @@ class GRUCell(Cell):
         dc = slope_c * (du[..., 2 * n :] + dr * inner + r * dv[..., 2 * n :])
         return c + z * (state - c), dz * (state - c) + rest * dc + z * dstate
 
-    def step_vjp(self, p, state, x):
+    def step_vjp(self, p: Parameters, state: State, x: Array) -> PulledState:
         r, z, c, inner, slopes = self._gate_values(p, state, x)
 
         def pullback(dy):
@@ -86,11 +88,11 @@ class GRUCell(Cell):
 
         return c + z * (state - c), pullback
 
-    def blocks(self):
+    def blocks(self) -> list[tuple[int, int, bool]]:
         width = 3 * self.hidden_size
         return [(self.input_size, width, True), (self.hidden_size, width, True), (1, width, False), (1, width, False)]
 
-    def factors(self, p, parts, x):
+    def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         (h,), (r, z, c, inner, slopes) = parts, self._gate_values(p, parts[0], x)
         slope_r, slope_z, rest, slope_c = slopes()
         dc = slope_c * rest

@@ -1,10 +1,16 @@
 """LeakyRNNCell: h ← α h + x Wx + σ(h) Wh + b."""
 
-import numpy as np
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ...backend import Array
+from ...random import Rng
 from ...slopes import logistic, logistic_slope
 from ...zero import ZERO
 from ..affine import row_sum, row_tangent
+from ..types import Parameters, PulledState, PushedState, Shape, Shapes, State, Tangent, Tangents
 from .base import Cell, Factors, with_one
 
 
@@ -39,33 +45,33 @@ class LeakyRNNCell(Cell):
 
     lead = True
 
-    def __init__(self, input_size, hidden_size, leak=0.9):
+    def __init__(self, input_size: int, hidden_size: int, leak: ArrayLike | Literal["learned"] = 0.9):
         super().__init__(input_size, hidden_size)
-        self.learned = isinstance(leak, str) and leak == "learned"
-        self.leak = leak if self.learned else _leak(leak, (hidden_size,))
+        self.learned: bool = isinstance(leak, str) and leak == "learned"
+        self.leak: Any = leak if self.learned else _leak(leak, (hidden_size,))
 
-    def shapes(self):
+    def shapes(self) -> Shapes:
         return super().shapes() | ({"leak": (self.hidden_size,)} if self.learned else {})
 
-    def buffers(self):
+    def buffers(self) -> dict[str, tuple[Shape, Any]]:
         return {} if self.learned else {"leak": ((self.hidden_size,), self.leak)}
 
-    def initial(self, name, shape, rng, dtype):
+    def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return rng.uniform(0, 1, shape, dtype=dtype) if name == "leak" else super().initial(name, shape, rng, dtype)
 
-    def output(self, state):
+    def output(self, state: State) -> Array:
         return logistic(state)
 
-    def output_jvp(self, state, dstate):
+    def output_jvp(self, state: State, dstate: State) -> Tangent:
         return logistic_slope(state) * dstate
 
-    def output_vjp(self, state, dy):
+    def output_vjp(self, state: State, dy: Tangent) -> State:
         return self.output_jvp(state, dy)
 
-    def step(self, p, state, x):
+    def step(self, p: Parameters, state: State, x: Array) -> State:
         return p["leak"] * state + self.affine(p, x, logistic(state))
 
-    def step_jvp(self, p, state, x, dp, dstate, dx):
+    def step_jvp(self, p: Parameters, state: State, x: Array, dp: Tangents, dstate: State, dx: Tangent) -> PushedState:
         a = logistic(state)
         dh = self.affine_tangent(p, x, a, dp, dx, logistic_slope(state) * dstate) + p["leak"] * dstate
         dleak = dp.get("leak", ZERO)
@@ -73,7 +79,7 @@ class LeakyRNNCell(Cell):
             dh = dh + row_tangent(dleak, x.ndim) * state
         return p["leak"] * state + self.affine(p, x, a), dh
 
-    def step_vjp(self, p, state, x):
+    def step_vjp(self, p: Parameters, state: State, x: Array) -> PulledState:
         a = logistic(state)
 
         def pullback(dy):
@@ -84,10 +90,10 @@ class LeakyRNNCell(Cell):
 
         return p["leak"] * state + self.affine(p, x, a), pullback
 
-    def blocks(self):
+    def blocks(self) -> list[tuple[int, int, bool]]:
         return super().blocks() + [(1, self.hidden_size, False)] * self.learned
 
-    def factors(self, p, parts, x):
+    def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         (h,), a = parts, logistic(parts[0])
         ones = np.ones_like(h)[:, None]
         blocks = [(with_one(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned

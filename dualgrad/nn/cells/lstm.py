@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from ...backend import Array
 from ...slopes import logistic, logistic_slope, sech2
 from ...zero import ZERO
+from ..types import Input, Parameters, PulledState, PushedState, State, Tangent, Tangents
 from .base import Cell, Factors, with_one
 
 
@@ -32,20 +34,21 @@ class LSTMCell(Cell):
     ((4, 2), (4, 2))
     """
 
-    gates, parts = 4, 2
+    gates = 4
+    parts = 2
     lead = True
 
-    def start(self, x):
+    def start(self, x: Input) -> State:
         h = super().start(x)
         return h, h + 0
 
-    def output(self, state):
+    def output(self, state: State) -> Array:
         return state[0]
 
-    def output_jvp(self, state, dstate):
+    def output_jvp(self, state: State, dstate: State) -> Tangent:
         return dstate[0]
 
-    def output_vjp(self, state, dy):
+    def output_vjp(self, state: State, dy: Tangent) -> State:
         return dy, ZERO
 
     def _gate_values(self, p, state, x):
@@ -59,12 +62,12 @@ class LSTMCell(Cell):
 
         return (s[..., :n], s[..., n : 2 * n], np.tanh(zg), s[..., 3 * n :]), slopes
 
-    def step(self, p, state, x):
+    def step(self, p: Parameters, state: State, x: Array) -> State:
         (i, f, g, o), _ = self._gate_values(p, state, x)
         c = f * state[1] + i * g
         return o * np.tanh(c), c
 
-    def step_jvp(self, p, state, x, dp, dstate, dx):
+    def step_jvp(self, p: Parameters, state: State, x: Array, dp: Tangents, dstate: State, dx: Tangent) -> PushedState:
         dh, dc = (ZERO, ZERO) if dstate is ZERO else dstate
         (i, f, g, o), slopes = self._gate_values(p, state, x)
         c = f * state[1] + i * g
@@ -77,7 +80,7 @@ class LSTMCell(Cell):
         dc = f * dc + df * state[1] + di * g + i * dg
         return (o * t, c), (do * t + o * sech2(c) * dc, dc)
 
-    def step_vjp(self, p, state, x):
+    def step_vjp(self, p: Parameters, state: State, x: Array) -> PulledState:
         (i, f, g, o), slopes = self._gate_values(p, state, x)
         c = f * state[1] + i * g
         t = np.tanh(c)
@@ -92,7 +95,7 @@ class LSTMCell(Cell):
 
         return (o * t, c), pullback
 
-    def factors(self, p, parts, x):
+    def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         (i, f, g, o), slopes = self._gate_values(p, parts, x)
         c = f * parts[1] + i * g
         t, (si, sf, sg, so) = np.tanh(c), slopes()

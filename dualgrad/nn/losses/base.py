@@ -3,9 +3,13 @@
 import copyreg
 import functools
 import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ...backend import Array
 from ...dual import Dual, lead_of, lift, primal
 from ...errors import ShapeError
 from ...inputs import as_input
@@ -13,6 +17,7 @@ from ...rules.absorb import product, quietly
 from ...rules.declare import nested_as
 from ...zero import ZERO
 from ..layer import INPUT, by_engine
+from ..types import Curve, Input, Reduction, Scalar, Shape, Tangent
 from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
@@ -23,16 +28,22 @@ class ByForward:
 
     lead = True
 
-    def short(self, prediction, target, dprediction, reduction, weights, settings):
+    def _short(self, prediction, target, dprediction, reduction, weights, settings):
         """The loss and its tangent by a shorter way, where the class that says what they are has one; else None."""
         return None
 
-    def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
+    def jvp(
+        self, prediction: Array, target: Array, dprediction: Tangent, reduction: Reduction | None = None,
+        weights: Array | None = None, **settings: Any,
+    ) -> tuple[Any, Tangent]:  # fmt: skip
         """The loss and its tangent, by the engine."""
         forward = lambda both: self.forward(both[INPUT], target, reduction, weights, **settings)  # noqa: E731
         return by_engine(forward, {INPUT: prediction}, {INPUT: dprediction})
 
-    def vjp(self, prediction, target, reduction=None, weights=None, **settings):
+    def vjp(
+        self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
+        **settings: Any,
+    ) -> tuple[Any, Callable[[Any], Array]]:  # fmt: skip
         """Refused."""
         raise NotImplementedError(
             f"{self!r} has a forward of its own and no transposed rule: define vjp(prediction, target, reduction=None, "
@@ -76,37 +87,40 @@ class Loss(ByForward):
     np.float64(3.0)
     """
 
-    settings = {}  # noqa: RUF012  (a table, not state)
-    fits = {}  # noqa: RUF012  (a table, not state)
-    reduction, given = "mean", {}
+    evaluate: Callable[..., Curve]
+    settings: Mapping[str, Any] = {}
+    fits: Mapping[str, Callable[[str, Any], Any]] = {}
+    reduction: Reduction = "mean"
+    given: Mapping[str, Any] = {}
     lead = True
     _known_as = "Loss"  # under which reprs, pickles and saved settings know it
     _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
 
-    def __init_subclass__(cls, name=None, **kwargs):
+    def __init_subclass__(cls, name: str | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls._known_as = cls.__name__ if name is None else name
         if name is not None:
             _NAMED.setdefault(name, cls)
         base = Loss if cls.forward is Loss.forward else ByForward
-        drop_inherited_rules(cls, base, "forward", "evaluate", names=("jvp", "vjp", "short"))
+        drop_inherited_rules(cls, base, "forward", "evaluate", names=("jvp", "vjp", "_short"))
         cls._of_arrays = is_builtin(cls, "evaluate")
 
-    def __init__(self, reduction="mean", **settings):
+    def __init__(self, reduction: Reduction = "mean", **settings: Any):
         self.reduction = _reduction(reduction)
-        self.given = self._known(settings)
+        self.given = {name: v for name, v in self._known(settings).items() if not _same(v, self.settings[name])}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         given = ({} if self.reduction == "mean" else {"reduction": self.reduction}) | self.given
         return f"nn.{self._known_as}" + (f".using({given})" if given else "")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         if _NAMED.get(self._known_as) is not type(self):
             return copyreg.__newobj__, (type(self),), vars(self)
         return _named, (self._known_as, {"reduction": self.reduction} | self.given)
 
-    def using(self, **defaults):
+    def using(self, **defaults: Any) -> Self:
         """The same loss with other defaults: ``nn.cross_entropy.using(label_smoothing=0.1)``."""
+        self._known({name: value for name, value in defaults.items() if name != "reduction"})
         return type(self)(**{"reduction": self.reduction} | self.given | defaults)
 
     def _known(self, settings):
@@ -115,6 +129,18 @@ class Loss(ByForward):
         if unknown:
             raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {sorted(self.settings)}")
         return {name: self.fits[name](name, v) if name in self.fits else v for name, v in settings.items()}
+
+    @overload
+    def __call__(
+        self, prediction: Input, target: Input, reduction: Literal["none"], weights: ArrayLike | None = None,
+        **settings: Any,
+    ) -> Array: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, prediction: Input, target: Input, reduction: Literal["mean", "sum"] | None = None,
+        weights: ArrayLike | None = None, **settings: Any,
+    ) -> Scalar: ...  # fmt: skip
 
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
         reduction = self.reduction if reduction is None else _reduction(reduction)
@@ -155,7 +181,7 @@ class Loss(ByForward):
             raise ShapeError(f"{self!r} got a prediction of shape {np.shape(prediction)}; no examples have no mean")
         return prediction, target, weights, self._known(settings) if settings else settings
 
-    def check(self, prediction, target):
+    def check(self, prediction: Array, target: Array, /) -> None:
         """Raise unless prediction and target fit each other; a loss of one's own may leave it out."""
 
     def _evaluated(self, prediction, target, settings):
@@ -164,28 +190,37 @@ class Loss(ByForward):
             target = _in_dtype_of(target, prediction)
         return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
 
-    def examples(self, prediction, target):
+    def examples(self, prediction: Array, target: Array, /) -> Shape:
         """The shape of the losses of the examples."""
         return prediction.shape[:-1]
 
-    def forward(self, prediction, target, reduction=None, weights=None, **settings):
+    def forward(
+        self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
+        **settings: Any,
+    ) -> Any:  # fmt: skip
         """The loss of plain predictions."""
         reduction = self.reduction if reduction is None else reduction
-        if pair := self.short(prediction, target, ZERO, reduction, weights, settings):
+        if pair := self._short(prediction, target, ZERO, reduction, weights, settings):
             return pair[0]
         each, _ = self._evaluated(prediction, target, settings)
         return _reduce(each, reduction, weights)
 
-    def push(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
+    def push(
+        self, prediction: Array, target: Array, dprediction: Tangent, reduction: Reduction | None = None,
+        weights: Array | None = None, **settings: Any,
+    ) -> tuple[Any, Tangent]:  # fmt: skip
         """The loss and its tangent by `jvp`: direction by direction, unless its class takes K at once."""
         if takes_lead(self):
             return self.jvp(prediction, target, dprediction, reduction, weights, **settings)
         rule = lambda x, dx: self.jvp(x, target, dx, reduction, weights, **settings)  # noqa: E731
         return by_direction(rule, self)(prediction, dprediction)
 
-    short = ByForward.short
+    _short = ByForward._short
 
-    def jvp(self, prediction, target, dprediction, reduction=None, weights=None, **settings):
+    def jvp(
+        self, prediction: Array, target: Array, dprediction: Tangent, reduction: Reduction | None = None,
+        weights: Array | None = None, **settings: Any,
+    ) -> tuple[Any, Tangent]:  # fmt: skip
         """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""
         each, slope = self._evaluated(prediction, target, settings)
         reduction = self.reduction if reduction is None else reduction
@@ -194,7 +229,10 @@ class Loss(ByForward):
         d = np.sum(slope() * dprediction, axis=-1)
         return _reduce(each, reduction, weights), _reduce(d, reduction, weights, each.ndim)
 
-    def vjp(self, prediction, target, reduction=None, weights=None, **settings):
+    def vjp(
+        self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
+        **settings: Any,
+    ) -> tuple[Any, Callable[[Any], Array]]:  # fmt: skip
         """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
         reduction = self.reduction if reduction is None else _reduction(reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
@@ -212,10 +250,22 @@ class Loss(ByForward):
         return _reduce(each, reduction, weights), pullback
 
 
+class PlainLoss(Loss):
+    """A loss without settings."""
+
+    def __init__(self, reduction: Reduction = "mean"):
+        super().__init__(reduction)
+
+
 def _reduction(reduction):
     if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
         raise ValueError(f"got reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
     return reduction
+
+
+def _same(value, default):
+    """Whether a setting is the default, a plain number: one that is differentiated never is."""
+    return value.__class__ is default.__class__ and value == default
 
 
 def _check_weights(loss, weights, reduction, kind):

@@ -1,7 +1,11 @@
 """Losses of classes: logits or log-probabilities against integer classes, distributions or probabilities."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from ...backend import Array
 from ...dual import primal
 from ...errors import ShapeError
 from ...exponentials import entry, exponentials, from_the_largest, replaced
@@ -9,7 +13,8 @@ from ...rules.absorb import product, quietly
 from ...slopes import logistic, softplus
 from ...zero import ZERO
 from ..setting_checks import SHARE
-from .base import Loss, require_pair
+from ..types import Curve, Reduction, Tangent
+from .base import Loss, PlainLoss, require_pair
 
 
 class CrossEntropy(Loss, name="cross_entropy"):
@@ -38,11 +43,14 @@ class CrossEntropy(Loss, name="cross_entropy"):
     np.float64(1.3862943611198906)
     """
 
-    settings = {"label_smoothing": 0.0}  # noqa: RUF012  (a table, not state)
-    fits = {"label_smoothing": SHARE}  # noqa: RUF012  (a table, not state)
+    settings: Mapping[str, Any] = {"label_smoothing": 0.0}
+    fits: Mapping[str, Any] = {"label_smoothing": SHARE}
     lead = True
 
-    def check(self, z, target):
+    def __init__(self, reduction: Reduction = "mean", label_smoothing: float = 0.0):
+        super().__init__(reduction, label_smoothing=label_smoothing)
+
+    def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or not z.shape[-1]:
             raise ShapeError(f"cross_entropy got logits of shape {np.shape(z)}; expected (..., classes)")
         if target.shape not in (z.shape, z.shape[:-1]):
@@ -50,7 +58,7 @@ class CrossEntropy(Loss, name="cross_entropy"):
         if target.ndim < z.ndim:
             _check_classes(self, z, target)
 
-    def evaluate(self, z, target, label_smoothing):
+    def evaluate(self, z: Array, target: Array, label_smoothing: float) -> Curve:
         at, shifted, e, rest = exponentials(z)
         mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
         mass = (1 - label_smoothing) * mass + label_smoothing
@@ -62,13 +70,16 @@ class CrossEntropy(Loss, name="cross_entropy"):
 
         return (np.log1p(rest) * mass)[..., 0] - _entry_of_class(shifted, target, z.ndim, label_smoothing), slope
 
-    def jvp(self, z, target, dz, reduction=None, weights=None, **settings):
+    def jvp(
+        self, z: Array, target: Array, dz: Tangent, reduction: Reduction | None = None, weights: Array | None = None,
+        **settings: Any,
+    ) -> tuple[Any, Tangent]:  # fmt: skip
         """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
-        if pair := self.short(z, target, dz, self.reduction if reduction is None else reduction, weights, settings):
+        if pair := self._short(z, target, dz, self.reduction if reduction is None else reduction, weights, settings):
             return pair
         return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
 
-    def short(self, z, target, dz, reduction, weights, settings):
+    def _short(self, z, target, dz, reduction, weights, settings):
         """The mean over plain examples of integer classes."""
         plain = z.__class__ is target.__class__ is np.ndarray and (dz is ZERO or dz.__class__ is np.ndarray)
         if plain and target.ndim < z.ndim and reduction == "mean" and weights is None and not (settings or self.given):
@@ -76,10 +87,10 @@ class CrossEntropy(Loss, name="cross_entropy"):
         return None
 
 
-cross_entropy = CrossEntropy()
+cross_entropy: CrossEntropy = CrossEntropy()
 
 
-class NLL(Loss, name="nll"):
+class NLL(PlainLoss, name="nll"):
     """ℓ = -z_y for log-probabilities z ;  dℓ = -dz_y.
 
     Parameters
@@ -96,21 +107,21 @@ class NLL(Loss, name="nll"):
     np.float64(1.3862943611198906)
     """
 
-    def check(self, z, target):
+    def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:
             raise ShapeError(
                 f"nll got log-probabilities of shape {np.shape(z)} and targets of shape {np.shape(target)}"
             )
         _check_classes(self, z, target)
 
-    def evaluate(self, z, target):
+    def evaluate(self, z: Array, target: Array) -> Curve:
         return -_entry_of_class(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
 
 
-nll = NLL()
+nll: NLL = NLL()
 
 
-class BCEWithLogits(Loss, name="bce_with_logits"):
+class BCEWithLogits(PlainLoss, name="bce_with_logits"):
     """ℓ = mean of log(1 + eᶻ) - z t over features ;  dℓ = ⟨(σ(z) - t) / features, dz⟩.
 
     Parameters
@@ -132,12 +143,12 @@ class BCEWithLogits(Loss, name="bce_with_logits"):
     np.float64(0.6931471805599453)
     """
 
-    def check(self, z, target):
+    def check(self, z: Array, target: Array) -> None:
         require_pair(self, z, target)
         if target.__class__ is np.ndarray and not np.all((target >= 0) & (target <= 1)):
             raise ValueError(f"{self!r} got targets {target.min()} to {target.max()}; expected 0 to 1")
 
-    def evaluate(self, z, target):
+    def evaluate(self, z: Array, target: Array) -> Curve:
         right = primal(z) > 0
         each = quietly(product, z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
 
@@ -148,7 +159,7 @@ class BCEWithLogits(Loss, name="bce_with_logits"):
         return np.mean(each, axis=-1), slope
 
 
-bce_with_logits = BCEWithLogits()
+bce_with_logits: BCEWithLogits = BCEWithLogits()
 
 
 # ---------------------------------------------------------------------- shared formulas

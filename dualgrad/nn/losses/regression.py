@@ -1,13 +1,18 @@
 """Losses of numbers: a prediction and a target of one shape."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from ...backend import Array
 from ...dual import primal
 from ..setting_checks import POSITIVE_NUMBER
-from .base import Loss, require_pair
+from ..types import Curve, Reduction
+from .base import Loss, PlainLoss, require_pair
 
 
-class MSE(Loss, name="mse"):
+class MSE(PlainLoss, name="mse"):
     """ℓ = mean (x - y)² over features ;  dℓ = ⟨2 (x - y) / features, dx⟩; the mean over all is torch's MSELoss.
 
     Raises
@@ -22,18 +27,18 @@ class MSE(Loss, name="mse"):
     np.float64(2.0)
     """
 
-    def check(self, x, target):
+    def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
 
-    def evaluate(self, x, target):
+    def evaluate(self, x: Array, target: Array) -> Curve:
         error = x - target
         return np.mean(error * error, axis=-1), lambda: 2 / x.shape[-1] * error
 
 
-mse = MSE()
+mse: MSE = MSE()
 
 
-class MAE(Loss, name="mae"):
+class MAE(PlainLoss, name="mae"):
     """ℓ = mean of abs(x - y) over features ;  dℓ = ⟨sign(x - y) / features, dx⟩, with sign 0 = 0; torch's L1Loss.
 
     Examples
@@ -43,15 +48,15 @@ class MAE(Loss, name="mae"):
     np.float64(1.0)
     """
 
-    def check(self, x, target):
+    def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
 
-    def evaluate(self, x, target):
+    def evaluate(self, x: Array, target: Array) -> Curve:
         error = x - target
         return np.mean(np.abs(error), axis=-1), lambda: np.sign(primal(error)) / x.shape[-1]
 
 
-mae = MAE()
+mae: MAE = MAE()
 
 
 class Huber(Loss, name="huber"):
@@ -71,13 +76,16 @@ class Huber(Loss, name="huber"):
     np.float64(1.25)
     """
 
-    settings = {"delta": 1.0}  # noqa: RUF012  (a table, not state)
-    fits = {"delta": POSITIVE_NUMBER}  # noqa: RUF012  (a table, not state)
+    settings: Mapping[str, Any] = {"delta": 1.0}
+    fits: Mapping[str, Any] = {"delta": POSITIVE_NUMBER}
 
-    def check(self, x, target):
+    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0):
+        super().__init__(reduction, delta=delta)
+
+    def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
 
-    def evaluate(self, x, target, delta):
+    def evaluate(self, x: Array, target: Array, delta: float) -> Curve:
         error = x - target
         e = primal(error)
         near, sign = np.abs(e) <= delta, np.sign(e)
@@ -85,4 +93,4 @@ class Huber(Loss, name="huber"):
         return np.mean(each, axis=-1), lambda: np.where(near, error, delta * sign) / x.shape[-1]
 
 
-huber = Huber()
+huber: Huber = Huber()

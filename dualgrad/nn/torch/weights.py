@@ -1,19 +1,24 @@
 """Weights from torch and back, without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
-from ...backend import to_numpy
+from ...backend import Array, to_numpy
 from ...errors import LayoutError
 from ...params import Params
-from ..layer import with_buffers
+from ..layer import Layer, with_buffers
+from ..types import Parameters
 from .alignment import Alignment
 from .names import in_torch, require_names
 
 
-def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
+def from_torch(
+    state_dict: Any, model: Layer, *, names: Mapping[str, str | tuple[str, ...]] | None = None,
+    channels: int | Mapping[str, int] | None = None, permuted: Collection[str] = (),
+) -> Params:  # fmt: skip
     """Parameters for a model from the same model in torch; it gives the same, for images (B, H, W, C).
 
     torch has images as (B, C, H, W), and so the features of a flattened image in another order: what is learned around
@@ -82,7 +87,10 @@ def from_torch(state_dict, model, *, names=None, channels=None, permuted=()):
     return Params({name: arrays[name] for name in model.shapes()}, {name: arrays[name] for name in model.buffers()})
 
 
-def to_torch(params, model, *, names=None, channels=None, permuted=()):
+def to_torch(
+    params: Parameters, model: Layer, *, names: Mapping[str, str | tuple[str, ...]] | None = None,
+    channels: int | Mapping[str, int] | None = None, permuted: Collection[str] = (),
+) -> dict[str, Array]:  # fmt: skip
     """The ``state_dict`` of the same model in torch, as NumPy arrays: ``torch.from_numpy`` makes tensors of them.
 
     Parameters
