@@ -2,6 +2,9 @@
 
 import math
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 from .rows import BlockRows, OuterRows, Rows
 
@@ -21,10 +24,10 @@ class LowRank(Direction):
     {'w': OuterProduct(float64[3, 2]), 'b': array([-1., -1.])}
     """
 
-    fourth_moment = 1.0
-    cost = 2.0
+    fourth_moment: float | None = 1.0
+    cost: float = 2.0
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> BlockRows:
         counts = [sum(matrix_of(shape)) for shape in layout.shapes.values()]
         signs, start, blocks = rng.signs((n, sum(counts)), dtype=w.dtype, like=w), 0, []
         for shape, count in zip(layout.shapes.values(), counts, strict=True):
@@ -34,7 +37,7 @@ class LowRank(Direction):
             start += count
         return BlockRows(blocks, n, layout, w)
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         return n * g, n * (g @ g - g * g)
 
 

@@ -4,12 +4,17 @@
 direction is pushed without a leading axis: its slope is a number, and ``c @ V`` takes a number then.
 """
 
-import numpy as np
+from typing import Any
 
-from ..backend import to_numpy
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..backend import Array, to_numpy
 from ..errors import ShapeError
+from ..layout import Layout
 from ..outer_product import OuterProduct
 from ..scratch import empty_like
+from ..tree import Tree
 from ..vectors import side_by_side
 
 
@@ -41,43 +46,44 @@ class Rows:
 
     __slots__ = ("matrix",)
     __array_ufunc__ = None  # NumPy leaves c @ V to V
+    matrix: Array
 
-    def __init__(self, matrix):
+    def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.matrix)
 
-    def __getitem__(self, some):
+    def __getitem__(self, some: slice) -> "Rows":
         """A slice of the directions."""
         return Rows(self.matrix[_slice(some)])
 
-    def __rmatmul__(self, c):
+    def __rmatmul__(self, c: Any) -> Array:
         """Σ_i c_i v_i."""
         first = self.matrix[0]
         return self.sum(_fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first))
 
-    def sum(self, c, out):
+    def sum(self, c: Any, out: Array) -> Array:
         """Σ_i c_i v_i, into an array."""
         return np.multiply(c, self.matrix[0], out=out) if np.ndim(c) == 0 else np.matmul(c, self.matrix, out=out)
 
-    def __matmul__(self, g):
+    def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction."""
         return (self.matrix if len(self.matrix) > 1 else self.matrix[0]) @ g
 
-    def gram(self):
+    def gram(self) -> Array:
         """v_i·v_j, ``(n, n)``, on the host."""
         return to_numpy(self.matrix @ self.matrix.T)
 
-    def dense(self):
+    def dense(self) -> Array:
         """V as an array."""
         return self.matrix
 
-    def tree(self, layout, lead=None):
+    def tree(self, layout: Layout, lead: bool | None = None) -> Tree:
         """The directions as a tree; ``lead``: whether along a leading axis, which several have by default."""
         return layout.tree(self._few(lead))
 
-    def leaf(self, shape, dtype, lead=None):
+    def leaf(self, shape: tuple[int, ...], dtype: DTypeLike, lead: bool | None = None) -> Array:
         """The directions as one leaf of a tree."""
         few = self._few(lead)
         return few.reshape(few.shape[:-1] + shape).astype(dtype, copy=False)
@@ -92,13 +98,13 @@ class OuterRows:
 
     __slots__ = ("a", "b")
 
-    def __init__(self, a, b):
+    def __init__(self, a: Array, b: Array) -> None:
         self.a, self.b = a, b
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.a)
 
-    def __getitem__(self, some):
+    def __getitem__(self, some: slice) -> "OuterRows":
         return OuterRows(self.a[some], self.b[some])
 
     def sum(self, c, out):
@@ -135,38 +141,38 @@ class BlockRows:
     __slots__ = ("blocks", "layout", "like", "n")
     __array_ufunc__ = None
 
-    def __init__(self, blocks, n, layout, like):
+    def __init__(self, blocks: list[Rows | OuterRows], n: int, layout: Layout, like: Array) -> None:
         self.blocks, self.n, self.layout, self.like = blocks, n, layout, like
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, some):
+    def __getitem__(self, some: slice) -> "BlockRows":
         some = _slice(some)
         return BlockRows([block[some] for block in self.blocks], len(range(self.n)[some]), self.layout, self.like)
 
-    def __rmatmul__(self, c):
+    def __rmatmul__(self, c: Any) -> Array:
         """Σ_i c_i v_i."""
         c, total = _fitting_coefficients(c, self.n, self.like.dtype), empty_like(self.like)
         for block, place in self._placed():
             block.sum(c, total[place])
         return total
 
-    def __matmul__(self, g):
+    def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction."""
         if np.shape(g) != (self.layout.size,):
             raise ShapeError(f"got a vector of shape {np.shape(g)}; expected {(self.layout.size,)}")
         return sum(block @ g[place] for block, place in self._placed()) if self.blocks else Rows(self.dense()) @ g
 
-    def gram(self):
+    def gram(self) -> Array:
         """v_i·v_j, ``(n, n)``, on the host."""
         return sum(block.gram() for block in self.blocks) if self.blocks else Rows(self.dense()).gram()
 
-    def dense(self):
+    def dense(self) -> Array:
         """V as an array."""
         return side_by_side([block.dense() for block in self.blocks], (self.n, 0))
 
-    def tree(self, layout, lead=None):
+    def tree(self, layout: Layout, lead: bool | None = None) -> Tree:
         """As `Rows.tree`, with `dualgrad.OuterProduct` leaves; a dict for Params."""
         kinds = layout.dtypes or [self.like.dtype] * len(self.blocks)
         leaves = zip(self.blocks, layout.shapes.values(), kinds, strict=True)
