@@ -76,7 +76,6 @@ class ForwardGradient(Estimator):
     vectors: Names = ("average",)
     draws: bool = True
     named: Names = ("directions", "n")
-
     directions: DirectionSampler
     n: int
     combine: Literal["mean", "sum", "project"]
