@@ -2,7 +2,11 @@
 
 import numpy as np
 
+from ..backend import Array
 from ..backend import like as on_device
+from ..layout import Layout
+from ..random import Rng
+from ..tree import Tree
 from .base import Direction, finite_vector, require_numbers
 from .rows import Rows
 
@@ -31,19 +35,21 @@ class Along(Direction):
     array([0.6, 0.8])
     """
 
-    def __init__(self, vector):
+    vector: Tree
+
+    def __init__(self, vector: Tree) -> None:
         require_numbers("vector", vector)
         self.vector = vector
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return "Along(...)"
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows:
         if n != 1:
             raise ValueError(f"got n={n!r}; there is one direction along a vector")
         return Rows(on_device(self.unit(layout).astype(w.dtype), w)[None])
 
-    def unit(self, layout):
+    def unit(self, layout: Layout) -> Array:
         """u, as a vector of float64."""
         v = finite_vector(layout.double(self.vector, "vector"), "vector")
         length = np.linalg.norm(v)
@@ -51,9 +57,9 @@ class Along(Direction):
             raise ValueError("the vector is zero; expected one that points somewhere")
         return v / length
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         u = self.unit(layout)
         return (g @ u) * u, 0 * u
 
-    def norm(self, p):
+    def norm(self, p: int) -> float:
         return 1.0

@@ -1,19 +1,48 @@
 """Direction: what all distributions of directions share."""
 
 import math
+from typing import Any, Protocol
 
 import numpy as np
 
+from ..backend import Array
 from ..backend import like as on_device
 from ..checks import positive_count
 from ..dual import Dual
 from ..errors import DualgradError, ShapeError
 from ..layout import Layout, ravel
-from ..random import as_rng
+from ..random import Rng, RngLike, as_rng
 from ..settings import call_of
-from ..tree import leaves
+from ..tree import Tree, leaves
 from ..vectors import all_finite, double
-from .rows import Rows
+from .rows import FactorRows, Rows
+
+
+class DirectionSampler(Protocol):
+    """Anything that directions can be drawn from: ``sample``, and the ``cost`` of a jvp along one, in forward passes.
+
+    Of what is known beside it, estimators use ``sum_moments`` or ``variance`` for their theory, ``kurtosis``, ``norm``
+    and ``finish``: as `Direction` has them.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Threes:
+    ...     cost = 3.0
+    ...     def sample(self, params, *, rng, n=None):
+    ...         return np.sqrt(3.0) * (rng.signs(params.shape) if n is None else rng.signs((n, *params.shape)))
+    >>> dg.estimators.ForwardGradient(Threes()).estimate(lambda w: np.sum(w), np.zeros(2), rng=3).gradient.round(6)
+    array([6., 6.])
+    """
+
+    @property
+    def cost(self) -> float:
+        """Of a jvp along a direction, in forward passes: 3 where it is dense."""
+        ...
+
+    def sample(self, params: Any, *, rng: Rng, n: int | None = None) -> Tree:
+        """A direction for ``params`` and of its kind, or n of them along a leading axis."""
+        ...
 
 
 class Direction:
@@ -37,40 +66,40 @@ class Direction:
     array([2., 2., 2., 2.])
     """
 
-    second_moment = 1.0
-    fourth_moment = None
-    cost = 3.0
+    second_moment: float = 1.0
+    fourth_moment: float | None = None
+    cost: float = 3.0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return call_of(self)
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows | FactorRows:
         """n directions as `Rows`, for parameters w of a layout, in their dtype and where they live."""
         return Rows(on_device(real_rows(self, self.matrix(rng, n, layout.size)).astype(w.dtype, copy=False), w))
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         """n directions as an array ``(n, p)`` of float64, on the host."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it draws")
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i."""
         raise NotImplementedError(f"the moments of {self!r} are not known")
 
-    def finish(self, gradient, layout):
+    def finish(self, gradient: Array, layout: Layout) -> Array:
         """The estimate made of Σ_i (g·v_i) v_i: that sum itself, except for `Scaled` directions that restore."""
         return gradient
 
-    def kurtosis(self, p):
+    def kurtosis(self, p: int) -> float | None:
         """E v_k⁴ / (E v_k²)² of an entry of v, for p parameters."""
         return self.fourth_moment
 
-    def norm(self, p):
+    def norm(self, p: int) -> float:
         """√E‖v‖² for p parameters."""
         return math.sqrt(p * self.second_moment)
 
     # ------------------------------------------------------------------ the same for trees
 
-    def sample(self, params, *, rng, n=None):
+    def sample(self, params: Tree, *, rng: RngLike, n: int | None = None) -> Tree:
         """A direction for ``params`` and of its kind, or n of them along a leading axis.
 
         Parameters
@@ -92,7 +121,7 @@ class Direction:
         V = checked_rows(self, self.rows(rng, count, layout, w), count, layout, w)
         return V.tree(layout, lead=bool(lead))
 
-    def sum_moments(self, gradient, n=1):
+    def sum_moments(self, gradient: Tree, n: int = 1) -> tuple[Tree, Tree]:
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
         g, layout = ravel(gradient)
         for kind in layout.dtypes or (g.dtype,):
@@ -100,7 +129,7 @@ class Direction:
                 raise TypeError(f"got a gradient of {kind}; expected real floating numbers: write 3.0 for 3")
         return tuple(layout.tree(moment, like=g) for moment in self.moments(double(g), positive_count("n", n), layout))
 
-    def variance(self, gradient):
+    def variance(self, gradient: Tree) -> Tree:
         """The variance of (g·v) v per component, in the structure of g."""
         return self.sum_moments(gradient)[1]
 

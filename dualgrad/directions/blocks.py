@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 from .independent import Independent
 
@@ -33,13 +36,16 @@ class Blocks(Direction):
            [ 0.,  0., -1., -1.]])
     """
 
-    def __init__(self, base):
+    base: Independent
+    fourth_moment: float
+
+    def __init__(self, base: Independent) -> None:
         if not isinstance(base, Independent):
             raise TypeError(f"got base={base!r}; expected a direction with independent entries, such as Rademacher()")
         self.base = base
         self.fourth_moment = base.fourth_moment
 
-    def norm(self, p):
+    def norm(self, p: int) -> float:
         """√E‖v‖² of all parts together."""
         return self.base.norm(p)
 
@@ -48,12 +54,12 @@ class Blocks(Direction):
             raise ValueError(f"got n={n} parts of {p} parameters; expected at most {p}")
         return np.array_split(np.arange(p), n)
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         rows, whole = np.zeros((n, p)), self.base.matrix(rng, 1, p)[0]
         for row, part in zip(rows, self._parts(n, p), strict=True):
             row[part] = whole[part]
         return rows
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         variance = [self.base.moments(g[part], 1, None)[1] for part in self._parts(n, g.size)]
         return g, np.concatenate(variance)

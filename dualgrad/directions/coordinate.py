@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 
 
@@ -17,15 +20,15 @@ class Coordinate(Direction):
     array([ 9., 16.])
     """
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         rows = np.zeros((n, p))
         if not p:
             return rows
         rows[np.arange(n), rng.integers(0, p, (n,))] = math.sqrt(p) * rng.signs(n)
         return rows
 
-    def kurtosis(self, p):
+    def kurtosis(self, p: int) -> float:
         return p
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         return n * g, n * (g.size - 1) * g * g

@@ -1,5 +1,9 @@
 """Gaussian: independent normals."""
 
+from numpy.typing import DTypeLike
+
+from ..backend import Array
+from ..random import Rng
 from .independent import Independent
 
 
@@ -15,7 +19,7 @@ class Gaussian(Independent):
     array([34., 41.])
     """
 
-    fourth_moment = 3.0
+    fourth_moment: float = 3.0
 
-    def draw(self, rng, shape, dtype, like):
+    def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.normal(shape, dtype=dtype, like=like)

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from ..backend import Array
 from ..checks import flag
+from ..layout import Layout
+from ..random import Rng
 from ..vectors import in_kind, side_by_side
 from .base import Direction
-from .rows import FactorRows, matrix_of, pieces
+from .rows import FactorRows, Rows, matrix_of, pieces
 
 
 class Hadamard(Direction):
@@ -40,13 +43,16 @@ class Hadamard(Direction):
            [0., 0., 8.]])
     """
 
-    fourth_moment = 1.0
+    fourth_moment: float = 1.0
 
-    def __init__(self, low_rank=False):
+    low_rank: bool
+    cost: float
+
+    def __init__(self, low_rank: bool = False) -> None:
         self.low_rank = flag("low_rank", low_rank)
         self.cost = 2.0 if low_rank else 3.0
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows | FactorRows:
         if not self.low_rank:
             return super().rows(rng, n, layout, w)
         signs = [part for piece in pieces(layout) for part in self._parts(rng, n, *piece.matrix)]
@@ -65,11 +71,11 @@ class Hadamard(Direction):
         if n > _padded(p):
             raise ValueError(f"got n={n} directions; there are {_padded(p)} rows: take fewer directions")
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         self._require(n, p)
         return _signs_of_rows(_without_replacement(rng, n, _padded(p)), p) * rng.signs((1, p))
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         if self.low_rank:
             return n * g, np.concatenate(list(self._variances(g, n, layout))) if g.size else g
         rows = _padded(g.size)

@@ -1,5 +1,8 @@
 """LowRank: signs a bᵀ for every matrix."""
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 from .rows import FactorRows, pieces
 
@@ -19,12 +22,12 @@ class LowRank(Direction):
     {'w': OuterProduct(float64[3, 2]), 'b': array([-1., -1.])}
     """
 
-    fourth_moment = 1.0
-    cost = 2.0
+    fourth_moment: float | None = 1.0
+    cost: float = 2.0
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> FactorRows:
         count = sum(sum(piece.matrix) for piece in pieces(layout))
         return FactorRows(rng.signs((n, count), dtype=w.dtype, like=w), layout)
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         return n * g, n * (g @ g - g * g)

@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 
 
@@ -34,15 +37,15 @@ class Orthogonal(Direction):
         if n > p:
             raise ValueError(f"got n={n} orthogonal directions of {p} parameters; there are at most {p}")
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         self._require(n, p)
         q, r = np.linalg.qr(rng.normal((p, n)))
         return math.sqrt(p) * (q * np.sign(np.diagonal(r))).T
 
-    def kurtosis(self, p):
+    def kurtosis(self, p: int) -> float:
         return 3 * p / (p + 2)
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         p = g.size
         self._require(n, p)
         if n == p:

@@ -1,5 +1,9 @@
 """Rademacher: independent signs."""
 
+from numpy.typing import DTypeLike
+
+from ..backend import Array
+from ..random import Rng
 from .independent import Independent
 
 
@@ -15,7 +19,7 @@ class Rademacher(Independent):
     array([16.,  9.])
     """
 
-    fourth_moment = 1.0
+    fourth_moment: float = 1.0
 
-    def draw(self, rng, shape, dtype, like):
+    def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.signs(shape, dtype=dtype, like=like)

@@ -6,14 +6,16 @@ direction is pushed without a leading axis: its slope is a number, and ``c @ V``
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..errors import ShapeError
+from ..layout import Layout
 from ..outer_product import OuterProduct
 from ..scratch import empty, empty_like
+from ..tree import Tree
 
 
 class Rows:
@@ -45,38 +47,35 @@ class Rows:
     __slots__ = ("matrix",)
     __array_ufunc__ = None  # NumPy leaves c @ V to V
 
-    def __init__(self, matrix):
+    def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.matrix)
 
-    def __getitem__(self, some):
+    def __getitem__(self, some: slice) -> "Rows":
         """A slice of the directions."""
         return Rows(self.matrix[_slice(some)])
 
-    def __rmatmul__(self, c):
+    def __rmatmul__(self, c: Any) -> Array:
         """Σ_i c_i v_i."""
         first = self.matrix[0]
-        return self.sum(_fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first))
+        c, total = _fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first)
+        return np.matmul(c, self.matrix, out=total) if getattr(c, "ndim", 0) else np.multiply(c, first, out=total)
 
-    def sum(self, c, out):
-        """Σ_i c_i v_i, into an array."""
-        return np.multiply(c, self.matrix[0], out=out) if np.ndim(c) == 0 else np.matmul(c, self.matrix, out=out)
-
-    def __matmul__(self, g):
+    def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction."""
         return (self.matrix if len(self.matrix) > 1 else self.matrix[0]) @ g
 
-    def gram(self):
+    def gram(self) -> Array:
         """v_i·v_j, ``(n, n)``, on the host."""
         return to_numpy(self.matrix @ self.matrix.T)
 
-    def dense(self):
+    def dense(self) -> Array:
         """V as an array."""
         return self.matrix
 
-    def tree(self, layout, lead=None):
+    def tree(self, layout: Layout, lead: bool | None = None) -> Tree:
         """The directions as a tree; ``lead``: whether along a leading axis, which several have by default."""
         return layout.tree(self._few(lead))
 
@@ -98,16 +97,16 @@ class FactorRows:
     __slots__ = ("_pieces", "layout", "signs")
     __array_ufunc__ = None
 
-    def __init__(self, signs, layout):
+    def __init__(self, signs: Array, layout: Layout) -> None:
         self.signs, self.layout, self._pieces = signs, layout, pieces(layout)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.signs)
 
-    def __getitem__(self, some):
+    def __getitem__(self, some: slice) -> "FactorRows":
         return FactorRows(self.signs[_slice(some)], self.layout)
 
-    def __rmatmul__(self, c):
+    def __rmatmul__(self, c: Any) -> Array:
         """Σ_i c_i v_i."""
         signs, size = self.signs, self.layout.size
         c = _fitting_coefficients(c, len(signs), signs.dtype)
@@ -133,7 +132,7 @@ class FactorRows:
                 both[:, b].take(down[a], axis=0, out=out[place].reshape(matrix), mode="clip")
         return out
 
-    def __matmul__(self, g):
+    def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""
         if np.shape(g) != (self.layout.size,):
             raise ShapeError(f"got a vector of shape {np.shape(g)}; expected {(self.layout.size,)}")
@@ -144,14 +143,14 @@ class FactorRows:
         b = self.signs[:, piece.b]
         return b @ g if piece.a is None else np.sum((self.signs[:, piece.a] @ g.reshape(piece.matrix)) * b, axis=-1)
 
-    def gram(self):
+    def gram(self) -> Array:
         """v_i·v_j, ``(n, n)``, on the host: the sum of all (A Aᵀ) ∘ (B Bᵀ) and B Bᵀ."""
         total = np.zeros((len(self), len(self)))
         for _, a, b, *_ in self._pieces:
             total += to_numpy(_gram(self.signs[:, b]) * (1 if a is None else _gram(self.signs[:, a])))
         return total.astype(self.signs.dtype, copy=False)
 
-    def dense(self):
+    def dense(self) -> Array:
         """V as an array."""
         rows = np.empty_like(self.signs, shape=(len(self), self.layout.size))
         for place, a, b, matrix, _ in self._pieces:
@@ -162,7 +161,7 @@ class FactorRows:
                 np.multiply(self.signs[:, a, None], b[:, None], out=rows[:, place].reshape(-1, *matrix))
         return rows
 
-    def tree(self, layout, lead=None):
+    def tree(self, layout: Layout, lead: bool | None = None) -> Tree:
         """As `Rows.tree`, with `dualgrad.OuterProduct` leaves; a dict for Params."""
         several = len(self) > 1 if lead is None else lead
         signs = self.signs if several else self.signs[0]

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 
+from ..backend import Array, to_numpy
 from ..backend import like as on_device
-from ..backend import to_numpy
 from ..checks import flag
 from ..layout import Layout
+from ..random import Rng
+from ..tree import Tree
 from .along import Along
-from .base import Direction, as_direction, drawn, finite_vector, require_direction, require_numbers
+from .base import Direction, DirectionSampler, as_direction, drawn, finite_vector, require_direction, require_numbers
 from .rows import Rows
 
 
@@ -46,14 +48,18 @@ class Scaled(Direction):
     (array([12.,  4.]), array([64., 36.]))
     """
 
-    def __init__(self, base, c, restore=False):
+    base: DirectionSampler
+    c: Tree
+    restore: bool
+
+    def __init__(self, base: DirectionSampler, c: Tree, restore: bool = False) -> None:
         self.base, self.c, self.restore = require_direction("base", base), c, flag("restore", restore)
         require_numbers("c", c)
         entries = Layout.of(c).double(c)
         if not (np.all(entries > 0) and np.all(np.isfinite(entries))):
             raise ValueError(f"got c={c!r:.80}, a scale that is not positive and finite everywhere")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Scaled({self.base!r}, c{', restore=True' if self.restore else ''})"
 
     def _roots(self, layout):
@@ -65,29 +71,29 @@ class Scaled(Direction):
             return as_direction(self.base)
         return Along(layout.tree(roots * self.base.unit(layout)))
 
-    def rows(self, rng, n, layout, w):
+    def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows:
         roots = self._roots(layout)
         base = drawn(self._rotated(roots, layout), rng, n, layout, w).dense()
         return Rows(on_device((roots * to_numpy(base)).astype(w.dtype), w))
 
-    def finish(self, gradient, layout):
+    def finish(self, gradient: Array, layout: Layout) -> Array:
         """The estimate from Σ (g·v) v: divided by c, where it is restored."""
         if not self.restore:
             return gradient
         return on_device((to_numpy(gradient) / self._roots(layout) ** 2).astype(gradient.dtype), gradient)
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         roots = self._roots(layout)
         mean, variance = self._rotated(roots, layout).moments(roots * g, n, layout)
         mean, variance = roots * mean, roots**2 * variance
         return (mean / roots**2, variance / roots**4) if self.restore else (mean, variance)
 
-    def norm(self, p):
+    def norm(self, p: int) -> float:
         layout = Layout.of(self.c)
         roots = self._roots(layout)
         if isinstance(self.base, Along):
             return float(np.linalg.norm(roots * self._rotated(roots, layout).unit(layout)))
         return as_direction(self.base).norm(p) * math.sqrt(np.mean(roots**2))
 
-    def kurtosis(self, p):
+    def kurtosis(self, p: int) -> float | None:
         return as_direction(self.base).kurtosis(p)

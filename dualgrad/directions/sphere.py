@@ -2,6 +2,9 @@
 
 import math
 
+from ..backend import Array
+from ..layout import Layout
+from ..random import Rng
 from .base import Direction
 
 
@@ -16,12 +19,12 @@ class Sphere(Direction):
     3.0
     """
 
-    def matrix(self, rng, n, p):
+    def matrix(self, rng: Rng, n: int, p: int) -> Array:
         return math.sqrt(p) * rng.unit((n, p))
 
-    def kurtosis(self, p):
+    def kurtosis(self, p: int) -> float:
         return 3 * p / (p + 2)
 
-    def moments(self, g, n, layout):
+    def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         p = g.size
         return n * g, n * (p / (p + 2) * (g @ g + 2 * g * g) - g * g)

@@ -2,6 +2,10 @@
 
 import math
 
+from numpy.typing import DTypeLike
+
+from ..backend import Array
+from ..random import Rng
 from .independent import Independent
 
 
@@ -15,7 +19,7 @@ class Uniform(Independent):
     array([23.2, 21.8])
     """
 
-    fourth_moment = 1.8
+    fourth_moment: float = 1.8
 
-    def draw(self, rng, shape, dtype, like):
+    def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.uniform(-math.sqrt(3), math.sqrt(3), shape, dtype=dtype, like=like)

@@ -1,6 +1,9 @@
 """Backprop: the exact gradient by the layers' transposed rules; the yardstick."""
 
-from .estimator import Exact
+from typing import Any
+
+from .estimator import Estimated, Exact
+from .point import Point
 
 
 class Backprop(Exact):
@@ -20,6 +23,6 @@ class Backprop(Exact):
     array([2., 2.])
     """
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         value, gradient = at.vjp()
         return value, gradient, None, 3.0

@@ -1,16 +1,22 @@
 """Candidates for a DODGE direction: biased gradients, each of them an estimator of its own."""
 
+from collections.abc import Callable
+from typing import Any
+
+from ..backend import Array
 from ..checks import flag, positive_count, positive_number
 from ..errors import DualgradError
+from ..layout import Layout
 from ..nn.layer import with_buffers
 from ..nn.recurrent import require_recurrent
-from ..tree import map_leaves
+from ..tree import Tree, map_leaves
 from ..vectors import double
 from ..zero import ZERO
 from .backprop import Backprop
-from .estimator import Estimator, Exact
+from .estimator import Estimated, Estimator, Exact
 from .exact import ForwardJacobian
-from .point import require_finite_gradient
+from .point import Point, require_finite_gradient
+from .state import Names
 
 
 class Oracle(Exact):
@@ -33,24 +39,25 @@ class Oracle(Exact):
     array([2., 4.])
     """
 
-    vectors = ("last",)
+    vectors: Names = ("last",)
+    previous: bool
 
-    def __init__(self, previous=False):
+    def __init__(self, previous: bool = False) -> None:
         self.previous = flag("previous", previous)
         self.reset()
 
     @property
-    def has_memory(self):
+    def has_memory(self) -> bool:
         return self.previous
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         exact = Backprop() if hasattr(at.objective, "vjp") else ForwardJacobian()
         value, gradient, _, cost = exact.estimated(at, None)
         require_finite_gradient(self, value, gradient, at.layout)
         last, self._last = self._last, double(gradient) if self.previous else None
         return value, gradient if last is None else last, None, cost
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         if self.previous:
             raise NotImplementedError("the expectation is the gradient of the call before")
         return g
@@ -92,15 +99,18 @@ class TruncatedBPTT(Estimator):
     True
     """
 
-    def __init__(self, window, random=False):
+    window: int
+    random: bool
+
+    def __init__(self, window: int, random: bool = False) -> None:
         self.window = positive_count("window", window, "a positive number of steps")
         self.random = flag("random", random)
 
     @property
-    def draws(self):
+    def draws(self) -> bool:
         return self.random
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         require_recurrent(self, at.objective)
         window = int(rng.integers(1, self.window + 1)) if self.random else self.window
 
@@ -142,18 +152,20 @@ class Reptile(Estimator):
     array([3.])
     """
 
-    named = ("inner_steps", "inner_lr")
+    named: Names = ("inner_steps", "inner_lr")
+    inner_steps: int
+    inner_lr: float
 
-    def __init__(self, inner_steps, inner_lr):
+    def __init__(self, inner_steps: int, inner_lr: float) -> None:
         self.inner_steps = positive_count("inner_steps", inner_steps)
         self.inner_lr = positive_number("inner_lr", inner_lr)
 
     @property
-    def passes(self):
+    def passes(self) -> int:
         """Forward passes of the loss that is meant, for one task: three a step, and one."""
         return 3 * self.inner_steps + 1
 
-    def adapt(self, task, params):
+    def adapt(self, task: Any, params: Tree) -> dict[str, Any]:
         """w′: the parameters after the inner steps, as a dict; also of Duals, through whose steps tangents go."""
         w = dict(with_buffers(params))
         for _ in range(self.inner_steps):
@@ -161,12 +173,12 @@ class Reptile(Estimator):
             w |= {name: w[name] - self.inner_lr * g[name] for name in params}
         return w
 
-    def adapted(self, objective):
+    def adapted(self, objective: Any) -> Callable[[Any], Any]:
         """The loss that is meant: w ↦ the mean over tasks of L(w′)."""
         tasks = self._tasks(objective)
         return lambda params: sum(task(self.adapt(task, params)) for task in tasks) / len(tasks)
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         tasks = self._tasks(at.objective)
         ends = [self.adapt(task, at.params) for task in tasks]
         value = sum(task(end) for task, end in zip(tasks, ends, strict=True)) / len(tasks)

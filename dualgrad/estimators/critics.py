@@ -1,10 +1,12 @@
 """Candidates that learn what truncation forgets: synthetic gradients, and the deterministic policy gradient."""
 
 import copy
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
-from ..backend import is_array, to_numpy
+from ..backend import Array, is_array, to_numpy
 from ..checks import positive_count, real_number
 from ..errors import LayoutError, ShapeError
 from ..nn.recurrent import require_recurrent
@@ -13,8 +15,9 @@ from ..params import Params
 from ..settings import call_of, known_state, require_fit, settings, versioned
 from ..tree import flatten, unflatten
 from ..vectors import in_kind, wide
-from .estimator import Estimator
-from .point import require_finite, require_finite_gradient
+from .estimator import Estimated, Estimator
+from .point import Point, require_finite, require_finite_gradient
+from .state import Names
 
 
 class QuadraticCritic:
@@ -43,18 +46,20 @@ class QuadraticCritic:
     array([[2., 1.]])
     """
 
-    def __init__(self, lr=1e-3, scale=1.0):
+    scale: float
+
+    def __init__(self, lr: float | Callable[[int], float] = 1e-3, scale: float = 1.0) -> None:
         self.scale, self._optimizer, self._params = real_number("scale", scale), Adam(lr), None
 
     @property
-    def lr(self):
+    def lr(self) -> float | Callable[[int], float]:
         """The rate, or the schedule, of its steps."""
         return self._optimizer.lr
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return call_of(self, ("lr", "scale"))
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         """The same with coefficients and an optimizer of its own."""
         found = object.__new__(type(self))
         vars(found).update(vars(self), _optimizer=copy.copy(self._optimizer))
@@ -62,7 +67,7 @@ class QuadraticCritic:
         found._params = None if self._params is None else self._params.copy()
         return found
 
-    grown = ()  # what its saved states have gained, version by version
+    grown: tuple[dict[str, Any], ...] = ()  # what its saved states have gained, version by version
 
     def _of(self, s):
         n = s.shape[-1]
@@ -72,41 +77,41 @@ class QuadraticCritic:
             raise ShapeError(f"{self!r} learned states of {len(self._params['b'])} entries; got {n}: reset() it first")
         return self._params["A"], self._params["b"], self._params["c"]
 
-    def value(self, s):
+    def value(self, s: Array) -> Array:
         """v(s) of states ``(B, n)``, shape ``(B,)``."""
         a, b, c = self._of(s)
         return np.sum((0.5 * s @ a + b) * s, axis=-1) + c
 
-    def gradient(self, s):
+    def gradient(self, s: Array) -> Array:
         """v′(s) of states ``(B, n)``, times ``scale``."""
         a, b, _ = self._of(s)
         return self.scale * (s @ a + b)
 
-    def learn_value(self, s, target):
+    def learn_value(self, s: Array, target: Array) -> None:
         """A step on the mean of ½ (v(s) - target)²."""
         error = (self.value(s) - target) / len(s)
         a = 0.5 * (s * error[:, None]).T @ s
         self._optimizer.step(self._params, {"A": a, "b": error @ s, "c": np.array([error.sum()])})
 
-    def learn_gradient(self, s, target):
+    def learn_gradient(self, s: Array, target: Array) -> None:
         """A step on the mean of ½ ‖v′(s) - target‖², before scaling; A stays symmetric."""
         a, b, c = self._of(s)
         error = (s @ a + b - target) / len(s)
         a = s.T @ error
         self._optimizer.step(self._params, {"A": 0.5 * (a + a.T), "b": error.sum(0), "c": 0 * c})
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all that was learned."""
         self._params = None
         self._optimizer.reset()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Coefficients and optimizer, as plain data for `dualgrad.save`."""
         coefficients = None if self._params is None else {name: v.copy() for name, v in self._params.items()}
         state = {"critic": settings(self), "coefficients": coefficients, "optimizer": self._optimizer.state_dict()}
         return versioned(self, state)
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state.
 
         Raises
@@ -141,18 +146,20 @@ def _coefficients(critic, saved):
 class _Critical(Estimator):
     """What both candidates share: windows of a sequence, at whose boundaries a critic stands in for the future."""
 
-    parts = {"critic": "critic"}  # noqa: RUF012  (a table, not state)
-    named = ("window",)
+    parts: Mapping[str, str] = {"critic": "critic"}
+    named: Names = ("window",)
+    critic: Any
+    window: int
 
-    def __init__(self, critic, window):
+    def __init__(self, critic: Any, window: int) -> None:
         for method in ("gradient", *self.learns, "reset", "state_dict", "load_state_dict"):
             if not hasattr(critic, method) or isinstance(critic, type):
                 raise TypeError(f"got critic={critic!r}, which has no {method}; expected such as QuadraticCritic()")
         self.critic, self.window = critic, positive_count("window", window, "a positive number of steps")
 
-    has_memory = True  # the critic's states are those of one model
+    has_memory: bool = True  # the critic's states are those of one model
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         """The loss and the candidate; the critic then learns from this batch."""
         objective = at.objective
         layers = require_recurrent(self, objective)
@@ -205,9 +212,9 @@ class SyntheticGradient(_Critical):
     SyntheticGradient(QuadraticCritic(lr=0.001, scale=0.5), window=5)
     """
 
-    learns = ("learn_gradient",)
+    learns: Names = ("learn_gradient",)
 
-    def __init__(self, critic, window=5):
+    def __init__(self, critic: Any, window: int = 5) -> None:
         super().__init__(critic, window)
 
     def _learn(self, met, losses, share):
@@ -240,9 +247,9 @@ class DeterministicPolicyGradient(_Critical):
     DeterministicPolicyGradient(QuadraticCritic(lr=0.001, scale=1.0), window=1)
     """
 
-    learns = ("value", "learn_value")
+    learns: Names = ("value", "learn_value")
 
-    def __init__(self, critic, window=1):
+    def __init__(self, critic: Any, window: int = 1) -> None:
         super().__init__(critic, window)
 
     def _require(self, losses, x):

@@ -1,16 +1,19 @@
 """diagnose: how good an estimator is at one point, beside the exact gradient and its own theory."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..checks import positive_number
 from ..errors import NonFiniteError
 from ..layout import ravel
-from ..random import as_rng
+from ..random import RngLike, as_rng
+from ..tree import Tree
 from ..vectors import double
 from .candidates import Oracle
-from .estimator import proposed
+from .estimator import GradientEstimator, proposed
 from .point import Point
 
 
@@ -48,7 +51,7 @@ class Diagnosis:
     cost: float
     samples: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         ratio = "no theory" if self.variance_ratio is None else f"{self.variance_ratio:.3f}"
         rows = [
             ("cosine to the gradient", f"{self.cosine:.4f} ± {self.cosine_spread:.4f}"),
@@ -62,7 +65,15 @@ class Diagnosis:
         return "\n".join([f"{self.estimator}, {self.samples} estimates", *(f"  {k:<24} {v}" for k, v in rows)])
 
 
-def diagnose(estimator, objective, params, rng, *, samples=100, step=1e-2):
+def diagnose(
+    estimator: GradientEstimator,
+    objective: Callable[[Any], Any],
+    params: Tree,
+    rng: RngLike,
+    *,
+    samples: int = 100,
+    step: float = 1e-2,
+) -> Diagnosis:
     """Draw estimates at one point and compare them with the exact gradient (How to Guess a Gradient, figure 1).
 
     Parameters

@@ -1,15 +1,20 @@
 """Estimates from values alone: finite differences and simultaneous perturbation."""
 
+from typing import Any
+
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..checks import positive_count, positive_number
 from ..directions import Rademacher
 from ..directions.independent import Independent
 from ..errors import DualgradError
+from ..layout import Layout
 from ..transforms import hessian, jacfwd
 from ..vectors import double
-from .estimator import Estimator
+from .estimator import Estimated, Estimator
+from .point import Point
+from .state import Names
 from .step_size import coarse, require_moved, rounded_direction, too_small
 
 
@@ -52,12 +57,13 @@ class FiniteDifference(Estimator):
     array([ 3.25, 12.25])
     """
 
-    named = ("eps",)
+    named: Names = ("eps",)
+    eps: float
 
-    def __init__(self, eps=1e-5):
+    def __init__(self, eps: float = 1e-5) -> None:
         self.eps = positive_number("eps", eps, "a positive step")
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         value, kinds = at.value(), at.layout.dtype_of_entries(at.vector)
         slopes = np.array([self._slope(at, k, kind) for k, kind in enumerate(kinds)])
         return value, slopes, slopes, 1.0 + 2 * sum(2 if kind.kind == "c" else 1 for kind in kinds)
@@ -81,11 +87,11 @@ class FiniteDifference(Estimator):
                 raise too_small(self.eps, f"params{at.layout.entry(k)} = {w[k]}", kind, apart)
         return quotient(*losses, width)
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """g + eps²/6 ∂³L/∂w_k³: exact for polynomials up to degree 4. Needs the objective and params."""
         return g + self.eps**2 / 6 * np.diagonal(third_derivatives(self, at))
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         return 0 * g
 
 
@@ -117,16 +123,20 @@ class SPSA(Estimator):
     array([7., 7.])
     """
 
-    draws, named = True, ("eps", "n", "directions")
+    draws: bool = True
+    named: Names = ("eps", "n", "directions")
+    eps: float
+    n: int
+    directions: Independent
 
-    def __init__(self, eps=1e-3, n=1, directions=None):
+    def __init__(self, eps: float = 1e-3, n: int = 1, directions: Independent | None = None) -> None:
         self.eps = positive_number("eps", eps, "a positive step")
         self.n = positive_count("n", n, "a positive number of directions")
         self.directions = Rademacher() if directions is None else directions
         if not isinstance(self.directions, Independent):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         w, eps, values, slopes, gradient = at.vector, self.eps, [], [], 0
         rounded, lossy = at.layout.rounded, coarse(self, at.params)
         for _ in range(self.n):
@@ -141,12 +151,12 @@ class SPSA(Estimator):
         value, slopes = sum(values) / len(values), np.array(slopes)
         return value, gradient, slopes, 2.0 * self.n
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""
         third = third_derivatives(self, at)
         kappa = self.directions.kurtosis(len(third))
         return double(g) + self.eps**2 / 6 * (3 * third.sum(0) + (kappa - 3) * np.diagonal(third))
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """That of the forward gradient: exact for quadratic losses."""
         return self.directions.moments(double(g), 1, layout)[1] / self.n

@@ -1,15 +1,21 @@
 """DODGE: the directional derivative along an averaged candidate for the gradient."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from ..backend import Array
 from ..checks import real_number
 from ..directions import Gaussian
 from ..directions.rows import Rows
 from ..errors import DualgradError, NonFiniteError, caution
+from ..layout import Layout
 from ..random import Rng
 from ..vectors import all_finite, double
-from .estimator import Estimator, proposed
+from .estimator import Estimated, Estimator, GradientEstimator, proposed
 from .point import Point
+from .state import Names
 
 
 class Dodge(Estimator):
@@ -57,9 +63,15 @@ class Dodge(Estimator):
     array([0.36, 0.48])
     """
 
-    vectors, parts, draws, named = ("averages",), {"candidate": "candidates"}, True, ("decay",)
+    vectors: Names = ("averages",)
+    parts: Mapping[str, str] = {"candidate": "candidates"}
+    draws: bool = True
+    named: Names = ("decay",)
+    candidates: list[GradientEstimator]
+    adapted: Callable[[Any], Callable[[Any], Any]]  # of a candidate with inner steps alone, and so its passes
+    passes: int
 
-    def __init__(self, candidate, decay=0.0):
+    def __init__(self, candidate: GradientEstimator | Sequence[GradientEstimator], decay: float = 0.0) -> None:
         self.candidates = list(candidate) if isinstance(candidate, (list, tuple)) else [candidate]
         for one in self.candidates:
             if not hasattr(one, "estimate") or isinstance(one, type):
@@ -81,20 +93,20 @@ class Dodge(Estimator):
         self._averages = None
 
     @property
-    def candidate(self):
+    def candidate(self) -> GradientEstimator | list[GradientEstimator]:
         """What proposes, or the list of them."""
         return self.candidates[0] if len(self.candidates) == 1 else self.candidates
 
     @property
-    def decay(self):
+    def decay(self) -> float:
         """Of the averages; what is set is checked."""
         return self._decay
 
     @decay.setter
-    def decay(self, value):
+    def decay(self, value: float) -> None:
         self._decay = real_number("decay", value, "a number in [0, 1)", lambda x: 0 <= x < 1)
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         averages, cost = self._advanced(at, rng)
         U = self._orthonormal(averages, rng)
         value, slopes = self._meant(at).jvp(Rows(at.like(U)))
@@ -141,12 +153,12 @@ class Dodge(Estimator):
     def _lead(self):
         return (len(self.candidates),)
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """u uᵀ g for the u of the next estimate, where the candidates draw nothing."""
         U = self._next(at)
         return U.T @ (U @ double(g))
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         self._next(at)
         return 0 * g
 

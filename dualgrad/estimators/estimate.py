@@ -1,6 +1,9 @@
 """Estimate: what every estimator returns."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from ..tree import Tree
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Estimate:
     (np.float64(1.0), array([2.]))
     """
 
-    value: object
-    gradient: object
-    directional: object = None
+    value: Any
+    gradient: Tree
+    directional: Any = None
     cost: float = 0.0

@@ -1,17 +1,42 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
 import math
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
+from ..backend import Array
 from ..errors import ShapeError
-from ..layout import ravel
-from ..random import as_rng
+from ..layout import Layout, ravel
+from ..random import Rng, RngLike, as_rng
 from ..settings import call_of
+from ..tree import Tree
 from ..vectors import double, wide
 from .estimate import Estimate
 from .point import Point, as_params, require_finite, require_finite_gradient
-from .state import Stateful, attempted
+from .state import Names, Stateful, attempted
+
+Estimated: TypeAlias = tuple[Any, Array, Any, float]  # the loss, ĝ as a vector, slopes or None, the cost
+
+
+class GradientEstimator(Protocol):
+    """Anything with ``estimate``: what `diagnose`, `Dodge` and the checks of `dualgrad.testing` take.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Half:
+    ...     def estimate(self, objective, params, *, rng=None):
+    ...         value, gradient = dg.value_and_grad(objective)(params)
+    ...         return dg.estimators.Estimate(value, gradient / 2)
+    >>> dg.estimators.diagnose(Half(), lambda w: np.sum(w**2), np.ones(3), rng=0, samples=2).bias
+    0.5
+    """
+
+    def estimate(self, objective: Any, params: Any, *, rng: Rng) -> Estimate:
+        """The loss, and the estimate of its gradient at ``params``."""
+        ...
 
 
 class Estimator(Stateful):
@@ -57,13 +82,13 @@ class Estimator(Stateful):
     'passed'
     """
 
-    draws = False  # whether it needs a stream of random numbers
-    named = ()  # which arguments its repr always names
+    draws: bool = False  # whether it needs a stream of random numbers
+    named: Names = ()  # which arguments its repr always names
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return call_of(self, self.named)
 
-    def estimate(self, objective, params, *, rng=None):
+    def estimate(self, objective: Callable[[Any], Any], params: Tree, *, rng: RngLike = None) -> Estimate:
         """The loss, and the estimate of its gradient at ``params``.
 
         Parameters
@@ -111,7 +136,7 @@ class Estimator(Stateful):
         require_finite_gradient(self, value, gradient, at.layout)
         if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
-        self.made += 1
+        self._one_more()
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
 
     def _own(self, at, gradient, slopes):
@@ -123,20 +148,20 @@ class Estimator(Stateful):
                 return found.copy()
         return found
 
-    def estimated(self, at, rng):
-        """The loss, ĝ, its slopes and its cost."""
+    def estimated(self, at: Point, rng: Any) -> Estimated:
+        """The loss, ĝ, its slopes and its cost; ``rng`` is an Rng, or None where none is needed and none was given."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it estimates")
 
     # ------------------------------------------------------------------ theory
 
-    def expectation(self, gradient, objective=None, params=None):
+    def expectation(self, gradient: Tree, objective: Callable[[Any], Any] | None = None, params: Tree = None) -> Tree:
         """E ĝ at the exact gradient g, in its structure.
 
         For some estimators it depends on objective and params, for guesses on these alone: their gradient may be None.
         """
         return self._moment(self.mean, gradient, objective, params)
 
-    def variance(self, gradient, objective=None, params=None):
+    def variance(self, gradient: Tree, objective: Callable[[Any], Any] | None = None, params: Tree = None) -> Tree:
         """The variance of each component of ĝ, in the same way; NotImplementedError where none is known."""
         return self._moment(self.spread, gradient, objective, params)
 
@@ -152,11 +177,11 @@ class Estimator(Stateful):
             raise TypeError(f"got gradient=None, on which {self!r} depends: give dg.grad(objective)(params)")
         return given if found is g_double else layout.tree(found, like=g)
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """E ĝ."""
         raise NotImplementedError(f"the expectation of {type(self).__name__} has no closed form here")
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """Var ĝ."""
         raise NotImplementedError(f"the variance of {type(self).__name__} has no closed form here")
 
@@ -180,10 +205,10 @@ def _as_precise(slopes, value):
 class Exact(Estimator):
     """ĝ = g: an estimator without bias or variance."""
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         return g
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         return 0 * g
 
 

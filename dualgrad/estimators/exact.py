@@ -1,8 +1,11 @@
 """ForwardJacobian: the exact gradient by one-hot directions, chunk by chunk."""
 
+from typing import Any, Literal
+
 from ..checks import positive_count
 from ..transforms import value_and_grad
-from .estimator import Exact
+from .estimator import Estimated, Exact
+from .point import Point
 
 
 class ForwardJacobian(Exact):
@@ -28,11 +31,13 @@ class ForwardJacobian(Exact):
     array([ 3., 12.])
     """
 
-    def __init__(self, chunk=None):
+    chunk: int | Literal["auto"] | None
+
+    def __init__(self, chunk: int | Literal["auto"] | None = None) -> None:
         expected = 'a positive number of directions, "auto" or None'
         self.chunk = chunk if chunk is None or chunk == "auto" else positive_count("chunk", chunk, expected)
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         passes = []
 
         def counted(params):

@@ -1,15 +1,21 @@
 """The forward gradient: directional derivatives along random directions, times those directions."""
 
+from typing import Any, Literal
+
 import numpy as np
 
-from ..backend import is_array, to_numpy
+from ..backend import Array, is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
-from ..directions.base import as_direction, finite_vector, require_direction
-from ..tree import is_container
+from ..directions.base import DirectionSampler, as_direction, finite_vector, require_direction
+from ..directions.rows import FactorRows, Rows
+from ..layout import Layout
+from ..tree import Tree, is_container
 from ..vectors import double, in_kind
-from .estimator import Estimator
+from .estimator import Estimated, Estimator
+from .point import Point
+from .state import Names
 
 _COMBINE = ("mean", "sum", "project")
 
@@ -67,9 +73,23 @@ class ForwardGradient(Estimator):
     array([3., 4.])
     """
 
-    vectors, draws, named = ("average",), True, ("directions", "n")
+    vectors: Names = ("average",)
+    draws: bool = True
+    named: Names = ("directions", "n")
+    directions: DirectionSampler
+    n: int
+    combine: Literal["mean", "sum", "project"]
+    baseline: Tree
+    shrink: bool
 
-    def __init__(self, directions, n=1, combine="mean", baseline=None, shrink=False):
+    def __init__(
+        self,
+        directions: DirectionSampler,
+        n: int = 1,
+        combine: Literal["mean", "sum", "project"] = "mean",
+        baseline: Tree = None,
+        shrink: bool = False,
+    ) -> None:
         require_direction("directions", directions)
         if not isinstance(combine, str) or combine not in _COMBINE:
             raise ValueError(f"got combine={combine!r}; expected one of {', '.join(_COMBINE)}")
@@ -82,12 +102,11 @@ class ForwardGradient(Estimator):
             raise ValueError("a projection is the estimate of least squared error already: leave shrink out")
         if combine == "project" and getattr(directions, "restore", False):
             raise ValueError(f"{directions!r} divides by c again, which no projection can be: leave restore out")
-        self.directions, self.n = directions, positive_count("n", n, "a positive number of directions")
-        self.combine = combine
-        self.baseline, self.shrink = baseline, shrink
+        self.directions, self.combine, self.baseline = directions, combine, baseline
+        self.n, self.shrink = positive_count("n", n, "a positive number of directions"), shrink
         self.reset()
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         V = at.rows(self.directions, self.n, rng)
         value, slopes = at.jvp(V)
         gradient = self.combined(slopes, V, at.layout, at.vector)
@@ -95,7 +114,7 @@ class ForwardGradient(Estimator):
             self._update_average(double(gradient), at.layout)
         return value, gradient, slopes, 1 + self.n * (self.directions.cost - 1)
 
-    def combined(self, slopes, V, layout, w):
+    def combined(self, slopes: Any, V: Rows | FactorRows, layout: Layout, w: Array) -> Array:
         """ĝ = b + Σ c_i v_i from the slopes g·v_i along the rows of V."""
         b = self._control(layout)
         if b is None:
@@ -125,7 +144,7 @@ class ForwardGradient(Estimator):
     # ------------------------------------------------------------------ the control variate
 
     @property
-    def has_memory(self):
+    def has_memory(self) -> bool:
         return isinstance(self.baseline, float)
 
     def _control(self, layout):
@@ -142,11 +161,11 @@ class ForwardGradient(Estimator):
 
     # ------------------------------------------------------------------ theory
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         b, mean, _ = self._moments(g, layout)
         return b + mean
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         return self._moments(g, layout)[2]
 
     def _moments(self, g, layout):

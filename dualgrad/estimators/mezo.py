@@ -1,13 +1,17 @@
 """MeZO: simultaneous perturbation in place, whose directions are drawn again instead of stored."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..checks import real_number
 from ..directions import Gaussian
+from ..directions.independent import Independent
 from ..errors import NonFiniteError
 from ..params import Params
-from ..random import as_rng
-from ..tree import leaves
+from ..random import RngLike, as_rng
+from ..tree import Tree, leaves
 from .differences import SPSA, quotient
 from .estimate import Estimate
 from .point import Point, require_finite
@@ -49,10 +53,10 @@ class MeZO(SPSA):
     array([1., 1.])
     """
 
-    def __init__(self, eps=1e-3, n=1, directions=None):
+    def __init__(self, eps: float = 1e-3, n: int = 1, directions: Independent | None = None) -> None:
         super().__init__(eps, n, Gaussian() if directions is None else directions)
 
-    def step(self, objective, params, *, lr, rng):
+    def step(self, objective: Callable[[Any], Any], params: Tree, *, lr: float, rng: RngLike) -> Estimate:
         """One step in place on ``params``: Params, or writable arrays in a tree.
 
         Returns
@@ -100,7 +104,7 @@ class MeZO(SPSA):
         for slope, start in zip(slopes, starts, strict=True):
             self._move(vectors, -lr * slope / self.n, rng, start, few)
         rng.rewind(end)
-        self.made += 1
+        self._one_more()
         return Estimate(value, None, np.array(slopes), 2.0 * self.n)
 
     def _losses(self, at, vectors, rng, start):

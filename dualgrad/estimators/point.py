@@ -1,19 +1,23 @@
 """Point: where an estimate is made, an objective as a function of vectors of R^p; and what its numbers must be."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..arguments import as_primal
-from ..backend import to_numpy
-from ..directions.base import drawn, require_real
+from ..backend import Array, to_numpy
+from ..directions.base import DirectionSampler, drawn, require_real
+from ..directions.rows import FactorRows, Rows
 from ..dual import Dual
 from ..errors import DualgradError, NonFiniteError, ShapeError, TangentLossError
-from ..layout import ravel
+from ..layout import Layout, ravel
 from ..nn.objective import BoundObjective
 from ..params import Params, with_entries
 from ..pushforward import jvp
-from ..tree import flatten, rebuild
+from ..random import Rng
+from ..tree import Tree, flatten, rebuild
 from ..vectors import all_finite, in_kind
 
 
@@ -28,7 +32,13 @@ class Point:
     vector, layout : the same as a vector w of p entries, and how it lies there
     """
 
-    def __init__(self, estimator, objective, params):
+    estimator: Any
+    objective: Any
+    params: Tree
+    vector: Array
+    layout: Layout
+
+    def __init__(self, estimator: Any, objective: Callable[[Any], Any], params: Tree) -> None:
         tasks = isinstance(objective, (list, tuple)) and hasattr(estimator, "adapted")
         if not callable(objective) and not tasks:
             raise TypeError(
@@ -38,12 +48,12 @@ class Point:
         self.estimator, self.objective, self.params = estimator, objective, as_params(params)
         self.vector, self.layout = ravel(self.params)
 
-    def rows(self, directions, n, rng):
+    def rows(self, directions: DirectionSampler, n: int, rng: Rng) -> Rows | FactorRows:
         """n directions, as `dualgrad.directions.rows.Rows`."""
         require_real(self.vector)
         return drawn(directions, rng, n, self.layout, self.vector)
 
-    def jvp(self, V):
+    def jvp(self, V: Rows | FactorRows) -> tuple[Any, Any]:
         """L, and its slopes g·v_i: one number for one direction."""
         tangents = V.tree(self.layout)
         if self.objective.__class__ is BoundObjective:
@@ -58,7 +68,7 @@ class Point:
         require_finite(self.estimator, value, slopes)
         return value, slopes
 
-    def vjp(self, **keywords):
+    def vjp(self, **keywords: Any) -> tuple[Any, Array]:
         """L, and g as a vector: of a bound network, whose layers have transposed rules."""
         if not hasattr(self.objective, "vjp"):
             raise DualgradError(
@@ -70,17 +80,17 @@ class Point:
             gradient = {name: gradient[name] for name in self.params}
         return value, self.layout.vector(gradient, "the gradient")
 
-    def value(self, w=None):
+    def value(self, w: Array | None = None) -> Any:
         """A copy of L where the point is, or at w: one real number, whole ones as floating."""
         value = self.objective(self.params if w is None else self.moved(w))
         require_scalar(self.estimator, value)
         return value * 1 if getattr(getattr(value, "dtype", None), "kind", "") == "f" else float(to_numpy(value))
 
-    def moved(self, w):
+    def moved(self, w: Array) -> Tree:
         """The parameters where their entries are those of w, with their buffers."""
         return with_entries(self.params, w, self.layout)
 
-    def like(self, vector):
+    def like(self, vector: Array) -> Array:
         """A vector in the dtype and on the device of the parameters'."""
         w = self.vector
         if vector.dtype.kind not in "biuf" and w.dtype.kind == "f":

@@ -1,12 +1,16 @@
 """State: what estimators keep, saved as plain data, restored whole or not at all, and put back after an error."""
 
 import copy
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..errors import LayoutError
 from ..settings import known_state, layouts_differ, require_fit, saved_count, settings, versioned
+
+Names: TypeAlias = tuple[str, ...]
 
 
 class Stateful:
@@ -17,21 +21,28 @@ class Stateful:
     critics of their own, and where it keeps them. ``made`` counts its estimates.
     """
 
-    vectors, parts, made, _layout = (), {}, 0, None
-    grown = ()  # what its saved states have gained, version by version
+    vectors: Names = ()
+    parts: Mapping[str, str] = {}
+    made: int = 0
+    grown: tuple[dict[str, Any], ...] = ()  # what its saved states have gained, version by version
+    _layout = None
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name in cls.vectors:
             if not hasattr(cls, f"_{name}"):
                 setattr(cls, f"_{name}", None)
 
     @property
-    def has_memory(self):
+    def has_memory(self) -> bool:
         """Whether something of the parameters goes on to the next estimate."""
         return bool(self.vectors)
 
-    def reset(self):
+    def _one_more(self):
+        """One estimate more was made."""
+        self.made += 1
+
+    def reset(self) -> None:
         """Forget what past estimates have left, here and in what it is made of; a learner's own episode goes on."""
         self.made, self._layout = 0, None
         for name in self.vectors:
@@ -44,7 +55,7 @@ class Stateful:
                 elif hasattr(part, "reset"):
                     part.reset()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """What goes on from one estimate to the next, as plain data for `dualgrad.save`: empty but for the settings and
         the count of estimates where nothing does."""
         state = self._head() | {
@@ -58,7 +69,7 @@ class Stateful:
     def _head(self):
         return {"estimator": settings(self, without=self.parts)}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state.
 
         Raises

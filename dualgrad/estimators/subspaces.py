@@ -1,14 +1,19 @@
 """subspace: how much of the true gradient lies among the activations, against a random subspace."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..inputs import as_input
+from ..nn.layer import Layer
 from ..nn.losses import cross_entropy
 from ..nn.objective import Objective
-from ..random import as_rng
+from ..random import RngLike, as_rng
+from ..tree import Tree
 from ..vectors import wide
 from .chain import Walk, chains_of
 
@@ -39,13 +44,22 @@ class Subspace:
     """
 
     name: str
-    activations: np.ndarray
-    random: np.ndarray
+    activations: Array
+    random: Array
     rank: int
     effective_rank: float
 
 
-def subspace(model, params, x, y, *, rng, loss=cross_entropy, components=None):
+def subspace(
+    model: Layer,
+    params: Tree,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    rng: RngLike,
+    loss: Callable[..., Any] = cross_entropy,
+    components: int | None = None,
+) -> list[Subspace]:
     """How much of the true gradient lies in the span of the first principal components of the activations.
 
     For every layer with parameters but the first: its inputs are the activations, and the derivatives of the loss by
@@ -112,7 +126,7 @@ def _captured(g, frame):
     return np.sqrt(np.minimum(shares, 1)).mean(0)
 
 
-def effective_rank(singular_values):
+def effective_rank(singular_values: ArrayLike) -> np.float64:
     """exp(-Σ p_i log p_i), p_i the shares of the singular values (Roy and Vetterli 2007): between 1 and their number.
 
     Raises

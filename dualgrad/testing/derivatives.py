@@ -1,12 +1,15 @@
 """check_jvp: a function's tangent rule against oracles that do not use it."""
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import numpy as np
 
 from ..arguments import match_tangents
 from ..backend import to_numpy
 from ..errors import DualgradError, ShapeError
 from ..pushforward import jvp
-from ..random import as_rng
+from ..random import RngLike, as_rng
 from ..tree import flatten, rebuild, returned, unflatten
 from .oracles import analytic, complex_step, has_settled, slope_at_0
 from .report import Check, Elements, Report, compare, row, verdict
@@ -32,7 +35,15 @@ class CheckError(DualgradError, ValueError):
     """
 
 
-def check_jvp(f, primals, tangents=None, *, orders=(1, 2), rng=None, raises=True):
+def check_jvp(
+    f: Callable[..., Any],
+    primals: tuple[Any, ...] | list[Any],
+    tangents: tuple[Any, ...] | list[Any] | None = None,
+    *,
+    orders: int | Iterable[int] = (1, 2),
+    rng: RngLike = None,
+    raises: bool = True,
+) -> Report:
     """Check the derivative that `dualgrad.jvp` gives for ``f``.
 
     Order 1 is compared with central differences of f, extrapolated (Ridders 1982), and with the complex step wherever

@@ -6,15 +6,17 @@ no oracle can judge skips the test instead of passing it.
 
 import functools
 import zlib
+from collections.abc import Callable
 
 import pytest
 
 from .. import testing
 from ..random import Rng
+from .report import Report
 
 
 @pytest.fixture
-def rng(request):
+def rng(request: pytest.FixtureRequest) -> Rng:
     """An `Rng` seeded from the name of the test."""
     return Rng(zlib.crc32(request.node.nodeid.encode()))
 
@@ -33,24 +35,24 @@ def _skipping(check, rng):
 
 
 @pytest.fixture
-def check_jvp(rng):
+def check_jvp(rng: Rng) -> Callable[..., Report]:
     """`dualgrad.testing.check_jvp`."""
     return _skipping(testing.check_jvp, rng)
 
 
 @pytest.fixture
-def check_vjp(rng):
+def check_vjp(rng: Rng) -> Callable[..., Report]:
     """`dualgrad.testing.check_vjp`."""
     return _skipping(testing.check_vjp, rng)
 
 
 @pytest.fixture
-def check_mean(rng):
+def check_mean(rng: Rng) -> Callable[..., Report]:
     """`dualgrad.testing.check_mean`."""
     return _skipping(testing.check_mean, rng)
 
 
 @pytest.fixture
-def check_variance(rng):
+def check_variance(rng: Rng) -> Callable[..., Report]:
     """`dualgrad.testing.check_variance`."""
     return _skipping(testing.check_variance, rng)

@@ -2,15 +2,18 @@
 
 import copy
 import warnings
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..checks import positive_count
 from ..errors import DualgradError, NonFiniteError
+from ..estimators.estimator import GradientEstimator
+from ..random import Rng
 from ..transforms import grad
-from ..tree import map_leaves
+from ..tree import Tree, map_leaves
 from .polynomial import highest_degree
 from .replay import Path, Replay, ReplayError, require_reproducible
 from .report import Elements, Report, compare, row, verdict
@@ -60,17 +63,17 @@ class Moments(NamedTuple):
     array([1., 1.])
     """
 
-    mean: np.ndarray
-    covariance: np.ndarray
+    mean: Array
+    covariance: Array
     outcomes: int
 
     @property
-    def variance(self):
+    def variance(self) -> Array:
         """The diagonal of the covariance."""
         return np.real(np.diagonal(self.covariance))
 
 
-def exact_moments(run, *, degree=5, max_outcomes=2**20):
+def exact_moments(run: Callable[[Rng], Any], *, degree: int = 5, max_outcomes: int = 2**20) -> Moments:
     """The exact mean and covariance of ``run(rng)``, which runs under every outcome of its draws.
 
     Signs, Bernoulli draws, integers and permutations take each of their values; normals take Gauss-Hermite nodes,
@@ -225,8 +228,16 @@ class _Sum:
 
 
 def assert_unbiased(
-    estimator, objective, params, *, atol=1e-10, expectation=None, degree=5, max_outcomes=2**20, samples=20_000
-):
+    estimator: GradientEstimator,
+    objective: Callable[[Any], Any],
+    params: Tree,
+    *,
+    atol: float = 1e-10,
+    expectation: Tree = None,
+    degree: int = 5,
+    max_outcomes: int = 2**20,
+    samples: int = 20_000,
+) -> Report:
     """Assert that the mean of an estimator's gradient is what it claims: an equality over all outcomes of its draws.
 
     Parameters
@@ -279,8 +290,16 @@ def assert_unbiased(
 
 
 def assert_variance(
-    estimator, objective, params, *, atol=1e-10, variance=None, degree=5, max_outcomes=2**20, samples=20_000
-):
+    estimator: GradientEstimator,
+    objective: Callable[[Any], Any],
+    params: Tree,
+    *,
+    atol: float = 1e-10,
+    variance: Tree = None,
+    degree: int = 5,
+    max_outcomes: int = 2**20,
+    samples: int = 20_000,
+) -> Report:
     """Assert that the variance of every entry of an estimator's gradient is what it claims.
 
     Parameters

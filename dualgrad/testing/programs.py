@@ -4,9 +4,12 @@ A `Program` is a function of one array and prints as the source it was made from
 """
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from ..backend import Array
 
 LARGEST = 1e3
 MARGIN = 0.02
@@ -152,8 +155,12 @@ class Program:
     """
 
     __name__ = "program"
+    x: Array
+    lines: list[str]
+    source: str
+    f: Callable[[Any], Any]
 
-    def __init__(self, x, steps):
+    def __init__(self, x: Array, steps: Iterable[tuple[Expression, int, float]]) -> None:
         self.x, self.lines = x, []
         values, names = [x], ["x"]
         for step, earlier, c in steps:
@@ -173,10 +180,10 @@ class Program:
         exec(self.source, scope)
         self.f = scope["program"]
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> Any:
         return self.f(x)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         head, body = self.source.split("\n", 1)
         return f"{head}  # at {self.x!r}\n{body}"
 

@@ -2,12 +2,16 @@
 
 import textwrap
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from ..backend import to_numpy
 from ..tree import flatten, paths
+
+Status: TypeAlias = Literal["passed", "failed", "unchecked"]
 
 
 class UncheckedWarning(UserWarning):
@@ -50,18 +54,18 @@ class Check:
 
     name: str
     oracle: str
-    status: str
+    status: Status
     where: str = ""
-    found: object = None
-    expected: object = None
+    found: Any = None
+    expected: Any = None
     error: float = 0.0
     budget: float = 0.0
     certified: int = 0
     total: int = 0
     note: str = ""
-    mask: object = field(default=True, repr=False, compare=False)
+    mask: Any = field(default=True, repr=False, compare=False)
 
-    def lines(self, width):
+    def lines(self, width: int) -> Iterator[str]:
         """The lines of a report that are about this check."""
         status = self.status.upper() if self.status == "failed" else self.status
         line = f"{status:<11}{f'{self.name}: {self.oracle}':<{width}}"
@@ -100,14 +104,14 @@ class Report:
     """
 
     title: str
-    checks: tuple
+    checks: tuple[Check, ...]
 
     @property
-    def failures(self):
+    def failures(self) -> list[Check]:
         return [c for c in self.checks if c.status == "failed"]
 
     @property
-    def status(self):
+    def status(self) -> Status:
         if self.failures:
             return "failed"
         judged = {}
@@ -116,10 +120,10 @@ class Report:
         return "passed" if all(np.all(mask) for mask in judged.values()) else "unchecked"
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return self.status == "passed"
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max((len(f"{c.name}: {c.oracle}") for c in self.checks), default=0)
         return "\n".join(
             [f"{self.title}: {self.status.upper()}", *("  " + line for c in self.checks for line in c.lines(width))]

@@ -15,12 +15,16 @@ it is a bound, for every distribution whose kurtosis is not extreme, and the rep
 """
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import NonFiniteError, ShapeError
-from ..random import as_rng
+from ..random import Rng, RngLike, as_rng
+from ..tree import Tree
 from .report import Check, Elements, Report, row, verdict
 
 PILOT = 0.25  # of the samples, where no variance is given
@@ -28,7 +32,16 @@ POWER = 0.9  # the probability with which a "detectable" bias is found
 BATCH = 256
 
 
-def check_mean(draw, mean, *, variance=None, samples=20_000, alpha=1e-6, rng=None, raises=True):
+def check_mean(
+    draw: Callable[[Rng], Any] | ArrayLike,
+    mean: Tree,
+    *,
+    variance: Tree = None,
+    samples: int = 20_000,
+    alpha: float = 1e-6,
+    rng: RngLike = None,
+    raises: bool = True,
+) -> Report:
     """Test on samples whether ``draw(rng)`` has the mean it should have; it stops as soon as it has not.
 
     Parameters
@@ -80,7 +93,16 @@ def check_mean(draw, mean, *, variance=None, samples=20_000, alpha=1e-6, rng=Non
     return verdict(Report("check_mean", (test.result("mean"),)), raises)
 
 
-def check_variance(draw, mean, variance, *, samples=20_000, alpha=1e-6, rng=None, raises=True):
+def check_variance(
+    draw: Callable[[Rng], Any] | ArrayLike,
+    mean: Tree,
+    variance: Tree,
+    *,
+    samples: int = 20_000,
+    alpha: float = 1e-6,
+    rng: RngLike = None,
+    raises: bool = True,
+) -> Report:
     """Test on samples whether every entry of ``draw(rng)`` has the variance it should have, given its mean.
 
     Parameters
@@ -110,7 +132,15 @@ def check_variance(draw, mean, variance, *, samples=20_000, alpha=1e-6, rng=None
     return verdict(Report("check_variance", (test.result("variance"),)), raises)
 
 
-def power(bias, std, *, dimension=1, alpha=1e-6, power=POWER, known_variance=False):
+def power(
+    bias: float,
+    std: float,
+    *,
+    dimension: int = 1,
+    alpha: float = 1e-6,
+    power: float = POWER,
+    known_variance: bool = False,
+) -> int:
     """How many samples `check_mean` needs to find a bias.
 
     Parameters

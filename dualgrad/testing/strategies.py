@@ -4,21 +4,23 @@
 'dualgrad[verify]'``).
 """
 
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 
 from .. import nn
+from ..backend import Array
 from ..online import System
 from ..random import Rng
-from ..tree import flatten, unflatten
+from ..tree import Tree, flatten, unflatten
 from .programs import STEPS, Program
 
 __all__ = ["Dynamics", "Network", "arrays", "networks", "programs", "shapes", "systems", "tangents"]
 
 
-def shapes(max_dims=2, max_side=3):
+def shapes(max_dims: int = 2, max_side: int = 3) -> st.SearchStrategy[tuple[int, ...]]:
     """Shapes of few entries, the empty shape first.
 
     Examples
@@ -34,7 +36,14 @@ def shapes(max_dims=2, max_side=3):
 
 
 @st.composite
-def arrays(draw, dtype=np.float64, shape=None, *, magnitude=1.0, kinks="away"):
+def arrays(
+    draw: st.DrawFn,
+    dtype: DTypeLike = np.float64,
+    shape: tuple[int, ...] | st.SearchStrategy[tuple[int, ...]] | None = None,
+    *,
+    magnitude: float = 1.0,
+    kinks: Literal["away", "on"] = "away",
+) -> Array:
     """Arrays that make good primals.
 
     Parameters
@@ -74,7 +83,7 @@ def arrays(draw, dtype=np.float64, shape=None, *, magnitude=1.0, kinks="away"):
 
 
 @st.composite
-def tangents(draw, primals, lead=()):
+def tangents(draw: st.DrawFn, primals: Tree, lead: tuple[int, ...] = ()) -> Tree:
     """Tangents for primals, in their structure, shapes and dtypes; ``lead=(K,)`` for K directions.
 
     Examples
@@ -101,7 +110,7 @@ def tangents(draw, primals, lead=()):
     return unflatten(structure, [one(x) for x in leaves])
 
 
-def programs(max_steps=6, x=None):
+def programs(max_steps: int = 6, x: st.SearchStrategy[Array] | None = None) -> st.SearchStrategy[Program]:
     """Random compositions of supported NumPy functions, as a `dualgrad.testing.programs.Program`.
 
     ``program(program.x)`` runs; shapes fit, values stay below 1e3, and no step is near a kink at ``program.x``. Steps
@@ -136,9 +145,9 @@ class Network(NamedTuple):
     array([[0., 0.]])
     """
 
-    layer: object
-    params: object
-    x: np.ndarray
+    layer: nn.Layer
+    params: Tree
+    x: Array
 
 
 _ACTIVATIONS = st.sampled_from(
@@ -147,7 +156,7 @@ _ACTIVATIONS = st.sampled_from(
 
 
 @st.composite
-def networks(draw, dtype=np.float64, max_layers=3):
+def networks(draw: st.DrawFn, dtype: DTypeLike = np.float64, max_layers: int = 3) -> Network:
     """Random networks from the layer catalogue: a `Network` of layer, parameters and input.
 
     Examples
@@ -188,11 +197,11 @@ class Dynamics(NamedTuple):
     """
 
     system: System
-    params: dict
-    xs: np.ndarray
-    ys: np.ndarray
+    params: Tree
+    xs: Array
+    ys: Array
 
-    def total_loss(self, params):
+    def total_loss(self, params: Tree) -> Any:
         """Σ_t ℓ(s_t, y_t, θ) over the episode."""
         state, total = self.system.init_state, 0.0
         for x, y in zip(self.xs, self.ys, strict=True):
@@ -202,7 +211,7 @@ class Dynamics(NamedTuple):
 
 
 @st.composite
-def systems(draw, max_states=3, max_steps=4):
+def systems(draw: st.DrawFn, max_states: int = 3, max_steps: int = 4) -> Dynamics:
     """Random dynamical systems that forget: s ← tanh(A s + B x + b), with A of norm below 1, and a quadratic loss.
 
     Examples

@@ -1,11 +1,15 @@
 """check_vjp: a layer's rules against each other, against the engine and against the definition of a transpose."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..nn.losses import Loss
 from ..nn.user_rules import tangent_rule
 from ..pushforward import jvp
-from ..random import as_rng
+from ..random import RngLike, as_rng
 from ..transforms import grad
 from ..tree import map_leaves
 from ..zero import ZERO
@@ -18,7 +22,15 @@ DIRECTION_COUNTS = 0, 1, 3, 5  # how many are pushed in one pass; and as many as
 MEETS = 16  # up to so many: where the K axis meets another of its size, a wrong broadcast goes through in silence
 
 
-def check_vjp(layer, params, x, *, rng=None, raises=True, **kwargs):
+def check_vjp(
+    layer: Any,
+    params: Mapping[str, Any],
+    x: ArrayLike,
+    *,
+    rng: RngLike = None,
+    raises: bool = True,
+    **kwargs: Any,
+) -> Report:
     """Check a layer's transposed rule, and its explicit jvp: ⟨u, J v⟩ = ⟨Jᵀ u, v⟩, entry by entry where it is small.
 
     The forward rule is the truth: its derivative by the engine is compared with the layer's ``jvp`` and ``vjp``. So

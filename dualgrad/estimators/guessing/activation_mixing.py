@@ -1,8 +1,12 @@
 """ActivationMixing: y = D A x′."""
 
+from collections.abc import Callable
+from typing import Any, NoReturn
+
 import numpy as np
 
 from ...errors import DualgradError
+from ...tree import Tree
 from .base import Guess
 
 
@@ -50,10 +54,12 @@ class ActivationMixing(Guess):
         if len(objective.x) < 2:
             raise DualgradError(f"{self!r} mixes the examples of a batch; got a batch of {len(objective.x)}")
 
-    def expectation(self, gradient, objective=None, params=None):
+    def expectation(
+        self, gradient: Tree, objective: Callable[[Any], Any] | None = None, params: Tree = None
+    ) -> NoReturn:
         """Not known in closed form, for the normalisation."""
         raise NotImplementedError("the mean of activation mixing, which is normalised, has no closed form")
 
-    def variance(self, gradient, objective=None, params=None):
+    def variance(self, gradient: Tree, objective: Callable[[Any], Any] | None = None, params: Tree = None) -> NoReturn:
         """Not known in closed form, for the normalisation."""
         raise NotImplementedError("the variance of activation mixing, which is normalised, has no closed form")

@@ -1,25 +1,35 @@
 """Guess: what all guesses share."""
 
+from typing import Any, Literal
+
 import numpy as np
 
+from ...backend import Array
 from ...checks import flag, positive_count
 from ...errors import DualgradError
+from ...layout import Layout
 from ...nn.layer import with_buffers
 from ...nn.linear import Linear
 from ...vectors import double
 from ...zero import ZERO
 from ..chain import Sums, Walk, chains_of
-from ..estimator import Estimator
-from ..point import require_scalar
+from ..estimator import Estimated, Estimator
+from ..point import Point, require_scalar
 
 
 class Guess(Estimator):
     """What all guesses share: the pass with a slope for every example, and the update by local outer products."""
 
-    draws = True
-    ahead = 0.0  # what a guess costs, in forward passes
+    draws: bool = True
+    ahead: float = 0.0  # what a guess costs, in forward passes
+    noise: Literal["normal", "signs"]
+    n: int
+    store: bool
+    local: bool
 
-    def __init__(self, noise="normal", n=1, store=False, local=False):
+    def __init__(
+        self, noise: Literal["normal", "signs"] = "normal", n: int = 1, store: bool = False, local: bool = False
+    ) -> None:
         if not isinstance(noise, str) or noise not in ("normal", "signs"):
             raise ValueError(f"got noise={noise!r}; expected 'normal' or 'signs'")
         self.noise, self.n = noise, positive_count("n", n, "a positive number of guesses")
@@ -50,7 +60,7 @@ class Guess(Estimator):
 
     # ------------------------------------------------------------------ the estimate
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         objective, params, x = at.objective, at.params, objective_input(self, at.objective)
         value, slopes, sums = 0.0, 0.0, Sums(at.layout, at.vector)
         chains = chains_of(self, objective, self.local)
@@ -106,7 +116,7 @@ class Guess(Estimator):
 
     # ------------------------------------------------------------------ theory
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """M δ in every layer's own pullback. Needs the objective and params."""
         sites = list(self._exact(at))
         expected = Sums(at.layout, at.vector)
@@ -135,7 +145,7 @@ class Guess(Estimator):
                 yield walk, k, walk.pull(k + 1, len(walk.steps), error)
             x = walk.trunk
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """Of each component: Σ_b x_i² (C_jj Q + (C δ)_j² + (κ - 3) Σ_m A_jm² a_m²) / n for the weight from i to j.
 
         C = A Aᵀ is the covariance of the layer's guess y = A ξ, a = Aᵀ δ, Q = Σ δᵀ C δ over the layers, and κ the

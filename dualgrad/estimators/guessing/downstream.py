@@ -1,6 +1,9 @@
 """Downstream: y = Jᵀ ξ."""
 
+from typing import Literal
+
 from ...checks import positive_count
+from ..state import Names
 from .base import Guess
 
 
@@ -34,9 +37,18 @@ class Downstream(Guess):
     (4, 3)
     """
 
-    named = ("layers",)
+    named: Names = ("layers",)
+    layers: int
+    ahead: float
 
-    def __init__(self, layers=1, noise="normal", n=1, store=False, local=False):
+    def __init__(
+        self,
+        layers: int = 1,
+        noise: Literal["normal", "signs"] = "normal",
+        n: int = 1,
+        store: bool = False,
+        local: bool = False,
+    ) -> None:
         super().__init__(noise, n, store, local)
         self.layers = positive_count("layers", layers)
         self.ahead = float(self.layers)

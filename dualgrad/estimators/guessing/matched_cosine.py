@@ -1,11 +1,17 @@
 """MatchedCosine: the gradient's direction, turned to a given cosine."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from ...backend import Array
 from ...checks import real_number
+from ...layout import Layout
 from ...vectors import double
 from ..candidates import Oracle
-from ..estimator import Estimator, proposed
+from ..estimator import Estimated, Estimator, GradientEstimator, proposed
+from ..point import Point
 
 
 class MatchedCosine(Estimator):
@@ -39,16 +45,18 @@ class MatchedCosine(Estimator):
     0.5
     """
 
-    parts = {"base": "base"}  # noqa: RUF012  (a table, not state)
-    draws = True
+    parts: Mapping[str, str] = {"base": "base"}
+    draws: bool = True
+    base: GradientEstimator
+    cosine: float
 
-    def __init__(self, base, cosine):
+    def __init__(self, base: GradientEstimator, cosine: float) -> None:
         if not hasattr(base, "estimate") or isinstance(base, type):
             raise TypeError(f"got base={base!r}; expected an estimator such as ForwardGradient(directions.Gaussian())")
         self.base = base
         self.cosine = real_number("cosine", cosine, "a number in (0, 1]", lambda x: 0 < x <= 1)
 
-    def estimated(self, at, rng):
+    def estimated(self, at: Point, rng: Any) -> Estimated:
         value, exact, _, cost = Oracle().estimated(at, None)
         guess = self.base.estimate(at.objective, at.params, rng=rng)
         g, v, cost = double(exact), proposed(self, self.base, guess, at.layout), cost + guess.cost
@@ -61,6 +69,6 @@ class MatchedCosine(Estimator):
             u = u + np.sqrt(1 - self.cosine**2) * rest / np.linalg.norm(rest)
         return value, (g @ u) * u, g @ u, cost
 
-    def mean(self, g, layout, at):
+    def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """cos² g, for a base that favours no direction beside g."""
         return self.cosine**2 * double(g)

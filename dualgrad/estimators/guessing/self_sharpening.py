@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ...backend import Array
+from ...layout import Layout
+from ..point import Point
 from .downstream import Downstream
 
 
@@ -32,7 +35,7 @@ class SelfSharpening(Downstream):
     True
     """
 
-    def __init__(self, layers=1, n=1, store=False, local=False):
+    def __init__(self, layers: int = 1, n: int = 1, store: bool = False, local: bool = False) -> None:
         super().__init__(layers, n=n, store=store, local=local)
 
     def _draw(self, rng, shape, x):
@@ -61,6 +64,6 @@ class SelfSharpening(Downstream):
         end = self._end(walk, k)
         return walk.pull(k + 1, end, np.full_like(walk.value(end), 0.5))
 
-    def spread(self, g, layout, at):
+    def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """Not known in closed form: the noise has a mean."""
         raise NotImplementedError("the variance of self-sharpening, whose noise has a mean, has no closed form here")

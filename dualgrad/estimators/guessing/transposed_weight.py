@@ -1,10 +1,13 @@
 """TransposedWeight: y = D W ξ."""
 
+from typing import Literal
+
 import numpy as np
 
 from ...checks import real_number
 from ...errors import DualgradError
 from ...nn.linear import Linear
+from ..state import Names
 from .base import Guess
 
 
@@ -44,10 +47,18 @@ class TransposedWeight(Guess):
     (1, 3)
     """
 
-    ahead = 1.0
-    named = ("power",)
+    ahead: float = 1.0
+    named: Names = ("power",)
+    power: float
 
-    def __init__(self, power=1.0, noise="normal", n=1, store=False, local=False):
+    def __init__(
+        self,
+        power: float = 1.0,
+        noise: Literal["normal", "signs"] = "normal",
+        n: int = 1,
+        store: bool = False,
+        local: bool = False,
+    ) -> None:
         super().__init__(noise, n, store, local)
         self.power = real_number("power", power)
 
