@@ -1,6 +1,9 @@
 """``scipy.linalg``: functions of matrices, and the solutions of triangular, factored and Sylvester equations."""
 
+from typing import Any, Literal
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import linalg as sl
 
 from ..dispatch import dispatched
@@ -16,7 +19,7 @@ __getattr__ = others(sl)
 
 
 @dispatched
-def expm(A):
+def expm(A: ArrayLike) -> NDArray[Any]:
     """The exponential of square matrices.
 
     Examples
@@ -40,7 +43,7 @@ def expm_rule(a, da, lead):
 
 
 @dispatched
-def sqrtm(A):
+def sqrtm(A: ArrayLike) -> NDArray[Any]:
     """The principal square root of a matrix.
 
     Examples
@@ -66,7 +69,7 @@ def sqrtm_rule(a, da, lead):
 
 
 @dispatched
-def solve_sylvester(a, b, q):
+def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> NDArray[Any]:
     """The solution X of A X + X B = Q.
 
     Examples
@@ -86,7 +89,14 @@ def solve_sylvester_rule(x, args, da, db, dq):
 
 
 @dispatched
-def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, check_finite=True):
+def solve_triangular(
+    a: ArrayLike,
+    b: ArrayLike,
+    trans: Literal[0, 1, 2, "N", "T", "C"] = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    check_finite: bool = True,
+) -> NDArray[Any]:
     """The solution x of A x = b, for the upper triangle A of a, or the lower; ``trans`` 1 and 2 transpose A.
 
     Examples
@@ -113,7 +123,7 @@ def solve_triangular_rule(x, args, da, db):
 
 
 @dispatched
-def cho_solve(c_and_lower, b, check_finite=True):
+def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, check_finite: bool = True) -> NDArray[Any]:
     """The solution of A x = b, given a factor of Cholesky, A = L Lᴴ or Uᴴ U, and whether it is the lower one.
 
     Examples
@@ -127,7 +137,9 @@ def cho_solve(c_and_lower, b, check_finite=True):
 
 
 @dispatched
-def lu_solve(lu_and_piv, b, trans=0, check_finite=True):
+def lu_solve(
+    lu_and_piv: tuple[ArrayLike, ArrayLike], b: ArrayLike, trans: Literal[0, 1, 2] = 0, check_finite: bool = True
+) -> NDArray[Any]:
     """The solution of A x = b, given A = P L U and its row exchanges as ``scipy.linalg.lu_factor`` gives them.
 
     Examples
