@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
 
 from . import cures
+from .backend import Array
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .operators import operators
@@ -153,7 +153,7 @@ class Dual(Operators):
 
     # ------------------------------------------------------------------ exits: a tangent is never dropped silently
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """The object array of the entries, of which NumPy makes np.array([x, y]), np.r_, np.full and np.vectorize."""
         note_asked(self)
         if copy is False:

@@ -18,6 +18,7 @@ NAMES = {
     "numpy": "functions are NumPy's own: import numpy as np",
     "scipy": "it is imported by itself, as SciPy is optional: import dualgrad.scipy",
     "stop_gradient": "dg.primal",
+    "typing": "it is imported by itself: import dualgrad.typing",
     "vjp": "there is no reverse mode: dg.grad or dg.jacfwd, or the transposed rules of dg.nn's layers (layer.vjp)",
     "vmap": "NumPy's functions are batched; for K directions give tangents of shape (K, *x.shape) to one dg.jvp",
 }

@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .backend import Array
 from .errors import LayoutError, ShapeError
 from .tree import LEAF, Tree, flatten, leaves_like, paths, unflatten
 from .vectors import double, in_kind, side_by_side
@@ -97,7 +98,7 @@ class Layout:
             return own
         return _of_leaves(*flatten(tree))
 
-    def vector(self, tree: Tree, what: str = "the tree") -> NDArray[Any]:
+    def vector(self, tree: Tree, what: str = "the tree") -> Array:
         """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
 
         A dict with the names of Params stands for them; one leaf alone is not copied. ``what`` is its name in errors.
@@ -141,12 +142,12 @@ class Layout:
         """
         return double(self.vector(tree, what))
 
-    def rows(self, tree: Tree, n: int, what: str = "the tree") -> NDArray[Any]:
+    def rows(self, tree: Tree, n: int, what: str = "the tree") -> Array:
         """The entries of a tree whose leaves have a leading axis of n, as ``(n, p)``."""
         leaves = self.leaves(tree, what, (n,))
         return side_by_side([np.reshape(leaf, (n, math.prod(leaf.shape[1:]))) for leaf in leaves], (n, 0))
 
-    def tree(self, vector: NDArray[Any], like: NDArray[Any] | None = None) -> Any:
+    def tree(self, vector: Array, like: Array | None = None) -> Any:
         """A vector, or several along leading axes, as a tree of this layout, in the dtypes of the leaves.
 
         Arrays of its dtype are views of it, and of Params all; those in containers of one's own are as these make them.
@@ -168,7 +169,7 @@ class Layout:
             leaves = [a if kind.kind == "c" else a.real for a, kind in zip(leaves, self.dtypes, strict=True)]
         return self.with_leaves([a.astype(kind, copy=False) for a, kind in zip(leaves, self.dtypes, strict=True)])
 
-    def views(self, vector: NDArray[Any]) -> Any:
+    def views(self, vector: Array) -> Any:
         """The same, whatever the dtype of the vector."""
         return self.with_leaves(self._views(vector)) if self.container is None else self.tree(vector)
 
@@ -190,13 +191,13 @@ class Layout:
             else dict(zip(self.shapes, leaves, strict=True))
         )
 
-    def rounded(self, vector: NDArray[Any]) -> NDArray[Any]:
+    def rounded(self, vector: Array) -> Array:
         """A vector whose entries are rounded to the dtypes of the leaves."""
         if self.dtypes is None or all(kind == vector.dtype for kind in self.dtypes):
             return vector
         return self.vector(self.tree(vector))
 
-    def dtype_of_entries(self, vector: NDArray[Any]) -> list[np.dtype[Any]]:
+    def dtype_of_entries(self, vector: Array) -> list[np.dtype[Any]]:
         """The dtypes of the p entries; those of Params are the vector's."""
         if self.dtypes is None:
             return [vector.dtype] * self.size
@@ -269,7 +270,7 @@ def _without_buffers(structure):
     return structure._replace(children=tuple(map(_without_buffers, structure.children)), buffers=None)
 
 
-def ravel(tree: Tree) -> tuple[NDArray[Any], Layout]:
+def ravel(tree: Tree) -> tuple[Array, Layout]:
     """The entries of a tree as one vector, and its layout: of Params their own, both."""
     if tree.__class__ is np.ndarray or isinstance(getattr(tree, "layout", None), Layout):
         layout = Layout.of(tree)

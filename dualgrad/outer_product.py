@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.typing import NDArray
 
+from .backend import Array
 from .errors import ShapeError
 
 
@@ -46,14 +46,12 @@ class OuterProduct(NDArrayOperatorsMixin):
     __slots__ = ("a", "b", "leaf_shape", "signs")
     __hash__ = None
 
-    a: NDArray[Any]
-    b: NDArray[Any]
+    a: Array
+    b: Array
     leaf_shape: tuple[int, ...]
     signs: bool
 
-    def __init__(
-        self, a: NDArray[Any], b: NDArray[Any], shape: Sequence[int] | None = None, signs: bool = False
-    ) -> None:
+    def __init__(self, a: Array, b: Array, shape: Sequence[int] | None = None, signs: bool = False) -> None:
         if a.ndim != b.ndim or a.shape[:-1] != b.shape[:-1] or a.ndim not in (1, 2):
             raise ShapeError(f"got factors of shapes {a.shape} and {b.shape}; expected lead + (n,) and lead + (m,)")
         shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
@@ -81,11 +79,11 @@ class OuterProduct(NDArrayOperatorsMixin):
         """The dtype of the product."""
         return np.result_type(self.a, self.b)
 
-    def dense(self) -> NDArray[Any]:
+    def dense(self) -> Array:
         """The product as a plain array."""
         return (self.a[..., :, None] * self.b[..., None, :]).reshape(self.shape)
 
-    def times(self, c: Any, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    def times(self, c: Any, out: Array | None = None) -> Array:
         """``c V`` for one direction and a number c, dense; ``out`` is a plain array of V's shape."""
         matrix = None if out is None else out.reshape(len(self.a), len(self.b))
         if self.signs and self.a.__class__ is np.ndarray:
@@ -116,7 +114,7 @@ class OuterProduct(NDArrayOperatorsMixin):
             return OuterProduct(self.a[index], self.b[index], self.leaf_shape)
         return self.dense()[index]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self.dense(), dtype)
 
     def __getattr__(self, name: str) -> Any:

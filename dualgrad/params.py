@@ -5,18 +5,18 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from .backend import is_array, to_numpy
+from .backend import Array, is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout
 from .tree import Function, Tree, flatten, is_container, leaves, rebuild, register
 
-Arrays: TypeAlias = dict[str, NDArray[Any]]
+Arrays: TypeAlias = dict[str, Array]
 
 
-class Params(Mapping[str, NDArray[Any]]):
+class Params(Mapping[str, Array]):
     """A mapping from dotted names to arrays that are views into one contiguous ``vector``.
 
     Parameters
@@ -94,7 +94,7 @@ class Params(Mapping[str, NDArray[Any]]):
         return params
 
     @classmethod
-    def from_vector(cls, layout: Layout, vector: NDArray[Any], buffers: Arrays | None = None) -> "Params":
+    def from_vector(cls, layout: Layout, vector: Array, buffers: Arrays | None = None) -> "Params":
         """Params whose views look into ``vector`` itself, of shape ``(p,)`` or with lead axes in front."""
         if vector.shape[-1] != layout.size:
             raise LayoutError(f"got a vector of {vector.shape[-1]} entries; the layout has {layout.size}")
@@ -102,7 +102,7 @@ class Params(Mapping[str, NDArray[Any]]):
         params._set(layout, vector, buffers)
         return params
 
-    def at(self, vector: NDArray[Any]) -> "Params":
+    def at(self, vector: Array) -> "Params":
         """These parameters where their entries are those of ``vector``, with the same buffers."""
         return Params.from_vector(self.layout, vector, self.buffers)
 
@@ -129,7 +129,7 @@ class Params(Mapping[str, NDArray[Any]]):
         return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
 
     @property
-    def vector(self) -> NDArray[Any]:
+    def vector(self) -> Array:
         """All entries as one vector; inside a jvp, a Dual put together from the leaves (read it, do not write)."""
         if self._vector is None:
             first = next(iter(self._leaves.values()))
@@ -148,7 +148,7 @@ class Params(Mapping[str, NDArray[Any]]):
         """The common dtype of all arrays."""
         return next(iter(self._leaves.values()), self._vector).dtype
 
-    def __getitem__(self, name: str) -> NDArray[Any]:
+    def __getitem__(self, name: str) -> Array:
         try:
             return self._leaves[name]
         except KeyError:
@@ -167,11 +167,11 @@ class Params(Mapping[str, NDArray[Any]]):
         """The names."""
         return self._leaves.keys()
 
-    def values(self) -> ValuesView[NDArray[Any]]:
+    def values(self) -> ValuesView[Array]:
         """The arrays."""
         return self._leaves.values()
 
-    def items(self) -> ItemsView[str, NDArray[Any]]:
+    def items(self) -> ItemsView[str, Array]:
         """Pairs of name and array."""
         return self._leaves.items()
 
@@ -217,7 +217,7 @@ class Params(Mapping[str, NDArray[Any]]):
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
 
 
-def with_entries(params: Tree, vector: NDArray[Any], layout: Layout) -> Any:
+def with_entries(params: Tree, vector: Array, layout: Layout) -> Any:
     """Parameters of any tree where their entries are those of a vector, or several, and their buffers as they are."""
     if isinstance(params, Params):
         return params.at(vector)

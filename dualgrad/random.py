@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias, Union
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
+from .backend import Array
 from .backend import like as on_device
 from .checks import count
 from .scratch import empty
@@ -58,7 +59,7 @@ class Rng:
         bits = getattr(vars(self).get("generator"), "bit_generator", None)  # none where the draws are not random
         return f"{type(self).__name__}({'' if bits is None else type(bits).__name__})"
 
-    def signs(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> NDArray[Any]:
+    def signs(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent ±1, each with probability 1/2."""
         count = math.prod(shape) if isinstance(shape, tuple) else int(np.prod(shape))
         raw = self.generator.bit_generator.random_raw((count + 63) // 64)
@@ -69,7 +70,7 @@ class Rng:
         signs = signs.reshape(-1)[:count].reshape(shape)
         return signs if like is None or like.__class__ is np.ndarray else on_device(signs, like)
 
-    def normal(self, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> NDArray[Any]:
+    def normal(self, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent standard normals."""
         return self._floating(self.generator.standard_normal, shape, dtype, like)
 
@@ -90,7 +91,7 @@ class Rng:
         native = np.dtype(dtype) if np.dtype(dtype) in (np.float32, np.float64) else np.dtype(np.float64)
         return on_device(np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False), like)
 
-    def unit(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> NDArray[Any]:
+    def unit(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Points on the unit sphere of the last axis, uniformly distributed."""
         x = np.asarray(self.generator.standard_normal(shape))
         return on_device((x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(dtype), like)
@@ -102,11 +103,11 @@ class Rng:
 
     def integers(
         self, low: int, high: int, shape: Shape = (), *, dtype: DTypeLike = np.int64, like: Any = None
-    ) -> NDArray[Any]:
+    ) -> Array:
         """Independent integers, uniform on low, ..., high - 1."""
         return on_device(np.asarray(self.generator.integers(low, high, shape, dtype=dtype)), like)
 
-    def permutation(self, n: int, *, like: Any = None) -> NDArray[Any]:
+    def permutation(self, n: int, *, like: Any = None) -> Array:
         """The integers 0, ..., n - 1 in random order."""
         return on_device(self.generator.permutation(n), like)
 

@@ -1,11 +1,12 @@
 """``scipy.linalg``: functions of matrices, and the solutions of triangular, factored and Sylvester equations."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import linalg as sl
 
+from ..backend import Array
 from ..dispatch import dispatched
 from ..dual import primal
 from ..rules.declare import composite, explicit
@@ -19,7 +20,7 @@ __getattr__ = others(sl)
 
 
 @dispatched
-def expm(A: ArrayLike) -> NDArray[Any]:
+def expm(A: ArrayLike) -> Array:
     """The exponential of square matrices.
 
     Examples
@@ -43,7 +44,7 @@ def expm_rule(a, da, lead):
 
 
 @dispatched
-def sqrtm(A: ArrayLike) -> NDArray[Any]:
+def sqrtm(A: ArrayLike) -> Array:
     """The principal square root of a matrix.
 
     Examples
@@ -69,7 +70,7 @@ def sqrtm_rule(a, da, lead):
 
 
 @dispatched
-def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> NDArray[Any]:
+def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Array:
     """The solution X of A X + X B = Q.
 
     Examples
@@ -96,7 +97,7 @@ def solve_triangular(
     lower: bool = False,
     unit_diagonal: bool = False,
     check_finite: bool = True,
-) -> NDArray[Any]:
+) -> Array:
     """The solution x of A x = b, for the upper triangle A of a, or the lower; ``trans`` 1 and 2 transpose A.
 
     Examples
@@ -123,7 +124,7 @@ def solve_triangular_rule(x, args, da, db):
 
 
 @dispatched
-def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, check_finite: bool = True) -> NDArray[Any]:
+def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, check_finite: bool = True) -> Array:
     """The solution of A x = b, given a factor of Cholesky, A = L Lᴴ or Uᴴ U, and whether it is the lower one.
 
     Examples
@@ -139,7 +140,7 @@ def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, check_finite: b
 @dispatched
 def lu_solve(
     lu_and_piv: tuple[ArrayLike, ArrayLike], b: ArrayLike, trans: Literal[0, 1, 2] = 0, check_finite: bool = True
-) -> NDArray[Any]:
+) -> Array:
     """The solution of A x = b, given A = P L U and its row exchanges as ``scipy.linalg.lu_factor`` gives them.
 
     Examples

@@ -7,10 +7,10 @@ import math
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special as sp
 
-from ..backend import is_array
+from ..backend import Array, is_array
 from ..dispatch import dispatched
 from ..dual import primal
 from ..exponentials import gap, log_softmax_tangent, softmax_tangent
@@ -188,7 +188,7 @@ composite(logsumexp, _logsumexp)
 
 
 @dispatched
-def softmax(x: ArrayLike, axis: Axis = None) -> NDArray[Any]:
+def softmax(x: ArrayLike, axis: Axis = None) -> Array:
     """exp(x) / Σ exp(x) along axes.
 
     Examples
@@ -203,7 +203,7 @@ def softmax(x: ArrayLike, axis: Axis = None) -> NDArray[Any]:
 
 
 @dispatched
-def log_softmax(x: ArrayLike, axis: Axis = None) -> NDArray[Any]:
+def log_softmax(x: ArrayLike, axis: Axis = None) -> Array:
     """x - log Σ exp(x) along axes.
 
     Examples

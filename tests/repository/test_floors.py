@@ -32,7 +32,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["nn"],
     ["estimators"],
     ["online"],
-    ["testing"],
+    ["testing", "typing"],
     ["dualgrad"],  # the roof: what users see
 ]
 LATER = {  # imported when they are asked for, by name

@@ -1,10 +1,65 @@
-"""The share of public names with types is counted right: every member of a public class, and no other name."""
+"""Types say what is there: the stubs of the operators, the names for annotations, and the programs that are checked.
 
+The share of public names with types is counted right: every member of a public class, and no other name.
+"""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+import dualgrad.typing
 from docs import type_completeness
 from docs.type_completeness import BAR, by_room, homes, known, main, report, share
 from dualgrad.errors import DualgradError, ShapeError
+from dualgrad.operators import ArrayLike, operators
+from tests import typing_user
+
+ROOT = Path(__file__).parents[2]
+
+# ---------------------------------------------------------------------- stubs, names and programs
+
+
+def stubs():
+    """The methods of each class in operators.pyi, by name."""
+    tree = ast.parse((ROOT / "dualgrad" / "operators.pyi").read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {kind.name: {f.name: f for f in kind.body if isinstance(f, ast.FunctionDef)} for kind in classes}
+
+
+def test_the_stubs_of_the_operators_name_what_the_classes_have():
+    found, made = stubs(), operators({})
+    assert set(found["Operators"]) == set(vars(made)) - {"__doc__", "__hash__", "__module__", "__slots__"}
+    assert set(found["ArrayLike"]) < set(vars(ArrayLike))  # which also has what is refused, and what NumPy's loops ask
+
+
+def test_a_method_takes_the_arguments_of_the_function_of_numpy_it_stands_for():
+    named = {n: f for n, f in stubs()["Operators"].items() if hasattr(np, n) and n not in ("clip", "compress")}
+    assert len(named) > 30
+    for name, stub in named.items():
+        given = [a.arg for a in stub.args.args[1:]]
+        assert given == list(inspect.signature(getattr(np, name)).parameters)[1 : len(given) + 1], name
+
+
+def test_the_page_says_what_every_name_for_annotations_stands_for():
+    page = (ROOT / "docs" / "api" / "typing.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", page, re.M)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == dualgrad.typing.__all__
+
+
+PROGRAMS = [thing for name, thing in vars(typing_user).items() if name.startswith("program_")]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
+def test_the_programs_that_are_checked_run(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    program()
+
+
+# ---------------------------------------------------------------------- the share of names with types
 
 
 class Base:
