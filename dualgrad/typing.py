@@ -16,7 +16,22 @@ Examples
 from numpy.typing import ArrayLike, NDArray
 
 from .backend import Array
+from .directions.base import DirectionSampler
+from .estimators.estimator import GradientEstimator
+from .online.system import DynamicalSystem
+from .optim.optimizer import GradientOptimizer
 from .random import RngLike
 from .tree import Function, Tree
 
-__all__ = ["Array", "ArrayLike", "Function", "NDArray", "RngLike", "Tree"]
+__all__ = [
+    "Array",
+    "ArrayLike",
+    "DirectionSampler",
+    "DynamicalSystem",
+    "Function",
+    "GradientEstimator",
+    "GradientOptimizer",
+    "NDArray",
+    "RngLike",
+    "Tree",
+]

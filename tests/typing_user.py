@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import dualgrad as dg
 from dualgrad import directions, estimators, extend, nn, online, optim, testing
-from dualgrad.typing import Array, Function, RngLike, Tree
+from dualgrad.typing import Array, DirectionSampler, Function, GradientEstimator, RngLike, Tree
 
 Vector = NDArray[np.float64]
 
@@ -153,9 +153,14 @@ def program_tutorial_loops() -> None:
 
 def program_tutorial_refusals() -> None:
     kept: list[dg.Dual] = []
-    dg.derivative(lambda x: kept.append(x) or x * x)(1.0)
+
+    def square(x: dg.Dual) -> dg.Dual:
+        kept.append(x)
+        return x * x
+
+    dg.derivative(square)(1.0)
     try:
-        kept[0] + 1
+        print(kept[0] + 1)
     except dg.LevelError as error:
         print(error)
     try:
@@ -200,7 +205,8 @@ class Body:
 
 
 def gravity(position: Array, mass: float) -> Array:
-    return -mass * position / np.sum(position**2) ** 1.5
+    distance: Array = np.linalg.norm(position)
+    return -mass * position / distance**3
 
 
 def simulate(body: Body, mass: float, steps: int, dt: float = 0.01) -> Iterator[Body]:
@@ -247,7 +253,7 @@ def program_solver() -> None:
 
 
 def program_curvature_of_a_dict() -> None:
-    def loss(p: dict[str, Array]) -> Array:
+    def loss(p: dict[str, Array]) -> Any:
         return np.sum((p["w"] @ np.ones(2) - p["b"]) ** 2)
 
     params = {"w": np.ones((3, 2)), "b": np.zeros(3)}
@@ -293,7 +299,8 @@ def draw(n: int, rng: RngLike = None) -> Array:
     stream = dg.Rng(rng)
     masks = stream.named("masks", n).bernoulli(0.5, (n, 3))
     first, second = stream.spawn(2)
-    return masks * first.signs((n, 3), dtype=np.float32) + second.unit((n, 3)) + stream.integers(0, 4, (n, 1))
+    points: Array = masks * first.signs((n, 3), dtype=np.float32) + second.unit((n, 3))
+    return points + stream.integers(0, 4, (n, 1))
 
 
 def program_randomness() -> None:
@@ -435,7 +442,7 @@ def program_training_loop() -> None:
 class Central:
     """Central differences along one direction."""
 
-    def __init__(self, direction: directions.DirectionSampler, h: float = 1e-4) -> None:
+    def __init__(self, direction: DirectionSampler, h: float = 1e-4) -> None:
         self.direction, self.h = direction, h
 
     def estimate(self, objective: Function, params: Vector, *, rng: RngLike = None) -> estimators.Estimate:
@@ -453,7 +460,7 @@ class Threes:
         return np.sqrt(3.0) * (rng.signs(params.shape) if n is None else rng.signs((n, *params.shape)))
 
 
-def descend(estimator: estimators.GradientEstimator, loss: Function, w: Vector, steps: int) -> Vector:
+def descend(estimator: GradientEstimator, loss: Function, w: Vector, steps: int) -> Vector:
     optimizer, rng = optim.SGD(lr=0.05, momentum=0.5), dg.Rng(0)
     for _ in range(steps):
         optimizer.step(w, estimator.estimate(loss, w, rng=rng).gradient)
@@ -461,7 +468,7 @@ def descend(estimator: estimators.GradientEstimator, loss: Function, w: Vector, 
 
 
 def program_own_estimator() -> None:
-    def loss(w: Array) -> Array:
+    def loss(w: Array) -> Any:
         return np.sum(w**2)
 
     for estimator in (Central(Threes()), estimators.ForwardGradient(Threes()), estimators.Backprop()):
@@ -488,7 +495,7 @@ def program_own_system() -> None:
 
 def refused(x: Vector, v: Vector, f: Function, d: dg.Dual) -> None:
     dg.jvp(f, x, v)  # type: ignore[call-overload]
-    y, dy = dg.jvp(f, (x,), (v,), has_aux=True)  # type: ignore[misc]
+    _, _ = dg.jvp(f, (x,), (v,), has_aux=True)  # type: ignore[misc]
     dg.grad(f, argnums=0)  # type: ignore[call-arg]
     dg.grad(x)  # type: ignore[arg-type]
     dg.jacfwd(f, chunk="all")  # type: ignore[arg-type]
