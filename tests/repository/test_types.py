@@ -37,7 +37,7 @@ def test_the_stubs_of_the_operators_name_what_the_classes_have():
 
 
 def test_a_method_takes_the_arguments_of_the_function_of_numpy_it_stands_for():
-    named = {n: f for n, f in stubs()["Operators"].items() if hasattr(np, n) and n not in ("clip", "compress")}
+    named = {n: f for n, f in stubs()["Operators"].items() if n in np.__all__ and n not in ("clip", "compress")}
     assert len(named) > 30
     for name, stub in named.items():
         given = [a.arg for a in stub.args.args[1:]]
