@@ -353,7 +353,8 @@ def second_difference(x: Array) -> Array:
 @extend.bilinear
 @extend.dispatched
 def bracket(a: Array, b: Array) -> Array:
-    return a @ b - b @ a
+    c: Array = a @ b - b @ a
+    return c
 
 
 @extend.constant

@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def stubs():
-    """The methods of each class in operators.pyi, by name."""
+    """The methods of each class in operators.pyi with their arguments."""
     tree = ast.parse((ROOT / "dualgrad" / "operators.pyi").read_text("utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return {kind.name: {f.name: f for f in kind.body if isinstance(f, ast.FunctionDef)} for kind in classes}
+    return {kind.name: {f.name: f.args for f in kind.body if isinstance(f, ast.FunctionDef)} for kind in classes}
 
 
 def test_the_stubs_of_the_operators_name_what_the_classes_have():
@@ -37,10 +37,11 @@ def test_the_stubs_of_the_operators_name_what_the_classes_have():
 
 
 def test_a_method_takes_the_arguments_of_the_function_of_numpy_it_stands_for():
-    named = {n: f for n, f in stubs()["Operators"].items() if n in np.__all__ and n not in ("clip", "compress")}
-    assert len(named) > 30
-    for name, stub in named.items():
-        given = [a.arg for a in stub.args.args[1:]]
+    others = {"clip", "compress", "imag", "real"}  # with arguments in another order, or none
+    named = {name: args for name, args in stubs()["Operators"].items() if name in np.__all__ and name not in others}
+    assert len(named) > 25
+    for name, args in named.items():
+        given = [a.arg for a in args.args[1:]]
         assert given == list(inspect.signature(getattr(np, name)).parameters)[1 : len(given) + 1], name
 
 
