@@ -1,6 +1,6 @@
 # make demo      train a network without a backward pass (makes .venv on the first call)
 # make test      all tests and doctests
-# make lint      ruff: rules and format
+# make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
@@ -64,6 +64,9 @@ test-gpu: $(call ready,test)
 lint: $(call ready,lint)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict tests/typing_user.py
+	$(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing_user.py
+	$(PYTHON) -m docs.type_completeness
 
 docs: $(call ready,docs)
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -86,7 +89,7 @@ bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest-* build dist docs/_build output .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest-* build dist docs/_build output .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Dependency groups need pip 25.1, and venv brings an older one.
@@ -100,11 +103,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(VENV)/.ready-lint: pyproject.toml | $(VENV)/.ready-pip
-	$(PIP) --group lint
-	touch $@
-
-$(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 

@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -13,10 +15,14 @@ from .rules.absorb import parts
 from .rules.declare import duals_in, nested_as, top_level
 from .rules.lead import direction
 from .tables import KINDS, OWN, RULES
-from .tree import flatten, map_leaves, rebuild, unflatten
+from .tree import Function, flatten, map_leaves, rebuild, unflatten
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_F = TypeVar("_F", bound=Function)
 
 
-def defjvp(function, rule):
+def defjvp(function: Function, rule: Function) -> None:
     """Give a tangent rule to a NumPy function, or any ufunc, that has none (or replace the one it has).
 
     Parameters
@@ -51,7 +57,7 @@ def defjvp(function, rule):
     RULES[function], KINDS[function] = push, "explicit"
 
 
-class custom_jvp:  # noqa: N801  (a decorator)
+class custom_jvp(Generic[_P, _R]):  # noqa: N801  (a decorator)
     """A function with a tangent rule of its own, as in JAX.
 
     Examples
@@ -68,20 +74,22 @@ class custom_jvp:  # noqa: N801  (a decorator)
     np.float64(0.5)
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[_P, _R]) -> None:
         functools.update_wrapper(self, function)
-        self.function, self.rule, self.__name__ = function, None, getattr(function, "__name__", repr(function))
-        self.signature = inspect.signature(function)
+        self.function = function
+        self.rule: Function | None = None
+        self.__name__: str = getattr(function, "__name__", repr(function))
+        self.signature: inspect.Signature = inspect.signature(function)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"custom_jvp({self.__name__})" + (", without a rule yet" if self.rule is None else "")
 
-    def defjvp(self, rule):
+    def defjvp(self, rule: _F) -> _F:
         """Set the rule: ``rule(primals, tangents) -> (y, dy)``, called once for each direction."""
         self.rule = rule
         return rule
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         args, kwargs = map_leaves(lift, bound.args), bound.kwargs
@@ -133,7 +141,7 @@ def _apply_rule(rule, args, kwargs, name):
     return unflatten(structure, [Dual(y + 0, nested_as(y, d + 0), level) for y, d in zip(ys, ds, strict=True)])
 
 
-def supported():
+def supported() -> dict[Any, str]:
     """Every NumPy function with a tangent rule, and the kind of its rule.
 
     Examples

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from typing import TypeVar
 
 import numpy as np
 
@@ -9,13 +10,14 @@ from .dual import OBJECT, Dual, as_array
 from .outer_product import OuterProduct
 from .rules.declare import duals_in
 from .tables import KINDS, OWN
-from .tree import flatten, is_container, leaves, rebuild
+from .tree import Function, flatten, is_container, leaves, rebuild
 from .zero import ZERO
 
 _KEEP_INTS = None, "composite", "constant"  # kinds of functions whose ints may be an index or a count
+_F = TypeVar("_F", bound=Function)
 
 
-def dispatched(function):
+def dispatched(function: _F) -> _F:
     """A function of arrays that answers Duals by the rule declared for it, as NumPy's functions do.
 
     Parameters

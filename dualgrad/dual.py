@@ -11,15 +11,23 @@ levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K 
 import itertools
 import numbers
 import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from . import cures
+from .backend import Array
 from .errors import LevelError, ShapeError, TangentLossError
 from .frames import OURS
 from .operators import operators
 from .tables import MAKERS, METHODS, RULES, SEQUENCES
-from .tree import is_container, leaf, leaves, map_leaves
+from .tree import Tree, is_container, leaf, leaves, map_leaves
+
+if TYPE_CHECKING:
+    from .operators import Operators
+else:
+    Operators = operators(RULES)
 
 LIVE = {}  # level -> lead
 ASKED = {}  # level of which NumPy or Python asked for plain arrays or numbers -> what it was last told, or None
@@ -29,7 +37,7 @@ _levels = itertools.count(1)
 
 
 @leaf
-class Dual(operators(RULES)):
+class Dual(Operators):
     """A value and its tangent: ``primal + ε tangent``, ε² = 0.
 
     Programs receive Duals inside `jvp` and need not make any. ``tangent.shape == lead + primal.shape`` with lead ``()``
@@ -47,27 +55,27 @@ class Dual(operators(RULES)):
 
     __slots__ = ("frozen", "level", "primal", "tangent")
 
-    def __init__(self, primal, tangent, level, frozen=False):
-        self.primal = primal
-        self.tangent = tangent
-        self.level = level
-        self.frozen = frozen
+    def __init__(self, primal: Any, tangent: Any, level: int, frozen: bool = False) -> None:
+        self.primal: Any = primal
+        self.tangent: Any = tangent
+        self.level: int = level
+        self.frozen: bool = frozen
 
-    def renewed(self, primal, tangent):
+    def renewed(self, primal: Any, tangent: Any) -> "Dual":
         """Another Dual of the same level, and of the same trace."""
         return Dual(primal, tangent, self.level)
 
-    def revalued(self, primal):
+    def revalued(self, primal: Any) -> "Dual":
         """The same with another value."""
         return self.renewed(primal, self.tangent)
 
-    def assigned(self, result):
+    def assigned(self, result: Any) -> Any:
         """The result of an operator in place: written into the Dual itself; a scalar is replaced, as in NumPy."""
         return result if isinstance(primal(self), np.generic) else store(self, result)
 
     # ------------------------------------------------------------------ NumPy's protocols
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         rule = RULES.get(ufunc)
         if rule is None:
             return without_rule(ufunc, method, inputs, kwargs)
@@ -75,7 +83,7 @@ class Dual(operators(RULES)):
             return rule(*inputs)
         return METHODS[method](ufunc, *map(as_array, inputs), **kwargs)
 
-    def __array_function__(self, function, types, args, kwargs):
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         rule = RULES.get(function)
         if rule is None:
             return make(self, function, args, kwargs)
@@ -85,14 +93,10 @@ class Dual(operators(RULES)):
             args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
         return rule(*args, **kwargs)
 
-    # ------------------------------------------------------------------ shape, dtype, views
-
-    shape = property(lambda self: self.primal.shape)
-    ndim = property(lambda self: self.primal.ndim)
-    size = property(lambda self: self.primal.size)
+    # ------------------------------------------------------------------ dtype, length, views
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         """The dtype of the value. NumPy's means of an object array end in ``y.dtype.type(y)``, a plain number, but for
         a y without a dtype: there a Dual has none."""
         if ASKED and self.primal.__class__ is not np.ndarray:
@@ -101,21 +105,21 @@ class Dual(operators(RULES)):
                 raise AttributeError("dtype")
         return self.primal.dtype
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.primal)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator["Dual"]:
         return (self[i] for i in range(len(self)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lead = LIVE.get(self.level)
         directions = ", ended" if lead is None else f", {lead[0]} direction{'s'[: lead[0] != 1]}" if lead else ""
         return f"Dual({self.dtype}[{', '.join(map(str, self.shape))}], level {self.level}{directions})"
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.primal} + ε {self.tangent}"
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> "Dual":
         lead = lead_of(self)
         refuse_dual_index(index)
         primal = self.primal[index]
@@ -130,7 +134,7 @@ class Dual(operators(RULES)):
         # NumPy may move the axes of advanced indices to the front, so the lead axis waits at the back.
         return Dual(primal, np.moveaxis(np.moveaxis(self.tangent, 0, -1)[before_lead(index)], -1, 0), self.level)
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index: Any, value: Any) -> None:
         lead = lead_of(self)
         refuse_dual_index(index)
         require_writable(self)
@@ -149,7 +153,7 @@ class Dual(operators(RULES)):
 
     # ------------------------------------------------------------------ exits: a tangent is never dropped silently
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """The object array of the entries, of which NumPy makes np.array([x, y]), np.r_, np.full and np.vectorize."""
         note_asked(self)
         if copy is False:
@@ -170,39 +174,40 @@ class Dual(operators(RULES)):
             self.frozen = self.frozen or primal.ndim > 0 and cures.asks_for_alias(self)
         return array
 
-    def __float__(self):
+    def __float__(self) -> NoReturn:
         note_asked(self)
         error = cures.refusal(cures.FLOAT)
         ASKED[self.level] = str(error)
         raise error
 
-    __int__ = __complex__ = __float__
+    __int__ = __float__
+    __complex__ = __float__
 
-    def item(self, *args):
+    def item(self, *args: Any) -> NoReturn:
         """Refused: it would drop the tangent."""
         raise TangentLossError("item() and tolist() would drop the tangent of a Dual: use x[i], or dg.primal(x).item()")
 
     tolist = item
 
-    def __format__(self, spec):
+    def __format__(self, spec: str) -> str:
         if spec:
             raise TangentLossError(f"a Dual has no format {spec!r}: format its value, dg.primal(x)")
         return repr(self)
 
-    def __index__(self):
+    def __index__(self) -> NoReturn:
         raise TangentLossError(cures.INDEX)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         lead_of(self)
         return bool(self.primal)
 
-    def __hash__(self):
+    def __hash__(self) -> NoReturn:
         raise TypeError(
             "unhashable type: 'Dual': leave it out of keys, sets and the arguments of functools.lru_cache, or take "
             "dg.primal(x), whose tangent is lost"
         )
 
-    def __reduce__(self):
+    def __reduce__(self) -> NoReturn:
         raise TangentLossError("a Dual cannot be pickled: it lives only inside its jvp; save dg.primal(x)")
 
 
@@ -261,7 +266,7 @@ def match_level(buffer, value):
     return primal, tangent
 
 
-def primal(x):
+def primal(x: Tree) -> Any:
     """The plain value of ``x``, all levels stripped: the one deliberate exit from differentiation.
 
     Parameters

@@ -149,7 +149,7 @@ class IllConditionedWarning(UserWarning):
     """
 
 
-def caution(text, category=IllConditionedWarning):
+def caution(text: str, category: type[Warning] = IllConditionedWarning) -> None:
     """A warning at the line that asked: in the nearest frame outside dualgrad and NumPy."""
     frame = outside(sys._getframe(1))
     registry = frame.f_globals.setdefault("__warningregistry__", {})

@@ -23,6 +23,8 @@ rule be replaced; `defjvp` replaces one for good.
 import contextlib
 import functools
 import inspect
+from collections.abc import Callable, Iterator
+from typing import TypeVar, overload
 
 import numpy as np
 
@@ -32,17 +34,18 @@ from .dispatch import dispatched, in_precision, require_dispatching
 from .dual import LIVE, Dual
 from .errors import ShapeError, TangentLossError
 from .rules import declare
-from .tree import is_container, map_leaves
+from .tree import Function, is_container, map_leaves
 
 __all__ = ["bilinear", "composite", "constant", "dispatched", "elementwise", "explicit", "linear", "rules_restored"]
 
 _TABLES = [table for name, table in vars(tables).items() if name.isupper()]
 _NUMBERS = (float, complex, int)
+_F = TypeVar("_F", bound=Function)
 _blocks = []  # one for each rules_restored() that is open
 
 
 @contextlib.contextmanager
-def rules_restored():
+def rules_restored() -> Iterator[None]:
     """A block at whose end the rule tables are as they were before: what was declared, replaced or deleted, by the
     declarers here, by `defjvp` or by hand, is taken back, also where an error ends the block.
 
@@ -78,7 +81,7 @@ def rules_restored():
 
 
 @contextlib.contextmanager
-def lasting():
+def lasting() -> Iterator[None]:
     """Declarations that no open block takes back: those of a module, which is imported once. Where a function had a
     rule before, that one stays, and the module's is the one behind it: the rule once a block takes the other back."""
     before, rules = [table.copy() for table in _TABLES], tables.RULES.copy()
@@ -99,7 +102,13 @@ def lasting():
 # ---------------------------------------------------------------------- the six kinds
 
 
-def linear(*functions, lead=None, alone=False):
+@overload
+def linear(function: _F, /, *, lead: Function | None = None, alone: bool = False) -> _F: ...
+@overload
+def linear(*, lead: Function | None = None, alone: bool = False) -> Callable[[_F], _F]: ...
+@overload
+def linear(*functions: Function, lead: Function | None = None, alone: bool = False) -> tuple[Function, ...]: ...
+def linear(*functions: Function, lead: Function | None = None, alone: bool = False) -> object:
     """Declare functions linear in their first argument: the tangent goes through the function itself.
 
     Parameters
@@ -148,7 +157,7 @@ def linear(*functions, lead=None, alone=False):
     return _decorated(functions)
 
 
-def elementwise(function, *slopes, over=None, finite=False):
+def elementwise(function: Function, *slopes: Function, over: Function | None = None, finite: bool = False) -> None:
     """Declare the partial derivatives of a function that acts entry by entry, one for each of its arguments.
 
     Parameters
@@ -202,7 +211,13 @@ def elementwise(function, *slopes, over=None, finite=False):
     declare.elementwise(function, *slopes, over=over, finite=finite, around=_checked(function, count))
 
 
-def bilinear(*functions, lead=None):
+@overload
+def bilinear(function: _F, /, *, lead: Function | None = None) -> _F: ...
+@overload
+def bilinear(*, lead: Function | None = None) -> Callable[[_F], _F]: ...
+@overload
+def bilinear(*functions: Function, lead: Function | None = None) -> tuple[Function, ...]: ...
+def bilinear(*functions: Function, lead: Function | None = None) -> object:
     """Declare functions linear in each of their first two arguments: f(dx, y) + f(x, dy).
 
     Parameters
@@ -249,7 +264,7 @@ def bilinear(*functions, lead=None):
     return _decorated(functions)
 
 
-def composite(function, definition, as_given=False):
+def composite(function: Function, definition: Function, as_given: bool = False) -> None:
     """Declare a function by other functions that have rules; its value is still its own, bit for bit.
 
     Parameters
@@ -289,7 +304,7 @@ def composite(function, definition, as_given=False):
     declare.composite(function, definition, as_given=as_given, around=_checked(function))
 
 
-def explicit(*functions):
+def explicit(*functions: Function) -> Callable[[_F], _F]:
     """Declare a written rule: ``rule(x, dx, lead, *args, **kwargs) -> y, dy``.
 
     Parameters
@@ -339,7 +354,11 @@ def explicit(*functions):
     return declared
 
 
-def constant(*functions):
+@overload
+def constant(function: _F, /) -> _F: ...
+@overload
+def constant(*functions: Function) -> tuple[Function, ...]: ...
+def constant(*functions: Function) -> object:
     """Declare functions of which the derivative is zero: they see plain values and return what they do.
 
     Parameters

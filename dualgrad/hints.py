@@ -1,6 +1,10 @@
 """What other libraries call it: one line for each name that people bring along and dualgrad has not."""
 
 import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 NAMES = {
     "array": "arrays are NumPy's own: np.array",
@@ -14,6 +18,7 @@ NAMES = {
     "numpy": "functions are NumPy's own: import numpy as np",
     "scipy": "it is imported by itself, as SciPy is optional: import dualgrad.scipy",
     "stop_gradient": "dg.primal",
+    "typing": "it is imported by itself: import dualgrad.typing",
     "vjp": "there is no reverse mode: dg.grad or dg.jacfwd, or the transposed rules of dg.nn's layers (layer.vjp)",
     "vmap": "NumPy's functions are batched; for K directions give tangents of shape (K, *x.shape) to one dg.jvp",
 }
@@ -25,12 +30,12 @@ KEYWORDS = {
 }
 
 
-def missing(name):
+def missing(name: str) -> str:
     """The text of the AttributeError for a name that the package has not."""
     return f"module 'dualgrad' has no attribute {name!r}" + (f": {NAMES[name]}" if name in NAMES else "")
 
 
-def hinted(transform):
+def hinted(transform: _F) -> _F:
     """The transform, with a hint for keywords that it is not the one to know."""
 
     @functools.wraps(transform)

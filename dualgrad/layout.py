@@ -4,12 +4,18 @@ import functools
 import itertools
 import math
 import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from .backend import Array
 from .errors import LayoutError, ShapeError
-from .tree import LEAF, flatten, leaves_like, paths, unflatten
+from .tree import LEAF, Tree, flatten, leaves_like, paths, unflatten
 from .vectors import double, in_kind, side_by_side
+
+Shape: TypeAlias = tuple[int, ...]
 
 
 class Fixed(dict):
@@ -54,7 +60,21 @@ class Layout:
 
     __slots__ = ("_hash", "_scalars", "_structure", "container", "dtype", "dtypes", "shapes", "size", "slices")
 
-    def __init__(self, shapes, container=None, structure=None, dtypes=None, scalars=()):
+    shapes: Mapping[str, Shape]
+    slices: Mapping[str, slice]
+    size: int
+    dtypes: tuple[np.dtype[Any], ...] | None
+    dtype: np.dtype[Any] | None
+    container: Any
+
+    def __init__(
+        self,
+        shapes: Mapping[str, Sequence[int]],
+        container: Any = None,
+        structure: Any = None,
+        dtypes: tuple[np.dtype[Any], ...] | None = None,
+        scalars: tuple[bool, ...] = (),
+    ) -> None:
         shapes = {name: tuple(shape) for name, shape in shapes.items()}
         ends = list(itertools.accumulate(map(math.prod, shapes.values()), initial=0))
         places = {name: slice(*pair) for name, pair in zip(shapes, itertools.pairwise(ends), strict=True)}
@@ -70,7 +90,7 @@ class Layout:
             object.__setattr__(self, name, value)
 
     @staticmethod
-    def of(tree):
+    def of(tree: Tree) -> "Layout":
         """The layout of a tree of arrays or numbers; of Params their own."""
         if tree.__class__ is np.ndarray:
             return _known(LEAF, (tree.shape,), (tree.dtype,), (False,))
@@ -78,7 +98,7 @@ class Layout:
             return own
         return _of_leaves(*flatten(tree))
 
-    def vector(self, tree, what="the tree"):
+    def vector(self, tree: Tree, what: str = "the tree") -> Array:
         """The entries of a tree of this layout, one after another: of Params their vector itself, of others a new one.
 
         A dict with the names of Params stands for them; one leaf alone is not copied. ``what`` is its name in errors.
@@ -96,7 +116,7 @@ class Layout:
         leaves = self.leaves(tree, what)
         return side_by_side([a.reshape(-1) if a.__class__ is np.ndarray else np.reshape(a, -1) for a in leaves])
 
-    def leaves(self, tree, what="the tree", lead=()):
+    def leaves(self, tree: Tree, what: str = "the tree", lead: Shape | None = ()) -> list[Any]:
         """The leaves of a tree of this layout, matched by their keys; any shapes go with ``lead=None``."""
         if self.container is not None and tree.__class__ is dict and tree.keys() == self.shapes.keys():
             leaves = [tree[name] for name in self.shapes]
@@ -112,7 +132,7 @@ class Layout:
         at = path and f" at {path}"
         raise ShapeError(f"{what} has a leaf of shape {np.shape(leaf)}{at}; expected {lead + shape}")
 
-    def double(self, tree, what="the tree"):
+    def double(self, tree: Tree, what: str = "the tree") -> NDArray[np.float64]:
         """The entries of a tree of real numbers as float64, on the host.
 
         Raises
@@ -122,12 +142,12 @@ class Layout:
         """
         return double(self.vector(tree, what))
 
-    def rows(self, tree, n, what="the tree"):
+    def rows(self, tree: Tree, n: int, what: str = "the tree") -> Array:
         """The entries of a tree whose leaves have a leading axis of n, as ``(n, p)``."""
         leaves = self.leaves(tree, what, (n,))
         return side_by_side([np.reshape(leaf, (n, math.prod(leaf.shape[1:]))) for leaf in leaves], (n, 0))
 
-    def tree(self, vector, like=None):
+    def tree(self, vector: Array, like: Array | None = None) -> Any:
         """A vector, or several along leading axes, as a tree of this layout, in the dtypes of the leaves.
 
         Arrays of its dtype are views of it, and of Params all; those in containers of one's own are as these make them.
@@ -149,7 +169,7 @@ class Layout:
             leaves = [a if kind.kind == "c" else a.real for a, kind in zip(leaves, self.dtypes, strict=True)]
         return self.with_leaves([a.astype(kind, copy=False) for a, kind in zip(leaves, self.dtypes, strict=True)])
 
-    def views(self, vector):
+    def views(self, vector: Array) -> Any:
         """The same, whatever the dtype of the vector."""
         return self.with_leaves(self._views(vector)) if self.container is None else self.tree(vector)
 
@@ -163,7 +183,7 @@ class Layout:
             return leaves
         return [leaf[()] if scalar else leaf for leaf, scalar in zip(leaves, self._scalars, strict=True)]
 
-    def with_leaves(self, leaves):
+    def with_leaves(self, leaves: Sequence[Any]) -> Any:
         """A tree of these leaves, whatever they are; for Params a dict."""
         return (
             unflatten(self._structure, leaves)
@@ -171,29 +191,29 @@ class Layout:
             else dict(zip(self.shapes, leaves, strict=True))
         )
 
-    def rounded(self, vector):
+    def rounded(self, vector: Array) -> Array:
         """A vector whose entries are rounded to the dtypes of the leaves."""
         if self.dtypes is None or all(kind == vector.dtype for kind in self.dtypes):
             return vector
         return self.vector(self.tree(vector))
 
-    def dtype_of_entries(self, vector):
+    def dtype_of_entries(self, vector: Array) -> list[np.dtype[Any]]:
         """The dtypes of the p entries; those of Params are the vector's."""
         if self.dtypes is None:
             return [vector.dtype] * self.size
         return [kind for kind, s in zip(self.dtypes, self.slices.values(), strict=True) for _ in range(s.start, s.stop)]
 
     @property
-    def paths(self):
+    def paths(self) -> list[str]:
         """The leaves as one would index them: ``['w']``."""
         return paths(self._structure)
 
     @property
-    def named(self):
+    def named(self) -> dict[str, Shape]:
         """The shapes of the leaves by their paths."""
         return dict(zip(self.paths, self.shapes.values(), strict=True))
 
-    def entry(self, k):
+    def entry(self, k: int) -> str:
         """The k-th entry as one would index it: ``['w'][0, 1]``."""
         for name, path in zip(self.shapes, self.paths, strict=True):
             place, shape = self.slices[name], self.shapes[name]
@@ -202,13 +222,13 @@ class Layout:
                 return path + (str(list(map(int, at))) if shape else "")
         raise IndexError(f"got the entry {k} of {self.size}")
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Layout cannot be changed; got {name} = {value!r:.60}")
 
-    def __delattr__(self, name):
+    def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"a Layout cannot be changed; got del {name}")
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if self is other:
             return True
         return other.__class__ is Layout and self._key() == other._key()
@@ -216,15 +236,15 @@ class Layout:
     def _key(self):
         return self.container, tuple(self.shapes.items()), self._structure, self.dtypes, self._scalars
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         if self._hash is None:
             object.__setattr__(self, "_hash", hash((self.container, *self.shapes.items())))
         return self._hash
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return Layout, (dict(self.shapes), self.container, self._structure, self.dtypes, self._scalars)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Layout({', '.join(f'{name}: {shape}' for name, shape in self.shapes.items())}; {self.size} entries)"
 
 
@@ -250,7 +270,7 @@ def _without_buffers(structure):
     return structure._replace(children=tuple(map(_without_buffers, structure.children)), buffers=None)
 
 
-def ravel(tree):
+def ravel(tree: Tree) -> tuple[Array, Layout]:
     """The entries of a tree as one vector, and its layout: of Params their own, both."""
     if tree.__class__ is np.ndarray or isinstance(getattr(tree, "layout", None), Layout):
         layout = Layout.of(tree)

@@ -1,7 +1,8 @@
 """The operators and methods of a Dual, one a line: each is the NumPy function it stands for, by its rule.
 
 A Dual looks in the tables (`dualgrad.tables`), a Series and a traced Dual in one of their own: three classes, of which
-Python asks the right operand first where that is of a subclass.
+Python asks the right operand first where that is of a subclass. Type checkers read operators.pyi, since the classes are
+made when the module runs.
 """
 
 import math
@@ -60,6 +61,9 @@ class ArrayLike:
     def __dir__(self): return [name for name in object.__dir__(self) if name not in _HIDDEN]
     def fill(self, value): self[...] = value
 
+    shape = property(lambda self: self.primal.shape)
+    ndim = property(lambda self: self.primal.ndim)
+    size = property(lambda self: self.primal.size)
     sort = _reordering(np.sort)
     partition = _reordering(np.partition)
     flat = _absent("flat", "np.ravel(x) for x.flat, which steps through the memory of a plain array")

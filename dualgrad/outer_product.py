@@ -5,10 +5,13 @@ exactly the per-component variance of dense random signs, ‖g‖² - g_k²; but
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from .backend import Array
 from .errors import ShapeError
 
 
@@ -41,7 +44,11 @@ class OuterProduct(NDArrayOperatorsMixin):
     __slots__ = ("a", "b", "leaf_shape")
     __hash__ = None
 
-    def __init__(self, a, b, shape=None):
+    a: Array
+    b: Array
+    leaf_shape: tuple[int, ...]
+
+    def __init__(self, a: Array, b: Array, shape: Sequence[int] | None = None) -> None:
         if a.ndim != b.ndim or a.shape[:-1] != b.shape[:-1] or a.ndim not in (1, 2):
             raise ShapeError(f"got factors of shapes {a.shape} and {b.shape}; expected lead + (n,) and lead + (m,)")
         shape = (a.shape[-1], b.shape[-1]) if shape is None else tuple(shape)
@@ -50,55 +57,66 @@ class OuterProduct(NDArrayOperatorsMixin):
         self.a, self.b, self.leaf_shape = a, b, shape
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """``lead`` and the shape of one tangent."""
         return self.a.shape[:-1] + self.leaf_shape
 
-    ndim = property(lambda self: len(self.shape))
-    size = property(lambda self: math.prod(self.shape))
-    dtype = property(lambda self: np.result_type(self.a, self.b))
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
 
-    def dense(self):
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the product."""
+        return np.result_type(self.a, self.b)
+
+    def dense(self) -> Array:
         """The product as a plain array."""
         return (self.a[..., :, None] * self.b[..., None, :]).reshape(self.shape)
 
     @property
-    def T(self):  # noqa: N802
+    def T(self) -> Any:  # noqa: N802
         """The transposed matrix (of each direction), still as factors."""
         if len(self.leaf_shape) != 2:
             return self.dense().T
         return OuterProduct(self.b, self.a)
 
-    def __neg__(self):  # np.negative turns dense: it is the rule of -x, whose tangent must be writable
+    def __neg__(self) -> "OuterProduct":  # np.negative turns dense: the rule of -x, whose tangent must be writable
         return OuterProduct(-self.a, self.b, self.leaf_shape)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"OuterProduct({self.dtype}{list(self.shape)})"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: Any) -> Any:
         if self.a.ndim == 2 and isinstance(index, int):
             return OuterProduct(self.a[index], self.b[index], self.leaf_shape)
         return self.dense()[index]
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.asarray(self.dense(), dtype)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if not hasattr(np.ndarray, name):
             raise AttributeError(name)
         return getattr(self.dense(), name)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if method == "__call__" and ufunc in _FACTORED:
             result = _FACTORED[ufunc](*inputs, **kwargs)
             if result is not None:
                 return result
         return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
 
-    def __array_function__(self, function, types, args, kwargs):
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return function(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
 
 

@@ -1,18 +1,22 @@
 """Params: named views into one contiguous vector, so that u, g and w of the papers are vectors of R^p."""
 
-from collections.abc import Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from operator import attrgetter
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from .backend import is_array, to_numpy
+from .backend import Array, is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout
-from .tree import flatten, is_container, leaves, rebuild, register
+from .tree import Function, Tree, flatten, is_container, leaves, rebuild, register
+
+Arrays: TypeAlias = dict[str, Array]
 
 
-class Params(Mapping):
+class Params(Mapping[str, Array]):
     """A mapping from dotted names to arrays that are views into one contiguous ``vector``.
 
     Parameters
@@ -51,7 +55,10 @@ class Params(Mapping):
 
     __slots__ = ("_leaves", "_vector", "buffers", "layout")
 
-    def __init__(self, arrays, buffers=None):
+    layout: Layout
+    buffers: Arrays
+
+    def __init__(self, arrays: Mapping[str, ArrayLike], buffers: Arrays | None = None) -> None:
         arrays = {name: a if is_array(a) else np.asarray(a) for name, a in arrays.items()}
         dtypes = {np.dtype(a.dtype) for a in arrays.values()}
         for name, a in arrays.items():
@@ -87,7 +94,7 @@ class Params(Mapping):
         return params
 
     @classmethod
-    def from_vector(cls, layout, vector, buffers=None):
+    def from_vector(cls, layout: Layout, vector: Array, buffers: Arrays | None = None) -> "Params":
         """Params whose views look into ``vector`` itself, of shape ``(p,)`` or with lead axes in front."""
         if vector.shape[-1] != layout.size:
             raise LayoutError(f"got a vector of {vector.shape[-1]} entries; the layout has {layout.size}")
@@ -95,17 +102,17 @@ class Params(Mapping):
         params._set(layout, vector, buffers)
         return params
 
-    def at(self, vector):
+    def at(self, vector: Array) -> "Params":
         """These parameters where their entries are those of ``vector``, with the same buffers."""
         return Params.from_vector(self.layout, vector, self.buffers)
 
     @staticmethod
-    def layout_of(shapes):
+    def layout_of(shapes: Mapping[str, Sequence[int]]) -> Layout:
         """The layout of Params whose arrays have these names and shapes."""
         return Layout(shapes, Params)
 
     @staticmethod
-    def assembled(layout, arrays, buffers=None):
+    def assembled(layout: Layout, arrays: dict[str, Any], buffers: Arrays | None = None) -> Any:
         """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
         if not arrays:
             return Params.from_vector(layout, np.zeros(0), buffers)
@@ -122,7 +129,7 @@ class Params(Mapping):
         return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
 
     @property
-    def vector(self):
+    def vector(self) -> Array:
         """All entries as one vector; inside a jvp, a Dual put together from the leaves (read it, do not write)."""
         if self._vector is None:
             first = next(iter(self._leaves.values()))
@@ -132,79 +139,79 @@ class Params(Mapping):
         return self._vector
 
     @property
-    def size(self):
+    def size(self) -> int:
         """The number p of parameters."""
         return self.layout.size
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype[Any]:
         """The common dtype of all arrays."""
         return next(iter(self._leaves.values()), self._vector).dtype
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Array:
         try:
             return self._leaves[name]
         except KeyError:
             raise KeyError(f"no parameter {name!r}; the names are {list(self._leaves)}") from None
 
-    def __setitem__(self, name, value):
+    def __setitem__(self, name: str, value: ArrayLike) -> None:
         view = self[name]
         if np.shape(value) != view.shape:
             raise LayoutError(f"params[{name!r}] has shape {view.shape}; got a value of shape {np.shape(value)}")
         view[...] = value
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._leaves
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         """The names."""
         return self._leaves.keys()
 
-    def values(self):
+    def values(self) -> ValuesView[Array]:
         """The arrays."""
         return self._leaves.values()
 
-    def items(self):
+    def items(self) -> ItemsView[str, Array]:
         """Pairs of name and array."""
         return self._leaves.items()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._leaves)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._leaves)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {tuple(leaf.shape)}" for name, leaf in self._leaves.items())
         return f"Params({shapes}; {self.size} entries)"
 
-    def map_leaves(self, f):
+    def map_leaves(self, f: Function) -> Any:
         """Params of ``f(array)`` for every array (a plain dict where the shapes change), with copies of the buffers."""
         return Params.assembled(
             self.layout, {name: f(leaf) for name, leaf in self._leaves.items()}, self._copied_buffers()
         )
 
-    def copy(self):
+    def copy(self) -> "Params":
         """Params with a vector, and buffers, of their own."""
         return Params.from_vector(self.layout, self.vector.copy(), self._copied_buffers())
 
     def _copied_buffers(self):
         return {name: b.copy() for name, b in self.buffers.items()}
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled as one vector, so that the views of the copy look into it."""
         return Params.from_vector, (self.layout, self.vector, self.buffers)
 
-    def zeros_like(self):
+    def zeros_like(self) -> "Params":
         """Params of zeros in the same layout, without buffers."""
         return Params.from_vector(self.layout, np.zeros_like(self.vector))
 
-    def to(self, module):
+    def to(self, module: Any) -> "Params":
         """The same parameters on another backend: ``params.to(cupy)``, ``params.to(numpy)``."""
         buffers = {name: module.asarray(to_numpy(b)) for name, b in self.buffers.items()}
         return Params.from_vector(self.layout, module.asarray(to_numpy(self.vector)), buffers)
 
-    def items_by_layer(self, prefix):
+    def items_by_layer(self, prefix: str) -> Arrays:
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}
@@ -215,7 +222,7 @@ def is_plain(params, ndims=(1,)):
     return params._vector.__class__ is np.ndarray and params._vector.ndim in ndims
 
 
-def with_entries(params, vector, layout):
+def with_entries(params: Tree, vector: Array, layout: Layout) -> Any:
     """Parameters of any tree where their entries are those of a vector, or several, and their buffers as they are."""
     if isinstance(params, Params):
         return params.at(vector)

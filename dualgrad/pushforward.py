@@ -1,5 +1,7 @@
 """jvp, on which every transform is built: it opens a level, calls the function on Duals and takes the results apart."""
 
+from typing import Any, Literal, TypeAlias, overload
+
 import numpy as np
 
 from . import rules  # noqa: F401  (fills the rule tables)
@@ -8,10 +10,18 @@ from .cures import of_object_array
 from .dual import ASKED, LIVE, OBJECT, Dual, lift, new_level, primal
 from .errors import LevelError, StructureError, TangentLossError
 from .rules.absorb import parts
-from .tree import flatten, map_leaves, rebuild, returned, unflatten
+from .tree import Function, flatten, map_leaves, rebuild, returned, unflatten
+
+Arguments: TypeAlias = tuple[Any, ...] | list[Any]
 
 
-def jvp(f, primals, tangents, has_aux=False):
+@overload
+def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: Literal[False] = False) -> tuple[Any, Any]: ...
+@overload
+def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: Literal[True]) -> tuple[Any, Any, Any]: ...
+@overload
+def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: bool) -> tuple[Any, ...]: ...
+def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: bool = False) -> tuple[Any, ...]:
     """The value of f at the primals and its derivative along the tangents: f(x), ∂f(x) v.
 
     Parameters

@@ -8,10 +8,13 @@ import json
 import math
 import sys
 import warnings
-from typing import TypeAlias, Union
+from collections.abc import Sequence
+from typing import Any, TypeAlias, Union
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from .backend import Array
 from .backend import like as on_device
 from .checks import count
 from .scratch import empty
@@ -20,6 +23,7 @@ _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, 
 _SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
 
 RngLike: TypeAlias = Union["Rng", np.random.Generator, np.random.SeedSequence, int, None]
+Shape: TypeAlias = int | Sequence[int]
 
 
 class Rng:
@@ -41,7 +45,9 @@ class Rng:
     (2, 2)
     """
 
-    def __init__(self, seed):
+    generator: np.random.Generator
+
+    def __init__(self, seed: RngLike) -> None:
         if isinstance(seed, Rng):  # the same stream, whatever kind of Rng it is
             self.__class__, self.__dict__ = seed.__class__, seed.__dict__
         elif isinstance(seed, (bool, float, str)):
@@ -49,11 +55,11 @@ class Rng:
         else:
             self.generator = np.random.default_rng(seed)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         bits = getattr(vars(self).get("generator"), "bit_generator", None)  # none where the draws are not random
         return f"{type(self).__name__}({'' if bits is None else type(bits).__name__})"
 
-    def signs(self, shape, *, dtype=np.float64, like=None):
+    def signs(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent ±1, each with probability 1/2."""
         count = math.prod(shape) if isinstance(shape, tuple) else int(np.prod(shape))
         raw = self.generator.bit_generator.random_raw((count + 63) // 64)
@@ -64,11 +70,19 @@ class Rng:
         signs = signs.reshape(-1)[:count].reshape(shape)
         return signs if like is None or like.__class__ is np.ndarray else on_device(signs, like)
 
-    def normal(self, shape=(), *, dtype=np.float64, like=None):
+    def normal(self, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent standard normals."""
         return self._floating(self.generator.standard_normal, shape, dtype, like)
 
-    def uniform(self, low=0.0, high=1.0, shape=(), *, dtype=np.float64, like=None):
+    def uniform(
+        self,
+        low: ArrayLike = 0.0,
+        high: ArrayLike = 1.0,
+        shape: Shape = (),
+        *,
+        dtype: DTypeLike = np.float64,
+        like: Any = None,
+    ) -> Any:
         """Independent uniforms on [low, high)."""
         u = self._floating(self.generator.random, shape, dtype, None)
         return on_device((low + (high - low) * u).astype(dtype, copy=False), like)
@@ -77,30 +91,32 @@ class Rng:
         native = np.dtype(dtype) if np.dtype(dtype) in (np.float32, np.float64) else np.dtype(np.float64)
         return on_device(np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False), like)
 
-    def unit(self, shape, *, dtype=np.float64, like=None):
+    def unit(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Points on the unit sphere of the last axis, uniformly distributed."""
         x = np.asarray(self.generator.standard_normal(shape))
         return on_device((x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(dtype), like)
 
-    def bernoulli(self, p, shape=(), *, dtype=np.float64, like=None):
+    def bernoulli(self, p: ArrayLike, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Any:
         """Independent draws that are 1 with probability p (a number, or an array to broadcast) and 0 otherwise."""
         shape = np.broadcast_shapes(np.shape(p), shape if isinstance(shape, tuple) else (shape,))
         return on_device((np.asarray(self.generator.random(shape)) < p).astype(dtype), like)
 
-    def integers(self, low, high, shape=(), *, dtype=np.int64, like=None):
+    def integers(
+        self, low: int, high: int, shape: Shape = (), *, dtype: DTypeLike = np.int64, like: Any = None
+    ) -> Array:
         """Independent integers, uniform on low, ..., high - 1."""
         return on_device(np.asarray(self.generator.integers(low, high, shape, dtype=dtype)), like)
 
-    def permutation(self, n, *, like=None):
+    def permutation(self, n: int, *, like: Any = None) -> Array:
         """The integers 0, ..., n - 1 in random order."""
         return on_device(self.generator.permutation(n), like)
 
-    def spawn(self, n):
+    def spawn(self, n: int) -> list["Rng"]:
         """``n`` independent streams; the next call gives others."""
         n = count("n", n, "how many streams to spawn")
         return [Rng(child) for child in self.generator.spawn(n)]
 
-    def named(self, *keys):
+    def named(self, *keys: int | str) -> "Rng":
         """The stream of a name: independent of this one and of every other name, the same whenever it is asked for.
 
         It depends on the seed and the name alone, not on what was drawn or spawned before; so the draws of step 1000
@@ -135,20 +151,20 @@ class Rng:
         key = (*seed.spawn_key, *words.tolist())
         return Rng(np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size))
 
-    def place(self):
+    def place(self) -> Any:
         """Where the stream is, for `rewind`: its numbers alone, without its seed and what was spawned."""
         return self.generator.bit_generator.state
 
-    def rewind(self, place):
+    def rewind(self, place: Any) -> None:
         """Back to a place of this very stream: what is drawn then is drawn again."""
         self.generator.bit_generator.state = place
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """The state of the stream, with its seed and how many streams were spawned: plain data for `dualgrad.save`."""
         bits = self.generator.bit_generator
         return {**bits.state, "seed": _plain_seed(bits.seed_seq)}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state; streams that are spawned or named then are those of the stream that was saved.
 
         A state that was saved without its seed, before there was one, is loaded with a warning.
@@ -220,6 +236,6 @@ def _seed(state):
     )
 
 
-def as_rng(rng):
+def as_rng(rng: RngLike) -> Rng:
     """``rng`` itself if it is an `Rng` (of any subclass), else an `Rng` made from it: the keyword of SPEC 7."""
     return rng if isinstance(rng, Rng) else Rng(rng)

@@ -5,6 +5,7 @@ tree of the same structure that is another thing, a gradient or a direction, to 
 None is a tree without leaves, as in JAX; everything that is not a container is a leaf.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -14,6 +15,7 @@ from .errors import StructureError
 __all__ = ["register"]
 
 Tree: TypeAlias = Any  # arrays and numbers in containers, also registered ones, which no union can name
+Function: TypeAlias = Callable[..., Any]  # of such trees
 
 
 class Node(NamedTuple):
@@ -77,7 +79,7 @@ _REGISTRY[list] = _Container(list, lambda tree: (range(len(tree)), tree, tree.__
 _REGISTRY[tuple] = _Container(tuple, lambda tree: (range(len(tree)), tree, tree.__class__), _sequence)
 
 
-def register(kind, flatten, unflatten, buffers=None):
+def register(kind: type, flatten: Function, unflatten: Function, buffers: Function | None = None) -> None:
     """Make the objects of a class containers, as dicts and lists are: their children are differentiated.
 
     Parameters

@@ -1,5 +1,7 @@
 """ZERO: a tangent known to be zero, which absorbs products and vanishes in sums without any arithmetic."""
 
+from typing import Any
+
 import numpy as np
 
 from .tables import KINDS
@@ -65,4 +67,4 @@ class _Zero:
     __neg__ = lambda self: self  # noqa: E731
 
 
-ZERO = _Zero()
+ZERO: Any = _Zero()  # which stands where any tangent does

@@ -5,13 +5,17 @@ import io
 import os
 import shutil
 import stat
+from typing import IO, Any, TypeAlias
 
 from ..checks import positive_count
+from ..tree import Tree
 from .archive import arrays_of, read, write
 from .atomic import remove_leftovers, replace, sync_directory
 
+File: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]
 
-def save(path, tree):
+
+def save(path: File, tree: Tree) -> None:
     """Write a tree to a file, atomically: a crash in the middle leaves the old file.
 
     Parameters
@@ -70,7 +74,7 @@ def save(path, tree):
         raise OSError(error.errno, error.strerror, given) from None
 
 
-def load(path, *, max_bytes=None):
+def load(path: File, *, max_bytes: int | None = None) -> Any:
     """Read a tree that `save` wrote.
 
     Parameters

@@ -1,8 +1,12 @@
 """``scipy.linalg``: functions of matrices, and the solutions of triangular, factored and Sylvester equations."""
 
+from typing import Literal
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import linalg as sl
 
+from ..backend import Array
 from ..dispatch import dispatched
 from ..dual import primal
 from ..rules.declare import composite, explicit
@@ -16,7 +20,7 @@ __getattr__ = others(sl)
 
 
 @dispatched
-def expm(A):
+def expm(A: ArrayLike) -> Array:
     """The exponential of square matrices.
 
     Examples
@@ -40,7 +44,7 @@ def expm_rule(a, da, lead):
 
 
 @dispatched
-def sqrtm(A):
+def sqrtm(A: ArrayLike) -> Array:
     """The principal square root of a matrix.
 
     Examples
@@ -66,7 +70,7 @@ def sqrtm_rule(a, da, lead):
 
 
 @dispatched
-def solve_sylvester(a, b, q):
+def solve_sylvester(a: ArrayLike, b: ArrayLike, q: ArrayLike) -> Array:
     """The solution X of A X + X B = Q.
 
     Examples
@@ -86,7 +90,14 @@ def solve_sylvester_rule(x, args, da, db, dq):
 
 
 @dispatched
-def solve_triangular(a, b, trans=0, lower=False, unit_diagonal=False, check_finite=True):
+def solve_triangular(
+    a: ArrayLike,
+    b: ArrayLike,
+    trans: Literal[0, 1, 2, "N", "T", "C"] = 0,
+    lower: bool = False,
+    unit_diagonal: bool = False,
+    check_finite: bool = True,
+) -> Array:
     """The solution x of A x = b, for the upper triangle A of a, or the lower; ``trans`` 1 and 2 transpose A.
 
     Examples
@@ -113,7 +124,7 @@ def solve_triangular_rule(x, args, da, db):
 
 
 @dispatched
-def cho_solve(c_and_lower, b, check_finite=True):
+def cho_solve(c_and_lower: tuple[ArrayLike, bool], b: ArrayLike, check_finite: bool = True) -> Array:
     """The solution of A x = b, given a factor of Cholesky, A = L Lᴴ or Uᴴ U, and whether it is the lower one.
 
     Examples
@@ -127,7 +138,9 @@ def cho_solve(c_and_lower, b, check_finite=True):
 
 
 @dispatched
-def lu_solve(lu_and_piv, b, trans=0, check_finite=True):
+def lu_solve(
+    lu_and_piv: tuple[ArrayLike, ArrayLike], b: ArrayLike, trans: Literal[0, 1, 2] = 0, check_finite: bool = True
+) -> Array:
     """The solution of A x = b, given A = P L U and its row exchanges as ``scipy.linalg.lu_factor`` gives them.
 
     Examples

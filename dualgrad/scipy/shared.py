@@ -1,5 +1,9 @@
 """What the functions of SciPy share: their other names, and the rule for the solution of an equation."""
 
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 
 from ..dual import Dual, primal
@@ -8,7 +12,7 @@ from ..rules.declare import nested_as, refuse_others, register_rule, top_level
 from ..rules.lead import direction
 
 
-def others(module):
+def others(module: ModuleType) -> Callable[[str], Any]:
     """The names that are not here are SciPy's own."""
 
     def lookup(name):

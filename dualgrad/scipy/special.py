@@ -4,11 +4,13 @@ The ufuncs are SciPy's own, so that ``scipy.special.erf(dual)`` works as well.
 """
 
 import math
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special as sp
 
-from ..backend import is_array
+from ..backend import Array, is_array
 from ..dispatch import dispatched
 from ..dual import primal
 from ..exponentials import gap, log_softmax_tangent, softmax_tangent
@@ -33,6 +35,8 @@ from .tails import (
 
 __all__ = ["log_softmax", "logsumexp", "polygamma", "softmax", "zeta"]
 __getattr__ = others(sp)
+
+Axis: TypeAlias = int | tuple[int, ...] | None
 
 # ---------------------------------------------------------------------- error functions and the normal distribution
 
@@ -68,7 +72,7 @@ elementwise(sp.ndtri, _ndtri_slope)
 
 
 @dispatched
-def polygamma(n, x):
+def polygamma(n: ArrayLike, x: ArrayLike) -> Any:
     """The n-th derivative of digamma at x, for a constant n.
 
     Examples
@@ -82,7 +86,7 @@ def polygamma(n, x):
 
 
 @dispatched
-def zeta(x, q=None):
+def zeta(x: ArrayLike, q: ArrayLike | None = None) -> Any:
     """The zeta function of Hurwitz, Σ 1 / (k + q)ˣ over k >= 0, for a constant x; Riemann's without q.
 
     Examples
@@ -151,7 +155,9 @@ elementwise(sp.ive, fixed("ive"), lambda y, v, x: scaled_bessel_derivative(1, v,
 
 
 @dispatched
-def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False):
+def logsumexp(
+    a: ArrayLike, axis: Axis = None, b: ArrayLike | None = None, keepdims: bool = False, return_sign: bool = False
+) -> Any:
     """log Σ b exp(a) along axes; where all of ``a`` is -∞, its tangents are averaged.
 
     Examples
@@ -182,7 +188,7 @@ composite(logsumexp, _logsumexp)
 
 
 @dispatched
-def softmax(x, axis=None):
+def softmax(x: ArrayLike, axis: Axis = None) -> Array:
     """exp(x) / Σ exp(x) along axes.
 
     Examples
@@ -197,7 +203,7 @@ def softmax(x, axis=None):
 
 
 @dispatched
-def log_softmax(x, axis=None):
+def log_softmax(x: ArrayLike, axis: Axis = None) -> Array:
     """x - log Σ exp(x) along axes.
 
     Examples

@@ -2,6 +2,8 @@
 
 import functools
 import operator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +66,9 @@ class Series(operators(_rules), Dual):
 
     __slots__ = ("following", "known", "order")
 
-    def __init__(self, value, order, level, following, frozen=False):
+    def __init__(
+        self, value: Any, order: int, level: int, following: Callable[[int], Any] | None, frozen: bool = False
+    ) -> None:
         self.known, self.order, self.level, self.following, self.frozen = [value], order, level, following, frozen
 
     primal = property(lambda self: self.known[0])
@@ -74,7 +78,7 @@ class Series(operators(_rules), Dual):
         """Refused: a series has no tangent, and a rule that asks for one is not fit for series."""
         raise NotImplementedError("this operation has no Taylor rule: nest dg.derivative for the higher derivatives")
 
-    def coefficient(self, k):
+    def coefficient(self, k: int) -> Any:
         """xₖ."""
         while len(self.known) <= k:
             self.known.append(self.following(len(self.known)))
@@ -82,7 +86,7 @@ class Series(operators(_rules), Dual):
             self.following = None  # lets go of the operands: nothing is taped
         return self.known[k]
 
-    def derivative(self):
+    def derivative(self) -> "Series":
         """x'(t) = Σ (k + 1) xₖ₊₁ tᵏ."""
         following = lambda k: (k + 1) * self.coefficient(k + 1)  # noqa: E731
         return Series(following(0), self.order - 1, self.level, following)

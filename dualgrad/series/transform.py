@@ -1,16 +1,18 @@
 """taylor: the transform, which sends the line x + t v through a function."""
 
+from typing import Any
+
 import numpy as np
 
 from ..arguments import match_tangents
 from ..dual import LIVE, lift, new_level
 from ..errors import ShapeError
 from ..pushforward import evaluated
-from ..tree import flatten, map_leaves, rebuild, returned, unflatten
+from ..tree import Function, Tree, flatten, map_leaves, rebuild, returned, unflatten
 from .series import Series, coefficient_of, complete
 
 
-def taylor(f, x, v, order=4):
+def taylor(f: Function, x: Tree, v: Tree, order: int = 4) -> list[Any]:
     """The Taylor coefficients of t -> f(x + t v) at 0, by truncated Taylor arithmetic: cₖ = f⁽ᵏ⁾(x; v, ..., v) / k!.
 
     Parameters

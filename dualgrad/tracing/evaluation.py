@@ -1,15 +1,17 @@
 """`trace`: a jvp evaluated once, with its rows."""
 
-from ..pushforward import jvp
-from ..tree import flatten, map_leaves
+from typing import Any
+
+from ..pushforward import Arguments, jvp
+from ..tree import Function, flatten, map_leaves
 from .graph import as_dot, as_svg
 from .record import Recorder
-from .row import in_short
+from .row import Row, in_short
 from .table import as_html, as_text
 from .traced import untraced_dual
 
 
-def trace(f, primals, tangents):
+def trace(f: Function, primals: Arguments, tangents: Arguments) -> "Trace":
     """Evaluate a `jvp` once and write down every NumPy operation on the way.
 
     Parameters
@@ -76,38 +78,42 @@ class Trace:
     (np.float64(0.0), np.float64(1.0))
     """
 
-    def __init__(self, rows, value, tangent, outputs):
-        self.rows, self.value, self.tangent, self.outputs = rows, value, tangent, outputs
+    def __init__(self, rows: list[Row], value: Any, tangent: Any, outputs: tuple[str, ...]) -> None:
+        self.rows = rows
+        self.value = value
+        self.tangent = tangent
+        self.outputs = outputs
 
     @property
-    def first_nonfinite(self):
+    def first_nonfinite(self) -> Row | None:
         """The first row that made a NaN or an infinity of finite operands, or None."""
         return next((row for row in self.rows if row.made), None)
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> tuple[int, ...]:
         """The estimates of all rows together: of the primals, and of the tangents."""
         return tuple(sum(row.multiply_adds[k] for row in self.rows) for k in (0, 1))
 
-    def _summary(self):
+    def _summary(self) -> str:
         y = self.outputs[0] if len(self.outputs) == 1 else f"({', '.join(self.outputs)})"
         steps = sum(row.operation != "input" for row in self.rows)
         return (
             f"y = {y}; {steps} step{'s'[: steps != 1]}, {' + '.join(map(in_short, self.multiply_adds))} multiply-adds"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return as_text(self.rows, self._summary())
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return str(self)
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return as_html(self.rows, self._summary())
 
-    def to_dot(self):
+    def to_dot(self) -> str:
         """The graph of the steps as Graphviz text."""
         return as_dot(self.rows)
 
-    def to_svg(self):
+    def to_svg(self) -> str:
         """The graph of the steps as an SVG image, inputs at the top: for up to a few hundred steps."""
         return as_svg(self.rows, self.outputs, self._summary())

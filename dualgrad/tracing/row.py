@@ -1,7 +1,7 @@
 """A row of a trace, and its parts as text."""
 
 import unicodedata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,22 +13,22 @@ class Row(NamedTuple):
 
     step: str  # "v3"; the inputs end with "v0"
     operation: str  # "sin", "linalg.solve", "getitem", "iadd"; "input"
-    operands: tuple  # of strings: names of steps, and constants shown short
-    inputs: tuple  # the steps among the operands
-    shape: tuple
-    dtype: np.dtype
-    primal: object  # an array or array scalar
-    tangent: object  # the same, of shape lead + shape; None for a constant
+    operands: tuple[str, ...]  # of strings: names of steps, and constants shown short
+    inputs: tuple[str, ...]  # the steps among the operands
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    primal: Any  # an array or array scalar
+    tangent: Any  # the same, of shape lead + shape; None for a constant
     primal_norm: float  # Euclidean, over all entries
     tangent_norm: float  # over all entries and directions
-    multiply_adds: tuple  # an estimate for the primal, and one for the tangent in all directions
+    multiply_adds: tuple[int, int]  # an estimate for the primal, and one for the tangent in all directions
     made: str  # what came into being here: "NaN in primal", "inf in tangent", ...; else ""
     file: str
     line: int
     source: str  # the text of that line
     expression: str  # the part of it that asked for the operation
 
-    def __str__(self):
+    def __str__(self) -> str:
         call = self.operands[0] if self.operation == "input" else f"{self.operation}({', '.join(self.operands)})"
         return f"{self.step} = {call}"
 

@@ -1,6 +1,7 @@
 """What all transforms share: the name of the result, the argument, and f pushed along a basis of its space."""
 
 import functools
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from ..chunks import in_chunks
 from ..dual import primal
 from ..pushforward import jvp
 from ..tree import flatten, rebuild, unflatten
+
+Chunk: TypeAlias = int | Literal["auto"] | None
 
 
 def named(transform, f):

@@ -1,15 +1,18 @@
 """The derivative of a function of one number, and the gradient of a scalar function."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..errors import ShapeError
 from ..hints import hinted
-from ..tree import unflatten
-from .basis import argument, halves, is_complex, named, push_basis
+from ..tree import Function, unflatten
+from .basis import Chunk, argument, halves, is_complex, named, push_basis
 from .jacobian import jacfwd
 
 
-def derivative(f):
+def derivative(f: Function) -> Function:
     """The derivative of a function of one real or complex number.
 
     Returns
@@ -39,7 +42,7 @@ def derivative(f):
 
 
 @hinted
-def grad(f, argnum=0, chunk=None):
+def grad(f: Function, argnum: int = 0, chunk: Chunk = None) -> Function:
     """The gradient of a scalar function with respect to one argument, in the argument's own structure.
 
     Parameters
@@ -73,7 +76,7 @@ def grad(f, argnum=0, chunk=None):
 
 
 @hinted
-def value_and_grad(f, argnum=0, chunk=None):
+def value_and_grad(f: Function, argnum: int = 0, chunk: Chunk = None) -> Callable[..., tuple[Any, Any]]:
     """The value and the gradient of a scalar function; see `grad`.
 
     Examples

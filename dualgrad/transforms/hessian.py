@@ -1,14 +1,17 @@
 """Second derivatives, forward over forward."""
 
+from typing import Any
+
 from ..hints import hinted
 from ..pushforward import jvp
-from .basis import named
+from ..tree import Function, Tree
+from .basis import Chunk, named
 from .gradient import grad
 from .jacobian import jacfwd
 
 
 @hinted
-def hessian(f, argnum=0, chunk=None):
+def hessian(f: Function, argnum: int = 0, chunk: Chunk = None) -> Function:
     """The matrix of second derivatives, forward over forward: ``y.shape + x.shape + x.shape``; trees nest as in JAX.
 
     Examples
@@ -21,7 +24,7 @@ def hessian(f, argnum=0, chunk=None):
     return named("hessian", f)(jacfwd(jacfwd(f, argnum, chunk), argnum, chunk))
 
 
-def hvp(f, x, v, chunk=None):
+def hvp(f: Function, x: Tree, v: Tree, chunk: Chunk = None) -> Any:
     """The product of the Hessian of a scalar function with a direction, H(x) v, in the structure of x.
 
     Costs p / chunk nested passes for p entries of x.

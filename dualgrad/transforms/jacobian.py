@@ -1,5 +1,7 @@
 """The Jacobian of a function, column by column, and with fewer directions where its sparsity is known."""
 
+from typing import Any
+
 import numpy as np
 
 from ..backend import is_array
@@ -8,12 +10,12 @@ from ..coloring import Pattern, compressed
 from ..dual import primal
 from ..hints import hinted
 from ..pushforward import jvp
-from ..tree import flatten, returned, unflatten
-from .basis import argument, halves, is_complex, named, push_basis
+from ..tree import Function, flatten, returned, unflatten
+from .basis import Chunk, argument, halves, is_complex, named, push_basis
 
 
 @hinted
-def jacfwd(f, argnum=0, chunk=None, sparsity=None):
+def jacfwd(f: Function, argnum: int = 0, chunk: Chunk = None, sparsity: Any = None) -> Function:
     """The Jacobian of f with respect to one argument, column by column.
 
     Parameters

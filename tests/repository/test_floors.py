@@ -1,7 +1,8 @@
 """The house stands on floors: every import points down, none runs in a circle, and none hides in a function.
 
 A **room** is a module, a folder, or several of them that belong together. Inside a room modules import each other
-freely, but for circles; rooms of one floor know nothing of each other. A module of dualgrad imported in a function
+freely, but for circles; rooms of one floor know nothing of each other. An import for type checkers alone points down
+like any other: a type that a room is about lies no higher than the room. A module of dualgrad imported in a function
 would point up in disguise, so there is none, but for two that need an optional package.
 """
 
@@ -31,7 +32,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["nn"],
     ["estimators"],
     ["online"],
-    ["testing"],
+    ["testing", "typing"],
     ["dualgrad"],  # the roof: what users see
 ]
 LATER = {  # imported when they are asked for, by name

@@ -10,6 +10,10 @@ lead.py, absorb.py: what makes a line of a table a rule). keywords.py enters no 
 the ``__init__`` of rules/ imports it, for the keywords of ufuncs: it is named below.
 Helpers that only tables share count as tables.
 
+What only a type checker reads is no code that runs, and not counted: blocks under ``if TYPE_CHECKING:``, of which the
+imports are not followed either, stubs under ``@overload``, aliases (``Name: TypeAlias = ...``), and an import all of
+whose names stand in these and in annotations alone. An annotation that takes a line more is counted.
+
 Tables may grow without end, by at most 5 lines a function on average: the functions are those of `dg.supported()`, in a
 fresh interpreter that has imported dualgrad and no more.
 
@@ -54,15 +58,50 @@ def docstring_lines(source):
     return lines
 
 
+def for_checkers(tree):
+    """The statements that only a type checker reads; of ``if TYPE_CHECKING:`` the test, and each in the block."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and _names(node.test) == {"TYPE_CHECKING"}:
+            yield from (node.test, *node.body)
+        elif isinstance(node, ast.FunctionDef) and any("overload" in _names(d) for d in node.decorator_list):
+            yield from (*node.decorator_list, node)
+        elif isinstance(node, ast.AnnAssign) and _names(node.annotation) == {"TypeAlias"}:
+            yield node
+
+
+def annotations(tree):
+    """What stands behind names and arrows."""
+    for node in ast.walk(tree):
+        yield from filter(None, (getattr(node, "annotation", None), getattr(node, "returns", None)))
+
+
+def _names(tree):
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def type_lines(source):
+    """The numbers of the lines that only a type checker reads."""
+    tree = ast.parse(source)
+    alone = list(for_checkers(tree))
+    parts = [*alone, *annotations(tree)]
+    inside = {id(node) for part in parts for node in ast.walk(part)}
+    needed = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and id(node) not in inside}
+    types = set().union(*map(_names, parts)) - needed
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and {a.asname or a.name for a in node.names} <= types:
+            alone.append(node)
+    return {line for node in alone for line in range(node.lineno, node.end_lineno + 1)}
+
+
 def lines_of_code(path):
-    """Lines that hold code: no docstrings, comments or blanks."""
+    """Lines that hold code: no docstrings, comments or blanks, and nothing for type checkers alone."""
     with tokenize.open(path) as file:
         source = file.read()
     code = set()
     for token in tokenize.generate_tokens(iter(source.splitlines(keepends=True)).__next__):
         if token.type not in SILENT:
             code.update(range(token.start[0], token.end[0] + 1))
-    return len(code - docstring_lines(source))
+    return len(code - docstring_lines(source) - type_lines(source))
 
 
 # ---------------------------------------------------------------------- what the core is
@@ -70,7 +109,11 @@ def lines_of_code(path):
 
 def imported(path, package):
     """The files of a package that one of them imports: modules, and the ``__init__`` of folders."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    tree = ast.parse(path.read_text("utf-8"))
+    unfollowed = {id(node) for part in for_checkers(tree) for node in ast.walk(part)}
+    for node in ast.walk(tree):
+        if id(node) in unfollowed:
+            continue
         if isinstance(node, ast.Import):
             targets = [a.name.split(".") for a in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -170,6 +213,27 @@ def test_counter_skips_docstrings_comments_and_blanks(tmp_path):
     assert lines_of_code(path) == 5
 
 
+TYPED = {
+    "from typing import Any\ndef f(x: Any) -> Any: return x\n": 1,
+    "from typing import Any\ndef f(x: Any) -> Any: return Any\n": 2,  # which runs
+    "from typing import Any, cast\ndef f(x: Any): return cast(str, x)\n": 2,
+    "from . import rules\nx: int = 1\n": 2,  # imported for what it does
+    "import numpy as np\ndef f(x: np.ndarray):\n    return x\n": 2,
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    x = 1\n": 0,
+    "from typing import TypeAlias, Any\nTree: TypeAlias = Any\nx: Tree = 1\n": 1,
+    "if TYPE_CHECKING:\n    from a import (\n        b,\n    )\nelse:\n    b = 1\n": 2,
+    "@overload\ndef f(x: int) -> int: ...\n@overload\ndef f(\n    x: str\n): ...\ndef f(x): 1\n": 1,
+    "@decorated\ndef f(\n    x: str,\n): ...\n": 4,  # a line more is a line more
+}
+
+
+def test_counter_skips_what_only_a_type_checker_reads(tmp_path):
+    path = tmp_path / "sample.py"
+    for source, count in TYPED.items():
+        path.write_text(source)
+        assert lines_of_code(path) == count, source
+
+
 FAKE = {
     "__init__.py": "from .start import f\nfrom .unused import g\n",
     "start.py": "import json\nfrom . import rules, plain\nfrom .folder.deep import h\ndef f():\n    import fake.late\n",
@@ -211,6 +275,14 @@ def test_what_the_core_begins_to_import_counts_from_then_on(fake):
     before = sizes(fake, ["start.py"])[0]
     (fake / "plain.py").write_text("from .rules.table import declare\n")
     assert sizes(fake, ["start.py"]) == (before + 3, 1 + 1)  # and the tables left are the __init__ and the operators
+
+
+def test_what_is_imported_for_type_checkers_alone_is_no_core(fake):
+    before = core_files(fake, ["start.py"])
+    (fake / "plain.py").write_text("if TYPE_CHECKING:\n    from .unused import g\nx: g = 1\n")
+    assert core_files(fake, ["start.py"]) == before
+    (fake / "plain.py").write_text("from .unused import g\nx: g = 1\n")
+    assert core_files(fake, ["start.py"]) == before | {fake / "unused.py"}
 
 
 @pytest.mark.parametrize(
