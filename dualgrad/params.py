@@ -12,6 +12,7 @@ from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout
 from .tree import Function, Tree, flatten, is_container, leaves, rebuild, register
+from .unwritten import Unwritten
 
 Arrays: TypeAlias = dict[str, Array]
 
@@ -53,7 +54,7 @@ class Params(Mapping[str, Array]):
     (6, ['weight', 'bias'])
     """
 
-    __slots__ = ("_leaves", "_vector", "buffers", "layout")
+    __slots__ = ("_leaves", "_unwritten", "_vector", "buffers", "layout")
 
     layout: Layout
     buffers: Arrays
@@ -70,7 +71,11 @@ class Params(Mapping[str, Array]):
         self._set(layout, Params._vector_of(layout, arrays, ()), buffers)
 
     def _set(self, layout, vector, buffers):
-        self.layout, self._vector, self.buffers = layout, vector, {} if buffers is None else buffers
+        self.layout, self.buffers, self._unwritten = layout, {} if buffers is None else buffers, None
+        if vector.__class__ is Unwritten:
+            self._unwritten = vector
+            return
+        self._vector = vector
         lead = vector.shape[:-1]
         self._leaves = {
             name: vector[..., place].reshape(lead + layout.shapes[name]) for name, place in layout.slices.items()
@@ -90,7 +95,7 @@ class Params(Mapping[str, Array]):
     def _of_leaves(cls, layout, arrays, buffers):
         params = object.__new__(cls)
         params.layout, params._vector, params._leaves = layout, None, dict(arrays)
-        params.buffers = {} if buffers is None else buffers
+        params.buffers, params._unwritten = {} if buffers is None else buffers, None
         return params
 
     @classmethod
@@ -127,6 +132,18 @@ class Params(Mapping[str, Array]):
         if len(leads) != 1 or not fits:
             return arrays
         return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
+
+    def __getattr__(self, name):
+        """The vector and its views, where they are written out when somebody looks at them."""
+        if name not in ("_vector", "_leaves"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._set(self.layout, self._unwritten.written(), self.buffers)
+        return getattr(self, name)
+
+    @property
+    def entries(self) -> Array | Unwritten:
+        """All entries as one vector, or what makes it where nobody has looked at them yet."""
+        return self.vector if self._unwritten is None else self._unwritten
 
     @property
     def vector(self) -> Array:

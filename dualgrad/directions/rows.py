@@ -14,8 +14,11 @@ from ..backend import Array, to_numpy
 from ..errors import ShapeError
 from ..layout import Layout
 from ..outer_product import OuterProduct
-from ..scratch import empty, empty_like
+from ..scratch import empty_like
 from ..tree import Tree
+from ..unwritten import Unwritten
+
+MANY = 1 << 16  # entries from which on writing a gradient out takes longer than to say what it is made of
 
 
 class Rows:
@@ -111,7 +114,7 @@ class FactorRows:
         signs, size = self.signs, self.layout.size
         c = _fitting_coefficients(c, len(signs), signs.dtype)
         if signs.__class__ is np.ndarray and not getattr(c, "ndim", 0):
-            return self._scaled(c, empty((size,), signs.dtype))
+            return Unwritten(c, signs[0], self._pieces, size).written()
         total, weighted = np.empty_like(signs, shape=(size,)), signs * np.reshape(c, (-1, 1))
         for piece in self._pieces:
             if piece.a is None:
@@ -120,17 +123,17 @@ class FactorRows:
                 np.matmul(weighted[:, piece.a].T, signs[:, piece.b], out=total[piece.place].reshape(piece.matrix))
         return total
 
-    def _scaled(self, c, out):
-        """c v of one direction: each row of a matrix is c b or -c b, and copying one is less work than a product."""
-        v = self.signs[0]
-        both, down = np.empty((2, v.size), v.dtype), np.signbit(v)
-        np.negative(np.multiply(c, v, out=both[0]), out=both[1])
-        for place, a, b, matrix, _ in self._pieces:
-            if a is None:
-                out[place] = both[0, b]
-            else:
-                both[:, b].take(down[a], axis=0, out=out[place].reshape(matrix), mode="clip")
-        return out
+    def unwritten(self, c: Any) -> Array | Unwritten:
+        """The same, not written out where it is one direction of many entries, for Params."""
+        c, signs, layout = _fitting_coefficients(c, len(self), self.signs.dtype), self.signs, self.layout
+        if (
+            layout.size <= MANY
+            or layout.container is None
+            or signs.__class__ is not np.ndarray
+            or getattr(c, "ndim", 0)
+        ):
+            return c @ self
+        return Unwritten(c, signs[0], self._pieces, layout.size)
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""

@@ -12,6 +12,7 @@ from ..layout import Layout, ravel
 from ..random import Rng, RngLike, as_rng
 from ..settings import call_of
 from ..tree import Tree
+from ..unwritten import Unwritten
 from ..vectors import double, wide
 from .estimate import Estimate
 from .point import Point, as_params, require_finite, require_finite_gradient
@@ -132,8 +133,9 @@ class Estimator(Stateful):
         value, gradient, slopes, cost = found
         if slopes is not None or not isinstance(value, (float, np.floating)) or not math.isfinite(value):
             require_finite(self, value, slopes)
-        gradient = self._own(at, gradient, slopes)
-        require_finite_gradient(self, value, gradient, at.layout)
+        if gradient.__class__ is not Unwritten or not math.isfinite(gradient.largest):
+            gradient = self._own(at, gradient, slopes)
+            require_finite_gradient(self, value, gradient, at.layout)
         if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
         self._one_more()

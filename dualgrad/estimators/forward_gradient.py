@@ -8,7 +8,7 @@ from ..backend import Array, is_array, to_numpy
 from ..backend import like as on_device
 from ..checks import flag, positive_count, real_number
 from ..directions import Gaussian, Hadamard, Orthogonal, Sphere
-from ..directions.base import DirectionSampler, as_direction, finite_vector, require_direction
+from ..directions.base import Direction, DirectionSampler, as_direction, finite_vector, require_direction
 from ..directions.rows import FactorRows, Rows
 from ..layout import Layout
 from ..tree import Tree, is_container
@@ -109,7 +109,10 @@ class ForwardGradient(Estimator):
     def estimated(self, at: Point, rng: Any) -> Estimated:
         V = at.rows(self.directions, self.n, rng)
         value, slopes = at.jvp(V)
-        gradient = self.combined(slopes, V, at.layout, at.vector)
+        if V.__class__ is FactorRows and self.baseline is None and type(self.directions).finish is Direction.finish:
+            gradient = V.unwritten(self._weights(slopes, V, at.layout))
+        else:
+            gradient = self.combined(slopes, V, at.layout, at.vector)
         if self.has_memory:
             self._update_average(double(gradient), at.layout)
         return value, gradient, slopes, 1 + self.n * (self.directions.cost - 1)

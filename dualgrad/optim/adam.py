@@ -36,6 +36,7 @@ class Adam(Optimizer):
     eps: float = 1e-8
 
     state_names = ("m", "v")
+    _by_blocks = True
 
     def _bounds(self, rate, largest):
         state_bound = self.betas[0] * self._state_bound + largest
@@ -118,7 +119,7 @@ class StableAdamW(AdamW):
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-6
 
-    _by_tensor = True
+    _by_blocks, _by_tensor = False, True
 
     def _bounds(self, rate, largest):
         state_bound, step_bound = super()._bounds(rate, largest)

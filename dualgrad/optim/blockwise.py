@@ -6,12 +6,15 @@ import numpy as np
 
 from ..backend import is_host, to_numpy
 from ..scratch import empty, empty_like
+from ..unwritten import Unwritten
 
 BLOCK = 1 << 16  # entries of a vector worked on at a time
 
 
 def norm(g):
     """‖g‖ as a number, finite where all entries are; one pass at BLAS speed unless the squares overflow."""
+    if g.__class__ is Unwritten:
+        return g.norm()
     if is_host(g) and not g.flags.c_contiguous:
         copy = empty_like(g)
         copy[...] = g
@@ -29,6 +32,10 @@ def norm(g):
 
 def blocks(*arrays):
     """Views of the arrays, block by block: complex numbers as two real ones (as in torch), a device's arrays whole."""
+    if unwritten := [a for a in arrays if a.__class__ is Unwritten]:
+        for place, part in unwritten[0].blocks(BLOCK):
+            yield [part if a is unwritten[0] else a[place] for a in arrays]
+        return
     if all(a.flags.c_contiguous for a in arrays):
         arrays = [a.reshape(-1) for a in arrays]
     if arrays[0].dtype.kind == "c":

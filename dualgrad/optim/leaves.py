@@ -12,17 +12,17 @@ from ..tree import flatten, leaves_like, paths
 from ..zero import ZERO
 
 
-def matched(params, gradient):
+def matched(params, gradient, by_blocks=False):
     """The leaves to update, their gradients, the leaves' names, and what names and shapes there are.
 
     For Params the only leaf is the vector, whatever kind of mapping their gradient is, and the layout says what is in
-    it; for any other tree that is a tuple of pairs (name, shape).
+    it; for any other tree that is a tuple of pairs (name, shape). ``by_blocks``: their gradient may be `Unwritten`.
     """
     if isinstance(params, Params):
         gradient = gradient if isinstance(gradient, Params) else _packed(gradient, params)
-        if params.layout != gradient.layout or params.vector.shape != gradient.vector.shape:
+        if params.layout != gradient.layout or params.vector.shape != gradient.entries.shape:
             raise LayoutError(f"got a gradient {gradient!r} for parameters {params!r}")
-        return [params.vector], [gradient.vector], [".vector"], params.layout
+        return [params.vector], [gradient.entries if by_blocks else gradient.vector], [".vector"], params.layout
     leaves, structure = flatten(params)
     names = paths(structure)
     for w, name in zip(leaves, names, strict=True):

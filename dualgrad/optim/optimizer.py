@@ -51,6 +51,7 @@ class Optimizer:
     state_names = ()
     squares = ("v",)  # those of them that cannot be negative
     precision = np.float32  # what the moments have at least
+    _by_blocks = False  # whether an update takes the gradient block by block
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
 
     def __post_init__(self) -> None:
@@ -108,7 +109,7 @@ class Optimizer:
         ValueError
             When the schedule gives a negative number, or none. In each case nothing has changed.
         """
-        leaves, gradients, names, places = matched(params, gradient)
+        leaves, gradients, names, places = matched(params, gradient, self._by_blocks)
         memory = self._memory.fitting(leaves, places, self)
         gradients = [
             g if g.__class__ is np.ndarray and g.dtype == kind and w.flags.writeable else steppable(w, g, name, kind)

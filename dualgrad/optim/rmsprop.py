@@ -41,6 +41,8 @@ class RMSprop(Optimizer):
     momentum: float = 0
     centered: bool = False
 
+    _by_blocks = True
+
     @property
     def state_names(self) -> tuple[str, ...]:
         """The vectors it keeps."""

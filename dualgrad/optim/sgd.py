@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blockwise import scratch
+from ..unwritten import Unwritten
+from .blockwise import blocks, scratch
 from .hyperparameters import Rate
 from .optimizer import Optimizer
 
@@ -36,6 +37,8 @@ class SGD(Optimizer):
     momentum: float = 0
     nesterov: bool = False
 
+    _by_blocks = True
+
     def _agree(self):
         super()._agree()
         if self.nesterov and not self.momentum:
@@ -49,6 +52,13 @@ class SGD(Optimizer):
     def _bounds(self, rate, largest):
         state_bound = self.momentum * self._state_bound + largest
         return state_bound, (1 + self.momentum) * max(1, rate) * state_bound
+
+    def _sweep(self, rate, clip, w, g, *momentum):
+        """w ← w - (lr c) v where the gradient is c v and not written out: a pass less than the product takes."""
+        if g.__class__ is not Unwritten or momentum or self.clip_norm or self.clip_value:
+            return super()._sweep(rate, clip, w, g, *momentum)
+        for part, step in blocks(w, g.scaled(rate)):
+            part -= step
 
     def _update(self, rate, w, g, momentum=None):
         a = scratch(w)

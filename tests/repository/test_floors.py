@@ -16,7 +16,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
-    ["errors", "random", "zero", "vectors"],
+    ["errors", "random", "zero", "vectors", "unwritten"],
     ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
     ["inputs", "params", "chunks"],
