@@ -84,7 +84,8 @@ def tables():
     ufuncs, others = functions()
     # A refusal may be entered under the internal twin of a public function, so it goes by name.
     names = {f: name for group in (ufuncs, others) for name, f in group.items()}
-    refused = REFUSED.items()
+    refused = [(f, why) for f, why in REFUSED.items() if callable(f)]
+    refused += [(f, REFUSED[f.__module__]) for f in names if getattr(f, "__module__", None) in REFUSED]
     reasons = {names.get(f, ufunc_name(f) if isinstance(f, np.ufunc) else public_name(f)): why for f, why in refused}
     kinds = [{n: kind_of(f, n, dg.supported(), reasons) for n, f in group.items()} for group in (ufuncs, others)]
     return *kinds, reasons

@@ -1,8 +1,10 @@
 """Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
 
 from . import rules  # noqa: F401, I001  (the tables, before what shares their functions)
-from . import directions, dual, estimators, extend, nn, online, optim, testing, tree
-from .checkpoint import load, save
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import dual, extend, tree
 from .custom import custom_jvp, defjvp, supported
 from .dual import Dual, primal
 from .errors import (
@@ -22,11 +24,15 @@ from .lowrank import LowRank
 from .outer_product import OuterProduct
 from .params import Params
 from .pushforward import jvp
-from .random import Rng
 from .series import taylor
-from .tracing import Trace, trace
 from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
+
+if TYPE_CHECKING:
+    from . import directions, estimators, nn, online, optim, testing
+    from .checkpoint import load, save
+    from .random import Rng
+    from .tracing import Trace, trace
 
 __version__ = "0.1.0.dev0"
 
@@ -75,9 +81,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
-    raise AttributeError(missing(name))
+_LATER = {
+    "Rng": "random", "Trace": "tracing", "directions": None, "estimators": None, "load": "checkpoint", "nn": None,
+    "online": None, "optim": None, "save": "checkpoint", "testing": None, "trace": "tracing",
+}  # fmt: skip
 
 
-def __dir__():
+def __getattr__(name: str) -> Any:
+    """What not every program needs is imported when it is asked for."""
+    if name not in _LATER:
+        raise AttributeError(missing(name))
+    module = importlib.import_module(f".{_LATER[name] or name}", __name__)
+    globals()[name] = value = getattr(module, name) if _LATER[name] else module
+    return value
+
+
+def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

@@ -1,7 +1,5 @@
 """How many directions to push in one pass, when the answer is "as many as fit"."""
 
-import tracemalloc
-
 from .tree import map_leaves
 
 BUDGET = 256 * 2**20  # bytes that the directions of one pass may take with chunk="auto"
@@ -49,6 +47,8 @@ def _with_peaks(push, count):
 
 def _peak(call):
     """The bytes that a call needs at its peak, and its result."""
+    import tracemalloc  # which few programs need
+
     ours = not tracemalloc.is_tracing()
     if ours:
         tracemalloc.start()

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .backend import Array
 from .errors import LayoutError, ShapeError
@@ -132,7 +131,7 @@ class Layout:
         at = path and f" at {path}"
         raise ShapeError(f"{what} has a leaf of shape {np.shape(leaf)}{at}; expected {lead + shape}")
 
-    def double(self, tree: Tree, what: str = "the tree") -> NDArray[np.float64]:
+    def double(self, tree: Tree, what: str = "the tree") -> Array:
         """The entries of a tree of real numbers as float64, on the host.
 
         Raises

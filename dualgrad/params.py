@@ -5,9 +5,8 @@ from operator import attrgetter
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from .backend import Array, is_array, to_numpy
+from .backend import Array, ArrayLike, is_array, to_numpy
 from .dual import Dual
 from .errors import LayoutError
 from .layout import Layout

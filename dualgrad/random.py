@@ -3,18 +3,16 @@
 Signs come from raw bits, eight at a time through a table; only the bits' worth of work is done per entry.
 """
 
-import hashlib
 import json
 import math
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
-from .backend import Array
+from .backend import Array, ArrayLike, DTypeLike
 from .backend import like as on_device
 from .checks import count
 from .scratch import empty
@@ -22,7 +20,7 @@ from .scratch import empty
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
 _SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
 
-RngLike: TypeAlias = Union["Rng", np.random.Generator, np.random.SeedSequence, int, None]
+RngLike: TypeAlias = "Rng | np.random.Generator | np.random.SeedSequence | int | None"
 Shape: TypeAlias = int | Sequence[int]
 
 
@@ -45,7 +43,7 @@ class Rng:
     (2, 2)
     """
 
-    generator: np.random.Generator
+    generator: "np.random.Generator"
 
     def __init__(self, seed: RngLike) -> None:
         if isinstance(seed, Rng):  # the same stream, whatever kind of Rng it is
@@ -147,6 +145,8 @@ class Rng:
             raise ValueError(
                 f"{self!r} was not made from a seed sequence, so it has no named streams: take dg.Rng(seed)"
             )
+        import hashlib  # which few programs need
+
         words = np.frombuffer(hashlib.sha256(json.dumps(as_name(keys)).encode()).digest(), "<u4")
         key = (*seed.spawn_key, *words.tolist())
         return Rng(np.random.SeedSequence(seed.entropy, spawn_key=key, pool_size=seed.pool_size))

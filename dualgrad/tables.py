@@ -6,4 +6,4 @@ METHODS = {}  # ufunc method name, or __call__ with keywords -> pushforward taki
 MAKERS = {}  # NumPy function with a keyword like= -> what makes its array as a Dual: (like, *arguments)
 OWN = set()  # functions of dualgrad's own with rules, which stand behind the rules of others
 SEQUENCES = set()  # functions whose first argument is a sequence of arrays, not an array
-REFUSED = {}  # NumPy function -> what to write instead
+REFUSED = {}  # NumPy function, or module of functions -> what to write instead

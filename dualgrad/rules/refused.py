@@ -1,7 +1,6 @@
 """What cannot carry a tangent, and what to write instead: the text of the error."""
 
 import numpy as np
-from numpy.lib import recfunctions
 
 from ..tables import REFUSED
 
@@ -24,7 +23,4 @@ REASONS = {
 
 for reason, names in REASONS.items():
     REFUSED.update({getattr(np, name): reason for name in names.split() if hasattr(np, name)})
-REFUSED.update({
-    getattr(recfunctions, name): "it is for structured arrays, whose fields carry no tangent: keep fields in a dict"
-    for name in recfunctions.__all__ if callable(getattr(recfunctions, name))
-})  # fmt: skip
+REFUSED["numpy.lib.recfunctions"] = "it is for structured arrays, whose fields carry no tangent: keep fields in a dict"

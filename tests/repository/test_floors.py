@@ -37,6 +37,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
 ]
 LATER = {  # imported when they are asked for, by name
     "cures": "the names in dualgrad.scipy, which needs SciPy",
+    "dualgrad": "what not every program needs, so that it is imported in less time",
     "testing": "strategies, which need Hypothesis",
 }
 
