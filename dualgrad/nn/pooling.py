@@ -16,7 +16,7 @@ from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
 class _Pooling(Layer):
     def __init__(self, kernel_size: PerAxis, stride: PerAxis | None, padding: PerAxis | str, dilation: PerAxis):
-        self.patches = Patches(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
+        self.patches: Patches = Patches(2, kernel_size, kernel_size if stride is None else stride, padding, dilation)
         if any(2 * p > s for p, s in zip(self.patches.padding, self.patches.span, strict=True)):
             raise ValueError(f"got padding={self.patches.padding}; expected at most half of the window")
 

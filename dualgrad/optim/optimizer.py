@@ -15,7 +15,7 @@ from ..settings import difference, of_this_version, plain_data, versioned
 from ..tree import Tree
 from ..vectors import all_finite
 from .blockwise import blocks, norm, scratch
-from .hyperparameters import as_hyperparameter, rate
+from .hyperparameters import Rate, as_hyperparameter, rate
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
 from .schedules import Schedule
@@ -190,7 +190,8 @@ class Optimizer:
 
     def reset(self) -> None:
         """Forget all state, as after construction."""
-        self.steps, self._memory, self._state_bound = 0, Memory({}), 0.0
+        self.steps: int = 0
+        self._memory, self._state_bound = Memory({}), 0.0
 
     def _settings(self):
         """The hyper-parameters that a state does not restore: all but a rate that is a number, or a function of which
@@ -237,7 +238,7 @@ class Optimizer:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise LayoutError(f"the saved state of {self!r} is damaged: {error}") from None
         if state["lr"] is not None and not callable(self.lr):
-            self.lr = state["lr"]
+            self.lr: Rate = state["lr"]
         self.steps, self._memory = steps, memory
         self._state_bound = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
 
