@@ -55,12 +55,9 @@ class BPTT(OnlineEstimator):
 
     def _advanced(self, x):
         self._require_started()
-        live, self.params, x = self.params, _frozen(self.params), copied(x)  # the step keeps what it was made with
-        self._step_inputs = self.params, self.state, x
-        try:
-            return super()._advanced(x)
-        finally:
-            self.params = live
+        params, x = _frozen(self.params), copied(x)  # the step keeps what it was made with
+        self._step_inputs = params, self.state, x
+        return self._advanced_at(params, x)
 
     def init_memory(self) -> Any:
         return ()
@@ -148,7 +145,7 @@ class TruncatedBPTT(InWindows):
         memory, estimate = (*self.memory, OpenStep(before, x, transitions, loss, H, direct)), None
         if len(memory) == self.window:
             estimate, state, memory = self._end_window(self.steps + 1, state, memory)
-        self.steps, self.state, self.memory = self.steps + 1, state, memory
+        self._moved_on(self.steps + 1, state, memory)
         return estimate
 
     def _open_steps(self):

@@ -133,7 +133,10 @@ class OnlineEstimator:
     def _advanced(self, x):
         """The next state and its transitions."""
         self._require_started()
-        state, transitions = self.dynamics.advance(self.params, self.state, x)
+        return self._advanced_at(self.params, x)
+
+    def _advanced_at(self, params, x):
+        state, transitions = self.dynamics.advance(params, self.state, x)
         require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
         return state, transitions
 
@@ -151,9 +154,13 @@ class OnlineEstimator:
             if drawn is not None:
                 self.rng.rewind(drawn)
             raise
-        self.steps, self.state, self.memory = t, state, reduced
+        self._moved_on(t, state, reduced)
         self._last = memory, transitions[-1]
         return gradient, slopes
+
+    def _moved_on(self, t, state, memory):
+        """Step t is taken."""
+        self.steps, self.state, self.memory = t, state, memory
 
     def gradient(self, memory: Any, cotangent: Any, transition: Any) -> tuple[Array, Any]:
         """∂ℓ/∂θ at fixed s, and H G beside it; and the directional derivatives, if it is made of such."""

@@ -215,7 +215,7 @@ class Network:
 
         return after, pullback
 
-    def dynamics(self, params: Tree) -> "NetworkDynamics":
+    def dynamics(self, params: Tree) -> Any:
         """This network as online estimators see it: state and parameters as vectors."""
         return NetworkDynamics(self, params)
 

@@ -99,7 +99,7 @@ class System:
         flag("batched", self.batched)
         layout_of_numbers(self.init_state, "init_state")
 
-    def dynamics(self, params: Tree) -> SystemDynamics:
+    def dynamics(self, params: Tree) -> Any:
         """This system as online estimators see it: states and parameters as vectors."""
         return SystemDynamics(self, params)
 

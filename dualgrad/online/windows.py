@@ -46,7 +46,8 @@ class InWindows(OnlineEstimator):
         return self._attempted(self._close)
 
     def _close(self):
-        estimate, self.state, self.memory = self._end_window(self.steps, self.state, self.memory)
+        estimate, state, memory = self._end_window(self.steps, self.state, self.memory)
+        self._moved_on(self.steps, state, memory)
         return estimate
 
     def _attempted(self, call):

@@ -28,7 +28,7 @@ class Evolution(InWindows):
     named: Names = ("particles", "sigma", "window")
     particles: int
     sigma: float
-    copies: Particles
+    copies: Any
     executor: Executor | None
 
     def __init__(self, particles: int, sigma: float) -> None:
@@ -73,7 +73,7 @@ class Evolution(InWindows):
 
     def _restart(self):
         super()._restart()
-        self.state = self.copies.spread(self.state, self.particles)
+        self._moved_on(self.steps, self.copies.spread(self.state, self.particles), self.memory)
 
     def _noise(self):
         """ε of one of each pair, ``(N/2, p)``."""
@@ -94,7 +94,7 @@ class Evolution(InWindows):
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
             estimate, state, memory = self._end_window(t, state, memory)
-        self.steps, self.state, self.memory = t, state, memory
+        self._moved_on(t, state, memory)
         return estimate
 
     def _open_steps(self):
