@@ -49,6 +49,7 @@ class Rows:
 
     __slots__ = ("matrix",)
     __array_ufunc__ = None  # NumPy leaves c @ V to V
+    matrix: Array
 
     def __init__(self, matrix: Array) -> None:
         self.matrix = matrix
@@ -99,6 +100,8 @@ class FactorRows:
 
     __slots__ = ("_pieces", "layout", "signs")
     __array_ufunc__ = None
+    signs: Array
+    layout: Layout
 
     def __init__(self, signs: Array, layout: Layout) -> None:
         self.signs, self.layout, self._pieces = signs, layout, pieces(layout)

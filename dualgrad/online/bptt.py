@@ -1,13 +1,15 @@
 """Backpropagation through time, whole and in windows: the rivals that store the past."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import Array, to_numpy
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..params import Params
+from ..random import RngLike
+from ..tree import Tree
 from .dynamics import DROP, copied, is_finite, require_finite_step, require_scalar_loss
 from .learner import OnlineEstimator, kept_data, placed_data, restored_leaves, saved_leaves
 from .windows import InWindows, steps_of
@@ -16,21 +18,21 @@ from .windows import InWindows, steps_of
 class PastStep(NamedTuple):
     """A step that was taken, as `BPTT` keeps it: with what it was made from, which is all that is saved of it."""
 
-    params: object
-    state: object
-    x: object
-    transitions: list
+    params: Tree
+    state: Tree
+    x: Any
+    transitions: list[Any]
 
 
 class OpenStep(NamedTuple):
     """A step of an open window, with its loss and that loss's cotangent."""
 
-    state: object
-    x: object
-    transitions: list
-    loss: object
-    H: np.ndarray
-    direct: np.ndarray
+    state: Tree
+    x: Any
+    transitions: list[Any]
+    loss: Any
+    H: Array
+    direct: Array
 
 
 class BPTT(OnlineEstimator):
@@ -53,27 +55,24 @@ class BPTT(OnlineEstimator):
 
     def _advanced(self, x):
         self._require_started()
-        live, self.params, x = self.params, _frozen(self.params), copied(x)  # the step keeps what it was made with
-        self._step_inputs = self.params, self.state, x
-        try:
-            return super()._advanced(x)
-        finally:
-            self.params = live
+        params, x = _frozen(self.params), copied(x)  # the step keeps what it was made with
+        self._step_inputs = params, self.state, x
+        return self._advanced_at(params, x)
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         return ()
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         return (*memory, PastStep(*self._step_inputs, transitions))
 
-    def influence(self, memory, H, transition):
+    def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         transitions = [T for past in memory for T in past.transitions]
         return pulled_back(transitions, [None] * (len(transitions) - 1) + [H], self.dynamics)
 
-    def cost(self):
+    def cost(self) -> float:
         return 3.0 * self.steps
 
-    def saved_memory(self):
+    def saved_memory(self) -> Any:
         """What every step was made from: parameters, state and input."""
         return [
             {"params": np.array(to_numpy(self.dynamics.entries(past.params))), "state": saved_leaves(past.state),
@@ -81,7 +80,7 @@ class BPTT(OnlineEstimator):
             for past in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved, steps):
+    def restored_memory(self, saved: Any, steps: int) -> Any:
         """Every step taken again."""
         memory = []
         for past in _steps(saved, {"params", "state", "x"}):
@@ -124,10 +123,12 @@ class TruncatedBPTT(InWindows):
     array([2.5])
     """
 
-    def __init__(self, window):
+    window: int
+
+    def __init__(self, window: int) -> None:
         self.window = steps_of(window)
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         return ()
 
     def _one_step(self, x, y):
@@ -144,7 +145,7 @@ class TruncatedBPTT(InWindows):
         memory, estimate = (*self.memory, OpenStep(before, x, transitions, loss, H, direct)), None
         if len(memory) == self.window:
             estimate, state, memory = self._end_window(self.steps + 1, state, memory)
-        self.steps, self.state, self.memory = self.steps + 1, state, memory
+        self._moved_on(self.steps + 1, state, memory)
         return estimate
 
     def _open_steps(self):
@@ -159,7 +160,7 @@ class TruncatedBPTT(InWindows):
         loss = sum(each.loss for each in memory)
         return Estimate(loss, self.dynamics.gradient(gradient, self.params), None, 3.0 * len(memory)), state, ()
 
-    def saved_memory(self):
+    def saved_memory(self) -> Any:
         """Of every open step its state, input, loss and the loss's cotangent."""
         return [
             {"state": saved_leaves(each.state), "x": kept_data(each.x), "loss": kept_data(each.loss),
@@ -167,7 +168,7 @@ class TruncatedBPTT(InWindows):
             for each in self.memory
         ]  # fmt: skip
 
-    def restored_memory(self, saved, steps):
+    def restored_memory(self, saved: Any, steps: int) -> Any:
         """Every open step taken again, at the parameters of the window."""
         memory, dynamics = [], self.dynamics
         for each in _steps(saved, {"state", "x", "loss", "cotangent"}):
@@ -184,11 +185,11 @@ class TruncatedBPTT(InWindows):
             )
         return tuple(memory)
 
-    def fisher(self):
+    def fisher(self) -> NoReturn:
         """Refused: a window has no single prediction."""
         raise DualgradError(f"{self!r} estimates over windows, which have no one Fisher matrix: use outer products")
 
-    def estimate(self, objective, params, *, rng=None):
+    def estimate(self, objective: Any, params: Tree, *, rng: RngLike = None) -> NoReturn:
         """Refused: over whole sequences this is `dualgrad.estimators.TruncatedBPTT`."""
         raise DualgradError(f"{self!r} follows a stream; for a bound objective use estimators.TruncatedBPTT")
 

@@ -5,6 +5,8 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..backend import is_host
@@ -17,7 +19,7 @@ from ..params import with_entries
 from ..pushforward import jvp
 from ..settings import layout_of, plain_data
 from ..transforms import grad
-from ..tree import flatten, leaves, map_leaves, unflatten
+from ..tree import Tree, flatten, leaves, map_leaves, unflatten
 from ..vectors import all_finite, identity
 
 
@@ -62,7 +64,7 @@ class Arrays:
 class SystemDynamics(Arrays):
     """Any `System`, by forward directions."""
 
-    def __init__(self, system, params):
+    def __init__(self, system: Any, params: Tree) -> None:
         self.system, _ = system, as_params(params)
         self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
         self.set_like(self.thetas.vector(params))

@@ -1,8 +1,12 @@
 """The forward gradient of a stream: directions fixed for an episode, their tangents carried along."""
 
-from ..directions.base import drawn, require_real
+from typing import Any, Literal
+
+from ..backend import Array
+from ..directions.base import DirectionSampler, drawn, require_real
 from ..directions.rows import Rows
 from ..estimators.forward_gradient import ForwardGradient
+from ..estimators.state import Names
 from ..layout import ravel
 from ..vectors import in_kind
 from .learner import OnlineEstimator
@@ -38,25 +42,32 @@ class OnlineForwardGradient(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    draws, named = True, ("directions", "n")
+    draws: bool = True
+    named: Names = ("directions", "n")
+    combined: ForwardGradient
+    directions: DirectionSampler
+    n: int
+    combine: Literal["mean", "sum", "project"]
 
-    def __init__(self, directions, n=1, combine="mean"):
+    def __init__(
+        self, directions: DirectionSampler, n: int = 1, combine: Literal["mean", "sum", "project"] = "mean"
+    ) -> None:
         self.combined = ForwardGradient(directions, n, combine)
         self.directions, self.n, self.combine = directions, self.combined.n, combine
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         w, layout = ravel(self.params)
         V = drawn(self.directions, self.rng, self.n, layout, require_real(w))
         u = self.dynamics.rows(layout.tree(V.dense()), self.n)
         return {"u": u, "ds": self.dynamics.zeros((self.n, self.dynamics.size))}
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         u, ds = memory["u"], memory["ds"]
         for T in transitions:
             ds = T.tangent(ds, u[:, T.own])
         return {"u": u, "ds": ds}
 
-    def gradient(self, memory, cotangent, transition):
+    def gradient(self, memory: Any, cotangent: Any, transition: Any) -> tuple[Array, Any]:
         slopes, u = cotangent.along(memory["ds"], memory["u"]), memory["u"]
         w, layout = ravel(self.params)
         if layout == self.dynamics.thetas:
@@ -65,5 +76,5 @@ class OnlineForwardGradient(OnlineEstimator):
         found = in_kind(self.combined.combined(slopes, V, layout, w), w)
         return self.dynamics.entries(layout.tree(found)), slopes
 
-    def cost(self):
+    def cost(self) -> float:
         return 1.0 + 2.0 * self.n

@@ -1,10 +1,16 @@
 """KF-RTRL: the influence matrix as a Kronecker product."""
 
+from typing import Any, Self
+
 import numpy as np
 
+from ..backend import Array
 from ..errors import DualgradError
+from ..random import RngLike
+from ..tree import Tree
 from .learner import OnlineEstimator
 from .rank_one import balance, row_norms
+from .system import DynamicalSystem
 
 
 class KroneckerRTRL(OnlineEstimator):
@@ -35,9 +41,9 @@ class KroneckerRTRL(OnlineEstimator):
     Params(0.weight_x: (2, 3), 0.weight_h: (3, 3), 0.bias: (3,), 1.weight: (3, 2), 1.bias: (2,); 26 entries)
     """
 
-    draws = True
+    draws: bool = True
 
-    def start(self, system, params, *, rng=None):
+    def start(self, system: DynamicalSystem, params: Tree, *, rng: RngLike = None) -> Self:
         """Begin an episode; see `OnlineEstimator.start`."""
         if not hasattr(system, "cells"):
             raise DualgradError(
@@ -45,7 +51,7 @@ class KroneckerRTRL(OnlineEstimator):
             )
         return super().start(system, params, rng=rng)
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         """For every block (m, g n): u ``(B, m)``, and A as g n tangents of the whole state ``(g n, N)``."""
         dynamics, memory = self.dynamics, []
         streams = self.system.streams or 1
@@ -54,7 +60,7 @@ class KroneckerRTRL(OnlineEstimator):
                 memory.append({"u": dynamics.zeros((streams, m)), "A": dynamics.zeros((width, dynamics.size))})
         return memory
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         at = 0
         for T in transitions:
             memory = [block | {"A": T.push(block["A"])} for block in memory]
@@ -75,12 +81,12 @@ class KroneckerRTRL(OnlineEstimator):
         u = (c1 * rho1)[:, None] * u + (c2 * rho2)[:, None] * v
         return {"u": u, "A": ((c1 * inverse1) @ streams) * A + ((c2 * inverse2) @ streams) * E}
 
-    def influence(self, memory, H, transition):
+    def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         streams = self.dynamics.streams_of
         parts = [((streams * H) @ block["A"].T).T @ block["u"] for block in memory]  # (g n, m)
         return np.concatenate([part.T.reshape(-1) for part in parts])
 
-    def cost(self):
+    def cost(self) -> float:
         return 1.0 + self.units
 
 

@@ -1,22 +1,25 @@
 """What online estimators share: an episode run step by step, each step's loss and gradient, and state that is saved."""
 
 import copy
+from typing import Any, Self
 
 import numpy as np
 
-from ..backend import is_array, is_host, to_numpy
+from ..backend import Array, is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
 from ..estimators.point import Point, require_finite, require_finite_gradient
+from ..estimators.state import Names
 from ..nn.layer import with_buffers
 from ..nn.recurrent import require_recurrent
-from ..random import as_rng
+from ..random import Rng, RngLike, as_rng
 from ..settings import call_of, known_state, require_fit, saved_count, settings, versioned
-from ..tree import flatten, map_leaves, unflatten
+from ..tree import Tree, flatten, map_leaves, unflatten
 from ..vectors import all_finite
 from .dynamics import require_finite_step, require_scalar_loss
 from .network import Network
+from .system import DynamicalSystem
 
 
 class OnlineEstimator:
@@ -32,15 +35,22 @@ class OnlineEstimator:
     changes nothing.
     """
 
-    draws = False  # whether it needs an rng
-    named = ()  # which arguments its repr always names
-    made = 0  # estimates over whole sequences
-    grown = ()  # what its saved states have gained, version by version
+    draws: bool = False  # whether it needs an rng
+    named: Names = ()  # which arguments its repr always names
+    made: int = 0  # estimates over whole sequences
+    grown: tuple[dict[str, Any], ...] = ()  # what its saved states have gained, version by version
+    system: DynamicalSystem
+    dynamics: Any
+    params: Tree
+    rng: Rng | None
+    steps: int
+    state: Tree
+    memory: Any
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return call_of(self, self.named)
 
-    def start(self, system, params, *, rng=None):
+    def start(self, system: DynamicalSystem, params: Tree, *, rng: RngLike = None) -> Self:
         """Begin an episode of ``system`` at ``params``, which are kept by reference and read at every step.
 
         Parameters
@@ -81,7 +91,7 @@ class OnlineEstimator:
         self.steps, self.state, self._last = 0, self.dynamics.start(), None
         self.memory = self.init_memory()
 
-    def reset(self):
+    def reset(self) -> None:
         """End the episode: back to the initial state, without influence."""
         self._require_started()
         self._restart()
@@ -92,7 +102,7 @@ class OnlineEstimator:
 
     # ------------------------------------------------------------------ a step
 
-    def step(self, x, y):
+    def step(self, x: Any, y: Any) -> Estimate:
         """s ← step(s, x, θ), then the loss ℓ(s, y, θ) and an estimate of its gradient.
 
         Of x and y, which for a `System` may be trees, arrays of other libraries are taken as NumPy's.
@@ -123,7 +133,10 @@ class OnlineEstimator:
     def _advanced(self, x):
         """The next state and its transitions."""
         self._require_started()
-        state, transitions = self.dynamics.advance(self.params, self.state, x)
+        return self._advanced_at(self.params, x)
+
+    def _advanced_at(self, params, x):
+        state, transitions = self.dynamics.advance(params, self.state, x)
         require_finite_step(self.steps + 1, "the state", *flatten(state)[0])
         return state, transitions
 
@@ -141,43 +154,47 @@ class OnlineEstimator:
             if drawn is not None:
                 self.rng.rewind(drawn)
             raise
-        self.steps, self.state, self.memory = t, state, reduced
+        self._moved_on(t, state, reduced)
         self._last = memory, transitions[-1]
         return gradient, slopes
 
-    def gradient(self, memory, cotangent, transition):
+    def _moved_on(self, t, state, memory):
+        """Step t is taken."""
+        self.steps, self.state, self.memory = t, state, memory
+
+    def gradient(self, memory: Any, cotangent: Any, transition: Any) -> tuple[Array, Any]:
         """∂ℓ/∂θ at fixed s, and H G beside it; and the directional derivatives, if it is made of such."""
         H, direct = cotangent.vectors()
         gradient = direct.copy()
         gradient[..., self.dynamics.recurrent] += self.influence(memory, H, transition)
         return gradient, None
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         """The memory at the start of an episode, when nothing has had an influence."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it remembers")
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         """The memory after a step."""
         raise NotImplementedError(f"{type(self).__name__} does not say how a step changes its memory")
 
-    def influence(self, memory, H, transition):
+    def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         """H G."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its memory knows of H G")
 
-    def reduce(self, memory, transition):
+    def reduce(self, memory: Any, transition: Any) -> Any:
         """The memory as it is kept until the next step."""
         return memory
 
-    def cost(self):
+    def cost(self) -> float:
         """The cost of a step in forward passes of the system."""
         return 1.0
 
     @property
-    def units(self):
+    def units(self) -> int:
         """How many numbers are the state of one stream."""
         return self.dynamics.size // (getattr(self.system, "streams", None) or 1)
 
-    def fisher(self):
+    def fisher(self) -> Array:
         """√p_c ∂(-log p_c)/∂θ for every class c after the last step, ``(classes, p)``: rows whose outer products add up
         to the exact Fisher matrix of a softmax prediction, GᵀHᵀ(diag p - p pᵀ)H G (NoBackTrack, eq. 26).
 
@@ -193,7 +210,7 @@ class OnlineEstimator:
 
     # ------------------------------------------------------------------ over a whole sequence
 
-    def estimate(self, objective, params, *, rng=None):
+    def estimate(self, objective: Any, params: Tree, *, rng: RngLike = None) -> Estimate:
         """The loss of a bound network over its sequences, and the sum of the steps' gradient estimates.
 
         The network is a `Sequential` of recurrent layers and a readout over ``(T, B, n)``; so any online estimator is a
@@ -224,7 +241,7 @@ class OnlineEstimator:
 
     # ------------------------------------------------------------------ saving
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """The episode as plain data for `dualgrad.save`: state, memory, the count of steps and the random stream.
 
         In the middle of a window too; inputs are kept that are still needed. Before `start` there is no episode in it.
@@ -241,7 +258,7 @@ class OnlineEstimator:
             "rng": None if self.rng is None else self.rng.state_dict(),
         }
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved episode, after `start` with the same system and parameters of the same names and shapes.
 
         Raises
@@ -272,11 +289,11 @@ class OnlineEstimator:
             self.steps, (self.state, self.memory), self._last = steps, found, None
         self.made = made
 
-    def saved_memory(self):
+    def saved_memory(self) -> Any:
         """The memory as plain data."""
         return saved_leaves(self.memory)
 
-    def restored_memory(self, saved, steps):
+    def restored_memory(self, saved: Any, steps: int) -> Any:
         """The memory from its plain data; other shapes raise."""
         return restored_leaves("memory", saved, self.memory)
 

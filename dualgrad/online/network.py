@@ -5,10 +5,13 @@ changes its own part of the state and depends on its own parameters alone, so th
 """
 
 import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from ..backend import is_array
+from ..backend import Array, is_array
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..inputs import as_data, as_input
@@ -18,9 +21,9 @@ from ..nn.layer import Layer, with_buffers
 from ..nn.losses import Loss, cross_entropy
 from ..nn.recurrent import Recurrent
 from ..params import Params
-from ..random import as_rng
+from ..random import RngLike, as_rng
 from ..settings import plain_data
-from ..tree import map_leaves
+from ..tree import Tree, map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .transition import CellTransition
 
@@ -54,9 +57,21 @@ class Network:
     (3,)
     """
 
-    batched = False
+    batched: bool = False
+    cells: list[Cell]
+    readout: Layer
+    loss_of: Any
+    streams: int | None
+    cell_names: list[dict[str, str]]
+    readout_names: dict[str, str]
 
-    def __init__(self, cells, readout, loss, streams=None):
+    def __init__(
+        self,
+        cells: Cell | Sequence[Cell],
+        readout: Layer | Sequence[Layer],
+        loss: Callable[..., Any],
+        streams: int | None = None,
+    ) -> None:
         self.cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
         layers = list(readout) if isinstance(readout, (list, tuple)) else [readout]
         if not self.cells or not all(isinstance(cell, Cell) for cell in self.cells):
@@ -86,12 +101,12 @@ class Network:
         self._buffers = {names[n]: start for layer, names in self._layers for n, start in layer.buffers().items()}
         self._count = len(self._shapes) + len(self._buffers)
 
-    def buffers(self):
+    def buffers(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """What the layers keep beside their parameters, as it starts: ``{name: (shape, value)}``."""
         return dict(self._buffers)
 
     @classmethod
-    def of(cls, model, loss, streams=None):
+    def of(cls, model: Layer, loss: Callable[..., Any], streams: int | None = None) -> Self:
         """The network of a `Sequential` that begins with recurrent layers; the parameters are the same."""
         layers = list(getattr(model, "layers", ()))
         count = next((k for k, layer in enumerate(layers) if not isinstance(layer, Recurrent)), len(layers))
@@ -102,23 +117,23 @@ class Network:
             )
         return cls([layer.cell for layer in layers[:count]], layers[count:], loss, streams)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Network({self.cells!r}, {self.readout!r}, {self.loss_of!r}, streams={self.streams})"
 
     # ------------------------------------------------------------------ parameters and state
 
-    def shapes(self):
+    def shapes(self) -> dict[str, tuple[int, ...]]:
         """The names and shapes of the parameters, those of the cells first."""
         return dict(self._shapes)
 
-    def init(self, *, rng, dtype=np.float32):
+    def init(self, *, rng: RngLike, dtype: DTypeLike = np.float32) -> Params:
         """Fresh parameters."""
         rng, arrays = as_rng(rng), {}
         for layer, names in self._layers:
             arrays |= {names[n]: layer.initial(n, shape, rng, dtype) for n, shape in layer.shapes().items()}
         return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self._buffers.items()})
 
-    def complete(self, params):
+    def complete(self, params: Tree) -> Mapping[str, Any]:
         """Parameters and buffers in one mapping; a dict may leave the buffers out, which are then as they start."""
         p = with_buffers(params)
         if len(p) < self._count:
@@ -127,27 +142,27 @@ class Network:
         return p
 
     @property
-    def init_state(self):
+    def init_state(self) -> Tree:
         """Zeros, of the lowest precision: they take that of the parameters at the first step."""
         return self.start(np.float32)
 
-    def start(self, dtype):
+    def start(self, dtype: DTypeLike) -> Tree:
         """The state before the first input: that of the cell, or a tuple of those of several."""
         lead = () if self.streams is None else (self.streams,)
         states = [cell.start(np.zeros((*lead, cell.input_size), dtype)) for cell in self.cells]
         return states[0] if len(states) == 1 else tuple(states)
 
-    def states(self, state):
+    def states(self, state: Tree) -> tuple[Any, ...]:
         """The state of every cell."""
         return (state,) if len(self.cells) == 1 else state
 
-    def joined(self, states):
+    def joined(self, states: Sequence[Any]) -> Tree:
         """The inverse of `states`."""
         return states[0] if len(states) == 1 else tuple(states)
 
     # ------------------------------------------------------------------ the system
 
-    def input(self, x, dtype):
+    def input(self, x: ArrayLike, dtype: DTypeLike) -> Array:
         """An input in the precision of the parameters; one of another shape raises."""
         x = as_input(x, self, kinds="biuf")
         x = x if x.dtype == dtype else x.astype(dtype)
@@ -156,14 +171,14 @@ class Network:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
         return x
 
-    def target(self, y):
+    def target(self, y: Any) -> Any:
         """A target as an array; a loss of one's own is given what it was, in NumPy's arrays or a device's."""
         if y.__class__ is int:
             return y
         ours = getattr(self.loss_of, "_of_arrays", False)
         return as_input(y, self, "a target", "biuf") if ours else as_data(y, self, "a target")
 
-    def step(self, state, x, params):
+    def step(self, state: Tree, x: ArrayLike, params: Tree) -> Tree:
         """The state after the input ``x``."""
         p, after = self.complete(params), []
         x = self.input(x, next(iter(p.values())).dtype)
@@ -172,21 +187,21 @@ class Network:
             x = cell.output(after[-1])
         return self.joined(after)
 
-    def predict(self, state, params):
+    def predict(self, state: Tree, params: Tree) -> Any:
         """ŷ: what the readout makes of the last cell's output."""
         p, top = self.complete(params), self.cells[-1].output(self.states(state)[-1])
         seen = top if self.streams is not None else top[None]
         y = self.readout({n: p[full] for n, full in self.readout_names.items()}, seen)
         return y if self.streams is not None else y[0]
 
-    def loss(self, state, y, params):
+    def loss(self, state: Tree, y: Any, params: Tree) -> Any:
         """ℓ at a state."""
         prediction, y = self.predict(state, params), self.target(y)
         if self.streams is not None:
             return self.loss_of(prediction, y)
         return self.loss_of(prediction[None], _row(y))
 
-    def vjp(self, state, x, params):
+    def vjp(self, state: Tree, x: ArrayLike, params: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, Tree]]]:
         """The next state, and the pullback of its cotangents to the state and to all parameters."""
         dynamics = self.dynamics(params)
         after, transitions = dynamics.advance(params, state, x)
@@ -200,7 +215,7 @@ class Network:
 
         return after, pullback
 
-    def dynamics(self, params):
+    def dynamics(self, params: Tree) -> Any:
         """This network as online estimators see it: state and parameters as vectors."""
         return NetworkDynamics(self, params)
 
@@ -208,7 +223,7 @@ class Network:
 class NetworkDynamics(Arrays):
     """A `Network` by the closed forms of its cells; see `dynamics`."""
 
-    def __init__(self, network, params):
+    def __init__(self, network: Network, params: Tree) -> None:
         self.network, shapes = network, network.shapes()
         given = None
         if hasattr(params, "items"):

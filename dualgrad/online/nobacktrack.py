@@ -1,7 +1,10 @@
 """NoBackTrack: the influence matrix as one outer product, of the right mean."""
 
+from typing import Any, Literal
+
 import numpy as np
 
+from ..backend import Array
 from ..backend import like as on_device
 from ..checks import flag, positive_count
 from ..errors import LayoutError
@@ -49,9 +52,22 @@ class NoBackTrack(OnlineEstimator):
     [1.0, 1.5]
     """
 
-    draws = True
+    draws: bool = True
+    rank: int
+    split: bool
+    rescale: bool
+    noise: Literal["signs", "gaussian"]
+    metric: Any
 
-    def __init__(self, rank=1, *, split=False, rescale=True, noise="signs", metric=None):
+    def __init__(
+        self,
+        rank: int = 1,
+        *,
+        split: bool = False,
+        rescale: bool = True,
+        noise: Literal["signs", "gaussian"] = "signs",
+        metric: Any = None,
+    ) -> None:
         self.rank = positive_count("rank", rank, "a positive number of terms")
         self.split, self.rescale = flag("split", split), flag("rescale", rescale)
         if not isinstance(noise, str) or noise not in ("signs", "gaussian"):
@@ -62,14 +78,14 @@ class NoBackTrack(OnlineEstimator):
             raise ValueError(f"got metric={metric!r}; expected an optim.KalmanQDOP, with rescale=True and split=False")
         self.noise, self.metric = noise, metric
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         said = {"split": self.split, "rescale": self.rescale, "noise": self.noise}
         usual = {"split": False, "rescale": True, "noise": "signs"}
         said = [f"{k}={v!r}" for k, v in said.items() if v != usual[k]]
         said += [f"metric={self.metric!r}"] if self.metric is not None else []
         return f"NoBackTrack({', '.join([str(self.rank), *said])})"
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         n, p, zeros = self.dynamics.size, self.dynamics.recurrent.stop, self.dynamics.zeros
         memory = {"v": zeros((self.rank, n)), "w": zeros(p if self.split else (self.rank, p))}
         if self.split:
@@ -82,14 +98,14 @@ class NoBackTrack(OnlineEstimator):
             memory["spread"] = zeros(n)
         return memory
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         for before, T in zip([None, *transitions], transitions, strict=False):
             if before is not None:
                 memory = self.reduce(memory, before)
             memory = memory | {"v": T.push(memory["v"])}
         return memory
 
-    def influence(self, memory, H, T):
+    def influence(self, memory: Any, H: Array, T: Any) -> Array:
         """(H v̄) w̄ + H D."""
         v, w = memory["v"], memory["w"]
         slopes = H @ v.T
@@ -97,7 +113,7 @@ class NoBackTrack(OnlineEstimator):
         past[..., T.own] += T.pull_params(H[..., T.rows])
         return past
 
-    def reduce(self, memory, T):
+    def reduce(self, memory: Any, T: Any) -> Any:
         """v̄ w̄ᵀ + Σ e_i D_i, reduced to one outer product."""
         if self.noise == "gaussian":
             return self._gaussian(memory, T)
@@ -117,7 +133,7 @@ class NoBackTrack(OnlineEstimator):
             w[:, T.own] += new
         return memory | {"v": v, "w": w}
 
-    def cost(self):
+    def cost(self) -> float:
         return 2.0 + 2.0 * self.rank
 
     # ------------------------------------------------------------------ norms

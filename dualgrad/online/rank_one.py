@@ -1,11 +1,14 @@
 """The rank-one trick: a sum of outer products replaced by one, of the same mean (NoBackTrack, Proposition 1)."""
 
-import numpy as np
+from typing import Any
 
-from ..backend import to_numpy
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..backend import Array, to_numpy
 from ..errors import NonFiniteError, ShapeError
 from ..inputs import as_input
-from ..random import as_rng
+from ..random import RngLike, as_rng
 from .dynamics import is_finite
 
 
@@ -31,7 +34,7 @@ def row_norms(rows):
     return np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=-1)).astype(rows.dtype)
 
 
-def rank_one_trick(v, w, *, rng, rescale=True):
+def rank_one_trick(v: ArrayLike, w: ArrayLike, *, rng: RngLike, rescale: bool = True) -> tuple[Array, Array]:
     """Σ_i v_i w_iᵀ as one outer product of the same mean: (Σ ε_i ρ_i v_i)(Σ ε_i w_i/ρ_i)ᵀ, with signs ε_i (eq. 7).
 
     Parameters
@@ -68,7 +71,7 @@ def rank_one_trick(v, w, *, rng, rescale=True):
     return (signs * rho) @ v, (signs * inverse) @ w
 
 
-def rank_one_variance(v, w, *, rescale=True):
+def rank_one_variance(v: ArrayLike, w: ArrayLike, *, rescale: bool = True) -> Any:
     """The total variance of `rank_one_trick`: E‖Ã‖² - ‖A‖² in the Hilbert-Schmidt norm.
 
     Rescaled, Σ_{i≠j} ‖v_i‖‖v_j‖‖w_i‖‖w_j‖ + ⟨v_i, v_j⟩⟨w_i, w_j⟩ (eq. 58); else Σ_{i≠j} ‖v_i‖²‖w_j‖² in the place of

@@ -1,5 +1,8 @@
 """RTRL: the influence matrix itself."""
 
+from typing import Any
+
+from ..backend import Array
 from .learner import OnlineEstimator
 
 
@@ -23,21 +26,21 @@ class RTRL(OnlineEstimator):
     [1.0, 1.5, 1.75]
     """
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         return self.dynamics.zeros((self.dynamics.size, self.dynamics.recurrent.stop))
 
-    def propagate(self, G, transitions):
+    def propagate(self, G: Any, transitions: list[Any]) -> Any:
         for T in transitions:
             G = T.propagate(G)
         return G
 
-    def gradient(self, G, cotangent, transition):
+    def gradient(self, G: Any, cotangent: Any, transition: Any) -> tuple[Array, Any]:
         if cotangent.forward and G.shape[1] <= G.shape[0]:  # fewer slopes than entries of H
             return cotangent.along(G.T, self.dynamics.eye(G.shape[1])), None
         return super().gradient(G, cotangent, transition)
 
-    def influence(self, G, H, transition):
+    def influence(self, G: Any, H: Array, transition: Any) -> Array:
         return H @ G
 
-    def cost(self):
+    def cost(self) -> float:
         return 1.0 + self.units**2

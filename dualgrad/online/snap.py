@@ -1,7 +1,10 @@
 """SnAp: the influence matrix, where a parameter can reach within a few steps."""
 
+from typing import Any
+
 import numpy as np
 
+from ..backend import Array
 from ..checks import positive_count
 from .learner import OnlineEstimator
 
@@ -36,23 +39,25 @@ class SnAp(OnlineEstimator):
     dtype('float32')
     """
 
-    def __init__(self, n=1):
+    n: int
+
+    def __init__(self, n: int = 1) -> None:
         self.n = positive_count("n", n, "a positive number of steps")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"SnAp({self.n})"
 
     @property
     def _by_units(self):
         return self.n == 1 and len(getattr(self.system, "cells", ())) == 1
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         if self._by_units:
             return self._units_init()
         shape = self.dynamics.size, self.dynamics.recurrent.stop
         return {"G": self.dynamics.zeros(shape), "reached": np.zeros(shape, bool)}
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         if self._by_units:
             return self._units_propagate(memory, *transitions)
         G = memory["G"]
@@ -74,7 +79,7 @@ class SnAp(OnlineEstimator):
             reached = reached | (J.astype(float) @ reached.astype(float) > 0)
         return reached
 
-    def influence(self, memory, H, transition):
+    def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         return self._units_influence(memory, H, transition) if self._by_units else H @ memory["G"]
 
     # ------------------------------------------------------------------ one cell, n = 1, unit by unit
@@ -99,7 +104,7 @@ class SnAp(OnlineEstimator):
         seen = T.units(H)
         return np.concatenate([np.einsum("bkn,bkmgn->mgn", seen, M).reshape(-1) for M in memory])
 
-    def cost(self):
+    def cost(self) -> float:
         if self._by_units:
             return 2.0
         return 1.0 + (1 if hasattr(self.system, "cells") else 2) * self.units**2

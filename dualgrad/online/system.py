@@ -2,10 +2,60 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from ..checks import flag, positive_number
-from ..tree import flatten, leaves_like, unflatten
+from ..tree import Tree, flatten, leaves_like, unflatten
 from .dynamics import SystemDynamics, layout_of_numbers
+
+
+class DynamicalSystem(Protocol):
+    """What online estimators learn: a `System`, a `Network`, or an object of one's own like these.
+
+    ``vjp`` is None where there is none; ``dynamics`` may be that of `System`, made of the others.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Leak:
+    ...     init_state, batched, vjp, dynamics = np.zeros(1), False, None, dg.online.System.dynamics
+    ...     def step(self, state, x, params):
+    ...         return 0.5 * state + params
+    ...     def loss(self, state, y, params):
+    ...         return np.sum(state)
+    >>> learner = dg.online.RTRL().start(Leak(), np.ones(1))
+    >>> [learner.step(None, None).gradient.item() for _ in range(3)]
+    [1.0, 1.5, 1.75]
+    """
+
+    @property
+    def init_state(self) -> Tree:
+        """The state at the beginning of an episode."""
+        ...
+
+    @property
+    def batched(self) -> bool:
+        """Whether state and every parameter may carry a leading axis of particles."""
+        ...
+
+    @property
+    def step(self) -> Callable[[Any, Any, Any], Any]:
+        """``step(state, x, params) -> state``."""
+        ...
+
+    @property
+    def loss(self) -> Callable[[Any, Any, Any], Any]:
+        """``loss(state, y, params) -> scalar``."""
+        ...
+
+    @property
+    def vjp(self) -> Callable[[Any, Any, Any], Any] | None:
+        """``vjp(state, x, params) -> state, pullback``, if there is one."""
+        ...
+
+    def dynamics(self, params: Any) -> Any:
+        """This system as online estimators see it: states and parameters as vectors."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,25 +86,27 @@ class System:
     array([1.])
     """
 
-    step: Callable
-    loss: Callable
-    init_state: object
-    vjp: Callable | None = None
+    step: Callable[[Any, Any, Any], Any]
+    loss: Callable[[Any, Any, Any], Any]
+    init_state: Tree
+    vjp: Callable[[Any, Any, Any], tuple[Any, Callable[[Any], tuple[Any, Any]]]] | None = None
     batched: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("step", "loss", *(() if self.vjp is None else ("vjp",))):
             if not callable(getattr(self, name)):
                 raise TypeError(f"got {name}={getattr(self, name)!r}; expected a function")
         flag("batched", self.batched)
         layout_of_numbers(self.init_state, "init_state")
 
-    def dynamics(self, params):
+    def dynamics(self, params: Tree) -> Any:
         """This system as online estimators see it: states and parameters as vectors."""
         return SystemDynamics(self, params)
 
 
-def euler(velocity, loss, init_state, dt):
+def euler(
+    velocity: Callable[[Any, Any, Any], Any], loss: Callable[[Any, Any, Any], Any], init_state: Tree, dt: float
+) -> System:
     """The system s ← s + dt F(s, x, θ), Euler's steps through ds/dt = F(s, x, θ) (NoBackTrack, eq. 47).
 
     Parameters

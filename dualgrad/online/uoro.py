@@ -1,7 +1,10 @@
 """UORO: NoBackTrack from one random vector a step."""
 
+from typing import Any
+
 import numpy as np
 
+from ..backend import Array
 from .learner import OnlineEstimator
 from .rank_one import balance, row_norms
 
@@ -27,12 +30,12 @@ class UORO(OnlineEstimator):
     array([1.])
     """
 
-    draws = True
+    draws: bool = True
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         return tuple(self.dynamics.zeros(m) for m in (self.dynamics.size, self.dynamics.recurrent.stop))
 
-    def propagate(self, memory, transitions):
+    def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         s, theta = memory
         nu = self.rng.signs(s.shape, dtype=s.dtype, like=s)
         pulled, u = np.zeros_like(theta), nu
@@ -47,9 +50,9 @@ class UORO(OnlineEstimator):
         )
         return rho0 * s + rho1 * nu, inverse0 * theta + inverse1 * pulled
 
-    def influence(self, memory, H, transition):
+    def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         s, theta = memory
         return (H @ s)[..., None] * theta
 
-    def cost(self):
+    def cost(self) -> float:
         return 4.0

@@ -1,7 +1,10 @@
 """Estimates once a window: closing one early, and what an episode or a save must not lose."""
 
+from typing import Any
+
 from ..checks import positive_count
 from ..errors import DualgradError
+from ..estimators.estimate import Estimate
 from .dynamics import is_finite, require_finite_step
 from .learner import OnlineEstimator
 from .network import Network
@@ -14,10 +17,10 @@ class InWindows(OnlineEstimator):
     what their end makes of them, ``_end_window(t, state, memory) -> estimate, state, memory``.
     """
 
-    window = None  # in steps; None where it is an episode
+    window: int | None = None  # in steps; None where it is an episode
     _failed = False  # whether the last step or close() raised, after which the open window may be dropped
 
-    def step(self, x, y):
+    def step(self, x: Any, y: Any) -> Estimate | None:
         """One step; at the end of a window an `Estimate` of all its steps, else None.
 
         Its value is the window's summed loss; of particles, the mean over the perturbed ones.
@@ -35,7 +38,7 @@ class InWindows(OnlineEstimator):
             require_finite_step(self.steps + 1, "the input", x)
         return self._attempted(lambda: self._one_step(x, y))
 
-    def close(self):
+    def close(self) -> Estimate | None:
         """End the open window early: its `Estimate`, or None where no step is open."""
         self._require_started()
         if not self._open_steps():
@@ -43,7 +46,8 @@ class InWindows(OnlineEstimator):
         return self._attempted(self._close)
 
     def _close(self):
-        estimate, self.state, self.memory = self._end_window(self.steps, self.state, self.memory)
+        estimate, state, memory = self._end_window(self.steps, self.state, self.memory)
+        self._moved_on(self.steps, state, memory)
         return estimate
 
     def _attempted(self, call):
@@ -56,7 +60,7 @@ class InWindows(OnlineEstimator):
         super()._restart()
         self._failed = False
 
-    def reset(self):
+    def reset(self) -> None:
         """End the episode: all that it has gathered begins anew, together.
 
         Raises

@@ -1,13 +1,20 @@
 """Evolution: what the four strategies share: particles in antithetic pairs, windows, and the estimate at their end."""
 
 import math
+from concurrent.futures import Executor
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from ...backend import Array
 from ...errors import DualgradError
 from ...estimators.estimate import Estimate
+from ...estimators.state import Names
+from ...random import RngLike
+from ...tree import Tree
 from ...vectors import in_kind
 from ..dynamics import DROP, require_finite_step
+from ..system import DynamicalSystem
 from ..windows import InWindows, steps_of
 from .particles import Particles
 
@@ -15,12 +22,16 @@ from .particles import Particles
 class Evolution(InWindows):
     """What the four share: ĝ = (1/(N σ²)) Σ_i ξ_i L_i over N particles, with L_i the sum of losses over a window."""
 
-    draws = True
-    extra_passes = 0  # forward passes a step beside the particles'
+    draws: bool = True
+    extra_passes: int = 0  # forward passes a step beside the particles'
 
-    named = ("particles", "sigma", "window")
+    named: Names = ("particles", "sigma", "window")
+    particles: int
+    sigma: float
+    copies: Any
+    executor: Executor | None
 
-    def __init__(self, particles, sigma):
+    def __init__(self, particles: int, sigma: float) -> None:
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
         if not whole or particles < 2 or particles % 2:
             raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
@@ -29,7 +40,9 @@ class Evolution(InWindows):
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
         self.particles, self.sigma = int(particles), float(sigma)
 
-    def start(self, system, params, *, rng=None, executor=None):
+    def start(
+        self, system: DynamicalSystem, params: Tree, *, rng: RngLike = None, executor: Executor | None = None
+    ) -> Self:
         """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
 
         Parameters
@@ -47,11 +60,11 @@ class Evolution(InWindows):
             )
         return self._started(system, params, rng, executor=executor)
 
-    def init_memory(self):
+    def init_memory(self) -> Any:
         memory = {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)}
         return memory | self.extra_memory()
 
-    def extra_memory(self):
+    def extra_memory(self) -> dict[str, Any]:
         """What else an estimator keeps."""
         return {}
 
@@ -60,14 +73,14 @@ class Evolution(InWindows):
 
     def _restart(self):
         super()._restart()
-        self.state = self.copies.spread(self.state, self.particles)
+        self._moved_on(self.steps, self.copies.spread(self.state, self.particles), self.memory)
 
     def _noise(self):
         """ε of one of each pair, ``(N/2, p)``."""
         shape, dynamics = (self.particles // 2, self.dynamics.params_size), self.dynamics
         return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
 
-    def perturbed(self, noise):
+    def perturbed(self, noise: Array) -> Array:
         """θ + ε and θ - ε as rows, pair by pair: the first half and the second."""
         theta = self.dynamics.entries(self.params)
         return np.concatenate([theta + noise, theta - noise])
@@ -81,13 +94,13 @@ class Evolution(InWindows):
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
             estimate, state, memory = self._end_window(t, state, memory)
-        self.steps, self.state, self.memory = t, state, memory
+        self._moved_on(t, state, memory)
         return estimate
 
     def _open_steps(self):
         return int(self.memory["seen"])
 
-    def memory_updates(self, t, memory, x, y):
+    def memory_updates(self, t: int, memory: dict[str, Any], x: Any, y: Any) -> dict[str, Any]:
         """What changes beside the particles in a step."""
         return {}
 
@@ -108,19 +121,19 @@ class Evolution(InWindows):
         state, memory = self.next_window(state, memory)
         return estimate, state, memory
 
-    def window_gradient(self, t, memory, difference):
+    def window_gradient(self, t: int, memory: dict[str, Any], difference: Array) -> Array:
         """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
         return difference @ memory["noise"] / (self.particles * self.sigma**2)
 
-    def next_window(self, state, memory):
+    def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """States and memory at the start of the next window."""
         return state, memory
 
-    def fisher(self):
+    def fisher(self) -> NoReturn:
         """Not known from losses alone."""
         raise DualgradError(f"{self!r} sees losses alone, from which no Fisher matrix is known")
 
-    def estimate(self, objective, params, *, rng=None):
+    def estimate(self, objective: Any, params: Tree, *, rng: RngLike = None) -> NoReturn:
         """Not for a bound objective: run its sequence as a system."""
         raise DualgradError(f"{self!r} follows a System: start(system, params, rng=0), then step by step")
 
@@ -128,6 +141,8 @@ class Evolution(InWindows):
 class Windowed(Evolution):
     """Those that estimate at the end of every window."""
 
-    def __init__(self, particles, sigma, window):
+    window: int
+
+    def __init__(self, particles: int, sigma: float, window: int) -> None:
         super().__init__(particles, sigma)
         self.window = steps_of(window, ", or EvolutionStrategies for whole episodes")

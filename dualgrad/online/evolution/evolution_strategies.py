@@ -1,5 +1,7 @@
 """EvolutionStrategies: one perturbation an episode."""
 
+from typing import Any
+
 from .base import Evolution
 
 
@@ -40,6 +42,6 @@ class EvolutionStrategies(Evolution):
     np.float64(3.0)
     """
 
-    def next_window(self, state, memory):
+    def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.steps = 0
         return self.copies.spread(self.dynamics.start(), self.particles), memory | {"noise": self._noise()}

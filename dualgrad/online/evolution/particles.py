@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from ...backend import is_host, to_numpy
 from ...errors import DualgradError, NonFiniteError, ShapeError
 from ...layout import Layout
 from ...random import Rng
-from ...tree import flatten, leaves, map_leaves
+from ...tree import Tree, flatten, leaves, map_leaves
 from ..dynamics import copied, layout_of_numbers, matched_state, require_finite_step
+from ..system import DynamicalSystem
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -23,7 +25,7 @@ _CHECKED = 2  # steps over which a batch is compared with its particles: in the 
 class Particles:
     """How the copies of a system are advanced: as one batch where it is batched, else one by one or by an executor."""
 
-    def __init__(self, system, dynamics, params):
+    def __init__(self, system: DynamicalSystem, dynamics: Any, params: Tree) -> None:
         self.system, self.dynamics, self.params = system, dynamics, params
         self.states = layout_of_numbers(dynamics.start(), "state")
         self._checked = 0

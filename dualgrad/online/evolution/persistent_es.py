@@ -1,7 +1,10 @@
 """PersistentES: the perturbations of all windows so far, accumulated."""
 
+from typing import Any
+
 import numpy as np
 
+from ...backend import Array
 from ...checks import flag
 from ...errors import LayoutError
 from ..bptt import TruncatedBPTT
@@ -44,19 +47,22 @@ class PersistentES(Windowed):
     [1.0, 2.0, 3.0]
     """
 
-    def __init__(self, particles, sigma, window, analytic=False):
+    analytic: bool
+    extra_passes: int
+
+    def __init__(self, particles: int, sigma: float, window: int, analytic: bool = False) -> None:
         super().__init__(particles, sigma, window)
         self.analytic = flag("analytic", analytic)
         self.extra_passes = 4 * self.analytic
 
-    def extra_memory(self):
+    def extra_memory(self) -> dict[str, Any]:
         start = self.dynamics.start
         accumulated = np.zeros_like(self.dynamics.like, shape=(self.particles // 2, self.dynamics.params_size))
         return {"accumulated": accumulated} | (
             {"first": start(), "centre": start(), "data": ()} if self.analytic else {}
         )
 
-    def memory_updates(self, t, memory, x, y):
+    def memory_updates(self, t: int, memory: dict[str, Any], x: Any, y: Any) -> dict[str, Any]:
         if not self.analytic:
             return {}
         centre = self.copies.unperturbed(t, memory["centre"], self.params, x)
@@ -64,7 +70,7 @@ class PersistentES(Windowed):
             self._exact(t, memory["centre"], 1).step(x, y)  # raises where the window could not be closed
         return {"centre": centre, "data": (*memory["data"], copied((x, y)))}
 
-    def window_gradient(self, t, memory, difference):
+    def window_gradient(self, t: int, memory: dict[str, Any], difference: Array) -> Array:
         scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["accumulated"] + memory["noise"]
         if not self.analytic:
             return difference @ walked / scale
@@ -78,18 +84,18 @@ class PersistentES(Windowed):
         exact.state, exact.steps = state, t - count
         return exact
 
-    def next_window(self, state, memory):
+    def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         memory = memory | {"accumulated": memory["accumulated"] + memory["noise"], "noise": self._noise()}
         return state, memory | ({"first": memory["centre"], "data": ()} if self.analytic else {})
 
-    def saved_memory(self):
+    def saved_memory(self) -> Any:
         """The memory with the open window's data, which it goes back through."""
         if not self.analytic:
             return super().saved_memory()
         arrays = saved_leaves(self.memory | {"data": ()})
         return {"arrays": arrays, "data": [kept_data(each) for each in self.memory["data"]]}
 
-    def restored_memory(self, saved, steps):
+    def restored_memory(self, saved: Any, steps: int) -> Any:
         """The memory from its plain data."""
         if not self.analytic:
             return super().restored_memory(saved, steps)

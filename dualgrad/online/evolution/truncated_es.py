@@ -1,5 +1,7 @@
 """TruncatedES: a perturbation a window, from the state of the parameters themselves."""
 
+from typing import Any
+
 from .base import Windowed
 
 
@@ -29,13 +31,13 @@ class TruncatedES(Windowed):
     [1.0, 1.0, 1.0]
     """
 
-    extra_passes = 1
+    extra_passes: int = 1
 
-    def extra_memory(self):
+    def extra_memory(self) -> dict[str, Any]:
         return {"centre": self.dynamics.start()}
 
-    def memory_updates(self, t, memory, x, y):
+    def memory_updates(self, t: int, memory: dict[str, Any], x: Any, y: Any) -> dict[str, Any]:
         return {"centre": self.copies.unperturbed(t, memory["centre"], self.params, x)}
 
-    def next_window(self, state, memory):
+    def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         return self.copies.spread(memory["centre"], self.particles), memory | {"noise": self._noise()}
