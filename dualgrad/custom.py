@@ -17,8 +17,8 @@ from .rules.lead import direction
 from .tables import KINDS, OWN, RULES
 from .tree import Function, flatten, map_leaves, rebuild, unflatten
 
-_Arguments = ParamSpec("_Arguments")
-_Result = TypeVar("_Result")
+_In = ParamSpec("_In")
+_Out = TypeVar("_Out")
 
 
 def defjvp(function: Function, rule: Function) -> None:
@@ -56,7 +56,7 @@ def defjvp(function: Function, rule: Function) -> None:
     RULES[function], KINDS[function] = push, "explicit"
 
 
-class custom_jvp(Generic[_Arguments, _Result]):  # noqa: N801  (a decorator)
+class custom_jvp(Generic[_In, _Out]):  # noqa: N801  (a decorator)
     """A function with a tangent rule of its own, as in JAX.
 
     Examples
@@ -73,7 +73,7 @@ class custom_jvp(Generic[_Arguments, _Result]):  # noqa: N801  (a decorator)
     np.float64(0.5)
     """
 
-    def __init__(self, function: Callable[_Arguments, _Result]) -> None:
+    def __init__(self, function: Callable[_In, _Out]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.rule: Function | None = None
@@ -88,7 +88,7 @@ class custom_jvp(Generic[_Arguments, _Result]):  # noqa: N801  (a decorator)
         self.rule = rule
         return rule
 
-    def __call__(self, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    def __call__(self, *args: _In.args, **kwargs: _In.kwargs) -> _Out:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         args, kwargs = map_leaves(lift, bound.args), bound.kwargs
