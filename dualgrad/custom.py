@@ -8,7 +8,7 @@ from typing import Any, Generic, ParamSpec, TypeVar
 import numpy as np
 
 from .backend import is_array
-from .dispatch import in_precision, require_dispatching
+from .dispatch import F, in_precision, require_dispatching
 from .dual import Dual, lift
 from .errors import LevelError, ShapeError
 from .rules.absorb import parts
@@ -17,9 +17,8 @@ from .rules.lead import direction
 from .tables import KINDS, OWN, RULES
 from .tree import Function, flatten, map_leaves, rebuild, unflatten
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
-_F = TypeVar("_F", bound=Function)
+_In = ParamSpec("_In")
+_Out = TypeVar("_Out")
 
 
 def defjvp(function: Function, rule: Function) -> None:
@@ -57,7 +56,7 @@ def defjvp(function: Function, rule: Function) -> None:
     RULES[function], KINDS[function] = push, "explicit"
 
 
-class custom_jvp(Generic[_P, _R]):  # noqa: N801  (a decorator)
+class custom_jvp(Generic[_In, _Out]):  # noqa: N801  (a decorator)
     """A function with a tangent rule of its own, as in JAX.
 
     Examples
@@ -74,7 +73,7 @@ class custom_jvp(Generic[_P, _R]):  # noqa: N801  (a decorator)
     np.float64(0.5)
     """
 
-    def __init__(self, function: Callable[_P, _R]) -> None:
+    def __init__(self, function: Callable[_In, _Out]) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.rule: Function | None = None
@@ -84,12 +83,12 @@ class custom_jvp(Generic[_P, _R]):  # noqa: N801  (a decorator)
     def __repr__(self) -> str:
         return f"custom_jvp({self.__name__})" + (", without a rule yet" if self.rule is None else "")
 
-    def defjvp(self, rule: _F) -> _F:
+    def defjvp(self, rule: F) -> F:
         """Set the rule: ``rule(primals, tangents) -> (y, dy)``, called once for each direction."""
         self.rule = rule
         return rule
 
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def __call__(self, *args: _In.args, **kwargs: _In.kwargs) -> _Out:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         args, kwargs = map_leaves(lift, bound.args), bound.kwargs

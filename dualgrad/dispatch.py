@@ -14,10 +14,10 @@ from .tree import Function, flatten, is_container, leaves, rebuild
 from .zero import ZERO
 
 _KEEP_INTS = None, "composite", "constant"  # kinds of functions whose ints may be an index or a count
-_F = TypeVar("_F", bound=Function)
+F = TypeVar("F", bound=Function)  # a function that is given back as what it was
 
 
-def dispatched(function: _F) -> _F:
+def dispatched(function: F) -> F:
     """A function of arrays that answers Duals by the rule declared for it, as NumPy's functions do.
 
     Parameters

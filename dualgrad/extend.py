@@ -24,13 +24,13 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from typing import TypeVar, overload
+from typing import overload
 
 import numpy as np
 
 from . import tables
 from .cures import qualified_name
-from .dispatch import dispatched, in_precision, require_dispatching
+from .dispatch import F, dispatched, in_precision, require_dispatching
 from .dual import LIVE, Dual
 from .errors import ShapeError, TangentLossError
 from .rules import declare
@@ -40,7 +40,6 @@ __all__ = ["bilinear", "composite", "constant", "dispatched", "elementwise", "ex
 
 _TABLES = [table for name, table in vars(tables).items() if name.isupper()]
 _NUMBERS = (float, complex, int)
-_F = TypeVar("_F", bound=Function)
 _blocks = []  # one for each rules_restored() that is open
 
 
@@ -103,9 +102,9 @@ def lasting() -> Iterator[None]:
 
 
 @overload
-def linear(function: _F, /, *, lead: Function | None = None, alone: bool = False) -> _F: ...
+def linear(function: F, /, *, lead: Function | None = None, alone: bool = False) -> F: ...
 @overload
-def linear(*, lead: Function | None = None, alone: bool = False) -> Callable[[_F], _F]: ...
+def linear(*, lead: Function | None = None, alone: bool = False) -> Callable[[F], F]: ...
 @overload
 def linear(*functions: Function, lead: Function | None = None, alone: bool = False) -> tuple[Function, ...]: ...
 def linear(*functions: Function, lead: Function | None = None, alone: bool = False) -> object:
@@ -212,9 +211,9 @@ def elementwise(function: Function, *slopes: Function, over: Function | None = N
 
 
 @overload
-def bilinear(function: _F, /, *, lead: Function | None = None) -> _F: ...
+def bilinear(function: F, /, *, lead: Function | None = None) -> F: ...
 @overload
-def bilinear(*, lead: Function | None = None) -> Callable[[_F], _F]: ...
+def bilinear(*, lead: Function | None = None) -> Callable[[F], F]: ...
 @overload
 def bilinear(*functions: Function, lead: Function | None = None) -> tuple[Function, ...]: ...
 def bilinear(*functions: Function, lead: Function | None = None) -> object:
@@ -304,7 +303,7 @@ def composite(function: Function, definition: Function, as_given: bool = False) 
     declare.composite(function, definition, as_given=as_given, around=_checked(function))
 
 
-def explicit(*functions: Function) -> Callable[[_F], _F]:
+def explicit(*functions: Function) -> Callable[[F], F]:
     """Declare a written rule: ``rule(x, dx, lead, *args, **kwargs) -> y, dy``.
 
     Parameters
@@ -355,7 +354,7 @@ def explicit(*functions: Function) -> Callable[[_F], _F]:
 
 
 @overload
-def constant(function: _F, /) -> _F: ...
+def constant(function: F, /) -> F: ...
 @overload
 def constant(*functions: Function) -> tuple[Function, ...]: ...
 def constant(*functions: Function) -> object:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+_Transform = TypeVar("_Transform", bound=Callable[..., Any])
 
 NAMES = {
     "array": "arrays are NumPy's own: np.array",
@@ -35,7 +35,7 @@ def missing(name: str) -> str:
     return f"module 'dualgrad' has no attribute {name!r}" + (f": {NAMES[name]}" if name in NAMES else "")
 
 
-def hinted(transform: _F) -> _F:
+def hinted(transform: _Transform) -> _Transform:
     """The transform, with a hint for keywords that it is not the one to know."""
 
     @functools.wraps(transform)

@@ -5,7 +5,7 @@ import itertools
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from .backend import Array
 from .errors import LayoutError, ShapeError
 from .tree import LEAF, Tree, flatten, leaves_like, paths, unflatten
 from .vectors import double, in_kind, side_by_side
-
-Shape: TypeAlias = tuple[int, ...]
 
 
 class Fixed(dict):
@@ -59,7 +57,7 @@ class Layout:
 
     __slots__ = ("_hash", "_scalars", "_structure", "container", "dtype", "dtypes", "shapes", "size", "slices")
 
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, tuple[int, ...]]
     slices: Mapping[str, slice]
     size: int
     dtypes: tuple[np.dtype[Any], ...] | None
@@ -115,7 +113,7 @@ class Layout:
         leaves = self.leaves(tree, what)
         return side_by_side([a.reshape(-1) if a.__class__ is np.ndarray else np.reshape(a, -1) for a in leaves])
 
-    def leaves(self, tree: Tree, what: str = "the tree", lead: Shape | None = ()) -> list[Any]:
+    def leaves(self, tree: Tree, what: str = "the tree", lead: tuple[int, ...] | None = ()) -> list[Any]:
         """The leaves of a tree of this layout, matched by their keys; any shapes go with ``lead=None``."""
         if self.container is not None and tree.__class__ is dict and tree.keys() == self.shapes.keys():
             leaves = [tree[name] for name in self.shapes]
@@ -208,7 +206,7 @@ class Layout:
         return paths(self._structure)
 
     @property
-    def named(self) -> dict[str, Shape]:
+    def named(self) -> dict[str, tuple[int, ...]]:
         """The shapes of the leaves by their paths."""
         return dict(zip(self.paths, self.shapes.values(), strict=True))
 

@@ -13,7 +13,7 @@ from .layout import Layout
 from .tree import Function, Tree, flatten, is_container, leaves, rebuild, register
 from .unwritten import Unwritten
 
-Arrays: TypeAlias = dict[str, Array]
+ByName: TypeAlias = dict[str, Array]
 
 
 class Params(Mapping[str, Array]):
@@ -56,9 +56,9 @@ class Params(Mapping[str, Array]):
     __slots__ = ("_leaves", "_unwritten", "_vector", "buffers", "layout")
 
     layout: Layout
-    buffers: Arrays
+    buffers: ByName
 
-    def __init__(self, arrays: Mapping[str, ArrayLike], buffers: Arrays | None = None) -> None:
+    def __init__(self, arrays: Mapping[str, ArrayLike], buffers: ByName | None = None) -> None:
         arrays = {name: a if is_array(a) else np.asarray(a) for name, a in arrays.items()}
         dtypes = {np.dtype(a.dtype) for a in arrays.values()}
         for name, a in arrays.items():
@@ -98,7 +98,7 @@ class Params(Mapping[str, Array]):
         return params
 
     @classmethod
-    def from_vector(cls, layout: Layout, vector: Array, buffers: Arrays | None = None) -> "Params":
+    def from_vector(cls, layout: Layout, vector: Array, buffers: ByName | None = None) -> "Params":
         """Params whose views look into ``vector`` itself, of shape ``(p,)`` or with lead axes in front."""
         if vector.shape[-1] != layout.size:
             raise LayoutError(f"got a vector of {vector.shape[-1]} entries; the layout has {layout.size}")
@@ -116,7 +116,7 @@ class Params(Mapping[str, Array]):
         return Layout(shapes, Params)
 
     @staticmethod
-    def assembled(layout: Layout, arrays: dict[str, Any], buffers: Arrays | None = None) -> Any:
+    def assembled(layout: Layout, arrays: dict[str, Any], buffers: ByName | None = None) -> Any:
         """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
         if not arrays:
             return Params.from_vector(layout, np.zeros(0), buffers)
@@ -227,7 +227,7 @@ class Params(Mapping[str, Array]):
         buffers = {name: module.asarray(to_numpy(b)) for name, b in self.buffers.items()}
         return Params.from_vector(self.layout, module.asarray(to_numpy(self.vector)), buffers)
 
-    def items_by_layer(self, prefix: str) -> Arrays:
+    def items_by_layer(self, prefix: str) -> ByName:
         """The arrays whose names begin with ``prefix.``, under the rest of their names."""
         start = prefix + "."
         return {name[len(start) :]: leaf for name, leaf in self._leaves.items() if name.startswith(start)}

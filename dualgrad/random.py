@@ -21,7 +21,7 @@ _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, 
 _SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
 
 RngLike: TypeAlias = "Rng | np.random.Generator | np.random.SeedSequence | int | None"
-Shape: TypeAlias = int | Sequence[int]
+ShapeLike: TypeAlias = int | Sequence[int]
 
 
 class Rng:
@@ -57,7 +57,7 @@ class Rng:
         bits = getattr(vars(self).get("generator"), "bit_generator", None)  # none where the draws are not random
         return f"{type(self).__name__}({'' if bits is None else type(bits).__name__})"
 
-    def signs(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
+    def signs(self, shape: ShapeLike, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent ±1, each with probability 1/2."""
         count = math.prod(shape) if isinstance(shape, tuple) else int(np.prod(shape))
         raw = self.generator.bit_generator.random_raw((count + 63) // 64)
@@ -68,7 +68,7 @@ class Rng:
         signs = signs.reshape(-1)[:count].reshape(shape)
         return signs if like is None or like.__class__ is np.ndarray else on_device(signs, like)
 
-    def normal(self, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
+    def normal(self, shape: ShapeLike = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Independent standard normals."""
         return self._floating(self.generator.standard_normal, shape, dtype, like)
 
@@ -76,7 +76,7 @@ class Rng:
         self,
         low: ArrayLike = 0.0,
         high: ArrayLike = 1.0,
-        shape: Shape = (),
+        shape: ShapeLike = (),
         *,
         dtype: DTypeLike = np.float64,
         like: Any = None,
@@ -89,18 +89,18 @@ class Rng:
         native = np.dtype(dtype) if np.dtype(dtype) in (np.float32, np.float64) else np.dtype(np.float64)
         return on_device(np.asarray(draw(shape, dtype=native)).astype(dtype, copy=False), like)
 
-    def unit(self, shape: Shape, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
+    def unit(self, shape: ShapeLike, *, dtype: DTypeLike = np.float64, like: Any = None) -> Array:
         """Points on the unit sphere of the last axis, uniformly distributed."""
         x = np.asarray(self.generator.standard_normal(shape))
         return on_device((x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(dtype), like)
 
-    def bernoulli(self, p: ArrayLike, shape: Shape = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Any:
+    def bernoulli(self, p: ArrayLike, shape: ShapeLike = (), *, dtype: DTypeLike = np.float64, like: Any = None) -> Any:
         """Independent draws that are 1 with probability p (a number, or an array to broadcast) and 0 otherwise."""
         shape = np.broadcast_shapes(np.shape(p), shape if isinstance(shape, tuple) else (shape,))
         return on_device((np.asarray(self.generator.random(shape)) < p).astype(dtype), like)
 
     def integers(
-        self, low: int, high: int, shape: Shape = (), *, dtype: DTypeLike = np.int64, like: Any = None
+        self, low: int, high: int, shape: ShapeLike = (), *, dtype: DTypeLike = np.int64, like: Any = None
     ) -> Array:
         """Independent integers, uniform on low, ..., high - 1."""
         return on_device(np.asarray(self.generator.integers(low, high, shape, dtype=dtype)), like)
