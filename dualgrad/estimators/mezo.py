@@ -11,6 +11,7 @@ from ..directions.independent import Independent
 from ..errors import NonFiniteError
 from ..params import Params
 from ..random import RngLike, as_rng
+from ..scratch import empty_like
 from ..tree import Tree, leaves
 from .differences import SPSA, quotient
 from .estimate import Estimate
@@ -36,7 +37,9 @@ class MeZO(SPSA):
     -----
     `step` stores the state of the stream of random numbers, not z: it adds eps z to the parameters in place, takes
     2 eps z away, and draws z again each time. `estimate` is that of `SPSA`, with a gradient as large as the parameters.
-    Cost: 2n forward passes and 3n + 1 passes of drawing z. Memory: a forward pass and one block of z.
+    Cost: 2n forward passes, and z is drawn 4n - 1 times, which takes longer than the passes do for normals: with n = 1
+    and 128 examples, a step of a network of width 64, 512 or 2048 takes 5.2, 3.1 or 2.6 passes with signs, 10 to 12
+    with normals. Memory: a forward pass and one block of z.
     Bias and variance: those of `SPSA`.
     Drift: adding and taking away rounds. A step moves an entry w by at most 3n half-ulps of ``abs(w) + eps abs(z)``
     beside the update; rounding goes either way, so that t steps drift by about √t of them. In float32 (a half-ulp is
@@ -86,38 +89,42 @@ class MeZO(SPSA):
                     "contiguous arrays, for a number np.array(0.5)"
                 )
         few, at = coarse(self, params), Point(self, objective, params)
-        for _ in range(self.n):
-            starts.append(rng.place())
-            if few:
-                self._require_moved(vectors, rng, starts[-1])
-            above, below = self._losses(at, vectors, rng, starts[-1])
-            values += [above, below]
-            slopes.append(quotient(above, below, 2 * self.eps))
-        value = sum(values) / len(values)
+        away = 0.0  # where w is, along the last direction
+        try:
+            for k in range(self.n):
+                starts.append(rng.place())
+                if few:
+                    self._require_moved(vectors, rng, starts[-1])
+                for place in (self.eps, -self.eps):
+                    self._move(vectors, place - away, rng, starts[-1])
+                    away = place
+                    values.append(at.value())
+                slopes.append(quotient(*values[-2:], 2 * self.eps))
+                if few or k < self.n - 1:
+                    self._move(vectors, -away, rng, starts[-1])
+                    away = 0.0
+            value = sum(values) / len(values)
+            self._require_fit(value, slopes, lr, vectors)
+        except BaseException:
+            if away:
+                self._move(vectors, -away, rng, starts[-1])
+            raise
+        end = rng.place()
+        back = [0.0] * (self.n - 1) + [-away]  # from where w is, in one with the step
+        for home, slope, start in zip(back, slopes, starts, strict=True):
+            self._move(vectors, home - lr * slope / self.n, rng, start, few)
+        rng.rewind(end)
+        self._one_more()
+        return Estimate(value, None, np.array(slopes), 2.0 * self.n)
+
+    def _require_fit(self, value, slopes, lr, vectors):
+        """Raise unless the losses are finite, and so is the step."""
         require_finite(self, value, np.array(slopes), unchanged=_PUT_BACK)
         farthest = 16 * lr * max(map(abs, slopes)) / self.n  # of the entries of a direction none is larger than 16
         if farthest > min(float(np.finfo(w.dtype).max) for w in vectors):
             raise NonFiniteError(
                 f"{self!r}: a step of {farthest:.3g} does not fit the parameters' precision; {_PUT_BACK}"
             )
-        end = rng.place()
-        for slope, start in zip(slopes, starts, strict=True):
-            self._move(vectors, -lr * slope / self.n, rng, start, few)
-        rng.rewind(end)
-        self._one_more()
-        return Estimate(value, None, np.array(slopes), 2.0 * self.n)
-
-    def _losses(self, at, vectors, rng, start):
-        """L(w + eps z) and L(w - eps z), with w put back whatever happens."""
-        moved, losses = 0.0, []
-        try:
-            for place in (self.eps, -self.eps):
-                self._move(vectors, place - moved, rng, start)
-                moved = place
-                losses.append(at.value())
-        finally:
-            self._move(vectors, -moved, rng, start)
-        return losses
 
     def _blocks(self, vectors, rng, start):
         """The parameters block by block, each with its z, drawn from a place of the stream."""
@@ -131,7 +138,8 @@ class MeZO(SPSA):
     def _move(self, vectors, c, rng, start, only_moved=False):
         """w += c z; ``only_moved``: only those that eps z moves."""
         for block, z in self._blocks(vectors, rng, start):
-            block += c * (self._rounded_direction(block, z) if only_moved else z)
+            z = self._rounded_direction(block, z) if only_moved else z
+            block += np.multiply(z, c, out=empty_like(z))
 
     def _rounded_direction(self, block, z):
         return rounded_direction(self.eps, z, block + self.eps * z, block - self.eps * z, self.directions)

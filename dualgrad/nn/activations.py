@@ -103,7 +103,15 @@ class ReLU(Activation):
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
         off = primal(x) <= 0
-        return np.where(off, 0, x), lambda dy: ({}, np.where(off, 0, dy))
+        return _where_on(off, x), lambda dy: ({}, _where_on(off, dy))
+
+
+def _where_on(off, x):
+    """x, and 0 where that is off; of plain arrays by bit masks."""
+    if x.__class__ is not np.ndarray or x.dtype.char not in "efd" or off.__class__ is not np.ndarray:
+        return np.where(off, 0, x)
+    bits = _BITS[x.itemsize]
+    return np.bitwise_and(x.view(bits), np.subtract(off.view(np.int8), 1, dtype=bits)).view(x.dtype)
 
 
 class LeakyReLU(Activation):

@@ -13,7 +13,7 @@ kinds of function are not an integral but the ground it stands on:
 A coefficient of a Cauchy product is a sum of k terms, so an operation to order n costs O(n²) products.
 """
 
-from . import powers, products  # noqa: F401  (which enter their rules)
+from . import powers, products, stacked  # noqa: F401  (which enter their rules)
 from .series import Series
 from .transform import taylor
 

@@ -11,21 +11,8 @@ import functools
 import numpy as np
 
 from ..dual import primal
-from ..rules.absorb import Errors
 from .series import coefficient_of, new, zero_where_still
-
-_strict = Errors("raise")
-
-
-def strictly(function, *args):
-    """``function(*args)``, or FloatingPointError where a number over- or underflows, or is not one."""
-    try:
-        return _strict.run(function, *args)
-    except RuntimeError as error:
-        if "already entered" not in str(error):
-            raise
-    with np.errstate(all="raise"):
-        return function(*args)
+from .strict import strictly
 
 
 def recurrent(value, like, step):

@@ -29,12 +29,14 @@ from ..rules.absorb import absorb, absorbing_bilinear, has_nan, quietly
 from ..rules.declare import plus
 from ..rules.keywords import call_with_keywords
 from ..rules.writes import WRITES
+from ..scratch import empty_like
 from ..tables import KINDS, METHODS, RULES
 from ..ties import TIED, where_tied
-from ..tree import LEAF, flatten, leaf, unflatten
+from ..tree import LEAF, flatten, leaf, map_leaves, unflatten
 
+SHORT_CUTS = []  # functions that know a rule for all coefficients at once: (function, args, kwargs) -> it, or None
 GROUND = {}  # function -> its rule, where that is not an integral of the tangent rule: (f, the series, *arguments)
-_OF_TABLES = {function: RULES[function] for function in TIED}  # another rule has no short cut
+OF_TABLES = {function: RULES[function] for function in TIED}  # another rule has no short cut
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
 
@@ -64,12 +66,13 @@ class Series(operators(_rules), Dual):
     ask the Series first.
     """
 
-    __slots__ = ("following", "known", "order")
+    __slots__ = ("following", "known", "order", "rest")
 
     def __init__(
         self, value: Any, order: int, level: int, following: Callable[[int], Any] | None, frozen: bool = False
     ) -> None:
         self.known, self.order, self.level, self.following, self.frozen = [value], order, level, following, frozen
+        self.rest = None  # x₁, ..., xₙ in one array, of which those that are known are views
 
     primal = property(lambda self: self.known[0])
 
@@ -88,6 +91,9 @@ class Series(operators(_rules), Dual):
 
     def derivative(self) -> "Series":
         """x'(t) = Σ (k + 1) xₖ₊₁ tᵏ."""
+        if self.rest is not None and self.order > 1:
+            x = graded(self.rest)
+            return stacked(entry(x, 0, self.primal), x[1:], self.level)
         following = lambda k: (k + 1) * self.coefficient(k + 1)  # noqa: E731
         return Series(following(0), self.order - 1, self.level, following)
 
@@ -107,6 +113,9 @@ class Series(operators(_rules), Dual):
     def __getitem__(self, index):
         lead_of(self)
         refuse_dual_index(index)
+        if self.rest is not None:
+            y = pushed_together(lambda x: x[index], [self])
+            return stacked(y.primal, y.tangent, self.level, y.frozen)
         at = lambda k: self.coefficient(k)[index]  # noqa: E731
         return complete(Series(at(0), self.order, self.level, at, self.frozen and is_basic(index)))
 
@@ -170,11 +179,59 @@ def complete(tree):
     return tree
 
 
+# ---------------------------------------------------------------------- all coefficients in one array
+
+
+def stacked(value, rest, level, frozen=False):
+    """The series of a plain value and the rest of its coefficients, which lie in one array."""
+    x = Series(value, len(rest), level, None, frozen)
+    x.known.extend(rest if rest.ndim > 1 else (entry(rest, k, value) for k in range(len(rest))))
+    x.rest = rest
+    return x
+
+
+def entry(rest, k, value):
+    """A view, or a number beside a number."""
+    return rest[k, ...] if value.__class__ is np.ndarray else rest[k]
+
+
+def restacked(x):
+    """A complete series of plain arrays of its own with the rest of them in one."""
+    value, *rest = x.known
+    if rest and all(is_host(c) and getattr(c, "base", None) is None and c.dtype is value.dtype for c in x.known):
+        return stacked(value, np.stack(rest), x.level)
+    return x
+
+
+def graded(rest):
+    """j xⱼ."""
+    j = np.arange(1, len(rest) + 1, dtype=rest.real.dtype).reshape((-1,) + (1,) * (rest.ndim - 1))
+    return np.multiply(rest, j, out=empty_like(rest))
+
+
+def pushed_together(f, xs):
+    """f of Duals whose tangents are x₁, ..., xₙ."""
+    order = min(x.order for x in xs)
+    level = new_level((order,))
+    try:
+        return f(*(Dual(x.primal, x.rest[:order], level, x.frozen) for x in xs))
+    finally:
+        LIVE.pop(level)
+
+
 # ---------------------------------------------------------------------- one operation
 
 
 def apply(function, args, kwargs):
     """A function of arguments with a Series of the highest level among them."""
+    for rule_for in SHORT_CUTS:
+        if rule := rule_for(function, args, kwargs):
+            return rule(function, *args, **kwargs)
+    return one_by_one(function, args, kwargs)
+
+
+def one_by_one(function, args, kwargs):
+    """The same, coefficient by coefficient."""
     if kwargs.get("out") is not None:
         return store(kwargs["out"], apply(function, args, {k: v for k, v in kwargs.items() if k != "out"}))
     leaves, structure = flatten((args, kwargs))
@@ -191,7 +248,7 @@ def apply(function, args, kwargs):
         for y in flatten(result)[0]:
             if y.__class__ is Series:
                 quietly(y.coefficient, y.order)
-        return result
+        return map_leaves(lambda y: restacked(y) if y.__class__ is Series else y, result)
     finally:
         del _RUNNING[level]
 
@@ -225,7 +282,7 @@ def _lazily(function, leaves, structure, level):
         return answer(linear_series(f, xs))
     if kind == "bilinear" and len(xs) == 2:
         return answer(cauchy_product(operator.mul if function is np.multiply else f, *xs))
-    replaced = RULES.get(function) is not _OF_TABLES.get(function)
+    replaced = RULES.get(function) is not OF_TABLES.get(function)
     if function in TIED and not replaced:
         args, kwargs = unflatten(structure, leaves)
         tied = where_tied(function, None, *args, **kwargs)
@@ -298,7 +355,7 @@ def _is_nonzero(x):
 def ground(rules):
     """Enter rules for functions, which hold as long as the tables have theirs."""
     GROUND.update(rules)
-    _OF_TABLES.update({function: RULES[function] for function in rules})
+    OF_TABLES.update({function: RULES[function] for function in rules})
 
 
 # ---------------------------------------------------------------------- the kinds of rule

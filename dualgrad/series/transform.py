@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 
 from ..arguments import match_tangents
+from ..backend import is_host
 from ..dual import LIVE, lift, new_level
 from ..errors import ShapeError
 from ..pushforward import evaluated
 from ..tree import Function, Tree, flatten, map_leaves, rebuild, returned, unflatten
-from .series import Series, coefficient_of, complete
+from .series import Series, coefficient_of, complete, stacked
 
 
 def taylor(f: Function, x: Tree, v: Tree, order: int = 4) -> list[Any]:
@@ -69,4 +70,8 @@ def taylor(f: Function, x: Tree, v: Tree, order: int = 4) -> list[Any]:
 def _straight_line(x, v, order, level):
     """x + t v, in arrays of its own."""
     x, v = x.copy(), v.copy()
+    if order and is_host(x) and is_host(v):
+        rest = np.zeros_like(v, shape=(order, *v.shape))
+        rest[0] = v
+        return stacked(x, rest, level)
     return complete(Series(x, order, level, lambda k: v if k == 1 else np.zeros_like(v)))

@@ -14,6 +14,7 @@ import os
 import sys
 import timeit
 
+import costs
 import guesses
 import layers
 import small
@@ -410,9 +411,48 @@ def taylor(args):
             n, order, f"{t['dualgrad']:.0f}", f"{t['nested jvp'] / t['dualgrad']:.0f}" if "nested jvp" in t else "-",
             *(f"{t.ratio('dualgrad', name):.2f}" if name in t else "-" for name in ("jet", "jitted jet")),
         ])  # fmt: skip
-    header = ["n", "order", "dualgrad", "nested jvp / dualgrad", "/ JAX jet", "/ jitted JAX jet"]
+    header = ["n", "order", "dualgrad", "nested jvp / dualgrad", "/ JAX jet", "/ jitted JAX jet (bar: 5)"]
     show("Taylor coefficients of tanh(x*x + 2) * exp(-x), float64", header, rows)
     return found
+
+
+def second(args):
+    """Taylor coefficients to second order against a jvp of a jvp, of several programs."""
+    import dualgrad as dg
+
+    def slope(f, v):
+        return lambda x: dg.jvp(f, (x,), (v,))[1]
+
+    found, rows = {}, []
+    for name, n, f, x, v in second_order_programs():
+        twice = slope(slope(f, v), v)
+        turns = {"dualgrad": lambda f=f, x=x, v=v: dg.taylor(f, x, v, 2), "nested": lambda x=x, twice=twice: twice(x)}
+        t = found[f"{name}, {n}"] = take_turns(turns, args.rounds)
+        rows.append([name, n, f"{t['dualgrad']:.0f}", t.versus("nested", 1.5)])
+    show("Taylor coefficients to order 2, float64", ["program", "n", "dualgrad", "/ jvp of jvp"], rows)
+    return found
+
+
+def second_order_programs():
+    """Name, size, function, point and direction."""
+    import numpy as np
+
+    from dualgrad import directions, nn
+
+    rng = np.random.default_rng(0)
+    for n in (4, 1000, 10000):
+        x, side = np.linspace(0.1, 1.0, n), int(n**0.5)
+        yield "tanh(x*x + 2) * exp(-x)", n, lambda x: np.tanh(x * x + 2) * np.exp(-x), x, x
+        yield "sqrt(1 + x*x) / (1 + x) * log(x)", n, lambda x: np.sqrt(1 + x * x) / (1 + x) * np.log(x), x, x
+        yield "arctan(x) * logaddexp(0, x)", n, lambda x: np.arctan(x) * np.logaddexp(0, x), x, x
+        a, v = rng.standard_normal((side, side)) / side + 2 * np.eye(side), rng.standard_normal((side, side))
+        yield "inv(a) @ a.T @ tanh(a)", n, lambda a: np.linalg.inv(a) @ a.T @ np.tanh(a), a, v
+    for width in (4, 64, 512):
+        model = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 10))
+        params = model.init(rng=0, dtype=np.float64)
+        x, y = rng.standard_normal((32, width)), rng.integers(0, 10, 32)
+        objective = nn.Objective(model, nn.cross_entropy).bind(x, y)
+        yield "network, cross-entropy", width, objective, params, directions.Gaussian().sample(params, rng=1)
 
 
 def jets(jax, x, order):
@@ -433,7 +473,8 @@ def jets(jax, x, order):
 
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
-} | layers.TABLES | guesses.TABLES | small.TABLES | streams.TABLES  # fmt: skip
+    "second": second,
+} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()

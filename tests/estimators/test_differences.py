@@ -129,6 +129,20 @@ def test_a_step_needs_the_memory_of_inference():
     assert peak < 2**20
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_way_back_from_the_last_direction_is_one_with_the_step(n):
+    class Counted(directions.Rademacher):
+        drawn = 0
+
+        def draw(self, *args):
+            self.drawn += 1
+            return super().draw(*args)
+
+    counted = Counted()
+    estimators.MeZO(n=n, directions=counted).step(bowl, start(), lr=0.01, rng=0)
+    assert counted.drawn == 4 * n - 1
+
+
 def test_what_goes_wrong_is_put_back():
     params = start()
     before = params.vector.copy()

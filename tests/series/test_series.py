@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.series import Series
 from tests.support import strict
 from tests.support.cases import Case, real
 from tests.support.catalogue import CATALOGUE
@@ -49,16 +48,28 @@ def compare(f, xs, vs, order):
 def test_equal_to_nested_jvp(case):
     rng = np.random.default_rng(0)
     xs = case.sample(rng)
-    compare(case, xs, direction(rng, xs, np.ones(len(xs), bool)), 3)
+    v = direction(rng, xs, np.ones(len(xs), bool))
+    compare(case, xs, v, 3)
+    compare(case, xs, v, 2)
     if len(xs) > 1:
         compare(case, xs, direction(rng, xs, subset(rng, len(xs))), 2)
 
 
-def test_a_wrong_coefficient_is_noticed(monkeypatch):
-    """Planted faults: a factor forgotten in the integral, and a term in the product."""
-    case, rng = Case(np.exp, None, (real(3),), {}), np.random.default_rng(0)
-    xs = case.sample(rng)
-    monkeypatch.setattr(Series, "derivative", lambda self: self)
+@pytest.mark.parametrize(
+    ("f", "where", "wrong"),
+    [
+        (np.arcsinh, "series.Series.derivative", lambda self: self),  # a factor forgotten in the integral
+        (lambda x: np.exp(x * x), "stacked.graded", lambda x: x),  # the same in a recurrence of plain arrays
+        (np.square, "stacked.inner", lambda a, b, k: 0),  # a sum forgotten
+        (np.sqrt, "stacked.watched", lambda a, b, k: 0),
+        (lambda x: x @ x, "together._add_inner_products", lambda f, z, x, y: None),
+    ],
+)
+def test_a_wrong_coefficient_is_noticed(f, where, wrong, monkeypatch):
+    case, rng = Case(f, None, (real(3),), {}), np.random.default_rng(0)
+    xs = [np.abs(x) + 1 for x in case.sample(rng)]
+    compare(case, xs, direction(rng, xs, [True]), 3)
+    monkeypatch.setattr(f"dualgrad.series.{where}", wrong)
     with pytest.raises(AssertionError, match="coefficient"):
         compare(case, xs, direction(rng, xs, [True]), 3)
 
@@ -359,6 +370,69 @@ def test_the_callers_arrays_are_untouched():
     dg.taylor(f, x, v, 2)
     assert (x == 1).all()
     assert (v == 1).all()
+
+
+# ---------------------------------------------------------------------- all coefficients at once
+
+AT_ONCE = {
+    "exp": np.exp, "log": np.log, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh,
+    "tanh": np.tanh, "sqrt": np.sqrt, "reciprocal": np.reciprocal, "square": np.square, "power": lambda x: x**-1.5,
+    "product": lambda x: np.exp(x) * x, "quotient": lambda x: np.exp(x) / x, "1 / x": lambda x: 2 / np.exp(x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_an_array_of_many_blocks_is_what_its_entries_are(name, dtype, monkeypatch):
+    x = np.linspace(0.5, 2.0, 97).astype(dtype)
+    expected = np.transpose([dg.taylor(AT_ONCE[name], a, a, 5) for a in x])
+    rtol = 1e-4 if dtype is np.float32 else 1e-13
+    for block in (5, 55, 10**6):
+        monkeypatch.setattr("dualgrad.series.stacked.BLOCK", block)
+        found = np.array(dg.taylor(AT_ONCE[name], x, x, 5))
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * 1e-3)
+
+
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("name", [*AT_ONCE, "inv", "arctan"])
+def test_at_once_is_what_comes_one_by_one(name, order, monkeypatch):
+    f = AT_ONCE.get(name) or getattr(np.linalg, name, None) or getattr(np, name)
+    x, v = np.array([[1.5, 0.5], [0.75, 2.0]]), np.array([[1.0, -0.5], [0.25, 0.0]])
+    found = dg.taylor(f, x, v, order)
+    monkeypatch.setattr("dualgrad.series.series.SHORT_CUTS", [])
+    np.testing.assert_allclose(found, dg.taylor(f, x, v, order), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [2, 5])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[:, None] * x, lambda x: x[:, None] * np.sum(x), lambda x: np.exp(x) / np.sum(np.exp(x)),
+        lambda x: x[0] / x, lambda x: np.ones((2, 3)) / x, lambda x: x[:, None] / x, lambda x: x * x[:1],
+    ],
+)  # fmt: skip
+def test_entries_that_meet_several(f, order):
+    compare(f, [np.array([0.4, 1.3, 0.9])], [np.array([1.0, -0.5, 0.25])], order)
+
+
+def test_views_are_views_and_results_are_not():
+    """Of coefficients that lie in one array, and after others have been made in their place."""
+
+    def f(x):
+        y = x * x
+        row = y[1:].reshape(2, 1)
+        kept = np.exp(y)
+        row *= 2
+        for _ in range(3):
+            np.exp(x) * x  # whose memory is free again
+        return y, kept
+
+    x = np.array([0.3, 0.7, 1.2])
+    compare(f, [np.repeat(x, 5000)[::5000]], [np.ones(3)], 4)
+    long = np.tile(x, 4000)
+    found = dg.taylor(lambda x: f(x[:3])[1] * np.mean(x), long, long, 3)
+    np.testing.assert_allclose(found, dg.taylor(lambda x: f(x)[1] * np.mean(x), x, x, 3), rtol=1e-12)
 
 
 # ---------------------------------------------------------------------- structure, precision, nesting

@@ -25,6 +25,15 @@ class Walk:
             self._advance()
         return self.values[k]
 
+    def kind(self, k):
+        """The shape of the input of step k, and an array of its kind; without a product where a Linear is before it."""
+        step, x = self.steps[k - 1], self.value(k - 1)
+        if len(self.values) == k and type(step.layer) is Linear and x.shape[-1] == step.layer.in_features:
+            weight = self.p[step.names["weight"]]
+            if x.dtype == weight.dtype:
+                return (*x.shape[:-1], step.layer.out_features), weight
+        return self.value(k).shape, self.value(k)
+
     def _advance(self):
         step, x = self.steps[len(self.values) - 1], self.values[-1]
         pull = stream = None
@@ -93,7 +102,6 @@ class Walk:
 
     def pull(self, start, end, cotangent):
         """A cotangent of the input of step ``end``, taken back to the input of step ``start``."""
-        self.value(end)
         stack = []
         for k in reversed(range(start, end)):
             layer = self.steps[k].layer
@@ -114,6 +122,7 @@ class Walk:
         step = self.steps[k]
         if type(step.layer) is Linear:  # without the products that make its parameters' share
             return np.matmul(cotangent, self.p[step.names["weight"]].T)
+        self.value(k + 1)
         return self.pulls[k](cotangent)[1]
 
     def gradient(self, k, cotangent, sums):

@@ -1,5 +1,6 @@
 """Guess: what all guesses share."""
 
+import math
 from typing import Any, Literal
 
 import numpy as np
@@ -48,8 +49,8 @@ class Guess(Estimator):
     def _guess(self, walk, k, rng):
         """y at the output of step k: noise drawn further on, taken back."""
         end = self._end(walk, k)
-        x = walk.value(end)
-        return walk.pull(k + 1, end, self._draw(rng, x.shape, x))
+        shape, x = walk.kind(end)
+        return walk.pull(k + 1, end, self._draw(rng, shape, x))
 
     def _known(self, walk, k):
         """Whether the derivative at step k is taken from the loss instead of guessed."""
@@ -69,26 +70,36 @@ class Guess(Estimator):
         objective.model.accepted(objective.keywords())
         for chain in chains:
             start, walk = rng.state_dict(), Walk(chain, params, x, objective.keywords())
-            loss, error, d, guesses = self._slopes(walk, chain, rng)
-            if not self.store:  # the values and guesses again, and each layer's pullback as it passes
+            kept = 0 if self.store else self._kept(walk)
+            loss, error, d, guesses = self._slopes(walk, chain, rng, kept)
+            self._update(sums, walk, range(kept, len(walk.steps)), d, lambda k, i: guesses[k][i], error)  # noqa: B023
+            before = [k + 1 for k in walk.sites if k < kept]
+            if before:  # their values and guesses again, and each layer's pullback as it passes
+                end, again = rng.state_dict(), Walk(chain, params, x, objective.keywords())
                 rng.load_state_dict(start)
-                walk = Walk(chain, params, x, objective.keywords())
-            self._update(sums, walk, rng, d, guesses, error)
+                self._update(sums, again, range(before[-1]), d, lambda k, i: self._guess(again, k, rng), error)  # noqa: B023
+                rng.load_state_dict(end)
             value, slopes, x = value + loss, slopes + d, walk.trunk
         passes = 1 if self.store else 2
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return value, sums.total(), slopes, cost
 
-    def _slopes(self, walk, chain, rng):
-        """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the guesses if stored."""
+    def _kept(self, walk):
+        """The step from which on values and guesses are kept for the update: about as much as a guess has at a time."""
+        return walk.sites[-2 - math.ceil(self.ahead) :][0]
+
+    def _slopes(self, walk, chain, rng, kept):
+        """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the kept guesses."""
         dx, stack, guesses = ZERO, [], {}
         for k in range(len(walk.steps)):
             dx = walk.push(k, dx, stack)
             if k in walk.sites and not self._known(walk, k):
-                guesses[k] = np.stack([self._guess(walk, k, rng) for _ in range(self.n)])
-                dx = guesses[k] if dx is ZERO else dx + guesses[k]
-            if not self.store:
-                guesses.clear()
+                found = [self._guess(walk, k, rng) for _ in range(self.n)]
+                y = np.stack(found) if self.n > 1 else found[0][None]
+                dx = y if dx is ZERO else dx + y
+                if k >= kept:
+                    guesses[k] = y
+            if k < kept:
                 walk.leave(k)
         z = walk.value(len(walk.steps))
         loss, error = chain.loss(z)
@@ -96,23 +107,23 @@ class Guess(Estimator):
         d = np.zeros_like(z, shape=(self.n, len(z))) if dx is ZERO else np.sum(dx * error, tuple(range(2, dx.ndim)))
         return loss, error, d, guesses
 
-    def _update(self, sums, walk, rng, d, guesses, error):
-        """d_b y_b in each layer's own pullback, averaged over the guesses."""
-        for k in range(len(walk.steps)):
+    def _update(self, sums, walk, steps, d, guess, error):
+        """d_b y_b in the own pullback of each layer among some steps, averaged over the guesses."""
+        for k in steps:
             walk.value(k + 1)
             if k in walk.sites:
-                cotangent = self._cotangent(walk, k, rng, d, guesses, error)
-                walk.gradient(k, cotangent, sums)
+                walk.gradient(k, self._cotangent(walk, k, d / self.n, guess, error), sums)
             walk.leave(k)
 
-    def _cotangent(self, walk, k, rng, d, guesses, error):
+    def _cotangent(self, walk, k, d, guess, error):
         if self._known(walk, k):
             return walk.pull(k + 1, len(walk.steps), error)
-        total = 0.0
+        total = 0
         for i in range(self.n):
-            y = guesses[k][i] if self.store else self._guess(walk, k, rng)
-            total = total + np.reshape(d[i], (-1,) + (1,) * (y.ndim - 1)) * y
-        return total / self.n
+            y = guess(k, i)
+            term = np.reshape(d[i], (-1,) + (1,) * (y.ndim - 1)) * y
+            total = term if i == 0 else total + term
+        return total
 
     # ------------------------------------------------------------------ theory
 
