@@ -1,10 +1,12 @@
-"""`import dualgrad` needs NumPy and nothing else."""
+"""`import dualgrad` needs NumPy and nothing else; the rooms come when they are asked for."""
 
 import importlib
 import subprocess
 import sys
 
 import pytest
+
+import dualgrad as dg
 
 EXTRAS = (
     "cupy",
@@ -59,3 +61,48 @@ def test_what_moved_can_still_be_imported_from_where_it_was(module, names):
     """Pickles name these places too."""
     found = importlib.import_module(f"dualgrad.{module}")
     assert not [name for name in names.split() if not hasattr(found, name)]
+
+
+# ---------------------------------------------------------------------- what comes later
+
+
+LATER = ["directions", "estimators", "nn", "online", "optim", "testing", "tracing", "checkpoint"]
+
+
+def test_the_rooms_are_not_imported_before_they_are_asked_for():
+    program = "import sys, numpy; before = set(sys.modules); import dualgrad; print(*(set(sys.modules) - before))"
+    new = set(run(program).stdout.split())
+    assert not {f"dualgrad.{name}" for name in LATER} & new
+    assert not {name for name in new if name.startswith(("numpy.random", "numpy.typing", "numpy.ma"))}
+    assert not {"hashlib", "tracemalloc", "dataclasses"} & new
+
+
+def test_every_public_name_is_there():
+    program = """
+        import dualgrad as dg
+        names = [name for name in dg.__all__ if not hasattr(dg, name)]
+        from dualgrad import *
+        print(names, set(dg.__all__) - set(globals()), set(dir(dg)) ^ {*dg.__all__, "__version__"})
+    """
+    assert run("\n".join(map(str.strip, program.splitlines()))).stdout.strip() == "[] set() set()"
+
+
+@pytest.mark.parametrize("name", dg.__all__)
+def test_a_name_that_came_later_is_the_module_s_own(name):
+    home = dg._LATER.get(name, "")
+    if home is None:
+        assert getattr(dg, name) is sys.modules[f"dualgrad.{name}"]
+    elif home:
+        assert getattr(dg, name) is getattr(sys.modules[f"dualgrad.{home}"], name)
+    else:
+        assert name in vars(dg)
+
+
+def test_a_room_that_is_first_imported_in_a_block_keeps_its_rules():
+    program = """
+        import numpy as np, dualgrad as dg
+        with dg.extend.rules_restored():
+            room = dg.nn
+        print(round(float(dg.derivative(room.normal.ndtr)(np.array(0.0))), 4), dg.extend._blocks)
+    """
+    assert run("\n".join(line[8:] for line in program.splitlines())).stdout.strip() == "0.3989 []"
