@@ -19,10 +19,10 @@ def norm(g):
         copy = empty_like(g)
         copy[...] = g
         g = copy
+    square = float(to_numpy(np.vdot(g, g).real))
+    if math.isfinite(square):
+        return math.sqrt(square)
     with np.errstate(all="ignore"):
-        square = float(to_numpy(np.vdot(g, g).real))
-        if math.isfinite(square):
-            return math.sqrt(square)
         peak = float(np.max([to_numpy(np.max(np.abs(part))) for part in (g.real, g.imag)]))
         if not math.isfinite(peak):
             return peak

@@ -18,8 +18,8 @@ def matched(params, gradient, by_blocks=False):
     For Params the only leaf is the vector, whatever kind of mapping their gradient is, and the layout says what is in
     it; for any other tree that is a tuple of pairs (name, shape). ``by_blocks``: their gradient may be `Unwritten`.
     """
-    if isinstance(params, Params):
-        gradient = gradient if isinstance(gradient, Params) else _packed(gradient, params)
+    if params.__class__ is Params or isinstance(params, Params):
+        gradient = gradient if gradient.__class__ is Params else _packed(gradient, params)
         if params.layout != gradient.layout or params.vector.shape != gradient.entries.shape:
             raise LayoutError(f"got a gradient {gradient!r} for parameters {params!r}")
         return [params.vector], [gradient.entries if by_blocks else gradient.vector], [".vector"], params.layout
