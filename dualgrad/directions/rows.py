@@ -129,14 +129,8 @@ class FactorRows:
     def unwritten(self, c: Any) -> Array | Unwritten:
         """The same, not written out where it is one direction of many entries, for Params."""
         c, signs, layout = _fitting_coefficients(c, len(self), self.signs.dtype), self.signs, self.layout
-        if (
-            layout.size <= MANY
-            or layout.container is None
-            or signs.__class__ is not np.ndarray
-            or getattr(c, "ndim", 0)
-        ):
-            return c @ self
-        return Unwritten(c, signs[0], self._pieces, layout.size)
+        large = layout.size > MANY and layout.container is not None and signs.__class__ is np.ndarray
+        return Unwritten(c, signs[0], self._pieces, layout.size) if large and not getattr(c, "ndim", 0) else c @ self
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""

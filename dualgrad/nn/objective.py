@@ -89,6 +89,8 @@ class BoundObjective:
     y: Any
     kwargs: dict[str, Any]
 
+    _layout = None  # that of Params whose names and shapes were found to be the model's
+
     def __init__(self, model: Callable[..., Any], loss: Callable[..., Any], x: Input, y: Input, kwargs: dict[str, Any]):
         self.x = as_input(x, model) if getattr(model, "_of_an_array", False) else x
         self.y = as_input(y, loss, "a target") if getattr(loss, "_of_arrays", False) else y
@@ -96,7 +98,6 @@ class BoundObjective:
         self._direct = _has_rules(model, loss) and _is_plain(self.x, model) and _is_plain(self.y, loss)
         if self._direct:
             self._shapes, self._at_once = model.shapes(), (takes_lead(model), takes_lead(loss))
-            self._layout = None  # that of Params whose names and shapes were found to be the model's
 
     def __repr__(self) -> str:
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
@@ -109,11 +110,11 @@ class BoundObjective:
     def __call__(self, params: Parameters) -> Scalar:
         if not self._direct or self.kwargs or params.__class__ is not Params or params.buffers:
             return self.loss(self.model(params, self.x, **self.keywords()), self.y)
-        if not self._knows(params):
-            x = self.model(params, self.x)
-            self._layout = params.layout
-        else:
+        if self._knows(params):
             x = self.model.forward(_as_dict(params), self.x)
+        else:
+            x = self.model(params, self.x)
+            self._layout = params.layout if is_plain(params) else None
         if not _is_prediction(x, self.loss):
             return self.loss(x, self.y)
         self.loss.check(x, self.y)
@@ -162,7 +163,7 @@ class BoundObjective:
         if not packed and not _plain_and_alike(p, dp, self._shapes):
             return None
         self._layout = getattr(params, "layout", None)
-        if model.buffers():
+        if model.buffers() or getattr(params, "buffers", None):
             p = with_buffers(params)
             model.require(p)
             dp = dict.fromkeys(p, ZERO) | dp
