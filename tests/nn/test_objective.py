@@ -153,6 +153,25 @@ def test_it_is_the_jvp_of_the_engine_bit_for_bit(name, dtype, n):
         same(objective.jvp(dict(params), dict(dense)), by_engine(objective, dict(params), dict(dense)))
 
 
+def by_call(objective, params):
+    return objective.loss(objective.model(params, objective.x, **objective.keywords()), objective.y)
+
+
+@dtypes
+@pytest.mark.parametrize("name", PAIRS)
+def test_its_value_is_that_of_a_call_of_model_and_loss(name, dtype):
+    objective, params = bound(name, dtype)
+    for at in (
+        params,
+        params,
+        params.copy(),
+        {**params} if not params.buffers else params,
+        params.at(params.vector * 2),
+    ):
+        same([objective(at)], [by_call(objective, at)])
+    same(dg.jvp(objective, (params,), (params.zeros_like(),))[:1], [objective(params)])
+
+
 @leads
 @moving
 def test_zero_is_an_array_of_zeros(name, n):
@@ -261,6 +280,26 @@ def test_the_errors_are_those_of_the_engine(fault):
     assert said[0] == said[1]
 
 
+@pytest.mark.parametrize("fault", [*FAULTS, "Params of another model", "Params with buffers", "K of Params"])
+def test_the_errors_of_a_value_are_those_of_a_call(fault):
+    """Also once the layout of good parameters is known."""
+    x, y, params, _ = FAULTS.get(fault, (X, CLASSES, None, None))
+    params = {
+        "Params of another model": dg.Params({"weight": np.ones((5, 3))}),
+        "Params with buffers": dg.Params(dict(GOOD), {"mean": np.zeros(3)}),
+        "K of Params": GOOD.at(np.stack([GOOD.vector] * 2)),
+    }.get(fault, params)
+    objective, said = nn.Objective(PLAIN, nn.cross_entropy).bind(X, CLASSES), []
+    objective(GOOD)
+    objective = objective if x is X and y is CLASSES else nn.Objective(PLAIN, nn.cross_entropy).bind(x, y)
+    for call in (nn.BoundObjective.__call__, nn.BoundObjective.__call__, by_call):
+        try:
+            said.append((call(objective, params), None, None))
+        except Exception as error:
+            said.append((type(error), str(error), getattr(error, "__notes__", [])))
+    assert said[0] == said[1] == said[2]
+
+
 def test_what_is_not_as_it_should_be_and_can_be_made_so_is():
     """Tangents of another precision, a batch of lists, a target written into after it was bound."""
     objective = nn.Objective(PLAIN, nn.cross_entropy).bind(X.tolist(), CLASSES.tolist())
@@ -268,8 +307,9 @@ def test_what_is_not_as_it_should_be_and_can_be_made_so_is():
     for tangents in ({n: v.astype(np.float32) for n, v in ALONG.items()}, ALONG | low):
         same(objective.jvp(GOOD, tangents), by_engine(objective, GOOD, tangents))
     objective.y[0] = 7
-    with pytest.raises(ValueError, match="classes 1 to 7"):
-        objective.jvp(GOOD, ALONG)
+    for call in (lambda: objective.jvp(GOOD, ALONG), lambda: objective(GOOD), lambda: objective(GOOD)):
+        with pytest.raises(ValueError, match="classes 1 to 7"):
+            call()
 
 
 def test_buffers_are_required_as_they_are_by_a_call():
