@@ -2,7 +2,7 @@
 
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -132,12 +132,14 @@ class Params(Mapping[str, Array]):
             return arrays
         return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
 
-    def __getattr__(self, name: str) -> Any:
-        """The vector and its views, where they are written out when somebody looks at them."""
-        if name not in ("_vector", "_leaves"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        self._set(self.layout, self._unwritten.written(), self.buffers)
-        return getattr(self, name)
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name):
+            """The vector and its views, where they are written out when somebody looks at them."""
+            if name not in ("_vector", "_leaves"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self._set(self.layout, self._unwritten.written(), self.buffers)
+            return getattr(self, name)
 
     @property
     def entries(self) -> Any:
