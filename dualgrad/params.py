@@ -132,7 +132,7 @@ class Params(Mapping[str, Array]):
             return arrays
         return Params.from_vector(layout, Params._vector_of(layout, arrays, leads.pop()), buffers)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         """The vector and its views, where they are written out when somebody looks at them."""
         if name not in ("_vector", "_leaves"):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
