@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from .backend import Array
+from .backend import Array, DTypeLike
 from .scratch import empty
 
 
