@@ -2,9 +2,12 @@
 
 import copy
 import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
+from .backend import Array, DTypeLike
 from .scratch import empty
 
 
@@ -26,18 +29,21 @@ class Unwritten:
     """
 
     __slots__ = ("_both", "_down", "_pieces", "dtype", "largest", "shape")
-    ndim = 1
+    ndim: int = 1
+    dtype: np.dtype[Any]
+    largest: float
+    shape: tuple[int]
 
-    def __init__(self, c, signs, pieces, size):
+    def __init__(self, c: Any, signs: Array, pieces: Sequence[Any], size: int) -> None:
         self._both, self._down, self._pieces = np.empty((2, signs.size), signs.dtype), np.signbit(signs), pieces
         np.negative(np.multiply(c, signs, out=self._both[0]), out=self._both[1])
         self.dtype, self.shape, self.largest = signs.dtype, (size,), abs(float(c))
 
-    def written(self):
+    def written(self) -> Array:
         """The vector."""
         return self.write(empty(self.shape, self.dtype))
 
-    def write(self, out):
+    def write(self, out: Array) -> Array:
         """The same, into an array: copying rows is less work than multiplying."""
         for place, a, b, matrix, _ in self._pieces:
             if a is None:
@@ -46,21 +52,21 @@ class Unwritten:
                 self._both[:, b].take(self._down[a], axis=0, out=out[place].reshape(matrix), mode="clip")
         return out
 
-    def astype(self, dtype, **_):
+    def astype(self, dtype: DTypeLike, **_: Any) -> Array:
         """The vector in a dtype."""
         return self.written().astype(dtype, copy=False)
 
-    def scaled(self, by):
+    def scaled(self, by: float) -> "Unwritten":
         """The same times a number."""
         found = copy.copy(self)
         found._both, found.largest = float(by) * self._both, abs(by) * self.largest
         return found
 
-    def norm(self):
+    def norm(self) -> float:
         """‖c v‖."""
         return self.largest * math.sqrt(self.shape[0])
 
-    def blocks(self, most):
+    def blocks(self, most: int) -> Iterator[tuple[slice, Array]]:
         """Block by block, of so many entries at most: its place, and its entries, which the next overwrites."""
         for place, a, b, (height, width), _ in self._pieces:
             if a is None:

@@ -1,9 +1,8 @@
 """Independent: entries drawn one by one from one distribution."""
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from ..backend import Array
+from ..backend import Array, DTypeLike
 from ..layout import Layout
 from ..random import Rng
 from ..vectors import side_by_side

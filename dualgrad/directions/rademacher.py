@@ -1,8 +1,6 @@
 """Rademacher: independent signs."""
 
-from numpy.typing import DTypeLike
-
-from ..backend import Array
+from ..backend import Array, DTypeLike
 from ..random import Rng
 from .independent import Independent
 

@@ -2,9 +2,7 @@
 
 import math
 
-from numpy.typing import DTypeLike
-
-from ..backend import Array
+from ..backend import Array, DTypeLike
 from ..random import Rng
 from .independent import Independent
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..backend import Array, to_numpy
+from ..backend import Array, ArrayLike, to_numpy
 from ..inputs import as_input
 from ..nn.layer import Layer
 from ..nn.losses import cross_entropy

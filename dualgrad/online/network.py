@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
-from ..backend import Array, is_array
+from ..backend import Array, ArrayLike, DTypeLike, is_array
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..inputs import as_data, as_input

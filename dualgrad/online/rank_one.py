@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from ..backend import Array, to_numpy
+from ..backend import Array, ArrayLike, to_numpy
 from ..errors import NonFiniteError, ShapeError
 from ..inputs import as_input
 from ..random import RngLike, as_rng

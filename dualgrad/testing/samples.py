@@ -20,8 +20,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from ..backend import ArrayLike
 from ..errors import NonFiniteError, ShapeError
 from ..random import Rng, RngLike, as_rng
 from ..tree import Tree

@@ -8,10 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import DTypeLike
 
 from .. import nn
-from ..backend import Array
+from ..backend import Array, DTypeLike
 from ..online import System
 from ..random import Rng
 from ..tree import Tree, flatten, unflatten

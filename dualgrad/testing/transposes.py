@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
+from ..backend import ArrayLike
 from ..nn.losses import Loss
 from ..nn.user_rules import tangent_rule
 from ..pushforward import jvp
