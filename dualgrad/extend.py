@@ -206,7 +206,7 @@ def elementwise(function: Function, *slopes: Function, over: Function | None = N
     _require(function, "elementwise", least=count, most=count, ufunc=count)
     for slope in (*slopes, over):
         _require_fits("over" if slope is over else "a slope", slope, function, "y", count=count)
-    slopes, over = [_fitting(slope, function) for slope in slopes], over and _fitting(over, function)
+    slopes, over = tuple(_fitting(slope, function) for slope in slopes), over and _fitting(over, function)
     declare.elementwise(function, *slopes, over=over, finite=finite, around=_checked(function, count))
 
 

@@ -114,7 +114,7 @@ class Rng:
         n = count("n", n, "how many streams to spawn")
         return [Rng(child) for child in self.generator.spawn(n)]
 
-    def named(self, *keys: int | str) -> "Rng":
+    def named(self, *keys: int | np.integer[Any] | str) -> "Rng":
         """The stream of a name: independent of this one and of every other name, the same whenever it is asked for.
 
         It depends on the seed and the name alone, not on what was drawn or spawned before; so the draws of step 1000
