@@ -10,7 +10,9 @@ kinds of function are not an integral but the ground it stands on:
 - quotients and solutions of linear systems are Cauchy products turned round (`dualgrad.series.products`),
 - whole powers are products, and the others obey the recurrence of J. C. P. Miller (`dualgrad.series.powers`).
 
-A coefficient of a Cauchy product is a sum of k terms, so an operation to order n costs O(n²) products.
+A coefficient of a Cauchy product is a sum of k terms, so an operation to order n costs O(n²) products. Where
+coefficients are plain arrays that lie in one array, an operation finds them at once (`dualgrad.series.together`), the
+most common ones by recurrences written out (`dualgrad.series.stacked`).
 """
 
 from . import powers, products, stacked  # noqa: F401  (which enter their rules)

@@ -160,14 +160,36 @@ def power(Z, z, x, X, n):
         Z[k - 1] += watched(terms, Z, k) / x
 
 
+def whole_power(Z, z, x, X, n):
+    """Products, by squaring."""
+    found, square = None, (x, X)
+    while n:
+        if n % 2:
+            found = square if found is None else _watched_product(*found, *square)
+        n = n // 2
+        square = _watched_product(*square, *square) if n else None
+    Z[...] = found[1]
+
+
+def _watched_product(x, X, y, Y):
+    Z = X * y
+    Z += x * Y
+    for k in range(2, len(Z) + 1):
+        Z[k - 1] += watched(X, Y, k)
+    return x * y, Z
+
+
 def push_power(function, x, n):
-    """xⁿ for a number n, where Miller's recurrence is right (`dualgrad.series.powers`)."""
-    if x.__class__ is not Series or n.__class__ not in (int, float) or n == int(n) and 0 <= n <= max(2, x.order - 1):
+    """xⁿ for a number n: of a whole one below the order products, of another, where the value allows, by Miller."""
+    if x.__class__ is not Series or n.__class__ not in (int, float):
         return one_by_one(function, (x, n), {})
     value = function(x.primal, n)
-    if not is_normal(value):
+    if n == int(n) and 0 < n <= max(2, x.order - 1):
+        recurrence = functools.partial(whole_power, n=int(n))
+    elif is_normal(value):
+        recurrence = functools.partial(power, n=n)
+    else:
         return quietly(one_by_one, function, (x, n), {})
-    recurrence = functools.partial(power, n=n)
     return found(function, (x, n), value, recurrence, [value, x.primal], [x.rest], guarded=True)
 
 

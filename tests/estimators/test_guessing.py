@@ -16,6 +16,7 @@ from dualgrad.estimators import (
     SelfSharpening,
     TransposedWeight,
 )
+from dualgrad.estimators.chain import Walk, chains_of
 from dualgrad.testing import assert_unbiased, assert_variance, exact_moments
 
 RNG = np.random.default_rng(0)
@@ -144,10 +145,27 @@ def test_normals_of_variance_one_over_n_shrink_the_estimate():
 def test_stored_and_two_pass_forms_agree(make, keywords):
     batch, params = varied(**keywords) if getattr(make(), "power", 1) == 1 else small(3)
     for n in (1, 2):
-        one, two = (make(n=n, store=store).estimate(batch, params, rng=5) for store in (False, True))
+        streams = dg.Rng(5), dg.Rng(5)
+        one, two = (
+            make(n=n, store=store).estimate(batch, params, rng=rng)
+            for store, rng in zip((False, True), streams, strict=True)
+        )
         assert np.array_equal(one.gradient.vector, two.gradient.vector)
+        assert streams[0].state_dict() == streams[1].state_dict()
         assert one.directional.shape == (n, 3)
         np.testing.assert_allclose(one.value, batch(params), rtol=1e-12)
+
+
+@every
+def test_two_passes_keep_the_end_of_the_first_alone(make):
+    """On eight layers the second pass makes the first ones again, and no more of them than it needs."""
+    model = nn.networks.mlp([3, *[4] * 7, 2])
+    params = model.init(rng=0, dtype=np.float64)
+    batch = nn.Objective(model, nn.mse).bind(np.random.default_rng(1).standard_normal((3, 3)), np.ones((3, 2)))
+    one, two = (make(n=2, store=store).estimate(batch, params, rng=5) for store in (False, True))
+    assert np.array_equal(one.gradient.vector, two.gradient.vector)
+    walk = Walk(chains_of(make(), batch)[0], params, batch.x, {})
+    assert 2 <= len(walk.sites) - walk.sites.index(make()._kept(walk)) <= 4
 
 
 @pytest.mark.parametrize("keywords", [{}, {"train": True, "rng": 3}], ids=["plain", "dropout"])

@@ -377,6 +377,7 @@ def test_the_callers_arrays_are_untouched():
 AT_ONCE = {
     "exp": np.exp, "log": np.log, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "sinh": np.sinh, "cosh": np.cosh,
     "tanh": np.tanh, "sqrt": np.sqrt, "reciprocal": np.reciprocal, "square": np.square, "power": lambda x: x**-1.5,
+    "whole power": lambda x: x**3,
     "product": lambda x: np.exp(x) * x, "quotient": lambda x: np.exp(x) / x, "1 / x": lambda x: 2 / np.exp(x),
 }  # fmt: skip
 

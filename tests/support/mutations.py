@@ -753,8 +753,8 @@ estimator(
 class OneSlopeForAll(estimators.ActivationPerturbation):
     """The slope of the whole batch for every example: their noise does not average out at once."""
 
-    def _slopes(self, walk, chain, rng):
-        loss, error, d, guesses = super()._slopes(walk, chain, rng)
+    def _slopes(self, walk, chain, rng, kept):
+        loss, error, d, guesses = super()._slopes(walk, chain, rng, kept)
         return loss, error, np.broadcast_to(d.mean(1, keepdims=True), d.shape), guesses
 
 

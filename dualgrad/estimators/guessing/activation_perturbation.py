@@ -19,8 +19,8 @@ class ActivationPerturbation(Guess):
 
     Notes
     -----
-    Cost: n + 3 forward passes, n + 2 with ``store``, for Linear layers; about a third more for convolutions. Memory:
-    that of a forward pass; with ``store``, of all layers.
+    Cost: n + 3 forward passes, n + 2 with ``store``, for Linear layers; about a third more for convolutions. The last
+    two layers are kept, so that the second pass ends before them. Memory: that of two layers; with ``store``, of all.
     Bias: none. Variance of dW_k, in total, for normals: Σ_b ‖x_bk‖² (m_k D_b + ‖δ_bk‖²), with m_k units in the layer
     and D_b = Σ_k ‖δ_bk‖² (the 1/B of a mean loss is in δ); a minus sign for signs.
     When: the units are far fewer than the weights.

@@ -18,7 +18,7 @@ class Downstream(Guess):
 
     Notes
     -----
-    Cost: that of `ActivationPerturbation` and ``layers`` products per guess and pass. Memory: that of ``layers`` + 1
+    Cost: that of `ActivationPerturbation` and ``layers`` products per guess and pass. Memory: that of ``layers`` + 2
     layers. Bias: E ĝ is M δ at each layer's output, M = Jᵀ J. Variance: with C = M as in `TransposedWeight`.
     When: as `TransposedWeight`; more than one layer brings no more (the paper's figure 7).
 

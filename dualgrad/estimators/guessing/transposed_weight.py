@@ -27,7 +27,7 @@ class TransposedWeight(Guess):
     Notes
     -----
     Cost: that of `ActivationPerturbation` and a product with W per guess and pass; a singular value decomposition of
-    every weight per pass, where ``power`` is not 1. Memory: that of two layers.
+    every weight per pass, where ``power`` is not 1. Memory: that of three layers.
     Bias: E ĝ is M δ at each layer's output, M = D W Wᵀ D. Variance: with C = M, tr(C) δᵀ C δ + δᵀ C² δ for normals.
     When: weights of low rank, whose image most gradients lie in.
 
