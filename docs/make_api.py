@@ -62,7 +62,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="fail if the page is out of date; write nothing")
     check = parser.parse_args().check
-    if missing := public_names.problems():
+    forgotten = {path.stem for path in PAGE.parent.glob("*.md")} - {*PAGES, PAGE.stem}
+    missing = public_names.problems() + [
+        f"docs/api/{name}.md stands in no order: name it in PAGES" for name in forgotten
+    ]
+    if missing:
         raise SystemExit("\n".join(missing))
     text = render()
     if check and PAGE.read_text("utf-8") != text:
