@@ -3,9 +3,11 @@
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
 # make coverage  rewrite docs/coverage.md from the rule tables
+# make api       rewrite docs/api/index.md from the public names
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
 # make accuracy  rewrite docs/accuracy.md: the worst error of every function; ARGS=--check a part, --full all of it, writing
 #                nothing; ARGS=--rivals measures JAX and PyTorch again (installs them)
+# make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
@@ -26,7 +28,8 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 NEWER := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage verification accuracy bench bench-smoke clean
+.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api verification \
+        accuracy dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -75,11 +78,17 @@ docs: $(call ready,docs)
 coverage: $(call ready,docs)
 	$(PYTHON) docs/make_coverage.py $(ARGS)
 
+api: $(call ready,docs)
+	$(PYTHON) docs/make_api.py $(ARGS)
+
 verification: $(call ready,test)
 	$(PYTHON) docs/make_verification.py $(ARGS)
 
 accuracy: $(call ready,test) $(if $(findstring --rivals,$(ARGS)),$(call ready,bench))
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) docs/make_accuracy.py $(ARGS)
+
+dist: $(call ready,dist)
+	$(PYTHON) docs/check_dist.py
 
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
@@ -103,7 +112,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(VENV)/.ready-lint $(VENV)/.ready-test $(VENV)/.ready-docs $(VENV)/.ready-bench: $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 

@@ -28,14 +28,19 @@ def public_names():
     return found
 
 
+def described(text):
+    """The names that a page of the API reference describes, in its order and as often as it does."""
+    return _ENTRY.findall(text)
+
+
 def entries():
-    """The names that the API reference describes, as often as it does."""
-    return [name for page in sorted((HERE / "api").glob("*.md")) for name in _ENTRY.findall(page.read_text("utf-8"))]
+    """The names that all pages describe."""
+    return [name for page in sorted((HERE / "api").glob("*.md")) for name in described(page.read_text("utf-8"))]
 
 
 def problems():
     """One line for each thing that is missing."""
-    names, described = public_names(), entries()
+    names, entered = public_names(), entries()
     found = []
     for name, thing in names.items():
         # Instances (dg.ZERO) are described by the docstring of their class.
@@ -44,9 +49,9 @@ def problems():
             found.append(f"{name} has no docstring")
         elif ">>>" not in doc:
             found.append(f"{name} has no example (>>>) in its docstring")
-        if described.count(name) != 1:
-            found.append(f"{name} stands {described.count(name)} times in docs/api/*.md; expected once")
-    found += [f"{name} is in docs/api/*.md but is not public" for name in described if name not in names]
+        if entered.count(name) != 1:
+            found.append(f"{name} stands {entered.count(name)} times in docs/api/*.md; expected once")
+    found += [f"{name} is in docs/api/*.md but is not public" for name in entered if name not in names]
     return found
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .random import Rng
     from .tracing import Trace, trace
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 __all__ = [
     "ZERO",

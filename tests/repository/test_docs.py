@@ -95,8 +95,19 @@ def test_links_between_files_lead_somewhere(page):
     assert not missing
 
 
-def test_every_public_name_has_a_docstring_an_example_and_a_place_in_the_reference():
-    done = subprocess.run(
-        [sys.executable, ROOT / "docs" / "public_names.py"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+def test_every_public_name_has_a_docstring_an_example_and_a_place_in_the_reference_and_its_index():
+    command = [sys.executable, ROOT / "docs" / "make_api.py", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_index_of_the_reference_that_is_out_of_date_is_refused(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    import make_api
+
+    page = tmp_path / "index.md"
+    page.write_text(make_api.PAGE.read_text("utf-8").replace("| [`nn.ReLU`]", "| [`nn.Relu`]"), "utf-8")
+    monkeypatch.setattr(make_api, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["make_api.py", "--check"])
+    with pytest.raises(SystemExit, match=r"out of date: run `make api`"):
+        make_api.main()
