@@ -49,7 +49,7 @@ def _reordering(function):
 
 
 # fmt: off
-class ArrayLike:
+class AsArray:
     """What a Dual does as an array without a rule."""
 
     __slots__ = ()
@@ -79,11 +79,11 @@ _LOOPS = {
 }  # fmt: skip
 _HIDDEN = {"flat", "data", *_LOOPS} - {"conjugate"}
 for _name, _ufunc in _LOOPS.items():
-    setattr(ArrayLike, _name, lambda self, *others, ufunc=_ufunc: ufunc(self, *others))
+    setattr(AsArray, _name, lambda self, *others, ufunc=_ufunc: ufunc(self, *others))
 for _name in "byteswap choose dump dumps getfield resize setfield setflags tobytes tofile to_device view".split():
-    setattr(ArrayLike, _name, _of_memory(_name))
+    setattr(AsArray, _name, _of_memory(_name))
 for _name in "device flags itemsize nbytes strides".split():  # of the value
-    setattr(ArrayLike, _name, property(lambda self, name=_name: getattr(self.primal, name)))
+    setattr(AsArray, _name, property(lambda self, name=_name: getattr(self.primal, name)))
 
 # ---------------------------------------------------------------------- by a rule
 
@@ -110,7 +110,7 @@ def operators(rules):
 
         return compare
 
-    class Operators(ArrayLike):
+    class Operators(AsArray):
         __slots__ = ()
 
         def __add__(self, other): return rules[add](self, other)
@@ -224,7 +224,7 @@ def _of_scalars(result, base, exponent):
     if not (isinstance(result.primal, np.generic) and is_number(base) and is_number(exponent)):
         return result
     level = result.level
-    base, exponent = (x.primal if isinstance(x, ArrayLike) and x.level == level else x for x in (base, exponent))
-    if isinstance(base, ArrayLike) or isinstance(exponent, ArrayLike):
+    base, exponent = (x.primal if isinstance(x, AsArray) and x.level == level else x for x in (base, exponent))
+    if isinstance(base, AsArray) or isinstance(exponent, AsArray):
         return result
     return result.revalued(result.dtype.type(base**exponent))  # a Python number for 1j ** x
