@@ -26,7 +26,7 @@ class LowRank(Direction):
     cost: float = 2.0
 
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> FactorRows:
-        count = sum(sum(piece.matrix) for piece in pieces(layout))
+        count = pieces(layout)[-1].b.stop if layout.shapes else 0
         return FactorRows(rng.signs((n, count), dtype=w.dtype, like=w), layout)
 
     def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
