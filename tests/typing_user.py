@@ -513,6 +513,7 @@ def refused(x: Vector, v: Vector, f: Function, d: dg.Dual) -> None:
     dg.taylor(f, x, v, order="4")  # type: ignore[arg-type]
     dg.trace(f, x, v)  # type: ignore[arg-type]
     dg.Params([x])  # type: ignore[arg-type]
+    print(dg.Params({"w": x}).w)  # type: ignore[attr-defined]
     dg.Rng("seed")  # type: ignore[arg-type]
     dg.load(3)  # type: ignore[arg-type]
     d.tobytes()  # type: ignore[attr-defined]

@@ -15,7 +15,7 @@ import dualgrad.typing
 from docs import type_completeness
 from docs.type_completeness import BAR, by_room, homes, known, main, report, share
 from dualgrad.errors import DualgradError, ShapeError
-from dualgrad.operators import ArrayLike, operators
+from dualgrad.operators import AsArray, operators
 from tests import typing_user
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def stubs():
 def test_the_stubs_of_the_operators_name_what_the_classes_have():
     found, made = stubs(), operators({})
     assert set(found["Operators"]) == set(vars(made)) - {"__doc__", "__hash__", "__module__", "__slots__"}
-    assert set(found["ArrayLike"]) < set(vars(ArrayLike))  # which also has what is refused, and what NumPy's loops ask
+    assert set(found["AsArray"]) < set(vars(AsArray))  # which also has what is refused, and what NumPy's loops ask
 
 
 def test_a_method_takes_the_arguments_of_the_function_of_numpy_it_stands_for():
