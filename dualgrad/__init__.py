@@ -87,13 +87,15 @@ _LATER = {
 }  # fmt: skip
 
 
-def __getattr__(name: str) -> Any:
-    """What not every program needs is imported when it is asked for."""
-    if name not in _LATER:
-        raise AttributeError(missing(name))
-    module = importlib.import_module(f".{_LATER[name] or name}", __name__)
-    globals()[name] = value = getattr(module, name) if _LATER[name] else module
-    return value
+if not TYPE_CHECKING:  # a checker knows the names there are, and no other
+
+    def __getattr__(name: str) -> Any:
+        """What not every program needs is imported when it is asked for."""
+        if name not in _LATER:
+            raise AttributeError(missing(name))
+        module = importlib.import_module(f".{_LATER[name] or name}", __name__)
+        globals()[name] = value = getattr(module, name) if _LATER[name] else module
+        return value
 
 
 def __dir__() -> list[str]:

@@ -507,6 +507,7 @@ def program_own_system() -> None:
 def refused(x: Vector, v: Vector, f: Function, d: dg.Dual) -> None:
     dg.jvp(f, x, v)  # type: ignore[call-overload]
     _, _ = dg.jvp(f, (x,), (v,), has_aux=True)  # type: ignore[misc]
+    dg.jacrev(f)  # type: ignore[attr-defined]
     dg.grad(f, argnums=0)  # type: ignore[call-arg]
     dg.grad(x)  # type: ignore[arg-type]
     dg.jacfwd(f, chunk="all")  # type: ignore[arg-type]
