@@ -93,7 +93,7 @@ class Series(operators(_rules), Dual):
         """x'(t) = Σ (k + 1) xₖ₊₁ tᵏ."""
         if self.rest is not None and self.order > 1:
             x = graded(self.rest)
-            return stacked(entry(x, 0, self.primal), x[1:], self.level)
+            return stacked(coefficient_in(x, 0, self.primal), x[1:], self.level)
         following = lambda k: (k + 1) * self.coefficient(k + 1)  # noqa: E731
         return Series(following(0), self.order - 1, self.level, following)
 
@@ -185,12 +185,12 @@ def complete(tree):
 def stacked(value, rest, level, frozen=False):
     """The series of a plain value and the rest of its coefficients, which lie in one array."""
     x = Series(value, len(rest), level, None, frozen)
-    x.known.extend(rest if rest.ndim > 1 else (entry(rest, k, value) for k in range(len(rest))))
+    x.known.extend(rest if rest.ndim > 1 else (coefficient_in(rest, k, value) for k in range(len(rest))))
     x.rest = rest
     return x
 
 
-def entry(rest, k, value):
+def coefficient_in(rest, k, value):
     """A view, or a number beside a number."""
     return rest[k, ...] if value.__class__ is np.ndarray else rest[k]
 

@@ -18,7 +18,7 @@ from .series import OF_TABLES, Series, graded, one_by_one
 from .strict import strictly
 from .together import AT_ONCE, push_linear, stacked_or_careful
 
-BLOCK = 40_000  # entries of all coefficients together, of which a few arrays stay in the second cache
+ENTRIES_AT_ONCE = 40_000  # entries of all coefficients together, of which a few arrays stay in the second cache
 
 
 def at_once(function, guarded=False):
@@ -39,7 +39,7 @@ def at_once(function, guarded=False):
 def found(function, args, value, recurrence, values, stacks, guarded=False):
     """The series of a value that a recurrence finds."""
     rest = empty((len(stacks[0]), *value.shape), value.dtype)
-    if rest.size > BLOCK and isinstance(function, np.ufunc) and all(v.shape == value.shape for v in values):
+    if rest.size > ENTRIES_AT_ONCE and isinstance(function, np.ufunc) and all(v.shape == value.shape for v in values):
         recurrence = functools.partial(_by_blocks, recurrence)
     elif any(s.ndim < rest.ndim for s in stacks):  # entries that meet several of the other's
         stacks = [s.reshape(len(s), *(1,) * (rest.ndim - s.ndim), *s.shape[1:]) for s in stacks]
@@ -54,7 +54,7 @@ def _by_blocks(recurrence, rest, *operands):
     """A recurrence of operands of as many entries as the result, a block of entries at a time."""
     shape = rest.shape[1:]
     rest, *operands = (a.reshape(*a.shape[: a.ndim - len(shape)], -1) for a in (rest, *operands))
-    step = max(1, BLOCK // len(rest))
+    step = max(1, ENTRIES_AT_ONCE // len(rest))
     for start in range(0, rest.shape[1], step):
         recurrence(*(a[..., start : start + step] for a in (rest, *operands)))
 
@@ -75,7 +75,7 @@ def watched(a, b, k):
 # ---------------------------------------------------------------------- products and quotients
 
 
-def product(Z, x, y, X, Y):
+def of_product(Z, x, y, X, Y):
     """zₖ = Σ xⱼ yₖ₋ⱼ."""
     np.multiply(X, y, out=Z)
     Z += np.multiply(x, Y, out=empty_like(Z))
@@ -87,7 +87,7 @@ def push_product(function, x, y):
     """x y."""
     if x is y:
         return AT_ONCE[np.square](np.square, x)
-    return found(function, (x, y), x.primal * y.primal, product, [x.primal, y.primal], _rests(x, y))
+    return found(function, (x, y), x.primal * y.primal, of_product, [x.primal, y.primal], _rests(x, y))
 
 
 def _rests(*xs):
@@ -97,7 +97,7 @@ def _rests(*xs):
 
 
 @at_once(np.square)
-def square(Y, y, x, X):
+def of_square(Y, y, x, X):
     """The product of x and x."""
     np.multiply(x, X, out=Y)
     Y += Y
@@ -105,7 +105,7 @@ def square(Y, y, x, X):
         Y[k - 1] += inner(X, X, k)
 
 
-def quotient(Z, z, y, Y, X=None):
+def of_quotient(Z, z, y, Y, X=None):
     """zₖ = (xₖ - Σ zⱼ yₖ₋ⱼ) / y over j < k; without X, of a constant."""
     np.multiply(-z, Y, out=Z)
     if X is not None:
@@ -122,17 +122,17 @@ def push_quotient(function, x, y):
     moves = x.__class__ is Series
     value = function(x.primal if moves else x, y.primal)
     stacks = _rests(y, x) if moves else [y.rest]
-    return found(function, (x, y), value, quotient, [value, y.primal], stacks, guarded=True)
+    return found(function, (x, y), value, of_quotient, [value, y.primal], stacks, guarded=True)
 
 
 @at_once(np.reciprocal, guarded=True)
-def reciprocal(Y, y, x, X):
+def of_reciprocal(Y, y, x, X):
     """The quotient of 1 and x."""
-    quotient(Y, y, x, X)
+    of_quotient(Y, y, x, X)
 
 
 @at_once(np.linalg.inv)
-def inverse(Y, y, x, X):
+def of_inverse(Y, y, x, X):
     """yₖ = -y Σ xⱼ yₖ₋ⱼ over 0 < j <= k."""
     np.negative(y @ X @ y, out=Y)
     for k in range(2, len(Y) + 1):
@@ -143,7 +143,7 @@ def inverse(Y, y, x, X):
 
 
 @at_once(np.sqrt, guarded=True)
-def root(Y, y, x, X):
+def of_sqrt(Y, y, x, X):
     """2 y yₖ = xₖ - Σ yⱼ yₖ₋ⱼ over 0 < j < k."""
     twice = 2 * y
     np.divide(X, twice, out=Y)
@@ -151,7 +151,7 @@ def root(Y, y, x, X):
         Y[k - 1] -= watched(Y, Y, k) / twice
 
 
-def power(Z, z, x, X, n):
+def of_power(Z, z, x, X, n):
     """Miller's recurrence: k x zₖ = Σ (n j - (k - j)) xⱼ zₖ₋ⱼ over 0 < j <= k."""
     np.multiply(X, n * z / x, out=Z)
     for k in range(2, len(Z) + 1):
@@ -160,7 +160,7 @@ def power(Z, z, x, X, n):
         Z[k - 1] += watched(terms, Z, k) / x
 
 
-def whole_power(Z, z, x, X, n):
+def of_whole_power(Z, z, x, X, n):
     """Products, by squaring."""
     found, square = None, (x, X)
     while n:
@@ -185,9 +185,9 @@ def push_power(function, x, n):
         return one_by_one(function, (x, n), {})
     value = function(x.primal, n)
     if n == int(n) and 0 < n <= max(2, x.order - 1):
-        recurrence = functools.partial(whole_power, n=int(n))
+        recurrence = functools.partial(of_whole_power, n=int(n))
     elif is_normal(value):
-        recurrence = functools.partial(power, n=n)
+        recurrence = functools.partial(of_power, n=n)
     else:
         return quietly(one_by_one, function, (x, n), {})
     return found(function, (x, n), value, recurrence, [value, x.primal], [x.rest], guarded=True)
@@ -197,7 +197,7 @@ def push_power(function, x, n):
 
 
 @at_once(np.exp)
-def exponential(Y, y, x, X):
+def of_exp(Y, y, x, X):
     """y' = y x'."""
     D = graded(X)
     np.multiply(y, X, out=Y)
@@ -206,7 +206,7 @@ def exponential(Y, y, x, X):
 
 
 @at_once(np.log, guarded=True)
-def logarithm(Y, y, x, X):
+def of_log(Y, y, x, X):
     """x y' = x'."""
     np.divide(X, x, out=Y)
     D = graded(Y)
@@ -217,13 +217,13 @@ def logarithm(Y, y, x, X):
 
 
 @at_once(np.log1p, guarded=True)
-def logarithm_of_one_plus(Y, y, x, X):
+def of_log1p(Y, y, x, X):
     """The logarithm of 1 + x."""
-    logarithm(Y, y, 1 + x, X)
+    of_log(Y, y, 1 + x, X)
 
 
 @at_once(np.tanh)
-def tanh(Y, y, x, X):
+def of_tanh(Y, y, x, X):
     """y' = g x' with g = 1 - y²."""
     D, G, c = graded(X), empty_like(Y), np.cosh(x)
     np.divide(X, c, out=Y)
@@ -237,7 +237,7 @@ def tanh(Y, y, x, X):
             G[k - 1] -= inner(Y, Y, k)
 
 
-def _pair(sign, Y, y, z, X):
+def _each_other(sign, Y, y, z, X):
     """y' = z x' and z' = sign y x', of two that are each other's derivatives."""
     D, Z = graded(X), empty_like(Y)
     np.multiply(z, X, out=Y)
@@ -249,27 +249,27 @@ def _pair(sign, Y, y, z, X):
 
 
 @at_once(np.sin)
-def sine(Y, y, x, X):
+def of_sin(Y, y, x, X):
     """With the cosine."""
-    _pair(-1, Y, y, np.cos(x), X)
+    _each_other(-1, Y, y, np.cos(x), X)
 
 
 @at_once(np.cos)
-def cosine(Y, y, x, X):
+def of_cos(Y, y, x, X):
     """With the sine, whose sign is turned."""
-    _pair(-1, Y, y, -np.sin(x), X)
+    _each_other(-1, Y, y, -np.sin(x), X)
 
 
 @at_once(np.sinh)
-def hyperbolic_sine(Y, y, x, X):
+def of_sinh(Y, y, x, X):
     """With the hyperbolic cosine."""
-    _pair(1, Y, y, np.cosh(x), X)
+    _each_other(1, Y, y, np.cosh(x), X)
 
 
 @at_once(np.cosh)
-def hyperbolic_cosine(Y, y, x, X):
+def of_cosh(Y, y, x, X):
     """With the hyperbolic sine."""
-    _pair(1, Y, y, np.sinh(x), X)
+    _each_other(1, Y, y, np.sinh(x), X)
 
 
 AT_ONCE.update({np.multiply: push_product, np.divide: push_quotient, np.power: push_power})

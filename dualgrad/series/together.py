@@ -13,12 +13,12 @@ from ..rules.writes import WRITES
 from ..tables import KINDS, RULES
 from ..ties import TIED
 from ..tree import flatten, map_leaves, unflatten
-from .series import GROUND, OF_TABLES, SHORT_CUTS, Series, entry, one_by_one, pushed_together, stacked
+from .series import GROUND, OF_TABLES, SHORT_CUTS, Series, coefficient_in, one_by_one, pushed_together, stacked
 from .strict import strictly
 
 AT_ONCE = {}  # function -> its rule for stacked series: (function, *arguments)
 
-_PLAIN = {float, int, bool, complex, str, type(None), type, *np.sctypeDict.values()} - {np.object_}
+_CONSTANTS = {float, int, bool, complex, str, type(None), type, *np.sctypeDict.values()} - {np.object_}
 
 
 def rule_for(function, args, kwargs):
@@ -26,7 +26,7 @@ def rule_for(function, args, kwargs):
     xs = [a for a in args if a.__class__ is Series]
     if not xs or any(x.rest is None or x.level != xs[0].level for x in xs) or xs[0].level not in LIVE:
         return None
-    if not all(a.__class__ is Series or _is_plain(a) for a in args) or not all(map(_is_plain, kwargs.values())):
+    if not all(a.__class__ is Series or _is_constant(a) for a in args) or not all(map(_is_constant, kwargs.values())):
         return None
     kind = KINDS.get(function)
     if (kind == "linear" or kind == "bilinear" and len(xs) == 1) and function not in WRITES:
@@ -43,11 +43,11 @@ def rule_for(function, args, kwargs):
 SHORT_CUTS.append(rule_for)
 
 
-def _is_plain(a):
+def _is_constant(a):
     """Whether an argument is no Dual, nor holds one."""
     if a.__class__ is np.ndarray:
         return a.dtype is not OBJECT
-    return all(e.__class__ is int for e in a) if a.__class__ is tuple else a.__class__ in _PLAIN
+    return all(e.__class__ is int for e in a) if a.__class__ is tuple else a.__class__ in _CONSTANTS
 
 
 def stacked_or_careful(value, rest, function, args, kwargs):
@@ -101,7 +101,7 @@ def push_nested(function, *args, **kwargs):
 
 def _line(x, low, high):
     """x + x₁ t + x₂ t² as a Dual of Duals."""
-    first, second = entry(x.rest, 0, x.primal), entry(x.rest, 1, x.primal)
+    first, second = coefficient_in(x.rest, 0, x.primal), coefficient_in(x.rest, 1, x.primal)
     return Dual(Dual(x.primal, first, low, True), Dual(first, 2 * second, low, True), high, True)
 
 

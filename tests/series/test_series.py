@@ -389,7 +389,7 @@ def test_an_array_of_many_blocks_is_what_its_entries_are(name, dtype, monkeypatc
     expected = np.transpose([dg.taylor(AT_ONCE[name], a, a, 5) for a in x])
     rtol = 1e-4 if dtype is np.float32 else 1e-13
     for block in (5, 55, 10**6):
-        monkeypatch.setattr("dualgrad.series.stacked.BLOCK", block)
+        monkeypatch.setattr("dualgrad.series.stacked.ENTRIES_AT_ONCE", block)
         found = np.array(dg.taylor(AT_ONCE[name], x, x, 5))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, expected, rtol=rtol, atol=rtol * 1e-3)
