@@ -1,5 +1,6 @@
 """What an estimate costs, in forward passes of plain NumPy, at three widths: the cost columns of the docs."""
 
+from plain import network, recurrent_network
 from timing import show, take_turns
 
 WIDTHS, CLASSES, BATCH = (64, 512, 2048), 10, 128
@@ -7,48 +8,41 @@ LONG = 20.0  # forward passes, above which an estimate takes a third of the turn
 
 
 def costs(args):
-    """Every estimator that a network without a past can have, but those of 1 + 2p passes; no update but MeZO's own."""
-    found, rows = {}, {}
-    widths = (16,) if args.smoke else WIDTHS
+    """Every estimator but those of 1 + 2p passes, on an MLP; one that needs a past, on an RNN. MeZO's with its update."""
+    widths, found, stated = (16,) if args.smoke else WIDTHS, {}, {}
     for width in widths:
-        forward, batch, params = network(width)
-        calls = estimates(batch, params)
-        first = take_turns({"forward": forward} | {name: call for name, (_, call) in calls.items()}, 1)
-        times = found[width] = {}
-        for group in (False, True):
-            some = {k: c for k, (_, c) in calls.items() if (first[k] > LONG * first["forward"]) is group}
-            if some:
-                turns = take_turns({"forward": forward} | some, max(2, args.rounds // (3 if group else 1)))
-                times |= {name: turns.ratio(name, "forward") for name in some}
-    for name, (stated, _) in calls.items():
-        rows[name] = [name, stated, *(f"{found[width][name]:.2f}" for width in widths)]
+        found[width] = {}
+        for make, forward, *problem in (
+            (estimates, *network((width, width, width, CLASSES), BATCH)),
+            (estimates_of_the_past, *recurrent_network(width, CLASSES, BATCH)),
+        ):
+            calls = make(*problem)
+            stated |= {name: passes for name, (passes, _) in calls.items()}
+            found[width] |= measured(forward, {name: call for name, (_, call) in calls.items()}, args.rounds)
+    rows = [[name, passes, *(f"{found[width][name]:.2f}" for width in widths)] for name, passes in stated.items()]
     header = ["estimate", "stated", *(f"{w}-{w}-{w}-{CLASSES}" for w in widths)]
-    show(f"Cost in forward passes of plain NumPy, batch {BATCH}, float32", header, list(rows.values()))
+    show(f"Cost in forward passes of plain NumPy, batch {BATCH}, float32", header, rows)
     return found
 
 
-def network(width):
-    """A forward pass with cross-entropy in plain NumPy; the same objective, and its parameters."""
-    import numpy as np
+def measured(forward, calls, rounds):
+    """The cost of each call; those that take long have fewer turns."""
+    first, found = take_turns({"forward": forward} | calls, 1), {}
+    for long in (False, True):
+        some = {name: call for name, call in calls.items() if (first[name] > LONG * first["forward"]) is long}
+        if some:
+            turns = take_turns({"forward": forward} | some, max(2, rounds // (3 if long else 1)))
+            found |= {name: turns.ratio(name, "forward") for name in some}
+    return found
 
-    from dualgrad import nn
 
-    model = nn.networks.mlp((width, width, width, CLASSES))
-    rng, params = np.random.default_rng(0), model.init(rng=0)
-    x, y = rng.standard_normal((BATCH, width), dtype=np.float32), rng.integers(0, CLASSES, BATCH)
-    layers, rows = [(params[f"{k}.weight"], params[f"{k}.bias"]) for k in (0, 2, 4)], np.arange(BATCH)
+def estimates_of_the_past(batch, params):
+    """The same of an estimator that goes back a few steps of a recurrent network."""
+    import dualgrad as dg
+    from dualgrad import estimators
 
-    def forward():
-        z = x
-        for k, (w, b) in enumerate(layers):
-            z = z @ w
-            z += b
-            if k < 2:
-                np.maximum(z, 0, out=z)
-        z -= z.max(axis=1, keepdims=True)
-        return np.mean(np.log(np.exp(z).sum(axis=1)) - z[rows, y])
-
-    return forward, nn.Objective(model, nn.cross_entropy).bind(x, y), params
+    rng, dodge = dg.Rng(0), estimators.Dodge(estimators.TruncatedBPTT(3))
+    return {"Dodge(TruncatedBPTT(3)), an RNN": ("6", lambda: dodge.estimate(batch, params, rng=rng))}
 
 
 def estimates(batch, params):

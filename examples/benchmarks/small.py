@@ -1,5 +1,6 @@
 """Small networks: what dualgrad costs beside a forward pass in plain NumPy, on the network of examples/digits.py."""
 
+from plain import network
 from timing import show, take_turns
 
 BATCH, CLASSES, INPUTS = 128, 10, 64
@@ -37,31 +38,16 @@ def parts(width, rounds):
     import numpy as np
 
     import dualgrad as dg
-    from dualgrad import directions, estimators, nn
+    from dualgrad import directions, estimators
 
-    model = nn.networks.mlp([INPUTS, width, width, CLASSES])
-    rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((BATCH, INPUTS)).astype(np.float32), rng.integers(0, CLASSES, BATCH)
-    objective, params, stream = nn.Objective(model, nn.cross_entropy).bind(x, y), model.init(rng=0), dg.Rng(0)
-    weights = [(params[f"{k}.weight"], params[f"{k}.bias"]) for k in (0, 2, 4)]
-
-    rows = np.arange(BATCH)
-
-    def forward():
-        """The loss in plain NumPy."""
-        a = x
-        for w, b in weights[:-1]:
-            a = np.maximum(a @ w + b, 0)
-        z = a @ weights[-1][0] + weights[-1][1]
-        z = z - z.max(axis=-1, keepdims=True)
-        return np.mean(np.log(np.exp(z).sum(axis=-1)) - z[rows, y])
+    forward, objective, params = network((INPUTS, width, width, CLASSES), BATCH)
+    stream, adam, gradient = dg.Rng(0), dg.optim.Adam(lr=1e-9), params.zeros_like()
+    gradient.vector[:] = np.random.default_rng(0).standard_normal(gradient.size)
 
     def estimate(direction):
         estimator = estimators.ForwardGradient(direction)
         return lambda: estimator.estimate(objective, params, rng=stream)
 
-    adam, gradient = dg.optim.Adam(lr=1e-9), params.zeros_like()
-    gradient.vector[:] = rng.standard_normal(gradient.size)
     return take_turns(
         {
             "forward": forward,
