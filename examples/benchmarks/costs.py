@@ -8,7 +8,7 @@ LONG = 20.0  # forward passes, above which an estimate takes a third of the turn
 
 
 def costs(args):
-    """Every estimator but those of 1 + 2p passes, on an MLP; one that needs a past, on an RNN. MeZO's with its update."""
+    """Every estimator but those of 1 + 2p passes: on an MLP, one that needs a past on an RNN. MeZO has its update."""
     widths, found, stated = (16,) if args.smoke else WIDTHS, {}, {}
     for width in widths:
         found[width] = {}
