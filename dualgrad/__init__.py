@@ -2,6 +2,7 @@
 
 from . import rules  # noqa: F401, I001  (the tables, before what shares their functions)
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from . import dual, extend, tree
@@ -87,13 +88,16 @@ _LATER = {
 }  # fmt: skip
 
 
+_ONE_AT_A_TIME = threading.RLock()
+
 if not TYPE_CHECKING:  # a checker knows the names there are, and no other
 
     def __getattr__(name: str) -> Any:
         """What not every program needs is imported when it is asked for."""
         if name not in _LATER:
             raise AttributeError(missing(name))
-        module = importlib.import_module(f".{_LATER[name] or name}", __name__)
+        with _ONE_AT_A_TIME:  # rooms import each other, which threads that begin at several of them cannot
+            module = importlib.import_module(f".{_LATER[name] or name}", __name__)
         globals()[name] = value = getattr(module, name) if _LATER[name] else module
         return value
 

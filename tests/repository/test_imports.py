@@ -77,6 +77,27 @@ def test_the_rooms_are_not_imported_before_they_are_asked_for():
     assert not {"hashlib", "tracemalloc", "dataclasses"} & new
 
 
+def test_threads_may_ask_for_the_rooms_at_once():
+    program = """
+        import threading
+        failed, together = [], threading.Barrier(8)
+        def work(k):
+            together.wait()
+            try:
+                import dualgrad as dg
+                names = sorted(dg._LATER)
+                for name in names[k:] + names[:k]:
+                    getattr(dg, name)
+            except BaseException as error:
+                failed.append(repr(error))
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+        [t.start() for t in threads], [t.join() for t in threads]
+        print(failed)
+    """
+    text = "\n".join(line[8:] for line in program.splitlines())
+    assert {run(text).stdout.strip() for _ in range(5)} == {"[]"}
+
+
 def test_every_public_name_is_there():
     program = """
         import dualgrad as dg
