@@ -1,5 +1,6 @@
 """Params: named views into one contiguous vector, so that u, g and w of the papers are vectors of R^p."""
 
+import threading
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -14,6 +15,9 @@ from .tree import Function, Tree, flatten, is_container, leaves, rebuild, regist
 from .unwritten import Unwritten
 
 ByName: TypeAlias = dict[str, Array]
+
+
+_WRITING = threading.Lock()
 
 
 class Params(Mapping[str, Array]):
@@ -70,9 +74,9 @@ class Params(Mapping[str, Array]):
         self._set(layout, Params._vector_of(layout, arrays, ()), buffers)
 
     def _set(self, layout, vector, buffers):
-        self.layout, self.buffers, self._unwritten = layout, {} if buffers is None else buffers, None
-        if vector.__class__ is Unwritten:
-            self._unwritten = vector
+        self.layout, self.buffers = layout, {} if buffers is None else buffers
+        self._unwritten = vector if vector.__class__ is Unwritten else None
+        if self._unwritten is not None:
             return
         self._vector = vector
         lead = vector.shape[:-1]
@@ -136,10 +140,11 @@ class Params(Mapping[str, Array]):
 
         def __getattr__(self, name):
             """The vector and its views, where they are written out when somebody looks at them."""
-            if name not in ("_vector", "_leaves"):
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-            self._set(self.layout, self._unwritten.written(), self.buffers)
-            return getattr(self, name)
+            if name in ("_vector", "_leaves"):
+                with _WRITING:
+                    if self._unwritten is not None:
+                        self._set(self.layout, self._unwritten.written(), self.buffers)
+            return object.__getattribute__(self, name)
 
     @property
     def entries(self) -> Any:
@@ -236,8 +241,9 @@ class Params(Mapping[str, Array]):
 
 
 def is_plain(params, ndims=(1,)):
-    """Whether the entries are one array of NumPy, of so many axes."""
-    return params._vector.__class__ is np.ndarray and params._vector.ndim in ndims
+    """Whether the entries are one floating array of NumPy, of so many axes."""
+    w = params._vector
+    return w.__class__ is np.ndarray and w.ndim in ndims and w.dtype.kind in "fc"
 
 
 def with_entries(params: Tree, vector: Array, layout: Layout) -> Any:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -95,6 +97,33 @@ def test_whoever_looks_sees_the_vector(look, estimate):
     assert gradient["w"].sum() == 15  # the views look into the vector
     dg.optim.SGD(lr=1.0).step(params, gradient)
     np.testing.assert_allclose(params["w"], -0.5)  # what was written to it counts
+
+
+def test_threads_write_to_one_vector(monkeypatch):
+    """Whichever of them looks first."""
+    monkeypatch.setattr("dualgrad.directions.rows.MANY", 0)
+    interval = sys.getswitchinterval()
+    params = dg.Params({f"w{k}": np.zeros((20, 30)) for k in range(4)})
+    estimator = dg.estimators.ForwardGradient(dg.directions.LowRank())
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            for seed in range(100):
+                one, two = (estimator.estimate(lambda p: np.sum(p["w0"]), params, rng=seed).gradient for _ in range(2))
+                list(pool.map(lambda name, g=one: np.add(g[name], 1, out=g[name]), list(params)))
+                np.testing.assert_array_equal(one.vector, two.vector + 1)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_an_error_inside_a_property_of_ones_own_keeps_its_words():
+    class Named(dg.Params):
+        @property
+        def first(self):
+            return self.firts
+
+    with pytest.raises(AttributeError, match="no attribute 'firts'"):
+        _ = Named({"a": np.ones(2)}).first
 
 
 def test_an_unknown_attribute_is_one(estimate):

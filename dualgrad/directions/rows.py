@@ -65,7 +65,7 @@ class Rows:
         """Σ_i c_i v_i."""
         first = self.matrix[0]
         c, total = _fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first)
-        return np.matmul(c, self.matrix, out=total) if getattr(c, "ndim", 0) else np.multiply(c, first, out=total)
+        return np.matmul(c, self.matrix, out=total) if c.ndim else np.multiply(c, first, out=total)
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction."""
@@ -116,7 +116,7 @@ class FactorRows:
         """Σ_i c_i v_i."""
         signs, size = self.signs, self.layout.size
         c = _fitting_coefficients(c, len(signs), signs.dtype)
-        if signs.__class__ is np.ndarray and not getattr(c, "ndim", 0):
+        if signs.__class__ is np.ndarray and not c.ndim:
             return Unwritten(c, signs[0], self._pieces, size).written()
         total, weighted = np.empty_like(signs, shape=(size,)), signs * np.reshape(c, (-1, 1))
         for piece in self._pieces:
@@ -130,7 +130,7 @@ class FactorRows:
         """The same, not written out where it is one direction of many entries, for Params."""
         c, signs, layout = _fitting_coefficients(c, len(self), self.signs.dtype), self.signs, self.layout
         large = layout.size > MANY and layout.container is not None and signs.__class__ is np.ndarray
-        return Unwritten(c, signs[0], self._pieces, layout.size) if large and not getattr(c, "ndim", 0) else c @ self
+        return Unwritten(c, signs[0], self._pieces, layout.size) if large and not c.ndim else c @ self
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""
@@ -213,10 +213,10 @@ def _gram(rows):
 
 def _fitting_coefficients(c, n, dtype):
     """n coefficients, or a number for one direction, in the precision of the directions: a loss may have another."""
-    shape = c.shape if hasattr(c, "shape") else np.shape(c)
-    if shape != (n,) and (n > 1 or shape != ()):
-        raise ShapeError(f"got coefficients of shape {shape} for {n} directions; expected {(n,)}")
-    return c.astype(dtype) if hasattr(c, "astype") and c.dtype != dtype else c
+    c = c if hasattr(c, "shape") else np.asarray(c)
+    if c.shape != (n,) and (n > 1 or c.shape != ()):
+        raise ShapeError(f"got coefficients of shape {c.shape} for {n} directions; expected {(n,)}")
+    return c.astype(dtype) if c.dtype != dtype else c
 
 
 def _slice(some):

@@ -108,7 +108,7 @@ class BoundObjective:
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
     def __call__(self, params: Parameters) -> Scalar:
-        if not self._direct or self.kwargs or params.__class__ is not Params or params.buffers:
+        if not self._is_direct() or self.kwargs or params.__class__ is not Params or params.buffers:
             return self.loss(self.model(params, self.x, **self.keywords()), self.y)
         if self._knows(params):
             x = self.model.forward(_as_dict(params), self.x)
@@ -119,6 +119,10 @@ class BoundObjective:
             return self.loss(x, self.y)
         self.loss.check(x, self.y)
         return self.loss.forward(x, self.y)
+
+    def _is_direct(self):
+        """Whether model and loss are called by their rules: a batch may have been replaced by what is no array."""
+        return self._direct and self.x.__class__ is self.y.__class__ is np.ndarray
 
     def _knows(self, params):
         """Whether these are plain Params of the layout that was found to be the model's."""
@@ -153,7 +157,7 @@ class BoundObjective:
         >>> batch.jvp(params, {"weight": dg.ZERO, "bias": np.array([[1.0], [-1.0]])})
         (np.float64(4.0), array([ 4., -4.]))
         """
-        pair = self._by_rules(params, tangents) if self._direct else None
+        pair = self._by_rules(params, tangents) if self._is_direct() else None
         return jvp(self, (params,), (_zeros_as_arrays(tangents, params),)) if pair is None else pair
 
     def _by_rules(self, params, tangents):
@@ -162,7 +166,7 @@ class BoundObjective:
         packed = tangents.__class__ is Params and self._knows(params) and _is_like(tangents, params)
         if not packed and not _plain_and_alike(p, dp, self._shapes):
             return None
-        self._layout = getattr(params, "layout", None)
+        self._layout = None if model.buffers() else getattr(params, "layout", None)
         if model.buffers() or getattr(params, "buffers", None):
             p = with_buffers(params)
             model.require(p)

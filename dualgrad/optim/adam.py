@@ -57,7 +57,7 @@ class Adam(Optimizer):
         (b1, b2), t, a = self.betas, self.steps, scratch(w)
         s = math.sqrt(1 - b2**t)
         np.sqrt(v, out=a)
-        a += visible(s * self.eps, a)
+        a += visible(self.eps, a, s)
         np.divide(m, a, out=a)
         w -= np.multiply(rate * s / (1 - b1**t), a, out=a)
 

@@ -55,9 +55,13 @@ def scratch(x):
     return empty((BLOCK,), x.dtype)[: x.size] if x.ndim == 1 else empty(x.shape, x.dtype)
 
 
-def visible(eps, a):
-    """eps, or the smallest normal number where eps would vanish beside the array a, of single precision or better."""
-    return eps if eps >= 2**-126 else max(eps, float(np.finfo(a.dtype).smallest_normal))
+def visible(eps, a, by=1):
+    """eps, or the smallest normal number where eps would vanish beside the array a, of single precision or better;
+    times a number up to 1, and never 0."""
+    if by * eps >= 2**-126:
+        return by * eps
+    info = np.finfo(a.dtype)
+    return max(by * max(eps, float(info.smallest_normal)), float(info.smallest_subnormal))
 
 
 def mix(m, b, g, at):

@@ -30,6 +30,9 @@ def test_rows_are_a_matrix(kind, n, dtype):
     np.testing.assert_allclose(V.gram(), M @ M.T, rtol=tight, atol=tight)
     assert (total.dtype, total.shape, np.shape(dots), len(V)) == (dtype, (17,), (n,) if n > 1 else (), n)
     assert (c @ V).dtype == dtype  # the loss was in another precision
+    for listed in (c.tolist(), tuple(c)):  # also where n = p, on which a product of arrays would have another meaning
+        np.testing.assert_allclose(listed @ V, c @ M, rtol=tight, atol=tight)
+        np.testing.assert_allclose(listed @ Rows(V.dense()[:, :n]), c @ M[:, :n], rtol=tight, atol=tight)
     if n == 1:
         for number in (c[0], float(c[0]), np.array(c[0])):
             np.testing.assert_allclose(number @ V, c[0] * M[0], rtol=tight, atol=tight)

@@ -293,6 +293,25 @@ def test_the_errors_of_a_value_are_those_of_a_call(fault):
     assert said[0] == said[1] == said[2]
 
 
+def test_a_known_layout_lets_nothing_pass_that_was_refused():
+    """Params of whole numbers, without the model's buffers, and batches that were replaced by lists."""
+    objective = nn.Objective(nn.Linear(5, 3), nn.mse).bind(X, X[:, :3])
+    params = objective.model.init(rng=0, dtype=np.float64)
+    whole = params.at(np.arange(params.size))
+    assert objective(params) == objective(params)
+    same([objective(whole)], [by_call(objective, whole)])
+    with pytest.raises(TypeError, match="floating"):
+        objective.jvp(whole, whole)
+    objective.x, objective.y = X.tolist(), X[:, :3].tolist()
+    same([objective(params)], [by_call(objective, params)])
+    same(objective.jvp(params, params), by_engine(objective, params, params))
+    normed = nn.Objective(nn.BatchNorm(5), nn.mse).bind(X, X)
+    params = normed.model.init(rng=0, dtype=np.float64)
+    normed.jvp(params, params.zeros_like())
+    with pytest.raises(dg.LayoutError, match="buffers belong to parameters"):
+        normed(params.zeros_like())
+
+
 def test_what_is_not_as_it_should_be_and_can_be_made_so_is():
     """Tangents of another precision, a batch of lists, a target written into after it was bound."""
     objective = nn.Objective(PLAIN, nn.cross_entropy).bind(X.tolist(), CLASSES.tolist())

@@ -176,28 +176,26 @@ def _check_classes(loss, z, target):
 
 def _largest_or_negative(target):
     """The largest of some integers, where a negative one counts as huge."""
-    return target.view(f"u{target.itemsize}").max()
+    return target.view(target.dtype.str.replace("i", "u")).max()
 
 
 def _mean_of_classes(z, target, dz):
     """The mean of log Σ eˢ - s_y, and of ⟨eˢ, ds⟩ / Σ eˢ - ds_y, for classes y of plain logits. s and ds are measured
     from the largest logit, whose e⁰ = 1 is no part of the rest."""
-    shape = count, classes = target.size, z.shape[-1]
-    starts, ndim = np.arange(0, z.size, classes), z.ndim
-    z, y = z.reshape(shape), starts + target.reshape(-1).astype(np.intp, copy=False)
-    top = starts + z.argmax(-1)
+    shape, y, ndim = (target.size, z.shape[-1]), target.reshape(-1), z.ndim
+    rows, z = np.arange(len(y)), z.reshape(shape)
+    top = rows * shape[1] + z.argmax(-1)
     s = z - z.take(top)[:, None]
     e = np.exp(s)
     e.put(top, 0)
     rest = e.sum(-1)
-    value = (np.log1p(rest) - s.take(y)).sum() / count
+    value = (np.log1p(rest) - s[rows, y]).sum() / len(y)
     if dz is ZERO:
         return value, ZERO
     lead = dz.shape[: dz.ndim - ndim]
-    from_top = dz.reshape(*lead, z.size).take(top, -1)
-    ds = dz.reshape(lead + shape) - from_top[..., None]
-    slopes = (e * ds).sum(-1) / (1 + rest) - ds.reshape(*lead, z.size).take(y, -1)
-    return value, slopes.sum(-1) / count
+    ds = dz.reshape(lead + shape) - dz.reshape(*lead, z.size).take(top, -1)[..., None]
+    slopes = (e * ds).sum(-1) / (1 + rest) - ds[..., rows, y]
+    return value, slopes.sum(-1) / len(y)
 
 
 def _entry_of_class(z, target, ndim, smoothing):
