@@ -88,6 +88,26 @@ def test_the_mean_over_classes_is_what_each_examples_loss_says(dtype, n, spread)
             np.testing.assert_allclose(a, expected, rtol=0, atol=8 * np.finfo(dtype).eps * max(1, np.abs(each).max()))
 
 
+@pytest.mark.parametrize("order", "<>=")
+@pytest.mark.parametrize("kind", ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"])
+def test_classes_are_whole_numbers_of_any_kind(kind, order):
+    """In any order of bytes, strided or not; those out of range are refused, whatever they are as unsigned numbers."""
+    z, y = np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 3
+    classes = y.astype(np.dtype(kind).newbyteorder(order))
+    for loss in (nn.cross_entropy, nn.nll):
+        expected = loss(z, y)
+        for given in (classes, np.repeat(classes, 2)[::2], classes[::-1][::-1]):
+            assert loss(z, given) == expected
+        for wrong in (3, 100, -1, -3, 256, -(2**15), 2**31 - 1, 2**63 - 1):
+            if np.iinfo(kind).min <= wrong <= np.iinfo(kind).max:
+                bad = classes.copy()
+                bad[7] = wrong
+                with pytest.raises(ValueError, match=f"classes {min(wrong, 0)} to {max(wrong, 2)}; expected 0 to 2"):
+                    loss(z, bad)
+    with pytest.raises(IndexError):
+        nn.cross_entropy.forward(z, np.full(200, 3))  # not another example's logit
+
+
 def test_a_saturated_mean_keeps_its_digits():
     z, dz = np.array([[0.0, -40.0], [50.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
     value, slope = nn.cross_entropy.jvp(z, np.array([0, 0]), dz, "mean", None)
