@@ -63,7 +63,7 @@ class Guess(Estimator):
 
     def estimated(self, at: Point, rng: Any) -> Estimated:
         objective, params, x = at.objective, at.params, objective_input(self, at.objective)
-        value, slopes, sums = 0.0, 0.0, Sums(at.layout, at.vector)
+        value, slopes, sums, again, sites = 0.0, 0.0, Sums(at.layout, at.vector), 0, 0
         chains = chains_of(self, objective, self.local)
         self._require(objective)
         objective.model.require(with_buffers(params))
@@ -75,12 +75,13 @@ class Guess(Estimator):
             self._update(sums, walk, range(kept, len(walk.steps)), d, lambda k, i: guesses[k][i], error)  # noqa: B023
             before = [k + 1 for k in walk.sites if k < kept]
             if before:  # their values and guesses again, and each layer's pullback as it passes
-                end, again = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+                end, second = rng.state_dict(), Walk(chain, params, x, objective.keywords())
                 rng.load_state_dict(start)
-                self._update(sums, again, range(before[-1]), d, lambda k, i: self._guess(again, k, rng), error)  # noqa: B023
+                self._update(sums, second, range(before[-1]), d, lambda k, i: self._guess(second, k, rng), error)  # noqa: B023
                 rng.load_state_dict(end)
             value, slopes, x = value + loss, slopes + d, walk.trunk
-        passes = 1 if self.store else 2
+            again, sites = again + len(before), sites + len(walk.sites)
+        passes = 1 + again / max(sites, 1)
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return value, sums.total(), slopes, cost
 
