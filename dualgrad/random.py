@@ -8,7 +8,7 @@ import math
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from .scratch import empty
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
 _SIGNS_OF = {np.dtype(t): _SIGNS.astype(t) for t in (np.float32, np.float64)}
 
-RngLike: TypeAlias = "Rng | np.random.Generator | np.random.SeedSequence | int | None"
 ShapeLike: TypeAlias = int | Sequence[int]
+
+if TYPE_CHECKING:
+    RngLike: TypeAlias = "Rng | np.random.Generator | np.random.SeedSequence | int | np.integer[Any] | None"
+else:  # NumPy imports numpy.random when it is named
+    RngLike = object
 
 
 class Rng:

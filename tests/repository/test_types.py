@@ -7,6 +7,7 @@ import ast
 import inspect
 import re
 import runpy
+import typing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 import dualgrad.typing
 from docs import type_completeness
+from docs.public_names import public_names
 from docs.type_completeness import BAR, by_room, homes, known, main, report, share
 from dualgrad.errors import DualgradError, ShapeError
 from dualgrad.extend import rules_restored
@@ -50,6 +52,28 @@ def test_the_page_says_what_every_name_for_annotations_stands_for():
     page = (ROOT / "docs" / "api" / "typing.md").read_text("utf-8")
     rows = re.findall(r"^\| (`.*?) \|", page, re.M)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == dualgrad.typing.__all__
+
+
+def public_callables():
+    """Every public function and class, and the methods that the package gives the classes."""
+    for name, thing in public_names().items():
+        kinds = inspect.getmro(thing) if inspect.isclass(thing) else ()
+        members = [member for kind in kinds for member in vars(kind).values()]
+        for member in [thing, *members]:
+            member = inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member))
+            if (inspect.isfunction(member) or inspect.isclass(member)) and member.__module__.startswith("dualgrad"):
+                yield name, member
+
+
+def test_annotations_say_what_they_are_as_the_program_runs():
+    """What documents programs, checks them or injects arguments asks for them."""
+    names = [name for name, member in public_callables() if typing.get_type_hints(member) is not None]
+    assert len(names) > 500
+
+
+def test_names_for_annotations_join_others():
+    for name in dualgrad.typing.__all__:
+        assert type(None) in typing.get_args(getattr(dualgrad.typing, name) | None), name
 
 
 USER = ROOT / "tests" / "typing_user.py"
