@@ -17,7 +17,7 @@ from ..zero import ZERO
 from .layer import Layer, shown, with_buffers
 from .losses import Loss
 from .tangents import with_zeros
-from .types import Input, Parameters, Scalar, Tangent, Tangents
+from .types import Input, Parameters, Tangent, Tangents
 from .user_rules import takes_lead
 
 
@@ -107,7 +107,7 @@ class BoundObjective:
         """What the model is called with beside its input; a stream of draws begins anew each time."""
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
-    def __call__(self, params: Parameters) -> Scalar:
+    def __call__(self, params: Parameters) -> Any:
         if not self._is_direct() or self.kwargs or params.__class__ is not Params or params.buffers:
             return self.loss(self.model(params, self.x, **self.keywords()), self.y)
         if self._knows(params):
@@ -132,7 +132,7 @@ class BoundObjective:
         """The loss of every example, shape ``(B,)``."""
         return self.loss(self.model(params, self.x, **self.keywords()), self.y, reduction="none")
 
-    def jvp(self, params: Parameters, tangents: Tangents) -> tuple[Scalar, Tangent]:
+    def jvp(self, params: Parameters, tangents: Tangents) -> tuple[Any, Tangent]:
         """The loss and its slopes: those of ``dg.jvp(objective, (params,), (tangents,))`` bit for bit, in less time.
 
         The jvp rules of model and loss are given plain arrays. Where anything else comes in (a `Dual`, an array on a
@@ -179,7 +179,7 @@ class BoundObjective:
         value, slopes = (loss.jvp if self._at_once[1] else loss.push)(x, self.y, dx, loss.reduction, None)
         return None if slopes is ZERO or value.__class__ is Dual else (value, slopes)
 
-    def vjp(self, params: Parameters, **kwargs: Any) -> tuple[Scalar, dict[str, Array]]:
+    def vjp(self, params: Parameters, **kwargs: Any) -> tuple[Any, dict[str, Array]]:
         """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
         for what, part in (("model", self.model), ("loss", self.loss)):
             if not hasattr(part, "vjp"):

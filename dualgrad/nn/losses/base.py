@@ -138,9 +138,15 @@ class Loss(ByForward):
 
     @overload
     def __call__(
-        self, prediction: Input, target: Input, reduction: Literal["mean", "sum"] | None = None,
+        self, prediction: Input, target: Input, reduction: Literal["mean", "sum"],
         weights: ArrayLike | None = None, **settings: Any,
     ) -> Scalar: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, prediction: Input, target: Input, reduction: None = None, weights: ArrayLike | None = None,
+        **settings: Any,
+    ) -> Any: ...  # fmt: skip
 
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
         reduction = self.reduction if reduction is None else _reduction(reduction)
