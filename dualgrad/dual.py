@@ -83,14 +83,14 @@ class Dual(Operators):
             return rule(*inputs)
         return METHODS[method](ufunc, *map(as_array, inputs), **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = RULES.get(function)
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        rule = RULES.get(func)
         if rule is None:
-            return make(self, function, args, kwargs)
+            return make(self, func, args, kwargs)
         if len(args) == 1 and not kwargs and args[0].__class__ is Dual:
             return rule(args[0])
-        if not as_they_are(function, args) or kwargs and not as_they_are(None, kwargs.values()):
-            args, kwargs = as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()}
+        if not as_they_are(func, args) or kwargs and not as_they_are(None, kwargs.values()):
+            args, kwargs = as_arrays(func, args), {name: as_array(a) for name, a in kwargs.items()}
         return rule(*args, **kwargs)
 
     # ------------------------------------------------------------------ dtype, length, views

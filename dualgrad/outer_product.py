@@ -116,8 +116,8 @@ class OuterProduct(NDArrayOperatorsMixin):
                 return result
         return getattr(ufunc, method)(*map(_dense, inputs), **kwargs)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return function(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return func(*map(_dense, args), **{k: _dense(v) for k, v in kwargs.items()})
 
 
 def _ndim(x):

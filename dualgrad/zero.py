@@ -43,8 +43,8 @@ class _Zero:
             return x if y is ZERO else y if ufunc is np.add else -y
         return self._linear(ufunc)
 
-    def __array_function__(self, function, types, args, kwargs):
-        return self._linear(function)
+    def __array_function__(self, func, types, args, kwargs):
+        return self._linear(func)
 
     def _linear(self, function):
         if KINDS.get(function) in ("linear", "bilinear"):

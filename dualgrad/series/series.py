@@ -105,10 +105,10 @@ class Series(operators(_rules), Dual):
             return METHODS[method](ufunc, *inputs, **kwargs)
         return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else apply(ufunc, inputs, {})
 
-    def __array_function__(self, function, types, args, kwargs):
-        if function not in RULES and not isinstance(function, custom_jvp):
-            return make(self, function, args, kwargs)
-        return apply(function, as_arrays(function, args), {name: as_array(a) for name, a in kwargs.items()})
+    def __array_function__(self, func, types, args, kwargs):
+        if func not in RULES and not isinstance(func, custom_jvp):
+            return make(self, func, args, kwargs)
+        return apply(func, as_arrays(func, args), {name: as_array(a) for name, a in kwargs.items()})
 
     def __getitem__(self, index):
         lead_of(self)
