@@ -2,13 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ..checks import flag, positive_number
 from ..tree import Tree, flatten, leaves_like, unflatten
 from .dynamics import SystemDynamics, layout_of_numbers
 
 
+class StateFunction(Protocol):
+    """A function of the state, of the input or the target, and of the parameters."""
+
+    def __call__(self, state: Any, given: Any, params: Any, /) -> Any: ...
+
+
+@runtime_checkable
 class DynamicalSystem(Protocol):
     """What online estimators learn: a `System`, a `Network`, or an object of one's own like these.
 
@@ -86,8 +93,8 @@ class System:
     array([1.])
     """
 
-    step: Callable[[Any, Any, Any], Any]
-    loss: Callable[[Any, Any, Any], Any]
+    step: StateFunction  # of a type to call: a checker takes what is typed Callable for a method in a subclass
+    loss: StateFunction
     init_state: Tree
     vjp: Callable[[Any, Any, Any], tuple[Any, Callable[[Any], tuple[Any, Any]]]] | None = None
     batched: bool = False
