@@ -5,17 +5,29 @@ import io
 import os
 import shutil
 import stat
-from typing import IO, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from ..checks import positive_count
 from ..tree import Tree
 from .archive import arrays_of, read, write
 from .atomic import remove_leftovers, replace, sync_directory
 
-File: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes] | IO[bytes]
+Name: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
-def save(path: File, tree: Tree) -> None:
+class Writable(Protocol):
+    """A file object that takes bytes."""
+
+    def write(self, data: bytes, /) -> Any: ...
+
+
+class Readable(Protocol):
+    """A file object that gives bytes."""
+
+    def read(self, n: int = -1, /) -> bytes: ...
+
+
+def save(path: Name | Writable, tree: Tree) -> None:
     """Write a tree to a file, atomically: a crash in the middle leaves the old file.
 
     Parameters
@@ -74,7 +86,7 @@ def save(path: File, tree: Tree) -> None:
         raise OSError(error.errno, error.strerror, given) from None
 
 
-def load(path: File, *, max_bytes: int | None = None) -> Any:
+def load(path: Name | Readable, *, max_bytes: int | None = None) -> Any:
     """Read a tree that `save` wrote.
 
     Parameters
