@@ -1,7 +1,7 @@
 """Direction: what all distributions of directions share."""
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..vectors import all_finite, double
 from .rows import FactorRows, Rows
 
 
+@runtime_checkable
 class DirectionSampler(Protocol):
     """Anything that directions can be drawn from: ``sample``, and the ``cost`` of a jvp along one, in forward passes.
 
@@ -40,7 +41,7 @@ class DirectionSampler(Protocol):
         """Of a jvp along a direction, in forward passes: 3 where it is dense."""
         ...
 
-    def sample(self, params: Any, *, rng: Rng, n: int | None = None) -> Tree:
+    def sample(self, params: Any, /, *, rng: Rng, n: int | None = None) -> Tree:
         """A direction for ``params`` and of its kind, or n of them along a leading axis."""
         ...
 

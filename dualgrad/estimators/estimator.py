@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from ..backend import Array
 from ..errors import ShapeError
 from ..layout import Layout, ravel
-from ..random import Rng, RngLike, as_rng
+from ..random import RngLike, as_rng
 from ..settings import call_of
 from ..tree import Tree
 from ..unwritten import Unwritten
@@ -21,6 +21,7 @@ from .state import Names, Stateful, attempted
 Estimated: TypeAlias = tuple[Any, Array, Any, float]  # the loss, ĝ as a vector, slopes or None, the cost
 
 
+@runtime_checkable
 class GradientEstimator(Protocol):
     """Anything with ``estimate``: what `diagnose`, `Dodge` and the checks of `dualgrad.testing` take.
 
@@ -35,7 +36,7 @@ class GradientEstimator(Protocol):
     0.5
     """
 
-    def estimate(self, objective: Any, params: Any, *, rng: Rng) -> Estimate:
+    def estimate(self, objective: Any, params: Any, /, *, rng: RngLike) -> Estimate:
         """The loss, and the estimate of its gradient at ``params``."""
         ...
 

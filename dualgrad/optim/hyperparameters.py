@@ -8,7 +8,8 @@ import numpy as np
 
 from ..checks import flag, number, real_number
 
-Rate: TypeAlias = float | Callable[[int], float]  # a number, or a schedule: what it is at step t = 1, 2, ...
+Number: TypeAlias = float | np.floating[Any]
+Rate: TypeAlias = Number | Callable[[int], Number]  # a number, or a schedule: what it is at step t = 1, 2, ...
 
 
 class Constraint(NamedTuple):

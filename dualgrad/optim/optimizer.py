@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,16 +23,17 @@ from .schedules import Schedule
 _TAKEN = "how many were taken"
 
 
+@runtime_checkable
 class GradientOptimizer(Protocol):
     """What a training loop needs of an optimizer, of this package or of one's own."""
 
-    def step(self, params: Tree, gradient: Tree, /) -> None:
+    def step(self, params: Tree, gradient: Tree, /) -> object:
         """Move the parameters against a gradient, in place."""
 
     def state_dict(self) -> dict[str, Any]:
         """What has to be saved to go on."""
 
-    def load_state_dict(self, state: Mapping[str, Any], /) -> None:
+    def load_state_dict(self, state: dict[str, Any], /) -> object:
         """Go on from what was saved."""
 
 
@@ -58,7 +59,7 @@ class Optimizer:
         self._agree()
         self.reset()
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def _set(self, name, value):
         """A hyper-parameter is checked when it is set; a name that is none is an error."""
         if name in self.__dataclass_fields__:
             before, value = vars(self).get(name), as_hyperparameter(name, value)
@@ -77,6 +78,9 @@ class Optimizer:
         else:
             known = ", ".join(self.__dataclass_fields__)
             raise AttributeError(f"{type(self).__name__} has no hyper-parameter {name!r}; it has {known}")
+
+    if not TYPE_CHECKING:  # a checker would take any name for a hyper-parameter
+        __setattr__ = _set
 
     def _agree(self):
         """Raise unless the hyper-parameters fit each other."""
