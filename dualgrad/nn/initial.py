@@ -1,7 +1,7 @@
 """How parameters start: the initialisers by name."""
 
 import math
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -10,6 +10,9 @@ from .setting_checks import checked
 from .types import Parameters
 
 _Parameters = TypeVar("_Parameters", bound=Parameters)
+Initialiser: TypeAlias = Literal[
+    "glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "orthogonal", "siren", "zeros", "forget_gate"
+]
 
 
 def fans(shape):
@@ -83,7 +86,7 @@ INITIALISERS = {f.__name__: f for f in (glorot_uniform, glorot_normal, he_unifor
 INITIALISERS["siren"] = siren_uniform
 
 
-def initialise(params: _Parameters, name: str, *, rng: RngLike, **settings: Any) -> _Parameters:
+def initialise(params: _Parameters, name: Initialiser, *, rng: RngLike, **settings: Any) -> _Parameters:
     """Start every matrix and kernel of ``params`` anew, in place; vectors (biases, scales) stay as they are.
 
     Parameters
