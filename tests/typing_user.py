@@ -7,6 +7,8 @@ What is refused stands in `refused`: a line that a checker should object to says
 there is nothing to ignore.
 """
 
+import gzip
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +18,17 @@ from numpy.typing import NDArray
 
 import dualgrad as dg
 from dualgrad import directions, estimators, extend, nn, online, optim, testing
-from dualgrad.typing import Array, DirectionSampler, Function, GradientEstimator, RngLike, Tree
+from dualgrad.nn.types import Reduction
+from dualgrad.typing import (
+    Array,
+    DirectionSampler,
+    DynamicalSystem,
+    Function,
+    GradientEstimator,
+    GradientOptimizer,
+    RngLike,
+    Tree,
+)
 
 Vector = NDArray[np.float64]
 
@@ -194,6 +206,15 @@ def program_duals() -> None:
         (x,),
         (x,),
     )
+
+
+def program_arrays_like_a_dual() -> None:
+    def f(x: dg.Dual) -> Any:
+        y, z = np.zeros(3, like=x), np.array([1.0, 2.0], like=x)
+        y[0] = x[0]
+        return y.sum() + np.sum(x * z) + np.sum(np.eye(2, like=x))
+
+    print(dg.grad(f)(np.array([1.0, 2.0])))
 
 
 # ---------------------------------------------------------------------- a physics simulation
@@ -418,6 +439,25 @@ class Scale(nn.Layer):
         return e * p["scale"], dp["scale"] * e + p["scale"] * (e * dx)
 
 
+def program_losses() -> None:
+    x, y = np.ones((3, 2)), np.zeros((3, 2))
+    each: Array = nn.MSE(reduction="none")(x, y)
+    each = nn.mse.using(reduction="none")(x, y)
+    each = nn.mse(x, y, reduction="none")
+    mean: np.floating[Any] = nn.MSE(reduction="none")(x, y, reduction="mean")
+    total: float = float(nn.mse(x, y, "sum"))
+    reductions: list[Reduction] = ["mean", "sum", "none"]
+    sizes: list[int] = [np.size(nn.mse(x, y, reduction=reduction)) for reduction in reductions]
+    assert sizes == [1, 1, 3]
+    assert total == each.sum() == 3 * mean
+    model = nn.Linear(2, 2)
+    params = nn.initialise(model.init(rng=np.int64(0)), "orthogonal", rng=np.random.default_rng(0))
+    batch = nn.Objective(model, nn.MSE(reduction="none")).bind(x, y)
+    each = batch(params)
+    each, slopes = batch.jvp(params, params)
+    assert each.shape == slopes.shape == (3,)
+
+
 def batches(x: Array, y: Array, size: int, rng: dg.Rng) -> Iterator[tuple[Array, Array]]:
     order = rng.permutation(len(x))
     for start in range(0, len(x), size):
@@ -447,6 +487,22 @@ def program_training_loop() -> None:
     assert model(params, x).shape == (32, 1)
 
 
+# ---------------------------------------------------------------------- files
+
+
+def program_files() -> None:
+    tree: dict[str, Any] = {"w": np.ones(2)}
+    dg.save("run.npz", tree)
+    with gzip.open("run.npz.gz", "wb") as packed:
+        dg.save(packed, tree)
+    with gzip.open("run.npz.gz", "rb") as packed, open("run.npz", "rb") as plain:
+        print(dg.load(packed), dg.load(plain))
+    buffer = io.BytesIO()
+    dg.save(buffer, tree)
+    loaded: dict[str, Array] = dg.load(io.BytesIO(buffer.getvalue()))
+    assert loaded["w"].sum() == 2
+
+
 # ---------------------------------------------------------------------- one's own estimator, direction and system
 
 
@@ -469,6 +525,49 @@ class Threes:
 
     def sample(self, params: Any, *, rng: dg.Rng, n: int | None = None) -> Tree:
         return np.sqrt(3.0) * (rng.signs(params.shape) if n is None else rng.signs((n, *params.shape)))
+
+
+class Spread:
+    """Names of its own for what it is given."""
+
+    def estimate(self, loss: Function, w: Vector, *, rng: RngLike = None) -> estimators.Estimate:
+        value, gradient = dg.value_and_grad(loss)(w)
+        return estimators.Estimate(value, gradient + dg.Rng(rng).normal(w.shape))
+
+
+class Sign:
+    """Steps of one length, and what is left; a state as it is loaded by itself."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr, self.steps = lr, 0
+
+    def step(self, params: Tree, gradient: Tree) -> float:
+        params -= self.lr * np.sign(gradient)
+        self.steps += 1
+        return float(np.abs(gradient).max())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps = state["steps"]
+
+
+def follow(optimizer: GradientOptimizer, estimator: GradientEstimator, w: Vector, steps: int) -> Vector:
+    for _ in range(steps):
+        optimizer.step(w, estimator.estimate(lambda w: np.sum(w**2), w, rng=0).gradient)
+    optimizer.load_state_dict(optimizer.state_dict())
+    return w
+
+
+def program_own_optimizer() -> None:
+    scheduled = optim.Adam(lr=lambda t: np.float32(0.1) / t), optim.AdamW(lr=optim.cosine(0.1, steps=3))
+    optimizers: list[GradientOptimizer] = [Sign(0.1), optim.SGD(np.float32(0.1)), optim.RMSprop(np.float64(0.1))]
+    for optimizer in [*optimizers, *scheduled]:
+        assert np.abs(follow(optimizer, Spread(), np.ones(2), 3)).max() < 2
+    assert isinstance(Sign(0.1), GradientOptimizer)
+    assert isinstance(Spread(), GradientEstimator)
+    assert not isinstance(Spread(), (GradientOptimizer, DirectionSampler, DynamicalSystem))
 
 
 def descend(estimator: GradientEstimator, loss: Function, w: Vector, steps: int) -> Vector:
@@ -501,6 +600,22 @@ def program_own_system() -> None:
     assert params["a"].shape == (2,)
 
 
+class Pendulum(online.System):
+    def __init__(self, friction: float) -> None:
+        def step(s: Array, x: Array, p: dict[str, Array]) -> Array:
+            moved: Array = np.stack([s[0] + 0.1 * s[1], (1 - friction) * s[1] - 0.1 * p["g"] * np.sin(s[0]) + x])
+            return moved
+
+        super().__init__(step, lambda s, y, p: (s[0] - y) ** 2, init_state=np.array([1.0, 0.0]))
+
+
+def program_own_kind_of_system() -> None:
+    system: DynamicalSystem = Pendulum(0.1)
+    assert isinstance(system, DynamicalSystem)
+    learner = online.RTRL().start(Pendulum(0.1), {"g": np.array(9.8)})
+    print(learner.step(0.0, 0.5).gradient, system.step(system.init_state, 0.0, {"g": np.array(9.8)}))
+
+
 # ---------------------------------------------------------------------- what is refused before it runs
 
 
@@ -517,6 +632,14 @@ def refused(x: Vector, v: Vector, f: Function, d: dg.Dual) -> None:
     print(dg.Params({"w": x}).w)  # type: ignore[attr-defined]
     dg.Rng("seed")  # type: ignore[arg-type]
     dg.load(3)  # type: ignore[arg-type]
+    dg.save(io.StringIO(), x)  # type: ignore[arg-type]
+    nn.initialise({"w": x}, "he", rng=0)  # type: ignore[arg-type]
+    nn.mse(x, x, reduction="avg")  # type: ignore[call-overload]
+    nn.mse(x, x, reduction="sum")[0]  # type: ignore[index]
+    optim.Adam().rate = 0.1  # type: ignore[attr-defined]
+    optim.Adam(lr="0.1")  # type: ignore[arg-type]
+    follow(online.RTRL, Spread(), x, 3)  # type: ignore[arg-type]
+    online.System(f, 3.0, x)  # type: ignore[arg-type]
     d.tobytes()  # type: ignore[attr-defined]
     extend.elementwise(np.tanh, 1.0)  # type: ignore[arg-type]
     nn.Linear("3", 2)  # type: ignore[arg-type]
