@@ -48,7 +48,7 @@ class Layer:
     >>> layer(params, np.zeros((5, 3), np.float32)).shape
     (5, 2)
     >>> class Scale(dg.nn.Layer):
-    ...     def shapes(self) -> Mapping[str, Shape]:
+    ...     def shapes(self):
     ...         return {"scale": (3,)}
     ...     def initial(self, name, shape, rng, dtype):
     ...         return np.ones(shape, dtype)

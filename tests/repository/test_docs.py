@@ -1,5 +1,7 @@
 """The pages do what they say: every Python block prints what it shows, and every public name is documented."""
 
+import ast
+import builtins
 import doctest
 import re
 import subprocess
@@ -44,6 +46,34 @@ def test_python_blocks_run_as_printed(page, monkeypatch):
     with dg.extend.rules_restored():  # a page may declare some
         result = doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(test, out=report.append)
     assert result.failed == 0, "".join(report)
+
+
+def examples(node):
+    """The examples of a module, a class or a function, and of what it defines: of every docstring one program."""
+    text = ast.get_docstring(node) or ""
+    if ">>>" in text:
+        yield "".join(example.source for example in doctest.DocTestParser().get_examples(text))
+    for inner in node.body:
+        if isinstance(inner, (ast.ClassDef, ast.FunctionDef)):
+            yield from examples(inner)
+
+
+def unknown(program):
+    """The names that a program uses and does not bind anywhere."""
+    nodes = list(ast.walk(ast.parse(program)))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    bound = {node.arg for node in nodes if isinstance(node, ast.arg)}
+    bound |= {getattr(node, "name", None) for node in nodes} | {n.id for n in names if not isinstance(n.ctx, ast.Load)}
+    imported = [alias for node in nodes if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names]
+    bound |= {(alias.asname or alias.name).partition(".")[0] for alias in imported}
+    return {node.id for node in names} - bound - set(dir(builtins))
+
+
+def test_the_examples_of_docstrings_import_what_they_use():
+    """They are run in the module that they stand in, which has more names than a session that they are pasted to."""
+    assert unknown("import numpy as np\ndef f(x: Array): return np.sin(y := x)") == {"Array"}
+    files = {path: ast.parse(path.read_text("utf-8")) for path in (ROOT / "dualgrad").rglob("*.py")}
+    assert not [(path.name, names) for path, tree in files.items() for e in examples(tree) if (names := unknown(e))]
 
 
 def function_on(page, name):
