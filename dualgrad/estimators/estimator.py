@@ -36,7 +36,7 @@ class GradientEstimator(Protocol):
     0.5
     """
 
-    def estimate(self, objective: Any, params: Any, /, *, rng: RngLike) -> Estimate:
+    def estimate(self, objective: Any, params: Any, /, *, rng: Any) -> Estimate:
         """The loss, and the estimate of its gradient at ``params``."""
         ...
 
