@@ -439,6 +439,34 @@ def test_views_are_views_and_results_are_not():
 # ---------------------------------------------------------------------- structure, precision, nesting
 
 
+ALIASES = {
+    "squeeze": np.squeeze, "real": np.real, ".real": lambda y: y.real, "ravel": np.ravel, "x[...]": lambda y: y[...],
+    "reshape": lambda y: np.reshape(y, 2), "transpose": np.transpose, "atleast_1d": np.atleast_1d,
+    "swapaxes": lambda y: np.swapaxes(y, 0, 0), "moveaxis": lambda y: np.moveaxis(y, 0, 0),
+    "astype": lambda y: y.astype(y.dtype, copy=False),
+}  # fmt: skip
+MADE = {
+    "at once": lambda u: u * u,
+    "of mixed precision": lambda u: np.zeros(2) + u * u,
+    "one by one": lambda u: np.abs(u) * u,
+}
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("made", MADE)
+def test_what_is_written_through_an_alias_arrives(made, alias):
+    def f(u):
+        y = MADE[made](u)
+        ALIASES[alias](y)[0] = 3 * u[1]
+        return y
+
+    x, v = np.array([1, 2], np.float32), np.ones(2, np.float32)
+    found = dg.taylor(f, x, v, 3)
+    np.testing.assert_array_equal(found, [[6, 4], [3, 4], [0, 1], [0, 0]])
+    mixed = dg.taylor(lambda a: dg.jvp(f, (a,), (v * a,))[1], x, v, 1)
+    np.testing.assert_array_equal(mixed, [[6, 8], [3, 8]])
+
+
 def test_trees_in_and_out():
     found = dg.taylor(lambda p: {"y": p["a"] * p["b"][0], "n": 3.0}, {"a": 2.0, "b": [5.0]}, {"a": 1.0, "b": [1.0]}, 2)
     assert [c["y"] for c in found] == [10, 7, 1]
