@@ -149,6 +149,31 @@ def test_a_zero_coefficient_meets_infinity():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("x", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_product_with_itself_is_a_product(x, order):
+    """x * x as x * (+x), where a motion that is zero meets infinity; and of arrays as of numbers."""
+    expected = dg.taylor(lambda x: x * (+x), x, 1.0, order)
+    assert expected[2] == 1
+    np.testing.assert_array_equal(dg.taylor(lambda x: x * x, x, 1.0, order), expected)
+    arrays = dg.taylor(lambda x: x * x, np.array([x, 1.0]), np.ones(2), order)
+    np.testing.assert_array_equal(np.array(arrays)[:, 0], expected)
+
+
+@pytest.mark.parametrize("n", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("power", [lambda x, n: x**n, np.power, np.float_power])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_exponents_that_are_no_numbers(n, power, order):
+    """The value is NumPy's, and what nobody knows is NaN."""
+    x = np.array([0.5, 1.5])
+    value, *rest = dg.taylor(lambda x: power(x, n), x, np.array([1.0, 0.0]), order)
+    np.testing.assert_array_equal(value, power(x, n))
+    assert np.isnan(rest[0][0])
+    np.testing.assert_array_equal([c[1] for c in rest], 0)
+    number, *_ = dg.taylor(lambda x: power(x, n), 0.5, 1.0, order)
+    np.testing.assert_array_equal(number, power(0.5, n))
+
+
 def test_what_moves_at_another_level_moves():
     """The series stands still at a = 0, but not its derivative along a, which is infinite."""
     slope = dg.derivative(lambda a: dg.taylor(np.sqrt, 0.0 * a, a, 1)[1])(0.0)
