@@ -52,7 +52,7 @@ def _is_constant(a):
 
 def stacked_or_careful(value, rest, function, args, kwargs):
     """The series of what was found at once, if anything was; where a NaN is in it, what is found one by one."""
-    if rest is None or has_nan(rest):
+    if rest is None or quietly(has_nan, rest):
         return quietly(one_by_one, function, args, kwargs)
     return stacked(value, rest, next(a.level for a in args if a.__class__ is Series))
 
@@ -88,13 +88,13 @@ def push_nested(function, *args, **kwargs):
     f, xs = _of_series(RULES[function], args, kwargs)
     low, high = new_level(()), new_level(())
     try:
-        outputs, structure = flatten(strictly(f, *(_line(x, low, high) for x in xs)))
+        outputs, structure = flatten(strictly(lambda: f(*(_line(x, low, high) for x in xs))))
     except FloatingPointError:
         return one_by_one(function, args, kwargs)
     finally:
         LIVE.pop(low), LIVE.pop(high)
-    ys = [_second(y, low, xs[0].level) if y.__class__ is Dual else y for y in outputs]
-    if any(y.__class__ is Series and has_nan(y.rest) for y in ys):
+    ys = [quietly(_second, y, low, xs[0].level) if y.__class__ is Dual else y for y in outputs]
+    if any(y.__class__ is Series and quietly(has_nan, y.rest) for y in ys):
         return quietly(one_by_one, function, args, kwargs)
     return unflatten(structure, ys)
 

@@ -1,6 +1,7 @@
 """Taylor mode: every function of the catalogue against nested jvp, known series to high order, and what it costs."""
 
 import functools
+import itertools
 import math
 import time
 import tracemalloc
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad.tables import KINDS
 from tests.support import strict
 from tests.support.cases import Case, real
 from tests.support.catalogue import CATALOGUE
@@ -172,6 +174,29 @@ def test_exponents_that_are_no_numbers(n, power, order):
     np.testing.assert_array_equal([c[1] for c in rest], 0)
     number, *_ = dg.taylor(lambda x: power(x, n), 0.5, 1.0, order)
     np.testing.assert_array_equal(number, power(0.5, n))
+
+
+UFUNCS = sorted({f for f in KINDS if isinstance(f, np.ufunc) and f.nin <= 2}, key=str)
+LENGTHS = (1e200, 1e308, -1e200, 1e-200, 5e-324)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_only_the_value_warns(order):
+    """Whatever over- or underflows on the way to the other coefficients; warnings are errors here."""
+    told = []
+    for f, at in itertools.product(UFUNCS, (0.5, 1.5)):
+        x = np.full(len(LENGTHS), at)
+        try:
+            with np.errstate(all="raise"):
+                f(*[x] * f.nin)
+        except (FloatingPointError, TypeError, ValueError):  # told of the value, or not for two vectors of floats
+            continue
+        try:
+            with np.errstate(all="warn"):
+                dg.taylor(lambda x, f=f: f(*[x] * f.nin), x, np.array(LENGTHS), order)
+        except RuntimeWarning as warning:
+            told.append((f.__name__, at, str(warning)))
+    assert not told
 
 
 def test_what_moves_at_another_level_moves():
