@@ -11,6 +11,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.tables import KINDS
+from dualgrad.ties import STAND_INS
 from tests.support import strict
 from tests.support.cases import Case, real
 from tests.support.catalogue import CATALOGUE
@@ -368,6 +369,37 @@ EVERYDAY = {
     "logaddexp": lambda x: np.logaddexp(x, x[::-1]), "hypot with a number": lambda x: np.hypot(x, 2.0),
     "where": lambda x: np.where(x > 1, np.exp(x), x**2),
 }  # fmt: skip
+
+
+EQUAL = {  # whose singular values coincide, or some of them
+    "identity": np.eye(2), "orthogonal": np.array([[0.6, -0.8], [0.8, 0.6]]), "two of three": np.diag([2.0, 1.0, 1.0]),
+    "stack": np.stack([np.eye(2), np.diag([2.0, 1.0])]),
+}  # fmt: skip
+BY_SINGULAR_VALUES = {
+    **{f"norm {order}": (lambda a, order=order: np.linalg.norm(a, order, (-2, -1))) for order in (2, -2, "nuc")},
+    **{f"cond {order}": (lambda a, order=order: np.linalg.cond(a, order)) for order in (None, 2, -2, "nuc")},
+    "matrix norm": lambda a: np.linalg.matrix_norm(a, ord=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the vectors of")
+@pytest.mark.parametrize("at", EQUAL)
+@pytest.mark.parametrize("name", BY_SINGULAR_VALUES)
+def test_equal_singular_values_are_refused_at_every_order(name, at):
+    a = EQUAL[at]
+    v = np.random.default_rng(0).standard_normal(a.shape)
+    for order in (1, 2, 3):
+        with pytest.raises(np.linalg.LinAlgError, match="second derivatives of the values"):
+            dg.taylor(BY_SINGULAR_VALUES[name], a, v, order)
+    assert not STAND_INS
+
+
+@pytest.mark.parametrize("name", ["eig", "eigvals"])
+@pytest.mark.parametrize("v", [np.zeros((2, 2)), np.eye(2), np.array([[1.0, 2.0], [3.0, 5.0]])])
+def test_equal_eigenvalues_of_any_matrix_are_refused_at_every_order(name, v):
+    for order in (1, 2, 3):
+        with pytest.raises(np.linalg.LinAlgError, match=r"np\.linalg\.eig do not exist"):
+            dg.taylor(lambda a: getattr(np.linalg, name)(a)[0], np.eye(2), v, order)
 
 
 @pytest.mark.parametrize("name", EVERYDAY)
