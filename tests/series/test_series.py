@@ -3,6 +3,8 @@
 import functools
 import itertools
 import math
+import subprocess
+import sys
 import time
 import tracemalloc
 
@@ -10,6 +12,8 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad import extend
+from dualgrad.series.together import AT_ONCE as RECURRENCES
 from dualgrad.tables import KINDS
 from dualgrad.ties import STAND_INS
 from tests.support import strict
@@ -624,6 +628,79 @@ def test_a_rule_given_to_numpy(tables):
     dg.defjvp(np.i0, lambda primals, tangents: (np.i0(primals[0]), tangents[0] * np.exp(primals[0])))
     found = dg.taylor(np.i0, 0.5, 1.0, 3)
     np.testing.assert_allclose(found[1:], np.exp(0.5) / np.array([1, 2, 6]), rtol=1e-13)
+
+
+TANGENTS = {  # what a rule of somebody's own may say of the functions that have a recurrence
+    np.sin: lambda x, dx: dx * np.cos(x), np.cos: lambda x, dx: -dx * np.sin(x), np.exp: lambda x, dx: dx * np.exp(x),
+    np.sinh: lambda x, dx: dx * np.cosh(x), np.cosh: lambda x, dx: dx * np.sinh(x), np.log: lambda x, dx: dx / x,
+    np.log1p: lambda x, dx: dx / (1 + x), np.tanh: lambda x, dx: dx - dx * np.tanh(x) ** 2,
+    np.sqrt: lambda x, dx: dx / (2 * np.sqrt(x)), np.reciprocal: lambda x, dx: -dx / (x * x),
+    np.square: lambda x, dx: 2 * x * dx, np.linalg.inv: lambda x, dx: -np.linalg.inv(x) @ dx @ np.linalg.inv(x),
+    np.multiply: lambda x, y, dx, dy: np.einsum("ij,ij->ij", x, dy) + np.einsum("ij,ij->ij", dx, y),
+    np.divide: lambda x, y, dx, dy: (dx - x * dy * y**-1.0) * y**-1.0,
+    np.power: lambda x, n, dx, dn: n * np.exp((n - 1) * np.log(x)) * dx,
+}  # fmt: skip
+SECOND = {np.multiply: np.exp, np.divide: np.exp, np.power: lambda x: 2.5}
+
+
+def counting(function):
+    """A rule for a function that says the same as its own, and the list of its calls."""
+    calls = []
+
+    def rule(primals, tangents):
+        calls.append(function)
+        return function(*primals), TANGENTS[function](*primals, *tangents)
+
+    return rule, calls
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("function", TANGENTS, ids=lambda f: f.__name__)
+def test_a_rule_replaced_has_no_short_cut(function, order):
+    """And again once it is put back."""
+    x, v = np.array([[1.5, 0.5], [0.75, 2.0]]), np.array([[1.0, -0.5], [0.25, 0.0]])
+    f = (lambda x: function(x, SECOND[function](x))) if function in SECOND else function
+    expected, (rule, calls) = dg.taylor(f, x, v, order), counting(function)
+    with extend.rules_restored():
+        dg.defjvp(function, rule)
+        np.testing.assert_allclose(dg.taylor(f, x, v, order), expected, rtol=1e-12, atol=1e-14)
+        assert calls
+    calls.clear()
+    np.testing.assert_array_equal(dg.taylor(f, x, v, order), expected)
+    assert not calls
+
+
+def test_every_recurrence_can_be_replaced():
+    assert set(TANGENTS) == set(RECURRENCES)
+
+
+FRESH = """
+import contextlib, numpy as np, dualgrad as dg
+calls = []
+
+def rule(primals, tangents):
+    calls.append(1)
+    return np.sin(primals[0]), tangents[0] * np.cos(primals[0])
+
+x = np.array([0.5, 1.5])
+with {block}:
+    dg.defjvp(np.sin, rule)
+    first = [dg.taylor(np.sin, x, x, order) for order in (4, 2, 1)]
+    assert len(calls) >= 3
+before = len(calls)
+for order, found in zip((4, 2, 1), first, strict=True):
+    np.testing.assert_allclose(dg.taylor(np.sin, x, x, order), found, rtol=1e-13)
+assert (len(calls) > before) == {stays}
+"""
+
+
+@pytest.mark.parametrize(
+    ("block", "stays"), [("contextlib.nullcontext()", True), ("dg.extend.rules_restored()", False)]
+)
+def test_a_rule_replaced_before_the_first_taylor_of_a_process(block, stays):
+    code = FRESH.format(block=block, stays=stays)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # ---------------------------------------------------------------------- errors
