@@ -264,7 +264,7 @@ def no_rule(function):
     name = qualified_name(function)
     if cure := _of_frames(_frames_between(sys._getframe(2), outside(sys._getframe(2)))):
         return cure
-    if reason := REFUSED.get(function) or REFUSED.get(function.__module__):
+    if reason := REFUSED.get(function) or REFUSED.get(getattr(function, "__module__", None)):
         return f"{name} cannot take a Dual: {reason}"
     if name.startswith("scipy.special."):
         return of_scipy(name)

@@ -9,13 +9,14 @@ import numpy as np
 from .backend import is_host
 from .coincidence.analytic import complement_series, eigenvectors, singular_vectors
 from .coincidence.cautions import several_directions, warn_along
-from .coincidence.directions import blank, has_series, plain_leaves, singular_spaces, spaces
+from .coincidence.directions import blank, has_series, levels_in, plain_leaves, singular_spaces, spaces
 from .coincidence.line import Line
 from .coincidence.matrices import as_namedtuple, ct, hermitian, rounding, with_complement
 from .dual import Dual, primal
 from .rules.declare import nested_as
 
 TIED = {}  # function -> its rule for a matrix of which values coincide
+STAND_INS = set()  # levels of Duals that stand for a series, which has more to say where values coincide
 
 
 def _tied(function):
@@ -42,6 +43,8 @@ def where_tied(function, value, a, *args, **kw):
     where = _coincident(values, several and len(value) == 3 and _lonely(x))
     if not np.any(where):
         return None
+    if not STAND_INS.isdisjoint(levels_in(a)):
+        raise FloatingPointError("values coincide: what is found at once is to be found again with care")
     if x.ndim == 2:
         line = Line.of(a)
         moves = line.coefficients if line is not None else [] if has_series(a) else plain_leaves(a)

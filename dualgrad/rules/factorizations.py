@@ -16,7 +16,7 @@ from ..coincidence.cautions import NO_DIGITS, OF_VALUES, OF_VECTORS, coincide
 from ..coincidence.matrices import as_namedtuple, ct, depth, hermitian, rounding, with_complement
 from ..dual import Dual, lead_of, pad_lead, primal
 from ..errors import caution
-from ..ties import TIED, where_tied
+from ..ties import STAND_INS, TIED, where_tied
 from ..vectors import identity
 from .absorb import quietly
 from .declare import composite, explicit, nested_as, operands, refuse_others, register_rule
@@ -238,8 +238,8 @@ def _gaps(values):
 
 
 def _plain_parts(p):
-    """The plain arrays of a nest of Duals, and None for a series in it."""
-    if p.__class__ is Dual:
+    """The plain arrays of a nest of Duals, and None for a series in it, or what stands for one."""
+    if p.__class__ is Dual and p.level not in STAND_INS:
         return _plain_parts(p.primal) + _plain_parts(p.tangent)
     return [None if isinstance(p, Dual) else p]
 

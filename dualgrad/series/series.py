@@ -195,12 +195,18 @@ def coefficient_in(rest, k, value):
     return rest[k, ...] if value.__class__ is np.ndarray else rest[k]
 
 
-def restacked(x):
-    """A complete series of plain arrays of its own with the rest of them in one."""
+def restacked(x, operands):
+    """A complete series of plain arrays of its own, none of them an operand's, with the rest of them in one."""
     value, *rest = x.known
-    if rest and all(is_host(c) and getattr(c, "base", None) is None and c.dtype is value.dtype for c in x.known):
+    if rest and all(_is_own(c, operands) and c.dtype is value.dtype for c in x.known):
         return stacked(value, np.stack(rest), x.level)
     return x
+
+
+def _is_own(c, operands):
+    """Whether a coefficient is plain and nobody else's: no view, and no operand that was given back as it is."""
+    given_back = any(a is c for x in operands if x.__class__ is Series for a in x.known)
+    return is_host(c) and getattr(c, "base", None) is None and not given_back
 
 
 def graded(rest):
@@ -248,7 +254,7 @@ def one_by_one(function, args, kwargs):
         for y in flatten(result)[0]:
             if y.__class__ is Series:
                 quietly(y.coefficient, y.order)
-        return map_leaves(lambda y: restacked(y) if y.__class__ is Series else y, result)
+        return map_leaves(lambda y: restacked(y, leaves) if y.__class__ is Series else y, result)
     finally:
         del _RUNNING[level]
 

@@ -85,9 +85,10 @@ def of_product(Z, x, y, X, Y):
 
 def push_product(function, x, y):
     """x y."""
+    value = x.primal * y.primal
     if x is y:
-        return AT_ONCE[np.square](np.square, x)
-    return found(function, (x, y), x.primal * y.primal, of_product, [x.primal, y.primal], _rests(x, y))
+        return found(function, (x, x), value, of_square, [value, x.primal], [x.rest])
+    return found(function, (x, y), value, of_product, [x.primal, y.primal], _rests(x, y))
 
 
 def _rests(*xs):
@@ -184,7 +185,7 @@ def push_power(function, x, n):
     if x.__class__ is not Series or n.__class__ not in (int, float):
         return one_by_one(function, (x, n), {})
     value = function(x.primal, n)
-    if n == int(n) and 0 < n <= max(2, x.order - 1):
+    if 0 < n <= max(2, x.order - 1) and n == int(n):
         recurrence = functools.partial(of_whole_power, n=int(n))
     elif is_normal(value):
         recurrence = functools.partial(of_power, n=n)

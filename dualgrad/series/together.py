@@ -11,7 +11,7 @@ from ..dual import LIVE, OBJECT, Dual, new_level
 from ..rules.absorb import has_nan, parts, quietly
 from ..rules.writes import WRITES
 from ..tables import KINDS, RULES
-from ..ties import TIED
+from ..ties import STAND_INS, TIED
 from ..tree import flatten, map_leaves, unflatten
 from .series import GROUND, OF_TABLES, SHORT_CUTS, Series, coefficient_in, one_by_one, pushed_together, stacked
 from .strict import strictly
@@ -52,7 +52,7 @@ def _is_constant(a):
 
 def stacked_or_careful(value, rest, function, args, kwargs):
     """The series of what was found at once, if anything was; where a NaN is in it, what is found one by one."""
-    if rest is None or has_nan(rest):
+    if rest is None or quietly(has_nan, rest):
         return quietly(one_by_one, function, args, kwargs)
     return stacked(value, rest, next(a.level for a in args if a.__class__ is Series))
 
@@ -84,17 +84,20 @@ def _add_inner_products(f, z, x, y):
 
 
 def push_nested(function, *args, **kwargs):
-    """To second order: y₁ and 2 y₂ are the tangent and its tangent along x₁ and 2 x₂."""
+    """To second order: y₁ and 2 y₂ are the tangent and its tangent along x₁ and 2 x₂. Not where singular values or
+    eigenvalues coincide on the way, of which these tangents know less than a series does."""
     f, xs = _of_series(RULES[function], args, kwargs)
     low, high = new_level(()), new_level(())
+    STAND_INS.update((low, high))
     try:
-        outputs, structure = flatten(strictly(f, *(_line(x, low, high) for x in xs)))
+        outputs, structure = flatten(strictly(lambda: f(*(_line(x, low, high) for x in xs))))
     except FloatingPointError:
         return one_by_one(function, args, kwargs)
     finally:
+        STAND_INS.difference_update((low, high))
         LIVE.pop(low), LIVE.pop(high)
-    ys = [_second(y, low, xs[0].level) if y.__class__ is Dual else y for y in outputs]
-    if any(y.__class__ is Series and has_nan(y.rest) for y in ys):
+    ys = [quietly(_second, y, low, xs[0].level) if y.__class__ is Dual else y for y in outputs]
+    if any(y.__class__ is Series and quietly(has_nan, y.rest) for y in ys):
         return quietly(one_by_one, function, args, kwargs)
     return unflatten(structure, ys)
 

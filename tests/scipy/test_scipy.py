@@ -9,7 +9,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 import dualgrad as dg
-from dualgrad.tables import KINDS, OWN
+from dualgrad.tables import KINDS, OWN, RULES
 
 pytest.importorskip("scipy")
 
@@ -289,6 +289,18 @@ def test_plain_arrays_get_scipy_s_answer(f):
 def test_refused(f, message):
     with pytest.raises(NotImplementedError, match=message):
         dg.derivative(f)(2.0)
+
+
+UFUNCS = {name: f for name, f in vars(scipy.special).items() if isinstance(f, np.ufunc) and f not in RULES}
+
+
+@pytest.mark.parametrize("name", sorted(UFUNCS))
+def test_a_ufunc_without_a_rule_is_refused(name):
+    """The ufuncs of SciPy have no ``__module__``."""
+    f = UFUNCS[name]
+    for transform in (lambda f: dg.jvp(f, (1.0,), (1.0,)), lambda f: dg.taylor(f, 1.0, 1.0, 2)):
+        with pytest.raises(NotImplementedError, match=rf"^scipy\.special\.{f.__name__} would drop the tangent"):
+            transform(lambda x: f(*[x] * f.nin))
 
 
 @pytest.mark.parametrize(

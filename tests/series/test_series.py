@@ -1,7 +1,10 @@
 """Taylor mode: every function of the catalogue against nested jvp, known series to high order, and what it costs."""
 
 import functools
+import itertools
 import math
+import subprocess
+import sys
 import time
 import tracemalloc
 
@@ -9,6 +12,10 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
+from dualgrad import extend
+from dualgrad.series.together import AT_ONCE as RECURRENCES
+from dualgrad.tables import KINDS
+from dualgrad.ties import STAND_INS
 from tests.support import strict
 from tests.support.cases import Case, real
 from tests.support.catalogue import CATALOGUE
@@ -149,6 +156,54 @@ def test_a_zero_coefficient_meets_infinity():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("x", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("order", [2, 3])
+def test_a_product_with_itself_is_a_product(x, order):
+    """x * x as x * (+x), where a motion that is zero meets infinity; and of arrays as of numbers."""
+    expected = dg.taylor(lambda x: x * (+x), x, 1.0, order)
+    assert expected[2] == 1
+    np.testing.assert_array_equal(dg.taylor(lambda x: x * x, x, 1.0, order), expected)
+    arrays = dg.taylor(lambda x: x * x, np.array([x, 1.0]), np.ones(2), order)
+    np.testing.assert_array_equal(np.array(arrays)[:, 0], expected)
+
+
+@pytest.mark.parametrize("n", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("power", [lambda x, n: x**n, np.power, np.float_power])
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_exponents_that_are_no_numbers(n, power, order):
+    """The value is NumPy's, and what nobody knows is NaN."""
+    x = np.array([0.5, 1.5])
+    value, *rest = dg.taylor(lambda x: power(x, n), x, np.array([1.0, 0.0]), order)
+    np.testing.assert_array_equal(value, power(x, n))
+    assert np.isnan(rest[0][0])
+    np.testing.assert_array_equal([c[1] for c in rest], 0)
+    number, *_ = dg.taylor(lambda x: power(x, n), 0.5, 1.0, order)
+    np.testing.assert_array_equal(number, power(0.5, n))
+
+
+UFUNCS = sorted({f for f in KINDS if isinstance(f, np.ufunc) and f.nin <= 2}, key=str)
+LENGTHS = (1e200, 1e308, -1e200, 1e-200, 5e-324)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 5])
+def test_only_the_value_warns(order):
+    """Whatever over- or underflows on the way to the other coefficients; warnings are errors here."""
+    told = []
+    for f, at in itertools.product(UFUNCS, (0.5, 1.5)):
+        x = np.full(len(LENGTHS), at)
+        try:
+            with np.errstate(all="raise"):
+                f(*[x] * f.nin)
+        except (FloatingPointError, TypeError, ValueError):  # told of the value, or not for two vectors of floats
+            continue
+        try:
+            with np.errstate(all="warn"):
+                dg.taylor(lambda x, f=f: f(*[x] * f.nin), x, np.array(LENGTHS), order)
+        except RuntimeWarning as warning:
+            told.append((f.__name__, at, str(warning)))
+    assert not told
+
+
 def test_what_moves_at_another_level_moves():
     """The series stands still at a = 0, but not its derivative along a, which is infinite."""
     slope = dg.derivative(lambda a: dg.taylor(np.sqrt, 0.0 * a, a, 1)[1])(0.0)
@@ -320,6 +375,37 @@ EVERYDAY = {
 }  # fmt: skip
 
 
+EQUAL = {  # whose singular values coincide, or some of them
+    "identity": np.eye(2), "orthogonal": np.array([[0.6, -0.8], [0.8, 0.6]]), "two of three": np.diag([2.0, 1.0, 1.0]),
+    "stack": np.stack([np.eye(2), np.diag([2.0, 1.0])]),
+}  # fmt: skip
+BY_SINGULAR_VALUES = {
+    **{f"norm {order}": (lambda a, order=order: np.linalg.norm(a, order, (-2, -1))) for order in (2, -2, "nuc")},
+    **{f"cond {order}": (lambda a, order=order: np.linalg.cond(a, order)) for order in (None, 2, -2, "nuc")},
+    "matrix norm": lambda a: np.linalg.matrix_norm(a, ord=2),
+}
+
+
+@pytest.mark.filterwarnings("ignore:the vectors of")
+@pytest.mark.parametrize("at", EQUAL)
+@pytest.mark.parametrize("name", BY_SINGULAR_VALUES)
+def test_equal_singular_values_are_refused_at_every_order(name, at):
+    a = EQUAL[at]
+    v = np.random.default_rng(0).standard_normal(a.shape)
+    for order in (1, 2, 3):
+        with pytest.raises(np.linalg.LinAlgError, match="second derivatives of the values"):
+            dg.taylor(BY_SINGULAR_VALUES[name], a, v, order)
+    assert not STAND_INS
+
+
+@pytest.mark.parametrize("name", ["eig", "eigvals"])
+@pytest.mark.parametrize("v", [np.zeros((2, 2)), np.eye(2), np.array([[1.0, 2.0], [3.0, 5.0]])])
+def test_equal_eigenvalues_of_any_matrix_are_refused_at_every_order(name, v):
+    for order in (1, 2, 3):
+        with pytest.raises(np.linalg.LinAlgError, match=r"np\.linalg\.eig do not exist"):
+            dg.taylor(lambda a: getattr(np.linalg, name)(a)[0], np.eye(2), v, order)
+
+
 @pytest.mark.parametrize("name", EVERYDAY)
 def test_everyday_functions(name):
     x, v = np.array([0.4, 1.3, 0.9]), np.array([1.0, -0.5, 0.25])
@@ -439,6 +525,34 @@ def test_views_are_views_and_results_are_not():
 # ---------------------------------------------------------------------- structure, precision, nesting
 
 
+ALIASES = {
+    "squeeze": np.squeeze, "real": np.real, ".real": lambda y: y.real, "ravel": np.ravel, "x[...]": lambda y: y[...],
+    "reshape": lambda y: np.reshape(y, 2), "transpose": np.transpose, "atleast_1d": np.atleast_1d,
+    "swapaxes": lambda y: np.swapaxes(y, 0, 0), "moveaxis": lambda y: np.moveaxis(y, 0, 0),
+    "astype": lambda y: y.astype(y.dtype, copy=False),
+}  # fmt: skip
+MADE = {
+    "at once": lambda u: u * u,
+    "of mixed precision": lambda u: np.zeros(2) + u * u,
+    "one by one": lambda u: np.abs(u) * u,
+}
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+@pytest.mark.parametrize("made", MADE)
+def test_what_is_written_through_an_alias_arrives(made, alias):
+    def f(u):
+        y = MADE[made](u)
+        ALIASES[alias](y)[0] = 3 * u[1]
+        return y
+
+    x, v = np.array([1, 2], np.float32), np.ones(2, np.float32)
+    found = dg.taylor(f, x, v, 3)
+    np.testing.assert_array_equal(found, [[6, 4], [3, 4], [0, 1], [0, 0]])
+    mixed = dg.taylor(lambda a: dg.jvp(f, (a,), (v * a,))[1], x, v, 1)
+    np.testing.assert_array_equal(mixed, [[6, 8], [3, 8]])
+
+
 def test_trees_in_and_out():
     found = dg.taylor(lambda p: {"y": p["a"] * p["b"][0], "n": 3.0}, {"a": 2.0, "b": [5.0]}, {"a": 1.0, "b": [1.0]}, 2)
     assert [c["y"] for c in found] == [10, 7, 1]
@@ -514,6 +628,79 @@ def test_a_rule_given_to_numpy(tables):
     dg.defjvp(np.i0, lambda primals, tangents: (np.i0(primals[0]), tangents[0] * np.exp(primals[0])))
     found = dg.taylor(np.i0, 0.5, 1.0, 3)
     np.testing.assert_allclose(found[1:], np.exp(0.5) / np.array([1, 2, 6]), rtol=1e-13)
+
+
+TANGENTS = {  # what a rule of somebody's own may say of the functions that have a recurrence
+    np.sin: lambda x, dx: dx * np.cos(x), np.cos: lambda x, dx: -dx * np.sin(x), np.exp: lambda x, dx: dx * np.exp(x),
+    np.sinh: lambda x, dx: dx * np.cosh(x), np.cosh: lambda x, dx: dx * np.sinh(x), np.log: lambda x, dx: dx / x,
+    np.log1p: lambda x, dx: dx / (1 + x), np.tanh: lambda x, dx: dx - dx * np.tanh(x) ** 2,
+    np.sqrt: lambda x, dx: dx / (2 * np.sqrt(x)), np.reciprocal: lambda x, dx: -dx / (x * x),
+    np.square: lambda x, dx: 2 * x * dx, np.linalg.inv: lambda x, dx: -np.linalg.inv(x) @ dx @ np.linalg.inv(x),
+    np.multiply: lambda x, y, dx, dy: np.einsum("ij,ij->ij", x, dy) + np.einsum("ij,ij->ij", dx, y),
+    np.divide: lambda x, y, dx, dy: (dx - x * dy * y**-1.0) * y**-1.0,
+    np.power: lambda x, n, dx, dn: n * np.exp((n - 1) * np.log(x)) * dx,
+}  # fmt: skip
+SECOND = {np.multiply: np.exp, np.divide: np.exp, np.power: lambda x: 2.5}
+
+
+def counting(function):
+    """A rule for a function that says the same as its own, and the list of its calls."""
+    calls = []
+
+    def rule(primals, tangents):
+        calls.append(function)
+        return function(*primals), TANGENTS[function](*primals, *tangents)
+
+    return rule, calls
+
+
+@pytest.mark.parametrize("order", [1, 2, 4])
+@pytest.mark.parametrize("function", TANGENTS, ids=lambda f: f.__name__)
+def test_a_rule_replaced_has_no_short_cut(function, order):
+    """And again once it is put back."""
+    x, v = np.array([[1.5, 0.5], [0.75, 2.0]]), np.array([[1.0, -0.5], [0.25, 0.0]])
+    f = (lambda x: function(x, SECOND[function](x))) if function in SECOND else function
+    expected, (rule, calls) = dg.taylor(f, x, v, order), counting(function)
+    with extend.rules_restored():
+        dg.defjvp(function, rule)
+        np.testing.assert_allclose(dg.taylor(f, x, v, order), expected, rtol=1e-12, atol=1e-14)
+        assert calls
+    calls.clear()
+    np.testing.assert_array_equal(dg.taylor(f, x, v, order), expected)
+    assert not calls
+
+
+def test_every_recurrence_can_be_replaced():
+    assert set(TANGENTS) == set(RECURRENCES)
+
+
+FRESH = """
+import contextlib, numpy as np, dualgrad as dg
+calls = []
+
+def rule(primals, tangents):
+    calls.append(1)
+    return np.sin(primals[0]), tangents[0] * np.cos(primals[0])
+
+x = np.array([0.5, 1.5])
+with {block}:
+    dg.defjvp(np.sin, rule)
+    first = [dg.taylor(np.sin, x, x, order) for order in (4, 2, 1)]
+    assert len(calls) >= 3
+before = len(calls)
+for order, found in zip((4, 2, 1), first, strict=True):
+    np.testing.assert_allclose(dg.taylor(np.sin, x, x, order), found, rtol=1e-13)
+assert (len(calls) > before) == {stays}
+"""
+
+
+@pytest.mark.parametrize(
+    ("block", "stays"), [("contextlib.nullcontext()", True), ("dg.extend.rules_restored()", False)]
+)
+def test_a_rule_replaced_before_the_first_taylor_of_a_process(block, stays):
+    code = FRESH.format(block=block, stays=stays)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 # ---------------------------------------------------------------------- errors
