@@ -2,8 +2,8 @@
 
 Measures the whole grid, and fails when a function is over a bar that is not excused below, when an excused one is not
 any more, or when a rule has no line. ``--full`` writes nothing, but fails also when the page has other lines;
-``--check`` is the same over a part of the grid. ``--rivals`` measures JAX and PyTorch, for
-docs/accuracy_rivals.json.
+``--check`` is the same over a part of the grid. ``--only NAME`` measures one function over the whole grid, prints its
+errors beside the bars and writes its row. ``--rivals`` measures JAX and PyTorch, for docs/accuracy_rivals.json.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import html
 import math
 import re
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -67,10 +68,25 @@ class Figures:
         }
 
 
-def figures(full, progress):
-    """Measure every case: the whole grid, or a part of it."""
+def progress(items, desc):
+    """The items, and how far one is: a bar at a terminal, elsewhere a line every ten seconds."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, desc=desc, unit="form", file=sys.stderr)
+        return
+    said = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - said > 10:
+            said = time.monotonic()
+            print(f"{desc}: {done} of {len(items)} forms", file=sys.stderr, flush=True)
+        yield item
+
+
+def figures(chosen, full):
+    """Measure cases: over the whole grid, or a part of it."""
     found = Figures()
-    for case in progress(cases(), "dualgrad"):
+    for case in progress(chosen, "dualgrad"):
         for dtype in measure.DTYPES:
             found.add(case, dtype, measure.errors(case, measure.domain(case, dtype, full)))
     return found
@@ -140,16 +156,37 @@ def table(found, stored):
     lines = []
     for group in dict.fromkeys(s.group for s in SUBJECTS):
         lines += [f"## {group}", "", f'<table class="accuracy"><thead>{first}{second}</thead><tbody>']
-        for name in dict.fromkeys(s.name for s in SUBJECTS if s.group == group):
-            row = [f"<td><code>{html.escape(name)}</code></td>"]
-            for dtype, bars in measure.BARS.items():
-                row += [cell(c[0], bar) for c, bar in zip(found.worst[name][dtype], bars, strict=True)]
-            for library in rivals.NAMES:
-                errors = stored["worst"][library].get(name) or [math.nan] * 3
-                row += [cell(e, bar) for e, bar in zip(errors, measure.BARS["float64"][1:4], strict=True)]
-            lines.append(f"<tr>{''.join(row)}</tr>")
+        lines += [row(found, stored, name) for name in names_in(group)]
         lines += ["</tbody></table>", ""]
     return "\n".join(lines)
+
+
+def names_in(group):
+    """The functions of a group, in the order of the page."""
+    return list(dict.fromkeys(s.name for s in SUBJECTS if s.group == group))
+
+
+def row(found, stored, name):
+    """The line of a function."""
+    cells = [f"<td><code>{html.escape(name)}</code></td>"]
+    for dtype, bars in measure.BARS.items():
+        cells += [cell(c[0], bar) for c, bar in zip(found.worst[name][dtype], bars, strict=True)]
+    for library in rivals.NAMES:
+        errors = stored["worst"][library].get(name) or [math.nan] * 3
+        cells += [cell(e, bar) for e, bar in zip(errors, measure.BARS["float64"][1:4], strict=True)]
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def with_rows(page, found):
+    """The page, with the rows of what was measured in their places; its counts are as they were."""
+    rows = dict(zip(names_on(page), ROW.findall(page), strict=True))
+    rows |= {name: row(found, rivals.stored(), name) for name in found.worst}
+
+    def filled(match):
+        """A group's heading, and the rows of its table."""
+        return "\n".join([match[1], *(rows[name] for name in names_in(match["group"]) if name in rows), "</tbody>"])
+
+    return TABLE.sub(filled, page)
 
 
 def summary(found, stored):
@@ -237,9 +274,33 @@ def render(found):
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
+ROW = re.compile(r"^<tr><td><code>.*$", re.MULTILINE)
+TABLE = re.compile(r"^(## (?P<group>.*)\n\n<table .*)\n(?:<tr>.*\n)*</tbody>", re.MULTILINE)
+
+
 def names_on(page):
     """The functions that a page lists."""
     return [html.unescape(name) for name in re.findall(r"^<tr><td><code>(.*?)</code>", page, re.MULTILINE)]
+
+
+def named(name):
+    """The cases of ``cosm1``, as of ``special.cosm1``; of ``ive``, every order."""
+    return [c for c in cases() if name in (c.subject.name, c.subject.name.split("(")[0].rpartition(".")[2])]
+
+
+def beside_bars(found):
+    """The worst errors, and below them the bars; a value that is not dualgrad's own has none."""
+    own = {s.name for s in SUBJECTS if s.own}
+    for name, dtypes in found.worst.items():
+        yield _line(name, measure.COLUMNS)
+        for dtype, cells in dtypes.items():
+            bars = [shown(bar) for bar in measure.BARS[dtype]]
+            yield _line(f"  {dtype}", [shown(error) for error, *_ in cells])
+            yield _line("  may have", bars if name in own else ["–", *bars[1:]])
+
+
+def _line(head, cells):
+    return f"{head:24}" + "".join(f"{cell:>8}" for cell in cells)
 
 
 def draw():
@@ -284,24 +345,28 @@ def main():
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--check", action="store_true", help="check a part of the grid; write nothing")
     which.add_argument("--full", action="store_true", help="check the whole grid; write nothing")
+    which.add_argument("--only", metavar="NAME", help="measure one function, as cosm1, and write its row")
     which.add_argument("--rivals", action="store_true", help="measure JAX and PyTorch again")
     args = parser.parse_args()
-    from tqdm import tqdm
-
-    def progress(items, desc):
-        return tqdm(items, desc=desc, unit="form", file=sys.stderr, disable=None)
-
     if args.rivals:
         rivals.remake(progress)
         print(f"wrote {rivals.STORE.relative_to(HERE.parent)}")
         return 0
-    found = figures(not args.check, progress)
+    chosen = named(args.only) if args.only else cases()
+    if not chosen:
+        parser.error(f"no subject of docs/accuracy/subjects.py is called {args.only}")
+    found = figures(chosen, not args.check)
     wrong = list(problems(found, full=not args.check))
-    if not (args.check or args.full):
+    page = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    if args.only:
+        print("\n".join(beside_bars(found)))
+        PAGE.write_text(with_rows(page, found), encoding="utf-8")
+        print(f"wrote the row in {PAGE.relative_to(HERE.parent)}; its counts are those of the last `make accuracy`")
+    elif not (args.check or args.full):
         PAGE.write_text(render(found), encoding="utf-8")
         draw()
         print(f"wrote {PAGE.relative_to(HERE.parent)} and {FIGURE.relative_to(HERE.parent)}")
-    elif names_on(PAGE.read_text("utf-8") if PAGE.exists() else "") != list(found.worst):
+    elif names_on(page) != list(found.worst):
         wrong.append("docs/accuracy.md lists other functions: run `make accuracy`")
     print("\n".join(wrong) or f"{found.compared:,} derivatives are right", file=sys.stderr if wrong else sys.stdout)
     return bool(wrong)

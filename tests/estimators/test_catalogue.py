@@ -274,6 +274,7 @@ ALSO = {
     "LowRank": partial(estimators.ForwardGradient, directions.LowRank()),
     "Sphere": partial(estimators.ForwardGradient, directions.Sphere()),
     "Uniform": partial(estimators.ForwardGradient, directions.Uniform()),
+    "Coordinate": partial(estimators.ForwardGradient, directions.Coordinate()),
     "Scaled": partial(estimators.ForwardGradient, directions.Scaled(SIGNS, np.linspace(1, 2, 26), restore=True)),
     "sum": partial(estimators.ForwardGradient, SIGNS, combine="sum"),
     "baseline": partial(estimators.ForwardGradient, SIGNS, baseline=np.linspace(-1, 1, 26)),

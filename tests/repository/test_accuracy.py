@@ -49,16 +49,15 @@ def test_truths_are_what_numerical_differentiation_finds(case):
     assert compared
 
 
-def judged(monkeypatch, *names, full=False):
+def judged(*names, full=False):
     """What make_accuracy says of some functions."""
     chosen = [c for c in CASES if c.subject.name in names]
     assert {c.subject.name for c in chosen} == set(names)
-    monkeypatch.setattr(make_accuracy, "cases", lambda: chosen)
-    return list(make_accuracy.problems(make_accuracy.figures(full, lambda items, _: items), full))
+    return list(make_accuracy.problems(make_accuracy.figures(chosen, full), full))
 
 
-def test_right_rules_pass(monkeypatch):
-    assert not judged(monkeypatch, "np.tanh", "np.exp", "np.log1p", "np.arctan", "special.expit", "np.sqrt")
+def test_right_rules_pass():
+    assert not judged("np.tanh", "np.exp", "np.log1p", "np.arctan", "special.expit", "np.sqrt")
 
 
 FAULTS = {
@@ -73,11 +72,11 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_wrong_rules_are_named(monkeypatch, tables, fault):
+def test_wrong_rules_are_named(tables, fault):
     function, settings, partial = FAULTS[fault]
     elementwise(function, *([partial] if partial else []), **settings)
     name = f"special.{function.__name__}" if function is special.expit else f"np.{function.__name__}"
-    assert any(problem.startswith(f"{name}(x) in ") for problem in judged(monkeypatch, name))
+    assert any(problem.startswith(f"{name}(x) in ") for problem in judged(name))
 
 
 def test_a_rule_without_a_line_is_named(monkeypatch):
@@ -88,13 +87,47 @@ def test_a_rule_without_a_line_is_named(monkeypatch):
 def test_excuses_are_few_and_needed(monkeypatch):
     assert len(make_accuracy.EXCUSED) <= 10
     monkeypatch.setattr(make_accuracy, "EXCUSED", {"np.tanh": "of old"})
-    assert judged(monkeypatch, "np.tanh", full=True) == ["np.tanh is excused, and needs it no more"]
+    assert judged("np.tanh", full=True) == ["np.tanh is excused, and needs it no more"]
 
 
 def test_the_page_lists_every_function():
     assert make_accuracy.names_on(make_accuracy.PAGE.read_text("utf-8")) == list(
         dict.fromkeys(s.name for s in subjects.SUBJECTS)
     )
+
+
+def only(monkeypatch, tmp_path, name):
+    """How ``--only`` ends, and the page that it wrote: of a copy in which the function has no row."""
+    page = tmp_path / "docs" / "accuracy.md"
+    page.parent.mkdir()
+    before = make_accuracy.PAGE.read_text("utf-8").splitlines(keepends=True)
+    page.write_text("".join(line for line in before if f"<code>np.{name}</code>" not in line), "utf-8")
+    monkeypatch.setattr(make_accuracy, "HERE", page.parent)
+    monkeypatch.setattr(make_accuracy, "PAGE", page)
+    monkeypatch.setattr(sys, "argv", ["make_accuracy.py", "--only", name])
+    return make_accuracy.main(), page.read_text("utf-8")
+
+
+def test_one_function_is_measured_alone_and_its_row_written(monkeypatch, tmp_path, capsys):
+    before = make_accuracy.PAGE.read_text("utf-8")
+    assert only(monkeypatch, tmp_path, "tanh") == (False, before)
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert said[0] == ["np.tanh", *measure.COLUMNS]
+    assert said[2] == ["may", "have", "–", "1e-13", "1e-11", "1e-11", "1e-11"]
+
+
+def test_one_function_over_a_bar_fails(monkeypatch, tmp_path, tables, capsys):
+    elementwise(np.tanh, lambda y, x: 1 - y * y)
+    failed, page = only(monkeypatch, tmp_path, "tanh")
+    assert failed
+    assert page.count('<td><code>np.tanh</code></td><td class="good">') == 1
+    assert "np.tanh(x) in float64, order 1" in capsys.readouterr().err
+
+
+def test_one_function_that_is_none_is_refused(monkeypatch, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        only(monkeypatch, tmp_path, "tanhh")
+    assert "no subject of docs/accuracy/subjects.py is called tanhh" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

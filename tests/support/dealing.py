@@ -22,6 +22,9 @@ class Recording(dg.Rng):
     def signs(self, *args, **kwargs):
         return self._written(super().signs(*args, **kwargs))
 
+    def integers(self, *args, **kwargs):
+        return self._written(super().integers(*args, **kwargs))
+
     def uniform(self, *args, **kwargs):
         return self._written(super().uniform(*args, **kwargs))
 
@@ -61,6 +64,9 @@ class Dealt(dg.Rng):
         return self._next(shape)
 
     def signs(self, shape, **kwargs):
+        return self._next(shape)
+
+    def integers(self, low, high, shape, **kwargs):
         return self._next(shape)
 
     def uniform(self, low, high, shape, **kwargs):

@@ -292,6 +292,7 @@ MORE = {
     "ForwardGradient(LowRank)": (
         Run, lambda: estimators.ForwardGradient(directions.LowRank(), n=2, baseline=0.5, shrink=True), network,
     ),
+    "ForwardGradient(Coordinate)": (Run, lambda: estimators.ForwardGradient(directions.Coordinate(), n=2, baseline=0.5), plain),
     "MeZO.estimate": (Run, lambda: estimators.MeZO(1e-4), network),
     "NoBackTrack(split)": (Learning, lambda: online.NoBackTrack(2, split=True), cells),
     "NoBackTrack(gaussian)": (Learning, lambda: online.NoBackTrack(noise="gaussian"), cells),
@@ -320,3 +321,6 @@ RUNS = MORE | {
     cls.__name__ + (" online" if cls is online.TruncatedBPTT else ""): (kind, maker(cls), place)
     for cls, (kind, place, _) in CATALOGUE.items()
 }
+
+# Runs that take slopes along some coordinates alone: what is not finite along the others they do not meet.
+PARTIAL = {"ForwardGradient(Coordinate)"}
