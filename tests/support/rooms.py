@@ -292,7 +292,9 @@ MORE = {
     "ForwardGradient(LowRank)": (
         Run, lambda: estimators.ForwardGradient(directions.LowRank(), n=2, baseline=0.5, shrink=True), network,
     ),
-    "ForwardGradient(Coordinate)": (Run, lambda: estimators.ForwardGradient(directions.Coordinate(), n=2, baseline=0.5), plain),
+    "ForwardGradient(Coordinate)": (
+        Run, lambda: estimators.ForwardGradient(directions.Coordinate(), n=2, baseline=0.5), plain,
+    ),
     "MeZO.estimate": (Run, lambda: estimators.MeZO(1e-4), network),
     "NoBackTrack(split)": (Learning, lambda: online.NoBackTrack(2, split=True), cells),
     "NoBackTrack(gaussian)": (Learning, lambda: online.NoBackTrack(noise="gaussian"), cells),
