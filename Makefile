@@ -6,16 +6,19 @@
 # make api       rewrite docs/api/index.md from the public names
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
 # make accuracy  rewrite docs/accuracy.md: the worst error of every function; ARGS=--check a part, --full all of it, writing
-#                nothing; ARGS=--rivals measures JAX and PyTorch again (installs them)
+#                nothing; ARGS="--only tanh" one function and its row; ARGS=--rivals measures JAX and PyTorch again
+#                (installs them)
 # make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
+# make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
 # make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
 #                Python above 3.11 that is found by name or among pyenv's, in .venv-newest-3.12 and so on
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
-# Each goal installs what it needs into .venv, once. To use an interpreter that has it all already:
+# Each goal installs what it needs into .venv, once; test-oldest and test-newest into their own. To use an interpreter
+# that has it all already:
 #   make test-gpu PYTHON=python3
 
 VENV := .venv
@@ -93,7 +96,6 @@ dist: $(call ready,dist)
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
 
-# dualgrad alone, a few rounds: says that the script runs, not how fast anything is.
 bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 

@@ -66,7 +66,9 @@ def read(path):
 def command(line):
     """A line of a shell block, as what is run for it."""
     words = shlex.split(line)
-    return [f"docs/make_{words[1]}.py", *words[2:]] if words[0] == "make" else words
+    if words[0] != "make":
+        return words
+    return [f"docs/make_{words[1]}.py", *(each for word in words[2:] for each in word.removeprefix("ARGS=").split())]
 
 
 def perform(root, kind, name, text):
