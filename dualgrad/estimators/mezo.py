@@ -38,7 +38,7 @@ class MeZO(SPSA):
     `step` stores the state of the stream of random numbers, not z: it adds eps z to the parameters in place, takes
     2 eps z away, and draws z again each time. `estimate` is that of `SPSA`, with a gradient as large as the parameters.
     Cost: 2n forward passes, and z is drawn 4n - 1 times, which takes longer than the passes do for normals: with n = 1
-    and 128 examples, a step of a network of width 64, 512 or 2048 takes 3.8, 3.2 or 2.8 passes with signs, 7 to 13
+    and 128 examples, a step of a network of width 64, 512 or 2048 takes 3.9, 2.8 or 2.7 passes with signs, 7 to 12
     with normals. Memory: a forward pass and one block of z.
     Bias and variance: those of `SPSA`.
     Drift: adding and taking away rounds. A step moves an entry w by at most 3n half-ulps of ``abs(w) + eps abs(z)``
