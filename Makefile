@@ -11,9 +11,10 @@
 # make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
-# make test-oldest  the tests of the rules on the oldest NumPy that is supported, in .venv-oldest
-# make test-newest  the same tests and those of Dual and jvp, with fewer random examples, on the newest NumPy under every
-#                Python above 3.11 that is found by name or among pyenv's, in .venv-newest-3.12 and so on
+# make test-oldest  the tests of the rules, with fewer random examples, on the oldest NumPy that is supported, in
+#                .venv-oldest
+# make test-newest  the same tests and those of Dual and jvp on the newest NumPy under every Python above 3.11 that is
+#                found by name or among pyenv's, in .venv-newest-3.12 and so on
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
@@ -47,7 +48,7 @@ NEWEST_TESTS := $(RULE_TESTS) $(addprefix tests/rules/test_, fuzz.py conditionin
                 tests/test_dual.py tests/transforms/test_transforms.py tests/test_hints.py
 
 test-oldest: $(VENV)-oldest/.ready
-	OPENBLAS_NUM_THREADS=1 $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
 
 test-newest: $(NEWER:%=test-newest-%)
 
