@@ -114,10 +114,21 @@ class FactorRows:
 
     def __rmatmul__(self, c: Any) -> Array:
         """Σ_i c_i v_i."""
+        total = self._combined(c)
+        return total.written() if total.__class__ is Unwritten else total
+
+    def unwritten(self, c: Any) -> Array | Unwritten:
+        """The same, not written out where it is one direction of many entries, for Params."""
+        total = self._combined(c)
+        stays = self.layout.size > MANY and self.layout.container is not None or total.__class__ is not Unwritten
+        return total if stays else total.written()
+
+    def _combined(self, c):
+        """Σ_i c_i v_i; of one direction, on the host, not written out."""
         signs, size = self.signs, self.layout.size
         c = _fitting_coefficients(c, len(signs), signs.dtype)
         if signs.__class__ is np.ndarray and not c.ndim:
-            return Unwritten(c, signs[0], self._pieces, size).written()
+            return Unwritten(c, signs[0], self._pieces, size)
         total, weighted = np.empty_like(signs, shape=(size,)), signs * np.reshape(c, (-1, 1))
         for piece in self._pieces:
             if piece.a is None:
@@ -125,12 +136,6 @@ class FactorRows:
             else:
                 np.matmul(weighted[:, piece.a].T, signs[:, piece.b], out=total[piece.place].reshape(piece.matrix))
         return total
-
-    def unwritten(self, c: Any) -> Array | Unwritten:
-        """The same, not written out where it is one direction of many entries, for Params."""
-        c, signs, layout = _fitting_coefficients(c, len(self), self.signs.dtype), self.signs, self.layout
-        large = layout.size > MANY and layout.container is not None and signs.__class__ is np.ndarray
-        return Unwritten(c, signs[0], self._pieces, layout.size) if large and not c.ndim else c @ self
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction: the sum of all aᵀ G b and b·g."""

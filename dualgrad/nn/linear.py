@@ -94,7 +94,7 @@ class Linear(Layer):
         elif dw is not ZERO:
             dy += _weight_terms(x, dw, db, buffer(dy.shape, dy.dtype))
         elif db is not ZERO:
-            dy += row_tangent(db, 2) if lead else db
+            dy += row_tangent(db, 2)
         if self.bias:
             y += p["bias"]
         return y, dy
@@ -135,5 +135,5 @@ def _weight_terms(x, dw, db, out):
     else:
         np.matmul(x, dw, out=out)
     if db is not ZERO:
-        out += row_tangent(db, 2) if db.ndim > 1 else db
+        out += row_tangent(db, 2)
     return out

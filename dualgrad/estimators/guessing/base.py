@@ -69,21 +69,27 @@ class Guess(Estimator):
         objective.model.require(with_buffers(params))
         objective.model.accepted(objective.keywords())
         for chain in chains:
-            start, walk = rng.state_dict(), Walk(chain, params, x, objective.keywords())
-            kept = 0 if self.store else self._kept(walk)
-            loss, error, d, guesses = self._slopes(walk, chain, rng, kept)
-            self._update(sums, walk, range(kept, len(walk.steps)), d, lambda k, i: guesses[k][i], error)  # noqa: B023
-            before = [k + 1 for k in walk.sites if k < kept]
-            if before:  # their values and guesses again, and each layer's pullback as it passes
-                end, second = rng.state_dict(), Walk(chain, params, x, objective.keywords())
-                rng.load_state_dict(start)
-                self._update(sums, second, range(before[-1]), d, lambda k, i: self._guess(second, k, rng), error)  # noqa: B023
-                rng.load_state_dict(end)
+            walk, loss, d, repeated = self._passes(objective, chain, params, x, rng, sums)
             value, slopes, x = value + loss, slopes + d, walk.trunk
-            again, sites = again + len(before), sites + len(walk.sites)
+            again, sites = again + repeated, sites + len(walk.sites)
         passes = 1 + again / max(sites, 1)
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return value, sums.total(), slopes, cost
+
+    def _passes(self, objective, chain, params, x, rng, sums):
+        """A pass along a chain, and a second one of the layers that are not kept: the first, its loss and slopes, and
+        how many layers the second repeats."""
+        start, walk = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+        kept = 0 if self.store else self._kept(walk)
+        loss, error, d, guesses = self._slopes(walk, chain, rng, kept)
+        self._update(sums, walk, range(kept, len(walk.steps)), d, lambda k, i: guesses[k][i], error)
+        before = [k + 1 for k in walk.sites if k < kept]
+        if before:  # their values and guesses again, and each layer's pullback as it passes
+            end, second = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+            rng.load_state_dict(start)
+            self._update(sums, second, range(before[-1]), d, lambda k, i: self._guess(second, k, rng), error)
+            rng.load_state_dict(end)
+        return walk, loss, d, len(before)
 
     def _kept(self, walk):
         """The step from which on values and guesses are kept for the update: about as much as a guess has at a time."""
