@@ -13,8 +13,11 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?![a-z]+:|#)([^)\s]+)\)")
 
 def absolute(text, address, version):
     """The text with its relative links to files as links to the repository at the tag of this version."""
-    place = lambda m: f"{address.rstrip('/')}/{'raw' if m[1] else 'blob'}/v{version}/{m[3]}"  # noqa: E731
-    return LINK.sub(lambda m: f"{m[1]}[{m[2]}]({place(m)})", text)
+
+    def placed(m):
+        return f"{m[1]}[{m[2]}]({address.rstrip('/')}/{'raw' if m[1] else 'blob'}/v{version}/{m[3]})"
+
+    return LINK.sub(placed, text)
 
 
 class ReadmeHook(MetadataHookInterface):

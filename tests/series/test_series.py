@@ -386,7 +386,7 @@ BY_SINGULAR_VALUES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:the vectors of")
+@pytest.mark.filterwarnings("ignore:the vectors of")  # which warn of equal values wherever they are differentiated
 @pytest.mark.parametrize("at", EQUAL)
 @pytest.mark.parametrize("name", BY_SINGULAR_VALUES)
 def test_equal_singular_values_are_refused_at_every_order(name, at):
