@@ -15,6 +15,7 @@ import numpy as np
 from .backend import Array, ArrayLike, DTypeLike
 from .backend import like as on_device
 from .checks import count
+from .errors import ShapeError
 from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
@@ -109,6 +110,33 @@ class Rng:
         """Independent integers, uniform on low, ..., high - 1."""
         return on_device(np.asarray(self.generator.integers(low, high, shape, dtype=dtype)), like)
 
+    def draw(self, values: ArrayLike, probabilities: ArrayLike, shape: ShapeLike = (), *, like: Any = None) -> Array:
+        """Independent draws from a table: ``values[k]`` with ``probabilities[k]``.
+
+        Parameters
+        ----------
+        values : array (n, ...), or int
+            Rows to draw from; n stands for 0, ..., n - 1.
+        probabilities : array (n,)
+            Not negative, of sum 1.
+        shape : int or tuple
+            How many; the result is ``shape + values.shape[1:]``.
+
+        Raises
+        ------
+        ShapeError, ValueError
+            For probabilities that are none, or not one for each value.
+
+        Examples
+        --------
+        >>> import dualgrad as dg
+        >>> dg.Rng(3).draw([-1.0, 0.0, 2.0], [0.25, 0.5, 0.25], 4)
+        array([-1.,  0.,  2.,  0.])
+        """
+        values, probabilities = as_table(values, probabilities)
+        edges = np.cumsum(probabilities)[:-1]
+        return on_device(values[np.searchsorted(edges, self.generator.random(shape), side="right")], like)
+
     def permutation(self, n: int, *, like: Any = None) -> Array:
         """The integers 0, ..., n - 1 in random order."""
         return on_device(self.generator.permutation(n), like)
@@ -200,6 +228,17 @@ class Rng:
                 "not those of the run that saved it",
                 stacklevel=2,
             )
+
+
+def as_table(values, probabilities):
+    """Values (n, ...) and their probabilities (n,) of sum 1."""
+    values, p = np.asarray(values), np.asarray(probabilities, np.float64)
+    values = np.arange(int(values)) if values.ndim == 0 else values
+    if p.ndim != 1 or len(p) != len(values):
+        raise ShapeError(f"got {len(values)} values and probabilities of shape {p.shape}; expected ({len(values)},)")
+    if not len(p) or not np.all(p >= 0) or abs(np.sum(p) - 1) > 1e-8:
+        raise ValueError(f"got probabilities {p}; expected numbers that are not negative, of sum 1")
+    return values, p / np.sum(p)
 
 
 def as_name(keys):

@@ -2,16 +2,12 @@
 
 import importlib
 
+from .claims import assert_moments, assert_unbiased, assert_variance
 from .derivatives import CheckError, check_jvp
-from .moments import (
-    InexactWarning,
-    Moments,
-    TooManyOutcomesError,
-    assert_unbiased,
-    assert_variance,
-    exact_moments,
-)
-from .replay import ReplayError
+from .enumeration import laws
+from .enumeration.source import ReplayError, Source
+from .enumeration.walk import TooManyOutcomesError
+from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
 from .samples import check_mean, check_variance, power
 from .transposes import check_vjp
@@ -23,8 +19,10 @@ __all__ = [
     "Moments",
     "ReplayError",
     "Report",
+    "Source",
     "TooManyOutcomesError",
     "UncheckedWarning",
+    "assert_moments",
     "assert_unbiased",
     "assert_variance",
     "check_jvp",
@@ -32,6 +30,7 @@ __all__ = [
     "check_variance",
     "check_vjp",
     "exact_moments",
+    "laws",
     "power",
 ]
 

@@ -51,3 +51,54 @@ def _gegenbauer(count, order):
     off_diagonal = np.sqrt(k * (k + 2 * order - 1) / (4 * (k + order) * (k + order - 1)))
     nodes, vectors = np.linalg.eigh(np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1))
     return nodes, vectors[0] ** 2
+
+
+# ---------------------------------------------------------------------- laws without classical nodes
+
+
+@functools.cache
+def exponential(degree):
+    """Nodes and weights of the density e^-x on x > 0."""
+    nodes, weights = np.polynomial.laguerre.laggauss(_count(degree))
+    return nodes, weights / np.sum(weights)
+
+
+@functools.cache
+def gumbel(degree):
+    """Nodes and weights of the density exp(-x - e^-x)."""
+    return _gauss(lambda x: np.exp(-x - np.exp(-x)), -5.0, 60.0, _count(degree))
+
+
+@functools.cache
+def laplace(degree):
+    """Nodes and weights of the density e^-|x| / 2."""
+    return _gauss(lambda x: np.exp(-np.abs(x)) / 2, -60.0, 60.0, _count(degree))
+
+
+@functools.cache
+def logistic(degree):
+    """Nodes and weights of the density e^-x / (1 + e^-x)²."""
+    return _gauss(lambda x: 0.25 / np.cosh(x / 2) ** 2, -60.0, 60.0, _count(degree))
+
+
+def _gauss(density, low, high, count, pieces=120, order=24):
+    """Gauss nodes of a density on [low, high]: the Lanczos process on a fine rule, with full reorthogonalisation.
+
+    The fine rule is Gauss-Legendre on equal pieces, of which one ends at 0 where the interval is symmetric.
+    """
+    ts, ws = np.polynomial.legendre.leggauss(order)
+    edges = np.linspace(low, high, pieces + 1)
+    half = np.diff(edges)[:, None] / 2
+    x = ((edges[:-1] + edges[1:])[:, None] / 2 + half * ts).ravel()
+    w = (half * ws).ravel() * density(x)
+    basis, diagonal, off = [np.sqrt(w / np.sum(w))], [], []
+    for k in range(count):
+        q = x * basis[k]
+        diagonal.append(q @ basis[k])
+        for _ in range(2):
+            for b in basis:
+                q = q - (q @ b) * b
+        off.append(np.linalg.norm(q))
+        basis.append(q / off[-1])
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(off[:-1], 1) + np.diag(off[:-1], -1))
+    return nodes, vectors[0] ** 2

@@ -1,0 +1,150 @@
+"""How exactly a run can be known: by nodes that are exact, by nodes that converge, or by samples."""
+
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from ..report import row
+from .lines import Line, look
+from .path import Path
+from .source import ReplayError
+from .sums import Sum
+from .walk import TooManyOutcomesError, Walk, conditional
+
+MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
+ROUNDING = 100  # times the precision of the result, where that is more
+MOST_NODES = 64
+AFFORDABLE = 2**16  # outcomes up to which nodes are raised
+REPEATS = 24  # runs that are repeated at least, to see whether they can be: chance agrees on signs in 1 of 2^24
+RUNS, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
+SAMPLES = 2000
+DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
+
+
+class Settled(NamedTuple):
+    """What is known of a run: its `Walk` or sampled `Sum`, how far off it may be, and why it is no certificate."""
+
+    sum: Sum
+    error: float
+    lost: float
+    drawn: dict
+    why: str
+    precision: float  # of the results
+    samples: list  # the first outcomes: choices, radices and result
+    degree: int
+    cost: int  # runs, without those that were repeated
+
+
+def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
+    """The moments of a run up to ``powers``, as exactly as they can be had; ``once(source)`` plays it, as a row."""
+    require_reproducible(once(Line(0)), once(Line(0)))
+    finding = look(once)
+    if finding.rough:
+        return _sampled(once, samples, finding.rough)
+    if finding.degree is None:
+        path = Path([], degree + 4)
+        once(path)
+        if path.outcomes() > min(max_outcomes, AFFORDABLE):
+            return _sampled(once, samples, f"no polynomial of its draws, and {path.words()} are too many to add nodes")
+        walk, error, why = _converge(once, degree, max_outcomes, powers)
+    else:
+        walk, error, why = Walk(once, max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
+    require_repeatable(once, walk)
+    if walk.doubts:
+        return _sampled(once, samples, "; ".join(walk.doubts))
+    cost = walk.sum.outcomes + finding.runs
+    return Settled(
+        walk.sum, max(error, walk.lost), walk.lost, walk.drawn, why, walk.precision, walk.samples, walk.degree, cost
+    )
+
+
+def _converge(once, degree, max_outcomes, powers):
+    """Raise the nodes until the moments stay, twice, since consecutive rules may agree by parity."""
+    walk, still, moved = Walk(once, degree, max_outcomes), 0, np.inf
+    while still < 2:
+        try:
+            if walk.degree // 2 >= MOST_NODES:
+                break
+            finer = Walk(once, walk.degree + 2, min(max_outcomes, AFFORDABLE))
+        except TooManyOutcomesError:
+            break
+        moved = _distance(walk.sum, finer.sum, powers)
+        tolerance = max(MOVES, ROUNDING * walk.precision) * _size(finer.sum, powers)
+        still = still + 1 if moved <= tolerance else 0
+        walk = finer
+    what = "mean and covariance" if powers > 1 else "the mean"
+    why = "" if still == 2 else (
+        f"with {walk.degree // 2 + 1} nodes a draw {what} still move by {moved:.1e}, and more outcomes than "
+        f"{max_outcomes:,} or more nodes than {MOST_NODES} would be needed"
+    )  # fmt: skip
+    return walk, moved, why
+
+
+def _distance(a, b, powers):
+    off = np.max(np.abs(a.mean - b.mean), initial=0)
+    return float(max(off, np.max(np.abs(a.covariance - b.covariance), initial=0)) if powers > 1 else off)
+
+
+def _size(a, powers):
+    size = max(1.0, np.max(np.abs(a.mean), initial=0))
+    return float(max(size, np.max(np.abs(a.covariance), initial=0)) if powers > 1 else size)
+
+
+def _sampled(once, samples, why):
+    """Moments by samples of the continuous draws, the discrete ones enumerated under each."""
+    rng, total, means = np.random.default_rng(0), Sum(), []
+    for _ in range(samples):
+        rows, weights = conditional(once, rng)
+        total.add(rows, np.asarray(weights) / samples)
+        means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
+    error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
+    line = Line(0)
+    once(line)
+    return Settled(
+        total, error, 0.0, dict(line.drawn), why, float(np.finfo(np.asarray(rows).dtype).eps), [], 1, samples
+    )
+
+
+# ---------------------------------------------------------------------- the same draws, the same result
+
+
+def require_repeatable(once, walk):
+    """Play outcomes again: the same results from the same draws."""
+    begin, runs = time.perf_counter(), walk.sum.outcomes
+    k = 0
+    while k < REPEATS or (runs + k < RUNS and time.perf_counter() - begin < SECONDS):
+        choices, radices, y = walk.samples[k % len(walk.samples)]
+        path = Path(choices, walk.degree)
+        require_reproducible(y, once(path))
+        if path.radices != radices:
+            raise ReplayError("the run is not reproducible: with the same draws it goes on to draw others")
+        k += 1
+
+
+def require_reproducible(y, again):
+    """Raise when two runs with the same draws differ by more than rounding, and say how."""
+    if y.shape == again.shape:
+        with np.errstate(invalid="ignore"):
+            size = np.max(np.abs(y), initial=0, where=np.isfinite(y))
+            relative = max(1e-9, 1e2 * np.finfo(y.dtype).eps)
+            off = ~((y == again) | (np.abs(y - again) <= relative * size) | (np.isnan(y) & np.isnan(again)))
+        if not np.any(off):
+            return
+        k = int(np.argmax(off))
+        differ = f"entry {k} is {y[k]:.6g} and then {again[k]:.6g}"
+    else:
+        differ = f"they have {y.size} and then {again.size} entries"
+    raise ReplayError(
+        f"the run is not reproducible: with the same draws, {differ}. It draws randomness that is not replayed (take "
+        "all of it from what the run is given, or say draws=), or it keeps state between runs (make that state anew "
+        "inside run)"
+    )
+
+
+def as_row(result):
+    """The result of a run as one row of floating or complex numbers."""
+    if result is None:
+        raise TypeError("run returned None; expected the numbers whose moments are wanted")
+    y = row(result)
+    return y if y.dtype.kind in "fc" else y.astype(np.float64)

@@ -1,0 +1,159 @@
+"""The walk over all outcomes of a run, depth first; and samples of what cannot be enumerated."""
+
+import numpy as np
+
+from ...errors import DualgradError, NonFiniteError
+from .laws import Discrete
+from .lines import Line
+from .path import Cut, Path, RandomPath
+from .source import ReplayError
+from .sums import Sum
+
+AT_ONCE = 1024  # outcomes that are summed together
+DESCENTS = 16  # random paths by which the number of outcomes is judged
+BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
+
+
+class TooManyOutcomesError(DualgradError, ValueError):
+    """There are more outcomes than may be run; the message says how many, and of what.
+
+    Examples
+    --------
+    >>> from dualgrad import testing
+    >>> try:
+    ...     testing.exact_moments(lambda rng: rng.signs(30))
+    ... except testing.TooManyOutcomesError as error:
+    ...     print(str(error)[:40])
+    30 signs have 1,073,741,824 outcomes; ma
+    """
+
+
+class Walk:
+    """All outcomes at one degree: their `Sum`, what was drawn, and why the sum is no certificate."""
+
+    def __init__(self, once, degree, max_outcomes, fixed=()):
+        """``fixed`` are branches that the first draws take in all outcomes."""
+        self.degree, self.sum, self.drawn, self.doubts, self.is_whole = degree, Sum(), {}, {}, True
+        self.precision = 0.0  # of the results
+        self.samples = []  # the first outcomes: choices, radices and result, to be repeated
+        self._rows, self._weights, self._size = [], [], None
+        choices, done = list(fixed), 0
+        while choices is not None:
+            path = Path(choices, degree)
+            try:
+                y = once(path)
+            except Cut:
+                self.is_whole = False
+            else:
+                self._add(path, y, done)
+            if not done and path.outcomes() > max_outcomes:
+                _require_few(once, path, max_outcomes)
+            done += 1
+            choices = path.successor(len(fixed))
+            if done >= max_outcomes and choices is not None:
+                raise _too_many(path, max_outcomes, f"after {done:,} outcomes there are more")
+        self._merge()
+        if not self.sum.outcomes:
+            raise _too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
+
+    def _add(self, path, y, done):
+        if not np.all(np.isfinite(y)):
+            k = int(np.argmin(np.isfinite(y)))
+            raise NonFiniteError(
+                f"outcome {done} is not finite: entry {k} of the result, after the draws {path.words()}"
+            )
+        if self._size not in (None, y.size):
+            raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
+        self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
+        self._rows.append(y)
+        self._weights.append(path.weight)
+        self.is_whole &= not path.has_tail
+        self.doubts |= path.doubts
+        if sum(path.drawn.values()) > sum(self.drawn.values()):
+            self.drawn = path.drawn
+        if len(self.samples) < AT_ONCE:
+            self.samples.append((path.choices, path.radices, y))
+        if len(self._rows) == AT_ONCE:
+            self._merge()
+
+    def _merge(self):
+        if self._rows:
+            self.sum.add(self._rows, self._weights)
+        self._rows, self._weights = [], []
+
+    @property
+    def lost(self):
+        """The probability of the outcomes that were cut."""
+        return 0.0 if self.is_whole else self.sum.lost
+
+
+def _require_few(once, first, max_outcomes):
+    """Refuse where random descents say that all branches are as many as those of the first path."""
+    rng, fewest = np.random.default_rng(0), first.outcomes()
+    for _ in range(DESCENTS):
+        path = RandomPath(rng, first.degree)
+        try:
+            once(path)
+        except Cut:
+            pass
+        fewest = min(fewest, path.outcomes())
+        if fewest <= max_outcomes:
+            return
+    raise _too_many(first, max_outcomes, f"{first.words()} have {first.outcomes():,} outcomes")
+
+
+def _too_many(path, limit, how):
+    return TooManyOutcomesError(
+        f"{how}; max_outcomes is {limit:,}. Shrink what is drawn (fewer parameters, directions or steps), lower degree "
+        f"(now {path.degree}) if the draws are continuous, raise max_outcomes, or check by samples: testing.check_mean"
+    )
+
+
+# ---------------------------------------------------------------------- samples
+
+
+class Sampled(Path):
+    """A path whose continuous draws are numbers of one sample, the same in all its branches."""
+
+    def __init__(self, choices, numbers):
+        super().__init__(choices, 1)
+        self.numbers, self.used = numbers, {}
+
+    def fresh(self, law, count):
+        if isinstance(law, Discrete):
+            return super().fresh(law, count)
+        self.count(law.name, count)
+        start = self.used.get(law.name, 0)
+        self.used[law.name] = start + count
+        return self.numbers.of(law, start, count)
+
+
+class Numbers:
+    """The continuous draws of one sample, by law and in order."""
+
+    def __init__(self, rng):
+        self.rng, self.drawn = rng, {}
+
+    def of(self, law, start, count):
+        known = self.drawn.get(law.name)
+        missing = start + count - (0 if known is None else len(known))
+        if missing > 0:
+            fresh = law.sample(self.rng, missing)
+            self.drawn[law.name] = known = fresh if known is None else np.concatenate([known, fresh])
+        return known[start : start + count]
+
+
+def conditional(once, rng):
+    """One sample of the continuous draws: the rows and weights of the discrete outcomes under it."""
+    numbers, rows, weights, choices = Numbers(rng), [], [], []
+    while choices is not None and len(rows) < BRANCHES:
+        path = Sampled(choices, numbers)
+        try:
+            rows.append(once(path))
+            weights.append(path.weight)
+        except Cut:
+            pass
+        choices = path.successor()
+    if choices is not None:
+        return [once(Line(rng))], [1.0]
+    return rows, weights

@@ -1,0 +1,42 @@
+"""Front: how the runs of a library are played; what a program of its own draws comes from a `Source`."""
+
+from types import TracebackType
+from typing import Any
+
+
+class Front:
+    """A run, played under one source after the other.
+
+    A front says what the run is given, ``arguments(source)``, and where a run draws from a library itself it puts
+    that library's samplers aside while it is entered.
+    """
+
+    name = ""
+
+    def __init__(self, run):
+        self.run = run
+
+    def __enter__(self) -> "Front":
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        pass
+
+    def arguments(self, source) -> tuple[Any, ...]:
+        """What the run is called with."""
+        raise NotImplementedError
+
+    def play(self, source) -> Any:
+        """The result of the run under a source."""
+        return self.run(*self.arguments(source))
+
+
+class Given(Front):
+    """A front in one function: the run is called with ``make(source)``."""
+
+    def __init__(self, run, make):
+        super().__init__(run)
+        self.make = make
+
+    def arguments(self, source):
+        return (self.make(source),)
