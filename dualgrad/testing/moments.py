@@ -155,9 +155,22 @@ def require_run(run):
 
 @contextlib.contextmanager
 def playing(run, draws):
-    """``once(source)``, which plays the run and returns its result as a row, while the front of ``draws`` is on."""
+    """The `Played` run, while the front of ``draws`` is on."""
     with front_of(run, draws) as front:
-        yield lambda source: as_row(front.play(source))
+        yield Played(front)
+
+
+class Played:
+    """A run as its front plays it: under a source, as a row; or all its outcomes."""
+
+    def __init__(self, front):
+        self.front = front
+
+    def __call__(self, source):
+        return as_row(self.front.play(source))
+
+    def walk(self, degree, max_outcomes):
+        return self.front.walk(self, degree, max_outcomes)
 
 
 def as_moments(found):

@@ -10,7 +10,7 @@ from .lines import Line, look
 from .path import Path
 from .source import ReplayError
 from .sums import Sum
-from .walk import TooManyOutcomesError, Walk, conditional
+from .walk import TooManyOutcomesError, conditional
 
 MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
 ROUNDING = 100  # times the precision of the result, where that is more
@@ -37,7 +37,10 @@ class Settled(NamedTuple):
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
-    """The moments of a run up to ``powers``, as exactly as they can be had; ``once(source)`` plays it, as a row."""
+    """The moments of a run up to ``powers``, as exactly as they can be had.
+
+    ``once(source)`` plays it, as a row, and ``once.walk(degree, max_outcomes)`` all its outcomes.
+    """
     require_reproducible(once(Line(0)), once(Line(0)))
     finding = look(once)
     if finding.rough:
@@ -49,7 +52,7 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
             return _sampled(once, samples, f"no polynomial of its draws, and {path.words()} are too many to add nodes")
         walk, error, why = _converge(once, degree, max_outcomes, powers)
     else:
-        walk, error, why = Walk(once, max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
+        walk, error, why = once.walk(max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
     require_repeatable(once, walk)
     if walk.doubts:
         return _sampled(once, samples, "; ".join(walk.doubts))
@@ -61,12 +64,12 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
 
 def _converge(once, degree, max_outcomes, powers):
     """Raise the nodes until the moments stay, twice, since consecutive rules may agree by parity."""
-    walk, still, moved = Walk(once, degree, max_outcomes), 0, np.inf
+    walk, still, moved = once.walk(degree, max_outcomes), 0, np.inf
     while still < 2:
         try:
             if walk.degree // 2 >= MOST_NODES:
                 break
-            finer = Walk(once, walk.degree + 2, min(max_outcomes, AFFORDABLE))
+            finer = once.walk(walk.degree + 2, min(max_outcomes, AFFORDABLE))
         except TooManyOutcomesError:
             break
         moved = _distance(walk.sum, finer.sum, powers)

@@ -47,14 +47,14 @@ class Walk:
             else:
                 self._add(path, y, done)
             if not done and path.outcomes() > max_outcomes:
-                _require_few(once, path, max_outcomes)
+                require_few(once, path, max_outcomes)
             done += 1
             choices = path.successor(len(fixed))
             if done >= max_outcomes and choices is not None:
-                raise _too_many(path, max_outcomes, f"after {done:,} outcomes there are more")
+                raise too_many(path, max_outcomes, f"after {done:,} outcomes there are more")
         self._merge()
         if not self.sum.outcomes:
-            raise _too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
+            raise too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
 
     def _add(self, path, y, done):
         if not np.all(np.isfinite(y)):
@@ -87,7 +87,7 @@ class Walk:
         return 0.0 if self.is_whole else self.sum.lost
 
 
-def _require_few(once, first, max_outcomes):
+def require_few(once, first, max_outcomes):
     """Refuse where random descents say that all branches are as many as those of the first path."""
     rng, fewest = np.random.default_rng(0), first.outcomes()
     for _ in range(DESCENTS):
@@ -99,10 +99,10 @@ def _require_few(once, first, max_outcomes):
         fewest = min(fewest, path.outcomes())
         if fewest <= max_outcomes:
             return
-    raise _too_many(first, max_outcomes, f"{first.words()} have {first.outcomes():,} outcomes")
+    raise too_many(first, max_outcomes, f"{first.words()} have {first.outcomes():,} outcomes")
 
 
-def _too_many(path, limit, how):
+def too_many(path, limit, how):
     return TooManyOutcomesError(
         f"{how}; max_outcomes is {limit:,}. Shrink what is drawn (fewer parameters, directions or steps), lower degree "
         f"(now {path.degree}) if the draws are continuous, raise max_outcomes, or check by samples: testing.check_mean"

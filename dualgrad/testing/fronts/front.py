@@ -1,7 +1,11 @@
 """Front: how the runs of a library are played; what a program of its own draws comes from a `Source`."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+
+from ..enumeration.source import Source
+from ..enumeration.walk import Walk
 
 
 class Front:
@@ -29,6 +33,10 @@ class Front:
     def play(self, source) -> Any:
         """The result of the run under a source."""
         return self.run(*self.arguments(source))
+
+    def walk(self, once: Callable[[Source], Any], degree: int, max_outcomes: int) -> Any:
+        """All outcomes of the run, which ``once`` plays as a row: one by one, unless a front can play many at once."""
+        return Walk(once, degree, max_outcomes)
 
 
 class Given(Front):

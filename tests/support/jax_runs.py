@@ -1,0 +1,316 @@
+"""Estimators in JAX, ``run(jax, key)``, with their mean and, where it is known, their variance; some with a fault.
+
+A fault has the moments of what it is meant to be.
+"""
+
+import numpy as np
+
+RIGHT, FAULTS, NOT_CERTIFIED = [], [], []
+G = np.array([1.0, -2.0, 0.5])  # a gradient
+A = np.array([[3.0, 1.0], [1.0, 5.0]])
+P = np.array([0.5, 0.3, 0.2])
+LOGITS = np.log(P)
+
+
+def moments_of(run):
+    """What a run is claimed to have."""
+    return run.mean, run.variance
+
+
+def claim(mean, variance=None, kind=RIGHT):
+    """Put a run into a table, with what is claimed of it."""
+
+    def put(run):
+        run.mean, run.variance = mean, variance
+        kind.append(run)
+        return run
+
+    return put
+
+
+# ---------------------------------------------------------------------- directions
+
+
+@claim(G, G @ G + G**2)
+def forward_gradient(jax, key):
+    v = jax.random.normal(key, (3,))
+    return (G @ v) * v
+
+
+@claim(G, G @ G - G**2)
+def sign_directions(jax, key):
+    v = jax.random.rademacher(key, (3,), float)
+    return jax.jvp(lambda w: w @ G, (G,), (v,))[1] * v
+
+
+@claim(8.0, 4.0)
+def hutchinson(jax, key):
+    v = jax.random.choice(key, jax.numpy.array([-1.0, 1.0]), (2,))
+    return v @ A @ v
+
+
+@claim(2 * G)
+def antithetic(jax, key):
+    f = lambda w: w @ w  # noqa: E731
+    v = jax.random.normal(key, (3,))
+    return (f(G + 0.1 * v) - f(G - 0.1 * v)) / 0.2 * v
+
+
+@claim(2 * G)
+def spsa(jax, key):
+    v = 2.0 * jax.random.bernoulli(key, 0.5, (3,)) - 1
+    f = jax.jit(lambda w: w @ w)
+    return (f(G + 0.1 * v) - f(G - 0.1 * v)) / (0.2 * v)
+
+
+@claim(2 * G, kind=FAULTS)
+def antithetic_of_two_keys(jax, key):
+    a, b = jax.random.split(key)
+    f = lambda w: w @ w  # noqa: E731
+    return (f(G + 0.1 * jax.random.normal(a, (3,))) - f(G)) / 0.1 * jax.random.normal(b, (3,))
+
+
+@claim(G, G @ G + G**2, kind=FAULTS)
+def directions_of_one_key(jax, key):
+    """Two directions are averaged, of one key."""
+    vs = [jax.random.normal(key, (3,)) for _ in range(2)]
+    return sum((G @ v) * v for v in vs) / 4
+
+
+# ---------------------------------------------------------------------- discrete distributions
+
+
+def _reward(jax, k):
+    return jax.numpy.array([1.0, 4.0, -2.0])[k]
+
+
+REWARD = np.array([1.0, 4.0, -2.0])
+POLICY_GRADIENT = P * (REWARD - P @ REWARD)
+
+
+@claim(POLICY_GRADIENT)
+def reinforce(jax, key):
+    k = jax.random.categorical(key, LOGITS)
+    return _reward(jax, k) * jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS)
+
+
+@claim(POLICY_GRADIENT)
+def reinforce_leave_one_out(jax, key):
+    ks = jax.vmap(lambda k: jax.random.categorical(k, LOGITS))(jax.random.split(key, 3))
+    rewards = _reward(jax, ks)
+    baselines = (jax.numpy.sum(rewards) - rewards) / 2
+    scores = jax.vmap(lambda k: jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS))(ks)
+    return (rewards - baselines) @ scores / 3
+
+
+@claim(POLICY_GRADIENT, kind=FAULTS)
+def reinforce_with_its_own_mean(jax, key):
+    ks = jax.random.choice(key, 3, (3,), p=P)
+    rewards = _reward(jax, ks)
+    scores = jax.vmap(lambda k: jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS))(ks)
+    return (rewards - jax.numpy.mean(rewards)) @ scores / 3
+
+
+@claim(0.25 * 0.75 * 3.0)
+def bernoulli_of_a_parameter(jax, key):
+    """d/dθ E f(b), b of probability σ(θ): drawn by u < p in a function that was jitted."""
+
+    @jax.jit
+    def estimate(theta):
+        b = jax.random.uniform(key) < jax.nn.sigmoid(theta)
+        score = jax.grad(lambda t: jax.numpy.where(b, jax.nn.log_sigmoid(t), jax.nn.log_sigmoid(-t)))(theta)
+        return jax.numpy.where(b, 4.0, 1.0) * score
+
+    return estimate(float(np.log(1 / 3)))
+
+
+@claim(0.3 * 4 - 0.2 * 2 + 0.5, None)
+def importance_sampling(jax, key):
+    k = jax.random.randint(key, (), 0, 3)
+    return 3 * jax.numpy.asarray(P)[k] * _reward(jax, k)
+
+
+@claim(P @ REWARD)
+def inverse_distribution(jax, key):
+    return _reward(jax, jax.numpy.searchsorted(jax.numpy.cumsum(P), jax.random.uniform(key)))
+
+
+@claim(0.0625)
+def common_random_numbers(jax, key):
+    """The same key in two calls: f(p + h) - f(p) on the same uniforms."""
+    f = lambda p: 1.0 * jax.random.bernoulli(key, p)  # noqa: E731
+    return f(0.5) - f(0.4375)
+
+
+# ---------------------------------------------------------------------- rounding, dropping, stopping
+
+
+@claim(G, (G - np.floor(G)) * (np.ceil(G) - G))
+def stochastic_rounding(jax, key):
+    return jax.numpy.floor(G + jax.random.uniform(key, (3,)))
+
+
+@claim(G, kind=FAULTS)
+def rounding_to_the_nearest(jax, key):
+    return jax.numpy.round(G + jax.random.uniform(key, (3,)))
+
+
+@claim(G, G**2 * 3 / 7)
+def dropout(jax, key):
+    return jax.numpy.where(jax.random.bernoulli(key, 0.7, (3,)), G / 0.7, 0)
+
+
+@claim(G, kind=FAULTS)
+def dropout_without_scale(jax, key):
+    return jax.numpy.where(jax.random.uniform(key, (3,)) < 0.7, G, 0)
+
+
+@claim(2.0, 2.0)
+def stopping_time(jax, key):
+    def body(state):
+        n, key, _ = state
+        key, sub = jax.random.split(key)
+        return n + 1, key, jax.random.bernoulli(sub, 0.5)
+
+    return jax.lax.while_loop(lambda state: state[2], body, (0, key, True))[0]
+
+
+@claim(2.0)
+def russian_roulette(jax, key):
+    """Σ 2^-k, each term kept with probability 1/2 given the last and weighed by 1/P."""
+
+    def body(state, k):
+        total, alive, key = state
+        key, sub = jax.random.split(key)
+        total += alive * (0.5**k) * 2.0**k
+        return (total, alive * jax.random.bernoulli(sub, 0.5), key), None
+
+    (total, _, _), _ = jax.lax.scan(body, (0.0, 1.0, key), jax.numpy.arange(12))
+    return total
+
+
+russian_roulette.mean = sum(0.5**k for k in range(12))
+
+
+# ---------------------------------------------------------------------- minibatches, permutations
+
+
+@claim(np.mean(G))
+def minibatch(jax, key):
+    return jax.numpy.mean(jax.numpy.asarray(G)[jax.random.choice(key, 3, (2,), replace=False)])
+
+
+@claim(G[::-1].sum() / 3 * np.ones(3))
+def permuted(jax, key):
+    return jax.random.permutation(key, jax.numpy.asarray(G))
+
+
+@claim(P, P * (1 - P))
+def without_replacement(jax, key):
+    """The first of a Gumbel top-k is a draw from p."""
+    first = jax.random.categorical(key, LOGITS, shape=(2,), replace=False)[0]
+    return jax.nn.one_hot(first, 3)
+
+
+@claim(np.sum(G) / 3)
+def variance_reduced(jax, key):
+    """SVRG on losses G_i w² / 2 at w = 1 with the anchor 2, in two steps of keys that are folded."""
+
+    def step(w, t):
+        i = jax.random.randint(jax.random.fold_in(key, t), (), 0, 3)
+        g = jax.numpy.asarray(G)
+        return w, g[i] * w - g[i] * 2.0 + jax.numpy.mean(g) * 2.0
+
+    return jax.lax.scan(step, 1.0, jax.numpy.arange(2))[1].mean()
+
+
+# ---------------------------------------------------------------------- continuous draws
+
+
+@claim([2.0, 4.0], None)
+def reparameterised(jax, key):
+    """d/d(m, s) E (m + s z)² = (2m, 2s)."""
+    loss = lambda p: (p[0] + p[1] * jax.random.normal(key)) ** 2  # noqa: E731
+    return jax.grad(loss)(jax.numpy.array([1.0, 2.0]))
+
+
+@claim([1.0, 2.0, 0.0], [1.0, 20.0, 0.5])
+def laws_of_their_own(jax, key):
+    a, b, c = jax.random.split(key, 3)
+    u = jax.random.uniform(c, (), minval=-1.0, maxval=1.0)
+    return jax.numpy.stack([jax.random.exponential(a), jax.random.exponential(b) ** 2, 1.5**0.5 * u])
+
+
+@claim(np.zeros(2), np.diag(A))
+def correlated(jax, key):
+    return jax.random.multivariate_normal(key, jax.numpy.zeros(2), jax.numpy.asarray(A))
+
+
+@claim(np.exp(-0.5), None)
+def random_features(jax, key):
+    """k(x, y) = exp(-(x - y)²/2) by cos(w (x - y))."""
+    return jax.numpy.cos(jax.random.normal(key))
+
+
+@claim(0.3, 0.3 * 1.0 + 0.7 * 2 + 0.3 * 0.7)
+def branches(jax, key):
+    a, b = jax.random.split(key)
+    return jax.lax.cond(
+        jax.random.bernoulli(a, 0.3),
+        lambda: 1 + jax.random.normal(b),
+        lambda: jax.random.rademacher(b, (2,), float).sum(),
+    )
+
+
+branches.variance = 0.3 * 1.0 + 0.7 * 2.0 + 0.3 * 0.7
+
+
+@claim(0.3, None)
+def branches_in_python(jax, key):
+    a, b = jax.random.split(key)
+    return 1.0 + jax.random.normal(b) if jax.random.bernoulli(a, 0.3) else 0.0
+
+
+@claim(3.0, 6.0)
+def keys_in_a_batch(jax, key):
+    return jax.vmap(lambda k: jax.random.normal(k) ** 2)(jax.random.split(key, 3)).sum()
+
+
+@claim(14.0, None)
+def checkpointed(jax, key):
+    """Rematerialised draws are the same draws: d/dw E (w·v)² = 2w, times w."""
+    w = jax.numpy.array([1.0, 2.0])
+    loss = jax.checkpoint(lambda w: (w @ jax.random.rademacher(key, (2,), float)) ** 2)
+    return jax.grad(loss)(w) @ w + jax.hessian(loss)(w).trace()
+
+
+checkpointed.mean = 2 * 5.0 + 4.0
+
+
+# ---------------------------------------------------------------------- jumps
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def gumbel_max(jax, key):
+    return jax.numpy.argmax(LOGITS + jax.random.gumbel(key, (3,)))
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def clipped_far_out(jax, key):
+    z = jax.random.normal(key)
+    return jax.numpy.where(abs(z) > 5, 0.0, z) ** 2
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def compared_after_arithmetic(jax, key):
+    return 1.0 * (jax.random.uniform(key) ** 2 < 0.3)
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def shuffled_by_uniforms(jax, key):
+    return jax.numpy.argsort(jax.random.uniform(key, (2,)))
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def key_of_its_own(jax, key):
+    return jax.random.normal(jax.random.key(0))

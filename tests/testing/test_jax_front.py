@@ -1,0 +1,153 @@
+"""The front for JAX: estimators of the field, their exact moments, and what is refused or reported."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from dualgrad import testing
+from tests.support.jax_runs import FAULTS, NOT_CERTIFIED, RIGHT, moments_of
+
+
+@pytest.fixture(scope="module", autouse=True)
+def jax():
+    return pytest.importorskip("jax")
+
+
+@pytest.mark.parametrize("run", RIGHT, ids=lambda run: run.__name__)
+def test_estimators_have_the_moments_they_should(jax, run):
+    moments = testing.exact_moments(functools.partial(run, jax), draws="jax")
+    assert moments.certified
+    mean, variance = moments_of(run)
+    np.testing.assert_allclose(moments.mean, np.ravel(mean), atol=1e-8)
+    if variance is not None:
+        np.testing.assert_allclose(moments.variance, np.ravel(variance), atol=1e-7)
+
+
+@pytest.mark.parametrize("run", FAULTS, ids=lambda run: run.__name__)
+def test_faults_are_told_from_their_twins(jax, run):
+    moments = testing.exact_moments(functools.partial(run, jax), draws="jax")
+    mean, variance = moments_of(run)
+    off = [np.abs(moments.mean - mean), 0.0 if variance is None else np.abs(moments.variance - variance)]
+    assert max(map(np.max, off)) > 1e-3
+
+
+@pytest.mark.parametrize("run", NOT_CERTIFIED, ids=lambda run: run.__name__)
+def test_what_jumps_is_not_certified(jax, run):
+    with pytest.warns(testing.InexactWarning, match="not certified"):
+        assert not testing.exact_moments(functools.partial(run, jax), draws="jax").certified
+
+
+def test_many_outcomes_are_played_together(jax, monkeypatch):
+    """Discrete draws, nodes, cuts, branches and a stopping time: the same in one vmapped call as one by one."""
+    from dualgrad.testing.fronts import jax_front
+
+    def run(key):
+        a, b, c, d = jax.random.split(key, 4)
+        v = jax.random.rademacher(a, (2,), float)
+        k = jax.random.choice(b, 2, (1,), replace=False)[0]
+        u = jax.random.uniform(c)
+        x = jax.lax.cond(u < 0.25, lambda: jax.random.normal(d), lambda: 1.0 * jax.random.randint(d, (), 0, 3))
+        n = jax.lax.while_loop(
+            lambda n: jax.random.bernoulli(jax.random.fold_in(d, n + 5), 0.4) & (n < 2), lambda n: n + 1, 0
+        )
+        return jax.numpy.stack([v[k] * x, x, jax.numpy.where(u < 0.5, u, 2.0), n * v[0]])
+
+    found = []
+    for few in (0, 10**6):
+        monkeypatch.setattr(jax_front, "FEW", few)
+        found.append(testing.exact_moments(run, draws="jax"))
+    assert found[0].certified
+    assert found[0].outcomes == found[1].outcomes > jax_front.FEW // 10**4
+    np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-12)
+    np.testing.assert_allclose(found[0].covariance, found[1].covariance, atol=1e-12)
+
+
+def test_a_quarter_of_a_million_outcomes(jax):
+    g = np.arange(1.0, 19)
+
+    def run(key):
+        v = jax.random.rademacher(key, (18,), float)
+        return (g @ v) * v
+
+    moments = testing.exact_moments(run, draws="jax")
+    assert (moments.outcomes, moments.draws) == (2**18, {"rademacher": 18})
+    np.testing.assert_allclose(moments.mean, g, atol=1e-9)
+    np.testing.assert_allclose(moments.variance, g @ g - g**2, rtol=1e-12)
+
+
+def test_names_bound_and_functions_jitted_before_are_played_too(jax):
+    from jax.random import choice, normal, split
+
+    @jax.jit
+    def before(key):
+        a, b = split(key)
+        return normal(a, (2,)) * choice(b, 3, p=jax.numpy.asarray([0.5, 0.3, 0.2]))
+
+    key = jax.random.key(0)
+    first = before(key)
+    moments = testing.exact_moments(before, draws="jax")
+    assert moments.certified
+    assert moments.outcomes == 27
+    np.testing.assert_allclose(moments.variance, 0.3 + 4 * 0.2, atol=1e-12)
+    np.testing.assert_array_equal(before(key), first)
+    np.testing.assert_array_equal(normal(key), jax.random.normal(jax.random.key(0)))
+
+
+def test_a_key_used_twice_gives_the_same_numbers(jax):
+    moments = testing.exact_moments(lambda key: jax.random.normal(key) * jax.random.normal(key), draws="jax")
+    np.testing.assert_allclose([moments.mean[0], moments.variance[0]], [1, 2], atol=1e-12)
+
+
+REUSED = {
+    "another shape": lambda jax, key: jax.random.normal(key, (2,)).sum() * jax.random.normal(key),
+    "another law": lambda jax, key: jax.random.normal(key) * jax.random.uniform(key),
+    "in a loop": lambda jax, key: jax.lax.scan(lambda c, _: (jax.random.randint(key, (), 0, c), None), 3, None, 2)[0],
+    "folded and split": lambda jax, key: (
+        jax.random.normal(jax.random.split(key)[1]) * jax.random.exponential(jax.random.fold_in(key, 1))
+    ),
+}
+
+
+@pytest.mark.parametrize("run", REUSED.values(), ids=REUSED.keys())
+def test_keys_used_twice_for_other_things_are_reported(jax, run):
+    with pytest.raises(testing.ReplayError, match="key reused"):
+        testing.exact_moments(functools.partial(run, jax), draws="jax")
+
+
+REFUSED = {
+    "gamma": (lambda jax, key: jax.random.gamma(key, 2.0), "gamma is not modelled"),
+    "student": (lambda jax, key: jax.random.t(key, 3.0), "gamma is not modelled"),
+    "bits": (lambda jax, key: jax.random.bits(key), "draws random bits"),
+    "words": (lambda jax, key: jax.random.key_data(key)[0], "reads the words"),
+}
+
+
+@pytest.mark.parametrize(("run", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_is_not_modelled_is_an_error(jax, run, message):
+    with pytest.raises(testing.ReplayError, match=message):
+        testing.exact_moments(functools.partial(run, jax), draws="jax")
+
+
+def test_randomness_of_python_is_noticed(jax):
+    source = np.random.default_rng(0)
+    with pytest.raises(testing.ReplayError, match="not reproducible"):
+        testing.exact_moments(lambda key: jax.random.normal(key) * source.random(), draws="jax")
+
+
+def test_errors_of_the_run_are_its_own(jax):
+    with pytest.raises(ValueError, match="cannot take 4 of 3"):
+        testing.exact_moments(lambda key: jax.random.choice(key, 3, (4,), replace=False), draws="jax")
+    with pytest.raises(testing.TooManyOutcomesError):
+        testing.exact_moments(lambda key: jax.random.rademacher(key, (40,)), draws="jax")
+
+
+def test_single_precision_is_checked_as_such(jax):
+    def run(key):
+        z = jax.random.normal(key, (2,), jax.numpy.float32)
+        return jax.lax.scan(lambda c, x: (c + x * z[0], None), jax.numpy.float32(0), z)[0]
+
+    report = testing.assert_moments(run, mean=1.0, draws="jax")
+    assert report.passed
+    with pytest.raises(AssertionError):
+        testing.assert_moments(run, mean=1.001, draws="jax")
