@@ -1,5 +1,7 @@
 """The walk over all outcomes of a run, depth first; and samples of what cannot be enumerated."""
 
+import contextlib
+
 import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
@@ -59,9 +61,7 @@ class Walk:
     def _add(self, path, y, done):
         if not np.all(np.isfinite(y)):
             k = int(np.argmin(np.isfinite(y)))
-            raise NonFiniteError(
-                f"outcome {done} is not finite: entry {k} of the result, after the draws {path.words()}"
-            )
+            raise NonFiniteError(f"outcome {done} is not finite: entry {k} of the result, after {path.words()}")
         if self._size not in (None, y.size):
             raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
         self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
@@ -92,10 +92,8 @@ def _require_few(once, first, max_outcomes):
     rng, fewest = np.random.default_rng(0), first.outcomes()
     for _ in range(DESCENTS):
         path = RandomPath(rng, first.degree)
-        try:
+        with contextlib.suppress(Cut):
             once(path)
-        except Cut:
-            pass
         fewest = min(fewest, path.outcomes())
         if fewest <= max_outcomes:
             return
