@@ -145,5 +145,5 @@ def as_row(result):
     """The result of a run as one row of floating or complex numbers."""
     if result is None:
         raise TypeError("run returned None; expected the numbers whose moments are wanted")
-    y = row(result)
+    y = result.flatten() if result.__class__ is np.ndarray else row(result)  # a copy
     return y if y.dtype.kind in "fc" else y.astype(np.float64)
