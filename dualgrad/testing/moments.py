@@ -155,19 +155,21 @@ def require_run(run):
 
 @contextlib.contextmanager
 def playing(run, draws):
-    """The `Played` run, while the front of ``draws`` is on."""
+    """The `Once` of a run, while the front of ``draws`` is on."""
     with front_of(run, draws) as front:
-        yield Played(front)
+        yield Once(front)
 
 
-class Played:
-    """A run as its front plays it: under a source, as a row; or all its outcomes."""
+class Once:
+    """``once(source)`` plays a run and returns its result as a row, ``once.walk`` plays all its outcomes; ``last`` is
+    the last result as it came."""
 
     def __init__(self, front):
-        self.front = front
+        self.front, self.last = front, None
 
     def __call__(self, source):
-        return as_row(self.front.play(source))
+        self.last = self.front.play(source)
+        return as_row(self.last)
 
     def walk(self, degree, max_outcomes):
         return self.front.walk(self, degree, max_outcomes)
