@@ -241,6 +241,19 @@ def laws_of_their_own(jax, key):
     return jax.numpy.stack([jax.random.exponential(a), jax.random.exponential(b) ** 2, 1.5**0.5 * u])
 
 
+@claim(np.ones(3), 2 * np.ones(3))
+def guarded(jax, key):
+    """A comparison that never goes the other way."""
+    v = jax.random.normal(key, (3,))
+    return jax.numpy.where(jax.numpy.linalg.norm(v) > 1e-9, v * v, 0.0)
+
+
+@claim(0.75)
+def uniforms_in_a_loop(jax, key):
+    count = lambda c, u: (c + (u < 0.25), None)  # noqa: E731
+    return jax.lax.scan(count, 0.0, jax.random.uniform(key, (3,)))[0]
+
+
 @claim(np.zeros(2), np.diag(A))
 def correlated(jax, key):
     return jax.random.multivariate_normal(key, jax.numpy.zeros(2), jax.numpy.asarray(A))
@@ -299,6 +312,13 @@ def gumbel_max(jax, key):
 def clipped_far_out(jax, key):
     z = jax.random.normal(key)
     return jax.numpy.where(abs(z) > 5, 0.0, z) ** 2
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def dropped_where_both_are_large(jax, key):
+    """No line along one draw with the other at rest need come there."""
+    z = jax.random.normal(key, (2,))
+    return jax.numpy.where(z[0] * z[1] > 6, 0.0, z[0]) ** 2
 
 
 @claim(None, kind=NOT_CERTIFIED)

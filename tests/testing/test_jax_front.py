@@ -44,14 +44,14 @@ def test_many_outcomes_are_played_together(jax, monkeypatch):
 
     def run(key):
         a, b, c, d = jax.random.split(key, 4)
-        v = jax.random.rademacher(a, (2,), float)
+        v = jax.random.rademacher(a, (), float)
         k = jax.random.choice(b, 2, (1,), replace=False)[0]
         u = jax.random.uniform(c)
         x = jax.lax.cond(u < 0.25, lambda: jax.random.normal(d), lambda: 1.0 * jax.random.randint(d, (), 0, 3))
         n = jax.lax.while_loop(
             lambda n: jax.random.bernoulli(jax.random.fold_in(d, n + 5), 0.4) & (n < 2), lambda n: n + 1, 0
         )
-        return jax.numpy.stack([v[k] * x, x, jax.numpy.where(u < 0.5, u, 2.0), n * v[0]])
+        return jax.numpy.stack([v * k * x, x, jax.numpy.where(u < 0.5, u, 2.0), n * v])
 
     found = []
     for few in (0, 10**6):

@@ -1,6 +1,7 @@
 """The front for JAX: ``run(key)``, traced, rewritten, and played for many outcomes in one vmapped call."""
 
 import contextlib
+import functools
 
 import jax
 import numpy as np
@@ -16,10 +17,11 @@ from .jax_keys import keys_of
 from .jax_reading import Reading
 from .jax_rewrite import rewritten
 from .jax_samplers import FOREIGN, samplers_replaced
-from .jax_single import Single
+from .jax_single import Single, Wide
 
 UNTRACEABLE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError,
             jax.errors.TracerIntegerConversionError)  # fmt: skip
+WIDE = 48  # outcomes far out, to see whether a comparison ever goes the other way
 FEW = 200  # outcomes that are played one by one: to compile for many takes longer
 ROOM = 2**25  # of an array over all outcomes that are played at once
 
@@ -75,12 +77,30 @@ class JAX(Front):
         first = Path([], degree)
         with contextlib.suppress(Cut):
             once(first)
-        if self.programs is None or first.outcomes() <= FEW:
+        if self.programs is None:
             return super().walk(once, degree, max_outcomes)
-        room = ROOM // self.programs[0].reading.largest
-        found = Frontier(once, self._together, degree, max_outcomes, room)
-        found.doubts |= dict.fromkeys(self.programs[0].doubts)
+        if first.outcomes() <= FEW:
+            found = super().walk(once, degree, max_outcomes)
+        else:
+            room = ROOM // self.programs[0].reading.largest
+            found = Frontier(once, self._together, degree, max_outcomes, room)
+        found.doubts |= dict.fromkeys(self.programs[0].doubts + self.jumps)
         return found
+
+    @functools.cached_property
+    def jumps(self):
+        """Where continuous draws jump, each anywhere on its line: also where several have to be large at once."""
+        program, found = self.programs[0], []
+        if not program.reading.watched:
+            return []
+        for seed in range(WIDE):
+            with contextlib.suppress(Cut), drawing_from(Single(Wide(seed))):
+                found.append([np.asarray(y) for y in program.watched(self.key)])
+        return [
+            f"a {law} draw goes through {name}, both ways"
+            for (law, name, _), *values in zip(program.reading.watched, *found, strict=True)
+            if not all(np.array_equal(values[0], value) for value in values)
+        ]
 
     def _together(self, batch):
         numbers = np.zeros(batch.lanes)
@@ -102,6 +122,8 @@ class TracedRun:
         self.doubts = _doubts(self.reading.jumps, FOREIGN or ["the run"] * self.reading.is_foreign)
         function = jaxpr_as_fun(self.jaxpr)
         row = lambda key: function(key)[0].astype(self.reading.narrowest)  # noqa: E731
+        results = self.jaxpr.jaxpr.replace(outvars=[v for *_, v in self.reading.watched])
+        self.watched = jax.jit(jaxpr_as_fun(self.jaxpr.replace(jaxpr=results)))
         self.alone = jax.jit(row)
         self.together = jax.jit(jax.vmap(row))
 

@@ -13,6 +13,7 @@ class Reading:
     Attributes
     ----------
     jumps : the laws of continuous draws with the primitives at which their numbers jump
+    watched : the variables that come of those, except inside loops and branches
     is_foreign : whether it draws from keys that are not the replay's
     narrowest : the type of the results, or a narrower one that is used on the way: whose rounding the results have
     largest : the size of the largest array in it
@@ -20,15 +21,18 @@ class Reading:
 
     def __init__(self, closed):
         (result,) = closed.out_avals
-        self.jumps, self.is_foreign, self.narrowest, self.largest = {}, False, result.dtype, 1
+        self.jumps, self.watched, self._depth = {}, [], 0
+        self.is_foreign, self.narrowest, self.largest = False, result.dtype, 1
         self._follow(closed.jaxpr, [frozenset()] * len(closed.jaxpr.invars))
 
     def _follow(self, jaxpr, laws):
         """The continuous draws that each result depends on without a jump, from those the arguments depend on."""
         of = dict(zip(jaxpr.invars, laws, strict=True))
+        self._depth += 1
         for equation in jaxpr.eqns:
             given = [frozenset() if hasattr(v, "val") else of.get(v, frozenset()) for v in equation.invars]
             of.update(zip(equation.outvars, self._through(equation, given), strict=True))
+        self._depth -= 1
         return [frozenset() if hasattr(v, "val") else of.get(v, frozenset()) for v in jaxpr.outvars]
 
     def _through(self, equation, given):
@@ -59,6 +63,8 @@ class Reading:
         met = frozenset().union(*given)
         if name in JUMPS or (name == "convert_element_type" and not jnp.issubdtype(params["new_dtype"], jnp.inexact)):
             self.jumps.update(dict.fromkeys((law, name) for law in met))
+            if met and self._depth == 1:
+                self.watched.append((" and ".join(sorted(met)), name, equation.outvars[0]))
             met = frozenset()
         return [met] * count
 

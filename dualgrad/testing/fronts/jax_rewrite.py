@@ -119,12 +119,15 @@ class Rewriter:
 
     def _scan(self, given, params):
         first, count = params["num_consts"], params["num_carry"]
-        carry, xs = ([_as_number(x) for x in part] for part in (given[first : first + count], given[first + count :]))
+        over = given[first + count :]
 
         def body(carry, xs):
-            found = self._part(params["jaxpr"], [*given[:first], *carry, *xs])
+            each = [x.of(part) if isinstance(x, Lazy) else part for x, part in zip(over, xs, strict=True)]
+            found = self._part(params["jaxpr"], [*given[:first], *carry, *each])
             return found[:count], found[count:]
 
+        carry = [_as_number(x) for x in given[first : first + count]]
+        xs = [x.parts if isinstance(x, Lazy) else x for x in over]
         carry, ys = lax.scan(body, carry, xs, params["length"], params["reverse"], params["unroll"])
         return [*carry, *ys]
 
@@ -151,18 +154,24 @@ class Lazy:
 
     dtype = property(lambda self: self.scale.dtype)
 
+    @property
+    def parts(self):
+        """The arrays that it consists of, all in one layout."""
+        return self.keys, self.places, self.shift, self.scale
+
+    def of(self, parts):
+        return Lazy(self.rewriter, self.uniforms, *parts)
+
     def moved(self, function):
         """The same uniforms in another layout."""
-        keys, places, shift, scale = map(function, (self.keys, self.places, self.shift, self.scale))
-        return Lazy(self.rewriter, self.uniforms, keys, places, shift, scale)
+        return self.of(map(function, self.parts))
 
     def affine(self, shift, scale):
-        return Lazy(self.rewriter, self.uniforms, self.keys, self.places, shift, scale)
+        return self.of((self.keys, self.places, shift, scale))
 
     def within(self, live):
         """The same uniforms in a part of the program, and nobody's where it is not taken."""
-        keys = only_where(live, self.keys)
-        return Lazy(self.rewriter, self.uniforms, keys, self.places, self.shift, self.scale)
+        return self.of((only_where(live, self.keys), self.places, self.shift, self.scale))
 
     def _draw(self, what, dtype, *parameters):
         return self.rewriter.draw((what, self.uniforms), (), dtype, self.keys, self.places, *parameters)
