@@ -254,6 +254,13 @@ def uniforms_in_a_loop(jax, key):
     return jax.lax.scan(count, 0.0, jax.random.uniform(key, (3,)))[0]
 
 
+@claim([0.25, 0.25, -0.75, 0.5], [3 / 16, 3 / 16, 3 / 16, 1 / 12])
+def turned_uniforms(jax, key):
+    u = 1 - jax.random.uniform(key, (4,))
+    whole = jax.numpy.floor(0.25 - u[2])
+    return jax.numpy.stack([u[0] < 0.25, 0.5 > 2 * u[1], whole, u[3]])
+
+
 @claim(np.zeros(2), np.diag(A))
 def correlated(jax, key):
     return jax.random.multivariate_normal(key, jax.numpy.zeros(2), jax.numpy.asarray(A))

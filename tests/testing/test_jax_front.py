@@ -40,12 +40,15 @@ def test_what_jumps_is_not_certified(jax, run):
 
 def test_many_outcomes_are_played_together(jax, monkeypatch):
     """Discrete draws, nodes, cuts, branches and a stopping time: the same in one vmapped call as one by one."""
-    from dualgrad.testing.fronts import jax_front
+    from dualgrad.testing.fronts import frontier, jax_front
 
     def run(key):
         a, b, c, d = jax.random.split(key, 4)
         v = jax.random.rademacher(a, (), float)
-        k = jax.random.choice(b, 2, (1,), replace=False)[0]
+        k = jax.lax.cond(v < 0, lambda: 1.0 * jax.random.randint(b, (), 0, 2), lambda: 0.0)
+        k += jax.lax.cond(
+            (v > 0) | (k > 0), lambda: jax.random.rademacher(jax.random.fold_in(b, 1), (), float), lambda: 3.0
+        )
         u = jax.random.uniform(c)
         x = jax.lax.cond(u < 0.25, lambda: jax.random.normal(d), lambda: 1.0 * jax.random.randint(d, (), 0, 3))
         n = jax.lax.while_loop(
@@ -53,12 +56,14 @@ def test_many_outcomes_are_played_together(jax, monkeypatch):
         )
         return jax.numpy.stack([v * k * x, x, jax.numpy.where(u < 0.5, u, 2.0), n * v])
 
+    monkeypatch.setattr(jax_front, "ROOM", 1)
+    monkeypatch.setattr(frontier, "FEWEST", 64)  # outcomes in one call: there are several
     found = []
     for few in (0, 10**6):
         monkeypatch.setattr(jax_front, "FEW", few)
         found.append(testing.exact_moments(run, draws="jax"))
     assert found[0].certified
-    assert found[0].outcomes == found[1].outcomes > jax_front.FEW // 10**4
+    assert found[0].outcomes == found[1].outcomes > 64
     np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-12)
     np.testing.assert_allclose(found[0].covariance, found[1].covariance, atol=1e-12)
 
@@ -82,14 +87,15 @@ def test_names_bound_and_functions_jitted_before_are_played_too(jax):
     @jax.jit
     def before(key):
         a, b = split(key)
-        return normal(a, (2,)) * choice(b, 3, p=jax.numpy.asarray([0.5, 0.3, 0.2]))
+        picked = choice(b, 3, (2,), replace=False, p=jax.numpy.asarray([0.5, 0.25, 0.25]))
+        return normal(a, (2,)) * picked[0]
 
     key = jax.random.key(0)
     first = before(key)
     moments = testing.exact_moments(before, draws="jax")
     assert moments.certified
-    assert moments.outcomes == 27
-    np.testing.assert_allclose(moments.variance, 0.3 + 4 * 0.2, atol=1e-12)
+    assert moments.outcomes == 9 * 6
+    np.testing.assert_allclose(moments.variance, 0.25 + 4 * 0.25, atol=1e-12)
     np.testing.assert_array_equal(before(key), first)
     np.testing.assert_array_equal(normal(key), jax.random.normal(jax.random.key(0)))
 
@@ -103,6 +109,11 @@ REUSED = {
     "another shape": lambda jax, key: jax.random.normal(key, (2,)).sum() * jax.random.normal(key),
     "another law": lambda jax, key: jax.random.normal(key) * jax.random.uniform(key),
     "in a loop": lambda jax, key: jax.lax.scan(lambda c, _: (jax.random.randint(key, (), 0, c), None), 3, None, 2)[0],
+    "in one of 2^10 outcomes": lambda jax, key: jax.lax.cond(
+        jax.numpy.all(jax.random.rademacher(jax.random.fold_in(key, 1), (10,)) < 0),
+        lambda: 1.0 * jax.random.randint(key, (), 0, 2) + jax.random.bernoulli(key),
+        lambda: 0.0,
+    ),
     "folded and split": lambda jax, key: (
         jax.random.normal(jax.random.split(key)[1]) * jax.random.exponential(jax.random.fold_in(key, 1))
     ),
