@@ -66,6 +66,7 @@ def test_many_outcomes_are_played_together(jax, monkeypatch):
     assert found[0].outcomes == found[1].outcomes > 64
     np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-12)
     np.testing.assert_allclose(found[0].covariance, found[1].covariance, atol=1e-12)
+    assert found[0].draws == found[1].draws
 
 
 def test_a_quarter_of_a_million_outcomes(jax):
@@ -149,8 +150,9 @@ def test_randomness_of_python_is_noticed(jax):
 def test_errors_of_the_run_are_its_own(jax):
     with pytest.raises(ValueError, match="cannot take 4 of 3"):
         testing.exact_moments(lambda key: jax.random.choice(key, 3, (4,), replace=False), draws="jax")
-    with pytest.raises(testing.TooManyOutcomesError):
-        testing.exact_moments(lambda key: jax.random.rademacher(key, (40,)), draws="jax")
+    for run in (lambda key: jax.random.rademacher(key, (40,)), lambda key: jax.random.randint(key, (), 0, 2**30)):
+        with pytest.raises(testing.TooManyOutcomesError):
+            testing.exact_moments(run, draws="jax")
 
 
 def test_single_precision_is_checked_as_such(jax):

@@ -7,11 +7,10 @@ import numpy as np
 from ..enumeration import laws
 from ..enumeration.lines import Line
 from ..enumeration.source import ReplayError
-from ..enumeration.walk import TooManyOutcomesError
 from .jax_keys import NOBODY
 from .outcomes import CONTINUOUS, probabilities, reused
 
-WIDEST = 2**20  # branches of a single draw
+RADEMACHER = laws.uniformly("rademacher", [1.0, -1.0])
 
 
 class Wide(Line):
@@ -53,16 +52,14 @@ class Single:
         return self.source.take(self._stream(key, name, shape), 0, CONTINUOUS[name], math.prod(shape))
 
     def _rademacher(self, key, shape, *after):
-        return self.source.take(self._stream(key, "rademacher", shape), 0, laws.SIGNS, math.prod(shape))
+        return self.source.take(self._stream(key, "rademacher", shape), 0, RADEMACHER, math.prod(shape))
 
     def _integers(self, key, shape, spans, *after):
         spans = np.maximum(spans, 1).ravel().tolist()
         stream = self._stream(key, f"randint below {spans}, ", shape)
         drawn = []
         for place, span in enumerate(spans):
-            if span > WIDEST:
-                raise TooManyOutcomesError(f"randint has {span:,} outcomes; is it a seed? Split the key instead")
-            drawn.append(self.source.take((stream, place), 0, laws.integers(0, span), 1)[0])
+            drawn.append(self.source.take((stream, place), 0, laws.Range("randint", 0, span), 1)[0])
         return drawn
 
     def _categorical(self, key, shape, n, weights, *after):
@@ -77,7 +74,7 @@ class Single:
                 edges = np.cumsum(probabilities(given[0][left]))[:-1].tolist()
                 place = self.source.cells((stream, i), 0, 1)[0].part(edges)
             else:
-                place = int(self.source.take((stream, i), 0, laws.place(len(left)), 1)[0])
+                place = int(self.source.take((stream, i), 0, laws.Range("permutation", 0, len(left)), 1)[0])
             picked.append(left.pop(place))
         return picked
 

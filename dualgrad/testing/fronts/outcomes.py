@@ -139,7 +139,7 @@ class Batch:
 
     def _categorical(self, rows, key, shape, n, weights, *after):
         count = math.prod(shape)
-        start = self.columns.of(key, "categorical", shape, "", count, n)
+        start = self.columns.of(key, "categorical", shape, "", count, n, "u < p")
         return self._take(rows, start, count, n, probabilities(weights).reshape(-1, count, n)).reshape(-1, *shape)
 
     def _integers(self, rows, key, shape, spans, *after):
@@ -159,7 +159,8 @@ class Batch:
         """The first of a permutation of n, one after another from those that are left, in proportion to weights."""
         left, picked = np.tile(np.arange(n), (len(self.weight[rows]), 1)), []
         for i in range(shape[0]):
-            start = self.columns.of(key, "permutation", (n,), i, 1, n - i)
+            label = "u < p" if weighted else "permutation"
+            start = self.columns.of(key, "permutation", (n,), i, 1, n - i, label)
             likely = probabilities(np.take_along_axis(given[0], left, 1))[:, None] if weighted else None
             chosen = self._take(rows, start, 1, n - i, likely)
             picked.append(np.take_along_axis(left, chosen, 1))
