@@ -61,8 +61,8 @@ def assert_unbiased(
     degree, max_outcomes
         As in `exact_moments`.
     samples : int
-        Where the mean cannot be certified (directions made orthogonal by QR, say) it is tested on so many samples, and
-        the report says so.
+        Where the mean cannot be certified (directions made orthogonal by QR, say) it is tested on so many samples, as
+        in `assert_moments`.
 
     Returns
     -------
