@@ -2,7 +2,8 @@
 
 import importlib
 
-from .derivatives import CheckError, check_jvp
+from .derivatives import check_jvp
+from .functions import CheckError
 from .moments import (
     InexactWarning,
     Moments,
