@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import NonFiniteError
 from ..estimators.estimator import GradientEstimator
 from ..tree import Tree, map_leaves
-from .at_point import AtPoint, Limits
 from .claims import assert_moments
+from .estimator_at import EstimatorAt, Limits
 from .report import Report, verdict
 
 POINTS = 2  # random points beside the one given
@@ -94,7 +94,7 @@ def assert_unbiased(
             samples=samples,
         )  # fmt: skip
     limits = Limits(atol, degree, max_outcomes, samples)
-    at = AtPoint(estimator, objective, params)
+    at = EstimatorAt(estimator, objective, params)
     checks = [*at.unbiased(expectation, steps, limits)]
     unasked = expectation is None and steps == 1 and at.affords(POINTS)
     checks += _elsewhere(at, points, unasked, lambda other: other.unbiased(None, 1, limits, alone=False))
@@ -151,7 +151,7 @@ def assert_variance(
             max_outcomes=max_outcomes, samples=samples,
         )  # fmt: skip
     limits = Limits(atol, degree, max_outcomes, samples)
-    at = AtPoint(estimator, objective, params)
+    at = EstimatorAt(estimator, objective, params)
     checks = [*at.spread(variance, covariance, limits)]
     unasked = variance is None and covariance is None and at.affords(POINTS)
     checks += _elsewhere(at, points, unasked, lambda other: other.spread(None, None, limits))
@@ -167,7 +167,7 @@ def _elsewhere(at, points, unasked, checks):
     for tree in points if given else _near(at.params, points):
         try:
             with contextlib.nullcontext() if given else np.errstate(all="ignore"):
-                found += checks(AtPoint(at.estimator, at.objective, tree))
+                found += checks(EstimatorAt(at.estimator, at.objective, tree))
             looked_at += 1
         except (ArithmeticError, ValueError, NonFiniteError):
             if given:

@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 from dualgrad import directions, estimators, testing
-from tests.support.mutations import MUTATIONS, Mutation
+from tests.support.mutations.planting import MUTATIONS, Mutation
 
 G = np.array([1.0, -2.0, 0.5])
 
