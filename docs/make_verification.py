@@ -104,7 +104,7 @@ def estimators():
 def online():
     """The gradient after three steps of a small recurrent network, against RTRL's."""
     import dualgrad.online as of
-    from tests.support.mutations import streamed
+    from tests.support.mutations.streams import streamed
 
     exact = streamed(of.RTRL()).mean
     for estimator in (

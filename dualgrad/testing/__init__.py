@@ -3,7 +3,7 @@
 import importlib
 
 from .claims import assert_moments, unbiased
-from .derivatives import CheckError, check_jvp
+from .derivatives import CheckError, check_jvp, check_vjp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
 from .enumeration.walk import TooManyOutcomesError
@@ -11,7 +11,6 @@ from .gradients import assert_unbiased, assert_variance
 from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
 from .samples import check_mean, check_variance, power
-from .transposes import check_vjp
 
 __all__ = [
     "Check",

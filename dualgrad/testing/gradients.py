@@ -1,5 +1,6 @@
 """assert_unbiased and assert_variance: what an estimator of a gradient claims, at one point and more."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,8 +10,8 @@ import numpy as np
 from ..errors import NonFiniteError
 from ..estimators.estimator import GradientEstimator
 from ..tree import Tree, map_leaves
-from .at_point import AtPoint, Limits
 from .claims import assert_moments
+from .estimator_at import EstimatorAt, Limits
 from .report import Report, verdict
 
 POINTS = 2  # random points beside the one given
@@ -61,8 +62,8 @@ def assert_unbiased(
     degree, max_outcomes
         As in `exact_moments`.
     samples : int
-        Where the mean cannot be certified (directions made orthogonal by QR, say) it is tested on so many samples, and
-        the report says so.
+        Where the mean cannot be certified (directions made orthogonal by QR, say) it is tested on so many samples, as
+        in `assert_moments`.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def assert_unbiased(
             samples=samples,
         )  # fmt: skip
     limits = Limits(atol, degree, max_outcomes, samples)
-    at = AtPoint(estimator, objective, params)
+    at = EstimatorAt(estimator, objective, params)
     checks = [*at.unbiased(expectation, steps, limits)]
     unasked = expectation is None and steps == 1 and at.affords(POINTS)
     checks += _elsewhere(at, points, unasked, lambda other: other.unbiased(None, 1, limits, alone=False))
@@ -150,7 +151,7 @@ def assert_variance(
             max_outcomes=max_outcomes, samples=samples,
         )  # fmt: skip
     limits = Limits(atol, degree, max_outcomes, samples)
-    at = AtPoint(estimator, objective, params)
+    at = EstimatorAt(estimator, objective, params)
     checks = [*at.spread(variance, covariance, limits)]
     unasked = variance is None and covariance is None and at.affords(POINTS)
     checks += _elsewhere(at, points, unasked, lambda other: other.spread(None, None, limits))
@@ -161,14 +162,15 @@ def _elsewhere(at, points, unasked, checks):
     """The worst check at more points: those given, or random ones."""
     if points is None:
         points = POINTS if unasked else 0
-    trees = _near(at.params, points) if isinstance(points, int) else list(points)
+    given = not isinstance(points, int)
     found, looked_at = [], 0
-    for tree in trees:
+    for tree in points if given else _near(at.params, points):
         try:
-            found += checks(AtPoint(at.estimator, at.objective, tree))
+            with contextlib.nullcontext() if given else np.errstate(all="ignore"):
+                found += checks(EstimatorAt(at.estimator, at.objective, tree))
             looked_at += 1
-        except NonFiniteError:
-            if not isinstance(points, int):
+        except (ArithmeticError, ValueError, NonFiniteError):
+            if given:
                 raise  # a random point may lie where the objective is not defined
     if found:
         worst = max(found, key=lambda c: (c.status == "failed", c.error / max(c.budget, 1e-300)))

@@ -16,7 +16,7 @@ from dualgrad import nn
 from dualgrad.nn.joint import joint
 from dualgrad.nn.normal import ndtr
 from dualgrad.testing import check_vjp, exact_moments
-from dualgrad.testing.oracles import along, richardson
+from dualgrad.testing.derivatives.oracles import along, richardson
 from tests.support.layers import INTEGERS, LAYERS, LOSSES, names_of
 from tests.support.strict import device, host
 

@@ -15,7 +15,7 @@ from tests.support import rooms, strict
 from tests.support.checks import close
 from tests.support.counting import products
 from tests.support.dealing import Dealt, Recording
-from tests.support.mutations import streamed
+from tests.support.mutations.streams import streamed
 from tests.support.rooms import CATALOGUE, RUNS, SIGNS, Learning, maker
 from tests.support.unrolls import coefficients, episode, history, one_perturbation, perturbation_a_window
 

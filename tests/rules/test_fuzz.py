@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import dualgrad as dg
 from dualgrad.dual import RULES, Dual
-from dualgrad.testing.oracles import along, richardson
+from dualgrad.testing.derivatives.oracles import along, richardson
 from tests.support.cases import name_of
 from tests.support.checks import same
 from tests.support.draws import (

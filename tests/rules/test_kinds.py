@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.testing.oracles import along, richardson
+from dualgrad.testing.derivatives.oracles import along, richardson
 from tests.support.cases import MASK, Case, name_of, positive, real
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, direction, flat, outputs, push, same

@@ -11,7 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 import dualgrad as dg
-from dualgrad.testing.oracles import richardson
+from dualgrad.testing.derivatives.oracles import richardson
 from tests.support.cases import DOMAINS
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, outputs

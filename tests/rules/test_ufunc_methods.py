@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.testing.oracles import along, richardson
+from dualgrad.testing.derivatives.oracles import along, richardson
 from tests.support.cases import name_of
 from tests.support.checks import close, direction, flat, push, same
 from tests.support.constants import quiet, refused

@@ -9,7 +9,7 @@ import numpy as np
 
 import dualgrad as dg
 from dualgrad.dual import Dual
-from dualgrad.testing.oracles import STEP, along, complex_step, is_analytic, richardson
+from dualgrad.testing.derivatives.oracles import STEP, along, complex_step, is_analytic, richardson
 
 
 class UnsureError(Exception):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 import dualgrad as dg
-from dualgrad.testing.oracles import along, richardson
+from dualgrad.testing.derivatives.oracles import along, richardson
 from tests.support.cases import MASK, Case, above, positive, real
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import close, derivative_along, direction, flat, outputs, push, same

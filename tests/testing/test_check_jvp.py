@@ -8,7 +8,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import testing
 from dualgrad.testing import CheckError, UncheckedWarning, check_jvp
-from dualgrad.testing.oracles import richardson, slope_at_0
+from dualgrad.testing.derivatives.oracles import richardson, slope_at_0
 from tests.support.catalogue import CATALOGUE
 
 X = np.array([0.7, -1.2, 1.9])
@@ -38,7 +38,7 @@ def test_both_oracles_certify_an_analytic_function():
     assert report.passed
     assert report.status == "passed"
     assert [c.status for c in report.checks if c.oracle == "complex step"] == ["passed"] * 3
-    assert all(c.error <= 1e-9 for c in report.checks)
+    assert all(c.error <= 1e-9 for c in report.checks if c.name.startswith("order"))
 
 
 def test_a_failure_names_the_worst_element_and_both_values(wrong):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..report import row
-from .lines import Line, look
+from .lines import Random, look
 from .path import Cut, Path
 from .source import ReplayError
 from .sums import Sum
@@ -36,6 +36,7 @@ class Settled(NamedTuple):
     lost: float = 0.0
     samples: Sequence = ()  # the first outcomes: choices, radices and result
     degree: int = 1
+    rough: bool = False  # samples may miss what happens rarely
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
@@ -43,10 +44,10 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
 
     ``once(source)`` plays it, as a row, and ``once.walk(degree, max_outcomes)`` all its outcomes.
     """
-    require_reproducible(once(Line(0)), once(Line(0)))
+    require_reproducible(once(Random(0)), once(Random(0)))
     finding = look(once)
     if finding.rough:
-        return _sampled(once, samples, finding.rough)
+        return _sampled(once, samples, finding.rough, rough=True)
     if finding.degree is None:
         path = Path([], degree + 4)
         with contextlib.suppress(Cut):
@@ -58,7 +59,7 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
         walk, error, why = once.walk(max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
     require_repeatable(once, walk)
     if walk.doubts:
-        return _sampled(once, samples, "; ".join(walk.doubts))
+        return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
     cost = walk.sum.outcomes + finding.runs
     return Settled(
         walk.sum, max(error, walk.lost), why, walk.drawn, walk.precision, cost, walk.lost, walk.samples, walk.degree
@@ -97,7 +98,7 @@ def _size(a, powers):
     return float(max(size, np.max(np.abs(a.covariance), initial=0)) if powers > 1 else size)
 
 
-def _sampled(once, samples, why):
+def _sampled(once, samples, why, rough=False):
     """Moments by samples of the continuous draws, the discrete ones enumerated under each."""
     rng, total, means = np.random.default_rng(0), Sum(), []
     for _ in range(samples):
@@ -105,9 +106,9 @@ def _sampled(once, samples, why):
         total.add(rows, np.asarray(weights) / samples)
         means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
-    line = Line(0)
-    once(line)
-    return Settled(total, error, why, line.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples)
+    sample = Random(0)
+    once(sample)
+    return Settled(total, error, why, sample.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples, rough=rough)
 
 
 # ---------------------------------------------------------------------- the same draws, the same result

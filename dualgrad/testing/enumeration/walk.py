@@ -6,7 +6,7 @@ import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
 from .laws import Discrete
-from .lines import Line
+from .lines import Random
 from .path import Cut, Path, RandomPath
 from .progress import Progress
 from .source import ReplayError
@@ -166,5 +166,5 @@ def conditional(once, rng):
             pass
         choices = path.successor()
     if choices is not None:
-        return [once(Line(rng))], [1.0]
+        return [once(Random(rng))], [1.0]
     return rows, weights

@@ -58,7 +58,7 @@ IMPLEMENTATION = extension.define_prng_impl(
     name="replay",
     tag="replay",
 )
-KEY = jax.random.key_dtype(IMPLEMENTATION)
+KEY = jax.random.wrap_key_data(np.zeros(WORDS, np.uint32), impl=IMPLEMENTATION).dtype
 
 
 def keys_of(outcomes):

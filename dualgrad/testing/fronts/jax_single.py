@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..enumeration import laws
-from ..enumeration.lines import Line
+from ..enumeration.lines import Random
 from ..enumeration.source import ReplayError
 from .jax_keys import NOBODY
 from .outcomes import CONTINUOUS, probabilities, reused
@@ -13,7 +13,7 @@ from .outcomes import CONTINUOUS, probabilities, reused
 RADEMACHER = laws.uniformly("rademacher", [1.0, -1.0])
 
 
-class Wide(Line):
+class Wide(Random):
     """Continuous draws spread evenly over their lines: a normal out to 7.5 standard deviations."""
 
     def fresh(self, law, count):

@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     samples: int
 
 
-class AtPoint:
+class EstimatorAt:
     """An estimator at one point: how it is run, and what it says of itself. Its state is put back at the end."""
 
     cost = 0  # runs that the claim of a mean took, if it was certified
