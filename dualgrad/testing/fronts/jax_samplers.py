@@ -1,9 +1,9 @@
 """The samplers of jax.random while a replay is on: for its keys they draw from it, for others they are JAX's own.
 
 The public samplers call functions of their module by name; those are replaced, so names bound before (``from
-jax.random import normal``), libraries and jitted functions come here too. ``choice`` alone does its own work: its code
-is replaced. What is not listed is computed by JAX from what is (lognormal, multivariate_normal, ...), or reaches random
-bits, which a key of the replay refuses.
+jax.random import normal``), libraries and jitted functions come here too. ``choice`` and ``categorical`` do their own
+work: their code is replaced. What is not listed is computed by JAX from what is (lognormal, multivariate_normal, ...),
+or reaches random bits, which a key of the replay refuses.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from .jax_draws import draw
 from .jax_keys import KEY
 
 MODULE = jax.random.normal.__globals__  # of the module that defines the samplers
-DELEGATED = "_choice_of_replay"
+DELEGATED = "_samplers_of_replay"
 FOREIGN = []  # what was drawn from keys that are not the replay's
 
 # ---------------------------------------------------------------------- laws
@@ -102,16 +102,20 @@ def _permuted(key, n, count, weights=()):
     return draw(("permutation", n, bool(weights)), (count,), int, key, *weights)
 
 
-def _categorical(key, logits_arr, shape, batch_shape, axis, replace):
-    logits = jnp.moveaxis(logits_arr, axis, -1)
-    n = logits.shape[-1]
+def categorical(key, logits, axis=-1, shape=None, replace=True):
+    """``jax.random.categorical`` of the replay: of the softmax of the logits, not by the largest of Gumbel draws."""
+    weights = jax.nn.softmax(jnp.moveaxis(jnp.asarray(logits), axis, -1), -1)
+    *batch, n = weights.shape
+    shape = tuple(batch) if shape is None else tuple(shape)
+    if jnp.broadcast_shapes(shape, tuple(batch)) != shape:
+        raise ValueError(f"jax.random.categorical got shape={shape}; expected one that ends with {tuple(batch)}")
     if replace:
-        weights = jnp.broadcast_to(jax.nn.softmax(logits, -1), (*shape, n))
-        return draw(("categorical", n), shape, int, key, weights)
-    prefix = shape[: len(shape) - len(batch_shape)]
-    keys = jax.random.split(key, batch_shape)
-    picked = draw(("permutation", n, True), (math.prod(prefix),), int, keys, jax.nn.softmax(logits, -1))
-    return jnp.moveaxis(picked, -1, 0).reshape(shape)
+        return draw(("categorical", n), shape, int, key, jnp.broadcast_to(weights, (*shape, n)))
+    count = math.prod(shape[: len(shape) - len(batch)])
+    if count > n:
+        raise ValueError(f"jax.random.categorical cannot take {count} of {n} without replacement")
+    keys = jax.random.split(key, tuple(batch)) if batch else key
+    return jnp.moveaxis(draw(("permutation", n, True), (count,), int, keys, weights), -1, 0).reshape(shape)
 
 
 def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
@@ -133,8 +137,9 @@ def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
 
 LAWS = {f.__name__: f for f in (
     _normal, _uniform, _truncated_normal, _exponential, _gumbel, _laplace, _logistic, _bernoulli, _rademacher,
-    _randint, _shuffle, _categorical,
+    _randint, _shuffle,
 )}  # fmt: skip
+OF_THEIR_OWN = {"choice": choice, "categorical": categorical}
 REJECTED = ("_beta", "_binomial", "_dirichlet", "_gamma", "_geometric", "_poisson", "_triangular", "_wald")
 
 # ---------------------------------------------------------------------- replaced
@@ -147,30 +152,44 @@ def samplers_replaced():
         yield
         return
     old = {name: MODULE[name] for name in (*LAWS, *REJECTED) if name in MODULE}
+    codes = {name: getattr(jax.random, name).__code__ for name in OF_THEIR_OWN}
     if missing := [name for name in LAWS if name not in old]:
-        raise _unknown(f"jax.random has no {', '.join(missing)}")
-    code, ours = getattr(jax.random.choice, "__code__", None), _delegate()
-    if code is None or ours.co_varnames[: ours.co_argcount] != code.co_varnames[: code.co_argcount]:
-        raise _unknown("jax.random.choice has other arguments")
+        raise ReplayError(
+            f"jax.random has no {', '.join(missing)} in jax {jax.__version__}; the replay knows jax 0.6 to 0.10"
+        )
     FOREIGN.clear()
     try:
-        theirs = types.FunctionType(code, MODULE, "choice", jax.random.choice.__defaults__)
-        MODULE[DELEGATED] = _switched(theirs, choice)
-        jax.random.choice.__code__ = ours
-        for name, private in old.items():
-            MODULE[name] = _switched(private, LAWS.get(name) or _refused(name))
+        MODULE[DELEGATED] = {
+            name: _switched(_copied(getattr(jax.random, name)), ours) for name, ours in OF_THEIR_OWN.items()
+        }
+        for name in OF_THEIR_OWN:
+            getattr(jax.random, name).__code__ = _delegate(name)
+        for name, theirs in old.items():
+            MODULE[name] = _switched(theirs, LAWS.get(name) or _refused(name))
         yield
     finally:
         MODULE.update(old)
-        jax.random.choice.__code__ = code
+        for name, code in codes.items():
+            getattr(jax.random, name).__code__ = code
         del MODULE[DELEGATED]
 
 
-def _delegate():
-    def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
-        return _choice_of_replay(key, a, shape, replace, p, axis, mode)  # noqa: F821
+def _copied(function):
+    """A function whose code does not change with that of the one it is a copy of."""
+    copy = types.FunctionType(function.__code__, MODULE, function.__name__, function.__defaults__)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
-    return choice.__code__
+
+def _delegate(name):
+    """Code with the arguments of a sampler, which calls what is delegated."""
+    code = getattr(jax.random, name).__code__
+    first, count = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    names, place = code.co_varnames[:count], {}
+    listed = ", ".join([*names[:first], *(["*"] if count > first else []), *names[first:]])
+    given = ", ".join(f"{each}={each}" for each in names)
+    exec(f"def {name}({listed}): return {DELEGATED}[{name!r}]({given})", place)
+    return place[name].__code__
 
 
 def _switched(theirs, ours):
@@ -199,7 +218,3 @@ def _refused(name):
         )
 
     return refused
-
-
-def _unknown(what):
-    return ReplayError(f"{what} in jax {jax.__version__}; the replay of draws knows jax 0.6 to 0.10")
