@@ -60,7 +60,7 @@ def test_many_outcomes_are_played_together(jax, monkeypatch):
     monkeypatch.setattr(frontier, "FEWEST", 64)  # outcomes in one call: there are several
     found = []
     for few in (0, 10**6):
-        monkeypatch.setattr(jax_front, "FEW", few)
+        monkeypatch.setattr(jax_front, "ALONE", few)
         found.append(testing.exact_moments(run, draws="jax"))
     assert found[0].certified
     assert found[0].outcomes == found[1].outcomes > 64

@@ -74,7 +74,7 @@ def _drawn_with_tangents(primals, tangents, **how):
     return y, ad.Zero.from_primal_value(y)
 
 
-def _lowered(ctx, *args, **how):
+def _host_call(ctx, *args, **how):
     keys, *parameters = ctx.avals_in
     words = jax.core.ShapedArray((*keys.shape, WORDS), np.uint32)
     y, _, _ = mlir.emit_python_callback(
@@ -86,4 +86,4 @@ def _lowered(ctx, *args, **how):
 
 batching.primitive_batchers[draw_p] = _drawn_in_batch
 ad.primitive_jvps[draw_p] = _drawn_with_tangents
-mlir.register_lowering(draw_p, _lowered)
+mlir.register_lowering(draw_p, _host_call)

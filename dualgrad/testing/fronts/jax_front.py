@@ -22,7 +22,7 @@ from .jax_single import Single, Wide
 UNTRACEABLE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError,
             jax.errors.TracerIntegerConversionError)  # fmt: skip
 WIDE = 48  # outcomes far out, to see whether a comparison ever goes the other way
-FEW = 200  # outcomes that are played one by one: to compile for many takes longer
+ALONE = 200  # outcomes that are played one by one: to compile for many takes longer
 ROOM = 2**25  # of an array over all outcomes that are played at once
 
 
@@ -79,7 +79,7 @@ class JAX(Front):
             once(first)
         if self.programs is None:
             return super().walk(once, degree, max_outcomes)
-        if first.outcomes() <= FEW:
+        if first.outcomes() <= ALONE:
             found = super().walk(once, degree, max_outcomes)
         else:
             room = ROOM // self.programs[0].reading.largest
