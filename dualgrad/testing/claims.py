@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..tree import Tree
+from .enumeration.chance import conditional
 from .enumeration.path import Path
 from .enumeration.settle import ROUNDING, as_row, settle
-from .enumeration.walk import conditional
 from .moments import playing, require_run
 from .report import Check, Elements, Report, compare, row, verdict
 from .samples import check_mean

@@ -243,6 +243,16 @@ def test_nodes_are_raised_until_they_converge(scale):
     assert np.all(np.abs(found.mean - exact) <= 1e-9 + found.error)
 
 
+@pytest.mark.parametrize("draw", [lambda r, p: r.bernoulli(p), lambda r, p: r.uniform() < p])
+def test_probabilities_may_depend_on_continuous_draws(draw):
+    """E σ(1 + z/2) by Gauss-Hermite nodes."""
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    found = exact_moments(lambda r: draw(r, sigmoid(1 + r.normal() / 2)))
+    nodes, weights = quadrature.normal(79)
+    assert found.certified
+    assert abs(found.mean[0] - weights @ sigmoid(1 + nodes / 2)) <= 1e-9 + found.error
+
+
 @pytest.mark.parametrize(
     ("run", "says"),
     [

@@ -6,13 +6,13 @@ a Fourier series. Where that does not end, the roughest place is zoomed in on: a
 as the step shrinks, at a kink it falls with the step, and where the result is smooth with its square.
 """
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
-from .laws import Continuous
+from .chance import BRANCHES, Numbers, Random, given
 from .path import Cut
-from .source import Cell, Source
 
 DRAWS = 12  # continuous draws that are looked at; more are sampled
 POINTS = 33  # on a line, and 8 close to its ends
@@ -25,50 +25,22 @@ EXACT = 1e-12  # what rounding leaves of the coefficients beyond a polynomial's 
 EDGES = np.array([1e-3, 1e-5, 1e-7, 1e-10])  # points close to the ends of a line: tails of uniform draws
 
 
-class Random(Source):
-    """Draws at random, from a seed or a generator."""
-
-    def __init__(self, seed):
-        super().__init__()
-        self.rng = np.random.default_rng(seed)
-
-    def fresh(self, law, count):
-        self.count(law.name, count)
-        return law.sample(self.rng, count)
-
-    def cell(self):
-        return Hidden(self, self.rng.random())
-
-    def split(self, cell, edges):
-        self.count("u < p", 1)
-        return int(np.searchsorted(edges, cell.hidden, side="right")) - 1
-
-
-class Line(Random):
-    """A point on a line: random draws, far apart, and the continuous one that moves, by number, at t."""
+class FarNumbers(Numbers):
+    """Continuous draws, far apart, of which one moves along its line: the k-th of a law, at t."""
 
     def __init__(self, seed, moving=None, t=None):
         super().__init__(seed)
-        self.moving, self.t, self.laws = moving, t, []  # the laws of the continuous draws, in order
+        self.moving, self.t, self.order = moving, t, []  # the draws in order, each a law and which of it
 
-    def fresh(self, law, count):
-        drawn = super().fresh(law, count)
-        if isinstance(law, Continuous):
-            first, drawn = len(self.laws), law.spread * drawn
-            self.laws += [law] * count
-            if self.moving is not None and 0 <= self.moving - first < count:
-                drawn[self.moving - first] = law.along(drawn[self.moving - first], self.t)
+    def of(self, law, start, count):
+        first = len(self.drawn.get(law.name, ()))
+        drawn = law.spread * super().of(law, start, count)
+        self.order += [(law, k) for k in range(first, start + count)]
+        if self.moving is not None:
+            moving, k = self.moving
+            if moving is law and start <= k < start + count:
+                drawn[k - start] = law.along(drawn[k - start], self.t)
         return drawn
-
-
-class Hidden(Cell):
-    """A cell that knows where it lies, so that a line can go through it."""
-
-    __slots__ = ("hidden",)
-
-    def __init__(self, source, hidden):
-        super().__init__(source)
-        self.hidden = hidden
 
 
 class Finding(NamedTuple):
@@ -83,35 +55,45 @@ class Finding(NamedTuple):
     runs: int = 0
 
 
-def look(once, seeds=0):
-    """The `Finding` of a run along its continuous draws; ``once(source)`` plays it, as a row of entries."""
-    count = len(_laws(once, seeds))
+def look(once):
+    """The `Finding` of a run along its continuous draws; ``once(source)`` plays it, as a row of entries.
+
+    Where it is rough for single outcomes, its mean and mean square over the discrete draws may be smooth, as where the
+    probabilities of these depend on the continuous ones.
+    """
+    finding = _look(lambda numbers: once(Random(0, numbers)))
+    if finding.rough and given(once, FarNumbers(0)) is not None:
+        averaged = _look(lambda numbers: _averages(once, numbers))
+        return finding if averaged.rough else averaged._replace(runs=BRANCHES * averaged.runs)
+    return finding
+
+
+def _averages(once, numbers):
+    """Mean and mean square over the discrete outcomes under given continuous draws; None where they are too many."""
+    found = given(once, numbers)
+    if found is None:
+        return None
+    ys, ws = np.array(found[0]), np.array(found[1])
+    return np.concatenate([ws @ ys, ws @ np.abs(ys) ** 2]).astype(ys.dtype)
+
+
+def _look(play):
+    numbers = FarNumbers(0)
+    with contextlib.suppress(Cut):
+        play(numbers)
+    count = len(numbers.order)
     chosen = range(count) if count <= DRAWS else np.linspace(0, count - 1, DRAWS).astype(int)
-    found = [_along(once, seeds + k, int(draw)) for k, draw in enumerate(chosen)]
+    found = [_along(play, seed, *numbers.order[k]) for seed, k in enumerate(chosen)]
     rough = next((f.rough for f in found if f.rough), "")
     degrees = [f.degree for f in found]
     rest = max((f.rest for f in found), default=0.0)
     return Finding(None if None in degrees else max(degrees, default=0), rough, rest, RUNS * len(found))
 
 
-def _laws(once, seed):
-    line = Line(seed)
-    try:
-        once(line)
-    except Cut:
-        return []
-    return line.laws
-
-
-def _along(once, seed, draw):
-    laws = _laws(once, seed)
-    if draw >= len(laws):  # this seed took another branch
-        return Finding(0)
-    law = laws[draw]
-
+def _along(play, seed, law, k):
     def f(t):
         try:
-            return once(Line(seed, draw, t))
+            return play(FarNumbers(seed, (law, k), t))
         except Exception:
             if abs(t) <= NEAR:
                 raise

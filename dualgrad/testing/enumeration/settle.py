@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..report import row
-from .lines import Random, look
+from .chance import Random, conditional
+from .lines import look
 from .path import Cut, Path
 from .source import ReplayError
 from .sums import Sum
-from .walk import TooManyOutcomesError, conditional
+from .walk import TooManyOutcomesError
 
 MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
 ROUNDING = 100  # times the precision of the result, where that is more

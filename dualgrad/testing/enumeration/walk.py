@@ -1,12 +1,10 @@
-"""The walk over all outcomes of a run, depth first; and samples of what cannot be enumerated."""
+"""The walk over all outcomes of a run, depth first."""
 
 import contextlib
 
 import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
-from .laws import Discrete
-from .lines import Random
 from .path import Cut, Path, RandomPath
 from .progress import Progress
 from .source import ReplayError
@@ -15,7 +13,6 @@ from .sums import Sum
 AT_ONCE = 1024  # outcomes that are summed together
 TOLD = 256  # outcomes between two looks at the clock
 DESCENTS = 16  # random paths by which the number of outcomes is judged
-BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
 
 
 class TooManyOutcomesError(DualgradError, ValueError):
@@ -118,53 +115,3 @@ def too_many(path, limit, how):
         f"{how}; max_outcomes is {limit:,}. Shrink what is drawn (fewer parameters, directions or steps), lower degree "
         f"(now {path.degree}) if the draws are continuous, raise max_outcomes, or check by samples: testing.check_mean"
     )
-
-
-# ---------------------------------------------------------------------- samples
-
-
-class Sampled(Path):
-    """A path whose continuous draws are numbers of one sample, the same in all its branches."""
-
-    def __init__(self, choices, numbers):
-        super().__init__(choices, 1)
-        self.numbers, self.used = numbers, {}
-
-    def fresh(self, law, count):
-        if isinstance(law, Discrete):
-            return super().fresh(law, count)
-        self.count(law.name, count)
-        start = self.used.get(law.name, 0)
-        self.used[law.name] = start + count
-        return self.numbers.of(law, start, count)
-
-
-class Numbers:
-    """The continuous draws of one sample, by law and in order."""
-
-    def __init__(self, rng):
-        self.rng, self.drawn = rng, {}
-
-    def of(self, law, start, count):
-        known = self.drawn.get(law.name)
-        missing = start + count - (0 if known is None else len(known))
-        if missing > 0:
-            fresh = law.sample(self.rng, missing)
-            self.drawn[law.name] = known = fresh if known is None else np.concatenate([known, fresh])
-        return known[start : start + count]
-
-
-def conditional(once, rng):
-    """One sample of the continuous draws: the rows and weights of the discrete outcomes under it."""
-    numbers, rows, weights, choices = Numbers(rng), [], [], []
-    while choices is not None and len(rows) < BRANCHES:
-        path = Sampled(choices, numbers)
-        try:
-            rows.append(once(path))
-            weights.append(path.weight)
-        except Cut:
-            pass
-        choices = path.successor()
-    if choices is not None:
-        return [once(Random(rng))], [1.0]
-    return rows, weights

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..enumeration import laws
-from ..enumeration.lines import Random
+from ..enumeration.chance import Random
 from ..enumeration.source import ReplayError
 from .jax_keys import NOBODY
 from .outcomes import CONTINUOUS, probabilities, reused
