@@ -201,8 +201,8 @@ def assert_unbiased(
     Parameters
     ----------
     estimator : anything with ``estimate(objective, params, *, rng)``, or a function
-        Run unchanged; what it returns has a ``gradient``. State (``state_dict``) is put back before every run. Of a bare
-        function, ``estimator(rng)`` (or what ``draws`` gives), the claim is ``expectation``.
+        Run unchanged; what it returns has a ``gradient``. State (``state_dict``) is put back before every run. A bare
+        function is called with an rng (or what ``draws`` gives); its claim is ``expectation``.
     objective : callable
         A differentiable scalar function of ``params``; not needed for a function.
     params : Params, array or tree
@@ -423,11 +423,12 @@ class AtPoint:
             if steps > 1:
                 claims.elements = Elements([self.params] * steps)
                 yield from claims.all(expected, None, None, steps)
-            elif found.sum.mean.size > p:
-                yield claims.mean(expected)
-                yield self._value(found, limits)
+            elif found.why:
+                yield claims.mean(np.append(expected, np.zeros(found.sum.mean.size - p)))
             else:
                 yield claims.mean(expected)
+                if found.sum.mean.size > p:
+                    yield self._value(found, limits)
             self.cost = 0 if found.why else found.cost
             if alone:
                 yield from self._kept(once, found)
@@ -498,7 +499,7 @@ def _elsewhere(at, points, unasked, checks):
         except NonFiniteError:
             if not isinstance(points, int):
                 raise  # a random point may lie where the objective is not defined
-    for name, several in found.items():
+    for several in found.values():
         worst = max(several, key=lambda c: (c.status == "failed", c.error / max(c.budget, 1e-300)))
         yield dataclasses.replace(worst, oracle=f"{worst.oracle}, the worst of {len(several)} more points")
 

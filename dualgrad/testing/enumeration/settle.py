@@ -1,6 +1,7 @@
 """How exactly a run can be known: by nodes that are exact, by nodes that converge, or by samples."""
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,17 +24,17 @@ DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
 
 
 class Settled(NamedTuple):
-    """What is known of a run: its `Walk` or sampled `Sum`, how far off it may be, and why it is no certificate."""
+    """What is known of a run: its moments, how far off they may be, and why they are no certificate."""
 
     sum: Sum
     error: float
-    lost: float
+    why: str  # "" where they are
     drawn: dict
-    why: str
     precision: float  # of the results
-    samples: list  # the first outcomes: choices, radices and result
-    degree: int
     cost: int  # runs, without those that were repeated
+    lost: float = 0.0
+    samples: Sequence = ()  # the first outcomes: choices, radices and result
+    degree: int = 1
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
@@ -55,8 +56,8 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
         return _sampled(once, samples, "; ".join(walk.doubts))
     cost = walk.sum.outcomes + finding.runs
     return Settled(
-        walk.sum, max(error, walk.lost), walk.lost, walk.drawn, why, walk.precision, walk.samples, walk.degree, cost
-    )
+        walk.sum, max(error, walk.lost), why, walk.drawn, walk.precision, cost, walk.lost, walk.samples, walk.degree
+    )  # fmt: skip
 
 
 def _converge(once, degree, max_outcomes, powers):
@@ -101,9 +102,7 @@ def _sampled(once, samples, why):
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
     line = Line(0)
     once(line)
-    return Settled(
-        total, error, 0.0, dict(line.drawn), why, float(np.finfo(np.asarray(rows).dtype).eps), [], 1, samples
-    )
+    return Settled(total, error, why, line.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples)
 
 
 # ---------------------------------------------------------------------- the same draws, the same result
@@ -146,5 +145,5 @@ def as_row(result):
     """The result of a run as one row of floating or complex numbers."""
     if result is None:
         raise TypeError("run returned None; expected the numbers whose moments are wanted")
-    y = row(result)
+    y = result.flatten() if result.__class__ is np.ndarray else row(result)  # a copy
     return y if y.dtype.kind in "fc" else y.astype(np.float64)

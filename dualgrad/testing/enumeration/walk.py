@@ -1,5 +1,7 @@
 """The walk over all outcomes of a run, depth first; and samples of what cannot be enumerated."""
 
+import contextlib
+
 import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
@@ -36,7 +38,7 @@ class Walk:
         self.degree, self.sum, self.drawn, self.doubts, self.is_whole = degree, Sum(), {}, {}, True
         self.precision = 0.0  # of the results
         self.samples = []  # the first outcomes: choices, radices and result, to be repeated
-        self._rows, self._weights, self._size = [], [], None
+        self._rows, self._weights, self._paths, self._size, self._longest = [], [], [], None, 0
         choices, done = list(fixed), 0
         while choices is not None:
             path = Path(choices, degree)
@@ -45,7 +47,7 @@ class Walk:
             except Cut:
                 self.is_whole = False
             else:
-                self._add(path, y, done)
+                self._add(path, y)
             if not done and path.outcomes() > max_outcomes:
                 _require_few(once, path, max_outcomes)
             done += 1
@@ -56,30 +58,36 @@ class Walk:
         if not self.sum.outcomes:
             raise _too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
 
-    def _add(self, path, y, done):
-        if not np.all(np.isfinite(y)):
-            k = int(np.argmin(np.isfinite(y)))
-            raise NonFiniteError(
-                f"outcome {done} is not finite: entry {k} of the result, after the draws {path.words()}"
-            )
-        if self._size not in (None, y.size):
-            raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
-        self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
+    def _add(self, path, y):
+        if y.size != self._size:
+            if self._size is not None:
+                raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
+            self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
         self._rows.append(y)
         self._weights.append(path.weight)
+        self._paths.append(path)
         self.is_whole &= not path.has_tail
-        self.doubts |= path.doubts
-        if sum(path.drawn.values()) > sum(self.drawn.values()):
-            self.drawn = path.drawn
-        if len(self.samples) < AT_ONCE:
-            self.samples.append((path.choices, path.radices, y))
+        if path.doubts:
+            self.doubts |= path.doubts
+        if len(path.radices) >= self._longest:
+            self.drawn, self._longest = path.drawn, len(path.radices)
         if len(self._rows) == AT_ONCE:
             self._merge()
 
     def _merge(self):
-        if self._rows:
-            self.sum.add(self._rows, self._weights)
-        self._rows, self._weights = [], []
+        if not self._rows:
+            return
+        finite = np.isfinite(np.array(self._rows))
+        if not np.all(finite):
+            k = int(np.argmin(np.all(finite, axis=1)))
+            raise NonFiniteError(
+                f"outcome {self.sum.outcomes + k} is not finite: entry {int(np.argmin(finite[k]))} of the result, after "
+                f"{self._paths[k].words()}"
+            )
+        if not self.samples:
+            self.samples = [(p.choices, p.radices, y) for p, y in zip(self._paths, self._rows, strict=True)]
+        self.sum.add(self._rows, self._weights)
+        self._rows, self._weights, self._paths = [], [], []
 
     @property
     def lost(self):
@@ -92,10 +100,8 @@ def _require_few(once, first, max_outcomes):
     rng, fewest = np.random.default_rng(0), first.outcomes()
     for _ in range(DESCENTS):
         path = RandomPath(rng, first.degree)
-        try:
+        with contextlib.suppress(Cut):
             once(path)
-        except Cut:
-            pass
         fewest = min(fewest, path.outcomes())
         if fewest <= max_outcomes:
             return
