@@ -7,6 +7,7 @@ from .derivatives import CheckError, check_jvp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
 from .enumeration.walk import TooManyOutcomesError
+from .fronts.watch import ForeignDrawsWarning
 from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
 from .samples import check_mean, check_variance, power
@@ -15,6 +16,7 @@ from .transposes import check_vjp
 __all__ = [
     "Check",
     "CheckError",
+    "ForeignDrawsWarning",
     "InexactWarning",
     "Moments",
     "ReplayError",

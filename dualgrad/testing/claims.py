@@ -14,7 +14,7 @@ from ..errors import NonFiniteError
 from ..estimators.estimator import GradientEstimator
 from ..transforms import grad
 from ..tree import Tree, map_leaves
-from .enumeration.settle import ROUNDING, settle
+from .enumeration.settle import ROUNDING
 from .enumeration.walk import Walk, conditional
 from .moments import playing, require_run
 from .report import Check, Elements, Report, compare, row, verdict
@@ -91,7 +91,7 @@ def assert_moments(
         raise TypeError("assert_moments got no claim: pass mean=, covariance= or variance=")
     with playing(run, draws) as once:
         powers = 1 if covariance is None and variance is None and steps == 1 else 2
-        found = settle(once, degree, max_outcomes, powers=powers, samples=PILOT)
+        found = once.settle(degree, max_outcomes, powers=powers, samples=PILOT)
         claims = Claims(once, found, atol, samples)
         checks = claims.all(mean, covariance, variance, steps)
     return verdict(Report(f"assert_moments of {getattr(run, '__name__', None) or repr(run)}", tuple(checks)), True)
@@ -106,6 +106,18 @@ class Claims:
 
     def all(self, mean, covariance, variance, steps=1):
         """A check for every claim; over several steps each has the same, and no two are correlated."""
+        return map(self.honest, self._all(mean, covariance, variance, steps))
+
+    def honest(self, check):
+        """The check, which cannot pass where the run draws elsewhere."""
+        if not self.found.foreign:
+            return check
+        note = "; ".join(filter(None, (check.note, self.found.foreign)))
+        if check.status == "failed":
+            return dataclasses.replace(check, note=note)
+        return dataclasses.replace(check, status="unchecked", certified=0, note=note, mask=False)
+
+    def _all(self, mean, covariance, variance, steps):
         d = self.found.sum.mean.size // steps
         if mean is not None:
             yield self.mean(_repeated(_sized("mean", mean, (d, d * steps)), steps, d))
@@ -417,7 +429,7 @@ class AtPoint:
         """Checks of the mean, of the value, and of a second estimate after the first; not ``alone``, of the mean."""
         expected = self.claim("expectation", expectation, lambda: self.gradient)
         with self.playing(self.first if steps == 1 else self.successive(steps)) as once:
-            found = settle(once, limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=PILOT)
             p = expected.size
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             if steps > 1:
@@ -426,10 +438,10 @@ class AtPoint:
             elif found.why:
                 yield claims.mean(np.append(expected, np.zeros(found.sum.mean.size - p)))
             else:
-                yield claims.mean(expected)
+                yield claims.honest(claims.mean(expected))
                 if found.sum.mean.size > p:
                     yield self._value(found, limits)
-            self.cost = 0 if found.why else found.cost
+            self.cost = 0 if found.why or found.foreign else found.cost
             if alone:
                 yield from self._kept(once, found)
         if alone and steps == 1 and expectation is None and self.affords(2 * FIRST_STEPS):
@@ -475,10 +487,10 @@ class AtPoint:
         if variance is not None or covariance is None:
             variance = self.claim("variance", variance)
         with self.playing(lambda rng: self.successive(1)(rng)) as once:
-            found = settle(once, limits.degree, limits.max_outcomes, samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, samples=PILOT)
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             yield from claims.all(None, covariance, variance)
-            self.cost = 0 if found.why else found.cost
+            self.cost = 0 if found.why or found.foreign else found.cost
 
 
 def doubled(params):

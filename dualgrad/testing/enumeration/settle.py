@@ -35,6 +35,7 @@ class Settled(NamedTuple):
     lost: float = 0.0
     samples: Sequence = ()  # the first outcomes: choices, radices and result
     degree: int = 1
+    foreign: str = ""  # what the run draws elsewhere
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):

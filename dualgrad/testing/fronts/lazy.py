@@ -4,8 +4,6 @@ Comparisons with numbers, ``floor`` and its kin, ``clip``, ``abs`` and ``searchs
 exact; sums and products with numbers keep them. Everything else turns what is left of them into nodes.
 """
 
-import math
-
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 

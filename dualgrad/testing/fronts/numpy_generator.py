@@ -20,10 +20,10 @@ class ReplayGenerator(Draws, np.random.Generator):
     real = np.random.Generator(np.random.PCG64(0))
 
     def __new__(cls, place):
-        return np.random.Generator.__new__(cls, BITS)
+        return super().__new__(cls, BITS)
 
     def __init__(self, place):
-        np.random.Generator.__init__(self, BITS)
+        super().__init__(BITS)
         self.place = place
 
     @property

@@ -32,7 +32,8 @@ def table(name, values, probabilities, has_tail=False):
 @functools.cache
 def binomial(n, p):
     """C(n, k) p^k (1 - p)^(n - k)."""
-    return table(f"binomial({n}, {p})", range(n + 1), [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(n + 1)])
+    k = range(n + 1)
+    return table(f"binomial({n}, {p})", k, [math.comb(n, j) * p**j * (1 - p) ** (n - j) for j in k])
 
 
 @functools.cache
@@ -101,8 +102,8 @@ class Draws:
 
     def _counts(self, example, law, *parameters):
         """Draws from a law whose parameters may be arrays."""
-        rows = np.broadcast_arrays(*parameters, example)[:-1]
-        drawn = [self.place.take(law(*(a.item() for a in row)))[()] for row in zip(*(a.flat for a in rows), strict=True)]
+        *columns, _ = (a.ravel().tolist() for a in np.broadcast_arrays(*parameters, example))
+        drawn = [self.place.take(law(*row))[()] for row in zip(*columns, strict=True)]
         return like(example, np.reshape(drawn, np.shape(example)))
 
     def binomial(self, n, p, size=None):
