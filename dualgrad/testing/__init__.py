@@ -2,12 +2,13 @@
 
 import importlib
 
-from .claims import assert_moments, assert_unbiased, assert_variance
+from .claims import assert_moments, unbiased
 from .derivatives import CheckError, check_jvp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
 from .enumeration.walk import TooManyOutcomesError
 from .fronts.watch import ForeignDrawsWarning
+from .gradients import assert_unbiased, assert_variance
 from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
 from .samples import check_mean, check_variance, power
@@ -34,6 +35,7 @@ __all__ = [
     "exact_moments",
     "laws",
     "power",
+    "unbiased",
 ]
 
 

@@ -144,8 +144,8 @@ def exact_moments(
     """
     require_run(run)
     positive_count("degree", degree, "a positive whole number")
-    with playing(run, draws) as play:
-        found = play.settle(degree, max_outcomes)
+    with playing(run, draws) as once:
+        found = once.settle(degree, max_outcomes)
     if found.why:
         warnings.warn(f"not certified: {found.why}", InexactWarning, stacklevel=2)
     if found.foreign:
@@ -159,18 +159,22 @@ def require_run(run):
         raise TypeError(f"got run={run!r}; expected a function of what it draws from, such as a dualgrad.Rng")
 
 
-class Play:
-    """A run that is played: ``play(source)`` is its result as a row. What it draws elsewhere is noticed."""
+class Once:
+    """``once(source)`` plays a run and returns its result as a row; ``last`` is the result as it came.
+
+    What the run draws elsewhere is noticed meanwhile.
+    """
 
     def __init__(self, front, watch):
-        self.front, self.watch = front, watch
+        self.front, self.watch, self.last = front, watch, None
 
     def __call__(self, source):
         self.watch.is_playing = True
         try:
-            return as_row(self.front.play(source))
+            self.last = self.front.play(source)
         finally:
             self.watch.is_playing = False
+        return as_row(self.last)
 
     def settle(self, *args, **keywords):
         """What can be known of the run, and what it draws elsewhere."""
@@ -179,11 +183,11 @@ class Play:
 
 @contextlib.contextmanager
 def playing(run, draws):
-    """The `Play` of a run, while the front of ``draws`` and the watch are on."""
+    """The `Once` of a run, while the front of ``draws`` and the watch are on."""
     front = front_of(run, draws)
     with Watch(front.name) as watch, front:
         try:
-            yield Play(front, watch)
+            yield Once(front, watch)
         except ReplayError as error:
             if words := watch.words():
                 raise ReplayError(f"{error}. Noticed: {words}") from error

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..report import row
-from .lines import Line, look
+from .lines import Random, look
 from .path import Path
 from .source import ReplayError
 from .sums import Sum
@@ -35,15 +35,16 @@ class Settled(NamedTuple):
     lost: float = 0.0
     samples: Sequence = ()  # the first outcomes: choices, radices and result
     degree: int = 1
+    rough: bool = False  # samples may miss what happens rarely
     foreign: str = ""  # what the run draws elsewhere
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     """The moments of a run up to ``powers``, as exactly as they can be had; ``once(source)`` plays it, as a row."""
-    require_reproducible(once(Line(0)), once(Line(0)))
+    require_reproducible(once(Random(0)), once(Random(0)))
     finding = look(once)
     if finding.rough:
-        return _sampled(once, samples, finding.rough)
+        return _sampled(once, samples, finding.rough, rough=True)
     if finding.degree is None:
         path = Path([], degree + 4)
         once(path)
@@ -54,7 +55,7 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
         walk, error, why = Walk(once, max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
     require_repeatable(once, walk)
     if walk.doubts:
-        return _sampled(once, samples, "; ".join(walk.doubts))
+        return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
     cost = walk.sum.outcomes + finding.runs
     return Settled(
         walk.sum, max(error, walk.lost), why, walk.drawn, walk.precision, cost, walk.lost, walk.samples, walk.degree
@@ -93,7 +94,7 @@ def _size(a, powers):
     return float(max(size, np.max(np.abs(a.covariance), initial=0)) if powers > 1 else size)
 
 
-def _sampled(once, samples, why):
+def _sampled(once, samples, why, rough=False):
     """Moments by samples of the continuous draws, the discrete ones enumerated under each."""
     rng, total, means = np.random.default_rng(0), Sum(), []
     for _ in range(samples):
@@ -101,9 +102,9 @@ def _sampled(once, samples, why):
         total.add(rows, np.asarray(weights) / samples)
         means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
-    line = Line(0)
-    once(line)
-    return Settled(total, error, why, line.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples)
+    sample = Random(0)
+    once(sample)
+    return Settled(total, error, why, sample.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples, rough=rough)
 
 
 # ---------------------------------------------------------------------- the same draws, the same result

@@ -93,7 +93,7 @@ class Source:
         return [value for _, value in known]
 
     def _remember(self, stream, name, fresh):
-        self.streams.setdefault(stream, []).extend(zip(itertools.repeat(name), fresh))  # noqa: B905
+        self.streams.setdefault(stream, []).extend(zip(itertools.repeat(name), fresh))
 
     def count(self, name, count):
         """Note that so many numbers were drawn from a law."""

@@ -6,12 +6,14 @@ import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
 from .laws import Discrete
-from .lines import Line
+from .lines import Random
 from .path import Cut, Path, RandomPath
+from .progress import Progress
 from .source import ReplayError
 from .sums import Sum
 
 AT_ONCE = 1024  # outcomes that are summed together
+TOLD = 256  # outcomes between two looks at the clock
 DESCENTS = 16  # random paths by which the number of outcomes is judged
 BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
 
@@ -39,7 +41,7 @@ class Walk:
         self.precision = 0.0  # of the results
         self.samples = []  # the first outcomes: choices, radices and result, to be repeated
         self._rows, self._weights, self._paths, self._size, self._longest = [], [], [], None, 0
-        choices, done = list(fixed), 0
+        choices, done, progress = list(fixed), 0, Progress()
         while choices is not None:
             path = Path(choices, degree)
             try:
@@ -51,9 +53,12 @@ class Walk:
             if not done and path.outcomes() > max_outcomes:
                 _require_few(once, path, max_outcomes)
             done += 1
+            if done % TOLD == 0:
+                progress.at(path, done)
             choices = path.successor(len(fixed))
             if done >= max_outcomes and choices is not None:
                 raise _too_many(path, max_outcomes, f"after {done:,} outcomes there are more")
+        progress.close()
         self._merge()
         if not self.sum.outcomes:
             raise _too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
@@ -80,9 +85,9 @@ class Walk:
         finite = np.isfinite(np.array(self._rows))
         if not np.all(finite):
             k = int(np.argmin(np.all(finite, axis=1)))
+            entry, drawn = int(np.argmin(finite[k])), self._paths[k].words()
             raise NonFiniteError(
-                f"outcome {self.sum.outcomes + k} is not finite: entry {int(np.argmin(finite[k]))} of the result, after "
-                f"{self._paths[k].words()}"
+                f"outcome {self.sum.outcomes + k} is not finite: entry {entry} of the result, after {drawn}"
             )
         if not self.samples:
             self.samples = [(p.choices, p.radices, y) for p, y in zip(self._paths, self._rows, strict=True)]
@@ -161,5 +166,5 @@ def conditional(once, rng):
             pass
         choices = path.successor()
     if choices is not None:
-        return [once(Line(rng))], [1.0]
+        return [once(Random(rng))], [1.0]
     return rows, weights
