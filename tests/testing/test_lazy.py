@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dualgrad.testing import InexactWarning, ReplayError, exact_moments
 from dualgrad.testing.enumeration.lines import Random
 from dualgrad.testing.fronts.lazy import LazyUniform
-from dualgrad.testing.fronts.place import Place
+from dualgrad.testing.fronts.place import StreamPlace
 
 VIEWS = {
     "T": lambda u: u.T, "ravel": lambda u: u.ravel(), "flip": lambda u: np.flip(u), "first": lambda u: u[:1],
@@ -44,7 +44,7 @@ CUTS = {
 def drawn(shape, seed=0):
     """Uniform draws of a random outcome."""
     source = Random(seed)
-    return Place(source).uniform(shape), source
+    return StreamPlace(source).uniform(shape), source
 
 
 def agrees(views, cut, shape, seed):

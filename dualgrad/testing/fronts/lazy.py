@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..enumeration.source import ReplayError
-from .traced import Traced
+from .derived import Derived
 
 COMPARED = {np.less: (0, True), np.less_equal: (0, True), np.greater: (1, True), np.greater_equal: (1, True),
             np.equal: (0, False), np.not_equal: (1, False)}  # fmt: skip
@@ -51,7 +51,7 @@ class LazyUniform(NDArrayOperatorsMixin):
 
     def numbers(self):
         """The array of numbers, of which comparisons are noticed."""
-        found = np.asarray(self).view(Traced)
+        found = np.asarray(self).view(Derived)
         found.source = self.source
         return found
 
@@ -220,7 +220,7 @@ class LazyUniform(NDArrayOperatorsMixin):
         found = NotImplemented if method != "__call__" or kwargs else self._exactly(ufunc, inputs)
         if found is NotImplemented:
             if out is not None:
-                kwargs["out"] = tuple(map(_in_place, out))
+                kwargs["out"] = tuple(map(_unless_lazy, out))
             return getattr(ufunc, method)(*map(as_numbers, inputs), **kwargs)
         if out is None:
             return found
@@ -232,7 +232,7 @@ class LazyUniform(NDArrayOperatorsMixin):
     def _become(self, found):
         """Be what was found, in place."""
         if self.is_shared or not isinstance(found, LazyUniform):
-            _in_place(self)
+            _unless_lazy(self)
         self.cells, self.shift, self.scale = found.cells, found.shift, found.scale
         return self
 
@@ -313,7 +313,7 @@ def _is_table(a):
     return not isinstance(a, LazyUniform) and np.ndim(a) == 1 and np.size(a) > 0
 
 
-def _in_place(out):
+def _unless_lazy(out):
     if isinstance(out, LazyUniform):
         raise ReplayError(
             "the run changes an array of uniform draws in place, of which there are views, or by other than sums and "

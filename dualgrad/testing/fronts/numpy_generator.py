@@ -7,9 +7,9 @@ import numpy as np
 from ..enumeration import laws
 from ..enumeration.source import ReplayError
 from .front import Front
-from .numpy_laws import ADVICE, Draws, like, refuse_the_rest
+from .numpy_laws import ADVICE, Draws, refuse_the_rest, typed_as
 from .own import Replay
-from .place import Place
+from .place import StreamPlace
 
 BITS = np.random.PCG64(0)  # what a Generator has to have; nothing is drawn from it
 
@@ -68,7 +68,7 @@ class ReplayGenerator(Draws, np.random.Generator):
 
     def _standard(self, name, law, *args, out):
         example = getattr(self.real, name)(*args, out=copy.copy(out))
-        drawn = like(example, self.place.take(law, np.shape(example)))
+        drawn = typed_as(example, self.place.take(law, np.shape(example)))
         if out is None:
             return drawn
         out[...] = drawn
@@ -125,4 +125,4 @@ class NumPy(Front):
     name = "numpy"
 
     def arguments(self, source):
-        return (ReplayGenerator(Place(source)),)
+        return (ReplayGenerator(StreamPlace(source)),)

@@ -10,11 +10,11 @@ from ..enumeration import laws
 from .front import Front
 from .holders import exchange, holders_of
 from .numpy_generator import Bits, ReplayGenerator
-from .numpy_laws import Draws, like, refuse_the_rest
-from .place import Place
+from .numpy_laws import Draws, refuse_the_rest, typed_as
+from .place import StreamPlace
 
 GLOBAL = np.random.rand.__self__
-BITS = MT19937(0)
+LEGACY_BITS = MT19937(0)
 FUNCTIONS = "ranf", "sample", "seed", "get_bit_generator", "set_bit_generator"  # beside methods of the global generator
 
 
@@ -24,10 +24,10 @@ class ReplayState(Draws, np.random.RandomState):
     real = np.random.RandomState(MT19937(0))
 
     def __new__(cls, place):
-        return super().__new__(cls, BITS)
+        return super().__new__(cls, LEGACY_BITS)
 
     def __init__(self, place):
-        super().__init__(BITS)
+        super().__init__(LEGACY_BITS)
         self.place = place
 
     def seed(self, seed=None):
@@ -61,7 +61,7 @@ class ReplayState(Draws, np.random.RandomState):
 
     def standard_normal(self, size=None):
         example = self.real.standard_normal(size)
-        return like(example, self.place.take(laws.NORMAL, np.shape(example)))
+        return typed_as(example, self.place.take(laws.NORMAL, np.shape(example)))
 
     def standard_exponential(self, size=None):
         return self.exponential(1.0, size)
@@ -90,7 +90,7 @@ def legacy_place(source, seed):
     bits = MT19937()
     if seed is not None:
         bits._legacy_seeding(seed)
-    return Place(source, (state_of(bits),))
+    return StreamPlace(source, (state_of(bits),))
 
 
 def state_of(bits):
@@ -114,7 +114,7 @@ class NumPyGlobal(Front):
         return ()
 
     def play(self, source):
-        self.state, self.places = ReplayState(Place(source, ("global",))), {}
+        self.state, self.places = ReplayState(StreamPlace(source, ("global",))), {}
         try:
             return self.run()
         finally:
@@ -160,7 +160,7 @@ class NumPyGlobal(Front):
         """The stream of a bit generator, which all who hold it share."""
         if isinstance(bits, Bits):
             return bits.place
-        place = Place(self.state.place.source, (state_of(bits),))
+        place = StreamPlace(self.state.place.source, (state_of(bits),))
         return self.places.setdefault(id(bits), (bits, place))[1]
 
 

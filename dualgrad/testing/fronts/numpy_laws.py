@@ -57,7 +57,7 @@ def poisson(mean):
 # ---------------------------------------------------------------------- draws
 
 
-def like(example, values):
+def typed_as(example, values):
     """Values in the type and the dtype of an example."""
     if isinstance(example, np.ndarray):
         return np.asarray(values).astype(example.dtype).reshape(example.shape)
@@ -65,11 +65,11 @@ def like(example, values):
 
 
 class Draws:
-    """The methods that NumPy's generators and its legacy functions share, over a `Place`; ``real`` is one of NumPy."""
+    """The methods that NumPy's generators and its legacy functions share, over a `StreamPlace`; ``real`` is one."""
 
     def _located(self, name, law, loc, scale, size):
         example = getattr(self.real, name)(loc, scale, size)
-        return like(example, loc + np.asarray(scale) * self.place.take(law, np.shape(example)))
+        return typed_as(example, loc + np.asarray(scale) * self.place.take(law, np.shape(example)))
 
     def normal(self, loc=0.0, scale=1.0, size=None):
         return self._located("normal", laws.NORMAL, loc, scale, size)
@@ -85,10 +85,10 @@ class Draws:
 
     def exponential(self, scale=1.0, size=None):
         example = self.real.exponential(scale, size)
-        return like(example, np.asarray(scale) * self.place.take(laws.EXPONENTIAL, np.shape(example)))
+        return typed_as(example, np.asarray(scale) * self.place.take(laws.EXPONENTIAL, np.shape(example)))
 
     def lognormal(self, mean=0.0, sigma=1.0, size=None):
-        return like(self.real.lognormal(mean, sigma, size), np.exp(self.normal(mean, sigma, size)))
+        return typed_as(self.real.lognormal(mean, sigma, size), np.exp(self.normal(mean, sigma, size)))
 
     def uniform(self, low=0.0, high=1.0, size=None):
         shape = np.shape(self.real.uniform(low, high, size))
@@ -98,13 +98,13 @@ class Draws:
         """mean + A z with A Aᵀ = cov: whatever root is taken, the law is the same."""
         example = self.real.multivariate_normal(mean, cov, size, *args, **keywords)
         u, s, _ = np.linalg.svd(np.asarray(cov, np.float64))
-        return like(example, mean + self.place.take(laws.NORMAL, example.shape) @ (u * np.sqrt(s)).T)
+        return typed_as(example, mean + self.place.take(laws.NORMAL, example.shape) @ (u * np.sqrt(s)).T)
 
     def _counts(self, example, law, *parameters):
         """Draws from a law whose parameters may be arrays."""
         *columns, _ = (a.ravel().tolist() for a in np.broadcast_arrays(*parameters, example))
         drawn = [self.place.take(law(*row))[()] for row in zip(*columns, strict=True)]
-        return like(example, np.reshape(drawn, np.shape(example)))
+        return typed_as(example, np.reshape(drawn, np.shape(example)))
 
     def binomial(self, n, p, size=None):
         return self._counts(self.real.binomial(n, p, size), binomial, n, p)
@@ -128,7 +128,7 @@ class Draws:
                 share = 1.0 if k == len(pvals) - 1 else min(1.0, p / rest[k]) if rest[k] else 0.0
                 counts[k] = self.place.take(binomial(left, share))[()] if left else 0
                 left -= int(counts[k])
-        return like(example, found)
+        return typed_as(example, found)
 
     def _integers(self, example, low, high):
         """Uniform on low, ..., high - 1, which may be arrays."""
@@ -172,7 +172,7 @@ class Draws:
         else:
             places = self.place.take(laws.integers(0, n), shape) if p is None else self._categories(p, shape)
         places = np.asarray(places, np.int64)
-        return like(example, places if np.ndim(a) == 0 else np.take(np.asarray(a), places, axis))
+        return typed_as(example, places if np.ndim(a) == 0 else np.take(np.asarray(a), places, axis))
 
     def shuffle(self, x, axis=0):
         if isinstance(x, np.ndarray):

@@ -7,7 +7,7 @@ from ...random import Rng, as_name, as_table
 from ..enumeration import laws
 from ..enumeration.source import ReplayError
 from .front import Front
-from .place import Place
+from .place import StreamPlace
 
 
 class Replay(Rng):
@@ -83,4 +83,4 @@ class Own(Front):
     name = "dualgrad"
 
     def arguments(self, source):
-        return (Replay(Place(source)),)
+        return (Replay(StreamPlace(source)),)

@@ -1,4 +1,4 @@
-"""Place: where a generator stands in a stream of draws."""
+"""StreamPlace: where a generator stands in a stream of draws."""
 
 import math
 import weakref
@@ -9,7 +9,7 @@ from .lazy import LazyUniform
 SOURCES = weakref.WeakValueDictionary()  # by number, for generators that are pickled and read again
 
 
-class Place:
+class StreamPlace:
     """The name of a stream, a tuple; the position in it; and how many children it has."""
 
     def __init__(self, source, stream=(), position=0, spawned=0):
@@ -34,10 +34,10 @@ class Place:
         return [self.child((k,)) for k in range(first, self.spawned)]
 
     def child(self, name):
-        return Place(self.source, (*self.stream, name))
+        return StreamPlace(self.source, (*self.stream, name))
 
     def copy(self):
-        return Place(self.source, self.stream, self.position, self.spawned)
+        return StreamPlace(self.source, self.stream, self.position, self.spawned)
 
     @property
     def state(self):
@@ -56,4 +56,4 @@ def _read(number, *where):
     """The place that was pickled in this run."""
     if number not in SOURCES:
         raise ReplayError("a generator was pickled in a run and read outside it, which is not modelled")
-    return Place(SOURCES[number], *where)
+    return StreamPlace(SOURCES[number], *where)

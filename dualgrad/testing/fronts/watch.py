@@ -142,7 +142,7 @@ def _stand_in(real, notice):
 
 
 @contextlib.contextmanager
-def _replaced(holder, values):
+def _exchanged(holder, values):
     """Entries of a dict or attributes of an object, while it is entered; those that are not there stay away."""
     namespace = holder if isinstance(holder, dict) else vars(holder)
     before = {name: namespace[name] for name in values if name in namespace}
@@ -163,10 +163,10 @@ def _numpy(watch):
     state = lambda: watch.notice("an np.random.RandomState that it makes", "numpy-global")  # noqa: E731
     with contextlib.ExitStack() as stack:
         inner = {name: vars(sys.modules[name]) for name in ("numpy.random._generator", "numpy.random.mtrand")}
-        stack.enter_context(_replaced(inner["numpy.random._generator"], {"PCG64": lambda c: _stand_in(c, generator)}))
-        stack.enter_context(_replaced(inner["numpy.random.mtrand"], {"_MT19937": lambda c: _stand_in(c, state)}))
+        stack.enter_context(_exchanged(inner["numpy.random._generator"], {"PCG64": lambda c: _stand_in(c, generator)}))
+        stack.enter_context(_exchanged(inner["numpy.random.mtrand"], {"_MT19937": lambda c: _stand_in(c, state)}))
         if watch.own != "numpy-global":
-            stack.enter_context(_replaced(np.random, {"Generator": lambda c: _stand_in(c, generator)}))
+            stack.enter_context(_exchanged(np.random, {"Generator": lambda c: _stand_in(c, generator)}))
         yield
 
 
@@ -186,14 +186,14 @@ def _dualgrad(watch):
             watch._found = found
             watch.notice("a dualgrad.Rng that it makes from a seed", "")
 
-    with _replaced(Rng, {"__init__": lambda _: made}):
+    with _exchanged(Rng, {"__init__": lambda _: made}):
         yield
 
 
 @contextlib.contextmanager
 def _torch(watch):
     made = lambda: watch.notice("a torch.Generator that it makes", "torch")  # noqa: E731
-    with _replaced(_torch_module(), {"Generator": lambda c: _stand_in(c, made)}):
+    with _exchanged(_torch_module(), {"Generator": lambda c: _stand_in(c, made)}):
         yield
 
 
@@ -212,5 +212,5 @@ def _jax(watch):
     if module is None:
         yield
     else:
-        with _replaced(module.__globals__, {"_key": noticing, "_check_prng_key": noticing}):
+        with _exchanged(module.__globals__, {"_key": noticing, "_check_prng_key": noticing}):
             yield

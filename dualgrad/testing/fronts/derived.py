@@ -9,7 +9,7 @@ ORDERS = {np.argsort, np.argmax, np.argmin, np.argpartition, np.searchsorted, np
           np.argwhere, np.flatnonzero, np.array_equal, np.trunc, np.fix}  # fmt: skip
 
 
-class Traced(np.ndarray):
+class Derived(np.ndarray):
     """An array that doubts where it is compared, ordered or rounded, and what is computed from it likewise.
 
     ``np.asarray`` and ``float`` end this, as does what is written in C: jumps beyond them are seen along lines alone.
@@ -25,7 +25,7 @@ class Traced(np.ndarray):
             self.source.doubt(f"a uniform draw is compared after arithmetic was done with it, by {what}")
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        source = next(x.source for x in (*inputs, *(out or ())) if isinstance(x, Traced))
+        source = next(x.source for x in (*inputs, *(out or ())) if isinstance(x, Derived))
         if ufunc in JUMPS:
             self._doubt(ufunc.__name__)
         if out is not None:
@@ -33,18 +33,18 @@ class Traced(np.ndarray):
         found = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
         if out is not None and len(out) == 1:
             return out[0]
-        return traced(found, source)
+        return derived(found, source)
 
     def __array_function__(self, function, types, args, kwargs):
         if function in ORDERS:
             self._doubt(function.__name__)
         found = function(*map(plain, args), **{name: plain(a) for name, a in kwargs.items()})
-        return traced(found, self.source)
+        return derived(found, self.source)
 
     def astype(self, dtype, *args, **kwargs):
         if np.dtype(dtype).kind in "iub":
             self._doubt("astype")
-        return traced(plain(self).astype(dtype, *args, **kwargs), self.source)
+        return derived(plain(self).astype(dtype, *args, **kwargs), self.source)
 
     def __int__(self):
         self._doubt("int")
@@ -60,24 +60,24 @@ def _ordering(name):
 
 
 for _name in ("argsort", "argmax", "argmin", "argpartition", "searchsorted", "round", "nonzero"):
-    setattr(Traced, _name, _ordering(_name))
+    setattr(Derived, _name, _ordering(_name))
 
 
-def traced(x, source):
-    """Floating results as traced arrays, also in tuples; anything else as it is."""
+def derived(x, source):
+    """Floating results as derived arrays, also in tuples; anything else as it is."""
     if isinstance(x, tuple):
-        return tuple(traced(part, source) for part in x)
+        return tuple(derived(part, source) for part in x)
     if isinstance(x, (np.ndarray, np.floating)) and x.dtype.kind == "f":
-        found = np.asarray(x).view(Traced)
+        found = np.asarray(x).view(Derived)
         found.source = source
         return found
     return x
 
 
 def plain(x):
-    """Without trace, also inside lists."""
-    if isinstance(x, Traced):
+    """As a plain array, also inside lists."""
+    if isinstance(x, Derived):
         return x.view(np.ndarray)
-    if isinstance(x, (list, tuple)) and any(isinstance(entry, Traced) for entry in x):
+    if isinstance(x, (list, tuple)) and any(isinstance(entry, Derived) for entry in x):
         return type(x)(map(plain, x))
     return x
