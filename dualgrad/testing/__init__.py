@@ -7,6 +7,7 @@ from .derivatives import CheckError, check_jvp, check_vjp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
 from .enumeration.walk import TooManyOutcomesError
+from .fronts.watch import ForeignDrawsWarning
 from .gradients import assert_unbiased, assert_variance
 from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
@@ -15,6 +16,7 @@ from .samples import check_mean, check_variance, power
 __all__ = [
     "Check",
     "CheckError",
+    "ForeignDrawsWarning",
     "InexactWarning",
     "Moments",
     "ReplayError",

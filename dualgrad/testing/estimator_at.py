@@ -11,7 +11,6 @@ from ..backend import to_numpy
 from ..transforms import grad
 from ..tree import map_leaves
 from .claims import Claims
-from .enumeration.settle import settle
 from .enumeration.walk import Walk
 from .moments import playing
 from .report import Check, Elements, compare, row
@@ -120,19 +119,19 @@ class EstimatorAt:
         """Checks of the mean, of the value, and of a second estimate after the first; not ``alone``, of the mean."""
         expected = self.claim("expectation", expectation, lambda: self.gradient)
         with self.playing(self.first if steps == 1 else self.successive(steps)) as once:
-            found = settle(once, limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=PILOT)
             p = expected.size
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             if steps > 1:
                 claims.elements = Elements([self.params] * steps)
                 yield from claims.all(expected, None, None, steps)
             elif found.why:
-                yield claims.mean(np.append(expected, np.zeros(found.sum.mean.size - p)))
+                yield claims.honest(claims.mean(np.append(expected, np.zeros(found.sum.mean.size - p))))
             else:
-                yield claims.mean(expected)
+                yield claims.honest(claims.mean(expected))
                 if found.sum.mean.size > p:
                     yield self._value(found, limits)
-            self.cost = 0 if found.why else found.cost
+            self.cost = 0 if found.why or found.foreign else found.cost
             if alone:
                 yield from claims.kept()
         if self.has_moved:
@@ -175,10 +174,10 @@ class EstimatorAt:
         if variance is not None or covariance is None:
             variance = self.claim("variance", variance)
         with self.playing(self.successive(1)) as once:
-            found = settle(once, limits.degree, limits.max_outcomes, samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, samples=PILOT)
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             yield from claims.all(None, covariance, variance)
-            self.cost = 0 if found.why else found.cost
+            self.cost = 0 if found.why or found.foreign else found.cost
 
 
 def doubled(params):

@@ -10,7 +10,9 @@ import numpy as np
 from ..backend import Array
 from ..checks import positive_count
 from .enumeration.settle import as_row, settle
+from .enumeration.source import ReplayError
 from .fronts import front_of
+from .fronts.watch import ForeignDrawsWarning, Watch
 
 
 class InexactWarning(UserWarning):
@@ -116,6 +118,8 @@ def exact_moments(
 
     Warns
     -----
+    ForeignDrawsWarning
+        When the run draws elsewhere too: the moments are those under the numbers that it drew there.
     InexactWarning
         When the result is not certified; the warning says why. Where a continuous draw meets a jump or a kink, the
         moments are those of 2,000 samples of the continuous draws, the discrete ones enumerated under each.
@@ -141,9 +145,11 @@ def exact_moments(
     require_run(run)
     positive_count("degree", degree, "a positive whole number")
     with playing(run, draws) as once:
-        found = settle(once, degree, max_outcomes)
+        found = once.settle(degree, max_outcomes)
     if found.why:
         warnings.warn(f"not certified: {found.why}", InexactWarning, stacklevel=2)
+    if found.foreign:
+        warnings.warn(f"not certified: {found.foreign}", ForeignDrawsWarning, stacklevel=2)
     return as_moments(found)
 
 
@@ -153,30 +159,48 @@ def require_run(run):
         raise TypeError(f"got run={run!r}; expected a function of what it draws from, such as a dualgrad.Rng")
 
 
-@contextlib.contextmanager
-def playing(run, draws):
-    """The `Once` of a run, while the front of ``draws`` is on."""
-    with front_of(run, draws) as front:
-        yield Once(front)
-
-
 class Once:
-    """``once(source)`` plays a run and returns its result as a row, ``once.walk`` plays all its outcomes; ``last`` is
-    the last result as it came."""
+    """``once(source)`` plays a run and returns its result as a row; ``last`` is the result as it came.
 
-    def __init__(self, front):
-        self.front, self.last = front, None
+    What the run draws elsewhere is noticed meanwhile.
+    """
+
+    def __init__(self, front, watch):
+        self.front, self.watch, self.last = front, watch, None
 
     def __call__(self, source):
-        self.last = self.front.play(source)
+        self.watch.is_playing = True
+        try:
+            self.last = self.front.play(source)
+        finally:
+            self.watch.is_playing = False
         return as_row(self.last)
 
     def walk(self, degree, max_outcomes):
+        """All outcomes."""
         return self.front.walk(self, degree, max_outcomes)
+
+    def settle(self, *args, **keywords):
+        """What can be known of the run, and what it draws elsewhere."""
+        return settle(self, *args, **keywords)._replace(foreign=self.watch.words())
+
+
+@contextlib.contextmanager
+def playing(run, draws):
+    """The `Once` of a run, while the front of ``draws`` and the watch are on."""
+    front = front_of(run, draws)
+    with Watch(front.name) as watch, front:
+        try:
+            yield Once(front, watch)
+        except ReplayError as error:
+            if words := watch.words():
+                raise ReplayError(f"{error}. Noticed: {words}") from error
+            raise
 
 
 def as_moments(found):
     """The public face of what is settled."""
     return Moments(
-        found.sum.mean, found.sum.covariance, found.sum.outcomes, found.error, found.lost, not found.why, found.drawn
-    )
+        found.sum.mean, found.sum.covariance, found.sum.outcomes, found.error, found.lost,
+        not (found.why or found.foreign), found.drawn,
+    )  # fmt: skip

@@ -38,6 +38,7 @@ class Settled(NamedTuple):
     samples: Sequence = ()  # the first outcomes: choices, radices and result
     degree: int = 1
     rough: bool = False  # samples may miss what happens rarely
+    foreign: str = ""  # what the run draws elsewhere
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):

@@ -1,27 +1,34 @@
 """Uniform draws as arrays that stay intervals until they are asked for numbers.
 
-Comparisons with numbers, ``floor`` and its kin, conversion to integers and ``searchsorted`` cut the intervals, which is
+Comparisons with numbers, ``floor`` and its kin, ``clip``, ``abs`` and ``searchsorted`` cut the intervals, which is
 exact; sums and products with numbers keep them. Everything else turns what is left of them into nodes.
 """
-
-import math
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-BELOW = {np.less: False, np.less_equal: False, np.greater: True, np.greater_equal: True}  # u < t; True: its opposite
+from ..enumeration.source import ReplayError
+from .derived import Derived
+
+COMPARED = {np.less: (0, True), np.less_equal: (0, True), np.greater: (1, True), np.greater_equal: (1, True),
+            np.equal: (0, False), np.not_equal: (1, False)}  # fmt: skip
 MIRRORED = {np.less: np.greater, np.less_equal: np.greater_equal, np.greater: np.less, np.greater_equal: np.less_equal}
 ROUNDED = {np.floor, np.ceil, np.trunc, np.rint}
+VIEWS = (np.reshape, np.ravel, np.transpose, np.squeeze, np.expand_dims, np.broadcast_to, np.atleast_1d, np.atleast_2d,
+         np.swapaxes, np.moveaxis, np.flip, np.roll, np.repeat, np.tile, np.take)  # fmt: skip
+JOINS = (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack)
 
 
 class LazyUniform(NDArrayOperatorsMixin):
     """An array of uniform draws ``shift + scale u``, each u a `Cell` that is an interval until its number is needed."""
 
     __array_priority__ = 1000
+    __hash__ = None
 
     def __init__(self, cells, shift=0.0, scale=1.0, dtype=np.float64):
         self.cells, self.dtype = cells, np.dtype(dtype)  # cells: an object array
-        self.shift, self.scale = shift, scale
+        self.shift, self.scale = (np.broadcast_to(np.asarray(a, np.float64), cells.shape) for a in (shift, scale))
+        self.is_shared = False  # with a view, so that it cannot be changed in place
 
     @classmethod
     def of(cls, cells, shape, dtype=np.float64):
@@ -33,6 +40,8 @@ class LazyUniform(NDArrayOperatorsMixin):
     shape = property(lambda self: self.cells.shape)
     ndim = property(lambda self: self.cells.ndim)
     size = property(lambda self: self.cells.size)
+    nbytes = property(lambda self: self.cells.size * self.dtype.itemsize)
+    real = property(lambda self: self)
 
     # ------------------------------------------------------------------ numbers
 
@@ -40,12 +49,32 @@ class LazyUniform(NDArrayOperatorsMixin):
         numbers = np.array([cell.number() for cell in self.cells.flat], np.float64).reshape(self.shape)
         return np.asarray(self.shift + self.scale * numbers, self.dtype if dtype is None else dtype)
 
+    def numbers(self):
+        """The array of numbers, of which comparisons are noticed."""
+        found = np.asarray(self).view(Derived)
+        found.source = self.source
+        return found
+
+    @property
+    def source(self):
+        return self.cells.flat[0].source if self.size else None
+
     def __float__(self):
-        return float(np.asarray(self)[()])
+        return float(np.asarray(self).item())
+
+    def __int__(self):
+        return int(self._rounded(np.trunc).item())
+
+    __floor__ = lambda self: int(self._rounded(np.floor).item())  # noqa: E731
+    __ceil__ = lambda self: int(self._rounded(np.ceil).item())  # noqa: E731
+    __trunc__ = __int__
+
+    def __round__(self, digits=None):
+        return int(self._rounded(np.rint).item()) if digits is None else self.round(digits)
 
     def __bool__(self):
         if self.size == 1:
-            return bool((self != 0).reshape(()))
+            return True  # the draw is 0 with probability 0
         raise ValueError("the truth value of an array with more than one element is ambiguous: use any() or all()")
 
     def __len__(self):
@@ -54,22 +83,43 @@ class LazyUniform(NDArrayOperatorsMixin):
     def __iter__(self):
         return (self[k] for k in range(len(self)))
 
+    def __contains__(self, x):
+        return bool(np.any(self == x))
+
     def __repr__(self):
         return f"<uniform draws of shape {self.shape}>"
+
+    def __format__(self, how):
+        return format(np.asarray(self)[()], how)
+
+    def __copy__(self):
+        return LazyUniform(self.cells, self.shift, self.scale, self.dtype)
+
+    def __deepcopy__(self, memo):
+        return self.__copy__()
+
+    def __reduce__(self):
+        return np.asarray, (np.asarray(self),)
 
     def __getattr__(self, name):
         if name.startswith("__"):
             raise AttributeError(name)
-        return getattr(np.asarray(self), name)
+        return getattr(self.numbers(), name)
+
+    def __setitem__(self, index, value):
+        raise ReplayError(
+            "the run assigns to entries of an array of uniform draws, which is not modelled: make a new array, for "
+            "instance with np.where"
+        )
 
     # ------------------------------------------------------------------ views
 
-    def _with(self, view):
+    def _view(self, view):
         """The same draws, each array seen through ``view``."""
-        return LazyUniform(
-            view(self.cells), view(np.broadcast_to(self.shift, self.shape)),
-            view(np.broadcast_to(self.scale, self.shape)), self.dtype,
-        )  # fmt: skip
+        found = LazyUniform(view(self.cells), view(self.shift), view(self.scale), self.dtype)
+        if found.ndim:
+            self.is_shared = found.is_shared = True
+        return found
 
     def __getitem__(self, index):
         def view(a):
@@ -80,141 +130,202 @@ class LazyUniform(NDArrayOperatorsMixin):
             lone[()] = found
             return lone
 
-        return self._with(view)
+        return self._view(view)
 
-    def reshape(self, *shape):
-        return self._with(lambda a: a.reshape(*shape))
+    def reshape(self, *shape, **keywords):
+        return self._view(lambda a: a.reshape(*shape, **keywords))
 
-    def ravel(self):
-        return self.reshape(-1)
+    def transpose(self, *axes):
+        return self._view(lambda a: a.transpose(*axes))
 
-    flatten = ravel
+    def ravel(self, *order):
+        return self._view(lambda a: a.ravel(*order))
 
-    @property
-    def T(self):
-        return self._with(lambda a: a.T)
+    def flatten(self, *order):
+        return self.copy().ravel(*order)
 
-    def copy(self):
-        return self
+    def squeeze(self, axis=None):
+        return self._view(lambda a: a.squeeze(axis))
+
+    T = property(transpose)
+
+    def copy(self, *order):
+        return self.__copy__()
+
+    def item(self, *index):
+        return self.ravel()[index[0] if index else 0]
 
     def tolist(self):
-        return list(self) if self.ndim else self
+        return [part.tolist() for part in self] if self.ndim else self
 
     # ------------------------------------------------------------------ cuts
 
-    def parts(self, edges):
-        """How many of the ascending edges each draw has reached."""
-        shift, scale = np.broadcast_to(self.shift, self.shape), np.broadcast_to(self.scale, self.shape)
+    def reached(self, edges):
+        """How many of ascending edges each draw has reached; ``edges(k)`` are those of the draw at index k."""
         found = np.empty(self.shape, np.intp)
         for k in np.ndindex(self.shape):
-            ends = (np.asarray(edges[k] if np.ndim(edges) > 1 or edges.dtype == object else edges) - shift[k]) / scale[
-                k
-            ]
-            found[k] = self.cells[k].part(ends) if scale[k] > 0 else len(ends) - self.cells[k].part(ends[::-1])
+            shift, scale, ends = self.shift[k], self.scale[k], np.asarray(edges(k), np.float64)
+            if scale > 0:
+                found[k] = self.cells[k].part((ends - shift) / scale)
+            elif scale < 0:
+                found[k] = len(ends) - self.cells[k].part((ends[::-1] - shift) / scale)
+            else:
+                found[k] = np.searchsorted(ends, shift, side="right")
         return found
 
-    def _compare(self, ufunc, t):
+    def _compared(self, ufunc, t):
+        opposite, is_ordered = COMPARED[ufunc]
         shape = np.broadcast_shapes(self.shape, np.shape(t))
-        u = self._with(lambda a: np.broadcast_to(a, shape))
-        found, t = np.empty(shape, bool), np.broadcast_to(np.asarray(t, np.float64), shape)
-        for k in np.ndindex(shape):
-            shift, scale = u.shift[k], u.scale[k]
-            below = u.cells[k].below((t[k] - shift) / scale) if scale else shift < t[k]
-            found[k] = (below != (scale < 0)) != BELOW[ufunc]
-        return found[()]
+        t = np.broadcast_to(np.asarray(t, np.float64), shape)
+        if not is_ordered:
+            return np.full(shape, bool(opposite))[()]
+        u = LazyUniform(*(np.broadcast_to(a, shape) for a in (self.cells, self.shift, self.scale)))
+        return (((u.reached(lambda k: [t[k]]) == 0) ^ bool(opposite)) & ~np.isnan(t))[()]
 
-    def _integers(self, rounding, dtype):
+    def _rounded(self, rounding):
         """Each draw rounded to a whole number, by cuts between them."""
-        shift, scale = np.broadcast_to(self.shift, self.shape), np.broadcast_to(self.scale, self.shape)
-        found = np.empty(self.shape, dtype)
-        for k in np.ndindex(self.shape):
-            ends = np.sort([shift[k], shift[k] + scale[k]])
-            low, high = math.floor(ends[0]), math.ceil(ends[1])
-            steps = np.arange(low, high + 1, dtype=np.float64) + (0.5 if rounding is np.rint else 0.0)
-            edges = (steps - shift[k]) / scale[k]
-            part = self.cells[k].part(np.sort(edges))
-            bounds = np.concatenate([[0.0], np.clip(np.sort(edges), 0, 1), [1.0]])
-            middle = shift[k] + scale[k] * (bounds[part] + bounds[part + 1]) / 2
-            found[k] = rounding(middle)
-        return found[()]
+        half = 0.5 if rounding is np.rint else 0.0
+        first = np.floor(np.minimum(self.shift, self.shift + self.scale)) + half
+        last = np.maximum(self.shift, self.shift + self.scale)
+        floor = self.reached(lambda k: np.arange(first[k], last[k] + 1)) + first + half - 1
+        up = {np.ceil: 1, np.trunc: floor < 0}.get(rounding, 0)
+        return np.where(self.scale == 0, rounding(self.shift), floor + up).astype(self.dtype)
+
+    def round(self, decimals=0, out=None):
+        return ((self * 10.0**decimals)._rounded(np.rint) / 10.0**decimals).astype(self.dtype)[()]
+
+    def clip(self, low=None, high=None, **keywords):
+        """Constant beyond the bounds, and as it was between them."""
+        low, high = (np.broadcast_to(bound if x is None else x, self.shape)
+                     for x, bound in ((low, -np.inf), (high, np.inf)))  # fmt: skip
+        part = self.reached(lambda k: [low[k], high[k]])
+        shift = np.choose(part, [low, self.shift, high])
+        return LazyUniform(self.cells, shift, np.where(part == 1, self.scale, 0.0), self.dtype)
+
+    def __abs__(self):
+        sign = np.where(self.reached(lambda k: [0.0]) == 0, -1.0, 1.0)
+        return LazyUniform(self.cells, sign * self.shift, sign * self.scale, self.dtype)
 
     def astype(self, dtype, *args, **kwargs):
         dtype = np.dtype(dtype)
         if dtype.kind in "iu":
-            return self._integers(np.trunc, dtype)
+            return self._rounded(np.trunc).astype(dtype)
         if dtype.kind == "f":
             return LazyUniform(self.cells, self.shift, self.scale, dtype)
-        return np.asarray(self).astype(dtype)
-
-    def __int__(self):
-        return int(self._integers(np.trunc, np.int64))
-
-    def __floor__(self):
-        return int(self._integers(np.floor, np.int64))
+        return np.ones(self.shape, bool) if dtype.kind == "b" else np.asarray(self).astype(dtype)
 
     # ------------------------------------------------------------------ NumPy
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-        if method == "__call__" and not kwargs and out is None:
-            if ufunc in BELOW and len(inputs) == 2:
-                found = self._compared(ufunc, *inputs)
-                if found is not None:
-                    return found
+        found = NotImplemented if method != "__call__" or kwargs else self._exactly(ufunc, inputs)
+        if found is NotImplemented:
+            if out is not None:
+                kwargs["out"] = tuple(map(_unless_lazy, out))
+            return getattr(ufunc, method)(*map(as_numbers, inputs), **kwargs)
+        if out is None:
+            return found
+        if isinstance(out[0], LazyUniform):
+            return out[0]._become(found)
+        out[0][...] = found
+        return out[0]
+
+    def _become(self, found):
+        """Be what was found, in place."""
+        if self.is_shared or not isinstance(found, LazyUniform):
+            _unless_lazy(self)
+        self.cells, self.shift, self.scale = found.cells, found.shift, found.scale
+        return self
+
+    def _exactly(self, ufunc, inputs):
+        """What cuts, and sums and products with numbers, give; NotImplemented for other functions."""
+        if len(inputs) == 1:
             if ufunc in ROUNDED:
-                return self._integers(ufunc, self.dtype)
-            found = self._affine(ufunc, inputs)
-            if found is not None:
-                return found
-        if out is not None:
-            kwargs["out"] = out
-        return getattr(ufunc, method)(*map(as_numbers, inputs), **kwargs)
+                return self._rounded(ufunc)[()]
+            if ufunc is np.sign:
+                return np.where(self.reached(lambda k: [0.0]) == 0, -1.0, 1.0).astype(self.dtype)[()]
+            if ufunc is np.negative:
+                return LazyUniform(self.cells, -self.shift, -self.scale, self.dtype)
+            return abs(self) if ufunc in (np.absolute, np.fabs) else NotImplemented
+        if len(inputs) != 2:
+            return NotImplemented
+        a, b = inputs
+        if isinstance(a, LazyUniform) and isinstance(b, LazyUniform):
+            if ufunc in COMPARED and self.size:
+                self.source.doubt("two uniform draws are compared")
+            return NotImplemented
+        c = np.asarray(b if a is self else a)
+        if c.dtype.kind not in "biuf":
+            return NotImplemented
+        if ufunc in COMPARED:
+            return self._compared(ufunc if a is self else MIRRORED.get(ufunc, ufunc), c)
+        return self._affine(ufunc, c, a is self)
+
+    def _affine(self, ufunc, c, is_first):
+        shape = np.broadcast_shapes(self.shape, c.shape)
+        u = self if shape == self.shape else self._view(lambda a: np.broadcast_to(a, shape))
+        shift, scale = u.shift, u.scale
+        if ufunc is np.add:
+            shift = shift + c
+        elif ufunc is np.subtract:
+            shift, scale = (shift - c, scale) if is_first else (c - shift, -scale)
+        elif ufunc is np.multiply:
+            shift, scale = shift * c, scale * c
+        elif ufunc is np.divide and is_first:
+            shift, scale = shift / c, scale / c
+        elif ufunc in (np.minimum, np.maximum):
+            return u.clip(high=c) if ufunc is np.minimum else u.clip(low=c)
+        elif ufunc in (np.floor_divide, np.remainder, np.divmod) and is_first and np.all(c != 0):
+            whole = (u / c)._rounded(np.floor)[()]
+            return {np.floor_divide: whole, np.remainder: u - c * whole}.get(ufunc) if ufunc is not np.divmod else (
+                whole, u - c * whole)  # fmt: skip
+        else:
+            return NotImplemented
+        dtype = np.result_type(u.dtype, c.dtype) if c.ndim else u.dtype
+        return LazyUniform(u.cells, shift, scale, dtype)
 
     def __array_function__(self, function, types, args, kwargs):
-        if function is np.searchsorted and isinstance(args[1], LazyUniform) and not isinstance(args[0], LazyUniform):
-            return args[1].parts(np.asarray(args[0], np.float64))[()]
+        if function is np.searchsorted and not kwargs.keys() - {"side"} and len(args) < 4 and _is_table(args[0]):
+            edges = np.asarray(args[0], np.float64)
+            return args[1].reached(lambda k: edges)[()]
+        if function is np.digitize and args[0] is self and _is_table(args[1]):
+            edges = np.asarray(args[1], np.float64)
+            rises = edges[0] <= edges[-1]
+            found = self.reached(lambda k: np.sort(edges))
+            return (found if rises else len(edges) - found)[()]
+        if function in (np.round, np.around) and args[0] is self:
+            return self.round(*args[1:], **kwargs)
+        if function is np.clip and args[0] is self and not any(isinstance(a, LazyUniform) for a in args[1:]):
+            return self.clip(*args[1:], **kwargs)
+        if function in VIEWS and args[0] is self:
+            return self._view(lambda a: function(a, *args[1:], **kwargs))
+        if function in JOINS and all(isinstance(a, LazyUniform) for a in args[0]):
+            joined = (function([getattr(a, name) for a in args[0]], *args[1:], **kwargs)
+                      for name in ("cells", "shift", "scale"))  # fmt: skip
+            return LazyUniform(*joined, np.result_type(*(a.dtype for a in args[0])))
+        if function is np.copy:
+            return self.copy()
+        if function in (np.shape, np.size, np.ndim):
+            return function(self.cells, *args[1:], **kwargs)
         return function(*map(as_numbers, args), **{name: as_numbers(a) for name, a in kwargs.items()})
 
-    @staticmethod
-    def _compared(ufunc, a, b):
-        if isinstance(a, LazyUniform) and isinstance(b, LazyUniform):
-            (a.cells.flat[0] if a.size else b.cells.flat[0]).source.doubt("two uniform draws are compared")
-            return None
-        if isinstance(b, LazyUniform):
-            ufunc, a, b = MIRRORED[ufunc], b, a
-        return a._compare(ufunc, b) if np.asarray(b).dtype.kind in "biuf" else None
 
-    @staticmethod
-    def _affine(ufunc, inputs):
-        """Sums and products with numbers; None for other operations."""
-        if ufunc is np.negative:
-            (u,) = inputs
-            return LazyUniform(u.cells, np.negative(u.shift), np.negative(u.scale), u.dtype)
-        if len(inputs) != 2 or sum(isinstance(x, LazyUniform) for x in inputs) != 1:
-            return None
-        a, b = inputs
-        u, c = (a, b) if isinstance(a, LazyUniform) else (b, a)
-        c = np.asarray(c)
-        if c.dtype.kind not in "biuf":
-            return None
-        if ufunc is np.add:
-            shift, scale = u.shift + c, u.scale
-        elif ufunc is np.subtract:
-            shift, scale = (u.shift - c, u.scale) if u is a else (c - u.shift, np.negative(u.scale))
-        elif ufunc is np.multiply:
-            shift, scale = u.shift * c, u.scale * c
-        elif ufunc is np.divide and u is a:
-            shift, scale = u.shift / c, u.scale / c
-        else:
-            return None
-        shape = np.broadcast_shapes(u.shape, c.shape)
-        dtype = np.result_type(u.dtype, c.dtype) if c.ndim else u.dtype
-        return LazyUniform(np.broadcast_to(u.cells, shape), shift, scale, dtype)
+def _is_table(a):
+    return not isinstance(a, LazyUniform) and np.ndim(a) == 1 and np.size(a) > 0
+
+
+def _unless_lazy(out):
+    if isinstance(out, LazyUniform):
+        raise ReplayError(
+            "the run changes an array of uniform draws in place, of which there are views, or by other than sums and "
+            "products with numbers, which is not modelled: make a new array (u = u**2, not u **= 2)"
+        )
+    return out
 
 
 def as_numbers(x):
     """A lazy array as numbers, also inside lists; anything else as it is."""
     if isinstance(x, LazyUniform):
-        return np.asarray(x)
-    if isinstance(x, (list, tuple)):
+        return x.numbers()
+    if isinstance(x, (list, tuple)) and any(isinstance(entry, (LazyUniform, list, tuple)) for entry in x):
         return type(x)(map(as_numbers, x))
     return x
