@@ -131,7 +131,7 @@ class Rng:
         --------
         >>> import dualgrad as dg
         >>> dg.Rng(3).draw([-1.0, 0.0, 2.0], [0.25, 0.5, 0.25], 4)
-        array([-1.,  0.,  2.,  0.])
+        array([-1., -1.,  2.,  0.])
         """
         values, probabilities = as_table(values, probabilities)
         edges = np.cumsum(probabilities)[:-1]

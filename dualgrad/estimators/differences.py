@@ -124,6 +124,7 @@ class SPSA(Estimator):
     """
 
     draws: bool = True
+    value_is_loss: bool = False  # it is the mean of the losses on both sides
     named: Names = ("eps", "n", "directions")
     eps: float
     n: int

@@ -57,6 +57,8 @@ class Estimator(Stateful):
     ----------
     draws : bool
         Whether ``estimate`` needs an rng; the class says so.
+    value_is_loss : bool
+        Whether the value of an estimate is the loss at ``params``, not that of points around; the class says so.
     vectors : tuple of str
         What goes on from one estimate to the next: ``("average",)`` for the vector ``self._average``, None at first.
         Replace it, and never write into it: so it is as it was where an estimate fails.
@@ -85,6 +87,7 @@ class Estimator(Stateful):
     """
 
     draws: bool = False  # whether it needs a stream of random numbers
+    value_is_loss: bool = True
     named: Names = ()  # which arguments its repr always names
 
     def __repr__(self) -> str:

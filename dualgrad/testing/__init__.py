@@ -2,11 +2,12 @@
 
 import importlib
 
-from .claims import assert_moments, assert_unbiased, assert_variance
+from .claims import assert_moments, unbiased
 from .derivatives import CheckError, check_jvp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
 from .enumeration.walk import TooManyOutcomesError
+from .gradients import assert_unbiased, assert_variance
 from .moments import InexactWarning, Moments, exact_moments
 from .report import Check, Report, UncheckedWarning
 from .samples import check_mean, check_variance, power
@@ -32,6 +33,7 @@ __all__ = [
     "exact_moments",
     "laws",
     "power",
+    "unbiased",
 ]
 
 

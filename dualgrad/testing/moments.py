@@ -155,9 +155,20 @@ def require_run(run):
 
 @contextlib.contextmanager
 def playing(run, draws):
-    """``once(source)``, which plays the run and returns its result as a row, while the front of ``draws`` is on."""
+    """The `Once` of a run, while the front of ``draws`` is on."""
     with front_of(run, draws) as front:
-        yield lambda source: as_row(front.play(source))
+        yield Once(front)
+
+
+class Once:
+    """``once(source)`` plays a run and returns its result as a row; ``last`` is the result as it came."""
+
+    def __init__(self, front):
+        self.front, self.last = front, None
+
+    def __call__(self, source):
+        self.last = self.front.play(source)
+        return as_row(self.last)
 
 
 def as_moments(found):

@@ -47,13 +47,17 @@ class Range(Discrete):
 
 @dataclass(frozen=True)
 class Continuous:
-    """A law with a density: nodes by degree, a sampler, and a line ``along(x, t)`` through x, |t| <= 1."""
+    """A law with a density: nodes by degree, a sampler, and a line ``along(x, t)`` through x, |t| <= 1.
+
+    ``spread`` is by how much draws that rest while another moves are enlarged, to see what depends on both.
+    """
 
     name: str
     nodes: Callable[[int], tuple[Array, Array]]
     sample: Callable[["np.random.Generator", int], Array]
     along: Callable[[Any, float], Any]
     on_circle: bool = False
+    spread: float = 1.0
 
 
 Law: TypeAlias = Discrete | Continuous
@@ -102,7 +106,9 @@ def _between(low, high):
 
 
 SIGNS = uniformly("signs", [1, -1])
-NORMAL = Continuous("normal", quadrature.normal, lambda rng, n: rng.standard_normal(n), lambda x, t: FAR * t)
+NORMAL = Continuous(
+    "normal", quadrature.normal, lambda rng, n: rng.standard_normal(n), lambda x, t: FAR * t, spread=3.0
+)
 UNIFORM = Continuous("uniform", quadrature.uniform, lambda rng, n: rng.random(n), _between(0.0, 1.0))
 EXPONENTIAL = Continuous(
     "exponential", quadrature.exponential, lambda rng, n: rng.standard_exponential(n), _between(0.0, -np.log(THIN))

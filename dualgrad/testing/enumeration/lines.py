@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .laws import Discrete
+from .laws import Continuous
 from .path import Cut
 from .source import Cell, Source
 
@@ -25,24 +25,16 @@ EXACT = 1e-12  # what rounding leaves of the coefficients beyond a polynomial's 
 EDGES = np.array([1e-3, 1e-5, 1e-7, 1e-10])  # points close to the ends of a line: tails of uniform draws
 
 
-class Line(Source):
-    """A seed, and the continuous draw that moves, by number; None moves none."""
+class Random(Source):
+    """Draws at random, from a seed or a generator."""
 
-    def __init__(self, seed, moving=None, t=None):
+    def __init__(self, seed):
         super().__init__()
-        self.rng, self.moving, self.t = np.random.default_rng(seed), moving, t
-        self.laws = []  # of the continuous draws, in order
+        self.rng = np.random.default_rng(seed)
 
     def fresh(self, law, count):
         self.count(law.name, count)
-        drawn = law.sample(self.rng, count)
-        if isinstance(law, Discrete):
-            return drawn
-        first = len(self.laws)
-        self.laws += [law] * count
-        if self.moving is not None and 0 <= self.moving - first < count:
-            drawn[self.moving - first] = law.along(drawn[self.moving - first], self.t)
-        return drawn
+        return law.sample(self.rng, count)
 
     def cell(self):
         return Hidden(self, self.rng.random())
@@ -50,6 +42,23 @@ class Line(Source):
     def split(self, cell, edges):
         self.count("u < p", 1)
         return int(np.searchsorted(edges, cell.hidden, side="right")) - 1
+
+
+class Line(Random):
+    """A point on a line: random draws, far apart, and the continuous one that moves, by number, at t."""
+
+    def __init__(self, seed, moving=None, t=None):
+        super().__init__(seed)
+        self.moving, self.t, self.laws = moving, t, []  # the laws of the continuous draws, in order
+
+    def fresh(self, law, count):
+        drawn = super().fresh(law, count)
+        if isinstance(law, Continuous):
+            first, drawn = len(self.laws), law.spread * drawn
+            self.laws += [law] * count
+            if self.moving is not None and 0 <= self.moving - first < count:
+                drawn[self.moving - first] = law.along(drawn[self.moving - first], self.t)
+        return drawn
 
 
 class Hidden(Cell):
@@ -141,6 +150,7 @@ def _holds_at_ends(f, ts, ys, degree, noise):
     fit = np.polynomial.chebyshev.chebfit(ts, ys, degree)
     expected = np.polynomial.chebyshev.chebval(ends, fit).T
     scale = np.max(np.abs(ys), axis=0)
+    scale = scale + 1e-6 * np.max(scale, initial=0)  # an entry that is rounding alone
     for t, y in zip(ends, expected, strict=True):
         found = f(t)
         if found is None or found.shape != y.shape or not np.all(np.abs(found - y) <= 100 * noise * scale):
@@ -149,26 +159,34 @@ def _holds_at_ends(f, ts, ys, degree, noise):
 
 
 def _roughness(f, ts, ys, noise, what):
-    """In words, a jump or a kink at the roughest place of a line; "" where the result is smooth there."""
+    """In words, a jump or a kink at the roughest place of a line; "" where the result is smooth there.
+
+    What a polynomial can follow is taken away first, so that a small kink is not lost beside it.
+    """
     order = np.argsort(ts)
     ts, ys = ts[order], ys[order]
-    bend = np.abs(_second_differences(ts, ys))
+    fit = np.polynomial.chebyshev.chebfit(ts, ys, HIGHEST)
+    rest = ys - np.polynomial.chebyshev.chebval(ts, fit).T
+    bend = np.abs(_second_differences(ts, rest)) / (ts[2:] - ts[:-2])[:, None]
     k, entry = np.unravel_index(np.argmax(bend), bend.shape)
     scale = np.max(np.abs(ys[:, entry]))
-    g = lambda t: f(t)[entry]  # noqa: E731
-    window = [(ts[j], ys[j, entry]) for j in (k, k + 1, k + 2)]
+
+    def g(t):
+        return t, f(t)[entry] - np.polynomial.chebyshev.chebval(t, fit[:, entry])
+
+    window = [(ts[j], rest[j, entry]) for j in (k, k + 1, k + 2)]
     first = _bend(window)
     for _ in range(ZOOMS):
-        (a, ya), (m, ym), (b, yb) = window
+        a, m, b = window
         try:
-            left, right = ((a + m) / 2, g((a + m) / 2)), ((m + b) / 2, g((m + b) / 2))
+            left, right = g((a[0] + m[0]) / 2), g((m[0] + b[0]) / 2)
         except (TypeError, IndexError):  # the run fails there, or gives other entries
             return f"the run fails along {what}"
-        window = max(([(a, ya), left, (m, ym)], [left, (m, ym), right], [(m, ym), right, (b, yb)]), key=_bend)
+        window = max(([a, left, m], [left, m, right], [m, right, b]), key=_bend)
     last = _bend(window)
     if last > max(0.02 * first, noise * scale):
         return f"the result jumps along {what}"
-    if last > max(2.0**-ZOOMS * 0.05 * first, noise * scale):
+    if last > max(2.0**-ZOOMS * 0.05 * first, noise * scale * 2.0**-ZOOMS):
         return f"the result has a kink along {what}"
     return ""
 

@@ -52,7 +52,7 @@ class Path(Source):
 
     def _weigh(self, probabilities):
         """Take note of the probability of discrete draws."""
-        p = float(np.prod(probabilities))
+        p = math.prod(probabilities.tolist())
         self.weight *= p
         self.probability *= p
         if self.probability < RARE:
@@ -61,7 +61,9 @@ class Path(Source):
     def branches(self, radix, count):
         """The branches of the next draws out of ``radix`` each."""
         start = len(self.radices)
-        self.choices += [0] * (start + count - len(self.choices))
+        missing = start + count - len(self.choices)
+        if missing > 0:
+            self.choices += [0] * missing
         self.radices += [radix] * count
         return np.array(self.choices[start : start + count], dtype=np.intp)
 

@@ -1,12 +1,13 @@
 """How exactly a run can be known: by nodes that are exact, by nodes that converge, or by samples."""
 
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..report import row
-from .lines import Line, look
+from .lines import Random, look
 from .path import Path
 from .source import ReplayError
 from .sums import Sum
@@ -23,25 +24,26 @@ DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
 
 
 class Settled(NamedTuple):
-    """What is known of a run: its `Walk` or sampled `Sum`, how far off it may be, and why it is no certificate."""
+    """What is known of a run: its moments, how far off they may be, and why they are no certificate."""
 
     sum: Sum
     error: float
-    lost: float
+    why: str  # "" where they are
     drawn: dict
-    why: str
     precision: float  # of the results
-    samples: list  # the first outcomes: choices, radices and result
-    degree: int
     cost: int  # runs, without those that were repeated
+    lost: float = 0.0
+    samples: Sequence = ()  # the first outcomes: choices, radices and result
+    degree: int = 1
+    rough: bool = False  # samples may miss what happens rarely
 
 
 def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     """The moments of a run up to ``powers``, as exactly as they can be had; ``once(source)`` plays it, as a row."""
-    require_reproducible(once(Line(0)), once(Line(0)))
+    require_reproducible(once(Random(0)), once(Random(0)))
     finding = look(once)
     if finding.rough:
-        return _sampled(once, samples, finding.rough)
+        return _sampled(once, samples, finding.rough, rough=True)
     if finding.degree is None:
         path = Path([], degree + 4)
         once(path)
@@ -52,11 +54,11 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
         walk, error, why = Walk(once, max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
     require_repeatable(once, walk)
     if walk.doubts:
-        return _sampled(once, samples, "; ".join(walk.doubts))
+        return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
     cost = walk.sum.outcomes + finding.runs
     return Settled(
-        walk.sum, max(error, walk.lost), walk.lost, walk.drawn, why, walk.precision, walk.samples, walk.degree, cost
-    )
+        walk.sum, max(error, walk.lost), why, walk.drawn, walk.precision, cost, walk.lost, walk.samples, walk.degree
+    )  # fmt: skip
 
 
 def _converge(once, degree, max_outcomes, powers):
@@ -91,7 +93,7 @@ def _size(a, powers):
     return float(max(size, np.max(np.abs(a.covariance), initial=0)) if powers > 1 else size)
 
 
-def _sampled(once, samples, why):
+def _sampled(once, samples, why, rough=False):
     """Moments by samples of the continuous draws, the discrete ones enumerated under each."""
     rng, total, means = np.random.default_rng(0), Sum(), []
     for _ in range(samples):
@@ -99,11 +101,9 @@ def _sampled(once, samples, why):
         total.add(rows, np.asarray(weights) / samples)
         means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
-    line = Line(0)
-    once(line)
-    return Settled(
-        total, error, 0.0, dict(line.drawn), why, float(np.finfo(np.asarray(rows).dtype).eps), [], 1, samples
-    )
+    sample = Random(0)
+    once(sample)
+    return Settled(total, error, why, sample.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples, rough=rough)
 
 
 # ---------------------------------------------------------------------- the same draws, the same result
@@ -146,5 +146,5 @@ def as_row(result):
     """The result of a run as one row of floating or complex numbers."""
     if result is None:
         raise TypeError("run returned None; expected the numbers whose moments are wanted")
-    y = row(result)
+    y = result.flatten() if result.__class__ is np.ndarray else row(result)  # a copy
     return y if y.dtype.kind in "fc" else y.astype(np.float64)

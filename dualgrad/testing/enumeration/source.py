@@ -1,5 +1,6 @@
 """Source: where the draws of a run come from while it is played; what a front for a library is written over."""
 
+import itertools
 from collections.abc import Hashable
 from typing import Any
 
@@ -79,17 +80,20 @@ class Source:
 
     def _known(self, stream, position, name, count):
         """What was drawn there before it was rewound, or under the same name."""
-        record = self.streams.get(stream, ())[position : position + count]
-        for then, _ in record:
+        record = self.streams.get(stream)
+        if record is None or position >= len(record):
+            return []
+        known = record[position : position + count]
+        for then, _ in known:
             if then != name:
                 raise ReplayError(
                     f"after a rewound state, or from a name or key that was used, {name} was drawn where something "
                     f"else had been: {then}"
                 )
-        return [value for _, value in record]
+        return [value for _, value in known]
 
     def _remember(self, stream, name, fresh):
-        self.streams.setdefault(stream, []).extend((name, value) for value in fresh)
+        self.streams.setdefault(stream, []).extend(zip(itertools.repeat(name), fresh))
 
     def count(self, name, count):
         """Note that so many numbers were drawn from a law."""

@@ -1,15 +1,19 @@
 """The walk over all outcomes of a run, depth first; and samples of what cannot be enumerated."""
 
+import contextlib
+
 import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
 from .laws import Discrete
-from .lines import Line
+from .lines import Random
 from .path import Cut, Path, RandomPath
+from .progress import Progress
 from .source import ReplayError
 from .sums import Sum
 
 AT_ONCE = 1024  # outcomes that are summed together
+TOLD = 256  # outcomes between two looks at the clock
 DESCENTS = 16  # random paths by which the number of outcomes is judged
 BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
 
@@ -36,8 +40,8 @@ class Walk:
         self.degree, self.sum, self.drawn, self.doubts, self.is_whole = degree, Sum(), {}, {}, True
         self.precision = 0.0  # of the results
         self.samples = []  # the first outcomes: choices, radices and result, to be repeated
-        self._rows, self._weights, self._size = [], [], None
-        choices, done = list(fixed), 0
+        self._rows, self._weights, self._paths, self._size, self._longest = [], [], [], None, 0
+        choices, done, progress = list(fixed), 0, Progress()
         while choices is not None:
             path = Path(choices, degree)
             try:
@@ -45,41 +49,50 @@ class Walk:
             except Cut:
                 self.is_whole = False
             else:
-                self._add(path, y, done)
+                self._add(path, y)
             if not done and path.outcomes() > max_outcomes:
                 _require_few(once, path, max_outcomes)
             done += 1
+            if done % TOLD == 0:
+                progress.at(path, done)
             choices = path.successor(len(fixed))
             if done >= max_outcomes and choices is not None:
                 raise _too_many(path, max_outcomes, f"after {done:,} outcomes there are more")
+        progress.close()
         self._merge()
         if not self.sum.outcomes:
             raise _too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
 
-    def _add(self, path, y, done):
-        if not np.all(np.isfinite(y)):
-            k = int(np.argmin(np.isfinite(y)))
-            raise NonFiniteError(
-                f"outcome {done} is not finite: entry {k} of the result, after the draws {path.words()}"
-            )
-        if self._size not in (None, y.size):
-            raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
-        self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
+    def _add(self, path, y):
+        if y.size != self._size:
+            if self._size is not None:
+                raise ReplayError(f"outcomes differ in size: {self._size} and {y.size} entries")
+            self._size, self.precision = y.size, float(np.finfo(y.dtype).eps)
         self._rows.append(y)
         self._weights.append(path.weight)
+        self._paths.append(path)
         self.is_whole &= not path.has_tail
-        self.doubts |= path.doubts
-        if sum(path.drawn.values()) > sum(self.drawn.values()):
-            self.drawn = path.drawn
-        if len(self.samples) < AT_ONCE:
-            self.samples.append((path.choices, path.radices, y))
+        if path.doubts:
+            self.doubts |= path.doubts
+        if len(path.radices) >= self._longest:
+            self.drawn, self._longest = path.drawn, len(path.radices)
         if len(self._rows) == AT_ONCE:
             self._merge()
 
     def _merge(self):
-        if self._rows:
-            self.sum.add(self._rows, self._weights)
-        self._rows, self._weights = [], []
+        if not self._rows:
+            return
+        finite = np.isfinite(np.array(self._rows))
+        if not np.all(finite):
+            k = int(np.argmin(np.all(finite, axis=1)))
+            entry, drawn = int(np.argmin(finite[k])), self._paths[k].words()
+            raise NonFiniteError(
+                f"outcome {self.sum.outcomes + k} is not finite: entry {entry} of the result, after {drawn}"
+            )
+        if not self.samples:
+            self.samples = [(p.choices, p.radices, y) for p, y in zip(self._paths, self._rows, strict=True)]
+        self.sum.add(self._rows, self._weights)
+        self._rows, self._weights, self._paths = [], [], []
 
     @property
     def lost(self):
@@ -92,10 +105,8 @@ def _require_few(once, first, max_outcomes):
     rng, fewest = np.random.default_rng(0), first.outcomes()
     for _ in range(DESCENTS):
         path = RandomPath(rng, first.degree)
-        try:
+        with contextlib.suppress(Cut):
             once(path)
-        except Cut:
-            pass
         fewest = min(fewest, path.outcomes())
         if fewest <= max_outcomes:
             return
@@ -155,5 +166,5 @@ def conditional(once, rng):
             pass
         choices = path.successor()
     if choices is not None:
-        return [once(Line(rng))], [1.0]
+        return [once(Random(rng))], [1.0]
     return rows, weights
