@@ -1,20 +1,27 @@
 """The front of torch's numbers: its samplers are replayed below autograd, so that a program runs as it is."""
 
+import functools
 import itertools
 
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ..enumeration.source import ReplayError
 from .front import Front
 from .lazy import LazyUniform
 from .torch_lazy import Storages, each_tensor, write
-from .torch_samplers import SAMPLERS, Draws
+from .torch_samplers import SAMPLERS, TRANSFORMS, Draws
 
 SEED = 0x5DEECE66D1234567  # of the default generators at the beginning of a play; no number that a program would choose
+PRECISIONS = {
+    torch.float64: np.float64,
+    torch.float32: np.float32,
+    torch.bfloat16: np.float32,
+    torch.float16: np.float16,
+}
 
 
 class Torch(Front):
@@ -62,21 +69,20 @@ class Sampling(TorchDispatchMode):
     def __init__(self, source, play):
         super().__init__()
         self.source, self.play, self.storages = source, play, Storages(source)
-        self.shapes, self.decks = {}, {}  # what was drawn, and the decks that were shuffled, by the generator's state
-        self.precision = np.float64  # of the numbers that go into the result
+        self.before, self.decks = {}, {}  # what was drawn, and the decks that were shuffled, by the generator's state
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded in func.tags:
             return self.draw(func, args, kwargs)
         if func is torch.ops.aten._local_scalar_dense.default:
-            self.narrow(args[0].dtype)
+            self.storages.used.add(args[0].dtype)
         return self.storages.run(func, args, kwargs) if self.storages.held else func(*args, **kwargs)
 
     def draw(self, func, args, kwargs):
         """Let torch draw, which moves its generator on and makes a tensor, and write over what it drew."""
         if self.storages.held:
-            for x in each_tensor((args, kwargs)):
+            for x in each_tensor([*args, *kwargs.values()]):
                 self.storages.fill(x)
         name, given = func.overloadpacket.__name__, by_name(func, args, kwargs)
         generator = given.get("generator") or default_generator(given)
@@ -93,54 +99,75 @@ class Sampling(TorchDispatchMode):
             raise ReplayError(
                 f"the run draws by torch's {name}, which cannot be replayed; known are {', '.join(sorted(SAMPLERS))}"
             )
+        self.require_same(stream, func, SAMPLERS[name], given, out)
         self.put(out, SAMPLERS[name], stream, given)
         return out
 
     def put(self, out, sampler, stream, given):
-        self.require_same(stream, sampler, out)
         found = sampler(Draws(self.source, stream, self.play, self.decks), given, out)
         self.storages.forget(out)
         if isinstance(found, LazyUniform):
             self.storages.hold(out, found)
         else:
             write(out, found)
-        if found.dtype.kind == "f" and out.is_floating_point():
-            self.narrow(out.dtype)
+            if found.dtype.kind == "f":
+                self.storages.used.add(out.dtype)
 
     def dropout(self, stream, given, out):
         """(y, mask) of aten's native_dropout."""
         y, mask = out
         if given["train"] is not False and given["p"] not in (0, 1):
+            self.require_same(stream, "native_dropout", SAMPLERS["bernoulli"], {"p": given["p"]}, mask)
             self.put(mask, SAMPLERS["bernoulli"], stream, {"p": 1 - given["p"]})
             y.data.copy_(given["input"] * mask / (1 - given["p"]))
         return y, mask
 
-    def require_same(self, stream, sampler, out):
-        """From one state torch's numbers overlap in a way of their own if shapes or laws differ."""
-        drawn = f"{out.numel()} numbers by {sampler.__name__} ({out.dtype})"
-        before = self.shapes.setdefault(stream, drawn)
-        if before != drawn:
+    def require_same(self, stream, func, sampler, given, out):
+        """From one state torch's numbers depend on each other in a way of their own if shapes or laws differ."""
+        layout = "" if out.is_contiguous() else f" of strides {out.stride()}"
+        drawn = f"{out.numel()} numbers{layout} by {sampler.__name__} ({out.dtype})"
+        parameters = (
+            () if sampler in TRANSFORMS else (func, *(as_key(given[name]) for name in parameters_of(func, given)))
+        )
+        before, same = self.before.setdefault(stream, (drawn, parameters))
+        if before != drawn or same != parameters:
+            other = " with other parameters" if before == drawn else ""
             raise ReplayError(
-                f"from one state of a generator, or after the same seed, torch draws {before}, and then {drawn}: how "
-                "these depend on each other is not modelled"
+                f"from one state of a generator, or after the same seed, torch draws {before}, and then "
+                f"{drawn}{other}: how these depend on each other is not modelled"
             )
-
-    def narrow(self, dtype):
-        """Note that numbers of this precision were used."""
-        if dtype.is_floating_point and dtype.itemsize < np.dtype(self.precision).itemsize:
-            self.precision = np.float32 if dtype.itemsize == 4 or dtype == torch.bfloat16 else np.float16
 
     def out(self, result):
         """The result in NumPy's arrays, in the lowest precision of what it was computed from."""
-        return tree_map(self.leaf, result)
+        leaves, spec = tree_flatten(result)
+        for x in leaves:
+            if isinstance(x, torch.Tensor):
+                self.storages.fill(x)
+        types = self.storages.used | {x.dtype for x in leaves if isinstance(x, torch.Tensor)}
+        precision = min(
+            (PRECISIONS[t] for t in types if t in PRECISIONS), key=lambda t: np.dtype(t).itemsize, default=np.float64
+        )
+        return tree_unflatten([as_array(x, precision) for x in leaves], spec)
 
-    def leaf(self, x):
-        if isinstance(x, torch.Tensor):
-            self.storages.fill(x)
-            self.narrow(x.dtype)
-            x = x.detach().to("cpu", torch.float32 if x.dtype == torch.bfloat16 else None).resolve_conj().numpy()
-        is_floating = isinstance(x, float) or getattr(x, "dtype", np.dtype(object)).kind == "f"
-        return np.asarray(x, self.precision) if is_floating else x
+
+def as_array(x, precision):
+    """A leaf of a result."""
+    if isinstance(x, torch.Tensor):
+        x = x.detach().to("cpu", torch.float32 if x.dtype == torch.bfloat16 else None).resolve_conj().numpy()
+    is_floating = isinstance(x, float) or getattr(x, "dtype", np.dtype(object)).kind == "f"
+    return np.asarray(x, precision) if is_floating else x
+
+
+def parameters_of(func, given):
+    """The names of arguments that a law depends on: not the tensor that is written to, or whose shape is taken."""
+    names = [name for name in given if name in "p low high from to num_samples replacement count prob".split()]
+    reads_self = str(func) in ("aten.bernoulli.default", "aten.multinomial.default", "aten.poisson.default")
+    return [*names, "self"] if reads_self else names
+
+
+def as_key(x):
+    """An argument as something that can be compared."""
+    return (x.dtype, x.detach().cpu().numpy().tobytes()) if isinstance(x, torch.Tensor) else str(x)
 
 
 class Reading(TorchFunctionMode):
@@ -181,15 +208,15 @@ class Item(LazyUniform):
 
 def by_name(func, args, kwargs):
     """The arguments of an operation by name, defaults among them."""
-    found = {}
-    for k, argument in enumerate(func._schema.arguments):
-        if k < len(args):
-            found[argument.name] = args[k]
-        elif argument.name in kwargs:
-            found[argument.name] = kwargs[argument.name]
-        elif argument.has_default_value():
-            found[argument.name] = argument.default_value
-    return found
+    names, defaults = signature(func)
+    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+
+
+@functools.cache
+def signature(func):
+    """The names of an operation's arguments, and their defaults."""
+    arguments = func._schema.arguments
+    return [a.name for a in arguments], {a.name: a.default_value for a in arguments if a.has_default_value()}
 
 
 def default_generators():
@@ -200,7 +227,7 @@ def default_generators():
 
 def default_generator(given):
     """The generator of the device that an operation draws on."""
-    device = given.get("device") or next((x.device for x in each_tensor(list(given.values()))), torch.device("cpu"))
+    device = given.get("device") or next((x.device for x in each_tensor(given)), torch.device("cpu"))
     if device.type == "cpu":
         return torch.default_generator
     if device.type == "cuda":

@@ -24,6 +24,7 @@ class Storages:
 
     def __init__(self, source):
         self.source, self.held = source, {}
+        self.used = set()  # the types of the numbers that were needed
 
     # ------------------------------------------------------------------ what a tensor holds
 
@@ -35,7 +36,7 @@ class Storages:
             held = self.held.get(x.untyped_storage()._cdata)
         except (NotImplementedError, RuntimeError):  # a tensor without storage
             return None
-        return held if held is not None and held.has_cells(places(x)) else None
+        return held if held is not None and (held.is_full or held.has_cells(places(x))) else None
 
     def hold(self, x, draws):
         """Let a tensor hold draws, a `LazyUniform` of its shape, in place of numbers."""
@@ -49,13 +50,13 @@ class Storages:
         """The numbers of a tensor were written over."""
         held = self.of(x)
         if held is not None:
-            held.cells[places(x)] = None
+            held.cells[places(x)], held.is_full = None, False
 
     def fill(self, x):
         """Give a tensor its numbers."""
         held = self.of(x)
-        if held is not None:
-            held.fill(places(x))
+        if held is not None and held.fill(places(x)):
+            self.used.add(x.dtype)
 
     def draws(self, x):
         """A tensor as a `LazyUniform`; its plain elements are constants."""
@@ -64,8 +65,8 @@ class Storages:
             cells, shift, scale = np.full(at.shape, None), np.zeros(at.shape), np.ones(at.shape)
         else:
             cells, shift, scale = (a[at.ravel()].reshape(at.shape) for a in (held.cells, held.shift, held.scale))
-        plain = np.equal(cells, None)
-        if plain.any():
+        if held is None or not held.is_full:
+            plain = np.equal(cells, None)
             cells, shift, scale = cells.copy(), np.where(plain, 0.0, shift), np.where(plain, 1.0, scale)
             numbers = as_numbers(x)
             for k in np.argwhere(plain):
@@ -76,8 +77,7 @@ class Storages:
 
     def run(self, func, args, kwargs):
         """An operation of which an argument may hold cells."""
-        tensors = list(each_tensor((args, kwargs)))
-        lazies = [x for x in tensors if self.of(x) is not None]
+        lazies = [x for tree in (args, kwargs) for x in each_tensor(tree) if self.of(x) is not None]
         if not lazies or func.overloadpacket in LOOKS_NOT or (func.is_view and func not in REINTERPRETS):
             return func(*args, **kwargs)
         rule = RULES.get(func.overloadpacket)
@@ -112,7 +112,7 @@ class Held:
         size = x.untyped_storage().nbytes() // x.itemsize
         self.data = torch.as_strided(x.data, (size,), (1,), 0)
         self.cells, self.filled = np.full(size, None), np.zeros(size, bool)
-        self.shift, self.scale = np.zeros(size), np.ones(size)
+        self.shift, self.scale, self.is_full = np.zeros(size), np.ones(size), False  # full: of cells
 
     def has_cells(self, at):
         return bool(np.not_equal(self.cells[at.ravel()], None).any())
@@ -120,12 +120,16 @@ class Held:
     def put(self, at, draws):
         self.cells[at.ravel()], self.filled[at] = draws.cells.ravel(), False
         self.shift[at], self.scale[at] = draws.shift, draws.scale
+        self.is_full |= at.size == self.cells.size
 
     def fill(self, at):
+        """Put numbers there, if any are missing; whether there were."""
         at = at.ravel()
-        for k in at[np.not_equal(self.cells[at], None) & ~self.filled[at]].tolist():
+        missing = at[np.not_equal(self.cells[at], None) & ~self.filled[at]].tolist()
+        for k in missing:
             self.data[k] = float(self.shift[k] + self.scale[k] * self.cells[k].number())
             self.filled[k] = True
+        return bool(missing)
 
 
 def places(x):
@@ -147,20 +151,19 @@ def write(x, values):
 
 
 def each_tensor(tree):
-    if isinstance(tree, torch.Tensor):
-        yield tree
-    elif isinstance(tree, (list, tuple)):
-        for branch in tree:
-            yield from each_tensor(branch)
-    elif isinstance(tree, dict):
-        yield from each_tensor(list(tree.values()))
+    """The tensors in arguments: among them, or in lists of them."""
+    for x in tree.values() if isinstance(tree, dict) else tree:
+        if isinstance(x, torch.Tensor):
+            yield x
+        elif isinstance(x, (list, tuple)):
+            yield from each_tensor(x)
 
 
 def written(func, args, kwargs):
     """The tensors that an operation writes to."""
     for k, argument in enumerate(func._schema.arguments):
         if argument.alias_info is not None and argument.alias_info.is_write:
-            yield from each_tensor(args[k] if k < len(args) else kwargs.get(argument.name))
+            yield from each_tensor([args[k] if k < len(args) else kwargs.get(argument.name)])
 
 
 # ---------------------------------------------------------------------- rules
@@ -224,7 +227,7 @@ def moved(storages, func, args, kwargs):
     """Elements are copied or selected: the operation is done with their numbers in a row."""
     first = args[0]
     group = list(first) if isinstance(first, (list, tuple)) else [first]
-    if "out" in kwargs or any(storages.of(x) is not None for x in each_tensor((args[1:], kwargs))):
+    if "out" in kwargs or any(storages.of(x) is not None for x in each_tensor([*args[1:], *kwargs.values()])):
         return NotImplemented
     draws = [storages.draws(x) for x in group]
     ends = np.cumsum([0, *(d.size for d in draws)])
@@ -235,6 +238,19 @@ def moved(storages, func, args, kwargs):
         for name in ("cells", "shift", "scale")
     )
     return storages.result(func(*args, **kwargs), LazyUniform(np.asarray(cells), shift, scale))
+
+
+def copied(storages, func, args, kwargs):
+    """``copy_``, ``fill_``, ``zero_``: what was there is not needed, and draws remain draws."""
+    target, new = (*args, None)[:2]
+    if not isinstance(new, torch.Tensor) or storages.of(new) is None:
+        storages.forget(target)
+        return func(*args, **kwargs)
+    if not (target.is_floating_point() and new.is_floating_point()):
+        return NotImplemented
+    draws = storages.draws(new)
+    parts = (np.broadcast_to(a, tuple(target.shape)) for a in (draws.cells, draws.shift, draws.scale))
+    return storages.result(func(*args, **kwargs), LazyUniform(*parts))
 
 
 def bucketize(storages, func, args, kwargs):
@@ -319,6 +335,7 @@ MOVES = "clone index index_select gather take flip roll cat stack repeat masked_
 RULES = {
     **{getattr(aten, name): elementwise(ufunc) for names, ufunc in ELEMENTWISE.items() for name in names.split()},
     **{getattr(aten, name): moved for name in MOVES.split()},
+    **dict.fromkeys((aten.copy_, aten.fill_, aten.zero_), copied),
     aten._to_copy: to_copy,
     aten.bucketize: bucketize,
     aten.searchsorted: searchsorted,

@@ -184,3 +184,4 @@ SAMPLERS = {
     "geometric geometric_": geometric,
 }
 SAMPLERS = {name: sampler for names, sampler in SAMPLERS.items() for name in names.split()}
+TRANSFORMS = {normal, log_normal, uniform, exponential, permutation}  # of the same numbers, whatever the parameters
