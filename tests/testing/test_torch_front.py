@@ -254,6 +254,11 @@ def binomial(torch, fault):
     return torch.distributions.Binomial(4 if fault else 3, torch.tensor(0.3)).sample()
 
 
+@claims(mean=0.7 / 0.3, variance=0.7 / 0.09)
+def geometric(torch, fault):
+    return torch.distributions.Geometric(0.31 if fault else 0.3).sample()
+
+
 @claims(mean=math.exp(0.125))
 def log_normal(torch, fault):
     return torch.empty(1).log_normal_(0, 0.25 if fault else 0.5)
@@ -523,6 +528,7 @@ ROUNDS = (
     lambda torch, u, k: (u - 0.5).sign(),
     lambda torch, u, k: (u - 0.5).abs() < 0.1 * k,
     lambda torch, u, k: -torch.log(1 - u) < 0.2 * k,
+    lambda torch, u, k: (-2 * torch.log(u)).floor(),
     lambda torch, u, k: -torch.log(-torch.log(u)) < 0.2 * k,
 )
 

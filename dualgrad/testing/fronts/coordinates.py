@@ -76,6 +76,19 @@ class MinusLog:
         self.of.know(np.exp(-value))
 
 
+class Bounded:
+    """z / FAR of an exponential draw z, whose tail beyond is as rare as what is cut off a path."""
+
+    FAR = 35.0
+    __slots__ = ("of",)
+
+    def __init__(self, of):
+        self.of = of
+
+    def part(self, edges):
+        return self.of.part(self.FAR * np.asarray(edges, np.float64))
+
+
 class Card:
     """A card of a shuffled deck: which one is drawn, out of those that are left, when it is turned."""
 

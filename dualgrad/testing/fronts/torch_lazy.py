@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..enumeration.source import Cell
-from .coordinates import Constant, MinusLog, Rest
+from .coordinates import Bounded, Constant, MinusLog, Rest
 from .lazy import LazyUniform
 
 aten = torch.ops.aten
@@ -184,7 +184,9 @@ def elementwise(ufunc):
             storages.draws(x) if is_lazy else as_numbers(x) if isinstance(x, torch.Tensor) else x
             for x, is_lazy in zip(args, lazies, strict=True)
         ]
-        if any(isinstance(x, (bool, complex)) for x in operands) or not bounded(ufunc, operands):
+        if ufunc in ROUNDS:
+            operands = [bounded(*operands)]
+        if any(x is None or isinstance(x, (bool, complex)) for x in operands):
             return NotImplemented
         in_place = next(written(func, args, kwargs), None)
         if in_place is not None and storages.of(in_place) is None:
@@ -195,9 +197,14 @@ def elementwise(ufunc):
     return rule
 
 
-def bounded(ufunc, operands):
-    """Whether rounding has finitely many values: not of an exponential draw."""
-    return ufunc not in ROUNDS or all(map(is_interval, operands[0].cells.flat))
+def bounded(draws):
+    """Draws on [0, 1), for rounding: uniform ones are, exponential ones without a tail; None for others."""
+    if all(map(is_interval, draws.cells.flat)):
+        return draws
+    if not all(isinstance(cell, MinusLog) and isinstance(cell.of, Rest) for cell in draws.cells.flat):
+        return None
+    cells = np.frompyfunc(Bounded, 1, 1)(draws.cells)
+    return LazyUniform(np.asarray(cells, object), draws.shift, draws.scale * Bounded.FAR)
 
 
 def reversed_subtract(a, b):
@@ -218,7 +225,8 @@ def to_copy(storages, func, args, kwargs):
     draws = storages.draws(args[0])
     if dtype.is_floating_point:
         return storages.result(func(*args, **kwargs), draws)
-    if dtype in (torch.bool, torch.complex64, torch.complex128) or not all(map(is_interval, draws.cells.flat)):
+    draws = bounded(draws)
+    if dtype in (torch.bool, torch.complex64, torch.complex128) or draws is None:
         return NotImplemented
     return storages.result(torch.empty_like(args[0], **kwargs), np.trunc(draws))
 
