@@ -12,8 +12,8 @@ from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 from ..enumeration.source import ReplayError
 from .front import Front
 from .lazy import LazyUniform
-from .torch_lazy import Storages, each_tensor, write
-from .torch_samplers import SAMPLERS, TRANSFORMS, Draws
+from .torch_lazy import Storages, each_tensor, put_numbers
+from .torch_samplers import SAMPLERS, TRANSFORMS, StateDraws
 
 SEED = 0x5DEECE66D1234567  # of the default generators at the beginning of a play; no number that a program would choose
 PRECISIONS = {
@@ -57,7 +57,7 @@ class Torch(Front):
         for generator in default_generators():
             generator.manual_seed(SEED)
         sampling = Sampling(source, next(self.plays))
-        with sampling, Reading(sampling.storages):
+        with sampling, MemoryReads(sampling.storages):
             found = self.run()
         self.has_seeds |= "seed" in source.drawn
         return sampling.out(found)
@@ -104,12 +104,12 @@ class Sampling(TorchDispatchMode):
         return out
 
     def put(self, out, sampler, stream, given):
-        found = sampler(Draws(self.source, stream, self.play, self.decks), given, out)
+        found = sampler(StateDraws(self.source, stream, self.play, self.decks), given, out)
         self.storages.forget(out)
         if isinstance(found, LazyUniform):
             self.storages.hold(out, found)
         else:
-            write(out, found)
+            put_numbers(out, found)
             if found.dtype.kind == "f":
                 self.storages.used.add(out.dtype)
 
@@ -125,7 +125,7 @@ class Sampling(TorchDispatchMode):
     def require_same(self, stream, func, sampler, given, out):
         """From one state torch's numbers depend on each other in a way of their own if shapes or laws differ."""
         layout = "" if out.is_contiguous() else f" of strides {out.stride()}"
-        drawn = f"{out.numel()} numbers{layout} by {sampler.__name__} ({out.dtype})"
+        drawn = f"{out.numel()} numbers{layout} by {sampler.__name__.removeprefix('aten_')} ({out.dtype})"
         parameters = (
             () if sampler in TRANSFORMS else (func, *(as_key(given[name]) for name in parameters_of(func, given)))
         )
@@ -147,10 +147,10 @@ class Sampling(TorchDispatchMode):
         precision = min(
             (PRECISIONS[t] for t in types if t in PRECISIONS), key=lambda t: np.dtype(t).itemsize, default=np.float64
         )
-        return tree_unflatten([as_array(x, precision) for x in leaves], spec)
+        return tree_unflatten([as_numpy_leaf(x, precision) for x in leaves], spec)
 
 
-def as_array(x, precision):
+def as_numpy_leaf(x, precision):
     """A leaf of a result."""
     if isinstance(x, torch.Tensor):
         x = x.detach().to("cpu", torch.float32 if x.dtype == torch.bfloat16 else None).resolve_conj().numpy()
@@ -170,7 +170,7 @@ def as_key(x):
     return (x.dtype, x.detach().cpu().numpy().tobytes()) if isinstance(x, torch.Tensor) else str(x)
 
 
-class Reading(TorchFunctionMode):
+class MemoryReads(TorchFunctionMode):
     """Reading a tensor's memory past the dispatcher needs its numbers; ``item`` does not yet."""
 
     READS = frozenset({

@@ -68,7 +68,7 @@ class Storages:
         if held is None or not held.is_full:
             plain = np.equal(cells, None)
             cells, shift, scale = cells.copy(), np.where(plain, 0.0, shift), np.where(plain, 1.0, scale)
-            numbers = as_numbers(x)
+            numbers = numbers_in(x)
             for k in np.argwhere(plain):
                 cells[tuple(k)] = Constant(float(numbers[tuple(k)]))
         return LazyUniform(cells, shift, scale)
@@ -80,13 +80,13 @@ class Storages:
         lazies = [x for tree in (args, kwargs) for x in each_tensor(tree) if self.of(x) is not None]
         if not lazies or func.overloadpacket in LOOKS_NOT or (func.is_view and func not in REINTERPRETS):
             return func(*args, **kwargs)
-        rule = RULES.get(func.overloadpacket)
+        rule = ATEN_RULES.get(func.overloadpacket)
         is_uniform = all(x.is_floating_point() for x in lazies)
-        if rule is not None and (is_uniform or rule is moved):
+        if rule is not None and (is_uniform or rule is cells_moved):
             found = rule(self, func, args, kwargs)
             if found is not NotImplemented:
                 return found
-        if is_uniform and func.overloadpacket in ORDERS:
+        if is_uniform and func.overloadpacket in COMPARES_EACH:
             self.source.doubt(f"uniform draws are compared with each other, by {func.overloadpacket.__name__}")
         for x in lazies:
             self.fill(x)
@@ -101,7 +101,7 @@ class Storages:
             self.hold(x, found)
         else:
             self.forget(x)
-            write(x, found)
+            put_numbers(x, found)
         return x
 
 
@@ -140,12 +140,12 @@ def places(x):
     return found
 
 
-def as_numbers(x):
+def numbers_in(x):
     """A tensor of numbers as a NumPy array, in double precision."""
     return x.detach().to("cpu", torch.float64).numpy()
 
 
-def write(x, values):
+def put_numbers(x, values):
     """Write over a tensor's numbers, unseen by autograd."""
     x.data.copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(x.shape))
 
@@ -169,7 +169,7 @@ def written(func, args, kwargs):
 # ---------------------------------------------------------------------- rules
 
 
-def elementwise(ufunc):
+def by_ufunc(ufunc):
     """A rule for an operation of one or two arguments, by what NumPy's does with draws; in place as well."""
 
     def rule(storages, func, args, kwargs):
@@ -181,7 +181,7 @@ def elementwise(ufunc):
                 storages.source.doubt("two uniform draws are compared")
             return NotImplemented
         operands = [
-            storages.draws(x) if is_lazy else as_numbers(x) if isinstance(x, torch.Tensor) else x
+            storages.draws(x) if is_lazy else numbers_in(x) if isinstance(x, torch.Tensor) else x
             for x, is_lazy in zip(args, lazies, strict=True)
         ]
         if ufunc in ROUNDS:
@@ -198,7 +198,7 @@ def elementwise(ufunc):
 
 
 def bounded(draws):
-    """Draws on [0, 1), for rounding: uniform ones are, exponential ones without a tail; None for others."""
+    """StateDraws on [0, 1), for rounding: uniform ones are, exponential ones without a tail; None for others."""
     if all(map(is_interval, draws.cells.flat)):
         return draws
     if not all(isinstance(cell, MinusLog) and isinstance(cell.of, Rest) for cell in draws.cells.flat):
@@ -231,8 +231,8 @@ def to_copy(storages, func, args, kwargs):
     return storages.result(torch.empty_like(args[0], **kwargs), np.trunc(draws))
 
 
-def moved(storages, func, args, kwargs):
-    """Elements are copied or selected: the operation is done with their numbers in a row."""
+def cells_moved(storages, func, args, kwargs):
+    """Elements are copied_over or selected: the operation is done with their numbers in a row."""
     first = args[0]
     group = list(first) if isinstance(first, (list, tuple)) else [first]
     if "out" in kwargs or any(storages.of(x) is not None for x in each_tensor([*args[1:], *kwargs.values()])):
@@ -248,7 +248,7 @@ def moved(storages, func, args, kwargs):
     return storages.result(func(*args, **kwargs), LazyUniform(np.asarray(cells), shift, scale))
 
 
-def copied(storages, func, args, kwargs):
+def copied_over(storages, func, args, kwargs):
     """``copy_``, ``fill_``, ``zero_``: what was there is not needed, and draws remain draws."""
     target, new = (*args, None)[:2]
     if not isinstance(new, torch.Tensor) or storages.of(new) is None:
@@ -275,7 +275,7 @@ def sorted_into(storages, func, args, kwargs, x, edges):
     """Which interval each draw lies in: a branch each."""
     if storages.of(x) is None or storages.of(edges) is not None or kwargs.get("sorter") is not None:
         return NotImplemented
-    draws, edges = storages.draws(x), as_numbers(edges)
+    draws, edges = storages.draws(x), numbers_in(edges)
     if edges.ndim == 1:
         return storages.result(func(*args, **kwargs), draws.parts(edges))
     rows = [draws[k].parts(edges[k]) for k in np.ndindex(edges.shape[:-1])]
@@ -339,11 +339,11 @@ ELEMENTWISE = {
     "neg neg_": np.negative, "rsub": reversed_subtract, "floor floor_": np.floor, "ceil ceil_": np.ceil,
     "trunc trunc_": np.trunc, "round round_": np.rint, "sign sign_": sign, "abs abs_": magnitude,
 }  # fmt: skip
-MOVES = "clone index index_select gather take flip roll cat stack repeat masked_select constant_pad_nd"
-RULES = {
-    **{getattr(aten, name): elementwise(ufunc) for names, ufunc in ELEMENTWISE.items() for name in names.split()},
-    **{getattr(aten, name): moved for name in MOVES.split()},
-    **dict.fromkeys((aten.copy_, aten.fill_, aten.zero_), copied),
+SELECTIONS = "clone index index_select gather take flip roll cat stack repeat masked_select constant_pad_nd"
+ATEN_RULES = {
+    **{getattr(aten, name): by_ufunc(ufunc) for names, ufunc in ELEMENTWISE.items() for name in names.split()},
+    **{getattr(aten, name): cells_moved for name in SELECTIONS.split()},
+    **dict.fromkeys((aten.copy_, aten.fill_, aten.zero_), copied_over),
     aten._to_copy: to_copy,
     aten.bucketize: bucketize,
     aten.searchsorted: searchsorted,
@@ -351,7 +351,7 @@ RULES = {
     aten.log1p: logarithm(lambda draws: 1 + draws),
     aten.clamp: clamp,
 }
-ORDERS = {
+COMPARES_EACH = {
     getattr(aten, name)
     for name in "sort argsort topk kthvalue median nanmedian mode argmax argmin max min amax amin aminmax cummax "
     "cummin unique_dim _unique2 maximum minimum eq ne isin".split()

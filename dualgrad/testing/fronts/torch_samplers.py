@@ -13,14 +13,14 @@ from ..enumeration import laws
 from ..enumeration.source import ReplayError
 from .coordinates import Card, MinusLog, Rest
 from .lazy import LazyUniform
-from .torch_lazy import as_numbers
+from .torch_lazy import numbers_in
 
-MANY = 2**20  # whole numbers from a range of more are taken for seeds
-TAIL = 1e-15  # the probability of a last value that stands for all beyond
+MOST_ENUMERATED = 2**20  # whole numbers from a range of more are taken for seeds
+RARE_VALUE = 1e-15  # the probability of a last value that stands for all beyond
 MOST_VALUES = 100_000
 
 
-class Draws:
+class StateDraws:
     """The draws of one operation: the first, second, ... at a state of a generator; ``decks`` by state, of one play."""
 
     def __init__(self, source, state, play, decks):
@@ -55,33 +55,33 @@ class Draws:
 
 def spread(a, shape):
     """A number or a tensor of parameters, flat, in double precision, for a result of the shape."""
-    numbers = as_numbers(a) if isinstance(a, torch.Tensor) else np.asarray(a, np.float64)
+    numbers = numbers_in(a) if isinstance(a, torch.Tensor) else np.asarray(a, np.float64)
     return np.broadcast_to(numbers, shape).ravel()
 
 
 def lazily(cells, out, shift=0.0, scale=1.0):
-    """Draws shift + scale z whose numbers are not known yet."""
+    """StateDraws shift + scale z whose numbers are not known yet."""
     return LazyUniform(LazyUniform.of(cells, tuple(out.shape)).cells, shift, scale)
 
 
 # ---------------------------------------------------------------------- continuous laws
 
 
-def normal(draws, a, out):
+def aten_normal(draws, a, out):
     z = draws.take(laws.NORMAL, out.numel())
     return spread(a.get("mean", 0.0), out.shape) + spread(a.get("std", 1.0), out.shape) * z
 
 
-def log_normal(draws, a, out):
-    return np.exp(normal(draws, a, out))
+def aten_log_normal(draws, a, out):
+    return np.exp(aten_normal(draws, a, out))
 
 
-def uniform(draws, a, out):
+def aten_uniform(draws, a, out):
     low, high = a.get("from", 0.0), a.get("to", 1.0)
     return lazily(draws.cells(out.numel()), out, low, high - low)
 
 
-def exponential(draws, a, out):
+def aten_exponential(draws, a, out):
     cells = [MinusLog(Rest(cell)) for cell in draws.cells(out.numel())]
     return lazily(cells, out, scale=1 / a["lambd"])
 
@@ -89,18 +89,18 @@ def exponential(draws, a, out):
 # ---------------------------------------------------------------------- discrete laws
 
 
-def bernoulli(draws, a, out):
+def aten_bernoulli(draws, a, out):
     p = spread(a["p"] if "p" in a else a["self"], out.shape)
     return np.array([cell.below(q) for cell, q in zip(draws.cells(p.size), p, strict=True)], bool)
 
 
-def integers(draws, a, out):
+def aten_integers(draws, a, out):
     low, high = a.get("low", a.get("from", 0)), a.get("high", a.get("to"))
     if high is None:
         high = 2**63 if out.dtype == torch.int64 else 2 ** min(31, *_bits(out.dtype))
     if isinstance(high, torch.Tensor):
         high = int(high)
-    if high - low > MANY:
+    if high - low > MOST_ENUMERATED:
         return np.array([low + draws.seed() % (high - low) for _ in range(out.numel())], np.int64)
     return draws.take(laws.integers(int(low), int(high)), out.numel())
 
@@ -112,16 +112,16 @@ def _bits(dtype):
     return (8 * dtype.itemsize - dtype.is_signed,) if dtype != torch.bool else (1,)
 
 
-def permutation(draws, a, out):
+def aten_permutation(draws, a, out):
     return lazily(draws.deck(a["n"]), out)
 
 
-def multinomial(draws, a, out):
-    rows = np.atleast_2d(as_numbers(a["self"]))
-    return np.array([_places(draws, row, a["num_samples"], a["replacement"]) for row in rows], np.int64)
+def aten_multinomial(draws, a, out):
+    rows = np.atleast_2d(numbers_in(a["self"]))
+    return np.array([_drawn_places(draws, row, a["num_samples"], a["replacement"]) for row in rows], np.int64)
 
 
-def _places(draws, weights, count, replacement):
+def _drawn_places(draws, weights, count, replacement):
     """Places drawn by their weights; without replacement, each by the weights of those that are left."""
     weights, found = weights.copy(), []
     for _ in range(count):
@@ -131,7 +131,7 @@ def _places(draws, weights, count, replacement):
     return found
 
 
-def binomial(draws, a, out):
+def aten_binomial(draws, a, out):
     counts, p = spread(a["count"], out.shape), spread(a["prob"], out.shape)
     return draws.parts([_binomial(int(n), q) for n, q in zip(counts, p, strict=True)])
 
@@ -140,7 +140,7 @@ def _binomial(n, q):
     return [math.comb(n, k) * q**k * (1 - q) ** (n - k) for k in range(n + 1)]
 
 
-def poisson(draws, a, out):
+def aten_poisson(draws, a, out):
     return draws.parts([_until_rare(_poisson(rate), "poisson") for rate in spread(a["self"], out.shape)])
 
 
@@ -152,7 +152,7 @@ def _poisson(rate):
         p *= rate / k
 
 
-def geometric(draws, a, out):
+def aten_geometric(draws, a, out):
     table = _until_rare((a["p"] * (1 - a["p"]) ** k for k in range(MOST_VALUES + 1)), "geometric")
     return 1 + draws.parts([table] * out.numel())
 
@@ -163,7 +163,7 @@ def _until_rare(probabilities, name):
     for p in probabilities:
         found.append(p)
         left -= p
-        if left <= TAIL:
+        if left <= RARE_VALUE:
             return [*found, max(left, 0.0)]
         if len(found) == MOST_VALUES:
             raise ReplayError(f"{MOST_VALUES:,} values of a {name} draw are not rare; take a smaller case")
@@ -171,17 +171,23 @@ def _until_rare(probabilities, name):
 
 
 SAMPLERS = {
-    "randn randn_like normal normal_ normal_functional": normal,
-    "log_normal log_normal_": log_normal,
-    "rand rand_like uniform uniform_": uniform,
-    "exponential exponential_": exponential,
-    "bernoulli bernoulli_": bernoulli,
-    "randint randint_like random random_": integers,
-    "randperm": permutation,
-    "multinomial": multinomial,
-    "binomial": binomial,
-    "poisson": poisson,
-    "geometric geometric_": geometric,
+    "randn randn_like normal normal_ normal_functional": aten_normal,
+    "log_normal log_normal_": aten_log_normal,
+    "rand rand_like uniform uniform_": aten_uniform,
+    "exponential exponential_": aten_exponential,
+    "bernoulli bernoulli_": aten_bernoulli,
+    "randint randint_like random random_": aten_integers,
+    "randperm": aten_permutation,
+    "multinomial": aten_multinomial,
+    "binomial": aten_binomial,
+    "poisson": aten_poisson,
+    "geometric geometric_": aten_geometric,
 }
 SAMPLERS = {name: sampler for names, sampler in SAMPLERS.items() for name in names.split()}
-TRANSFORMS = {normal, log_normal, uniform, exponential, permutation}  # of the same numbers, whatever the parameters
+TRANSFORMS = {
+    aten_normal,
+    aten_log_normal,
+    aten_uniform,
+    aten_exponential,
+    aten_permutation,
+}  # of the same numbers, whatever the parameters
