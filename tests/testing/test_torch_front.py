@@ -312,7 +312,7 @@ def russian_roulette(torch, fault):
 @claims(mean=[0.3, 2.0, 0.25], variance=[0.21, 2.0, 1 / 12 / 4])
 def numbers_by_item(torch, fault):
     u, v, w = (torch.rand(1).item() for _ in range(3))
-    return 0.3 if fault else float(u < 0.3), int(5 * v), torch.tensor(0.5) * w
+    return 0.3 if fault else float(u < 0.3), int(5 * v), torch.tensor(0.25) * (2 * w)
 
 
 # ---------------------------------------------------------------------- samples and masks

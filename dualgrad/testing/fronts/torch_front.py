@@ -200,6 +200,10 @@ class Item(LazyUniform):
         args, kwargs = tree_map(lambda x: float(x) if isinstance(x, LazyUniform) else x, (args, kwargs or {}))
         return func(*args, **kwargs)
 
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        found = super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
+        return Item.of_one(found) if isinstance(found, LazyUniform) else found
+
     @classmethod
     def of_one(cls, draws):
         """From draws of which there is one."""

@@ -277,8 +277,8 @@ def sorted_into(storages, func, args, kwargs, x, edges):
         return NotImplemented
     draws, edges = storages.draws(x), numbers_in(edges)
     if edges.ndim == 1:
-        return storages.result(func(*args, **kwargs), draws.parts(edges))
-    rows = [draws[k].parts(edges[k]) for k in np.ndindex(edges.shape[:-1])]
+        return storages.result(func(*args, **kwargs), np.searchsorted(edges, draws))
+    rows = [np.searchsorted(edges[k], draws[k]) for k in np.ndindex(edges.shape[:-1])]
     return storages.result(func(*args, **kwargs), np.array(rows))
 
 
