@@ -474,6 +474,12 @@ def test_a_uniform_tensor_has_its_numbers_however_it_is_read(torch, read, cut):
     np.testing.assert_allclose(moments.mean, np.full(2, 0.125 if cut else 0.5), atol=1e-12)
 
 
+def test_what_draws_nothing_is_no_draw(torch):
+    moments = exact_moments(lambda: torch.cat([torch.randn(0), torch.rand(1)]), draws="torch")
+    assert moments.mean.round(12) == 0.5
+    assert moments.draws == {"uniform": 1}
+
+
 def test_results_in_float32_stay_float32(torch):
     def run():
         v = torch.randn(2, dtype=torch.float32)

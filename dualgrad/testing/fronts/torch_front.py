@@ -90,12 +90,12 @@ class Sampling(TorchDispatchMode):
         if func._schema.is_mutable:
             given = {key: x.clone() if isinstance(x, torch.Tensor) else x for key, x in given.items()}
         out = func(*args, **kwargs)
+        if torch.equal(state, generator.get_state()):
+            return out  # nothing was drawn
         stream = state.numpy().tobytes()
         if name == "native_dropout":
             return self.dropout(stream, given, out)
         if name not in SAMPLERS:
-            if torch.equal(state, generator.get_state()):
-                return out
             raise ReplayError(
                 f"the run draws by torch's {name}, which cannot be replayed; known are {', '.join(sorted(SAMPLERS))}"
             )
@@ -117,7 +117,7 @@ class Sampling(TorchDispatchMode):
         """(y, mask) of aten's native_dropout."""
         y, mask = out
         if given["train"] is not False and given["p"] not in (0, 1):
-            self.require_same(stream, "native_dropout", SAMPLERS["bernoulli"], {"p": given["p"]}, mask)
+            self.require_same(stream, torch.ops.aten.native_dropout.default, SAMPLERS["bernoulli"], given, mask)
             self.put(mask, SAMPLERS["bernoulli"], stream, {"p": 1 - given["p"]})
             y.data.copy_(given["input"] * mask / (1 - given["p"]))
         return y, mask
@@ -126,9 +126,8 @@ class Sampling(TorchDispatchMode):
         """From one state torch's numbers depend on each other in a way of their own if shapes or laws differ."""
         layout = "" if out.is_contiguous() else f" of strides {out.stride()}"
         drawn = f"{out.numel()} numbers{layout} by {sampler.__name__.removeprefix('aten_')} ({out.dtype})"
-        parameters = (
-            () if sampler in TRANSFORMS else (func, *(as_key(given[name]) for name in parameters_of(func, given)))
-        )
+        read = () if sampler in TRANSFORMS else parameters_of(func, given)
+        parameters = [str(func) if read else "", *(as_key(given[name]) for name in read)]
         before, same = self.before.setdefault(stream, (drawn, parameters))
         if before != drawn or same != parameters:
             other = " with other parameters" if before == drawn else ""
@@ -144,9 +143,8 @@ class Sampling(TorchDispatchMode):
             if isinstance(x, torch.Tensor):
                 self.storages.fill(x)
         types = self.storages.used | {x.dtype for x in leaves if isinstance(x, torch.Tensor)}
-        precision = min(
-            (PRECISIONS[t] for t in types if t in PRECISIONS), key=lambda t: np.dtype(t).itemsize, default=np.float64
-        )
+        precisions = [PRECISIONS[t] for t in types if t in PRECISIONS]
+        precision = min(precisions, key=lambda t: np.dtype(t).itemsize, default=np.float64)
         return tree_unflatten([as_numpy_leaf(x, precision) for x in leaves], spec)
 
 
