@@ -431,6 +431,7 @@ def other_weights(torch):
 
 REFUSED = {
     "with other parameters": other_weights,
+    "randn of complex numbers": lambda torch: torch.randn(1, dtype=torch.complex128),
     "cauchy_": lambda torch: torch.empty(1).cauchy_(),
     "_standard_gamma": lambda torch: torch.distributions.Gamma(1.0, 1.0).sample(),
     "_sample_dirichlet": lambda torch: torch.distributions.Beta(1.0, 1.0).sample(),

@@ -95,7 +95,8 @@ class Sampling(TorchDispatchMode):
         stream = state.numpy().tobytes()
         if name == "native_dropout":
             return self.dropout(stream, given, out)
-        if name not in SAMPLERS:
+        if name not in SAMPLERS or out.is_complex():
+            name += " of complex numbers" if name in SAMPLERS else ""
             raise ReplayError(
                 f"the run draws by torch's {name}, which cannot be replayed; known are {', '.join(sorted(SAMPLERS))}"
             )
