@@ -1,6 +1,7 @@
 """Estimators written in torch, run as they are: each has the moments it claims, and with a fault planted it has not."""
 
 import contextlib
+import copy
 import math
 
 import numpy as np
@@ -458,6 +459,8 @@ READS = {
     "view of bits": lambda u: u.view(u.dtype).clone(),
     "out": lambda u: u.new_empty(2).copy_(u),
     "dlpack": np.from_dlpack,
+    "deepcopy": copy.deepcopy,
+    "bytes": lambda u: u.contiguous().view(u.new_empty(0).long().dtype).view(u.dtype),
 }
 
 

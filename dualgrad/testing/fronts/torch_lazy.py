@@ -36,7 +36,7 @@ class Storages:
             held = self.held.get(x.untyped_storage()._cdata)
         except (NotImplementedError, RuntimeError):  # a tensor without storage
             return None
-        return held if held is not None and (held.is_full or held.has_cells(places(x))) else None
+        return held if held is not None and (held.is_full or held.has_cells(held.places(x))) else None
 
     def hold(self, x, draws):
         """Let a tensor hold draws, a `LazyUniform` of its shape, in place of numbers."""
@@ -50,13 +50,13 @@ class Storages:
         """The numbers of a tensor were written over."""
         held = self.of(x)
         if held is not None:
-            held.cells[places(x)], held.is_full = None, False
+            held.cells[held.places(x)], held.is_full = None, False
 
     def fill(self, x):
         """Give a tensor its numbers."""
         held = self.of(x)
-        if held is not None and held.fill(places(x)):
-            self.used.add(x.dtype)
+        if held is not None and held.fill(held.places(x)):
+            self.used.add(held.data.dtype)
 
     def draws(self, x):
         """A tensor as a `LazyUniform`; its plain elements are constants."""
@@ -82,6 +82,8 @@ class Storages:
             return func(*args, **kwargs)
         rule = ATEN_RULES.get(func.overloadpacket)
         is_uniform = all(x.is_floating_point() for x in lazies)
+        if any(self.of(x).data.dtype != x.dtype for x in lazies):
+            rule = None
         if rule is not None and (is_uniform or rule is cells_moved):
             found = rule(self, func, args, kwargs)
             if found is not NotImplemented:
@@ -113,6 +115,10 @@ class Held:
         self.data = torch.as_strided(x.data, (size,), (1,), 0)
         self.cells, self.filled = np.full(size, None), np.zeros(size, bool)
         self.shift, self.scale, self.is_full = np.zeros(size), np.ones(size), False  # full: of cells
+
+    def places(self, x):
+        """The positions of a tensor's elements; all, if it sees the storage as another type, such as bytes."""
+        return places(x) if x.dtype == self.data.dtype else np.arange(self.cells.size)
 
     def has_cells(self, at):
         return bool(np.not_equal(self.cells[at.ravel()], None).any())
