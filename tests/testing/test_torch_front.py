@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dualgrad.testing import ReplayError, UncheckedWarning, assert_moments, exact_moments, fronts
-from dualgrad.testing.enumeration.lines import Line
+from dualgrad.testing.enumeration.chance import Random
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch.jit.script.*"),
@@ -562,7 +562,7 @@ def test_intervals_are_cut_where_their_numbers_would_be(torch, seed):
             u = STEPS[step](torch, u, n)
         return last(torch, u, k)
 
-    source = Line(seed)
+    source = Random(seed)
     with fronts.front_of(lambda: program(torch.rand(3, 2)), "torch") as front:
         found = front.play(source)
     ((*cells,),) = source.streams.values()
