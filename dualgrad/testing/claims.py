@@ -136,12 +136,12 @@ class Claims:
             yield Check("result", "as it was", "failed", note="the next call overwrites the result of the last one")
 
     def mean(self, claim):
-        if self.found.why:
+        if self.found.by_samples:
             return self.tested("mean", lambda rng: self.draw(rng)[: claim.size], claim, self.samples)
         return self.compare("mean", self.elements, self.found.sum.mean[: claim.size], claim)
 
     def variance(self, claim):
-        if self.found.why:
+        if self.found.by_samples:
             return self.tested("variance", self.squares, claim, self.samples // 2)
         return self.compare("variance", self.elements, np.real(np.diagonal(self.found.sum.covariance)), claim)
 
@@ -155,7 +155,7 @@ class Claims:
 
     def covariance(self, claim, where=True, name="covariance"):
         found = self.found.sum.covariance
-        if self.found.why:
+        if self.found.by_samples:
             note = f"not certified, and only means and variances are tested on samples: {self.found.why}"
             return Check(name, "no certificate", "unchecked", total=found.size, note=note, mask=False)
         claim = np.asarray(claim).reshape(found.shape)
@@ -166,7 +166,11 @@ class Claims:
         budget = max(self.atol, ROUNDING * self.found.precision) * size
         outcomes = self.found.sum.outcomes
         oracle = "all 1 outcome (nothing is drawn)" if outcomes == 1 else f"all {outcomes:,} outcomes"
-        return compare(name, oracle, elements, found, claim, budget + self.found.error)
+        check = compare(name, oracle, elements, found, claim, budget + self.found.error)
+        if not self.found.why:
+            return check
+        status = "failed" if check.status == "failed" else "unchecked"
+        return dataclasses.replace(check, status=status, note=f"not certified: {self.found.why}", mask=False)
 
     def draw(self, rng):
         """The conditional mean given one sample of the continuous draws."""
