@@ -12,17 +12,17 @@ from .chance import Random, conditional
 from .lines import look
 from .path import Cut, Path
 from .source import ReplayError
-from .sums import Sum
-from .walk import TooManyOutcomesError
+from .traversal import TooManyOutcomesError
+from .weighted import Sum
 
 MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
 ROUNDING = 100  # times the precision of the result, where that is more
 MOST_NODES = 64
 AFFORDABLE = 2**16  # outcomes up to which nodes are raised
 REPEATS = 24  # runs that are repeated at least, to see whether they can be: chance agrees on signs in 1 of 2^24
-RUNS, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
+ENOUGH, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
 SAMPLES = 2000
-BEYOND = 10.0
+BEYOND = 5.0  # times the largest result: how large that of an outcome that was cut is taken to be
 DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
 
 
@@ -77,7 +77,7 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
 
 
 def _missed(walk, powers):
-    """What the outcomes that were cut may add to the moments, if their results are ten times the largest of others."""
+    """What the outcomes that were cut may add to the moments, if their results are a few times the largest of others."""
     largest = BEYOND * walk.sum.largest
     return walk.lost * max(largest, largest**2 if powers > 1 else 0.0)
 
@@ -143,7 +143,7 @@ def require_repeatable(once, walk):
     """Play outcomes again: the same results from the same draws."""
     begin, runs = time.perf_counter(), walk.sum.outcomes
     k = 0
-    while k < REPEATS or (runs + k < RUNS and time.perf_counter() - begin < SECONDS):
+    while k < REPEATS or (runs + k < ENOUGH and time.perf_counter() - begin < SECONDS):
         choices, radices, y = walk.samples[k % len(walk.samples)]
         path = Path(choices, walk.degree)
         require_reproducible(y, once(path))
