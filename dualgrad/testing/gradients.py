@@ -93,6 +93,7 @@ def assert_unbiased(
             estimator, mean=expectation, steps=steps, draws=draws, atol=atol, degree=degree, max_outcomes=max_outcomes,
             samples=samples,
         )  # fmt: skip
+    _require_own(draws, estimator)
     limits = Limits(atol, degree, max_outcomes, samples)
     at = EstimatorAt(estimator, objective, params)
     checks = [*at.unbiased(expectation, steps, limits)]
@@ -150,12 +151,22 @@ def assert_variance(
             estimator, variance=variance, covariance=covariance, draws=draws, atol=atol, degree=degree,
             max_outcomes=max_outcomes, samples=samples,
         )  # fmt: skip
+    _require_own(draws, estimator)
     limits = Limits(atol, degree, max_outcomes, samples)
     at = EstimatorAt(estimator, objective, params)
     checks = [*at.spread(variance, covariance, limits)]
     unasked = variance is None and covariance is None and at.affords(MORE)
     checks += _more_points(at, points, unasked, lambda other: other.spread(None, None, limits))
     return verdict(Report(f"assert_variance of {estimator!r}", tuple(checks)), True)
+
+
+def _require_own(draws, estimator):
+    """An estimator with an objective is given a dualgrad.Rng, and nothing else."""
+    if draws != "dualgrad":
+        raise TypeError(
+            f"got draws={draws!r} for {estimator!r}, whose estimate(objective, params, rng=) takes a dualgrad.Rng: pass a "
+            "function of what draws= gives, and the claim, without objective and params"
+        )
 
 
 def _more_points(at, points, unasked, checks):
