@@ -3,7 +3,7 @@
 import numpy as np
 
 from .laws import Discrete
-from .path import Cut, Path
+from .path import Path
 from .source import Interval, Source
 
 BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
@@ -72,22 +72,33 @@ class GivenPath(Path):
         return self.numbers.of(law, start, count)
 
 
-def given(once, numbers):
-    """The rows and weights of the discrete outcomes under given continuous draws; None where there are too many."""
-    rows, weights, choices = [], [], []
+def given(once, numbers, limit=BRANCHES):
+    """Each discrete outcome under given continuous draws, as a path and its row; None where there are too many."""
+    found, choices = [], []
     while choices is not None:
-        if len(rows) == BRANCHES:
+        if len(found) == limit:
             return None
         path = GivenPath(choices, numbers)
-        try:
-            rows.append(once(path))
-            weights.append(path.weight)
-        except Cut:
-            pass
+        y = played(once, path)
+        if not path.is_cut:
+            found.append((path, y))
         choices = path.successor()
-    return rows, weights
+    return found
+
+
+def played(once, path):
+    """The row of a path; None where one that is cut fails."""
+    try:
+        return once(path)
+    except Exception:
+        if not path.is_cut:
+            raise
+        return None
 
 
 def conditional(once, rng):
     """One sample of the continuous draws: the rows and weights of the discrete outcomes under it."""
-    return given(once, Numbers(rng)) or ([once(Random(rng))], [1.0])
+    found = given(once, Numbers(rng))
+    if found is None:
+        return [once(Random(rng))], [1.0]
+    return [y for _, y in found], [path.weight for path, _ in found]

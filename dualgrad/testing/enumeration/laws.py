@@ -53,7 +53,7 @@ class Range(Discrete):
 class Continuous:
     """A law with a density: nodes by degree, a sampler, and a line ``along(x, t)`` through x, |t| <= 1.
 
-    ``spread`` is by how much draws that rest while another moves are enlarged, to see what depends on both.
+    ``spread`` is by how much draws that rest while another moves are pushed outwards, to see what depends on both.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Continuous:
     sample: Callable[["np.random.Generator", int], Array]
     along: Callable[[Any, float], Any]
     on_circle: bool = False
-    spread: float = 1.0
+    spread: float = 0.0
 
 
 Law: TypeAlias = Discrete | Continuous
@@ -111,7 +111,7 @@ def _between(low, high):
 
 SIGNS = uniformly("signs", [1, -1])
 NORMAL = Continuous(
-    "normal", quadrature.normal, lambda rng, n: rng.standard_normal(n), lambda x, t: FAR * t, spread=3.0
+    "normal", quadrature.normal, lambda rng, n: rng.standard_normal(n), lambda x, t: FAR * t, spread=1.6
 )
 UNIFORM = Continuous("uniform", quadrature.uniform, lambda rng, n: rng.random(n), _between(0.0, 1.0))
 EXPONENTIAL = Continuous(

@@ -6,41 +6,58 @@ a Fourier series. Where that does not end, the roughest place is zoomed in on: a
 as the step shrinks, at a kink it falls with the step, and where the result is smooth with its square.
 """
 
-import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
-from .chance import BRANCHES, Numbers, Random, given
-from .path import Cut
+from .chance import GivenPath, Numbers, given, played
 
-DRAWS = 12  # continuous draws that are looked at; more are sampled
-ON_LINE = 33  # on a line, and 8 close to its ends
+DRAWS = 24  # continuous draws that are looked at; more are sampled
+FEW = 4  # continuous draws, along each of which two lines are looked at
+ON_LINE = 33  # points on a line, and 12 more that must agree with them
+LINE_RUNS = ON_LINE + 13
+PATTERNS = 64  # discrete outcomes under which a line is looked at
+BUDGET = 4096  # runs, beyond which there are fewer of them, though no less than 4
 NOISE = 1e-9  # of the largest coefficient, or 1e3 times the precision of the result
 NEAR = 0.35  # within this part of a line an error of the run is its own
 ZOOMS = 12
-LINE_RUNS = ON_LINE + 9  # for one draw
 HIGHEST = 8  # degree that is taken for a polynomial's; beyond, nodes have to converge
+COARSE = 8e-3  # for results in half precision
 EXACT = 1e-12  # what rounding leaves of the coefficients beyond a polynomial's degree
-EDGES = np.array([1e-3, 1e-5, 1e-7, 1e-10])  # points close to the ends of a line: tails of uniform draws
+ENDS = np.array([1e-3, 1e-5, 1e-7, 1e-10])  # points close to the ends of a line: tails of uniform draws
+BETWEEN = np.array([-0.7071, -0.2357, 0.1414, 0.5812])  # and points that no rule has
 
 
 class FarNumbers(Numbers):
     """Continuous draws, far apart, of which one moves along its line: the k-th of a law, at t."""
 
-    def __init__(self, seed, moving=None, t=None):
+    def __init__(self, seed, moving=None, t=None, sign=1):
         super().__init__(seed)
-        self.moving, self.t, self.order = moving, t, []  # the draws in order, each a law and which of it
+        self.moving, self.t, self.sign, self.order = moving, t, sign, []  # order: each draw, its law and which of it
 
     def of(self, law, start, count):
         first = len(self.drawn.get(law.name, ()))
-        drawn = law.spread * super().of(law, start, count)
+        drawn = super().of(law, start, count)
+        if law.spread:
+            drawn = self.sign * (drawn + np.copysign(law.spread, drawn))
         self.order += [(law, k) for k in range(first, start + count)]
         if self.moving is not None:
             moving, k = self.moving
             if moving is law and start <= k < start + count:
                 drawn[k - start] = law.along(drawn[k - start], self.t)
         return drawn
+
+
+class AnyPath(GivenPath):
+    """A path whose discrete branches are chosen at random, each alike."""
+
+    def __init__(self, numbers, rng):
+        super().__init__([], numbers)
+        self.rng = rng
+
+    def branches(self, radix, count):
+        self.choices += self.rng.integers(0, radix, count).tolist()
+        return super().branches(radix, count)
 
 
 class Finding(NamedTuple):
@@ -56,86 +73,122 @@ class Finding(NamedTuple):
 
 
 def look(once):
-    """The `Finding` of a run along its continuous draws; ``once(source)`` plays it, as a row of entries.
+    """The `Finding` of a run along its continuous draws, under several outcomes of its discrete ones.
 
-    Where it is rough for single outcomes, its mean and mean square over the discrete draws may be smooth, as where the
-    probabilities of these depend on the continuous ones.
+    ``once(source)`` plays it, as a row of entries.
     """
-    finding = _look(lambda numbers: once(Random(0, numbers)))
-    if finding.rough and given(once, FarNumbers(0)) is not None:
-        averaged = _look(lambda numbers: _averages(once, numbers))
-        return finding if averaged.rough else averaged._replace(runs=BRANCHES * averaged.runs)
-    return finding
-
-
-def _averages(once, numbers):
-    """Mean and mean square over the discrete outcomes under given continuous draws; None where they are too many."""
-    found = given(once, numbers)
-    if found is None:
-        return None
-    ys, ws = np.array(found[0]), np.array(found[1])
-    return np.concatenate([ws @ ys, ws @ np.abs(ys) ** 2]).astype(ys.dtype)
-
-
-def _look(play):
     numbers = FarNumbers(0)
-    with contextlib.suppress(Cut):
-        play(numbers)
-    count = len(numbers.order)
-    chosen = range(count) if count <= DRAWS else np.linspace(0, count - 1, DRAWS).astype(int)
-    found = [_look_along(play, seed, *numbers.order[k]) for seed, k in enumerate(chosen)]
+    played(once, GivenPath([], numbers))
+    order = numbers.order
+    if not order:
+        return Finding(0)
+    chosen = range(len(order)) if len(order) <= DRAWS else np.linspace(0, len(order) - 1, DRAWS).astype(int)
+    lines = [
+        (seed, sign, *order[k]) for seed, k in enumerate(chosen) for sign in ((1, -1) if len(order) <= FEW else (1,))
+    ]
+    limit = min(PATTERNS, max(4, BUDGET // (LINE_RUNS * len(lines))))
+    found = [_look_along(Line(once, *line, _patterns(once, limit, line[0]))) for line in lines]
     rough = next((f.rough for f in found if f.rough), "")
-    degrees = [f.degree for f in found]
-    rest = max((f.rest for f in found), default=0.0)
-    return Finding(None if None in degrees else max(degrees, default=0), rough, rest, LINE_RUNS * len(found))
+    degrees, rest = [f.degree for f in found], max(f.rest for f in found)
+    return Finding(None if None in degrees else max(degrees), rough, rest, sum(f.runs for f in found))
 
 
-def _look_along(play, seed, law, k):
-    def f(t):
+def _patterns(once, limit, seed):
+    """The choices of the discrete outcomes, all of them or so many at random."""
+    found = given(once, FarNumbers(seed), limit)
+    if found is not None:
+        return [path.choices for path, _ in found]
+    rng, patterns = np.random.default_rng(seed), []
+    for _ in range(limit):
+        path = AnyPath(FarNumbers(seed), rng)
+        played(once, path)
+        patterns.append(path.choices)
+    return patterns
+
+
+class Line:
+    """The results along one continuous draw, under given choices of the discrete ones: probabilities times results.
+
+    Since the choices are forced, a probability that depends on the draw moves, and the result does not jump.
+    """
+
+    def __init__(self, once, seed, sign, law, k, patterns):
+        self.once, self.seed, self.sign, self.law, self.k, self.patterns = once, seed, sign, law, k, patterns
+        self.likely, self.eps = np.ones(len(patterns)), 0.0
+        self.likely = self._weights(self._paths(FarNumbers(seed, sign=sign)))
+
+    def at(self, t):
+        """A row for every choice, one after the other; None where a run fails, far out."""
         try:
-            return play(FarNumbers(seed, (law, k), t))
+            paths = self._paths(FarNumbers(self.seed, (self.law, self.k), t, self.sign))
         except Exception:
             if abs(t) <= NEAR:
                 raise
             return None
+        weights = self._weights(paths)
+        rows = [y for _, y in paths if y is not None]
+        if not rows:
+            return weights
+        self.eps = max(self.eps, *(float(np.finfo(y.dtype).eps) for y in rows))
+        kind = np.result_type(*rows, np.float64)
+        found = [w * (np.zeros_like(rows[0]) if y is None else y) for (_, y), w in zip(paths, weights, strict=True)]
+        return np.concatenate([*found, weights]).astype(kind)
 
-    if law.on_circle:
-        ts = 2 * np.arange(ON_LINE) / ON_LINE - 1
-        ys = [f(t) for t in ts]
-    else:
-        ts = np.cos(np.pi * (np.arange(ON_LINE) + 0.5) / ON_LINE)
-        ys = [f(t) for t in ts]
-    what = f"a {law.name} draw"
+    def _paths(self, numbers):
+        found = []
+        for choices in self.patterns:
+            path = GivenPath(choices, numbers)
+            y = played(self.once, path)
+            is_here = not path.is_cut and not any(choices[len(path.radices) :])
+            found.append((path, y if is_here else None))
+        return found
+
+    def _weights(self, paths):
+        found = np.array([0.0 if y is None else path.weight for path, y in paths])
+        return found / np.where(self.likely > 0, self.likely, 1.0)
+
+
+def _look_along(line):
+    law, what = line.law, f"a {line.law.name} draw"
+    ts = np.arange(ON_LINE) / ON_LINE
+    ts = 2 * ts - 1 if law.on_circle else np.cos(np.pi * (ts + 0.5 / ON_LINE))
+    ys, runs = [line.at(t) for t in ts], LINE_RUNS * len(line.patterns)
     if any(y is None or y.shape != ys[0].shape or not np.all(np.isfinite(y)) for y in ys):
-        return Finding(None, f"along {what} the run fails, gives other entries or is not finite")
+        return Finding(None, f"along {what} the run fails, gives other entries or is not finite", runs=runs)
     ys = np.array(ys)
-    noise = max(NOISE, 1e3 * float(np.finfo(ys.dtype).eps))
-    size = np.abs(np.fft.fft(ys, axis=0))[: ON_LINE // 2 + 1] / ON_LINE if law.on_circle else _chebyshev(ts, ys)
-    size = np.max(size, axis=1, initial=0)
-    there = np.flatnonzero(size > noise * np.max(size))
+    largest = np.max(np.abs(ys), axis=0, initial=0)
+    noise = np.maximum(max(NOISE, min(1e3 * line.eps, COARSE)) * largest, 1e2 * line.eps * np.max(largest, initial=0))
+    size = _fourier(ys) if law.on_circle else np.abs(_chebyshev(ts, ys))
+    there = np.flatnonzero(np.any(size > noise, axis=1))
     degree = int(there[-1]) if len(there) else 0
     if degree > HIGHEST:
-        return Finding(None, _roughness(f, ts, ys, noise, what))
-    if not law.on_circle and not _holds_at_ends(f, ts, ys, degree, noise):
-        return Finding(None, f"the result changes abruptly far out along {what}")
-    rest = float(np.max(size[degree + 1 :]))
-    return Finding(degree, rest=rest if rest > EXACT * np.max(size) else 0.0)
+        return Finding(None, _roughness(line.at, ts, ys, noise, what), runs=runs)
+    if not _holds_elsewhere(line, ts, ys, degree, 100 * noise):
+        return Finding(None, f"the result changes abruptly along {what}", runs=runs)
+    rest = np.max(size[degree + 1 :], axis=0, initial=0)
+    return Finding(degree, "", float(np.max(np.where(rest > EXACT * largest, rest, 0), initial=0)), runs)
+
+
+def _fourier(ys):
+    """The sizes of the Fourier coefficients of values all around a circle."""
+    return np.abs(np.fft.fft(ys, axis=0))[: ON_LINE // 2 + 1] / ON_LINE
 
 
 def _chebyshev(ts, ys):
-    return np.abs(np.linalg.solve(np.polynomial.chebyshev.chebvander(ts, len(ts) - 1), ys))
+    return np.linalg.solve(np.polynomial.chebyshev.chebvander(ts, len(ts) - 1), ys)
 
 
-def _holds_at_ends(f, ts, ys, degree, noise):
-    """Whether the polynomial goes on close to the ends of the line, where nodes are rare and tails begin."""
-    ends = np.concatenate([EDGES - 1, 1 - EDGES])
-    fit = np.polynomial.chebyshev.chebfit(ts, ys, degree)
-    expected = np.polynomial.chebyshev.chebval(ends, fit).T
-    scale = np.max(np.abs(ys), axis=0)
-    scale = scale + 1e-6 * np.max(scale, initial=0)  # an entry that is rounding alone
-    for t, y in zip(ends, expected, strict=True):
-        found = f(t)
-        if found is None or found.shape != y.shape or not np.all(np.abs(found - y) <= 100 * noise * scale):
+def _holds_elsewhere(line, ts, ys, degree, allowed):
+    """Whether the polynomial goes on between the points and close to the ends, where nodes are rare."""
+    others = BETWEEN if line.law.on_circle else np.concatenate([ENDS - 1, BETWEEN, 1 - ENDS])
+    if line.law.on_circle:
+        waves = lambda t: np.exp(1j * np.pi * np.outer(t, np.arange(-degree, degree + 1)))  # noqa: E731
+    else:
+        waves = lambda t: np.polynomial.chebyshev.chebvander(t, degree)  # noqa: E731
+    expected = waves(others) @ np.linalg.lstsq(waves(ts), ys, rcond=None)[0]
+    for t, y in zip(others, expected, strict=True):
+        found = line.at(t)
+        if found is None or found.shape != y.shape or not np.all(np.abs(found - y) <= allowed):
             return False
     return True
 
@@ -149,9 +202,8 @@ def _roughness(f, ts, ys, noise, what):
     ts, ys = ts[order], ys[order]
     fit = np.polynomial.chebyshev.chebfit(ts, ys, HIGHEST)
     rest = ys - np.polynomial.chebyshev.chebval(ts, fit).T
-    bend = np.abs(_second_differences(ts, rest)) / (ts[2:] - ts[:-2])[:, None]
+    bend = np.abs(_second_differences(ts, rest)) / (ts[2:] - ts[:-2])[:, None] / np.maximum(noise, 1e-300)
     k, entry = np.unravel_index(np.argmax(bend), bend.shape)
-    scale = np.max(np.abs(ys[:, entry]))
 
     def g(t):
         return t, f(t)[entry] - np.polynomial.chebyshev.chebval(t, fit[:, entry])
@@ -166,9 +218,9 @@ def _roughness(f, ts, ys, noise, what):
             return f"the run fails along {what}"
         window = max(([a, left, m], [left, m, right], [m, right, b]), key=_bend)
     last = _bend(window)
-    if last > max(0.02 * first, noise * scale):
+    if last > max(0.02 * first, noise[entry]):
         return f"the result jumps along {what}"
-    if last > max(2.0**-ZOOMS * 0.05 * first, noise * scale * 2.0**-ZOOMS):
+    if last > max(2.0**-ZOOMS * 0.05 * first, noise[entry] * 2.0**-ZOOMS):
         return f"the result has a kink along {what}"
     return ""
 

@@ -9,14 +9,15 @@ from .source import Source
 
 RARE = 1e-14  # paths of a lower probability are cut
 FAINT = 1e-60  # and those whose nodes weigh less
-
-
-class Cut(BaseException):
-    """The path is too improbable to go on; no error of the run, so no ``except Exception`` of it stops this."""
+CHANCE = np.random.default_rng(0)  # how a path goes on that is cut, each from the start
+START = CHANCE.bit_generator.state
 
 
 class Path(Source):
     """Which branch every draw takes, how many it had to choose from, and how likely that was.
+
+    A path that becomes too improbable is cut: it goes on at random, so that the run ends, and its result says no more
+    than how large results may be there.
 
     Parameters
     ----------
@@ -28,9 +29,16 @@ class Path(Source):
         super().__init__()
         self.choices, self.degree = list(choices), degree
         self.radices, self.weight, self.probability, self.has_tail = [], 1.0, 1.0, False
+        self.chance = None  # once the path is cut
+
+    @property
+    def is_cut(self):
+        return self.chance is not None
 
     def fresh(self, law, count):
         self.count(law.name, count)
+        if self.is_cut:
+            return law.sample(self.chance, count)
         if isinstance(law, Discrete):
             self.has_tail |= law.has_tail
             values, probabilities = law.pick(self.branches(law.radix, count))
@@ -38,25 +46,29 @@ class Path(Source):
             return values
         nodes, weights = law.nodes(self.degree)
         chosen = self.branches(len(nodes), count)
-        self.weight *= float(np.prod(weights[chosen]))
-        if self.weight < FAINT:
-            raise Cut
+        self._weigh(weights=weights[chosen])
         return nodes[chosen]
 
     def split(self, cell, edges):
         self.count("u < p", 1)
         widths = np.diff(edges) / (edges[-1] - edges[0])
+        if self.is_cut:
+            return int(self.chance.choice(len(widths), p=widths / np.sum(widths)))
         chosen = self.branches(len(widths), 1)
         self._weigh(widths[chosen])
         return int(chosen[0])
 
-    def _weigh(self, probabilities):
-        """Take note of the probability of discrete draws."""
-        p = math.prod(probabilities.tolist())
-        self.weight *= p
-        self.probability *= p
-        if self.probability < RARE:
-            raise Cut
+    def _weigh(self, probabilities=None, weights=None):
+        """Take note of the probabilities of discrete draws, or of the weights of nodes."""
+        if probabilities is None:
+            self.weight *= float(np.prod(weights))
+        else:
+            p = math.prod(probabilities.tolist())
+            self.weight *= p
+            self.probability *= p
+        if self.probability < RARE or self.weight < FAINT:
+            self.chance = CHANCE
+            CHANCE.bit_generator.state = START
 
     def branches(self, radix, count):
         """The branches of the next draws out of ``radix`` each."""
@@ -95,5 +107,7 @@ class RandomPath(Path):
         self.rng = rng
 
     def branches(self, radix, count):
+        chosen = self.rng.integers(0, radix, count)
         self.radices += [radix] * count
-        return self.rng.integers(0, radix, count)
+        self.choices += chosen.tolist()
+        return chosen

@@ -1,18 +1,18 @@
 """How exactly a run can be known: by nodes that are exact, by nodes that converge, or by samples."""
 
-import contextlib
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from ...errors import NonFiniteError
 from ..report import row
-from .chance import Random, conditional
+from .chance import Random, conditional, played
 from .lines import look
-from .path import Cut, Path
+from .path import Path
 from .source import ReplayError
-from .traversal import TooManyOutcomesError
+from .traversal import HOPELESS, TooManyOutcomesError, too_many
 from .weighted import Sum
 
 MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
@@ -22,6 +22,7 @@ AFFORDABLE = 2**16  # outcomes up to which nodes are raised
 REPEATS = 24  # runs that are repeated at least, to see whether they can be: chance agrees on signs in 1 of 2^24
 ENOUGH, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
 SAMPLES = 2000
+STEADY = 0.7  # the largest ratio of moves that is taken for geometric
 BEYOND = 5.0  # times the largest result: how large that of an outcome that was cut is taken to be
 DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
 
@@ -48,14 +49,17 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
 
     ``once(source)`` plays it, as a row, and ``once.walk(degree, max_outcomes)`` all its outcomes.
     """
-    require_reproducible(once(Random(0)), once(Random(0)))
+    _require_same_draws(once)
+    first = Path([], degree)
+    played(once, first)
+    if first.outcomes() > HOPELESS:
+        raise too_many(first, max_outcomes, f"{first.words()} have more outcomes than can be played")
     finding = look(once)
     if finding.rough:
         return _sampled(once, samples, finding.rough, rough=True)
     if finding.degree is None:
         path = Path([], degree + 4)
-        with contextlib.suppress(Cut):
-            once(path)
+        played(once, path)
         if path.outcomes() > min(max_outcomes, AFFORDABLE):
             return _sampled(once, samples, f"no polynomial of its draws, and {path.words()} are too many to add nodes")
         walk, error, why = _converge(once, degree, max_outcomes, powers)
@@ -65,6 +69,8 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     if walk.doubts:
         return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
     missed, by_samples = _missed(walk, powers), bool(why)
+    if error > max(MOVES, ROUNDING * walk.precision) * _size(walk.sum, powers):
+        why, by_samples = why or f"along its draws the result is a polynomial only to {error:.1e}", True
     if missed > MOVES * _size(walk.sum, powers):
         why = why or (
             f"outcomes of a probability of {walk.lost:.1e} in all were cut, and results are as large as "
@@ -83,25 +89,41 @@ def _missed(walk, powers):
 
 
 def _converge(once, degree, max_outcomes, powers):
-    """Raise the nodes until the moments stay, twice, since consecutive rules may agree by parity."""
-    walk, still, moved = once.walk(degree, max_outcomes), 0, np.inf
-    while still < 2:
+    """Raise the nodes until the moments stay, twice, since consecutive rules may agree by parity.
+
+    What further nodes would add is bounded as a geometric series, by the ratio of the last moves; moves that fall more
+    slowly, as they do for a square root at 0, never certify.
+    """
+    walk, moves = once.walk(degree, max_outcomes), []
+    while walk.degree // 2 < MOST_NODES:
         try:
-            if walk.degree // 2 >= MOST_NODES:
-                break
             finer = once.walk(walk.degree + 2, min(max_outcomes, AFFORDABLE))
         except TooManyOutcomesError:
             break
-        moved = _distance(walk.sum, finer.sum, powers)
-        tolerance = max(MOVES, ROUNDING * walk.precision) * _size(finer.sum, powers)
-        still = still + 1 if moved <= tolerance else 0
-        walk = finer
+        moves.append(_distance(walk.sum, finer.sum, powers))
+        walk, size = finer, _size(finer.sum, powers)
+        tolerance = max(MOVES, ROUNDING * walk.precision) * size
+        rounding = max(1e-13, walk.precision) * size
+        if max(moves[-2:]) <= tolerance and len(moves) > 2:
+            error = _further(moves, rounding)
+            if error <= tolerance:
+                return walk, error, ""
     what = "mean and covariance" if powers > 1 else "the mean"
-    why = "" if still == 2 else (
-        f"with {walk.degree // 2 + 1} nodes a draw {what} still move by {moved:.1e}, and more outcomes than "
-        f"{max_outcomes:,} or more nodes than {MOST_NODES} would be needed"
-    )  # fmt: skip
-    return walk, moved, why
+    why = (
+        f"with {walk.degree // 2 + 1} nodes a draw {what} still move by {moves[-1] if moves else np.inf:.1e}, and more "
+        f"outcomes than {max_outcomes:,} or more nodes than {MOST_NODES} would be needed"
+    )
+    return walk, _further(moves, 0.0), why
+
+
+def _further(moves, rounding):
+    """The sum of the moves to come, if they go on to fall by the ratio of the last ones."""
+    if not moves:
+        return np.inf
+    if max(moves[-2:]) <= rounding:
+        return max(moves[-2:])
+    ratio = min(0.99, max(moves[-2:]) / max(moves[-3:-1], default=np.inf))
+    return max(moves[-2:]) * max(1.0, ratio / (1 - ratio)) if ratio < STEADY or rounding == 0 else np.inf
 
 
 def _distance(a, b, powers):
@@ -119,6 +141,8 @@ def _sampled(once, samples, why, rough=False):
     rng, total, means = np.random.default_rng(0), Sum(), []
     for _ in range(samples):
         rows, weights = conditional(once, rng)
+        if not np.all(np.isfinite(rows)):
+            raise NonFiniteError("a sample of the result is not finite")
         total.add(rows, np.asarray(weights) / samples)
         means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
@@ -137,6 +161,17 @@ def _sampled(once, samples, why, rough=False):
 
 
 # ---------------------------------------------------------------------- the same draws, the same result
+
+
+def _require_same_draws(once):
+    """Play twice at random, with the same draws: also what is drawn is the same."""
+    first, second = Random(0), Random(0)
+    require_reproducible(once(first), once(second))
+    if first.drawn != second.drawn:
+        raise ReplayError(
+            f"the run is not reproducible: it draws {first.drawn or 'nothing'} and then {second.drawn or 'nothing'}; "
+            "it keeps state between runs (make that state anew inside run)"
+        )
 
 
 def require_repeatable(once, walk):

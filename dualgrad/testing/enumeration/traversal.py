@@ -1,17 +1,17 @@
 """The walk over all outcomes of a run, depth first."""
 
-import contextlib
-
 import numpy as np
 
 from ...errors import DualgradError, NonFiniteError
-from .path import Cut, Path, RandomPath
+from .chance import played
+from .path import Path, RandomPath
 from .progress import Progress
 from .source import ReplayError
 from .weighted import Sum
 
 SUMMED = 1024  # outcomes that are summed together
 TOLD = 256  # outcomes between two looks at the clock
+HOPELESS = 1e30  # outcomes that no stopping time has on its first path
 DESCENTS = 16  # random paths by which the number of outcomes is judged
 
 
@@ -35,16 +35,16 @@ class Traversal:
     def __init__(self, once, degree, max_outcomes, fixed=()):
         """``fixed`` are branches that the first draws take in all outcomes."""
         self.degree, self.sum, self.drawn, self.doubts, self.is_whole = degree, Sum(), {}, {}, True
-        self.precision = 0.0  # of the results
+        self.has_tail = False
+        self.precision, self.cut = 0.0, 0.0  # of the results; the probability of what was cut
         self.samples = []  # the first outcomes: choices, radices and result, to be repeated
         self._rows, self._weights, self._paths, self._size, self._longest = [], [], [], None, 0
         choices, done, progress = list(fixed), 0, Progress()
         while choices is not None:
             path = Path(choices, degree)
-            try:
-                y = once(path)
-            except Cut:
-                self.is_whole = False
+            y = played(once, path)
+            if path.is_cut:
+                self._lose(path, y)
             else:
                 self._add(path, y)
             if not done and path.outcomes() > max_outcomes:
@@ -60,6 +60,12 @@ class Traversal:
         if not self.sum.outcomes:
             raise too_many(path, max_outcomes, "every outcome has a probability below 1e-14: there are more")
 
+    def _lose(self, path, y):
+        """Note how likely an outcome is that was cut, and how large its result."""
+        self.is_whole, self.cut = False, self.cut + path.weight
+        if y is not None and path.weight > 0:
+            self.sum.largest = max(self.sum.largest, float(np.max(np.abs(y), initial=0, where=np.isfinite(y))))
+
     def _add(self, path, y):
         if y.size != self._size:
             if self._size is not None:
@@ -68,6 +74,7 @@ class Traversal:
         self._rows.append(y)
         self._weights.append(path.weight)
         self._paths.append(path)
+        self.has_tail |= path.has_tail
         self.is_whole &= not path.has_tail
         if path.doubts:
             self.doubts |= path.doubts
@@ -94,24 +101,28 @@ class Traversal:
     @property
     def lost(self):
         """The probability of the outcomes that were cut."""
-        return 0.0 if self.is_whole else self.sum.lost
+        return 0.0 if self.is_whole else max(self.cut, self.sum.lost if self.has_tail else 0.0)
 
 
 def require_few(once, first, max_outcomes):
     """Refuse where random descents say that all branches are as many as those of the first path."""
     rng, fewest = np.random.default_rng(0), first.outcomes()
-    for _ in range(DESCENTS):
+    for _ in range(DESCENTS if fewest < HOPELESS else 0):
         path = RandomPath(rng, first.degree)
-        with contextlib.suppress(Cut):
-            once(path)
+        played(once, path)
         fewest = min(fewest, path.outcomes())
         if fewest <= max_outcomes:
             return
-    raise too_many(first, max_outcomes, f"{first.words()} have {first.outcomes():,} outcomes")
+    raise too_many(first, max_outcomes, f"{first.words()} have {_counted(first.outcomes())} outcomes")
 
 
 def too_many(path, limit, how):
     return TooManyOutcomesError(
         f"{how}; max_outcomes is {limit:,}. Shrink what is drawn (fewer parameters, directions or steps), lower degree "
-        f"(now {path.degree}) if the draws are continuous, raise max_outcomes, or check by samples: testing.check_mean"
+        f"(at least {path.degree} here) if draws are continuous, raise max_outcomes, or check by samples: "
+        "testing.check_mean"
     )
+
+
+def _counted(outcomes):
+    return f"{outcomes:,}" if outcomes < 1e15 else f"some 1e{len(str(outcomes)) - 1}"

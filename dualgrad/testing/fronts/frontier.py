@@ -1,12 +1,12 @@
 """The walk over all outcomes of a program that plays many at once: batch after batch, each where the last one led."""
 
-import contextlib
 import math
 
 import numpy as np
 
 from ...errors import NonFiniteError
-from ..enumeration.path import Cut, Path
+from ..enumeration.chance import played
+from ..enumeration.path import Path
 from ..enumeration.source import ReplayError
 from ..enumeration.traversal import require_few, too_many
 from ..enumeration.weighted import Sum
@@ -41,8 +41,7 @@ class Frontier:
 
     def _first(self, once):
         path = Path([], self.degree)
-        with contextlib.suppress(Cut):
-            once(path)
+        played(once, path)
         if path.outcomes() > self._limit:
             require_few(once, path, self._limit)
         self._is_product = path.outcomes() <= self._limit
@@ -136,11 +135,8 @@ class Frontier:
         choices, precision = [], 1e3 * max(self.precision, 1e-12)
         while choices is not None and len(self.samples) < PLAYED_ALONE:
             path = Path(choices, self.degree)
-            try:
-                y = once(path)
-            except Cut:
-                pass
-            else:
+            y = played(once, path)
+            if not path.is_cut:
                 self.samples.append((path.choices, path.radices, y))
                 if self.sum.outcomes <= KEPT and path.weight > 0:
                     self._require_among(y, path.weight, precision)

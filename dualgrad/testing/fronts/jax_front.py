@@ -9,7 +9,8 @@ from jax import numpy as jnp
 from jax.extend.core import jaxpr_as_fun
 
 from ...tree import flatten
-from ..enumeration.path import Cut, Path
+from ..enumeration.chance import played
+from ..enumeration.path import Path
 from .front import Front
 from .frontier import Frontier
 from .jax_draws import drawing_from
@@ -75,8 +76,7 @@ class JAX(Front):
     def walk(self, once, degree, max_outcomes):
         """All outcomes: in few calls, or one by one where they are few or the run branches in Python."""
         first = Path([], degree)
-        with contextlib.suppress(Cut):
-            once(first)
+        played(once, first)
         if self.programs is None:
             return super().walk(once, degree, max_outcomes)
         if first.outcomes() <= ALONE:
@@ -94,7 +94,7 @@ class JAX(Front):
         if not program.reading.watched:
             return []
         for seed in range(WIDE):
-            with contextlib.suppress(Cut), drawing_from(Single(Wide(seed))):
+            with drawing_from(Single(Wide(seed))):
                 found.append([np.asarray(y) for y in program.watched(self.key)])
         return [
             f"a {law} draw goes through {name}, both ways"
