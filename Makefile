@@ -11,6 +11,8 @@
 # make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
+# make test-fronts  the tests of the kit over PyTorch's and JAX's random numbers (installs them); make test skips them
+#                where they are missing
 # make test-oldest  the tests of the rules, with fewer random examples, on the oldest NumPy that is supported, in
 #                .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp on the newest NumPy under every Python above 3.11 that is
@@ -32,7 +34,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 NEWER := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api verification \
+.PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api verification \
         accuracy dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
@@ -42,6 +44,11 @@ demo: $(call ready,examples)
 test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
+
+FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py)
+
+test-fronts: $(call ready,fronts)
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
 
 RULE_TESTS := $(addprefix tests/rules/test_, rules.py conventions.py arrays.py linalg.py statistics.py calls.py)
 NEWEST_TESTS := $(RULE_TESTS) $(addprefix tests/rules/test_, fuzz.py conditioning.py) \
@@ -115,7 +122,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(addprefix $(VENV)/.ready-,lint test docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test fronts docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 

@@ -6,7 +6,7 @@ from .claims import assert_moments, unbiased
 from .derivatives import CheckError, check_jvp, check_vjp
 from .enumeration import laws
 from .enumeration.source import ReplayError, Source
-from .enumeration.walk import TooManyOutcomesError
+from .enumeration.traversal import TooManyOutcomesError
 from .fronts.watch import ForeignDrawsWarning
 from .gradients import assert_unbiased, assert_variance
 from .moments import InexactWarning, Moments, exact_moments

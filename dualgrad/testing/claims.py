@@ -15,7 +15,7 @@ from .report import Check, Elements, Report, compare, row, verdict
 from .samples import check_mean
 
 OTHERS = 4  # results that are made after one, to see whether it stays
-PILOT = 16  # samples that say how many entries a result has, where it is tested on more
+GLANCE = 16  # samples that say how many entries a result has, where it is tested on more
 
 
 def assert_moments(
@@ -84,7 +84,7 @@ def assert_moments(
         raise TypeError("assert_moments got no claim: pass mean=, covariance= or variance=")
     with playing(run, draws) as once:
         powers = 1 if covariance is None and variance is None and steps == 1 else 2
-        found = once.settle(degree, max_outcomes, powers=powers, samples=PILOT)
+        found = once.settle(degree, max_outcomes, powers=powers, samples=GLANCE)
         claims = Claims(once, found, atol, samples)
         checks = tuple(claims.all(mean, covariance, variance, steps))
     return verdict(Report(f"assert_moments of {getattr(run, '__name__', None) or repr(run)}", checks), True)
@@ -113,11 +113,11 @@ class Claims:
     def _all(self, mean, covariance, variance, steps):
         d = self.found.sum.mean.size // steps
         if mean is not None:
-            yield self.mean(_repeated(_sized("mean", mean, (d, d * steps)), steps, d))
+            yield self.mean(_repeated(_of_size("mean", mean, (d, d * steps)), steps, d))
         if variance is not None:
-            yield self.variance(_repeated(_sized("variance", variance, (d, d * steps)), steps, d))
+            yield self.variance(_repeated(_of_size("variance", variance, (d, d * steps)), steps, d))
         if covariance is not None:
-            claim = _sized("covariance", covariance, (d * d, (d * steps) ** 2))
+            claim = _of_size("covariance", covariance, (d * d, (d * steps) ** 2))
             yield self.covariance(claim if claim.size > d * d else np.kron(np.eye(steps), claim.reshape(d, d)))
         elif steps > 1:
             across = np.kron(1 - np.eye(steps), np.ones((d, d))).astype(bool)
@@ -136,12 +136,12 @@ class Claims:
             yield Check("result", "as it was", "failed", note="the next call overwrites the result of the last one")
 
     def mean(self, claim):
-        if self.found.why:
+        if self.found.by_samples:
             return self.tested("mean", lambda rng: self.draw(rng)[: claim.size], claim, self.samples)
         return self.compare("mean", self.elements, self.found.sum.mean[: claim.size], claim)
 
     def variance(self, claim):
-        if self.found.why:
+        if self.found.by_samples:
             return self.tested("variance", self.squares, claim, self.samples // 2)
         return self.compare("variance", self.elements, np.real(np.diagonal(self.found.sum.covariance)), claim)
 
@@ -155,7 +155,7 @@ class Claims:
 
     def covariance(self, claim, where=True, name="covariance"):
         found = self.found.sum.covariance
-        if self.found.why:
+        if self.found.by_samples:
             note = f"not certified, and only means and variances are tested on samples: {self.found.why}"
             return Check(name, "no certificate", "unchecked", total=found.size, note=note, mask=False)
         claim = np.asarray(claim).reshape(found.shape)
@@ -166,7 +166,11 @@ class Claims:
         budget = max(self.atol, ROUNDING * self.found.precision) * size
         outcomes = self.found.sum.outcomes
         oracle = "all 1 outcome (nothing is drawn)" if outcomes == 1 else f"all {outcomes:,} outcomes"
-        return compare(name, oracle, elements, found, claim, budget + self.found.error)
+        check = compare(name, oracle, elements, found, claim, budget + self.found.error)
+        if not self.found.why:
+            return check
+        status = "failed" if check.status == "failed" else "unchecked"
+        return dataclasses.replace(check, status=status, note=f"not certified: {self.found.why}", mask=False)
 
     def draw(self, rng):
         """The conditional mean given one sample of the continuous draws."""
@@ -180,7 +184,7 @@ class Claims:
         return np.tensordot(np.multiply.outer(p, q) / (np.sum(p) * np.sum(q)), np.abs(apart) ** 2, 2) / 2
 
 
-def _sized(what, claim, sizes):
+def _of_size(what, claim, sizes):
     claim = row(claim)
     if claim.size not in sizes:
         raise ValueError(f"the {what} has {claim.size} entries; expected {sizes[0]}")
@@ -193,24 +197,27 @@ def _repeated(claim, steps, d):
 
 def unbiased(
     *,
-    mean: Any,
-    draws: str | Callable[..., Any] = "dualgrad",
+    mean: Any = None,
+    variance: Any = None,
+    covariance: Any = None,
     points: Iterable[Any] = (),
-    **claims: Any,
+    steps: int = 1,
+    draws: str | Callable[..., Any] = "dualgrad",
+    atol: float = 1e-10,
+    degree: int = 5,
+    max_outcomes: int = 2**20,
+    samples: int = 20_000,
 ) -> Callable[[Callable[..., Any]], Callable[[], list[Report]]]:
     """Make a test of an estimator: a decorator for what `assert_moments` takes as ``run``.
 
     Parameters
     ----------
-    mean : like a result, or callable
-        The claim; with ``points`` a function of the point, or one for all.
-    draws : str or callable
-        As in `exact_moments`.
+    mean, variance, covariance : like a result, or callable
+        The claims; with ``points`` functions of the point, or one for all.
     points : iterable, optional
         Where to test: each is handed to the estimator as its last argument.
-    **claims
-        ``variance``, ``covariance``, ``steps``, ``atol`` and the rest of `assert_moments`; claims may be functions of
-        the point.
+    steps, draws, atol, degree, max_outcomes, samples
+        As in `assert_moments`.
 
     Returns
     -------
@@ -237,8 +244,9 @@ def unbiased(
         def test():
             return [
                 assert_moments(
-                    _named(estimate, place), draws=draws,
-                    **{name: at(claim, place) for name, claim in {"mean": mean, **claims}.items()},
+                    _at_place(estimate, place), mean=at(mean, place), variance=at(variance, place),
+                    covariance=at(covariance, place), steps=steps, draws=draws, atol=atol, degree=degree,
+                    max_outcomes=max_outcomes, samples=samples,
                 )
                 for place in places
             ]  # fmt: skip
@@ -249,7 +257,7 @@ def unbiased(
     return decorate
 
 
-def _named(estimate, place):
+def _at_place(estimate, place):
     """The estimator at a place, under its own name."""
 
     def run(*drawn):

@@ -10,15 +10,14 @@ import numpy as np
 from ..backend import to_numpy
 from ..transforms import grad
 from ..tree import map_leaves
-from .claims import Claims
-from .enumeration.walk import Walk
+from .claims import GLANCE, Claims
+from .enumeration.traversal import Traversal
 from .moments import playing
 from .report import Check, Elements, compare, row
 
 SPARE = 200  # runs that are spent unasked on more points, or on second steps
 FIRST_STEPS = 3  # outcomes of a first step after which the second is enumerated
-PILOT = 16  # samples that say how many entries a result has, where it is tested on more
-IN_PLACE = 1e-9  # parameters that were moved and put back may be off by so much, relatively
+PUT_BACK = 1e-9  # parameters that were moved and put back may be off by so much, relatively
 
 
 class Limits(NamedTuple):
@@ -83,7 +82,7 @@ class EstimatorAt:
         found = self.estimator.estimate(self.objective, params, rng=rng)
         after = row(params)
         if after is not self.flat and not np.array_equal(after, self.flat):
-            self.has_moved |= not np.allclose(after, self.flat, IN_PLACE, IN_PLACE * np.max(np.abs(self.flat)))
+            self.has_moved |= not np.allclose(after, self.flat, PUT_BACK, PUT_BACK * np.max(np.abs(self.flat)))
         return found
 
     def first(self, rng):
@@ -119,7 +118,7 @@ class EstimatorAt:
         """Checks of the mean, of the value, and of a second estimate after the first; not ``alone``, of the mean."""
         expected = self.claim("expectation", expectation, lambda: self.gradient)
         with self.playing(self.first if steps == 1 else self.successive(steps)) as once:
-            found = once.settle(limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, powers=min(steps, 2), samples=GLANCE)
             p = expected.size
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             if steps > 1:
@@ -161,7 +160,7 @@ class EstimatorAt:
         means = []
         with self.playing(run) as once:
             for choices, *_ in (found.samples[k] for k in dict.fromkeys(chosen.tolist())):
-                means.append(Walk(once, found.degree, limits.max_outcomes, fixed=choices).sum.mean)
+                means.append(Traversal(once, found.degree, limits.max_outcomes, fixed=choices).sum.mean)
         means, (claim,) = np.array(means), claims
         budget = limits.atol * max(1.0, float(np.max(np.abs(claim), initial=0))) + found.error
         name = f"after {len(means)} of the first"
@@ -174,7 +173,7 @@ class EstimatorAt:
         if variance is not None or covariance is None:
             variance = self.claim("variance", variance)
         with self.playing(self.successive(1)) as once:
-            found = once.settle(limits.degree, limits.max_outcomes, samples=PILOT)
+            found = once.settle(limits.degree, limits.max_outcomes, samples=GLANCE)
             claims = Claims(once, found, limits.atol, limits.samples, self.elements)
             yield from claims.all(None, covariance, variance)
             self.cost = 0 if found.why or found.foreign else found.cost

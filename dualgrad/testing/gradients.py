@@ -14,7 +14,7 @@ from .claims import assert_moments
 from .estimator_at import EstimatorAt, Limits
 from .report import Report, verdict
 
-POINTS = 2  # random points beside the one given
+MORE = 2  # random points beside the one given
 
 
 def assert_unbiased(
@@ -93,11 +93,12 @@ def assert_unbiased(
             estimator, mean=expectation, steps=steps, draws=draws, atol=atol, degree=degree, max_outcomes=max_outcomes,
             samples=samples,
         )  # fmt: skip
+    _require_own(draws, estimator)
     limits = Limits(atol, degree, max_outcomes, samples)
     at = EstimatorAt(estimator, objective, params)
     checks = [*at.unbiased(expectation, steps, limits)]
-    unasked = expectation is None and steps == 1 and at.affords(POINTS)
-    checks += _elsewhere(at, points, unasked, lambda other: other.unbiased(None, 1, limits, alone=False))
+    unasked = expectation is None and steps == 1 and at.affords(MORE)
+    checks += _more_points(at, points, unasked, lambda other: other.unbiased(None, 1, limits, alone=False))
     return verdict(Report(f"assert_unbiased of {estimator!r}", tuple(checks)), True)
 
 
@@ -150,18 +151,28 @@ def assert_variance(
             estimator, variance=variance, covariance=covariance, draws=draws, atol=atol, degree=degree,
             max_outcomes=max_outcomes, samples=samples,
         )  # fmt: skip
+    _require_own(draws, estimator)
     limits = Limits(atol, degree, max_outcomes, samples)
     at = EstimatorAt(estimator, objective, params)
     checks = [*at.spread(variance, covariance, limits)]
-    unasked = variance is None and covariance is None and at.affords(POINTS)
-    checks += _elsewhere(at, points, unasked, lambda other: other.spread(None, None, limits))
+    unasked = variance is None and covariance is None and at.affords(MORE)
+    checks += _more_points(at, points, unasked, lambda other: other.spread(None, None, limits))
     return verdict(Report(f"assert_variance of {estimator!r}", tuple(checks)), True)
 
 
-def _elsewhere(at, points, unasked, checks):
+def _require_own(draws, estimator):
+    """An estimator with an objective is given a dualgrad.Rng, and nothing else."""
+    if draws != "dualgrad":
+        raise TypeError(
+            f"got draws={draws!r} for {estimator!r}, whose estimate(objective, params, rng=) takes a dualgrad.Rng: pass a "
+            "function of what draws= gives, and the claim, without objective and params"
+        )
+
+
+def _more_points(at, points, unasked, checks):
     """The worst check at more points: those given, or random ones."""
     if points is None:
-        points = POINTS if unasked else 0
+        points = MORE if unasked else 0
     given = not isinstance(points, int)
     found, looked_at = [], 0
     for tree in points if given else _near(at.params, points):

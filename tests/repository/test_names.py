@@ -23,6 +23,7 @@ TWICE = {  # one thing, in two places
     "check_vjp": "the same",
     "check_mean": "the same",
     "check_variance": "the same",
+    "assert_moments": "the same",
     # two things, each under a name that users know
     "power": "np.power under a name of its own, and that of a statistical test",
     "Network": "a recurrent one in online, and what strategies draw",

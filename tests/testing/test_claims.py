@@ -64,6 +64,9 @@ def test_a_function_needs_no_objective():
     with pytest.raises(AssertionError, match="at \\[0\\]: got 1, expected 2"):
         assert_unbiased(forward, expectation=[2, -2, 0.5])
 
+    with pytest.raises(TypeError, match="got draws='numpy' for ForwardGradient"):
+        assert_unbiased(estimators.ForwardGradient(directions.Rademacher()), loss, np.zeros(3), draws="numpy")
+
 
 def test_the_objective_is_not_differentiated_where_the_claim_is_given():
     def no_numpy(w):

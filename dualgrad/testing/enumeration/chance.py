@@ -4,7 +4,7 @@ import numpy as np
 
 from .laws import Discrete
 from .path import Cut, Path
-from .source import Cell, Source
+from .source import Interval, Source
 
 BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
 
@@ -39,7 +39,7 @@ class Random(Source):
             return law.sample(self.rng, count)
         return self.numbers.of(law, start, count)
 
-    def cell(self):
+    def interval(self):
         return Hidden(self, self.rng.random())
 
     def split(self, cell, edges):
@@ -47,7 +47,7 @@ class Random(Source):
         return int(np.searchsorted(edges, cell.hidden, side="right")) - 1
 
 
-class Hidden(Cell):
+class Hidden(Interval):
     """A cell that knows where it lies."""
 
     __slots__ = ("hidden",)
@@ -57,7 +57,7 @@ class Hidden(Cell):
         self.hidden = hidden
 
 
-class Sampled(Path):
+class GivenPath(Path):
     """A path whose continuous draws are `Numbers`, the same in all its branches."""
 
     def __init__(self, choices, numbers):
@@ -78,7 +78,7 @@ def given(once, numbers):
     while choices is not None:
         if len(rows) == BRANCHES:
             return None
-        path = Sampled(choices, numbers)
+        path = GivenPath(choices, numbers)
         try:
             rows.append(once(path))
             weights.append(path.weight)

@@ -17,9 +17,13 @@ THIN = 1e-13  # the probability beyond either end of a line
 class Discrete:
     """Finitely many values (n, ...) and their probabilities (n,); what they lack of 1 is a tail that is cut off."""
 
+    name: str
+    radix: int  # how many branches a draw has
+    has_tail: bool
+
     def __init__(self, name: str, values: Any, probabilities: Any) -> None:
         self.name, self.values, self.probabilities = name, np.asarray(values), np.asarray(probabilities, np.float64)
-        self.radix = len(self.values)  # how many branches a draw has
+        self.radix = len(self.values)
         self.has_tail = bool(np.sum(self.probabilities) < 1 - 1e-15 * self.radix)
 
     def pick(self, branches: Array) -> tuple[Array, Array]:
@@ -76,7 +80,7 @@ def integers(low: int, high: int) -> Discrete:
 
 
 @functools.cache
-def place(n: int) -> Discrete:
+def one_of(n: int) -> Discrete:
     """One of n places: a step of drawing without replacement."""
     return Range(f"one of {n}", 0, n)
 
@@ -111,15 +115,15 @@ NORMAL = Continuous(
 )
 UNIFORM = Continuous("uniform", quadrature.uniform, lambda rng, n: rng.random(n), _between(0.0, 1.0))
 EXPONENTIAL = Continuous(
-    "exponential", quadrature.exponential, lambda rng, n: rng.standard_exponential(n), _between(0.0, -np.log(THIN))
+    "exponential", quadrature.exponential_law, lambda rng, n: rng.standard_exponential(n), _between(0.0, -np.log(THIN))
 )
 GUMBEL = Continuous(
-    "gumbel", quadrature.gumbel, lambda rng, n: rng.gumbel(size=n),
+    "gumbel", quadrature.gumbel_law, lambda rng, n: rng.gumbel(size=n),
     _between(-np.log(-np.log(THIN)), -np.log(THIN)),
 )  # fmt: skip
 LAPLACE = Continuous(
-    "laplace", quadrature.laplace, lambda rng, n: rng.laplace(size=n), _between(np.log(2 * THIN), -np.log(2 * THIN))
+    "laplace", quadrature.laplace_law, lambda rng, n: rng.laplace(size=n), _between(np.log(2 * THIN), -np.log(2 * THIN))
 )
 LOGISTIC = Continuous(
-    "logistic", quadrature.logistic, lambda rng, n: rng.logistic(size=n), _between(np.log(THIN), -np.log(THIN))
+    "logistic", quadrature.logistic_law, lambda rng, n: rng.logistic(size=n), _between(np.log(THIN), -np.log(THIN))
 )

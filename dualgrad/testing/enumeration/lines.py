@@ -15,11 +15,11 @@ from .chance import BRANCHES, Numbers, Random, given
 from .path import Cut
 
 DRAWS = 12  # continuous draws that are looked at; more are sampled
-POINTS = 33  # on a line, and 8 close to its ends
+ON_LINE = 33  # on a line, and 8 close to its ends
 NOISE = 1e-9  # of the largest coefficient, or 1e3 times the precision of the result
 NEAR = 0.35  # within this part of a line an error of the run is its own
 ZOOMS = 12
-RUNS = POINTS + 9  # for one draw
+LINE_RUNS = ON_LINE + 9  # for one draw
 HIGHEST = 8  # degree that is taken for a polynomial's; beyond, nodes have to converge
 EXACT = 1e-12  # what rounding leaves of the coefficients beyond a polynomial's degree
 EDGES = np.array([1e-3, 1e-5, 1e-7, 1e-10])  # points close to the ends of a line: tails of uniform draws
@@ -83,14 +83,14 @@ def _look(play):
         play(numbers)
     count = len(numbers.order)
     chosen = range(count) if count <= DRAWS else np.linspace(0, count - 1, DRAWS).astype(int)
-    found = [_along(play, seed, *numbers.order[k]) for seed, k in enumerate(chosen)]
+    found = [_look_along(play, seed, *numbers.order[k]) for seed, k in enumerate(chosen)]
     rough = next((f.rough for f in found if f.rough), "")
     degrees = [f.degree for f in found]
     rest = max((f.rest for f in found), default=0.0)
-    return Finding(None if None in degrees else max(degrees, default=0), rough, rest, RUNS * len(found))
+    return Finding(None if None in degrees else max(degrees, default=0), rough, rest, LINE_RUNS * len(found))
 
 
-def _along(play, seed, law, k):
+def _look_along(play, seed, law, k):
     def f(t):
         try:
             return play(FarNumbers(seed, (law, k), t))
@@ -100,17 +100,17 @@ def _along(play, seed, law, k):
             return None
 
     if law.on_circle:
-        ts = 2 * np.arange(POINTS) / POINTS - 1
+        ts = 2 * np.arange(ON_LINE) / ON_LINE - 1
         ys = [f(t) for t in ts]
     else:
-        ts = np.cos(np.pi * (np.arange(POINTS) + 0.5) / POINTS)
+        ts = np.cos(np.pi * (np.arange(ON_LINE) + 0.5) / ON_LINE)
         ys = [f(t) for t in ts]
     what = f"a {law.name} draw"
     if any(y is None or y.shape != ys[0].shape or not np.all(np.isfinite(y)) for y in ys):
         return Finding(None, f"along {what} the run fails, gives other entries or is not finite")
     ys = np.array(ys)
     noise = max(NOISE, 1e3 * float(np.finfo(ys.dtype).eps))
-    size = np.abs(np.fft.fft(ys, axis=0))[: POINTS // 2 + 1] / POINTS if law.on_circle else _chebyshev(ts, ys)
+    size = np.abs(np.fft.fft(ys, axis=0))[: ON_LINE // 2 + 1] / ON_LINE if law.on_circle else _chebyshev(ts, ys)
     size = np.max(size, axis=1, initial=0)
     there = np.flatnonzero(size > noise * np.max(size))
     degree = int(there[-1]) if len(there) else 0

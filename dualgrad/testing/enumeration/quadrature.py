@@ -57,26 +57,26 @@ def _gegenbauer(count, order):
 
 
 @functools.cache
-def exponential(degree):
+def exponential_law(degree):
     """Nodes and weights of the density e^-x on x > 0."""
     nodes, weights = np.polynomial.laguerre.laggauss(_count(degree))
     return nodes, weights / np.sum(weights)
 
 
 @functools.cache
-def gumbel(degree):
+def gumbel_law(degree):
     """Nodes and weights of the density exp(-x - e^-x)."""
     return _gauss(lambda x: np.exp(-x - np.exp(-x)), -5.0, 60.0, _count(degree))
 
 
 @functools.cache
-def laplace(degree):
+def laplace_law(degree):
     """Nodes and weights of the density e^-|x| / 2."""
     return _gauss(lambda x: np.exp(-np.abs(x)) / 2, -60.0, 60.0, _count(degree))
 
 
 @functools.cache
-def logistic(degree):
+def logistic_law(degree):
     """Nodes and weights of the density e^-x / (1 + e^-x)²."""
     return _gauss(lambda x: 0.25 / np.cosh(x / 2) ** 2, -60.0, 60.0, _count(degree))
 

@@ -12,16 +12,17 @@ from .chance import Random, conditional
 from .lines import look
 from .path import Cut, Path
 from .source import ReplayError
-from .sums import Sum
-from .walk import TooManyOutcomesError
+from .traversal import TooManyOutcomesError
+from .weighted import Sum
 
 MOVES = 1e-9  # moments that move by less, twice, when a node is added have converged
 ROUNDING = 100  # times the precision of the result, where that is more
 MOST_NODES = 64
 AFFORDABLE = 2**16  # outcomes up to which nodes are raised
 REPEATS = 24  # runs that are repeated at least, to see whether they can be: chance agrees on signs in 1 of 2^24
-RUNS, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
+ENOUGH, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
 SAMPLES = 2000
+BEYOND = 5.0  # times the largest result: how large that of an outcome that was cut is taken to be
 DEVIATIONS = 5.0  # standard errors in the stated error of a sampled mean
 
 
@@ -37,6 +38,7 @@ class Settled(NamedTuple):
     lost: float = 0.0
     samples: Sequence = ()  # the first outcomes: choices, radices and result
     degree: int = 1
+    by_samples: bool = False  # as a claim has to be tested
     rough: bool = False  # samples may miss what happens rarely
     foreign: str = ""  # what the run draws elsewhere
 
@@ -62,10 +64,22 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     require_repeatable(once, walk)
     if walk.doubts:
         return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
-    cost = walk.sum.outcomes + finding.runs
+    missed, by_samples = _missed(walk, powers), bool(why)
+    if missed > MOVES * _size(walk.sum, powers):
+        why = why or (
+            f"outcomes of a probability of {walk.lost:.1e} in all were cut, and results are as large as "
+            f"{walk.sum.largest:.1e}"
+        )
     return Settled(
-        walk.sum, max(error, walk.lost), why, walk.drawn, walk.precision, cost, walk.lost, walk.samples, walk.degree
+        walk.sum, error + missed, why, walk.drawn, walk.precision, walk.sum.outcomes + finding.runs, walk.lost,
+        walk.samples, walk.degree, by_samples,
     )  # fmt: skip
+
+
+def _missed(walk, powers):
+    """What the outcomes that were cut may add to the moments, if their results are a few times the largest of others."""
+    largest = BEYOND * walk.sum.largest
+    return walk.lost * max(largest, largest**2 if powers > 1 else 0.0)
 
 
 def _converge(once, degree, max_outcomes, powers):
@@ -110,7 +124,16 @@ def _sampled(once, samples, why, rough=False):
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
     sample = Random(0)
     once(sample)
-    return Settled(total, error, why, sample.drawn, float(np.finfo(np.asarray(rows).dtype).eps), samples, rough=rough)
+    return Settled(
+        total,
+        error,
+        why,
+        sample.drawn,
+        float(np.finfo(np.asarray(rows).dtype).eps),
+        samples,
+        by_samples=True,
+        rough=rough,
+    )
 
 
 # ---------------------------------------------------------------------- the same draws, the same result
@@ -120,7 +143,7 @@ def require_repeatable(once, walk):
     """Play outcomes again: the same results from the same draws."""
     begin, runs = time.perf_counter(), walk.sum.outcomes
     k = 0
-    while k < REPEATS or (runs + k < RUNS and time.perf_counter() - begin < SECONDS):
+    while k < REPEATS or (runs + k < ENOUGH and time.perf_counter() - begin < SECONDS):
         choices, radices, y = walk.samples[k % len(walk.samples)]
         path = Path(choices, walk.degree)
         require_reproducible(y, once(path))

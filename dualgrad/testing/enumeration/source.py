@@ -1,7 +1,7 @@
 """Source: where the draws of a run come from while it is played; what a front for a library is written over."""
 
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,10 +67,10 @@ class Source:
         self._remember(stream, law.name, fresh)
         return np.concatenate([known, fresh]) if known else fresh
 
-    def cells(self, stream: Hashable, position: int, count: int) -> "list[Cell]":
+    def intervals(self, stream: Hashable, position: int, count: int) -> "list[Interval]":
         """``count`` uniform draws on [0, 1), none of which has been asked for its number yet."""
         known = self._known(stream, position, "uniform", count)
-        fresh = [self.cell() for _ in range(count - len(known))]
+        fresh = [self.interval() for _ in range(count - len(known))]
         self._remember(stream, "uniform", fresh)
         return known + fresh
 
@@ -95,7 +95,7 @@ class Source:
     def _remember(self, stream, name, fresh):
         self.streams.setdefault(stream, []).extend(zip(itertools.repeat(name), fresh))
 
-    def count(self, name, count):
+    def count(self, name: str, count: int) -> None:
         """Note that so many numbers were drawn from a law."""
         self.drawn[name] = self.drawn.get(name, 0) + count
 
@@ -103,32 +103,37 @@ class Source:
         """Values of draws at a place where nothing was drawn: by each kind of source in its way."""
         raise NotImplementedError
 
-    def cell(self) -> "Cell":
+    def interval(self) -> "Interval":
         """A uniform draw of which nothing is known."""
-        return Cell(self)
+        return Interval(self)
 
-    def split(self, cell: "Cell", edges: list[float]) -> int:
+    def split(self, cell: "Interval", edges: list[float]) -> int:
         """Which of the intervals between the edges, edges[k] to edges[k + 1], a cell lies in."""
         raise NotImplementedError
 
-    def number(self, cell: "Cell") -> float:
+    def number(self, cell: "Interval") -> float:
         """A number in the interval of a cell."""
         return cell.low + (cell.high - cell.low) * float(self.fresh(UNIFORM, 1)[0])
 
 
-class Cell:
+class Interval:
     """One uniform draw on [0, 1): known to lie in [low, high), until it is asked for a number."""
 
     __slots__ = ("high", "known", "low", "source")
 
-    def __init__(self, source):
+    source: "Source"
+    low: float
+    high: float
+    known: float | None
+
+    def __init__(self, source: "Source") -> None:
         self.source, self.low, self.high, self.known = source, 0.0, 1.0, None
 
-    def below(self, t):
+    def below(self, t: float) -> bool:
         """Whether the draw is less than t: exact, two branches at most."""
         return self.part([t]) == 0
 
-    def part(self, edges):
+    def part(self, edges: Sequence[float]) -> int:
         """How many of the ascending edges the draw has reached: 0 below the first. Each interval is a branch."""
         if self.known is not None:
             self.source.doubt("a uniform draw is compared after arithmetic was done with it")
@@ -139,7 +144,7 @@ class Cell:
             self.low, self.high = bounds[k], bounds[k + 1]
         return int(np.searchsorted(edges, self.low, side="right"))
 
-    def number(self):
+    def number(self) -> float:
         """The draw as a number: a node of the interval that is left. It is this number from now on."""
         if self.known is None:
             self.known = self.source.number(self)

@@ -1,6 +1,6 @@
 """Other cells: what is left of a uniform draw, stretched to [0, 1); -log of that; a shuffled deck; and plain numbers.
 
-Each is cut and asked for its number as a `Cell` is. A draw asked for its number first as -log u takes a node of the
+Each is cut and asked for its number as a `Interval` is. A draw asked for its number first as -log u takes a node of the
 exponential law, as -log(-log u) one of Gumbel's.
 """
 
@@ -99,7 +99,7 @@ class Card:
 
     def number(self):
         if self.value is None:
-            self.value = self.left.pop(int(self.draws.take(laws.place(len(self.left)), 1)[0]))
+            self.value = self.left.pop(int(self.draws.take(laws.one_of(len(self.left)), 1)[0]))
         return self.value
 
 

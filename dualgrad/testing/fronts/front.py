@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any
 
 from ..enumeration.source import Source
-from ..enumeration.walk import Walk
+from ..enumeration.traversal import Traversal
 
 
 class Front:
@@ -36,7 +36,7 @@ class Front:
 
     def walk(self, once: Callable[[Source], Any], degree: int, max_outcomes: int) -> Any:
         """All outcomes of the run, which ``once`` plays as a row: one by one, unless a front can play many at once."""
-        return Walk(once, degree, max_outcomes)
+        return Traversal(once, degree, max_outcomes)
 
 
 class Given(Front):

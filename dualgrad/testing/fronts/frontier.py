@@ -8,8 +8,8 @@ import numpy as np
 from ...errors import NonFiniteError
 from ..enumeration.path import Cut, Path
 from ..enumeration.source import ReplayError
-from ..enumeration.sums import Sum
-from ..enumeration.walk import require_few, too_many
+from ..enumeration.traversal import require_few, too_many
+from ..enumeration.weighted import Sum
 from .outcomes import Batch, Columns
 
 FEWEST, MOST = 256, 2**18  # outcomes in one call
@@ -19,7 +19,7 @@ ASTRAY = 1e-9  # how far the probabilities may be from one in all
 
 
 class Frontier:
-    """All outcomes at one degree, as a `Walk` has them.
+    """All outcomes at one degree, as a `Traversal` has them.
 
     The first outcome says what is drawn; all products of its choices are played next. An outcome that came to choices
     not made yet has taken branch 0 of each, and leads to those that take the others; one that did not come to a choice

@@ -2,9 +2,9 @@
 
 from jax import numpy as jnp
 
-JUMPS = {"lt", "le", "gt", "ge", "lt_to", "le_to", "sign", "floor", "ceil", "round", "rem", "argmax", "argmin",
+JUMPING = {"lt", "le", "gt", "ge", "lt_to", "le_to", "sign", "floor", "ceil", "round", "rem", "argmax", "argmin",
          "sort", "top_k", "approx_top_k", "nextafter"}  # fmt: skip
-SOURCES = {"random_bits", "random_seed", "threefry2x32", "rng_bit_generator", "rng_uniform"}
+DRAWN_BY = {"random_bits", "random_seed", "threefry2x32", "rng_bit_generator", "rng_uniform"}
 
 
 class Reading:
@@ -37,7 +37,7 @@ class Reading:
 
     def _through(self, equation, given):
         name, params, count = equation.primitive.name, equation.params, len(equation.outvars)
-        self.is_foreign |= name in SOURCES
+        self.is_foreign |= name in DRAWN_BY
         for v in equation.outvars:
             self._note(v.aval)
         if name == "draw":
@@ -61,7 +61,7 @@ class Reading:
                 return self._follow(inner, given)
             self._follow(inner, [frozenset().union(*given)] * len(inner.invars))
         met = frozenset().union(*given)
-        if name in JUMPS or (name == "convert_element_type" and not jnp.issubdtype(params["new_dtype"], jnp.inexact)):
+        if name in JUMPING or (name == "convert_element_type" and not jnp.issubdtype(params["new_dtype"], jnp.inexact)):
             self.jumps.update(dict.fromkeys((law, name) for law in met))
             if met and self._depth == 1:
                 self.watched.append((" and ".join(sorted(met)), name, equation.outvars[0]))

@@ -18,7 +18,14 @@ INLINED = {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkp
            "custom_vjp_call", "custom_vjp_call_jaxpr"}  # fmt: skip
 SHAPED = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "slice", "transpose", "rev", "dynamic_slice",
           "gather", "copy", "copy_p"}  # fmt: skip
-COMPARED = {"lt": False, "le": False, "lt_to": False, "le_to": False, "gt": True, "ge": True}  # true above the number
+COMPARISONS = {
+    "lt": False,
+    "le": False,
+    "lt_to": False,
+    "le_to": False,
+    "gt": True,
+    "ge": True,
+}  # true above the number
 
 
 def rewritten(closed):
@@ -214,9 +221,9 @@ def _of_two(name, given, shape):
     left = isinstance(given[0], Lazy)
     lazy, other = given if left else given[::-1]
     lazy, other = lazy.moved(lambda part: jnp.broadcast_to(part, shape)), jnp.broadcast_to(other, shape)
-    if name in COMPARED:
+    if name in COMPARISONS:
         under = lazy.below(other)
-        return under if left != COMPARED[name] else ~under
+        return under if left != COMPARISONS[name] else ~under
     if name in ("add", "add_any"):
         return lazy.affine(lazy.shift + other, lazy.scale)
     if name == "sub":

@@ -63,7 +63,7 @@ class Single:
         return drawn
 
     def _categorical(self, key, shape, n, weights, *after):
-        cells = self.source.cells(self._stream(key, "categorical", shape), 0, math.prod(shape))
+        cells = self.source.intervals(self._stream(key, "categorical", shape), 0, math.prod(shape))
         edges = np.cumsum(probabilities(weights).reshape(-1, n), axis=1)[:, :-1]
         return [cell.part(ends) for cell, ends in zip(cells, edges.tolist(), strict=True)]
 
@@ -72,7 +72,7 @@ class Single:
         for i in range(shape[0]):
             if weighted:
                 edges = np.cumsum(probabilities(given[0][left]))[:-1].tolist()
-                place = self.source.cells((stream, i), 0, 1)[0].part(edges)
+                place = self.source.intervals((stream, i), 0, 1)[0].part(edges)
             else:
                 place = int(self.source.take((stream, i), 0, laws.Range("permutation", 0, len(left)), 1)[0])
             picked.append(left.pop(place))
@@ -81,7 +81,7 @@ class Single:
     # ------------------------------------------------------------------ uniforms
 
     def _cells(self, key, uniforms, places):
-        cells = self.source.cells(self._stream(key, "uniform", uniforms), 0, math.prod(uniforms))
+        cells = self.source.intervals(self._stream(key, "uniform", uniforms), 0, math.prod(uniforms))
         return [cells[place] for place in places.ravel().tolist()]
 
     def _below(self, key, shape, uniforms, places, thresholds, *after):

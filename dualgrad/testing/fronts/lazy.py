@@ -20,7 +20,7 @@ JOINS = (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack)
 
 
 class LazyUniform(NDArrayOperatorsMixin):
-    """An array of uniform draws ``shift + scale u``, each u a `Cell` that is an interval until its number is needed."""
+    """An array of uniform draws ``shift + scale u``, each u an `Interval` until its number is needed."""
 
     __array_priority__ = 1000
     __hash__ = None

@@ -139,7 +139,7 @@ class Draws:
     def _order(self, n):
         """A permutation of n places: one of those left after the other."""
         left = list(range(n))
-        return [left.pop(int(self.place.take(laws.place(len(left)))[()])) for _ in range(n)]
+        return [left.pop(int(self.place.take(laws.one_of(len(left)))[()])) for _ in range(n)]
 
     def _distinct(self, n, count, p, is_shuffled=True):
         """Places drawn without replacement."""
@@ -147,10 +147,10 @@ class Draws:
             return self._weighted(n, count, np.array(p, np.float64))
         if is_shuffled:
             left = list(range(n))
-            return [left.pop(int(self.place.take(laws.place(len(left)))[()])) for _ in range(count)]
+            return [left.pop(int(self.place.take(laws.one_of(len(left)))[()])) for _ in range(count)]
         found = []  # Floyd's algorithm, as NumPy has it: the set is uniform, the order is not
         for last in range(n - count, n):
-            drawn = int(self.place.take(laws.place(last + 1))[()])
+            drawn = int(self.place.take(laws.one_of(last + 1))[()])
             found.append(last if drawn in found else drawn)
         return found
 
@@ -191,11 +191,11 @@ def refuse_the_rest(cls, base):
     written = {name for c in cls.__mro__[: cls.__mro__.index(base)] for name in vars(c)}
     for name in dir(base):
         if not name.startswith("_") and name not in written:
-            setattr(cls, name, _refused(name))
+            setattr(cls, name, _not_written(name))
     return cls
 
 
-def _refused(name):
+def _not_written(name):
     def method(self, *args, **keywords):
         raise ReplayError(f"the run draws by NumPy's {name}, which is not modelled: {ADVICE}")
 

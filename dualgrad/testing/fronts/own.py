@@ -68,7 +68,7 @@ class Replay(Rng):
     def permutation(self, n, *, like=None):
         left, order = list(range(n)), []
         while left:
-            order.append(left.pop(int(self.at.take(laws.place(len(left)), ())[()])))
+            order.append(left.pop(int(self.at.take(laws.one_of(len(left)), ())[()])))
         return on_device(np.array(order, dtype=np.int64), like)
 
 

@@ -27,7 +27,7 @@ class StreamPlace:
 
     def uniform(self, shape=()):
         count = math.prod(shape)
-        return LazyUniform.of(self.source.cells(self.stream, self.ahead(count), count), shape)
+        return LazyUniform.of(self.source.intervals(self.stream, self.ahead(count), count), shape)
 
     def spawn(self, n):
         first, self.spawned = self.spawned, self.spawned + n

@@ -11,7 +11,7 @@ import math
 import numpy as np
 import torch
 
-from ..enumeration.source import Cell
+from ..enumeration.source import Interval
 from .coordinates import Bounded, Constant, MinusLog, Rest
 from .lazy import LazyUniform
 
@@ -309,7 +309,7 @@ def logarithm(before):
 
 def log_of(cell, shift, scale, tiny):
     """log(shift + scale z) as a constant and minus a `MinusLog`; None where the least of these numbers is not 0."""
-    if isinstance(cell, Cell) and cell.known is None:
+    if isinstance(cell, Interval) and cell.known is None:
         low, high = shift + scale * cell.low, shift + scale * cell.high
         cell, shift, scale = Rest(cell, is_falling=scale < 0), min(low, high), abs(high - low)
     is_gumbel = isinstance(cell, MinusLog) and isinstance(cell.of, MinusLog)
@@ -334,7 +334,7 @@ def clamp(storages, func, args, kwargs):
 
 
 def is_interval(cell):
-    return isinstance(cell, Cell)
+    return isinstance(cell, Interval)
 
 
 COMPARES = {np.less, np.less_equal, np.greater, np.greater_equal}

@@ -30,9 +30,9 @@ class StateDraws:
         self.position += count
         return self.source.take(self.stream, self.position - count, law, count)
 
-    def cells(self, count):
+    def intervals(self, count):
         self.position += count
-        return self.source.cells(self.stream, self.position - count, count)
+        return self.source.intervals(self.stream, self.position - count, count)
 
     def parts(self, table):
         """For each row of probabilities a number 0, 1, ... of that law; the last takes what is left."""

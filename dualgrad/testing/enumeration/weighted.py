@@ -10,7 +10,7 @@ class Sum:
 
     def __init__(self):
         self.outcomes, self.weight, self.mean, self.scatter = 0, 0.0, 0.0, 0.0
-        self.weights = []
+        self.weights, self.largest = [], 0.0  # the largest size of an entry
 
     def add(self, rows, weights):
         """Take in rows (B, d) with weights (B,)."""
@@ -21,6 +21,7 @@ class Sum:
         if weight == 0:
             return
         self.weights.append(weight)
+        self.largest = max(self.largest, float(np.max(np.abs(ys), initial=0)))
         mean = ws @ ys / weight
         away = np.sqrt(ws)[:, None] * (ys - mean)
         shift, total = mean - self.mean, self.weight + weight

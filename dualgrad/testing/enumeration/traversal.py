@@ -8,9 +8,9 @@ from ...errors import DualgradError, NonFiniteError
 from .path import Cut, Path, RandomPath
 from .progress import Progress
 from .source import ReplayError
-from .sums import Sum
+from .weighted import Sum
 
-AT_ONCE = 1024  # outcomes that are summed together
+SUMMED = 1024  # outcomes that are summed together
 TOLD = 256  # outcomes between two looks at the clock
 DESCENTS = 16  # random paths by which the number of outcomes is judged
 
@@ -29,7 +29,7 @@ class TooManyOutcomesError(DualgradError, ValueError):
     """
 
 
-class Walk:
+class Traversal:
     """All outcomes at one degree: their `Sum`, what was drawn, and why the sum is no certificate."""
 
     def __init__(self, once, degree, max_outcomes, fixed=()):
@@ -73,7 +73,7 @@ class Walk:
             self.doubts |= path.doubts
         if len(path.radices) >= self._longest:
             self.drawn, self._longest = path.drawn, len(path.radices)
-        if len(self._rows) == AT_ONCE:
+        if len(self._rows) == SUMMED:
             self._merge()
 
     def _merge(self):
