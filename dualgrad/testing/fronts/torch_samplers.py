@@ -37,7 +37,7 @@ class StateDraws:
     def parts(self, table):
         """For each row of probabilities a number 0, 1, ... of that law; the last takes what is left."""
         edges = [np.cumsum(row)[:-1] for row in table]
-        return np.array([cell.part(e) for cell, e in zip(self.cells(len(edges)), edges, strict=True)], np.int64)
+        return np.array([cell.part(e) for cell, e in zip(self.intervals(len(edges)), edges, strict=True)], np.int64)
 
     def deck(self, n):
         """The cards of a shuffled deck."""
@@ -78,11 +78,11 @@ def aten_log_normal(draws, a, out):
 
 def aten_uniform(draws, a, out):
     low, high = a.get("from", 0.0), a.get("to", 1.0)
-    return lazily(draws.cells(out.numel()), out, low, high - low)
+    return lazily(draws.intervals(out.numel()), out, low, high - low)
 
 
 def aten_exponential(draws, a, out):
-    cells = [MinusLog(Rest(cell)) for cell in draws.cells(out.numel())]
+    cells = [MinusLog(Rest(cell)) for cell in draws.intervals(out.numel())]
     return lazily(cells, out, scale=1 / a["lambd"])
 
 
@@ -91,7 +91,7 @@ def aten_exponential(draws, a, out):
 
 def aten_bernoulli(draws, a, out):
     p = spread(a["p"] if "p" in a else a["self"], out.shape)
-    return np.array([cell.below(q) for cell, q in zip(draws.cells(p.size), p, strict=True)], bool)
+    return np.array([cell.below(q) for cell, q in zip(draws.intervals(p.size), p, strict=True)], bool)
 
 
 def aten_integers(draws, a, out):
