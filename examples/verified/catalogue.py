@@ -160,6 +160,12 @@ def source(front, name):
     return inspect.getsource(program(front, name))
 
 
+def beginning(front):
+    """What stands before the first program of a module: imports, numbers and short names."""
+    text = inspect.getsource(module_of(front)).partition("\n\n")[2]
+    return text.partition(f"\n\n\ndef {ESTIMATORS[0].name}")[0]
+
+
 def has_fault(front, name):
     """Whether a program says which fault to plant."""
     return FAULT.search(source(front, name)) is not None
@@ -200,3 +206,26 @@ def judge(run, estimator, front):
             return "refused", error
     exact = report.passed and all("outcome" in check.oracle for check in report.checks)
     return "certified" if exact else "not certified", report
+
+
+def forward_gradients(n):
+    """The same estimator for every front: (g·v) v for n signs."""
+    import torch
+    from jax import random
+
+    g = np.arange(1.0, n + 1)
+    in_torch = torch.tensor(g)
+
+    def of_numpy(gen):
+        v = gen.choice([-1.0, 1.0], n)
+        return (g @ v) * v
+
+    def of_torch():
+        v = torch.randint(0, 2, (n,)) * 2.0 - 1
+        return (in_torch @ v) * v
+
+    def of_jax(key):
+        v = random.rademacher(key, (n,), float)
+        return (g @ v) * v
+
+    return {"numpy": of_numpy, "torch": of_torch, "jax": of_jax}

@@ -19,6 +19,13 @@ def log_prob(theta, b):
     return jax.nn.log_sigmoid((2 * b - 1) * theta)
 
 
+def one_hot(key, theta):
+    k = random.categorical(key, theta)
+    soft = jax.nn.softmax(theta)
+    hard = jax.nn.one_hot(k, 3)
+    return soft + jax.lax.stop_gradient(hard - soft)
+
+
 def rloo(key):
     b = random.bernoulli(key, p, (3,))
     f = 1 + 2.0 * b
@@ -51,13 +58,6 @@ def reparameterised(key):
         return x**2
 
     return jax.grad(loss, (0, 1))(1.5, 0.5)
-
-
-def one_hot(key, theta):
-    k = random.categorical(key, theta)
-    soft = jax.nn.softmax(theta)
-    hard = jax.nn.one_hot(k, 3)
-    return soft + jax.lax.stop_gradient(hard - soft)
 
 
 def straight_through(key):
