@@ -164,8 +164,8 @@ def _require_own(draws, estimator):
     """An estimator with an objective is given a dualgrad.Rng, and nothing else."""
     if draws != "dualgrad":
         raise TypeError(
-            f"got draws={draws!r} for {estimator!r}, whose estimate(objective, params, rng=) takes a dualgrad.Rng: pass a "
-            "function of what draws= gives, and the claim, without objective and params"
+            f"got draws={draws!r} for {estimator!r}, whose estimate(objective, params, rng=) takes a dualgrad.Rng: "
+            "pass a function of what draws= gives, and the claim, without objective and params"
         )
 
 

@@ -164,12 +164,15 @@ UNBIASED = {
 }
 
 
+REST = dg.Rng(0)  # draws that no result depends on
+
+
 def estimate_at_the_end(estimator, net, params, xs, ys, rng):
     """The gradient of the last step; what is drawn after it is not worth enumerating."""
     estimator.start(net, params, rng=rng)
     for t, (x, y) in enumerate(zip(xs, ys, strict=True)):
         if t == len(xs) - 1 and isinstance(estimator, online.NoBackTrack):
-            estimator.rng = dg.Rng(0)
+            estimator.rng = REST
         found = estimator.step(x, y)
     return found.gradient.vector
 

@@ -77,7 +77,7 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
 
 
 def _missed(walk, powers):
-    """What the outcomes that were cut may add to the moments, if their results are a few times the largest of others."""
+    """What outcomes that were cut may add to the moments, with results a few times as large as those of others."""
     largest = BEYOND * walk.sum.largest
     return walk.lost * max(largest, largest**2 if powers > 1 else 0.0)
 

@@ -13,6 +13,17 @@ from .derived import Derived
 COMPARED = {np.less: (0, True), np.less_equal: (0, True), np.greater: (1, True), np.greater_equal: (1, True),
             np.equal: (0, False), np.not_equal: (1, False)}  # fmt: skip
 MIRRORED = {np.less: np.greater, np.less_equal: np.greater_equal, np.greater: np.less, np.greater_equal: np.less_equal}
+AFFINE = {
+    np.add,
+    np.subtract,
+    np.multiply,
+    np.divide,
+    np.minimum,
+    np.maximum,
+    np.floor_divide,
+    np.remainder,
+    np.divmod,
+}  # and what cuts
 ROUNDED = {np.floor, np.ceil, np.trunc, np.rint}
 VIEWS = (np.reshape, np.ravel, np.transpose, np.squeeze, np.expand_dims, np.broadcast_to, np.atleast_1d, np.atleast_2d,
          np.swapaxes, np.moveaxis, np.flip, np.roll, np.repeat, np.tile, np.take)  # fmt: skip
@@ -254,7 +265,7 @@ class LazyUniform(NDArrayOperatorsMixin):
                 self.source.doubt("two uniform draws are compared")
             return NotImplemented
         c = np.asarray(b if a is self else a)
-        if c.dtype.kind not in "biuf":
+        if c.dtype.kind not in "biuf" or ufunc not in (*COMPARED, *AFFINE):
             return NotImplemented
         if ufunc in COMPARED:
             return self._compared(ufunc if a is self else MIRRORED.get(ufunc, ufunc), c)
