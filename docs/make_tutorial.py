@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PAGE = HERE / "verify-your-estimator.md"
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-TIMES = re.compile(r"^\| time .*$", re.MULTILINE)
+TIMES = re.compile(r"^\| (time|NumPy|PyTorch|JAX) \|.*$", re.MULTILINE)
 
 
 def columns(texts):
@@ -88,7 +88,7 @@ def rates():
         found = exact_moments(run, draws=front)
         took = time.process_time() - begin
         rate = float(f"{found.outcomes / took:.1g}")
-        lines.append(f"| time in {FRONTS[front]} | {found.outcomes:,} | {seconds(took)} | {rate:,.0f} |")
+        lines.append(f"| {FRONTS[front]} | {found.outcomes:,} | {seconds(took)} | {rate:,.0f} |")
     return "\n".join(lines)
 
 
@@ -106,7 +106,8 @@ def where(report):
 
 def seconds(t):
     """A time to one digit, in ms or s."""
-    return f"{float(f'{t:.1g}'):g} s" if t >= 1 else f"{float(f'{1e3 * t:.1g}'):g} ms"
+    t = float(f"{t:.1g}")
+    return f"{t:g} s" if t >= 1 else f"{1e3 * t:g} ms"
 
 
 def render(page):
