@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 FRONTS = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX"}
 FAULT = re.compile(r"^( *)\S.*\n +# fault: (.*)$", re.MULTILINE)
 P, F = np.array([0.2, 0.3, 0.5]), np.array([1.0, -2.0, 4.0])
-SAMPLES = 100  # where there is no certificate
+SAMPLES = 128  # where there is no certificate
 
 
 class Estimator(NamedTuple):
