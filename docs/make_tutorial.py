@@ -64,14 +64,16 @@ def results(estimator):
     """A table of what each front says of an estimator."""
     from examples.verified.catalogue import FRONTS, has_fault, judge, planted, program
 
-    rows = {"": [], "verdict": [], "outcomes": [], "time": [], "with the fault": []}
+    rows = {"": [], "verdict": [], "outcomes": [], "time": [], "report": [], "with the fault": []}
     for front, title in FRONTS.items():
         run = program(front, estimator.name)
         begin = time.process_time()
         verdict, said = judge(run, estimator, front)
         took = time.process_time() - begin
         fault = judge(planted(front, estimator.name), estimator, front)[1] if has_fault(front, estimator.name) else ""
-        for name, cell in zip(rows, (title, verdict, outcomes(said), seconds(took), where(fault)), strict=True):
+        for name, cell in zip(
+            rows, (title, verdict, outcomes(said), seconds(took), reason(said), where(fault)), strict=True
+        ):
             rows[name].append(cell)
     lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items() if any(cells)]
     return "\n".join([lines[0], "|---|---|---|---|", *lines[1:]])
@@ -97,6 +99,13 @@ def outcomes(said):
     """How many outcomes a report speaks of; where there is no certificate, samples."""
     found = re.search(r"all ([\d,]+) outcome|to ([\d,]+) samples", str(said))
     return "" if found is None else found[1] or f"{found[2]} samples"
+
+
+def reason(said):
+    """Why an estimator is not certified: where it is wrong, why there is no certificate, or the error."""
+    if isinstance(said, Exception):
+        return where(said) or str(said)
+    return " ".join(str(said).partition("not certified: ")[2].split())
 
 
 def where(report):
