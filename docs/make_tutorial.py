@@ -71,9 +71,8 @@ def results(estimator):
         verdict, said = judge(run, estimator, front)
         took = time.process_time() - begin
         fault = judge(planted(front, estimator.name), estimator, front)[1] if has_fault(front, estimator.name) else ""
-        for name, cell in zip(
-            rows, (title, verdict, outcomes(said), seconds(took), reason(said), where(fault)), strict=True
-        ):
+        cells = title, verdict, outcomes(said), seconds(took), reason(said), where(fault)
+        for name, cell in zip(rows, cells, strict=True):
             rows[name].append(cell)
     lines = [f"| {name} | {' | '.join(cells)} |" for name, cells in rows.items() if any(cells)]
     return "\n".join([lines[0], "|---|---|---|---|", *lines[1:]])
@@ -104,7 +103,7 @@ def outcomes(said):
 def reason(said):
     """Why an estimator is not certified: where it is wrong, why there is no certificate, or the error."""
     if isinstance(said, Exception):
-        return where(said) or str(said)
+        return where(said) or re.split("[,:;(]", str(said))[0].strip()
     return " ".join(str(said).partition("not certified: ")[2].split())
 
 
