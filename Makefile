@@ -47,7 +47,7 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
-FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py)
+FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py)
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
