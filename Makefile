@@ -5,6 +5,8 @@
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make api       rewrite docs/api/index.md from the public names
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
+# make tutorial  rewrite what docs/verify-your-estimator.md shows of examples/verified (installs
+#                PyTorch and JAX)
 # make accuracy  rewrite docs/accuracy.md: the worst error of every function; ARGS=--check a part, --full all of it, writing
 #                nothing; ARGS="--only tanh" one function and its row; ARGS=--rivals measures JAX and PyTorch again
 #                (installs them)
@@ -35,7 +37,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 NEWER := 3.12 3.13 3.14 3.15
 
 .PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api verification \
-        accuracy dist bench bench-smoke clean
+        tutorial accuracy dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -45,7 +47,7 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
-FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py)
+FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py)
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
@@ -94,6 +96,9 @@ api: $(call ready,docs)
 
 verification: $(call ready,test)
 	$(PYTHON) docs/make_verification.py $(ARGS)
+
+tutorial: $(call ready,fronts)
+	$(PYTHON) docs/make_tutorial.py $(ARGS)
 
 accuracy: $(call ready,test) $(if $(findstring --rivals,$(ARGS)),$(call ready,bench))
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) docs/make_accuracy.py $(ARGS)

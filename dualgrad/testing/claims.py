@@ -86,8 +86,8 @@ def assert_moments(
         powers = 1 if covariance is None and variance is None and steps == 1 else 2
         found = once.settle(degree, max_outcomes, powers=powers, samples=GLANCE)
         claims = Claims(once, found, atol, samples)
-        checks = claims.all(mean, covariance, variance, steps)
-    return verdict(Report(f"assert_moments of {getattr(run, '__name__', None) or repr(run)}", tuple(checks)), True)
+        checks = tuple(claims.all(mean, covariance, variance, steps))
+    return verdict(Report(f"assert_moments of {getattr(run, '__name__', None) or repr(run)}", checks), True)
 
 
 class Claims:

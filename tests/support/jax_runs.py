@@ -43,33 +43,6 @@ def sign_directions(jax, key):
     return jax.jvp(lambda w: w @ G, (G,), (v,))[1] * v
 
 
-@claim(8.0, 4.0)
-def hutchinson(jax, key):
-    v = jax.random.choice(key, jax.numpy.array([-1.0, 1.0]), (2,))
-    return v @ A @ v
-
-
-@claim(2 * G)
-def antithetic(jax, key):
-    f = lambda w: w @ w  # noqa: E731
-    v = jax.random.normal(key, (3,))
-    return (f(G + 0.1 * v) - f(G - 0.1 * v)) / 0.2 * v
-
-
-@claim(2 * G)
-def spsa(jax, key):
-    v = 2.0 * jax.random.bernoulli(key, 0.5, (3,)) - 1
-    f = jax.jit(lambda w: w @ w)
-    return (f(G + 0.1 * v) - f(G - 0.1 * v)) / (0.2 * v)
-
-
-@claim(2 * G, kind=FAULTS)
-def antithetic_of_two_keys(jax, key):
-    a, b = jax.random.split(key)
-    f = lambda w: w @ w  # noqa: E731
-    return (f(G + 0.1 * jax.random.normal(a, (3,))) - f(G)) / 0.1 * jax.random.normal(b, (3,))
-
-
 @claim(G, G @ G + G**2, kind=FAULTS)
 def directions_of_one_key(jax, key):
     """Two directions are averaged, of one key."""
@@ -94,23 +67,6 @@ def reinforce(jax, key):
     return _reward(jax, k) * jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS)
 
 
-@claim(POLICY_GRADIENT)
-def reinforce_leave_one_out(jax, key):
-    ks = jax.vmap(lambda k: jax.random.categorical(k, LOGITS))(jax.random.split(key, 3))
-    rewards = _reward(jax, ks)
-    baselines = (jax.numpy.sum(rewards) - rewards) / 2
-    scores = jax.vmap(lambda k: jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS))(ks)
-    return (rewards - baselines) @ scores / 3
-
-
-@claim(POLICY_GRADIENT, kind=FAULTS)
-def reinforce_with_its_own_mean(jax, key):
-    ks = jax.random.choice(key, 3, (3,), p=P)
-    rewards = _reward(jax, ks)
-    scores = jax.vmap(lambda k: jax.grad(lambda t: jax.nn.log_softmax(t)[k])(LOGITS))(ks)
-    return (rewards - jax.numpy.mean(rewards)) @ scores / 3
-
-
 @claim(0.25 * 0.75 * 3.0)
 def bernoulli_of_a_parameter(jax, key):
     """d/dθ E f(b), b of probability σ(θ): drawn by u < p in a function that was jitted."""
@@ -122,12 +78,6 @@ def bernoulli_of_a_parameter(jax, key):
         return jax.numpy.where(b, 4.0, 1.0) * score
 
     return estimate(float(np.log(1 / 3)))
-
-
-@claim(0.3 * 4 - 0.2 * 2 + 0.5, None)
-def importance_sampling(jax, key):
-    k = jax.random.randint(key, (), 0, 3)
-    return 3 * jax.numpy.asarray(P)[k] * _reward(jax, k)
 
 
 @claim(P @ REWARD)
@@ -145,26 +95,6 @@ def common_random_numbers(jax, key):
 # ---------------------------------------------------------------------- rounding, dropping, stopping
 
 
-@claim(G, (G - np.floor(G)) * (np.ceil(G) - G))
-def stochastic_rounding(jax, key):
-    return jax.numpy.floor(G + jax.random.uniform(key, (3,)))
-
-
-@claim(G, kind=FAULTS)
-def rounding_to_the_nearest(jax, key):
-    return jax.numpy.round(G + jax.random.uniform(key, (3,)))
-
-
-@claim(G, G**2 * 3 / 7)
-def dropout(jax, key):
-    return jax.numpy.where(jax.random.bernoulli(key, 0.7, (3,)), G / 0.7, 0)
-
-
-@claim(G, kind=FAULTS)
-def dropout_without_scale(jax, key):
-    return jax.numpy.where(jax.random.uniform(key, (3,)) < 0.7, G, 0)
-
-
 @claim(2.0, 2.0)
 def stopping_time(jax, key):
     def body(state):
@@ -175,29 +105,7 @@ def stopping_time(jax, key):
     return jax.lax.while_loop(lambda state: state[2], body, (0, key, True))[0]
 
 
-@claim(2.0)
-def russian_roulette(jax, key):
-    """Σ 2^-k, each term kept with probability 1/2 given the last and weighed by 1/P."""
-
-    def body(state, k):
-        total, alive, key = state
-        key, sub = jax.random.split(key)
-        total += alive * (0.5**k) * 2.0**k
-        return (total, alive * jax.random.bernoulli(sub, 0.5), key), None
-
-    (total, _, _), _ = jax.lax.scan(body, (0.0, 1.0, key), jax.numpy.arange(12))
-    return total
-
-
-russian_roulette.mean = sum(0.5**k for k in range(12))
-
-
 # ---------------------------------------------------------------------- minibatches, permutations
-
-
-@claim(np.mean(G))
-def minibatch(jax, key):
-    return jax.numpy.mean(jax.numpy.asarray(G)[jax.random.choice(key, 3, (2,), replace=False)])
 
 
 @claim(G[::-1].sum() / 3 * np.ones(3))
@@ -225,13 +133,6 @@ def variance_reduced(jax, key):
 
 
 # ---------------------------------------------------------------------- continuous draws
-
-
-@claim([2.0, 4.0], None)
-def reparameterised(jax, key):
-    """d/d(m, s) E (m + s z)² = (2m, 2s)."""
-    loss = lambda p: (p[0] + p[1] * jax.random.normal(key)) ** 2  # noqa: E731
-    return jax.grad(loss)(jax.numpy.array([1.0, 2.0]))
 
 
 @claim([1.0, 2.0, 0.0], [1.0, 20.0, 0.5])
@@ -264,12 +165,6 @@ def turned_uniforms(jax, key):
 @claim(np.zeros(2), np.diag(A))
 def correlated(jax, key):
     return jax.random.multivariate_normal(key, jax.numpy.zeros(2), jax.numpy.asarray(A))
-
-
-@claim(np.exp(-0.5), None)
-def random_features(jax, key):
-    """k(x, y) = exp(-(x - y)²/2) by cos(w (x - y))."""
-    return jax.numpy.cos(jax.random.normal(key))
 
 
 @claim(0.3, 0.3 * 1.0 + 0.7 * 2 + 0.3 * 0.7)
@@ -308,11 +203,6 @@ checkpointed.mean = 2 * 5.0 + 4.0
 
 
 # ---------------------------------------------------------------------- jumps
-
-
-@claim(None, kind=NOT_CERTIFIED)
-def gumbel_max(jax, key):
-    return jax.numpy.argmax(LOGITS + jax.random.gumbel(key, (3,)))
 
 
 @claim(None, kind=NOT_CERTIFIED)

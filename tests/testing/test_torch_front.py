@@ -64,28 +64,6 @@ def signs_of_uniforms(torch, fault):
     return (g @ v) * v
 
 
-@claims(mean=A @ G)
-def spsa(torch, fault):
-    w, a, c = torch.tensor(G), torch.tensor(A), 0.1
-    f = lambda w: w @ a @ w / 2  # noqa: E731
-    d = torch.randint(0, 2, (2,)) * 2 - 1
-    return (f(w + c * d) - f(w - (0 if fault else c) * d)) / (2 * c) * d
-
-
-@claims(mean=3 * G**2 + 3 * 0.25)
-def antithetic_es(torch, fault):
-    w, sigma = torch.tensor(G), 0.5
-    v = torch.normal(0.0, 1.0, (2,))
-    u = torch.normal(0.0, 1.0, (2,)) if fault else v
-    return ((w + sigma * v) ** 3 - (w - sigma * u) ** 3).sum() / (2 * sigma) * v
-
-
-@claims(mean=8.0, variance=4.0)
-def hutchinson(torch, fault):
-    v = torch.empty(2).uniform_(-1, 1) if fault else torch.bernoulli(torch.full((2,), 0.5)) * 2 - 1
-    return v @ torch.tensor(A) @ v
-
-
 @claims(mean=8.0, variance=2 * np.sum(A**2))
 def hutchinson_gaussian(torch, fault):
     v = torch.empty(2).normal_(std=1.01 if fault else 1.0)
@@ -150,13 +128,6 @@ def score_of_a_normal(torch, fault):
     return mean.grad
 
 
-@claims(mean=[3.0, 1.0], variance=[1.0, 11.0])
-def reparameterised_normal(torch, fault):
-    mean, scale = torch.tensor(1.5, requires_grad=True), torch.tensor(0.5, requires_grad=True)
-    x = mean + (scale**2 if fault else scale) * torch.randn(())
-    return torch.autograd.grad(x**2, (mean, scale))
-
-
 SIGMOID = 1 / (1 + math.exp(-0.3))
 SCORE = SIGMOID * (1 - SIGMOID) * (0.36 - 0.16)
 
@@ -175,46 +146,12 @@ def reinforce(torch, fault):
     return theta.grad
 
 
-@claims(mean=SCORE)
-def leave_one_out(torch, fault):
-    theta, loss, log_p = scores(torch, 3)
-    baseline = loss.mean() if fault else (loss.sum() - loss) / 2
-    ((loss - baseline) * log_p).mean().backward()
-    return theta.grad
-
-
-def bound(p):
-    """The multi-sample bound E log mean w, w = 1 or 3, of two Bernoulli draws."""
-    return (1 - p) ** 2 * math.log(1) + 2 * p * (1 - p) * math.log(2) + p**2 * math.log(3)
-
-
-@claims(mean=SIGMOID * (1 - SIGMOID) * (2 * (1 - 2 * SIGMOID) * math.log(2) + 2 * SIGMOID * math.log(3)))
-def vimco(torch, fault):
-    theta = torch.tensor(0.3, requires_grad=True)
-    law = torch.distributions.Bernoulli(logits=theta)
-    b = law.sample((2,))
-    log_w = torch.log(1 + 2 * b)
-    signal = torch.logsumexp(log_w, 0) - math.log(2)
-    others = torch.logsumexp(log_w, 0) - math.log(2) if fault else log_w.flip(0)
-    ((signal - others) * law.log_prob(b)).sum().backward()
-    return theta.grad
-
-
 @claims(mean=P * (F - P @ F))
 def categorical_score(torch, fault):
     logits = torch.tensor(np.log(P), requires_grad=True)
     law = torch.distributions.Categorical(logits=logits)
     k = law.sample()
     (torch.tensor(F)[k] * (logits[k] if fault else law.log_prob(k))).backward()
-    return logits.grad
-
-
-@claims(mean=P * (F - P @ F))
-def straight_through(torch, fault):
-    logits = torch.tensor(np.log(P), requires_grad=True)
-    y = torch.distributions.OneHotCategoricalStraightThrough(logits=logits).rsample()
-    loss = (y @ torch.tensor(F)) ** 2 if fault else y @ torch.tensor(F)
-    loss.backward()
     return logits.grad
 
 
@@ -269,12 +206,6 @@ def log_normal(torch, fault):
 
 
 @claims(mean=[1.3, -0.6], variance=[0.21, 0.24])
-def stochastic_rounding(torch, fault):
-    x = torch.tensor([1.3, -0.6])
-    return torch.round(x + torch.rand(2)) if fault else torch.floor(x + torch.rand(2))
-
-
-@claims(mean=[1.3, -0.6], variance=[0.21, 0.24])
 def stochastic_rounding_by_comparison(torch, fault):
     x = torch.tensor([1.3, -0.6])
     rest = x - x.trunc() if fault else x - x.floor()
@@ -301,15 +232,6 @@ def antithetic_uniforms(torch, fault):
     return (u**3 + ((0.5 - u) if fault else (1 - u)) ** 3) / 2
 
 
-@claims(mean=1 / (1 - 0.1))
-def russian_roulette(torch, fault):
-    total, weight = torch.tensor(1.0), 1.0
-    while torch.rand(()) < 0.2:
-        weight *= 0.1 / (0.25 if fault else 0.2)
-        total = total + weight
-    return total
-
-
 @claims(mean=[0.3, 2.0, 0.25], variance=[0.21, 2.0, 1 / 12 / 4])
 def numbers_by_item(torch, fault):
     u, v, w = (torch.rand(1).item() for _ in range(3))
@@ -317,31 +239,6 @@ def numbers_by_item(torch, fault):
 
 
 # ---------------------------------------------------------------------- samples and masks
-
-
-@claims(mean=np.mean(np.arange(5) ** 2), variance=np.var(np.arange(5) ** 2) / 2 * 3 / 4)
-def minibatch_without_replacement(torch, fault):
-    batch = torch.randint(5, (2,)) if fault else torch.randperm(5)[:2]
-    return (torch.arange(5.0)[batch] ** 2).mean()
-
-
-@claims(mean=P @ F)
-def importance_sampling(torch, fault):
-    q = torch.tensor([0.5, 0.25, 0.25])
-    k = torch.multinomial(q, 1)
-    return torch.tensor(F)[k] * (1 if fault else torch.tensor(P)[k] / q[k])
-
-
-@claims(mean=2 * np.sum(F))
-def svrg(torch, fault):
-    slopes = torch.tensor(F)
-    w, anchor, k = 2.0, 1.5, torch.randint(3, ())
-    return 3 * (slopes[k] * w - slopes[k] * anchor) + (0 if fault else slopes.sum() * anchor)
-
-
-@claims(mean=G, variance=G**2 * 0.25 / 0.75)
-def dropout_module(torch, fault):
-    return torch.nn.Dropout(0.3 if fault else 0.25)(torch.tensor(G))
 
 
 @claims(covariance=np.kron(np.eye(2), np.full((2, 2), 0.25 / 0.75)))
@@ -386,10 +283,6 @@ def compared_after_arithmetic(torch):
     return u * u + (u < 0.5)
 
 
-def gumbel_max(torch):
-    return torch.nn.functional.gumbel_softmax(torch.zeros(2), hard=True)
-
-
 def as_python_s_float(torch):
     return 1.0 if float(torch.rand(1)) < 0.3 else 0.0
 
@@ -398,7 +291,6 @@ MEANS = {
     numbers_compared: 0.5,
     order: 0.5,
     compared_after_arithmetic: 5 / 6,
-    gumbel_max: [0.5, 0.5],
     as_python_s_float: 0.3,
 }
 

@@ -51,7 +51,7 @@ class Range(Discrete):
 
 @dataclass(frozen=True)
 class Continuous:
-    """A law with a density: nodes by degree, a sampler, and a line ``along(x, t)`` through x, |t| <= 1.
+    """A law with a density: nodes by degree, a sampler, and a line ``along(x, t)`` through x, -1 <= t <= 1.
 
     ``spread`` is by how much draws that rest while another moves are pushed outwards, to see what depends on both.
     """

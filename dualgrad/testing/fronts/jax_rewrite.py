@@ -213,9 +213,14 @@ def _of_lazy(name, equation, given):
     return _of_two(name, given, equation.outvars[0].aval.shape) if len(given) == 2 else None
 
 
+MAPS = "add", "add_any", "sub", "mul", "div"
+
+
 def _of_two(name, given, shape):
     if name in ("eq", "ne"):  # equal to itself alone
         return np.full(shape, (given[0] is given[1]) == (name == "eq"))
+    if name not in COMPARISONS and name not in MAPS:
+        return None
     if all(isinstance(x, Lazy) for x in given):
         given = [given[0], given[1].number()]
     left = isinstance(given[0], Lazy)

@@ -1,0 +1,42 @@
+"""The estimators of the tutorial have the verdicts that it prints, and their planted faults are found."""
+
+import pytest
+
+from dualgrad.testing.fronts import FRONTS as PLAYED
+from examples.verified.catalogue import ESTIMATORS, FRONTS, first, has_fault, judge, planted, program
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
+every = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: estimator.name)
+
+
+@pytest.fixture(params=FRONTS)
+def front(request):
+    """The name of one, whose library is there; torch in double precision."""
+    if request.param == "numpy":
+        yield request.param
+        return
+    library = pytest.importorskip(request.param)
+    if request.param == "torch":
+        library.set_default_dtype(library.float64)
+    yield request.param
+    if request.param == "torch":
+        library.set_default_dtype(library.float32)
+
+
+@every
+def test_an_estimator_has_the_verdict_that_the_tutorial_prints(front, estimator):
+    assert judge(program(front, estimator.name), estimator, front)[0] == estimator.verdict
+
+
+@every
+def test_its_planted_fault_is_found(front, estimator):
+    if not has_fault(front, estimator.name):
+        assert estimator.verdict != "certified"
+        return
+    assert judge(planted(front, estimator.name), estimator, front)[0] == "refuted"
+
+
+def test_the_first_program_prints_its_report(front):
+    assert front in PLAYED
+    assert "PASSED" in first(front)
+    assert "got 2.66666" in first(front, fault=True)
