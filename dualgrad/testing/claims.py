@@ -85,7 +85,7 @@ def assert_moments(
     with playing(run, draws) as once:
         powers = 1 if covariance is None and variance is None and steps == 1 else 2
         found = once.settle(degree, max_outcomes, powers=powers, samples=GLANCE)
-        claims = Claims(once, found, atol, samples)
+        claims = Claims(once, found, atol, samples, _elements(once.last, found.sum.mean))
         checks = tuple(claims.all(mean, covariance, variance, steps))
     return verdict(Report(f"assert_moments of {getattr(run, '__name__', None) or repr(run)}", checks), True)
 
@@ -182,6 +182,14 @@ class Claims:
         (one, p), (other, q) = (conditional(self.once, rng.generator) for _ in range(2))
         apart = np.array(one)[:, None] - np.array(other)
         return np.tensordot(np.multiply.outer(p, q) / (np.sum(p) * np.sum(q)), np.abs(apart) ** 2, 2) / 2
+
+
+def _elements(result, mean):
+    """The entries of a result by their names, or of the mean where they are others."""
+    elements = Elements(result)
+    return (
+        elements if sum(int(np.prod(shape)) for shape in elements.shapes) == mean.size else Elements(np.asarray(mean))
+    )
 
 
 def _of_size(what, claim, sizes):

@@ -172,3 +172,14 @@ def test_check_errors_are_not_swallowed():
 
 def _raise(error):
     raise error
+
+
+@pytest.mark.parametrize(("run", "draws"), [(lambda rng: 1.0, "numpy-global"), (lambda: 1.0, "dualgrad")])
+def test_what_a_run_is_called_with_is_said(run, draws):
+    with pytest.raises(TypeError, match=f"draws='{draws}' calls run"):
+        exact_moments(run, draws=draws)
+
+
+def test_entries_have_the_names_of_the_result():
+    with pytest.raises(AssertionError, match=r"at \['w'\]\[0, 1\]: got 0, expected 1"):
+        assert_moments(lambda rng: {"w": rng.signs((1, 2)), "b": rng.signs(1)}, mean=[0, 1, 0])

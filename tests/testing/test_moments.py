@@ -427,3 +427,59 @@ def test_estimators_that_work_in_place_leave_the_parameters_alone():
     assert_variance(SeedReplay(), quadratic, w, variance=g @ g + g * g, atol=1e-9)
     assert np.array_equal(w, before)
     assert w.dtype == np.float32
+
+
+# ---------------------------------------------------------------------- what must never be certified
+
+
+class Kept:
+    """What is drawn once and kept."""
+
+    v = None
+
+
+def kept(rng):
+    if Kept.v is None:
+        Kept.v = rng.normal()
+    return Kept.v
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda r: abs(r.normal()) if r.uniform() < 0.05 else 0.0,
+        lambda r: (lambda k, z: max(z, 0) if k == 3 else z)(r.integers(0, 8), r.normal()),
+        lambda r: (lambda s, z: [s * abs(z), s])(r.signs(1)[0], r.normal()),
+        lambda r: 1e15 if r.uniform() < 1e-15 else 0.0,
+        lambda r: 1e16 if r.uniform() < 1e-8 and r.uniform() < 1e-8 else 0.0,
+        lambda r: (lambda x: np.cos(66 * np.arctan2(x[1], x[0])))(r.unit(2)),
+        lambda r: [1e9 * r.normal(), abs(r.normal())],
+        lambda r: np.sqrt(np.float64(float(r.uniform()))),
+        lambda r: (lambda z: float(z[0] > 1.5 and z[1] > 1.5))(r.normal(2)),
+    ],
+    ids=["a kink in a rare branch", "a kink in one of eight", "a kink that averages out", "a rare and large result",
+         "two rare draws", "aliases on a circle", "entries of unlike size", "a square root at 0", "two large draws"],
+)  # fmt: skip
+def test_is_not_certified(run):
+    with pytest.warns(InexactWarning):
+        assert not exact_moments(run).certified
+
+
+def test_what_is_kept_from_the_first_run_is_detected():
+    Kept.v = None
+    with pytest.raises(ReplayError, match="and then nothing; it keeps state"):
+        exact_moments(kept)
+
+
+def test_a_run_that_swallows_everything_ends():
+    def run(rng):
+        n = 0
+        while True:
+            try:
+                if rng.signs(1)[0] < 0:
+                    return n
+            except BaseException:
+                pass
+            n += 1
+
+    close(exact_moments(run).mean, 1, 1e-12)

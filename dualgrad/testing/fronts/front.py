@@ -1,5 +1,7 @@
 """Front: how the runs of a library are played; what a program of its own draws comes from a `Source`."""
 
+import contextlib
+import inspect
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -16,9 +18,18 @@ class Front:
     """
 
     name = ""
+    takes = ""  # what the run is called with, in words; nothing where it draws from a library itself
 
     def __init__(self, run):
         self.run = run
+        with contextlib.suppress(ValueError):  # of what has no signature
+            try:
+                inspect.signature(run).bind(*(["a generator"] if self.takes else []))
+            except TypeError as error:
+                raise TypeError(
+                    f"draws={self.name!r} calls run({self.takes}), and {getattr(run, '__name__', run)!r} has the "
+                    f"parameters {inspect.signature(run)}: {error}"
+                ) from None
 
     def __enter__(self) -> "Front":
         return self
@@ -41,6 +52,8 @@ class Front:
 
 class Given(Front):
     """A front in one function: the run is called with ``make(source)``."""
+
+    name, takes = "a function", "what it makes"
 
     def __init__(self, run, make):
         super().__init__(run)

@@ -30,7 +30,7 @@ ROOM = 2**25  # of an array over all outcomes that are played at once
 class JAX(Front):
     """``run(key)`` with a key of ``jax.random``; it is traced, and where it branches in Python, run key by key."""
 
-    name = "jax"
+    name, takes = "jax", "key"
 
     def __init__(self, run):
         super().__init__(run)

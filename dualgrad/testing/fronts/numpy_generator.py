@@ -122,7 +122,7 @@ class Bits:
 class NumPy(Front):
     """``run(gen)`` with a `numpy.random.Generator`."""
 
-    name = "numpy"
+    name, takes = "numpy", "gen"
 
     def arguments(self, source):
         return (ReplayGenerator(StreamPlace(source)),)

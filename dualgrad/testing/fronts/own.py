@@ -80,7 +80,7 @@ def as_shape(shape):
 class Own(Front):
     """``run(rng)`` with a `dualgrad.Rng`."""
 
-    name = "dualgrad"
+    name, takes = "dualgrad", "rng"
 
     def arguments(self, source):
         return (Replay(StreamPlace(source)),)
