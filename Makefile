@@ -19,10 +19,14 @@
 #                .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp on the newest NumPy under every Python above 3.11 that is
 #                found by name or among pyenv's, in .venv-newest-3.12 and so on
+# make elsewhere  what estimators of other packages claim, and what enumeration and sampling find: prints it, and
+#                rewrites the tables of docs/estimators-elsewhere.md; in .venv-elsewhere, with the versions that
+#                pyproject.toml pins (about 5 minutes; ARGS="--only optax" one package)
 # make test-gpu  the tests that need CuPy and a CUDA device
 # make clean     remove .venv and everything built
 #
-# Each goal installs what it needs into .venv, once; test-oldest and test-newest into their own. To use an interpreter
+# Each goal installs what it needs into .venv, once; test-oldest, test-newest and elsewhere into
+# their own. To use an interpreter
 # that has it all already:
 #   make test-gpu PYTHON=python3
 
@@ -36,8 +40,8 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 NEWER := 3.12 3.13 3.14 3.15
 
-.PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api verification \
-        tutorial accuracy dist bench bench-smoke clean
+.PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api \
+        verification tutorial elsewhere accuracy dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -112,8 +116,11 @@ bench: $(call ready,bench)
 bench-smoke: $(call ready,test)
 	$(PYTHON) examples/benchmarks/bench.py --smoke
 
+elsewhere: $(VENV)-elsewhere/.ready
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(VENV)-elsewhere/bin/python examples/estimators_elsewhere.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest-* build dist docs/_build output .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(VENV)-elsewhere $(VENV)-oldest $(VENV)-newest-* build dist docs/_build output .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Dependency groups need pip 25.1, and venv brings an older one.
@@ -135,6 +142,12 @@ $(VENV)-oldest/.ready: pyproject.toml | $(VENV)/.ready-pip
 	python3 -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group oldest
+	touch $@
+
+$(VENV)-elsewhere/.ready: pyproject.toml | $(VENV)/.ready-pip
+	python3 -m venv $(VENV)-elsewhere
+	$(VENV)-elsewhere/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	$(VENV)-elsewhere/bin/python -m pip install --quiet --disable-pip-version-check --editable . --group elsewhere
 	touch $@
 
 $(VENV)-newest-$(VERSION)/.ready: pyproject.toml

@@ -43,6 +43,14 @@ def sign_directions(jax, key):
     return jax.jvp(lambda w: w @ G, (G,), (v,))[1] * v
 
 
+@claim(G)
+def best_kept_beside(jax, key):
+    """What a step keeps of its population jumps, but the estimate does not depend on it."""
+    v = jax.random.normal(key, (2, 3))
+    estimates, _ = jax.jit(lambda losses: (losses @ v / 2, v[jax.numpy.argmin(losses)]))(v @ G)
+    return estimates
+
+
 @claim(G, G @ G + G**2, kind=FAULTS)
 def directions_of_one_key(jax, key):
     """Two directions are averaged, of one key."""

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 from jax.extend.core import jaxpr_as_fun
+from jax.interpreters import partial_eval
 
 from ...tree import flatten
 from ..enumeration.chance import played
@@ -115,7 +116,7 @@ class TracedRun:
     def __init__(self, run):
         FOREIGN.clear()
         key = keys_of([0])[0]
-        closed = jax.make_jaxpr(lambda key: row_of(run(key)))(key)
+        closed = _needed(jax.make_jaxpr(lambda key: row_of(run(key)))(key))
         self.jaxpr = jax.make_jaxpr(rewritten(closed))(key)
         self.text = f"{self.jaxpr} {[np.asarray(c).tolist() for c in self.jaxpr.consts]}"
         self.reading = Reading(self.jaxpr)
@@ -126,6 +127,12 @@ class TracedRun:
         self.watched = jax.jit(jaxpr_as_fun(self.jaxpr.replace(jaxpr=results)))
         self.alone = jax.jit(row)
         self.together = jax.jit(jax.vmap(row))
+
+
+def _needed(closed):
+    """A program without what its results do not depend on, such as statistics that the run leaves behind."""
+    jaxpr, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return closed.replace(jaxpr=jaxpr)
 
 
 @contextlib.contextmanager
