@@ -13,11 +13,11 @@ import numpy as np
 from .chance import GivenPath, Numbers, given, played
 
 DRAWS = 24  # continuous draws that are looked at; more are sampled
-FEW = 4  # continuous draws, along each of which two lines are looked at
+TWO_LINES = 4  # continuous draws, along each of which two lines are looked at
 ON_LINE = 33  # points on a line, and 12 more that must agree with them
 LINE_RUNS = ON_LINE + 13
 PATTERNS = 64  # discrete outcomes under which a line is looked at
-BUDGET = 4096  # runs, beyond which there are fewer of them, though no less than 4
+PLAYS = 4096  # runs, beyond which there are fewer of them, though no less than 4
 NOISE = 1e-9  # of the largest coefficient, or 1e3 times the precision of the result
 NEAR = 0.35  # within this part of a line an error of the run is its own
 ZOOMS = 12
@@ -84,10 +84,10 @@ def look(once):
         return Finding(0)
     chosen = range(len(order)) if len(order) <= DRAWS else np.linspace(0, len(order) - 1, DRAWS).astype(int)
     lines = [
-        (seed, sign, *order[k]) for seed, k in enumerate(chosen) for sign in ((1, -1) if len(order) <= FEW else (1,))
+        (seed, sign, *order[k]) for seed, k in enumerate(chosen) for sign in ((1, -1) if len(order) <= TWO_LINES else (1,))
     ]
-    limit = min(PATTERNS, max(4, BUDGET // (LINE_RUNS * len(lines))))
-    found = [_look_along(Line(once, *line, _patterns(once, limit, line[0]))) for line in lines]
+    limit = min(PATTERNS, max(4, PLAYS // (LINE_RUNS * len(lines))))
+    found = [_look_along(DrawLine(once, *line, _patterns(once, limit, line[0]))) for line in lines]
     rough = next((f.rough for f in found if f.rough), "")
     degrees, rest = [f.degree for f in found], max(f.rest for f in found)
     return Finding(None if None in degrees else max(degrees), rough, rest, sum(f.runs for f in found))
@@ -106,7 +106,7 @@ def _patterns(once, limit, seed):
     return patterns
 
 
-class Line:
+class DrawLine:
     """The results along one continuous draw, under given choices of the discrete ones: probabilities times results.
 
     Since the choices are forced, a probability that depends on the draw moves, and the result does not jump.
