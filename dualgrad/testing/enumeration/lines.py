@@ -83,9 +83,8 @@ def look(once):
     if not order:
         return Finding(0)
     chosen = range(len(order)) if len(order) <= DRAWS else np.linspace(0, len(order) - 1, DRAWS).astype(int)
-    lines = [
-        (seed, sign, *order[k]) for seed, k in enumerate(chosen) for sign in ((1, -1) if len(order) <= TWO_LINES else (1,))
-    ]
+    signs = (1, -1) if len(order) <= TWO_LINES else (1,)
+    lines = [(seed, sign, *order[k]) for seed, k in enumerate(chosen) for sign in signs]
     limit = min(PATTERNS, max(4, PLAYS // (LINE_RUNS * len(lines))))
     found = [_look_along(DrawLine(once, *line, _patterns(once, limit, line[0]))) for line in lines]
     rough = next((f.rough for f in found if f.rough), "")
