@@ -126,6 +126,53 @@ def test_a_kink_nearby_is_not_one_here():
     assert check_jvp(np.abs, (1e-6,), orders=(1,)).passed
 
 
+LARGE = np.array([1, 1.37, 0.61])
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        *((np.sin, size) for size in (3.3e4, 1e5, 1e6, 1e8, 1e16)),
+        (lambda x: np.sin(x) * x, np.array([1e4, 1.0])),
+        (lambda x: np.sin(x[0]) * x[1:], np.array([1e6, 1.0, 2.0])),
+        (lambda x: np.sum(np.sin(x)), 1e6 * LARGE),
+        (np.sinc, 1e4 * LARGE),
+        (lambda x: np.cos(x) / x, 1e6 * LARGE),
+        (lambda x: x % 7.0, 1e6 * LARGE),
+        (lambda x: x - np.floor(x), 1e16),
+    ],
+)
+def test_the_last_bits_of_large_arguments_accuse_nothing(f, x):
+    """Next to x = 1e16 are 2 less and 2 more."""
+    assert check_jvp(f, (x,), raises=False).status == ("unchecked" if np.max(x) == 1e16 else "passed")
+
+
+@pytest.mark.parametrize("size", [1e4, 1e6])
+def test_faults_at_large_arguments_are_caught(size):
+    """By both oracles: a relative 1e-4."""
+    f = dg.custom_jvp(lambda x: np.sin(x))
+    f.defjvp(lambda primals, tangents: (np.sin(primals[0]), (1 + 1e-4) * np.cos(primals[0]) * tangents[0]))
+    report = check_jvp(f, (size * LARGE,), raises=False)
+    assert {check_of(report, "order 1", oracle).status for oracle in ("central", "complex")} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "status"),
+    [
+        (np.linalg.det, np.ones((3, 3)), "unchecked"),
+        (np.linalg.det, np.outer([1.0, 2, 3], [1.0, 1, 2]), "passed"),
+        (lambda x: np.sin(x) * x, np.array([1e-300]), "unchecked"),
+        (lambda x: x - np.floor(x), np.array([100.0, 137.0, 61.0]), "unchecked"),
+        (np.linalg.eigvalsh, np.diag([1, 1 + 1e-7, 2]), "passed"),
+        (np.sin, np.array([np.inf, 1.0]), "unchecked"),
+        (lambda x: np.sort(x) * x[::-1], 1e-8 * LARGE, "unchecked"),
+    ],
+    ids=["det of ones", "an outer product", "underflow", "on a jump", "a tie in float32", "infinity", "kinks nearby"],
+)
+def test_degenerate_points_are_not_accused(f, x, status):
+    assert check_jvp(f, (x,), raises=False).status == status
+
+
 def test_float32_is_checked_in_its_own_precision():
     report = check_jvp(np.tanh, (X.astype(np.float32),))
     assert report.passed
@@ -157,6 +204,12 @@ def test_empty_arrays_and_no_outputs():
 # ---------------------------------------------------------------------- what is no function
 
 
+class Foreign:
+    """An array of another library, whose dtype NumPy does not know."""
+
+    dtype, shape = type("dtype", (), {"__repr__": lambda self: "float64"})(), (3,)
+
+
 def test_what_cannot_be_checked_is_named():
     with pytest.raises(TypeError, match="expected a function of the primals"):
         check_jvp(3, (X,))
@@ -168,6 +221,8 @@ def test_what_cannot_be_checked_is_named():
         check_jvp(np.sin, (np.arange(3),))
     with pytest.raises(TypeError, match=r"returns int64 at \['k'\]"):
         check_jvp(lambda x: {"k": np.argmax(x)}, (X,))
+    with pytest.raises(TypeError, match=r"returns a .*Foreign of float64 at its result; .*: return a NumPy array"):
+        check_jvp(lambda x: Foreign(), (X,))
     with pytest.raises(ValueError, match=r"got orders=\(0,\)"):
         check_jvp(np.sin, (X,), orders=(0,))
     with pytest.raises(dg.ShapeError, match="draws K itself"):

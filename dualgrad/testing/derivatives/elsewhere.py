@@ -87,7 +87,8 @@ def _settled_slope(at, v, rng):
     at.size = max(at.size, largest_finite(at.line(v)(0.05)))  # where f and its derivative are both zero
     w = [random_direction(rng, x) for x in at.xs]
     both = [a + b for a, b in zip(v, w, strict=True)]
-    slopes = [slope_at_0(at.line(d), rows=STEP_SIZES, noise=at.eps * at.size) for d in (v, w, both)]
+    noise = at.eps * at.size + at.rounding(v, 0.05)
+    slopes = [slope_at_0(at.line(d), rows=STEP_SIZES, noise=noise) for d in (v, w, both)]
     budgets = [at.budget(slope.value, 1e-6) + 10 * slope.error for slope in slopes]
     for slope in slopes:
         even = np.abs(slope.right - slope.left) <= 1e-3 * (1 + np.abs(slope.value))

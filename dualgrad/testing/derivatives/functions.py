@@ -65,7 +65,12 @@ class FlatFunction:
                 )
         elements = Elements(ys)
         for name, y in zip(elements.names, flatten(ys)[0], strict=True):
-            kind = getattr(y, "dtype", np.asarray(y).dtype)
+            kind = getattr(y, "dtype", None) or np.asarray(y).dtype
+            if not isinstance(kind, np.dtype):
+                raise TypeError(
+                    f"{self.name} returns a {type(y).__module__.split('.')[0]}.{type(y).__name__} of {kind} at "
+                    f"{name or 'its result'}; expected NumPy arrays or numbers: return a NumPy array"
+                )
             if not np.issubdtype(kind, np.inexact):
                 raise TypeError(
                     f"{self.name} returns {kind} at {name or 'its result'}; expected floating or complex numbers, "

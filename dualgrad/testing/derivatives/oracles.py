@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 STEP, ROWS, COLUMNS = 0.05, 6, 6
+IMAGINARY = 1e-30  # the complex step
+LEAST = np.finfo(float).tiny / IMAGINARY  # times this step, what is smaller has lost digits
 
 
 class Slope(NamedTuple):
@@ -34,7 +36,7 @@ def slope_at_0(g, step=STEP, rows=ROWS, noise=0.0):
     """The `Slope` of g at 0: its derivative, or its two one-sided derivatives where they differ.
 
     Entries that do not settle are tried again with finer steps, down to 1e-12 of the first. ``noise`` is what rounding
-    may do to values of g beyond the last bit of each, where larger numbers cancelled in it.
+    may do to values of g beyond the last bit of each: where larger numbers cancelled in it, and by `last_bits`.
     """
     found = _slope(g, step, rows, noise)
     for finer in (1e-4, 1e-8, 1e-12):
@@ -113,21 +115,38 @@ def along(f, xs, vs):
     return lambda t: f(*(x if v is None else x + t * v for x, v in zip(xs, vs, strict=True)))
 
 
+def last_bits(f, xs):
+    """What rounding x + t v may do to each entry of f, from f at points off by 2 ε |x|: about 2 ε |x| |f'|.
+
+    The signs are mixed and tried four times, so that no entry owes a small value to cancellation.
+    """
+    with np.errstate(all="ignore"):
+        middle = f(*xs)
+        moved = [f(*(_nudged(x, k + leaf) for leaf, x in enumerate(xs))) for k in (1, 2, 3, 4)]
+        return np.max([np.abs(y - middle) for y in moved], axis=0, initial=0)
+
+
+def _nudged(x, k):
+    """x with every entry off by 2 ε, up or down."""
+    signs = np.where(np.cos(k * np.arange(1, x.size + 1)) > 0, 1, -1).reshape(x.shape)
+    return x * (1 + 2 * np.finfo(x.dtype).eps * signs)
+
+
 def analytic(f, xs, vs):
     """Where f extends to complex numbers and the Cauchy-Riemann equations hold along v: f'(x; iv) = i f'(x; v).
 
     Returns a mask over the entries of the result, or a string that says why f takes no complex numbers.
     """
     turned = [None if v is None else 1j * v for v in vs]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(divide="warn", over="warn", invalid="warn"):
         warnings.simplefilter("error")
         try:
-            on_line, beside = np.asarray(along(f, xs, vs)(0.0)), np.asarray(along(f, xs, turned)(1e-30))
+            on_line, beside = np.asarray(along(f, xs, vs)(0.0)), np.asarray(along(f, xs, turned)(IMAGINARY))
             if not np.iscomplexobj(beside) or beside.shape != on_line.shape:
                 return "f returns real numbers for complex ones"
             across = slope_at_0(along(f, xs, turned))
-            ahead = slope_at_0(along(f, xs, [None if v is None else v + 0j for v in vs]))
-            steps = [complex_step(f, xs, vs, h) for h in (1e-30, 1e-25)]
+            ahead = slope_at_0(along(f, xs, [None if v is None else v + 0j for v in vs]), noise=last_bits(f, xs))
+            steps = [complex_step(f, xs, vs, h) for h in (IMAGINARY, 1e-25)]
         except Exception as reason:  # whatever f does with numbers it was not made for
             return f"f takes no complex numbers ({type(reason).__name__})"
     with np.errstate(all="ignore"):
@@ -145,6 +164,6 @@ def is_analytic(f, xs, vs):
     return not isinstance(mask, str) and bool(np.all(mask))
 
 
-def complex_step(f, xs, vs, h=1e-30):
+def complex_step(f, xs, vs, h=IMAGINARY):
     """Im f(x + ihv) / h: exact to rounding, for f analytic and real on the real line."""
     return np.imag(along(f, xs, [None if v is None else 1j * v for v in vs])(h)) / h

@@ -7,7 +7,7 @@ import numpy as np
 from ...backend import to_numpy
 from ...tree import flatten
 from ..report import Check, Elements, compare, row
-from .oracles import analytic, complex_step, has_settled, slope_at_0
+from .oracles import LEAST, analytic, complex_step, has_settled, last_bits, slope_at_0
 from .variations import splits
 
 STEP_SIZES = 14  # step sizes 0.05, 0.025, ..., 6e-6
@@ -39,6 +39,12 @@ class AtPoint:
         f = f or self.f
         return lambda t: f(*(x + t * d for x, d in zip(self.xs, v, strict=True)))
 
+    def rounding(self, v, step, f=None):
+        """What rounding x + t v may do to each entry of f: anything, where the largest step is lost in x."""
+        if any(np.any((x + step * d == x) & (d != 0)) for x, d in zip(self.xs, v, strict=True)):
+            return np.inf
+        return last_bits(f or self.f, self.xs)
+
     def budget(self, expected, relative):
         """What an entry may be off: a part of itself, and a little of the largest entry, which may have cancelled."""
         with np.errstate(all="ignore"):
@@ -64,11 +70,24 @@ class AtPoint:
         longest = max((np.max(np.abs(d), initial=0) for d in v), default=0)
         start = 1 / max(longest, 1e-300) if longest > 1 else 1.0
         line = self.line(v, below)
-        noise = self.eps * max(self.size, largest_finite(line(0.0)))
+        noise = self.eps * max(self.size, largest_finite(line(0.0))) + self.rounding(v, 0.05 * start, below)
         at = slope_at_0(line, 0.05 * start, STEP_SIZES, noise)
-        sure = has_settled(at, self.budget(at.value, SETTLED))
+        sure = has_settled(at, self.budget(at.value, SETTLED)) & self._holds_nearby(at.value, line, v, noise)
         budget = self.budget(at.value, RELATIVE) + 10 * at.error
         return compare(name, "central differences", self.elements, found, at.value, budget, sure, self._why(at, sure))
+
+    def _holds_nearby(self, slope, line, v, noise):
+        """Where the slope is that over some step small beside every entry of x, as far as rounding lets it be seen."""
+        sizes = [np.abs(x[d != 0] / d[d != 0]) for x, d in zip(map(np.asarray, self.xs), v, strict=True)]
+        smallest = min([1.0, *(np.min(s[s > 0], initial=1.0) for s in sizes)])
+        return np.any([self._agrees(slope, line, step * smallest, noise) for step in (1e-4, 1e-7, 1e-10)], axis=0)
+
+    def _agrees(self, slope, line, step, noise):
+        ahead, behind = line(step), line(-step)
+        rounding = noise + self.eps * np.maximum(np.abs(ahead), np.abs(behind))
+        near = (ahead - behind) / (2 * step)
+        size = np.abs(slope) + np.abs(near) + 0.1 * max(self.size, largest_finite(slope))
+        return ~(np.abs(near - slope) > 1e-3 * size + 10 * rounding / step)
 
     def _why(self, at, sure):
         if np.all(sure):
@@ -92,7 +111,10 @@ class AtPoint:
             return Check(name, "complex step", "unchecked", note="the result is complex", mask=False)
         note = "" if np.all(mask) else "not analytic in some entries (Cauchy-Riemann)"
         expected = complex_step(below, self.xs, v)
-        budget = self.budget(expected, 1e-9)
+        budget = self.budget(expected, 1e-9) + 10 * last_bits(lambda *xs: complex_step(below, xs, v), self.xs)
+        if found.shape == expected.shape:
+            mask = mask & ((found == expected) | (np.maximum(np.abs(found), np.abs(expected)) > LEAST))
+            note = note or ("" if np.all(mask) else "too small in some entries (underflow)")
         return compare(name, "complex step", self.elements, found, expected, budget, mask, note)
 
     def linear(self, v, w, factor=-1.75):
