@@ -5,6 +5,7 @@ import numpy as np
 from jax import numpy as jnp
 from jax import random
 
+jax.config.update("jax_enable_x64", True)
 A = np.array([[3.0, 1.0], [1.0, 5.0]])
 w = np.array([3.0, 4.0])
 x = np.array([1.3, -0.6])

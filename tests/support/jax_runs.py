@@ -157,6 +157,18 @@ def guarded(jax, key):
     return jax.numpy.where(jax.numpy.linalg.norm(v) > 1e-9, v * v, 0.0)
 
 
+@claim([0.3 * 2, 2.0], None)
+def guarded_in_branches(jax, key):
+    """Comparisons in a branch and in a loop, that never go the other way."""
+    a, b = jax.random.split(key)
+    v = jax.random.normal(b, (2,))
+    square = lambda: jax.numpy.where(jax.numpy.linalg.norm(v) > 1e-9, v @ v, 0.0)  # noqa: E731
+    step = lambda c, z: (c + jax.numpy.where(abs(z) < 50, z * z, 0.0), None)  # noqa: E731
+    return jax.numpy.stack([
+        jax.lax.cond(jax.random.bernoulli(a, 0.3), square, lambda: 0.0), jax.lax.scan(step, 0.0, v)[0]
+    ])  # fmt: skip
+
+
 @claim(0.75)
 def uniforms_in_a_loop(jax, key):
     count = lambda c, u: (c + (u < 0.25), None)  # noqa: E731
@@ -239,3 +251,29 @@ def shuffled_by_uniforms(jax, key):
 @claim(None, kind=NOT_CERTIFIED)
 def key_of_its_own(jax, key):
     return jax.random.normal(jax.random.key(0))
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def jump_in_a_rare_branch(jax, key):
+    a, b = jax.random.split(key)
+    return jax.lax.cond(jax.random.uniform(a) < 0.05, lambda: 1.0 * (jax.random.normal(b) > 0), lambda: 0.0)
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def jump_in_one_branch_of_many(jax, key):
+    a, b = jax.random.split(key)
+    branches = [lambda: 0.0] * 19 + [lambda: jax.numpy.sign(jax.random.normal(b))]
+    return jax.lax.switch(jax.random.randint(a, (), 0, 20), branches)
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def jump_in_a_loop(jax, key):
+    step = lambda c, z: (c + jax.numpy.where(c * z > 6, 1.0, z * z), None)  # noqa: E731
+    return jax.lax.scan(step, 0.0, jax.random.normal(key, (2,)))[0]
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def stopped_by_a_normal(jax, key):
+    """The third of three draws is the first one above 4."""
+    step = lambda s: (s[0] + 1, jax.random.normal(jax.random.fold_in(key, s[0])))  # noqa: E731
+    return 1.0 * (jax.lax.while_loop(lambda s: (s[0] < 3) & (s[1] < 4.0), step, (0, 0.0))[0] == 3)

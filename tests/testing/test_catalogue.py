@@ -8,19 +8,22 @@ from examples.verified.catalogue import ESTIMATORS, FRONTS, first, has_fault, ju
 pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*")
 every = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: estimator.name)
 
+DOUBLE = {
+    "torch": lambda torch, is_on: torch.set_default_dtype(torch.float64 if is_on else torch.float32),
+    "jax": lambda jax, is_on: jax.config.update("jax_enable_x64", is_on),
+}
+
 
 @pytest.fixture(params=FRONTS)
 def front(request):
-    """The name of one, whose library is there; torch in double precision."""
+    """The name of one, whose library is there, in double precision."""
     if request.param == "numpy":
         yield request.param
         return
     library = pytest.importorskip(request.param)
-    if request.param == "torch":
-        library.set_default_dtype(library.float64)
+    DOUBLE[request.param](library, True)
     yield request.param
-    if request.param == "torch":
-        library.set_default_dtype(library.float32)
+    DOUBLE[request.param](library, False)
 
 
 @every

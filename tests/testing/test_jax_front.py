@@ -1,17 +1,33 @@
 """The front for JAX: estimators of the field, their exact moments, and what is refused or reported."""
 
 import functools
+import random
 
 import numpy as np
 import pytest
 
+import dualgrad as dg
 from dualgrad import testing
+from dualgrad.testing.enumeration import lines, settle
 from tests.support.jax_runs import FAULTS, NOT_CERTIFIED, RIGHT, moments_of
 
 
 @pytest.fixture(scope="module", autouse=True)
 def jax():
-    return pytest.importorskip("jax")
+    """JAX in double precision, as moments hold to rounding."""
+    jax = pytest.importorskip("jax")
+    before = jax.config.jax_enable_x64
+    jax.config.update("jax_enable_x64", True)
+    yield jax
+    jax.config.update("jax_enable_x64", before)
+
+
+@pytest.fixture
+def single(jax):
+    """JAX as it is by default."""
+    jax.config.update("jax_enable_x64", False)
+    yield
+    jax.config.update("jax_enable_x64", True)
 
 
 @pytest.mark.parametrize("run", RIGHT, ids=lambda run: run.__name__)
@@ -33,7 +49,8 @@ def test_faults_are_told_from_their_twins(jax, run):
 
 
 @pytest.mark.parametrize("run", NOT_CERTIFIED, ids=lambda run: run.__name__)
-def test_what_jumps_is_not_certified(jax, run):
+def test_what_jumps_is_not_certified(jax, monkeypatch, run):
+    monkeypatch.setitem(settle.settle.__kwdefaults__, "samples", 50)
     with pytest.warns(testing.InexactWarning, match="not certified"):
         assert not testing.exact_moments(functools.partial(run, jax), draws="jax").certified
 
@@ -56,12 +73,13 @@ def test_many_outcomes_are_played_together(jax, monkeypatch):
         )
         return jax.numpy.stack([v * k * x, x, jax.numpy.where(u < 0.5, u, 2.0), n * v])
 
+    monkeypatch.setattr(lines, "PLAYS", 0)
     monkeypatch.setattr(jax_front, "ROOM", 1)
     monkeypatch.setattr(frontier, "FEWEST", 64)  # outcomes in one call: there are several
     found = []
     for few in (0, 10**6):
         monkeypatch.setattr(jax_front, "ALONE", few)
-        found.append(testing.exact_moments(run, draws="jax"))
+        found.append(testing.exact_moments(run, draws="jax", degree=3))
     assert found[0].certified
     assert found[0].outcomes == found[1].outcomes > 64
     np.testing.assert_allclose(found[0].mean, found[1].mean, atol=1e-12)
@@ -127,10 +145,17 @@ def test_keys_used_twice_for_other_things_are_reported(jax, run):
         testing.exact_moments(functools.partial(run, jax), draws="jax")
 
 
+def _keeping_state(jax, key, kept=[]):  # noqa: B006
+    kept.append(jax.random.normal(key))
+    return kept[0]
+
+
 REFUSED = {
     "gamma": (lambda jax, key: jax.random.gamma(key, 2.0), "gamma is not modelled"),
     "student": (lambda jax, key: jax.random.t(key, 3.0), "gamma is not modelled"),
     "bits": (lambda jax, key: jax.random.bits(key), "draws random bits"),
+    "poisson": (lambda jax, key: jax.random.poisson(key, 2.0), "poisson is not modelled"),
+    "state": (_keeping_state, "keeps state between runs"),
     "words": (lambda jax, key: jax.random.key_data(key)[0], "reads the words"),
 }
 
@@ -145,6 +170,75 @@ def test_randomness_of_python_is_noticed(jax):
     source = np.random.default_rng(0)
     with pytest.raises(testing.ReplayError, match="not reproducible"):
         testing.exact_moments(lambda key: jax.random.normal(key) * source.random(), draws="jax")
+
+
+ELSEWHERE = {
+    "np.random.Generator": lambda: np.random.default_rng(0).normal(),
+    "random module": lambda: random.Random.random(random._inst) if random.seed(1) is None else 0.0,
+    "dualgrad.Rng": lambda: dg.Rng(0).normal(),
+}
+
+
+@pytest.mark.parametrize(("what", "number"), ELSEWHERE.items(), ids=ELSEWHERE.keys())
+def test_what_a_run_draws_elsewhere_while_it_is_traced_is_noticed(jax, what, number):
+    with pytest.warns(testing.ForeignDrawsWarning, match=what):
+        moments = testing.exact_moments(lambda key: number() * jax.random.rademacher(key, ()), draws="jax")
+    assert not moments.certified
+
+
+def test_outcomes_too_improbable_to_be_played_out_may_weigh(jax):
+    """One of probability 1e-15, whose result is 1e15: the mean is one."""
+
+    def run(key):
+        a, b = jax.random.split(key)
+        return jax.numpy.where(jax.random.uniform(a) < 1e-15, 1e15, 0.0) + jax.random.rademacher(b, (8,)).sum()
+
+    with pytest.warns(testing.InexactWarning, match=r"as large as 1\.0e\+15"):
+        assert testing.exact_moments(run, draws="jax").error > 1
+
+
+def test_a_key_from_outside_is_reported(jax):
+    outside = jax.random.key(5)
+    with pytest.warns(testing.InexactWarning, match="a key of its own"):
+        testing.exact_moments(lambda key: jax.random.normal(outside) * jax.random.normal(key), draws="jax")
+
+
+@pytest.mark.parametrize("is_traced", [False, True], ids=["in a program", "while it is traced"])
+def test_an_interrupt_leaves_jax_as_it_was(jax, single, monkeypatch, is_traced):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def run(key):
+        return interrupt() if is_traced else jax.random.normal(key)
+
+    if not is_traced:
+        from dualgrad.testing.fronts.jax_single import Single
+
+        monkeypatch.setattr(Single, "_continuous", interrupt)
+    before = jax.random.normal.__globals__["_normal"], jax.random.choice.__code__
+    with jax.enable_x64(True), pytest.raises(KeyboardInterrupt):
+        testing.exact_moments(run, draws="jax")
+    assert (jax.random.normal.__globals__["_normal"], jax.random.choice.__code__) == before
+    assert not jax.config.jax_enable_x64
+
+
+AS_IT_IS = {
+    "type": (lambda jax, key: jax.numpy.finfo(jax.random.normal(key).dtype).eps, [2.0**-23, 0]),
+    "wraparound": (lambda jax, key: jax.numpy.asarray(2**30) * 4 + jax.random.rademacher(key, (), int), [0, 1]),
+    "whole numbers": (lambda jax, key: 2**30 + jax.random.rademacher(key, (), int), [2**30, 1]),
+    "normals": (lambda jax, key: 1 + 2 * jax.random.normal(key), [1, 4]),
+    "cuts": (lambda jax, key: jax.random.uniform(key) < 0.3, [0.3, 0.21]),
+}
+
+
+@pytest.mark.parametrize(("run", "expected"), AS_IT_IS.values(), ids=AS_IT_IS.keys())
+def test_the_run_is_played_in_the_precision_that_the_user_has(jax, single, run, expected):
+    moments = testing.exact_moments(functools.partial(run, jax), draws="jax")
+    assert moments.certified
+    np.testing.assert_allclose([moments.mean[0], moments.variance[0]], expected, rtol=1e-6)
+    with jax.enable_x64(True):
+        moments = testing.exact_moments(lambda key: jax.random.normal(key) ** 2, draws="jax")
+    np.testing.assert_allclose([moments.mean[0], moments.variance[0]], [1, 2], rtol=1e-12)
 
 
 def test_errors_of_the_run_are_its_own(jax):

@@ -65,7 +65,7 @@ class Frontier:
         """Sum the outcomes that are complete; the choices of those that follow from them."""
         astray = np.any(~batch.drawn & (batch.choices > 0), axis=1)
         lost = batch.lost > 0
-        self.is_whole &= not np.any(lost & ~astray)
+        self._lose(rows[~astray & (batch.lost > np.finfo(float).tiny)])
         here = ~astray & ~lost
         self._sum(batch, rows, here & (batch.weight > 0))
         self._dropped += int(np.sum(astray))
@@ -76,6 +76,11 @@ class Frontier:
         return np.concatenate([made[:0]] + [
             self._next(made[leads][which.ravel() == k], np.flatnonzero(pattern)) for k, pattern in enumerate(patterns)
         ])  # fmt: skip
+
+    def _lose(self, rows):
+        """Note how large the results of outcomes are that were given up, of those that may come to pass."""
+        self.is_whole &= not len(rows)
+        self.sum.largest = max(self.sum.largest, float(np.max(np.abs(rows), initial=0, where=np.isfinite(rows))))
 
     def _sum(self, batch, rows, kept):
         self.doubts |= batch.doubts

@@ -1,5 +1,6 @@
 """What a traced program says of itself: where continuous draws meet a jump, draws from other keys, types and sizes."""
 
+import numpy as np
 from jax import numpy as jnp
 
 JUMPING = {"lt", "le", "gt", "ge", "lt_to", "le_to", "sign", "floor", "ceil", "round", "rem", "argmax", "argmin",
@@ -13,26 +14,32 @@ class Reading:
     Attributes
     ----------
     jumps : the laws of continuous draws with the primitives at which their numbers jump
-    watched : the variables that come of those, except inside loops and branches
+    watched : the equations of those, each with the laws in words and the name of its primitive
     is_foreign : whether it draws from keys that are not the replay's
-    narrowest : the type of the results, or a narrower one that is used on the way: whose rounding the results have
+    narrowest : the type whose rounding the results have: their own or a narrower one on the way, in 32 bits at least
     largest : the size of the largest array in it
     """
 
     def __init__(self, closed):
         (result,) = closed.out_avals
-        self.jumps, self.watched, self._depth = {}, [], 0
-        self.is_foreign, self.narrowest, self.largest = False, result.dtype, 1
+        self.jumps, self._met = {}, {}
+        self.is_foreign, self.largest = False, 1
+        self.narrowest = np.dtype(complex if jnp.issubdtype(result.dtype, jnp.complexfloating) else float)
+        self._note(result)
         self._follow(closed.jaxpr, [frozenset()] * len(closed.jaxpr.invars))
+
+    @property
+    def watched(self):
+        return [
+            (equation, " and ".join(sorted(laws)), equation.primitive.name) for equation, laws in self._met.values()
+        ]
 
     def _follow(self, jaxpr, laws):
         """The continuous draws that each result depends on without a jump, from those the arguments depend on."""
         of = dict(zip(jaxpr.invars, laws, strict=True))
-        self._depth += 1
         for equation in jaxpr.eqns:
             given = [frozenset() if hasattr(v, "val") else of.get(v, frozenset()) for v in equation.invars]
             of.update(zip(equation.outvars, self._through(equation, given), strict=True))
-        self._depth -= 1
         return [frozenset() if hasattr(v, "val") else of.get(v, frozenset()) for v in jaxpr.outvars]
 
     def _through(self, equation, given):
@@ -63,8 +70,8 @@ class Reading:
         met = frozenset().union(*given)
         if name in JUMPING or (name == "convert_element_type" and not jnp.issubdtype(params["new_dtype"], jnp.inexact)):
             self.jumps.update(dict.fromkeys((law, name) for law in met))
-            if met and self._depth == 1:
-                self.watched.append((" and ".join(sorted(met)), name, equation.outvars[0]))
+            if met:
+                self._met[id(equation)] = equation, self._met.get(id(equation), (None, met))[1] | met
             met = frozenset()
         return [met] * count
 

@@ -86,7 +86,7 @@ class Rewriter:
             found = _of_lazy(name, equation, given)
             if found is not None:
                 return [found]
-        return _bound(equation, [_as_number(x) for x in given])
+        return bound(equation, [_as_number(x) for x in given])
 
     def _lazy(self, keys, places, *, law, shape, dtype):
         spread = jnp.broadcast_to(lax.expand_dims(keys, range(keys.ndim, keys.ndim + len(shape))), places.shape)
@@ -139,7 +139,7 @@ class Rewriter:
         return [*carry, *ys]
 
 
-def _bound(equation, given):
+def bound(equation, given):
     with equation.ctx.manager:
         found = equation.primitive.bind(*given, **equation.params)
     return found if equation.primitive.multiple_results else [found]
@@ -199,7 +199,7 @@ def _of_lazy(name, equation, given):
     """An operation on lazy uniforms that leaves them lazy, or cuts them; None where they must be numbers."""
     first, *others = given
     if name in SHAPED and isinstance(first, Lazy):
-        return first.moved(lambda part: _bound(equation, [part, *others])[0])
+        return first.moved(lambda part: bound(equation, [part, *others])[0])
     if name == "neg":
         return first.affine(-first.shift, -first.scale)
     if name == "convert_element_type":

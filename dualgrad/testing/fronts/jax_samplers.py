@@ -2,8 +2,8 @@
 
 The public samplers call functions of their module by name; those are replaced, so names bound before (``from
 jax.random import normal``), libraries and jitted functions come here too. ``choice`` and ``categorical`` do their own
-work: their code is replaced. What is not listed is computed by JAX from what is (lognormal, multivariate_normal, ...),
-or reaches random bits, which a key of the replay refuses.
+work, and ``poisson`` looks at its key: their code is replaced. What is not listed is computed by JAX from what is
+(lognormal, multivariate_normal, ...), or reaches random bits, which a key of the replay refuses.
 """
 
 import contextlib
@@ -135,12 +135,21 @@ def choice(key, a, shape=(), replace=True, p=None, axis=0, mode=None):
     return jnp.take(a, indices.reshape(shape), axis)
 
 
+def _refused(name):
+    def refused(key):
+        raise ReplayError(
+            f"jax.random.{name.strip('_')} is not modelled by the replay; check the run by samples: testing.check_mean"
+        )
+
+    return refused
+
+
 LAWS = {f.__name__: f for f in (
     _normal, _uniform, _truncated_normal, _exponential, _gumbel, _laplace, _logistic, _bernoulli, _rademacher,
     _randint, _shuffle,
 )}  # fmt: skip
-OF_THEIR_OWN = {"choice": choice, "categorical": categorical}
-REJECTED = ("_beta", "_binomial", "_dirichlet", "_gamma", "_geometric", "_poisson", "_triangular", "_wald")
+OF_THEIR_OWN = {"choice": choice, "categorical": categorical, "poisson": _refused("poisson")}
+REJECTED = ("_beta", "_binomial", "_dirichlet", "_gamma", "_geometric", "_triangular", "_wald")
 
 # ---------------------------------------------------------------------- replaced
 
@@ -208,13 +217,3 @@ def _switched(theirs, ours):
         return ours(**{name: value for name, value in bound.arguments.items() if name in wanted})
 
     return sampler
-
-
-def _refused(name):
-    def refused(key):
-        raise ReplayError(
-            f"jax.random.{name.strip('_')} is not modelled by the replay (it draws by rejection); check the run by "
-            "samples: testing.check_mean"
-        )
-
-    return refused

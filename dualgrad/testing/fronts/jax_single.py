@@ -14,13 +14,27 @@ RADEMACHER = laws.uniformly("rademacher", [1.0, -1.0])
 
 
 class Wide(Random):
-    """Continuous draws spread evenly over their lines: a normal out to 7.5 standard deviations."""
+    """Continuous draws spread evenly over their lines, a normal out to 7.5 standard deviations.
+
+    From every other seed branches are taken alike, the rare ones too.
+    """
+
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.rare_as_any = seed % 2 == 1
 
     def fresh(self, law, count):
+        if isinstance(law, laws.Discrete) and self.rare_as_any:
+            return law.pick(self.rng.integers(0, law.radix, count))[0]
         drawn = super().fresh(law, count)
-        if not isinstance(law, laws.Continuous):
+        if isinstance(law, laws.Discrete):
             return drawn
         return np.array([law.along(x, t) for x, t in zip(drawn, self.rng.uniform(-1, 1, count), strict=True)])
+
+    def split(self, cell, edges):
+        if not self.rare_as_any:
+            return super().split(cell, edges)
+        return int(self.rng.integers(0, len(edges) - 1))
 
 
 class Single:
