@@ -3,12 +3,15 @@
 import contextlib
 import copy
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from dualgrad.testing import ReplayError, UncheckedWarning, assert_moments, exact_moments, fronts
 from dualgrad.testing.enumeration.chance import Random
+from dualgrad.testing.enumeration.path import Path
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*torch.jit.script.*"),
@@ -85,7 +88,7 @@ def directions_by_vmap(torch, fault):
 def directional_derivative(torch, fault):
     w, v = torch.tensor(G), torch.randn(2)
     _, slope = torch.func.jvp(lambda w: (w**3).sum(), (w,), (v,))
-    return slope * (v.abs() if fault else v)
+    return slope * (v**2 if fault else v)
 
 
 @claims(mean=3 * np.arange(1.0, 4) ** 2 + 1e-4, variance=np.sum((3 * np.arange(1.0, 4) ** 2 + 1e-4) ** 2)
@@ -301,6 +304,37 @@ def test_jumps_of_numbers_are_never_certified(torch, run):
         assert_moments(lambda: run(torch), mean=MEANS[run], draws="torch", samples=200)
 
 
+def doubts(run):
+    """What a play of one outcome is doubted for."""
+    source = Path([], 5)
+    with fronts.front_of(run, "torch") as front:
+        front.play(source)
+    return "; ".join(source.doubts)
+
+
+BANDS = {
+    "by gt": lambda torch, u: (u > 0.51) & (u < 0.515),
+    "by ge": lambda torch, u: 0.51 <= u.exp().log(),
+    "by floor": lambda torch, u: (u / 0.005).floor(),
+    "by remainder": lambda torch, u: u % 0.005,
+    "by div": lambda torch, u: torch.div(u, 0.005, rounding_mode="floor"),
+    "by _to_copy": lambda torch, u: (u / 0.005).long(),
+    "by int": lambda torch, u: int(u / 0.005),
+    "by argmax": lambda torch, u: torch.stack([u, 0 * u + 0.51]).argmax(),
+    "by sort": lambda torch, u: torch.cat([u, torch.tensor([0.51, 0.515])]).sort().indices[1],
+    "by bucketize": lambda torch, u: torch.bucketize(u, torch.tensor([0.51, 0.515])),
+    "by sign": lambda torch, u: u.sub_(0.51).sign(),
+    "by equal": lambda torch, u: torch.equal(u.clamp(max=0.51), torch.full((1,), 0.51)),
+    "by greater": lambda torch, u: u.numpy() > 0.51,
+}
+
+
+@pytest.mark.parametrize("words", BANDS)
+def test_narrow_bands_after_arithmetic_are_doubted(torch, words):
+    """No node of u² lies between 0.51 and 0.515."""
+    assert words in doubts(lambda: BANDS[words](torch, torch.rand(1) ** 2))
+
+
 def other_law(torch):
     torch.manual_seed(0)
     v = torch.randn(2)
@@ -340,6 +374,96 @@ REFUSED = {
 def test_what_is_not_modelled_is_refused(torch, words):
     with pytest.raises(ReplayError, match=words):
         exact_moments(lambda: REFUSED[words](torch), draws="torch")
+
+
+def in_a_thread(work):
+    out = []
+    thread = threading.Thread(target=lambda: out.append(work()))
+    thread.start()
+    thread.join()
+    return out[0]
+
+
+def uniform_compared_in_a_thread(torch, pool):
+    u = torch.rand(())
+    return in_a_thread(lambda: (u < 0.5).double())
+
+
+def uniform_read_in_a_thread(torch, pool):
+    u = torch.rand(1)
+    return in_a_thread(lambda: u.numpy().copy())
+
+
+def between_two_draws(torch, pool):
+    first = torch.randn(())
+    pool.submit(torch.randn, ()).result()
+    return first * torch.randn(())
+
+
+ELSEWHERE = {
+    "in a thread": lambda torch, pool: in_a_thread(lambda: torch.randn(())),
+    "by a generator": lambda torch, pool: in_a_thread(lambda: torch.rand(1, generator=torch.Generator())),
+    "in an old pool": lambda torch, pool: pool.submit(torch.randn, ()).result(),
+    "between two draws": between_two_draws,
+    "compared": uniform_compared_in_a_thread,
+    "read": uniform_read_in_a_thread,
+}
+
+
+@pytest.mark.parametrize("run", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_draws_in_another_thread_are_refused(torch, run):
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+        with pytest.raises(ReplayError, match="draws in another thread or by a function that is not intercepted"):
+            exact_moments(lambda: run(torch, pool), draws="torch")
+
+
+def test_states_that_the_run_sets_itself_are_no_draws_elsewhere(torch):
+    sign = lambda: torch.randint(2, ()) * 2 - 1  # noqa: E731
+
+    def run():
+        a = in_a_thread(lambda: torch.ones(())) * sign()
+        before = torch.get_rng_state()
+        b = sign()
+        after = torch.get_rng_state()
+        torch.set_rng_state(before)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            c = sign()
+        again = sign()
+        torch.set_rng_state(before)
+        torch.set_rng_state(after)
+        return a * b, again * b, c * sign()
+
+    moments = exact_moments(run, draws="torch")
+    assert moments.certified
+    np.testing.assert_allclose(moments.mean, [0, 1, 0], atol=1e-12)
+
+
+def test_a_state_from_outside_is_doubted(torch):
+    generator = torch.Generator()
+    state = generator.get_state()
+    assert not doubts(lambda: (torch.set_rng_state(state), torch.randn(())))
+    torch.randn(1, generator=generator)
+    state = generator.get_state()
+    assert "made outside the run" in doubts(lambda: (torch.set_rng_state(state), torch.randn(())))
+
+
+SMOOTH = {
+    "validation": lambda torch, u: torch.distributions.Normal(1 + u, 1 + u).log_prob(u) * 0 + u,
+    "finite": lambda torch, u: u * torch.isfinite(u).all() * ~torch.isnan(u).any(),
+    "cholesky": lambda torch, u: torch.linalg.cholesky(u.exp().reshape(1, 1)).log() * 2,
+    "NumPy": lambda torch, u: torch.from_numpy(np.exp(np.log(u.numpy()))),
+    "floats": lambda torch, u: math.log(math.exp(float(u))),
+    "parameters": lambda torch, u: torch.distributions.Bernoulli(u).sample(),
+}
+
+
+@pytest.mark.parametrize("smooth", SMOOTH.values(), ids=SMOOTH)
+def test_smooth_functions_of_uniforms_are_certified(torch, smooth):
+    moments = exact_moments(lambda: smooth(torch, torch.rand(1).square()), draws="torch")
+    assert moments.certified
+    np.testing.assert_allclose(moments.mean, 1 / 3, atol=1e-12)
 
 
 READS = {
@@ -389,13 +513,29 @@ def test_results_in_float32_stay_float32(torch):
         assert_moments(run, mean=G * 1.001, draws="torch")
 
 
-def test_torch_s_own_generator_is_left_as_it_was(torch):
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    {"float64": np.float64, "float32": np.float32, "float16": np.float16, "bfloat16": np.float16}.items(),
+)
+def test_results_have_the_precision_of_what_was_drawn(torch, of, expected):
+    def dtype(work):
+        with fronts.front_of(lambda: work(torch.randn(2, dtype=getattr(torch, of))), "torch") as front:
+            return np.asarray(front.play(Random(0))).dtype
+
+    assert dtype(lambda x: x) == dtype(lambda x: x.double()) == dtype(lambda x: float(x[0])) == expected
+    assert dtype(lambda x: x.double() * 1e9) == max(expected, np.float32, key=lambda t: np.dtype(t).itemsize)
+    assert dtype(lambda x: x.double() * 1j) == (np.complex128 if of == "float64" else np.complex64)
+
+
+def test_generators_are_left_as_they_were(torch):
     torch.manual_seed(3)
     expected = torch.rand(2)
+    other, same = (torch.Generator().manual_seed(3) for _ in range(2))
     torch.manual_seed(3)
     with contextlib.suppress(ReplayError):
-        exact_moments(lambda: torch.randn(1) + torch.empty(1).cauchy_(), draws="torch")
+        exact_moments(lambda: torch.randn(1, generator=other) + torch.empty(1).cauchy_(), draws="torch")
     assert torch.equal(torch.rand(2), expected)
+    assert torch.equal(torch.rand(2, generator=other), torch.rand(2, generator=same))
 
 
 # ---------------------------------------------------------------------- intervals under any views

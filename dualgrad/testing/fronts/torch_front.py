@@ -1,25 +1,25 @@
 """The front of torch's numbers: its samplers are replayed below autograd, so that a program runs as it is."""
 
-import functools
 import itertools
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from ..enumeration.source import ReplayError
 from .front import Front
 from .lazy import LazyUniform
-from .torch_lazy import Storages, each_tensor, put_numbers
+from .torch_lazy import Storages, put_numbers
+from .torch_operations import DispatchMode, by_name, each_tensor
+from .torch_reading import MemoryReads
 from .torch_samplers import SAMPLERS, TRANSFORMS, StateDraws
+from .torch_states import Generators
+from .torch_threads import Threads
 
-SEED = 0x5DEECE66D1234567  # of the default generators at the beginning of a play; no number that a program would choose
 PRECISIONS = {
     torch.float64: np.float64,
     torch.float32: np.float32,
-    torch.bfloat16: np.float32,
+    torch.bfloat16: np.float16,  # the closest of NumPy's
     torch.float16: np.float16,
 }
 
@@ -35,15 +35,14 @@ class Torch(Front):
 
     def __init__(self, run):
         super().__init__(run)
-        self.plays, self.has_seeds = itertools.count(), False
+        self.plays, self.has_seeds, self.threads = itertools.count(), False, Threads()
 
     def __enter__(self):
-        self.states = [g.get_state() for g in default_generators()]
+        self.threads.__enter__()
         return self
 
     def __exit__(self, kind, error, trace):
-        for generator, state in zip(default_generators(), self.states, strict=False):
-            generator.set_state(state)
+        self.threads.__exit__(kind, error, trace)
         if isinstance(error, ReplayError) and self.has_seeds:
             error.add_note(
                 "Whole numbers from a range of more than 2^20 are taken for seeds, whose values must not matter; if "
@@ -54,25 +53,23 @@ class Torch(Front):
         return ()
 
     def play(self, source):
-        for generator in default_generators():
-            generator.manual_seed(SEED)
-        sampling = Sampling(source, next(self.plays))
-        with sampling, MemoryReads(sampling.storages):
-            found = self.run()
+        with Generators(source) as generators:
+            sampling = Sampling(source, next(self.plays), generators)
+            with sampling, MemoryReads(sampling.storages), self.threads.watched(sampling.storages):
+                found = self.run()
         self.has_seeds |= "seed" in source.drawn
         return sampling.out(found)
 
 
-class Sampling(TorchDispatchMode):
+class Sampling(DispatchMode):
     """Samplers take their numbers from a source; tensors of uniform draws are filled when they are used."""
 
-    def __init__(self, source, play):
+    def __init__(self, source, play, generators):
         super().__init__()
-        self.source, self.play, self.storages = source, play, Storages(source)
+        self.source, self.play, self.storages, self.generators = source, play, Storages(source), generators
         self.before, self.decks = {}, {}  # what was drawn, and the decks that were shuffled, by the generator's state
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
+    def dispatch(self, func, args, kwargs):
         if torch.Tag.nondeterministic_seeded in func.tags:
             return self.draw(func, args, kwargs)
         if func is torch.ops.aten._local_scalar_dense.default:
@@ -86,13 +83,12 @@ class Sampling(TorchDispatchMode):
                 self.storages.fill(x)
         name, given = func.overloadpacket.__name__, by_name(func, args, kwargs)
         generator = given.get("generator") or default_generator(given)
-        state = generator.get_state()
+        stream = self.generators.look(generator)
         if func._schema.is_mutable:
             given = {key: x.clone() if isinstance(x, torch.Tensor) else x for key, x in given.items()}
         out = func(*args, **kwargs)
-        if torch.equal(state, generator.get_state()):
+        if self.generators.leave(generator) == stream:
             return out  # nothing was drawn
-        stream = state.numpy().tobytes()
         if name == "native_dropout":
             return self.dropout(stream, given, out)
         if name not in SAMPLERS or out.is_complex():
@@ -150,11 +146,19 @@ class Sampling(TorchDispatchMode):
 
 
 def as_numpy_leaf(x, precision):
-    """A leaf of a result."""
+    """A leaf of a result, floating numbers in a precision, complex ones of two such or single ones."""
     if isinstance(x, torch.Tensor):
         x = x.detach().to("cpu", torch.float32 if x.dtype == torch.bfloat16 else None).resolve_conj().numpy()
-    is_floating = isinstance(x, float) or getattr(x, "dtype", np.dtype(object)).kind == "f"
-    return np.asarray(x, precision) if is_floating else x
+    kind = np.asarray(x).dtype.kind if isinstance(x, (float, complex, np.generic, np.ndarray)) else ""
+    if kind == "c":
+        return np.asarray(x, np.result_type(precision, np.complex64))
+    return within_range(x, precision) if kind == "f" else x
+
+
+def within_range(x, precision):
+    """Floating numbers in a precision; in single precision where they are beyond the range of half precision."""
+    is_beyond = precision is np.float16 and np.any(np.abs(x) > np.finfo(np.float16).max)
+    return np.asarray(x, np.float32 if is_beyond else precision)
 
 
 def parameters_of(func, given):
@@ -167,65 +171,6 @@ def parameters_of(func, given):
 def as_key(x):
     """An argument as something that can be compared."""
     return (x.dtype, x.detach().cpu().numpy().tobytes()) if isinstance(x, torch.Tensor) else str(x)
-
-
-class MemoryReads(TorchFunctionMode):
-    """Reading a tensor's memory past the dispatcher needs its numbers; ``item`` does not yet."""
-
-    READS = frozenset({
-        torch.Tensor.numpy, torch.Tensor.tolist, torch.Tensor.__array__, torch.Tensor.__repr__, torch.Tensor.data_ptr,
-        torch.Tensor.__dlpack__, torch.Tensor.untyped_storage, torch.Tensor.storage,
-    })  # fmt: skip
-
-    def __init__(self, storages):
-        super().__init__()
-        self.storages = storages
-
-    def __torch_function__(self, func, types, args=(), kwargs=None):
-        if self.storages.held:
-            if func is torch.Tensor.item and self.storages.of(args[0]) and args[0].is_floating_point():
-                draws = self.storages.draws(args[0])
-                return Item.of_one(draws) if draws.size == 1 else func(*args)
-            if func in self.READS:
-                self.storages.fill(args[0])
-        return func(*args, **(kwargs or {}))
-
-
-class Item(LazyUniform):
-    """What ``item`` makes of a uniform draw: a number that can still be compared; among tensors it is a float."""
-
-    @classmethod
-    def __torch_function__(cls, func, types, args=(), kwargs=None):
-        args, kwargs = tree_map(lambda x: float(x) if isinstance(x, LazyUniform) else x, (args, kwargs or {}))
-        return func(*args, **kwargs)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        found = super().__array_ufunc__(ufunc, method, *inputs, **kwargs)
-        return Item.of_one(found) if isinstance(found, LazyUniform) else found
-
-    @classmethod
-    def of_one(cls, draws):
-        """From draws of which there is one."""
-        return cls(draws.cells.reshape(()), *(float(np.ravel(a)[0]) for a in (draws.shift, draws.scale)))
-
-
-def by_name(func, args, kwargs):
-    """The arguments of an operation by name, defaults among them."""
-    names, defaults = signature(func)
-    return {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-
-
-@functools.cache
-def signature(func):
-    """The names of an operation's arguments, and their defaults."""
-    arguments = func._schema.arguments
-    return [a.name for a in arguments], {a.name: a.default_value for a in arguments if a.has_default_value()}
-
-
-def default_generators():
-    """The generators that torch draws from unless it is given another."""
-    cuda = torch.cuda.default_generators if torch.cuda.is_available() and torch.cuda.is_initialized() else ()
-    return (torch.default_generator, *cuda)
 
 
 def default_generator(given):

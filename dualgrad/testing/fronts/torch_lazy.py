@@ -14,6 +14,8 @@ import torch
 from ..enumeration.source import Interval
 from .coordinates import Bounded, Constant, MinusLog, Rest
 from .lazy import LazyUniform
+from .torch_operations import each_tensor, written
+from .torch_taint import Taint
 
 aten = torch.ops.aten
 UNKNOWN = -(2**30)  # in place of a card that is not turned yet
@@ -23,7 +25,7 @@ class Storages:
     """The storages of one play that hold cells."""
 
     def __init__(self, source):
-        self.source, self.held = source, {}
+        self.source, self.held, self.taint = source, {}, Taint(source)
         self.used = set()  # the types of the numbers that were needed
 
     # ------------------------------------------------------------------ what a tensor holds
@@ -57,6 +59,7 @@ class Storages:
         held = self.of(x)
         if held is not None and held.fill(held.places(x)):
             self.used.add(held.data.dtype)
+            self.taint.mark(x)
 
     def draws(self, x):
         """A tensor as a `LazyUniform`; its plain elements are constants."""
@@ -77,8 +80,11 @@ class Storages:
 
     def run(self, func, args, kwargs):
         """An operation of which an argument may hold cells."""
-        lazies = [x for tree in (args, kwargs) for x in each_tensor(tree) if self.of(x) is not None]
-        if not lazies or func.overloadpacket in LOOKS_NOT or (func.is_view and func not in REINTERPRETS):
+        tensors = [x for tree in (args, kwargs) for x in each_tensor(tree)]
+        lazies = [x for x in tensors if self.of(x) is not None]
+        if not lazies:
+            return self.taint.follow(func, tensors, args, kwargs, func(*args, **kwargs))
+        if func.overloadpacket in LOOKS_NOT or (func.is_view and func not in REINTERPRETS):
             return func(*args, **kwargs)
         rule = ATEN_RULES.get(func.overloadpacket)
         is_uniform = all(x.is_floating_point() for x in lazies)
@@ -95,7 +101,7 @@ class Storages:
         found = func(*args, **kwargs)
         for x in lazies if func in REINTERPRETS else written(func, args, kwargs):
             self.forget(x)
-        return found
+        return self.taint.follow(func, tensors, args, kwargs, found)
 
     def result(self, x, found):
         """Let x, which an operation returned for NaN, be what it is for the draws."""
@@ -154,22 +160,6 @@ def numbers_in(x):
 def put_numbers(x, values):
     """Write over a tensor's numbers, unseen by autograd."""
     x.data.copy_(torch.from_numpy(np.ascontiguousarray(values)).reshape(x.shape))
-
-
-def each_tensor(tree):
-    """The tensors in arguments: among them, or in lists of them."""
-    for x in tree.values() if isinstance(tree, dict) else tree:
-        if isinstance(x, torch.Tensor):
-            yield x
-        elif isinstance(x, (list, tuple)):
-            yield from each_tensor(x)
-
-
-def written(func, args, kwargs):
-    """The tensors that an operation writes to."""
-    for k, argument in enumerate(func._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            yield from each_tensor([args[k] if k < len(args) else kwargs.get(argument.name)])
 
 
 # ---------------------------------------------------------------------- rules
