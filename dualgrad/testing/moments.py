@@ -14,6 +14,11 @@ from .enumeration.source import ReplayError
 from .fronts import front_of
 from .fronts.watch import ForeignDrawsWarning, Watch
 
+SEEDS = (
+    "Whole numbers from a range of more than 2^20 are taken for seeds, whose values must not matter; if they are no "
+    "seeds, draw from a smaller range."
+)
+
 
 class InexactWarning(UserWarning):
     """The result is no certificate: a continuous draw meets a jump, its nodes do not converge, or it is compared.
@@ -163,19 +168,23 @@ def require_run(run):
 class Once:
     """``once(source)`` plays a run and returns its result as a row; ``last`` is the result as it came.
 
-    What the run draws elsewhere is noticed meanwhile.
+    What the run draws elsewhere is noticed meanwhile; a refusal that it caught is raised again.
     """
 
     def __init__(self, front, watch):
-        self.front, self.watch, self.last = front, watch, None
+        self.front, self.watch, self.last, self.source = front, watch, None, None
 
     def __call__(self, source):
-        self.watch.is_playing = True
-        try:
+        self.source = source
+        with listening(self.watch) as refusals:
             self.last = self.front.play(source)
-        finally:
-            self.watch.is_playing = False
+        if refusals:
+            raise refusals[0]
         return as_row(self.last)
+
+    def has_seeds(self):
+        """Whether seeds were drawn in the last run."""
+        return self.source is not None and any(name.startswith("seed") for name in self.source.drawn)
 
     def walk(self, degree, max_outcomes):
         """All outcomes."""
@@ -187,15 +196,29 @@ class Once:
 
 
 @contextlib.contextmanager
+def listening(watch):
+    """What the run of a watch draws elsewhere is noticed, and what it is refused; nothing of a run around it."""
+    around = Watch.playing, ReplayError.made
+    Watch.playing, ReplayError.made = watch, []
+    try:
+        yield ReplayError.made
+    finally:
+        Watch.playing, ReplayError.made = around
+
+
+@contextlib.contextmanager
 def playing(run, draws):
     """The `Once` of a run, while the front of ``draws`` and the watch are on."""
     front = front_of(run, draws)
-    with Watch(front.name) as watch, front:
+    with listening(None), Watch(front.name, run) as watch, front:
+        once = Once(front, watch)
         try:
-            yield Once(front, watch)
+            yield once
         except ReplayError as error:
+            if once.has_seeds():
+                error.add_note(SEEDS)
             if words := watch.words():
-                raise ReplayError(f"{error}. Noticed: {words}") from error
+                error.args = (f"{error}. Noticed: {words}",)
             raise
 
 

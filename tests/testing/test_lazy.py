@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualgrad.testing import InexactWarning, ReplayError, exact_moments
-from dualgrad.testing.enumeration.lines import Random
+from dualgrad.testing.enumeration.chance import Random
 from dualgrad.testing.fronts.lazy import LazyUniform
 from dualgrad.testing.fronts.place import StreamPlace
 

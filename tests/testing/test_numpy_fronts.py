@@ -13,6 +13,7 @@ from numpy.random import default_rng
 
 import dualgrad as dg
 from dualgrad.testing import ReplayError, assert_moments, exact_moments
+from dualgrad.testing.fronts import numpy_laws
 from dualgrad.testing.fronts.numpy_generator import ReplayGenerator
 from dualgrad.testing.fronts.numpy_global import ReplayState
 
@@ -326,6 +327,42 @@ def test_the_tail_of_a_count_is_lost_and_told():
     np.testing.assert_allclose([found.mean[0], found.variance[0]], [2, 2], atol=1e-10)
 
 
+def test_counts_of_many_values():
+    """The mean and variance of np, λ; and no table of more values than can be played."""
+    for law, mean, variance in ((numpy_laws.binomial(2000, 0.5), 1000, 500), (numpy_laws.binomial(3, 0.3), 0.9, 0.63),
+                                (numpy_laws.binomial(4, 1.0), 4, 0), (numpy_laws.binomial(5, 0.0), 0, 0),
+                                (numpy_laws.poisson(1e4), 1e4, 1e4), (numpy_laws.poisson(0.3), 0.3, 0.3)):  # fmt: skip
+        found = law.probabilities @ law.values
+        np.testing.assert_allclose(found, mean, rtol=1e-12)
+        np.testing.assert_allclose(law.probabilities @ (law.values - found) ** 2, variance, rtol=1e-9, atol=1e-12)
+    for draw in (lambda r: r.geometric(1e-6), lambda r: r.poisson(1e12), lambda r: r.binomial(10**9, 0.5)):
+        with pytest.raises(ReplayError, match="values that are not rare"):
+            exact_moments(draw, draws="numpy")
+
+
+SEEDED = {
+    "legacy": lambda: default_rng(np.random.randint(2**31)).normal(),
+    "generator": lambda: default_rng(default_rng(0).integers(2**63)).normal(),
+    "words": lambda: default_rng(default_rng(0).integers(2**32, size=4, dtype=np.uint32)).normal(),
+    "state": lambda: np.random.RandomState(np.random.randint(-1, 2**31 - 1) % 1000).randn(),
+    "unsigned": lambda: default_rng(default_rng(0).integers(2**64, dtype=np.uint64)).normal(),
+}
+
+
+@pytest.mark.parametrize("run", SEEDED.values(), ids=SEEDED)
+def test_whole_numbers_of_a_large_range_are_seeds(run):
+    found = exact_moments(run, draws="numpy-global")
+    assert found.certified
+    assert found.outcomes == 3
+    np.testing.assert_allclose([found.mean[0], found.variance[0]], [0, 1], atol=1e-12)
+
+
+def test_a_result_that_depends_on_a_seed_is_not_reproducible():
+    with pytest.raises(ReplayError, match="not reproducible") as caught:
+        exact_moments(lambda gen: gen.integers(2**40) % 1000, draws="numpy")
+    assert "taken for seeds" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize("cls", [ReplayGenerator, ReplayState])
 def test_what_is_not_written_is_refused_by_name(cls):
     _, base = cls.__bases__
@@ -357,6 +394,7 @@ def test_a_replayed_generator_is_one_of_numpys():
     np.testing.assert_allclose(exact_moments(run, draws="numpy").covariance, expected, atol=1e-12)
 
 
+OUTER = np.random.RandomState(5).get_state()
 make_early, rand_early = functools.partial(default_rng, 3), np.random.rand
 
 
@@ -393,6 +431,7 @@ BOUND_BEFORE = {
     "rewound": (lambda: [(np.random.seed(s), np.random.randn())[1] for s in (0, 0)], np.ones((2, 2))),
     "state": (lambda: (lambda s: [np.random.randn(), np.random.set_state(s), np.random.randn()][::2])(
         np.random.get_state()), np.ones((2, 2))),
+    "outer state": (lambda: [(np.random.set_state(OUTER), np.random.randn())[1] for _ in range(2)], np.ones((2, 2))),
     "bits": (lambda: [np.random.Generator(np.random.PCG64(1)).normal(), default_rng(1).normal()], np.ones((2, 2))),
     "drawn seed": (lambda: [default_rng(s).normal() for s in [np.random.randint(3)] * 2], np.ones((2, 2))),
     "rng": (lambda: dg.Rng(5).signs(2), np.eye(2)),

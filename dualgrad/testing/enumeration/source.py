@@ -25,6 +25,13 @@ class ReplayError(DualgradError, RuntimeError):
     the run is not reproducible: with the same dra
     """
 
+    made: "list[ReplayError] | None" = None  # while a run is played; one that the run catches is raised after it
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*words)
+        if self.made is not None:
+            self.made.append(self)
+
 
 class Source:
     """Where a front takes its draws from: a stream, a position in it, a law, and how many.

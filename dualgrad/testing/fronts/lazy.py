@@ -31,7 +31,21 @@ JOINS = (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack)
 
 
 class LazyUniform(NDArrayOperatorsMixin):
-    """An array of uniform draws ``shift + scale u``, each u an `Interval` until its number is needed."""
+    """An array of uniform draws ``shift + scale u``, each u an `Interval` until its number is needed.
+
+    ==================================================  ================================================================
+    asked by                                            what it costs
+    ==================================================  ================================================================
+    ``<``, floor, sign, clip, searchsorted(cdf, u),     cuts the interval: exact
+    digitize, ``int(u)``, ``round(u)``
+    ``<``, argmax, round, ``int`` after arithmetic      is doubted (`derived.Derived`), as is ``random(out=)``: sampled
+    ``float(u)``, ``math.sqrt(u)``, ``np.asarray(u)``,  gives plain numbers (Python's ``float`` cuts any subclass off):
+    ``cdf.searchsorted(u)``, code in C                  what is compared afterwards is seen as a jump along lines alone,
+                                                        unless it shows in so small a part that no line meets it
+    ==================================================  ================================================================
+
+    Compare the draw itself, or use ``np.sqrt(u)`` and ``np.searchsorted(cdf, u)``, where that matters.
+    """
 
     __array_priority__ = 1000
     __hash__ = None

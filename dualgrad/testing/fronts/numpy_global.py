@@ -37,7 +37,8 @@ class ReplayState(Draws, np.random.RandomState):
         return self.place.state
 
     def set_state(self, state):
-        self.place.state = state
+        is_ours = isinstance(state, dict) and "stream" in state
+        self.place.state = state if is_ours else place_at(self.place.source, state).state
 
     def __reduce__(self):
         return type(self), (self.place,)
@@ -93,6 +94,13 @@ def legacy_place(source, seed):
     return StreamPlace(source, (state_of(bits),))
 
 
+def place_at(source, state):
+    """The stream of a RandomState at a state that NumPy gave outside the run."""
+    real = ReplayState.real  # which is there for the shapes of its draws alone
+    real.set_state(state)
+    return StreamPlace(source, (state_of(real._bit_generator),))
+
+
 def state_of(bits):
     return pickle.dumps(bits.state)
 
@@ -121,13 +129,13 @@ class NumPyGlobal(Front):
             self.state = None
 
     def __enter__(self):
-        self.pairs = tuple(self._stand_ins())
-        self.holders = [self.run, *holders_of([real for real, _ in self.pairs])]
-        exchange(self.holders, self.pairs)
+        self.reals, self.stand_ins = map(list, zip(*self._stand_ins(), strict=True))  # lists: no holders themselves
+        self.holders = [self.run, *holders_of(self.reals)]
+        exchange(self.holders, zip(self.reals, self.stand_ins, strict=True))
         return self
 
     def __exit__(self, *error):
-        exchange(self.holders, [(stand_in, real) for real, stand_in in self.pairs])
+        exchange(self.holders, zip(self.stand_ins, self.reals, strict=True))
 
     def _stand_ins(self):
         """Every function and class of NumPy's, and what stands in for it."""

@@ -15,6 +15,9 @@ from ..enumeration.laws import Discrete
 from ..enumeration.source import ReplayError
 
 TAIL = 1e-14  # the probability at which an unbounded count is cut
+MOST_COUNTS = 100_000  # values of a count
+WIDEST = 2**20  # whole numbers from a range of more are taken for seeds
+ADVICE = "transform a draw that is (normal, uniform, exponential, integers, ...), or check by samples: check_mean"
 
 
 # ---------------------------------------------------------------------- tables
@@ -29,29 +32,73 @@ def table(name, values, probabilities, has_tail=False):
     return law
 
 
+def require_rare(count, name):
+    """Refuse tables of more values than can be played."""
+    if count > MOST_COUNTS:
+        raise ReplayError(f"{name} takes {count:,} values that are not rare, more than {MOST_COUNTS:,}: {ADVICE}")
+
+
+def from_mode(low, mode, up, down):
+    """Probabilities of low, low + 1, ... by the ratio of each to the last one, outwards from the mode: no overflow."""
+    left, right = np.cumprod(down)[::-1], np.cumprod(up)
+    p = np.concatenate([left, [1.0], right])
+    return np.arange(low, low + len(p)), p / np.sum(p)
+
+
 @functools.cache
 def binomial(n, p):
-    """C(n, k) p^k (1 - p)^(n - k)."""
-    k = range(n + 1)
-    return table(f"binomial({n}, {p})", k, [math.comb(n, j) * p**j * (1 - p) ** (n - j) for j in k])
+    """C(n, k) p^k (1 - p)^(n - k): p_(k+1) / p_k = (n - k) / (k + 1) · p / (1 - p)."""
+    name = f"binomial({n}, {p})"
+    if p in (0, 1):
+        return table(name, [n * int(p)], [1.0])
+    require_rare(n, name)
+    mode = min(n, int((n + 1) * p))
+    above, below = np.arange(mode, n), np.arange(mode, 0, -1)
+    return table(name, *from_mode(0, mode, (n - above) / (above + 1) * (p / (1 - p)),
+                                  below / (n - below + 1) * ((1 - p) / p)))  # fmt: skip
 
 
 @functools.cache
 def geometric(p):
     """p (1 - p)^(k - 1), k = 1, 2, ..."""
-    last = 1 if p == 1 else math.ceil(math.log(TAIL) / math.log1p(-p))
+    name, last = f"geometric({p})", 1 if p == 1 else math.ceil(math.log(TAIL) / math.log1p(-p))
+    require_rare(last, name)
     k = np.arange(1, last + 1)
-    return table(f"geometric({p})", k, p * (1 - p) ** (k - 1.0), has_tail=p < 1)
+    return table(name, k, p * (1 - p) ** (k - 1.0), has_tail=p < 1)
 
 
 @functools.cache
 def poisson(mean):
-    """e^-λ λ^k / k!, k = 0, 1, ..."""
-    k = np.arange(math.ceil(mean + 9 * math.sqrt(mean) + 30))
-    logs = k * math.log(mean) - mean - [math.lgamma(j + 1) for j in k] if mean else np.where(k == 0, 0.0, -np.inf)
-    p = np.exp(logs)
+    """e^-λ λ^k / k!, k = 0, 1, ...: p_(k+1) / p_k = λ / (k + 1)."""
+    name, mode, far = f"poisson({mean})", int(mean), math.ceil(9 * math.sqrt(mean) + 30)
+    low = max(0, mode - far)
+    require_rare(mode + far - low, name)
+    k, p = from_mode(low, mode, mean / np.arange(mode + 1, mode + far), np.arange(mode, low, -1) / max(mean, TAIL))
     last = np.searchsorted(np.cumsum(p), 1 - TAIL) + 1
-    return table(f"poisson({mean})", k[:last], p[:last], has_tail=mean > 0)
+    return table(name, k[:last], p[:last], has_tail=mean > 0)
+
+
+class Seeds(Discrete):
+    """Whole numbers from a range of more than 2^20: seeds, one in each run, so that none is reproduced that matters."""
+
+    rng = np.random.default_rng(0)
+
+    def __init__(self, low, high):
+        super().__init__(f"seed({low}, {high})", [0], [1.0])
+        self.low, self.width = low, high - low
+
+    def pick(self, branches):
+        return self.sample(self.rng, len(branches)), np.ones(len(branches))
+
+    def sample(self, rng, count):
+        drawn = self.rng.integers(2**63, size=count).tolist()
+        return np.array([self.low + k % self.width for k in drawn])
+
+
+@functools.cache
+def integers_or_seeds(low, high):
+    """Uniform on low, ..., high - 1, or seeds."""
+    return laws.integers(low, high) if high - low <= WIDEST else Seeds(low, high)
 
 
 # ---------------------------------------------------------------------- draws
@@ -132,7 +179,7 @@ class Draws:
 
     def _integers(self, example, low, high):
         """Uniform on low, ..., high - 1, which may be arrays."""
-        return self._counts(example, laws.integers, low, high)
+        return self._counts(example, integers_or_seeds, low, high)
 
     # ------------------------------------------------------------------ orders
 
@@ -201,6 +248,3 @@ def _not_written(name):
 
     method.__name__ = name
     return method
-
-
-ADVICE = "transform a draw that is (normal, uniform, exponential, integers, ...), or check by samples: check_mean"

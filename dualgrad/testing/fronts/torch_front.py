@@ -35,7 +35,7 @@ class Torch(Front):
 
     def __init__(self, run):
         super().__init__(run)
-        self.plays, self.has_seeds, self.threads = itertools.count(), False, Threads()
+        self.plays, self.threads = itertools.count(), Threads()
 
     def __enter__(self):
         self.threads.__enter__()
@@ -43,11 +43,6 @@ class Torch(Front):
 
     def __exit__(self, kind, error, trace):
         self.threads.__exit__(kind, error, trace)
-        if isinstance(error, ReplayError) and self.has_seeds:
-            error.add_note(
-                "Whole numbers from a range of more than 2^20 are taken for seeds, whose values must not matter; if "
-                "they are no seeds, draw from a smaller range."
-            )
 
     def arguments(self, source):
         return ()
@@ -57,7 +52,6 @@ class Torch(Front):
             sampling = Sampling(source, next(self.plays), generators)
             with sampling, MemoryReads(sampling.storages), self.threads.watched(sampling.storages):
                 found = self.run()
-        self.has_seeds |= "seed" in source.drawn
         return sampling.out(found)
 
 

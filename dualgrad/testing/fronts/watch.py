@@ -1,18 +1,23 @@
 """The watch: random numbers that a run takes elsewhere, from a library's streams or from a seed, are noticed.
 
-States of global generators are compared before and after; makers of generators, and JAX's samplers, say so themselves.
+States of generators that are global, or that the run reaches by name, are compared before and after; makers of
+generators, and JAX's samplers, say so themselves. Unseen stays what is hidden in objects of C or in slots, or imported
+where the run is not looked into: a copy of a bit generator alone, a Generator made by a library's own code.
 """
 
 import contextlib
-import pickle
 import random
 import sys
 
 import numpy as np
 
 from ...random import Rng
+from .holders import exchange
+from .reach import reach
+from .streams import streams
 
 OUTSIDE = "if that is meant as fixed data, make it outside the run"
+STACK_OF_RUNS = "dualgrad.testing.moments"  # where the stack of a run begins
 
 
 class ForeignDrawsWarning(UserWarning):
@@ -37,18 +42,22 @@ class Watch:
     The patches are those of the process: another thread that draws while a run is played is noticed too.
     """
 
-    def __init__(self, own):
-        self.own, self.is_playing, self._found, self._states = own, False, {}, []
+    playing = None  # the watch whose run is being played
+
+    def __init__(self, own, run=None):
+        self.own, self.run, self._found, self._states = own, run, {}, {}
 
     def __enter__(self):
         vars(np.random)  # which NumPy imports when it is named
+        self.holders, reached = reach(self.run)
+        looks = ("random", _random), ("numpy", _numpy), ("dualgrad", _dualgrad), ("torch", _torch), ("jax", _jax)
         with contextlib.ExitStack() as stack:
-            for library, look in (("numpy", _numpy), ("dualgrad", _dualgrad), ("torch", _torch), ("jax", _jax)):
+            for stream in streams(reached):
+                if self.is_foreign(stream.library):
+                    stack.enter_context(self.apart(stream))
+            for library, look in looks:
                 if self.is_foreign(library):
                     stack.enter_context(look(self))
-            self._states = [stream for stream in STREAMS if self.is_foreign(stream.library)]
-            for stream in self._states:
-                stack.enter_context(stream.apart(self))
             self._stack = stack.pop_all()
         return self
 
@@ -61,12 +70,12 @@ class Watch:
 
     def notice(self, what, draws):
         """Random numbers were drawn, or are about to be, that ``draws`` would replay."""
-        if self.is_playing:
+        if Watch.playing is self:
             self._found[what] = draws
 
     def words(self):
         """What was noticed up to now, and what to do; "" if nothing was."""
-        moved = {stream.what: stream.draws for stream in self._states if stream.has_moved(self)}
+        moved = {stream.what: stream.draws for stream, state in self._states.items() if stream.state() != state}
         found = self._found | moved
         if not found:
             return ""
@@ -78,47 +87,16 @@ class Watch:
             return "name it np.random.… in the run, since where it was bound before it could not be replaced"
         return f"pass draws={draws!r}" if draws else "draw from what the run is given"
 
-
-# ---------------------------------------------------------------------- global streams
-
-
-class Stream:
-    """A global generator: its library, what it is called, what replays it, and how its state is had, set and moved."""
-
-    def __init__(self, library, what, draws, get, put, move):
-        self.library, self.what, self.draws, self.get, self.put, self.move = library, what, draws, get, put, move
-
     @contextlib.contextmanager
-    def apart(self, watch):
-        """At a state of its own, so that a run that sets one moves it, and at the end as it was."""
-        before = self.get()
-        self.move()
-        watch.__dict__[self.what] = pickle.dumps(self.get())
+    def apart(self, stream):
+        """A generator at a state of its own, so that a run that sets one moves it, and at the end as it was."""
+        before = stream.get()
+        stream.move()
+        self._states[stream] = stream.state()
         try:
             yield
         finally:
-            self.put(before)
-
-    def has_moved(self, watch):
-        return pickle.dumps(self.get()) != watch.__dict__[self.what]
-
-
-def _numpy_state():
-    return sys.modules["numpy.random.mtrand"]._rand
-
-
-def _torch_module():
-    return sys.modules["torch"]
-
-
-STREAMS = (
-    Stream("random", "the random module of Python", "", random.getstate, random.setstate, random.random),
-    Stream("numpy", "NumPy's global generator", "numpy-global",
-           lambda: _numpy_state().get_state(legacy=False), lambda state: _numpy_state().set_state(state),
-           lambda: _numpy_state().random_sample()),
-    Stream("torch", "torch's global generator", "torch", lambda: _torch_module().get_rng_state().numpy().copy(),
-           lambda a: _torch_module().set_rng_state(_torch_module().from_numpy(a)), lambda: _torch_module().rand(1)),
-)  # fmt: skip
+            stream.put(before)
 
 
 # ---------------------------------------------------------------------- makers
@@ -157,17 +135,75 @@ def _exchanged(holder, values):
 
 
 @contextlib.contextmanager
+def _random(watch):
+    """Draws from instances of random.Random, whose other methods all ask these two; not from the global one."""
+    before = {name: vars(random.Random).get(name) for name in ("random", "getrandbits")}
+
+    def noticing(name):
+        real = getattr(random.Random, name)
+
+        def method(self, *args):
+            if self is not random.random.__self__ and not _is_of_an_import(sys._getframe(1)):
+                watch.notice("an instance of random.Random", "")
+            return real(self, *args)
+
+        return method
+
+    try:
+        for name in before:
+            setattr(random.Random, name, noticing(name))
+        yield
+    finally:
+        for name, method in before.items():
+            delattr(random.Random, name) if method is None else setattr(random.Random, name, method)
+
+
+def _is_of_an_import(frame):
+    """Whether a draw is made while a module is imported in the run, or by tempfile, which libraries use at first."""
+    while frame and frame.f_globals.get("__name__") != STACK_OF_RUNS:
+        if frame.f_globals.get("__name__") in ("importlib._bootstrap", "tempfile"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
 def _numpy(watch):
     """Makers, below the names under which a program may have them: default_rng asks its module for a PCG64."""
     generator = lambda: watch.notice("an np.random.Generator that it makes", "numpy-global")  # noqa: E731
     state = lambda: watch.notice("an np.random.RandomState that it makes", "numpy-global")  # noqa: E731
+    inner = {name: vars(sys.modules[f"numpy.random.{name}"]) for name in ("_generator", "mtrand", "_pickle")}
+    pairs = [(real, _noticing_bits(real, watch)) for real in inner["_pickle"]["BitGenerators"].values()]
+    spaces = [vars(np.random), *watch.holders]
+    if watch.own != "numpy-global":
+        for real, notice in ((np.random.Generator, generator), (np.random.RandomState, state)):
+            pairs.append((real, _stand_in(real, notice)))
+        spaces.append(inner["_pickle"])  # where copies are made
     with contextlib.ExitStack() as stack:
-        inner = {name: vars(sys.modules[name]) for name in ("numpy.random._generator", "numpy.random.mtrand")}
-        stack.enter_context(_exchanged(inner["numpy.random._generator"], {"PCG64": lambda c: _stand_in(c, generator)}))
-        stack.enter_context(_exchanged(inner["numpy.random.mtrand"], {"_MT19937": lambda c: _stand_in(c, state)}))
-        if watch.own != "numpy-global":
-            stack.enter_context(_exchanged(np.random, {"Generator": lambda c: _stand_in(c, generator)}))
+        stack.enter_context(_exchanged(inner["_generator"], {"PCG64": lambda c: _stand_in(c, generator)}))
+        stack.enter_context(_exchanged(inner["mtrand"], {"_MT19937": lambda c: _stand_in(c, state)}))
+        stack.callback(exchange, spaces, [(other, real) for real, other in pairs])
+        exchange(spaces, pairs)
         yield
+
+
+def _noticing_bits(real, watch):
+    """A class of bit generators that say so when they are asked for bits, or, if none are replayed, when made."""
+    notice = lambda: watch.notice("the bits of an np.random bit generator that it makes", "")  # noqa: E731
+
+    class Noticing(real):
+        def __init__(self, *args, **keywords):
+            super().__init__(*args, **keywords)
+            if watch.own != "numpy-global":
+                notice()
+
+        def __getattribute__(self, name):
+            if name in ("random_raw", "ctypes", "cffi"):
+                notice()
+            return super().__getattribute__(name)
+
+    Noticing.__name__, Noticing.__qualname__, Noticing.__module__ = real.__name__, real.__name__, "numpy.random"
+    return Noticing
 
 
 @contextlib.contextmanager
@@ -193,7 +229,7 @@ def _dualgrad(watch):
 @contextlib.contextmanager
 def _torch(watch):
     made = lambda: watch.notice("a torch.Generator that it makes", "torch")  # noqa: E731
-    with _exchanged(_torch_module(), {"Generator": lambda c: _stand_in(c, made)}):
+    with _exchanged(sys.modules["torch"], {"Generator": lambda c: _stand_in(c, made)}):
         yield
 
 
