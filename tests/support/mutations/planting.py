@@ -1,5 +1,6 @@
 """A planted fault, beside its correct twin."""
 
+import warnings
 from typing import NamedTuple
 
 from dualgrad import extend, testing
@@ -19,7 +20,8 @@ MUTATIONS = []
 def caught(mutation, wrong):
     """Whether the kit objects: to a result, or to something that cannot be checked at all."""
     try:
-        with extend.rules_restored():
+        with extend.rules_restored(), warnings.catch_warnings():
+            warnings.simplefilter("error", testing.UncheckedWarning)
             mutation.check(wrong)
     except (AssertionError, testing.ReplayError, testing.CheckError, testing.UncheckedWarning):
         return True
