@@ -15,7 +15,6 @@ import numpy as np
 from .backend import Array, ArrayLike, DTypeLike
 from .backend import like as on_device
 from .checks import count
-from .errors import ShapeError
 from .scratch import empty
 
 _SIGNS = 1 - 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(np.int8)
@@ -124,7 +123,7 @@ class Rng:
 
         Raises
         ------
-        ShapeError, ValueError
+        ValueError
             For probabilities that are none, or not one for each value.
 
         Examples
@@ -235,7 +234,7 @@ def as_table(values, probabilities):
     values, p = np.asarray(values), np.asarray(probabilities, np.float64)
     values = np.arange(int(values)) if values.ndim == 0 else values
     if p.ndim != 1 or len(p) != len(values):
-        raise ShapeError(f"got {len(values)} values and probabilities of shape {p.shape}; expected ({len(values)},)")
+        raise ValueError(f"got {len(values)} values and probabilities of shape {p.shape}; expected ({len(values)},)")
     if not len(p) or not np.all(p >= 0) or abs(np.sum(p) - 1) > 1e-8:
         raise ValueError(f"got probabilities {p}; expected numbers that are not negative, of sum 1")
     return values, p / np.sum(p)
