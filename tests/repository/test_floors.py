@@ -39,6 +39,7 @@ LATER = {  # imported when they are asked for, by name
     "cures": "the names in dualgrad.scipy, which needs SciPy",
     "dualgrad": "what not every program needs, so that it is imported in less time",
     "testing": "strategies, which need Hypothesis",
+    "testing.fronts": "a library's front, which needs the library",
 }
 
 
