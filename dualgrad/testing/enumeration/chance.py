@@ -6,7 +6,7 @@ from .laws import Discrete
 from .path import Path
 from .source import Interval, Source
 
-BRANCHES = 64  # discrete outcomes of one sample; where there are more, they are sampled too
+BRANCHES = 16  # discrete outcomes of one sample; where there are more, they are sampled too
 
 
 class Numbers:

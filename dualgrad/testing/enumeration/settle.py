@@ -20,7 +20,7 @@ ROUNDING = 100  # times the precision of the result, where that is more
 MOST_NODES = 64
 AFFORDABLE = 2**16  # outcomes up to which nodes are raised
 REPEATS = 24  # runs that are repeated at least, to see whether they can be: chance agrees on signs in 1 of 2^24
-ENOUGH, SECONDS = 400, 0.01  # repeated further up to so many runs, while it takes no longer
+ENOUGH, SECONDS = 400, 0.004  # repeated further up to so many runs, while it takes no longer
 SAMPLES = 2000
 STEADY = 0.7  # the largest ratio of moves that is taken for geometric
 BEYOND = 5.0  # times the largest result: how large that of an outcome that was cut is taken to be
@@ -89,15 +89,16 @@ def _missed(walk, powers):
 
 
 def _converge(once, degree, max_outcomes, powers):
-    """Raise the nodes until the moments stay, twice, since consecutive rules may agree by parity.
+    """Raise the nodes, by a quarter each time, until the moments stay, twice, since rules may agree by parity.
 
-    What further nodes would add is bounded as a geometric series, by the ratio of the last moves; moves that fall more
-    slowly, as they do for a square root at 0, never certify.
+    What further nodes would add is bounded as a geometric series, by the ratio of the last moves: so they fall where
+    each rule adds a digit, and where the error is a power of the nodes, as it is for a square root at 0.
     """
     walk, moves = once.walk(degree, max_outcomes), []
     while walk.degree // 2 < MOST_NODES:
         try:
-            finer = once.walk(walk.degree + 2, min(max_outcomes, AFFORDABLE))
+            more = max(1, (walk.degree // 2 + 1) // 4)
+            finer = once.walk(walk.degree + 2 * more, min(max_outcomes, AFFORDABLE))
         except TooManyOutcomesError:
             break
         moves.append(_distance(walk.sum, finer.sum, powers))
