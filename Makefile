@@ -48,7 +48,7 @@ demo: $(call ready,examples)
 	$(PYTHON) examples/digits.py $(ARGS)
 
 test: $(call ready,test)
-	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad
 
 FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py)

@@ -28,10 +28,15 @@ def code(text):
 
 
 def first():
-    """The shortest program, and what it prints."""
+    """The shortest program, and what it prints in the precision that its library begins with."""
+    import torch
+
     from examples.verified.catalogue import FRONTS, first, first_source
 
-    return columns({FRONTS[front]: f"{code(first_source(front))}\n\n```text\n{first(front)}\n```" for front in FRONTS})
+    torch.set_default_dtype(torch.float32)
+    found = columns({FRONTS[front]: f"{code(first_source(front))}\n\n```text\n{first(front)}\n```" for front in FRONTS})
+    torch.set_default_dtype(torch.float64)
+    return found
 
 
 def failing():
