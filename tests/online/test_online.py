@@ -340,7 +340,7 @@ def test_example_28_has_the_variance_of_theory(rescale, theory):
         learner = online.NoBackTrack(rescale=rescale).start(system, params, rng=rng)
         for t in range(5):
             if t == 4:
-                learner.rng = dg.Rng(0)
+                learner.rng = Idle()
             learner.step(None, None)
         memory, _ = learner._last
         return memory["v"].T @ memory["w"]
