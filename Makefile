@@ -18,7 +18,8 @@
 # make test-oldest  the tests of the rules, with fewer random examples, on the oldest NumPy that is supported, in
 #                .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp on the newest NumPy under every Python above 3.11 that is
-#                found by name or among pyenv's, in .venv-newest-3.12 and so on
+#                found by name or among pyenv's, in .venv-newest-3.12 and so on; RULES_ON="3.13" leaves the rules to that
+#                one, since NumPy is the same under each
 # make elsewhere  what estimators of other packages claim, and what enumeration and sampling find: prints it, and
 #                rewrites the tables of docs/estimators-elsewhere.md; in .venv-elsewhere, with the versions that
 #                pyproject.toml pins (about 5 minutes; ARGS="--only optax" one package)
@@ -39,6 +40,7 @@ ready = $(if $(filter $(VENV)/bin/python,$(PYTHON)),$(VENV)/.ready-$(1))
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 NEWER := 3.12 3.13 3.14 3.15
+RULES_ON ?= $(NEWER)
 
 .PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api \
         verification tutorial elsewhere accuracy dist bench bench-smoke clean
@@ -57,8 +59,8 @@ test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
 
 RULE_TESTS := $(addprefix tests/rules/test_, rules.py conventions.py arrays.py linalg.py statistics.py calls.py)
-NEWEST_TESTS := $(RULE_TESTS) $(addprefix tests/rules/test_, fuzz.py conditioning.py) \
-                tests/test_dual.py tests/transforms/test_transforms.py tests/test_hints.py
+PYTHON_TESTS := tests/test_dual.py tests/transforms/test_transforms.py tests/test_hints.py tests/rules/test_calls.py
+NEWEST_TESTS := $(sort $(RULE_TESTS) $(addprefix tests/rules/test_, fuzz.py conditioning.py) $(PYTHON_TESTS))
 
 test-oldest: $(VENV)-oldest/.ready
 	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-oldest/bin/python -m pytest -q -n $(JOBS) $(RULE_TESTS) $(ARGS)
@@ -76,7 +78,8 @@ $(NEWER:%=test-newest-%): test-newest-%:
 	echo "no python$* here: skipped"
 
 newest: $(VENV)-newest-$(VERSION)/.ready
-	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-newest-$(VERSION)/bin/python -m pytest -q -n $(JOBS) $(NEWEST_TESTS) $(ARGS)
+	OPENBLAS_NUM_THREADS=1 HYPOTHESIS_PROFILE=lean $(VENV)-newest-$(VERSION)/bin/python -m pytest -q -n $(JOBS) \
+	  $(if $(filter $(VERSION),$(RULES_ON)),$(NEWEST_TESTS),$(PYTHON_TESTS)) $(ARGS)
 
 test-gpu: $(call ready,test)
 	$(PYTHON) -m pytest -m gpu $(ARGS)

@@ -94,7 +94,8 @@ def test_entries_are_uncorrelated_with_the_stated_moments(distribution):
         (SIGNS, 2), (directions.Uniform(), 1), (directions.Gaussian(), 1), (directions.Sphere(), 1),
         (directions.LowRank(), 2), (directions.Coordinate(), 2), (directions.Blocks(SIGNS), 2),
         (directions.Blocks(SIGNS), 6), (directions.Blocks(directions.Gaussian()), 4), (directions.Hadamard(), 2),
-        (directions.Hadamard(low_rank=True), 2), (directions.Scaled(SIGNS, SCALE), 1),
+        pytest.param(directions.Hadamard(low_rank=True), 2, marks=pytest.mark.slow),
+        (directions.Scaled(SIGNS, SCALE), 1),
         (directions.Scaled(directions.Gaussian(), SCALE), 1), (directions.Along(SCALE), None),
         (directions.Scaled(directions.Along(SCALE), SCALE), None),
     ],
@@ -191,6 +192,7 @@ def test_signs_scaled_by_the_gradient_have_the_least_variance():
         assert best <= total(np.exp(np.random.default_rng(seed).standard_normal(6)) / np.abs(g))
 
 
+@pytest.mark.slow
 def test_low_rank_signs_have_heavier_tails_than_dense_ones():
     """The kurtosis of V·G: 3 for dense signs of many entries, 9 for factors (E (Σ a_i)⁴ (Σ b_j)⁴ over its square)."""
     shape = {"w": np.zeros((4, 4))}

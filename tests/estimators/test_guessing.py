@@ -186,7 +186,7 @@ def test_the_slopes_and_the_update_are_those_of_the_network(keywords):
     )
 
 
-@pytest.mark.parametrize("n", [1, 3])
+@pytest.mark.parametrize("n", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_many_guesses_of_a_varied_network_average_to_the_gradient(n):
     """On samples: the estimate along the exact gradient has mean ‖g‖²."""
     batch, params = varied(train=True, rng=3)
@@ -267,6 +267,7 @@ def test_noise_goes_around_a_shortcut_to_the_next_layer_on_the_way():
         np.testing.assert_allclose(found[name], exact[name], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_local_mixer_behind_other_layers():
     mixer = nn.networks.LocalMixer(size=4, patch=2, in_channels=1, channels=4, groups=2, blocks=2, classes=3)
     model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), mixer)
@@ -280,6 +281,7 @@ def test_a_local_mixer_behind_other_layers():
     np.testing.assert_allclose(found, exact["0.weight"], atol=0.3 * np.abs(exact["0.weight"]).max())
 
 
+@pytest.mark.slow
 def test_self_sharpening_of_local_losses_has_the_stated_mean():
     """Each chain has slopes of its own; on samples, along the stated mean."""
     model = nn.networks.LocalMixer(size=2, patch=1, in_channels=1, channels=2, groups=1, blocks=2, classes=2)
