@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..tree import Tree
-from .enumeration.chance import conditional
+from .enumeration.chance import conditional, weighted_mean
 from .enumeration.path import Path
 from .enumeration.settle import ROUNDING, as_row
 from .moments import playing, require_run
@@ -174,8 +174,7 @@ class Claims:
 
     def draw(self, rng):
         """The conditional mean given one sample of the continuous draws."""
-        rows, weights = conditional(self.once, rng.generator)
-        return np.asarray(weights) @ np.array(rows) / np.sum(weights)
+        return weighted_mean(*conditional(self.once, rng.generator))
 
     def squares(self, rng):
         """Half the mean square of the difference of two outcomes, whose mean is the variance; given their samples."""

@@ -68,7 +68,7 @@ class Moments(NamedTuple):
     error: float = 0.0
     lost: float = 0.0
     certified: bool = True
-    draws: dict[str, int] = {}  # noqa: RUF012
+    draws: dict[str, int] = {}  # noqa: RUF012 - a default that nothing writes to
 
     @property
     def variance(self) -> Array:

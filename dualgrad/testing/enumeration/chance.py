@@ -102,3 +102,8 @@ def conditional(once, rng):
     if found is None:
         return [once(Random(rng))], [1.0]
     return [y for _, y in found], [path.weight for path, _ in found]
+
+
+def weighted_mean(rows, weights):
+    """Σ w y / Σ w."""
+    return np.asarray(weights) @ np.asarray(rows) / np.sum(weights)

@@ -180,16 +180,20 @@ def _chebyshev(ts, ys):
 def _holds_elsewhere(line, ts, ys, degree, allowed):
     """Whether the polynomial goes on between the points and close to the ends, where nodes are rare."""
     others = BETWEEN if line.law.on_circle else np.concatenate([ENDS - 1, BETWEEN, 1 - ENDS])
-    if line.law.on_circle:
-        waves = lambda t: np.exp(1j * np.pi * np.outer(t, np.arange(-degree, degree + 1)))  # noqa: E731
-    else:
-        waves = lambda t: np.polynomial.chebyshev.chebvander(t, degree)  # noqa: E731
-    expected = waves(others) @ np.linalg.lstsq(waves(ts), ys, rcond=None)[0]
+    fit = np.linalg.lstsq(_waves(ts, degree, line.law.on_circle), ys, rcond=None)[0]
+    expected = _waves(others, degree, line.law.on_circle) @ fit
     for t, y in zip(others, expected, strict=True):
         found = line.at(t)
         if found is None or found.shape != y.shape or not np.all(np.abs(found - y) <= allowed):
             return False
     return True
+
+
+def _waves(ts, degree, on_circle):
+    """The waves or the Chebyshev polynomials up to a degree, a column each."""
+    if on_circle:
+        return np.exp(1j * np.pi * np.outer(ts, np.arange(-degree, degree + 1)))
+    return np.polynomial.chebyshev.chebvander(ts, degree)
 
 
 def _roughness(f, ts, ys, noise, what):

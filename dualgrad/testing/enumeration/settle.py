@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import NonFiniteError
 from ..report import row
-from .chance import Random, conditional, played
+from .chance import Random, conditional, played, weighted_mean
 from .lines import look
 from .path import Path
 from .source import ReplayError
@@ -145,20 +145,12 @@ def _sampled(once, samples, why, rough=False):
         if not np.all(np.isfinite(rows)):
             raise NonFiniteError("a sample of the result is not finite")
         total.add(rows, np.asarray(weights) / samples)
-        means.append(np.asarray(weights) @ np.asarray(rows) / np.sum(weights))
+        means.append(weighted_mean(rows, weights))
     error = DEVIATIONS * float(np.max(np.std(means, axis=0), initial=0)) / samples**0.5
     sample = Random(0)
     once(sample)
-    return Settled(
-        total,
-        error,
-        why,
-        sample.drawn,
-        float(np.finfo(np.asarray(rows).dtype).eps),
-        samples,
-        by_samples=True,
-        rough=rough,
-    )
+    precision = float(np.finfo(np.asarray(rows).dtype).eps)
+    return Settled(total, error, why, sample.drawn, precision, samples, by_samples=True, rough=rough)
 
 
 # ---------------------------------------------------------------------- the same draws, the same result

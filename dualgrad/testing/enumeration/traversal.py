@@ -34,8 +34,7 @@ class Traversal:
 
     def __init__(self, once, degree, max_outcomes, fixed=()):
         """``fixed`` are branches that the first draws take in all outcomes."""
-        self.degree, self.sum, self.drawn, self.doubts, self.is_whole = degree, Sum(), {}, {}, True
-        self.has_tail = False
+        self.degree, self.sum, self.drawn, self.doubts, self.has_tail = degree, Sum(), {}, {}, False
         self.precision, self.cut = 0.0, 0.0  # of the results; the probability of what was cut
         self.samples = []  # the first outcomes: choices, radices and result, to be repeated
         self._rows, self._weights, self._paths, self._size, self._longest = [], [], [], None, 0
@@ -62,7 +61,7 @@ class Traversal:
 
     def _lose(self, path, y):
         """Note how likely an outcome is that was cut, and how large its result."""
-        self.is_whole, self.cut = False, self.cut + path.weight
+        self.cut += path.weight
         if y is not None and path.weight > 0:
             self.sum.largest = max(self.sum.largest, float(np.max(np.abs(y), initial=0, where=np.isfinite(y))))
 
@@ -75,7 +74,6 @@ class Traversal:
         self._weights.append(path.weight)
         self._paths.append(path)
         self.has_tail |= path.has_tail
-        self.is_whole &= not path.has_tail
         if path.doubts:
             self.doubts |= path.doubts
         if len(path.radices) >= self._longest:
@@ -101,7 +99,7 @@ class Traversal:
     @property
     def lost(self):
         """The probability of the outcomes that were cut."""
-        return 0.0 if self.is_whole else max(self.cut, self.sum.lost if self.has_tail else 0.0)
+        return max(self.cut, self.sum.lost) if self.has_tail else self.cut
 
 
 def require_few(once, first, max_outcomes):
