@@ -30,7 +30,7 @@ from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
 
 if TYPE_CHECKING:
-    from . import directions, estimators, nn, online, optim, testing
+    from . import directions, estimators, nn, online, optim, testing, workers
     from .checkpoint import load, save
     from .random import Rng
     from .tracing import Trace, trace
@@ -79,12 +79,14 @@ __all__ = [
     "trace",
     "tree",
     "value_and_grad",
+    "workers",
 ]
 
 
 _LATER = {
     "Rng": "random", "Trace": "tracing", "directions": None, "estimators": None, "load": "checkpoint", "nn": None,
     "online": None, "optim": None, "save": "checkpoint", "testing": None, "trace": "tracing",
+    "workers": None,
 }  # fmt: skip
 
 

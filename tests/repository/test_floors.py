@@ -20,7 +20,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
     ["inputs", "params", "chunks"],
-    ["settings", "checkpoint"],
+    ["settings", "checkpoint", "workers"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
     ["dispatch"],
     ["extend"],

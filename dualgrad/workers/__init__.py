@@ -1,0 +1,8 @@
+"""Who works on a step: one process alone, threads, the processes of an MPI, or an executor."""
+
+from .agreement import digest
+from .alone import Alone, Workers
+from .threads import threads
+from .world import world
+
+__all__ = ["Alone", "Workers", "digest", "threads", "world"]
