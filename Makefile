@@ -51,7 +51,7 @@ demo: $(call ready,examples)
 
 test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
-	$(PYTHON) -m pytest -q --doctest-modules dualgrad
+	$(PYTHON) -m pytest -q --doctest-modules dualgrad $(addprefix --ignore-glob=*/fronts/,torch_* jax_*)
 
 FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py)
 

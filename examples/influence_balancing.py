@@ -94,7 +94,7 @@ def dtype_of(dtype, weight):
 
 def main():
     args = arguments(__doc__, "about 5 minutes", parts=LEARNERS, updates=3000)
-    updates = args.updates if args.full else min(args.updates, 60)
+    updates = args.updates if args.full else min(args.updates, 20)
     tasks = [{"learner": name, "rate": 1e-4, "updates": updates, "dtype": d, "seed": 0}
              for name in ("RTRL", "DODGE, signs") for d in ("float64", "float32")]  # fmt: skip
     tasks += [{"learner": "DODGE, normals", "rate": 1e-4, "updates": updates, "seed": s} for s in range(args.seeds)]

@@ -124,7 +124,7 @@ def main():
     texts = [name for name in PANELS if name in args.only]
     tasks = []
     for text in texts:
-        length = args.characters or (CHARACTERS[text] if args.full else 400)
+        length = args.characters or (CHARACTERS[text] if args.full else 200)
         if text == "english":
             length = min(length, len(english(args.data)))
         for _, learners, optimizer in PANELS[text]:

@@ -10,7 +10,7 @@ from tests.support import of_numpy  # noqa: F401  (before any test module import
 
 settings.register_profile("dev", max_examples=4, deadline=None)
 settings.register_profile("lean", max_examples=3, deadline=None, derandomize=True)  # other versions of NumPy
-settings.register_profile("ci", max_examples=20, deadline=None, derandomize=True)
+settings.register_profile("ci", max_examples=8, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=100, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 

@@ -580,9 +580,9 @@ def test_memory_does_not_grow(name):
         go(10)
         gc.collect()
         before = tracemalloc.get_traced_memory()[0]
-        go(2000)
+        go(600)
         gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 20_000
+        assert tracemalloc.get_traced_memory()[0] - before < 6_000
     finally:
         tracemalloc.stop()
 

@@ -46,15 +46,17 @@ def smallest_failure(orders):
     ("plant", "orders", "line"),
     [
         (lambda: elementwise(np.arctan, lambda y, x: 1 / (1 + dg.primal(x) ** 2)), (2,), "np.arctan(x)"),
-        (
+        pytest.param(
             lambda: explicit(np.cumsum)(lambda x, d, lead, axis: (np.cumsum(x, axis), d + 0)),
             (1,),
             "np.cumsum(x, axis=-1)",
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             lambda: explicit(np.linalg.det)(lambda x, d, lead: (np.linalg.det(x), np.trace(d, 0, -2, -1))),
             (1,),
             "np.linalg.det(x @ x.T + np.eye(x.shape[0]))",
+            marks=pytest.mark.slow,
         ),
     ],
 )
