@@ -1,5 +1,6 @@
 """Direction: what all distributions of directions share."""
 
+import functools
 import math
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +16,7 @@ from ..random import Rng, RngLike, as_rng
 from ..settings import call_of
 from ..tree import Tree, leaves
 from ..vectors import all_finite, double
+from .parts import as_part, knows_parts
 from .rows import FactorRows, Rows
 
 
@@ -22,8 +24,8 @@ from .rows import FactorRows, Rows
 class DirectionSampler(Protocol):
     """Anything that directions can be drawn from: ``sample``, and the ``cost`` of a jvp along one, in forward passes.
 
-    Of what is known beside it, estimators use ``sum_moments`` or ``variance`` for their theory, ``kurtosis``, ``norm``
-    and ``finish``: as `Direction` has them.
+    Of what is known beside it, estimators use ``sum_moments`` or ``variance`` for their theory, ``kurtosis``, ``norm``,
+    ``finish`` and ``apart``: as `Direction` has them.
 
     Examples
     --------
@@ -54,6 +56,15 @@ class Direction:
     ``moments(g, n, layout)``, mean and variance of every entry of Σ_i (g·v_i) v_i for a gradient vector g; and by the
     ``cost`` of a jvp along it, in forward passes. ``rng`` is an `Rng`.
 
+    Attributes
+    ----------
+    cost : float
+        Of a jvp along it, in forward passes.
+    apart : bool
+        Whether directions of different draws are as good as those of one: they are independent of each other.
+    portable : bool
+        Whether a seed draws the same bits on every CPU: by integers, signs, and sums and products entry by entry.
+
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
@@ -70,6 +81,8 @@ class Direction:
     second_moment: float = 1.0
     fourth_moment: float | None = None
     cost: float = 3.0
+    apart: bool = False
+    portable: bool = False
 
     def __repr__(self) -> str:
         return call_of(self)
@@ -77,6 +90,14 @@ class Direction:
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows | FactorRows:
         """n directions as `Rows`, for parameters w of a layout, in their dtype and where they live."""
         return Rows(on_device(real_rows(self, self.matrix(rng, n, layout.size)).astype(w.dtype, copy=False), w))
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows | FactorRows:
+        """Some of the n directions that ``rows`` draws, a slice of them with both its ends: all are drawn, others dropped.
+
+        A class that need not draw the others does better.
+        """
+        V = checked_rows(self, self.rows(rng, n, layout, w), n, layout, w)
+        return Rows(V.matrix[part].copy()) if V.__class__ is Rows else V[part]
 
     def matrix(self, rng: Rng, n: int, p: int) -> Array:
         """n directions as an array ``(n, p)`` of float64, on the host."""
@@ -100,27 +121,49 @@ class Direction:
 
     # ------------------------------------------------------------------ the same for trees
 
-    def sample(self, params: Tree, *, rng: RngLike, n: int | None = None) -> Tree:
-        """A direction for ``params`` and of its kind, or n of them along a leading axis.
+    def sample(self, params: Tree, *, rng: RngLike, n: int | None = None, part: slice | None = None) -> Tree:
+        """A direction for ``params`` and of its kind, or n of them along a leading axis, or some of these n.
 
         Parameters
         ----------
         params : Params, array, or tree of arrays
         rng : int, numpy.random.Generator or Rng
         n : int, optional
+        part : slice, optional
+            Which of the n, a slice of them without a step: every leaf is ``sample(..., n=n)[part]``, bit for bit, from
+            the same place of the stream. Where a part leaves the stream is not promised: begin every part of a draw at
+            one place, for which `dualgrad.Rng.named` gives a stream of its own.
 
         Returns
         -------
         Params (whose vector is ``(p,)`` or ``(n, p)``), an array, or a tree of arrays, in the dtype of ``params``;
         for `LowRank` directions a dict or tree with `dualgrad.OuterProduct` matrices.
+
+        Raises
+        ------
+        ValueError
+            For an n that is not positive, and a part that is empty, has a step, or is one of no n.
+        TypeError
+            For parameters that are not real floating numbers, and a part that is no slice.
+
+        Examples
+        --------
+        >>> import dualgrad as dg, numpy as np
+        >>> signs = dg.directions.Rademacher()
+        >>> signs.sample(np.zeros(4), rng=3, n=3)
+        array([[ 1.,  1.,  1., -1.],
+               [-1., -1., -1., -1.],
+               [ 1., -1.,  1.,  1.]])
+        >>> signs.sample(np.zeros(4), rng=3, n=3, part=slice(1, None))
+        array([[-1., -1., -1., -1.],
+               [ 1., -1.,  1.,  1.]])
         """
         rng, lead = as_rng(rng), lead_axes(n)
+        part = None if part is None else as_part(part, n)
         w, layout = ravel(params)
         for leaf in [w] if layout.container else leaves(params):
             require_real(leaf)
-        count = 1 if n is None else n
-        V = checked_rows(self, self.rows(rng, count, layout, w), count, layout, w)
-        return V.tree(layout, lead=bool(lead))
+        return _rows_of(self, rng, 1 if n is None else n, layout, w, part).tree(layout, lead=bool(lead))
 
     def sum_moments(self, gradient: Tree, n: int = 1) -> tuple[Tree, Tree]:
         """The exact mean and variance, entry by entry, of Σ_i (g·v_i) v_i, in the structure of the gradient g."""
@@ -140,7 +183,7 @@ class Sampled(Direction):
 
     def __init__(self, own):
         self.own = own
-        self.cost = own.cost
+        self.cost, self.apart = own.cost, bool(getattr(own, "apart", False))
 
     def __repr__(self):
         return repr(self.own)
@@ -180,10 +223,16 @@ def as_direction(direction):
     return Sampled(direction)
 
 
-def drawn(direction, rng, n, layout, w):
-    """n directions from what draws them, as `Rows`."""
-    direction = as_direction(direction)
-    return checked_rows(direction, direction.rows(rng, n, layout, w), n, layout, w)
+def drawn(direction, rng, n, layout, w, part=None):
+    """n directions from what draws them, as `Rows`, or the ``part`` of them that a slice is."""
+    return _rows_of(as_direction(direction), rng, n, layout, w, None if part is None else as_part(part, n))
+
+
+def _rows_of(direction, rng, n, layout, w, part):
+    if part is None or part == slice(0, n):
+        return checked_rows(direction, direction.rows(rng, n, layout, w), n, layout, w)
+    draw = direction.part_of if knows_parts(type(direction)) else functools.partial(Direction.part_of, direction)
+    return checked_rows(direction, draw(rng, n, part, layout, w), part.stop - part.start, layout, w)
 
 
 def checked_rows(direction, V, n, layout, w):

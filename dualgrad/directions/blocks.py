@@ -3,10 +3,12 @@
 import numpy as np
 
 from ..backend import Array
+from ..backend import like as on_device
 from ..layout import Layout
 from ..random import Rng
 from .base import Direction
 from .independent import Independent
+from .rows import Rows
 
 
 class Blocks(Direction):
@@ -43,7 +45,7 @@ class Blocks(Direction):
         if not isinstance(base, Independent):
             raise TypeError(f"got base={base!r}; expected a direction with independent entries, such as Rademacher()")
         self.base = base
-        self.fourth_moment = base.fourth_moment
+        self.fourth_moment, self.portable = base.fourth_moment, base.portable
 
     def norm(self, p: int) -> float:
         """√E‖v‖² of all parts together."""
@@ -52,12 +54,21 @@ class Blocks(Direction):
     def _parts(self, n, p):
         if n > p:
             raise ValueError(f"got n={n} parts of {p} parameters; expected at most {p}")
-        return np.array_split(np.arange(p), n)
+        size, longer = divmod(p, n)
+        ends = [k * size + min(k, longer) for k in range(n + 1)]
+        return list(map(slice, ends, ends[1:]))
 
     def matrix(self, rng: Rng, n: int, p: int) -> Array:
-        rows, whole = np.zeros((n, p)), self.base.matrix(rng, 1, p)[0]
-        for row, part in zip(rows, self._parts(n, p), strict=True):
-            row[part] = whole[part]
+        return self._matrix(rng, n, slice(0, n), p, np.float64)
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows:
+        return Rows(on_device(self._matrix(rng, n, part, layout.size, w.dtype), w))
+
+    def _matrix(self, rng, n, part, p, dtype):
+        places = self._parts(n, p)[part]
+        rows, whole = np.zeros((len(places), p), dtype), self.base.matrix(rng, 1, p)[0]
+        for row, place in zip(rows, places, strict=True):
+            row[place] = whole[place]
         return rows
 
     def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:

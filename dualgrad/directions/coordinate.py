@@ -5,9 +5,11 @@ import math
 import numpy as np
 
 from ..backend import Array
+from ..backend import like as on_device
 from ..layout import Layout
 from ..random import Rng
 from .base import Direction
+from .rows import Rows
 
 
 class Coordinate(Direction):
@@ -20,11 +22,20 @@ class Coordinate(Direction):
     array([ 9., 16.])
     """
 
+    apart: bool = True
+    portable: bool = True
+
     def matrix(self, rng: Rng, n: int, p: int) -> Array:
-        rows = np.zeros((n, p))
-        if not p:
-            return rows
-        rows[np.arange(n), rng.integers(0, p, (n,))] = math.sqrt(p) * rng.signs(n)
+        return self._matrix(rng, n, slice(0, n), p, np.float64)
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows:
+        return Rows(on_device(self._matrix(rng, n, part, layout.size, w.dtype), w))
+
+    def _matrix(self, rng, n, part, p, dtype):
+        rows = np.zeros((part.stop - part.start, p), dtype)
+        if p:
+            entries = math.sqrt(p) * rng.signs(n)
+            rows[np.arange(len(rows)), rng.integers(0, p, (n,))[part]] = entries[part]
         return rows
 
     def kurtosis(self, p: int) -> float:

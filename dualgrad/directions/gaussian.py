@@ -18,6 +18,7 @@ class Gaussian(Independent):
     """
 
     fourth_moment: float = 3.0
+    part_of = Independent.in_turn
 
     def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.normal(shape, dtype=dtype, like=like)

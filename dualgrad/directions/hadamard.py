@@ -44,6 +44,7 @@ class Hadamard(Direction):
     """
 
     fourth_moment: float = 1.0
+    portable: bool = True
 
     low_rank: bool
     cost: float
@@ -55,16 +56,21 @@ class Hadamard(Direction):
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows | FactorRows:
         if not self.low_rank:
             return super().rows(rng, n, layout, w)
-        signs = [part for piece in pieces(layout) for part in self._parts(rng, n, *piece.matrix)]
-        return FactorRows(in_kind(side_by_side(signs, (n, 0)), w), layout)
+        return self.part_of(rng, n, slice(0, n), layout, w)
 
-    def _parts(self, rng, n, height, width):
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows | FactorRows:
+        if not self.low_rank:
+            return Rows(in_kind(self._matrix(rng, n, part, layout.size), w))
+        signs = [rows for piece in pieces(layout) for rows in self._factors(rng, n, part, *piece.matrix)]
+        return FactorRows(in_kind(side_by_side(signs, (part.stop - part.start, 0)), w), layout)
+
+    def _factors(self, rng, n, part, height, width):
         """Rows for one leaf, a row for each side of a matrix, each pair with a sign of its own."""
         if not height:
-            rows = _signs_of_rows(_cycled(rng, n, _padded(width)), width) * rng.signs((1, width))
-            return [rows * rng.signs((n, 1))]
-        chosen = _cycled(rng, n, _padded(height) * _padded(width))
-        a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))
+            rows = _signs_of_rows(_cycled(rng, n, _padded(width))[part], width) * rng.signs((1, width))
+            return [rows * rng.signs((n, 1))[part]]
+        chosen = _cycled(rng, n, _padded(height) * _padded(width))[part]
+        a = _signs_of_rows(chosen // _padded(width), height) * rng.signs((1, height)) * rng.signs((n, 1))[part]
         return [a, _signs_of_rows(chosen % _padded(width), width) * rng.signs((1, width))]
 
     def _require(self, n, p):
@@ -72,8 +78,11 @@ class Hadamard(Direction):
             raise ValueError(f"got n={n} directions; there are {_padded(p)} rows: take fewer directions")
 
     def matrix(self, rng: Rng, n: int, p: int) -> Array:
+        return self._matrix(rng, n, slice(0, n), p)
+
+    def _matrix(self, rng, n, part, p):
         self._require(n, p)
-        return _signs_of_rows(_without_replacement(rng, n, _padded(p)), p) * rng.signs((1, p))
+        return _signs_of_rows(_without_replacement(rng, n, _padded(p))[part], p) * rng.signs((1, p))
 
     def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         if self.low_rank:

@@ -4,6 +4,7 @@ from ..backend import Array
 from ..layout import Layout
 from ..random import Rng
 from .base import Direction
+from .parts import rows_in_turn
 from .rows import FactorRows, pieces
 
 
@@ -24,10 +25,22 @@ class LowRank(Direction):
 
     fourth_moment: float | None = 1.0
     cost: float = 2.0
+    apart: bool = True
+    portable: bool = True
 
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> FactorRows:
-        count = pieces(layout)[-1].b.stop if layout.shapes else 0
-        return FactorRows(rng.signs((n, count), dtype=w.dtype, like=w), layout)
+        return FactorRows(rng.signs((n, _count(layout)), dtype=w.dtype, like=w), layout)
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> FactorRows:
+        def draw(m, like):
+            return rng.signs((m,), dtype=w.dtype, like=like)
+
+        return FactorRows(rows_in_turn(draw, part, n, _count(layout), w), layout)
 
     def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         return n * g, n * (g @ g - g * g)
+
+
+def _count(layout):
+    """How many signs a direction is made of."""
+    return pieces(layout)[-1].b.stop if layout.shapes else 0

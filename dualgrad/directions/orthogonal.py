@@ -8,6 +8,7 @@ from ..backend import Array
 from ..layout import Layout
 from ..random import Rng
 from .base import Direction
+from .rows import FactorRows, Rows
 
 
 class Orthogonal(Direction):
@@ -41,6 +42,14 @@ class Orthogonal(Direction):
         self._require(n, p)
         q, r = np.linalg.qr(rng.normal((p, n)))
         return math.sqrt(p) * (q * np.sign(np.diagonal(r))).T
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows | FactorRows:
+        if part == slice(0, n):
+            return self.rows(rng, n, layout, w)
+        raise ValueError(
+            f"got part={part!r} of n={n} orthogonal directions; these are drawn all at once, in O(p n²), and those of "
+            "several draws are not orthogonal: take Hadamard or Blocks, which have parts"
+        )
 
     def kurtosis(self, p: int) -> float:
         return 3 * p / (p + 2)

@@ -18,6 +18,8 @@ class Rademacher(Independent):
     """
 
     fourth_moment: float = 1.0
+    portable: bool = True
+    part_of = Independent.in_turn
 
     def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.signs(shape, dtype=dtype, like=like)

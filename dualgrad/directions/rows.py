@@ -18,6 +18,7 @@ from ..scratch import empty_like
 from ..tree import Tree
 from ..unwritten import Unwritten
 
+BLOCK = 1 << 14  # entries of a sum that stay in the cache while directions are added to them
 MANY = 1 << 16  # entries from which on writing a gradient out takes longer than to say what it is made of
 
 
@@ -66,6 +67,43 @@ class Rows:
         first = self.matrix[0]
         c, total = _fitting_coefficients(c, len(self.matrix), first.dtype), empty_like(first)
         return np.matmul(c, self.matrix, out=total) if c.ndim else np.multiply(c, first, out=total)
+
+    def add_to(self, total: Array, c: Any, exact: bool = False) -> Array:
+        """``total += c @ V`` in place; returns the total.
+
+        Parameters
+        ----------
+        total : array ``(p,)`` of the dtype of the directions
+        c : array ``(n,)``, or a number for one direction
+        exact : bool
+            Add direction after direction, entry by entry: the bits are the same on every CPU, and however many
+            directions are added at once, which a product of matrices does not promise.
+
+        Raises
+        ------
+        ShapeError
+            For another total, or coefficients that are not n.
+        TypeError
+            For a total of another dtype.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from dualgrad.directions.rows import Rows
+        >>> V = Rows(np.array([[1.0, 0.0], [1.0, 1.0]]))
+        >>> V.add_to(np.array([10.0, 20.0]), np.array([1.0, 2.0]), exact=True)
+        array([13., 22.])
+        """
+        c = _fitting_coefficients(c, len(self.matrix), self.matrix.dtype)
+        _require_total(total, self.matrix.shape[1], self.matrix.dtype)
+        if not exact:
+            return np.add(total, c @ self, out=total)
+        for start in range(0, total.size, BLOCK):
+            some = total[start : start + BLOCK]
+            product = empty_like(some)
+            for c_i, v_i in zip(c.reshape(-1), self.matrix[:, start : start + BLOCK], strict=True):
+                np.add(some, np.multiply(c_i, v_i, out=product), out=some)
+        return total
 
     def __matmul__(self, g: Array) -> Any:
         """v_i·g; a number for one direction."""
@@ -116,6 +154,21 @@ class FactorRows:
         """Σ_i c_i v_i."""
         total = self._combined(c)
         return total.written() if total.__class__ is Unwritten else total
+
+    def add_to(self, total: Array, c: Any, exact: bool = False) -> Array:
+        """As `Rows.add_to`; the directions are not written out, but for blocks of one at a time."""
+        signs = self.signs
+        c = _fitting_coefficients(c, len(signs), signs.dtype)
+        _require_total(total, self.layout.size, signs.dtype)
+        if not exact:
+            return np.add(total, c @ self, out=total)
+        for k, c_k in enumerate(c.reshape(-1)):
+            if signs.__class__ is not np.ndarray:
+                Rows(self[k : k + 1].dense()).add_to(total, c_k, exact)
+                continue
+            for place, block in Unwritten(c_k, signs[k], self._pieces, self.layout.size).blocks(MANY):
+                total[place] += block
+        return total
 
     def unwritten(self, c: Any) -> Array | Unwritten:
         """The same, not written out where it is one direction of many entries, for Params."""
@@ -222,6 +275,15 @@ def _fitting_coefficients(c, n, dtype):
     if c.shape != (n,) and (n > 1 or c.shape != ()):
         raise ShapeError(f"got coefficients of shape {c.shape} for {n} directions; expected {(n,)}")
     return c.astype(dtype) if c.dtype != dtype else c
+
+
+def _require_total(total, size, dtype):
+    """Raise unless directions of this size and dtype can be added to a total."""
+    if np.shape(total) != (size,):
+        raise ShapeError(f"got a total of shape {np.shape(total)}; expected {(size,)}")
+    if getattr(total, "dtype", None) != dtype:
+        kind = getattr(total, "dtype", type(total).__name__)
+        raise TypeError(f"got a total of {kind}; expected one of {dtype}, as the directions are")
 
 
 def _slice(some):

@@ -55,6 +55,7 @@ class Scaled(Direction):
     def __init__(self, base: DirectionSampler, c: Tree, restore: bool = False) -> None:
         self.base, self.c, self.restore = require_direction("base", base), c, flag("restore", restore)
         require_numbers("c", c)
+        self.apart = bool(getattr(base, "apart", False))
         entries = Layout.of(c).double(c)
         if not (np.all(entries > 0) and np.all(np.isfinite(entries))):
             raise ValueError(f"got c={c!r:.80}, a scale that is not positive and finite everywhere")
@@ -72,8 +73,11 @@ class Scaled(Direction):
         return Along(layout.tree(roots * self.base.unit(layout)))
 
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows:
+        return self.part_of(rng, n, slice(0, n), layout, w)
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows:
         roots = self._roots(layout)
-        base = drawn(self._rotated(roots, layout), rng, n, layout, w).dense()
+        base = drawn(self._rotated(roots, layout), rng, n, layout, w, part).dense()
         return Rows(on_device((roots * to_numpy(base)).astype(w.dtype), w))
 
     def finish(self, gradient: Array, layout: Layout) -> Array:

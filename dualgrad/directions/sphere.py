@@ -3,9 +3,11 @@
 import math
 
 from ..backend import Array
+from ..vectors import in_kind
 from ..layout import Layout
 from ..random import Rng
 from .base import Direction
+from .rows import Rows
 
 
 class Sphere(Direction):
@@ -19,8 +21,15 @@ class Sphere(Direction):
     3.0
     """
 
+    apart: bool = True
+
     def matrix(self, rng: Rng, n: int, p: int) -> Array:
         return math.sqrt(p) * rng.unit((n, p))
+
+    def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows:
+        for _ in range(part.start):
+            rng.unit((1, layout.size))
+        return Rows(in_kind(self.matrix(rng, part.stop - part.start, layout.size), w))
 
     def kurtosis(self, p: int) -> float:
         return 3 * p / (p + 2)

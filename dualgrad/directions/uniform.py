@@ -18,6 +18,8 @@ class Uniform(Independent):
     """
 
     fourth_moment: float = 1.8
+    portable: bool = True
+    part_of = Independent.in_turn
 
     def draw(self, rng: Rng, shape: tuple[int, ...], dtype: DTypeLike, like: Array | None) -> Array:
         return rng.uniform(-math.sqrt(3), math.sqrt(3), shape, dtype=dtype, like=like)

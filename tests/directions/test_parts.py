@@ -1,0 +1,175 @@
+"""Parts of n directions: every class draws those very rows that it has among all n."""
+
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import dualgrad as dg
+from dualgrad import directions
+from dualgrad.directions.base import drawn
+from dualgrad.tree import leaves, map_leaves
+
+N = 5
+SIGNS, NORMALS = directions.Rademacher(), directions.Gaussian()
+FIXED = (  # those that take nothing to draw, or other directions
+    [SIGNS, NORMALS, directions.Uniform(), directions.LowRank(), directions.Sphere(), directions.Coordinate()]
+    + [directions.Hadamard(), directions.Hadamard(low_rank=True)]
+    + [directions.Blocks(base) for base in (SIGNS, NORMALS, directions.Uniform())]
+)
+LAYOUTS = {
+    "vector": lambda dtype: np.zeros(97, dtype),
+    "matrix": lambda dtype: np.zeros((5, 7), dtype),
+    "tree": lambda dtype: {"w": np.zeros((9, 7), dtype), "b": [np.zeros(3, dtype), np.zeros((2, 2, 3), dtype)]},
+    "Params": lambda dtype: dg.Params({"w": np.zeros((9, 7), dtype), "b": np.zeros(7, dtype)}),
+    "empty leaves": lambda dtype: {"e": np.zeros((3, 0), dtype), "w": np.zeros((3, 2), dtype), "f": np.zeros(0, dtype)},
+    "several dtypes": lambda dtype: {"w": np.zeros((9, 7), dtype), "b": np.zeros(7, np.float32), "s": np.float64(0.0)},
+}
+PARTS = [slice(0, 2), slice(1, 4), slice(-1, None), slice(2, 3), slice(None), slice(3, 99, 1)]
+
+
+class Own(directions.Direction):
+    """Known by its matrix."""
+
+    def matrix(self, rng, n, p):
+        return rng.normal((n, p))
+
+
+class Turned(directions.Rademacher):
+    """Draws other entries than the class that knows its parts."""
+
+    def draw(self, rng, shape, dtype, like):
+        return rng.signs(shape, dtype=dtype, like=like) * rng.signs(shape, dtype=dtype, like=like)
+
+
+class Later(directions.Hadamard):
+    """Draws other rows than the class that knows its parts."""
+
+    def matrix(self, rng, n, p):
+        return super().matrix(rng, n, p)[::-1]
+
+
+class Sampler:
+    """Known by its sample alone."""
+
+    cost, apart = 3.0, True
+
+    def sample(self, params, *, rng, n=None):
+        return map_leaves(lambda x: rng.normal((*(() if n is None else (n,)), *np.shape(x))).astype(x.dtype), params)
+
+
+def of_every_kind(params):
+    """Directions of every class that has parts, of one's own too, for these parameters."""
+    scale = map_leaves(lambda x: np.full(np.shape(x), 2.0), params)
+    scaled = [directions.Scaled(base, scale) for base in (SIGNS, directions.LowRank(), Sampler(), Own())]
+    return [*FIXED, *scaled, Own(), Turned(), Later()]
+
+
+def arrays(tree):
+    return [np.asarray(leaf) for leaf in leaves(tree)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_part_is_those_rows_of_the_whole(layout, dtype):
+    params = LAYOUTS[layout](dtype)
+    for distribution, part in itertools.product(of_every_kind(params), PARTS):
+        whole = arrays(distribution.sample(params, rng=3, n=N))
+        found = arrays(distribution.sample(params, rng=3, n=N, part=part))
+        assert [a.dtype for a in found] == [a.dtype for a in whole]
+        for some, every in zip(found, whole, strict=True):
+            assert some.shape == every[part].shape
+            assert some.tobytes() == every[part].tobytes(), (distribution, part)
+
+
+def test_every_public_class_is_tried():
+    tried = {type(d).__name__ for d in of_every_kind(np.zeros(2))}
+    assert tried >= set(directions.__all__) - {"Direction", "Rows", "Along", "Orthogonal"}
+
+
+@pytest.mark.parametrize("distribution", [directions.Orthogonal(), directions.Along(np.ones(4)), *FIXED], ids=repr)
+def test_all_of_them_are_a_part(distribution):
+    n = 1 if isinstance(distribution, directions.Along) else 3
+    whole = np.asarray(distribution.sample(np.zeros(4), rng=0, n=n))
+    assert np.array_equal(distribution.sample(np.zeros(4), rng=0, n=n, part=slice(-n, None)), whole)
+
+
+def test_what_is_drawn_in_the_middle_of_a_stream_is_too():
+    """Normals of single precision leave half a word behind, signs the rest of one."""
+    for distribution in of_every_kind(np.zeros(9, np.float32)):
+        w = {"a": np.zeros(5, np.float32), "b": np.zeros(4, np.float32)}
+        if isinstance(distribution, directions.Scaled):
+            continue
+        streams = [dg.Rng(1), dg.Rng(1)]
+        for rng in streams:
+            rng.normal(3, dtype=np.float32), rng.signs(3)
+        whole, part = (distribution.sample(w, rng=rng, n=3, part=s) for rng, s in zip(streams, (None, slice(1, 2))))
+        assert all(np.array_equal(a[1:2], b) for a, b in zip(arrays(whole), arrays(part), strict=True))
+
+
+def test_a_sampler_of_ones_own_has_parts():
+    w, layout = np.zeros(4), dg.Layout.of(np.zeros(4))
+    whole = drawn(Sampler(), dg.Rng(0), 3, layout, w)
+    part = drawn(Sampler(), dg.Rng(0), 3, layout, w, slice(1, 3))
+    assert np.array_equal(part.dense(), whole.dense()[1:])
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "message"),
+    [
+        (slice(1, 1), ValueError, "none of them; expected one or more"),
+        (slice(3, None), ValueError, r"part=slice\(3, None, None\) of n=3 .* none of them"),
+        (slice(2, -2), ValueError, "none of them"),
+        (slice(0, 2, 2), ValueError, "without a step"),
+        (slice(None, None, -1), ValueError, "without a step"),
+        (slice(0.0, 2), TypeError, "expected whole numbers or None as its ends"),
+        ((0, 2), TypeError, r"part=\(0, 2\); expected a slice of the n directions"),
+        (1, TypeError, "part=1; expected a slice"),
+        (range(2), TypeError, "expected a slice"),
+    ],
+)
+def test_other_parts_are_refused_and_nothing_is_drawn(part, error, message):
+    rng = dg.Rng(0)
+    place = rng.place()
+    for distribution in (*FIXED, directions.Orthogonal(), Own()):
+        with pytest.raises(error, match=message):
+            distribution.sample(np.zeros(4), rng=rng, n=3, part=part)
+    assert rng.place() == place
+
+
+def test_a_part_of_no_number_is_refused():
+    with pytest.raises(ValueError, match=r"part=slice\(0, 1, None\) of no number of directions; .*: n=4"):
+        SIGNS.sample(np.zeros(4), rng=0, part=slice(0, 1))
+
+
+def test_orthogonal_directions_have_no_parts():
+    with pytest.raises(ValueError, match=r"all at once, .* take Hadamard or Blocks"):
+        directions.Orthogonal().sample(np.zeros(4), rng=0, n=3, part=slice(0, 2))
+
+
+@pytest.mark.parametrize("distribution", [d for d in FIXED if not isinstance(d, directions.Hadamard)], ids=repr)
+def test_a_part_takes_the_memory_of_its_rows(distribution):
+    """Twice the float64 of one direction beside them, and the blocks that are dropped."""
+    p, n = 1 << 17, 32
+    tracemalloc.start()
+    try:
+        distribution.sample(dg.Params({"w": np.zeros(p)}), rng=0, n=n, part=slice(n - 2, None))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * p * 8
+
+
+def test_which_draws_are_apart_and_portable():
+    scale, own = np.ones(4), Sampler()
+    apart = [*FIXED[:6], directions.Scaled(SIGNS, scale), directions.Scaled(own, scale)]
+    alone = [directions.Blocks(SIGNS), directions.Hadamard(), directions.Orthogonal(), directions.Along(scale), Own()]
+    alone += [directions.Scaled(base, scale) for base in alone]
+    assert all(d.apart for d in apart)
+    assert not any(d.apart for d in alone)
+    portable = [d for d in (*FIXED, *alone, *apart) if d.portable]
+    assert {type(d).__name__ for d in portable} == {
+        "Rademacher", "Uniform", "LowRank", "Coordinate", "Hadamard", "Blocks"
+    }  # fmt: skip
+    assert not directions.Blocks(NORMALS).portable
