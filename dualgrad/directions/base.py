@@ -92,9 +92,9 @@ class Direction:
         return Rows(on_device(real_rows(self, self.matrix(rng, n, layout.size)).astype(w.dtype, copy=False), w))
 
     def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows | FactorRows:
-        """Some of the n directions that ``rows`` draws, a slice of them with both its ends: all are drawn, others dropped.
+        """Some of the n directions that ``rows`` draws, as `Rows`: ``part`` is a slice of them with both its ends.
 
-        A class that need not draw the others does better.
+        All are drawn and the others dropped, where a class does not say how to do without them.
         """
         V = checked_rows(self, self.rows(rng, n, layout, w), n, layout, w)
         return Rows(V.matrix[part].copy()) if V.__class__ is Rows else V[part]

@@ -29,18 +29,18 @@ class LowRank(Direction):
     portable: bool = True
 
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> FactorRows:
-        return FactorRows(rng.signs((n, _count(layout)), dtype=w.dtype, like=w), layout)
+        return FactorRows(rng.signs((n, _signs_in(layout)), dtype=w.dtype, like=w), layout)
 
     def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> FactorRows:
         def draw(m, like):
             return rng.signs((m,), dtype=w.dtype, like=like)
 
-        return FactorRows(rows_in_turn(draw, part, n, _count(layout), w), layout)
+        return FactorRows(rows_in_turn(draw, part, n, _signs_in(layout), w), layout)
 
     def moments(self, g: Array, n: int, layout: Layout) -> tuple[Array, Array]:
         return n * g, n * (g @ g - g * g)
 
 
-def _count(layout):
+def _signs_in(layout):
     """How many signs a direction is made of."""
     return pieces(layout)[-1].b.stop if layout.shapes else 0

@@ -18,7 +18,7 @@ from ..scratch import empty_like
 from ..tree import Tree
 from ..unwritten import Unwritten
 
-BLOCK = 1 << 14  # entries of a sum that stay in the cache while directions are added to them
+ADDED = 1 << 16  # entries of a sum that are worked on at once, while they are in a cache
 MANY = 1 << 16  # entries from which on writing a gradient out takes longer than to say what it is made of
 
 
@@ -98,10 +98,10 @@ class Rows:
         _require_total(total, self.matrix.shape[1], self.matrix.dtype)
         if not exact:
             return np.add(total, c @ self, out=total)
-        for start in range(0, total.size, BLOCK):
-            some = total[start : start + BLOCK]
+        for start in range(0, total.size, ADDED):
+            some = total[start : start + ADDED]
             product = empty_like(some)
-            for c_i, v_i in zip(c.reshape(-1), self.matrix[:, start : start + BLOCK], strict=True):
+            for c_i, v_i in zip(c.reshape(-1), self.matrix[:, start : start + ADDED], strict=True):
                 np.add(some, np.multiply(c_i, v_i, out=product), out=some)
         return total
 
@@ -160,13 +160,13 @@ class FactorRows:
         signs = self.signs
         c = _fitting_coefficients(c, len(signs), signs.dtype)
         _require_total(total, self.layout.size, signs.dtype)
-        if not exact:
+        if not exact and len(signs) > 1:
             return np.add(total, c @ self, out=total)
         for k, c_k in enumerate(c.reshape(-1)):
             if signs.__class__ is not np.ndarray:
                 Rows(self[k : k + 1].dense()).add_to(total, c_k, exact)
                 continue
-            for place, block in Unwritten(c_k, signs[k], self._pieces, self.layout.size).blocks(MANY):
+            for place, block in Unwritten(c_k, signs[k], self._pieces, self.layout.size).blocks(ADDED):
                 total[place] += block
         return total
 
@@ -281,8 +281,8 @@ def _require_total(total, size, dtype):
     """Raise unless directions of this size and dtype can be added to a total."""
     if np.shape(total) != (size,):
         raise ShapeError(f"got a total of shape {np.shape(total)}; expected {(size,)}")
-    if getattr(total, "dtype", None) != dtype:
-        kind = getattr(total, "dtype", type(total).__name__)
+    kind = getattr(total, "dtype", type(total).__name__)
+    if kind != dtype:
         raise TypeError(f"got a total of {kind}; expected one of {dtype}, as the directions are")
 
 

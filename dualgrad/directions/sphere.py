@@ -6,6 +6,7 @@ from ..backend import Array
 from ..vectors import in_kind
 from ..layout import Layout
 from ..random import Rng
+from ..vectors import in_kind
 from .base import Direction
 from .rows import Rows
 

@@ -97,15 +97,15 @@ def test_all_of_them_are_a_part(distribution):
 
 def test_what_is_drawn_in_the_middle_of_a_stream_is_too():
     """Normals of single precision leave half a word behind, signs the rest of one."""
-    for distribution in of_every_kind(np.zeros(9, np.float32)):
-        w = {"a": np.zeros(5, np.float32), "b": np.zeros(4, np.float32)}
-        if isinstance(distribution, directions.Scaled):
-            continue
-        streams = [dg.Rng(1), dg.Rng(1)]
-        for rng in streams:
-            rng.normal(3, dtype=np.float32), rng.signs(3)
-        whole, part = (distribution.sample(w, rng=rng, n=3, part=s) for rng, s in zip(streams, (None, slice(1, 2))))
-        assert all(np.array_equal(a[1:2], b) for a, b in zip(arrays(whole), arrays(part), strict=True))
+    w, rng = {"a": np.zeros(5, np.float32), "b": np.zeros(4, np.float32)}, dg.Rng(1)
+    for distribution in of_every_kind(w):
+        rng.normal(3, dtype=np.float32)
+        rng.signs(3)
+        place = rng.place()
+        whole = arrays(distribution.sample(w, rng=rng, n=3))
+        rng.rewind(place)
+        part = arrays(distribution.sample(w, rng=rng, n=3, part=slice(1, 2)))
+        assert [a[1:2].tolist() for a in whole] == [a.tolist() for a in part], distribution
 
 
 def test_a_sampler_of_ones_own_has_parts():

@@ -1,5 +1,9 @@
 """Rows of directions: factors answer as the dense matrix does."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -81,3 +85,90 @@ def test_other_sizes_are_refused(kind, n):
     for some in (0, [0], np.array([True] * n), np.array([0])):
         with pytest.raises(TypeError, match="expected a slice of directions"):
             V[some]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 2, 5])
+@pytest.mark.parametrize("kind", ["dense", "factors"])
+def test_a_sum_is_added_to_a_total(kind, n, dtype):
+    V = factors(n, dtype)
+    V = V if kind == "factors" else Rows(RNG.normal(size=(n, 17)).astype(dtype))
+    c, before = RNG.normal(size=n), RNG.normal(size=17).astype(dtype)
+    loop = before.copy()
+    for c_i, v_i in zip(c.astype(dtype), V.dense(), strict=True):
+        loop += c_i * v_i
+    for exact, given in ((False, c), (True, c), (True, c.tolist()), (True, c if n > 1 else c[0])):
+        total = before.copy()
+        assert V.add_to(total, given, exact) is total
+        np.testing.assert_allclose(total, before + c @ V, rtol=1e-5 if dtype == np.float32 else 1e-13, atol=1e-5)
+        assert not exact or np.array_equal(total, loop)
+    parts = before.copy()
+    for k in range(n):  # a part after the other
+        V[k : k + 1].add_to(parts, c[k : k + 1], exact=True)
+    assert np.array_equal(parts, loop)
+    strided = np.repeat(before, 2)
+    V.add_to(strided[::2], c, exact=True)
+    assert np.array_equal(strided[::2], loop)
+    assert np.array_equal(strided[1::2], before)
+
+
+def test_an_exact_sum_of_many_entries_is_the_plain_loop():
+    """More of them than a block."""
+    tree = dg.Params({"w": np.zeros((300, 301)), "e": np.zeros((2, 0)), "b": np.zeros(70001), "k": np.zeros((2, 3, 4))})
+    c, size = RNG.normal(size=3).astype(np.float32), tree.layout.size
+    V = dg.directions.LowRank().rows(dg.Rng(0), 3, tree.layout, np.zeros(size, np.float32))
+    loop = np.zeros(size, np.float32)
+    for c_i, v_i in zip(c, V.dense(), strict=True):
+        loop += c_i * v_i
+    for rows in (V, Rows(V.dense())):
+        assert np.array_equal(rows.add_to(np.zeros(size, np.float32), c, exact=True), loop)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("kind", ["dense", "factors"])
+def test_another_total_is_refused_and_left_alone(kind, exact):
+    V = factors(3)
+    V = V if kind == "factors" else Rows(V.dense())
+    for total, c, error, message in (
+        (np.zeros(16), np.ones(3), dg.ShapeError, r"a total of shape \(16,\); expected \(17,\)"),
+        (np.zeros((1, 17)), np.ones(3), dg.ShapeError, r"a total of shape \(1, 17\)"),
+        (np.zeros(17, np.float32), np.ones(3), TypeError, "a total of float32; expected one of float64"),
+        ([0.0] * 17, np.ones(3), TypeError, "a total of list"),
+        (np.zeros(17), np.ones(2), dg.ShapeError, "for 3 directions"),
+        (np.zeros(17), 1.0, dg.ShapeError, "for 3 directions"),
+    ):
+        with pytest.raises(error, match=message):
+            V.add_to(total, c, exact)
+        assert not np.any(total)
+
+
+def test_no_directions_of_no_entries_are_added():
+    empty = FactorRows(np.ones((2, 0)), Layout.of({}))
+    for V in (empty, Rows(np.ones((2, 0)))):
+        assert V.add_to(np.zeros(0), np.ones(2), exact=True).shape == (0,)
+
+
+BITS = """
+import numpy as np, dualgrad as dg
+w = dg.Params({"w": np.zeros((61, 53), np.float32), "b": np.zeros(7, np.float32)})
+c = dg.Rng(1).uniform(-1, 1, 32, dtype=np.float32)
+for directions in (dg.directions.LowRank(), dg.directions.Uniform()):
+    V = directions.rows(dg.Rng(0), 32, w.layout, w.vector)
+    print(dg.workers.digest(V.add_to(np.zeros_like(w.vector), c, exact=True)))
+"""
+
+
+def test_an_exact_sum_has_the_same_bits_whatever_the_kernels_of_blas():
+    """Those of two generations of CPUs."""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", BITS],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "OPENBLAS_CORETYPE": kind, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        for kind in ("Haswell", "Nehalem")
+    ]
+    first, second = (child.communicate(timeout=60)[0] for child in children)
+    assert [child.returncode for child in children] == [0, 0]
+    assert first == second
+    assert len(first.split()) == 2
