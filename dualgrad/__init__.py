@@ -10,6 +10,7 @@ from .custom import custom_jvp, defjvp, supported
 from .dual import Dual, primal
 from .errors import (
     CheckpointError,
+    DriftError,
     DualgradError,
     IllConditionedWarning,
     LayoutError,
@@ -40,6 +41,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ZERO",
     "CheckpointError",
+    "DriftError",
     "Dual",
     "DualgradError",
     "IllConditionedWarning",

@@ -7,6 +7,7 @@ from .frames import outside
 
 __all__ = [
     "CheckpointError",
+    "DriftError",
     "DualgradError",
     "IllConditionedWarning",
     "LayoutError",
@@ -131,6 +132,23 @@ class CheckpointError(DualgradError, ValueError):
     ... except dg.CheckpointError:
     ...     print("refused")
     refused
+    """
+
+
+class DriftError(DualgradError, RuntimeError):
+    """Workers that make steps together have different parameters, or a run that is made again goes elsewhere.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> def run(comm):
+    ...     shared = dg.estimators.Shared(dg.estimators.SPSA(), comm)
+    ...     return shared.estimate(np.sum, np.full(3, float(comm.rank)), rng=0)
+    >>> try:
+    ...     dg.workers.threads(2, run)
+    ... except dg.DriftError as error:
+    ...     print(str(error)[:27])
+    worker 1 of 2 has drifted:
     """
 
 

@@ -56,11 +56,14 @@ class Hadamard(Direction):
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows | FactorRows:
         if not self.low_rank:
             return super().rows(rng, n, layout, w)
-        return self.part_of(rng, n, slice(0, n), layout, w)
+        return self._factor_rows(rng, n, slice(0, n), layout, w)
 
     def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows | FactorRows:
         if not self.low_rank:
             return Rows(in_kind(self._matrix(rng, n, part, layout.size), w))
+        return self._factor_rows(rng, n, part, layout, w)
+
+    def _factor_rows(self, rng, n, part, layout, w):
         signs = [rows for piece in pieces(layout) for rows in self._factors(rng, n, part, *piece.matrix)]
         return FactorRows(in_kind(side_by_side(signs, (part.stop - part.start, 0)), w), layout)
 

@@ -23,7 +23,7 @@ class Orthogonal(Direction):
     Raises
     ------
     ValueError
-        For more directions than parameters.
+        For more directions than parameters, and for a part of n.
 
     Examples
     --------

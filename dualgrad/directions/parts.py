@@ -5,7 +5,7 @@ _BLOCK = 1 << 16  # entries that are dropped at once, a multiple of it
 
 
 def as_part(part, n):
-    """A slice of n directions with both its ends; anything that has none of them, or leaves some out, raises."""
+    """A slice of n directions with both its ends; one with a step, of none of them, and what is no slice raise."""
     if not isinstance(part, slice):
         raise TypeError(f"got part={part!r:.60}; expected a slice of the n directions, such as slice(0, 2)")
     if n is None:
@@ -30,8 +30,8 @@ def knows_parts(kind):
 def rows_in_turn(draw, part, n, count, like, rest=False):
     """The rows of a part of n, of ``count`` entries each, where entries are drawn one after another.
 
-    ``draw(m, like)`` draws the next m, signs from words of which it begins a new one. What is in front is drawn and
-    dropped, block by block; with ``rest`` also what is behind.
+    ``draw(m, like)`` draws the next m; signs begin a new word, so that all is cut where a word ends. What is in front
+    is drawn and dropped, block by block; with ``rest`` also what is behind.
     """
     first, last, total = part.start * count, part.stop * count, n * count
     start, end = first - first % _WORD, min(last + -last % _WORD, total)

@@ -97,10 +97,12 @@ class Rows:
         c = _fitting_coefficients(c, len(self.matrix), self.matrix.dtype)
         _require_total(total, self.matrix.shape[1], self.matrix.dtype)
         if not exact:
-            return np.add(total, c @ self, out=total)
+            np.add(total, c @ self, out=total)
+            return total
+        products = empty_like(total[:ADDED])
         for start in range(0, total.size, ADDED):
             some = total[start : start + ADDED]
-            product = empty_like(some)
+            product = products[: some.size]
             for c_i, v_i in zip(c.reshape(-1), self.matrix[:, start : start + ADDED], strict=True):
                 np.add(some, np.multiply(c_i, v_i, out=product), out=some)
         return total
@@ -161,7 +163,8 @@ class FactorRows:
         c = _fitting_coefficients(c, len(signs), signs.dtype)
         _require_total(total, self.layout.size, signs.dtype)
         if not exact and len(signs) > 1:
-            return np.add(total, c @ self, out=total)
+            np.add(total, c @ self, out=total)
+            return total
         for k, c_k in enumerate(c.reshape(-1)):
             if signs.__class__ is not np.ndarray:
                 Rows(self[k : k + 1].dense()).add_to(total, c_k, exact)

@@ -73,9 +73,12 @@ class Scaled(Direction):
         return Along(layout.tree(roots * self.base.unit(layout)))
 
     def rows(self, rng: Rng, n: int, layout: Layout, w: Array) -> Rows:
-        return self.part_of(rng, n, slice(0, n), layout, w)
+        return self._scaled(rng, n, None, layout, w)
 
     def part_of(self, rng: Rng, n: int, part: slice, layout: Layout, w: Array) -> Rows:
+        return self._scaled(rng, n, part, layout, w)
+
+    def _scaled(self, rng, n, part, layout, w):
         roots = self._roots(layout)
         base = drawn(self._rotated(roots, layout), rng, n, layout, w, part).dense()
         return Rows(on_device((roots * to_numpy(base)).astype(w.dtype), w))

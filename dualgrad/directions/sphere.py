@@ -3,7 +3,6 @@
 import math
 
 from ..backend import Array
-from ..vectors import in_kind
 from ..layout import Layout
 from ..random import Rng
 from ..vectors import in_kind

@@ -19,6 +19,7 @@ from .guessing import (
     TransposedWeight,
 )
 from .mezo import MeZO
+from .sharing import Shared, replay
 from .subspaces import Subspace, effective_rank, subspace
 
 __all__ = [
@@ -41,11 +42,13 @@ __all__ = [
     "QuadraticCritic",
     "Reptile",
     "SelfSharpening",
+    "Shared",
     "Subspace",
     "SyntheticGradient",
     "TransposedWeight",
     "TruncatedBPTT",
     "diagnose",
     "effective_rank",
+    "replay",
     "subspace",
 ]

@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array, to_numpy
+from ..backend import like as on_device
 from ..checks import positive_count, positive_number
 from ..directions import Rademacher
 from ..directions.independent import Independent
+from ..directions.rows import Rows
 from ..errors import DualgradError
 from ..layout import Layout
 from ..transforms import hessian, jacfwd
 from ..vectors import double
+from .directional import Directional
 from .estimator import Estimated, Estimator
 from .point import Point
 from .state import Names
@@ -95,7 +98,7 @@ class FiniteDifference(Estimator):
         return 0 * g
 
 
-class SPSA(Estimator):
+class SPSA(Directional):
     """ĝ = (1/n) Σ_i (L(w + eps v_i) - L(w - eps v_i)) / (2 eps) v_i (Spall 1992): the forward gradient from values.
 
     Parameters
@@ -138,19 +141,38 @@ class SPSA(Estimator):
             raise TypeError(f"got directions={directions!r}; expected Rademacher(), Gaussian() or Uniform()")
 
     def estimated(self, at: Point, rng: Any) -> Estimated:
-        w, eps, values, slopes, gradient = at.vector, self.eps, [], [], 0
-        rounded, lossy = at.layout.rounded, coarse(self, at.params)
+        values, slopes, gradient = [], [], 0
         for _ in range(self.n):
-            v = at.rows(self.directions, 1, rng).dense()[0]
-            above, below = (at.value(rounded(w + step * v)) for step in (eps, -eps))
+            V = at.rows(self.directions, 1, rng)
+            value, slope = self.slopes(at, V)
+            gradient += self.weights(slope, V, at.layout, at.vector) @ self.taken(at, V)
+            values.append(value)
+            slopes += list(slope)
+        return sum(values) / self.n, gradient, np.array(slopes), self.passes(self.n)
+
+    def slopes(self, at: Point, V: Rows) -> tuple[Any, Array]:
+        w, rounded, values, slopes = at.vector, at.layout.rounded, [], []
+        for v in V.dense():
+            above, below = (at.value(rounded(w + step * v)) for step in (self.eps, -self.eps))
             values += [above, below]
-            slopes.append(quotient(above, below, 2 * eps))
-            if lossy:
-                v = rounded_direction(eps, v, rounded(w + eps * v), rounded(w - eps * v), self.directions)
-                require_moved(eps, [v])
-            gradient += slopes[-1] / self.n * v
-        value, slopes = sum(values) / len(values), np.array(slopes)
-        return value, gradient, slopes, 2.0 * self.n
+            slopes.append(quotient(above, below, 2 * self.eps))
+        return sum(values) / len(values), np.array(slopes)
+
+    def taken(self, at: Point, V: Rows) -> Rows:
+        """The directions along which rounding has let the parameters go."""
+        if not coarse(self, at.params):
+            return V
+        w, eps, rounded = at.vector, self.eps, at.layout.rounded
+        steps = [(v, rounded(w + eps * v), rounded(w - eps * v)) for v in V.dense()]
+        rows = [rounded_direction(eps, *step, self.directions) for step in steps]
+        require_moved(eps, rows)
+        return Rows(np.stack(rows))
+
+    def weights(self, slopes: Any, V: Rows, layout: Layout, w: Array) -> Any:
+        return on_device(slopes / self.n, w)
+
+    def passes(self, chunks: int) -> float:
+        return 2.0 * self.n
 
     def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """g + eps²/6 (3 Σ_j ∂_jjk L + (κ - 3) ∂_kkk L): exact for cubic losses. Needs the objective and params."""

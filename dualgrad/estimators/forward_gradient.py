@@ -13,14 +13,15 @@ from ..directions.rows import FactorRows, Rows
 from ..layout import Layout
 from ..tree import Tree, is_container
 from ..vectors import double, in_kind
-from .estimator import Estimated, Estimator
+from .directional import Directional
+from .estimator import Estimated
 from .point import Point
 from .state import Names
 
 _COMBINE = ("mean", "sum", "project")
 
 
-class ForwardGradient(Estimator):
+class ForwardGradient(Directional):
     """ĝ = (1/n) Σ_i (g·v_i) v_i, each g·v_i by one jvp, no backward pass (Baydin et al. 2022; DODGE, eq. 9).
 
     Parameters
@@ -108,26 +109,35 @@ class ForwardGradient(Estimator):
 
     def estimated(self, at: Point, rng: Any) -> Estimated:
         V = at.rows(self.directions, self.n, rng)
-        value, slopes = at.jvp(V)
+        value, slopes = self.slopes(at, V)
         if V.__class__ is FactorRows and self.baseline is None and type(self.directions).finish is Direction.finish:
-            gradient = V.unwritten(self._weights(slopes, V, at.layout))
+            gradient = V.unwritten(self.weights(slopes, V, at.layout, at.vector))
         else:
             gradient = self.combined(slopes, V, at.layout, at.vector)
-        if self.has_memory:
-            self._update_average(double(gradient), at.layout)
-        return value, gradient, slopes, 1 + self.n * (self.directions.cost - 1)
+        self.remember(gradient, at.layout)
+        return value, gradient, slopes, self.passes(1)
+
+    def slopes(self, at: Point, V: Rows | FactorRows) -> tuple[Any, Any]:
+        return at.jvp(V)
+
+    def passes(self, chunks: int) -> float:
+        return chunks + self.n * (self.directions.cost - 1)
 
     def combined(self, slopes: Any, V: Rows | FactorRows, layout: Layout, w: Array) -> Array:
         """ĝ = b + Σ c_i v_i from the slopes g·v_i along the rows of V."""
-        b = self._control(layout)
-        if b is None:
-            return as_direction(self.directions).finish(self._weights(slopes, V, layout) @ V, layout)
-        b = in_kind(b, w)
-        weights = self._weights(slopes - V @ b, V, layout)
-        return b + as_direction(self.directions).finish(weights @ V, layout)
+        return self.finished(self.weights(slopes, V, layout, w) @ V, layout, w)
 
-    def _weights(self, slopes, V, layout):
-        """c_i, from the slopes."""
+    def finished(self, total: Array, layout: Layout, w: Array) -> Array:
+        b, total = self._control(layout), as_direction(self.directions).finish(total, layout)
+        return total if b is None else in_kind(b, w) + total
+
+    def remember(self, gradient: Array, layout: Layout) -> None:
+        if self.has_memory:
+            self._update_average(double(gradient), layout)
+
+    def weights(self, slopes: Any, V: Rows | FactorRows, layout: Layout, w: Array) -> Any:
+        b = self._control(layout)
+        slopes = slopes if b is None else slopes - V @ in_kind(b, w)
         if self.combine == "project":
             inner, given = V.gram(), np.atleast_1d(to_numpy(slopes))
             kind = np.float32 if inner.dtype.itemsize <= 4 else np.float64  # LAPACK has no others

@@ -22,6 +22,24 @@ _PUT_BACK = "no gradient was made, and the parameters were put back to within ro
 _ENTRIES_AT_ONCE = 1 << 16  # entries of a direction that exist at a time
 
 
+def movable(params):
+    """The arrays of parameters that are moved in place."""
+    vectors = [params.vector] if isinstance(params, Params) else leaves(params)
+    for w in vectors:
+        if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
+            raise TypeError(
+                f"MeZO moves the parameters in place; got a leaf of {type(w).__name__}: give Params, or writable "
+                "contiguous arrays, for a number np.array(0.5)"
+            )
+    return vectors
+
+
+def as_rate(lr):
+    """The rate of a step, a number."""
+    expected = "a number that is not negative (of a schedule, its value)"
+    return real_number("lr", lr, expected, lambda x: 0 <= x < np.inf)
+
+
 class MeZO(SPSA):
     """w ← w - lr (L(w + eps z) - L(w - eps z)) / (2 eps) z, in the memory of inference (Malladi et al. 2023).
 
@@ -78,16 +96,7 @@ class MeZO(SPSA):
             For parameters that cannot be moved, or a rate that is negative; nothing has changed.
         """
         rng, slopes, values, starts = as_rng(rng), [], [], []
-        vectors = [params.vector] if isinstance(params, Params) else leaves(params)
-        lr = real_number(
-            "lr", lr, "a number that is not negative (of a schedule, its value)", lambda x: 0 <= x < np.inf
-        )
-        for w in vectors:
-            if not getattr(getattr(w, "flags", None), "writeable", False) or not w.flags.c_contiguous:
-                raise TypeError(
-                    f"MeZO moves the parameters in place; got a leaf of {type(w).__name__}: give Params, or writable "
-                    "contiguous arrays, for a number np.array(0.5)"
-                )
+        vectors, lr = movable(params), as_rate(lr)
         few, at = coarse(self, params), Point(self, objective, params)
         away = 0.0  # where w is, along the last direction
         try:

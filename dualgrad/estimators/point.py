@@ -48,10 +48,10 @@ class Point:
         self.estimator, self.objective, self.params = estimator, objective, as_params(params)
         self.vector, self.layout = ravel(self.params)
 
-    def rows(self, directions: DirectionSampler, n: int, rng: Rng) -> Rows | FactorRows:
-        """n directions, as `dualgrad.directions.rows.Rows`."""
+    def rows(self, directions: DirectionSampler, n: int, rng: Rng, part: slice | None = None) -> Rows | FactorRows:
+        """n directions, or a part of them, as `dualgrad.directions.rows.Rows`."""
         require_real(self.vector)
-        return drawn(directions, rng, n, self.layout, self.vector)
+        return drawn(directions, rng, n, self.layout, self.vector, part)
 
     def jvp(self, V: Rows | FactorRows) -> tuple[Any, Any]:
         """L, and its slopes g·v_i: one number for one direction."""

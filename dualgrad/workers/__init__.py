@@ -2,7 +2,8 @@
 
 from .agreement import digest
 from .alone import Alone, Workers
+from .pool import Pool
 from .threads import threads
 from .world import world
 
-__all__ = ["Alone", "Workers", "digest", "threads", "world"]
+__all__ = ["Alone", "Pool", "Workers", "digest", "threads", "world"]

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +11,7 @@ from .. import errors
 from ..backend import to_numpy
 from ..errors import DualgradError
 from ..tree import Tree, leaves
-from .alone import Workers
-
-T = TypeVar("T")
+from .alone import T, Workers
 
 
 def require_workers(name: str, workers: Any) -> Workers:

@@ -2,16 +2,13 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
 
 from ..checks import positive_count
 from ..errors import DualgradError
-from .alone import Workers
-
-T = TypeVar("T")
+from .alone import T, Workers
 
 
-class _Ended(DualgradError):
+class _EndedErrorError(DualgradError):
     """Another worker will say no more."""
 
 
@@ -29,7 +26,7 @@ class _Meeting:
             self.changed.wait_for(lambda: len(said) == self.n or self.ended - said.keys())
             if len(said) < self.n:
                 gone = sorted(self.ended - said.keys())
-                raise _Ended(f"worker {rank} of {self.n}: worker {gone[0]} has ended, and says no more")
+                raise _EndedErrorError(f"worker {rank} of {self.n}: worker {gone[0]} has ended, and says no more")
             heard.add(rank)
             if len(heard) == self.n:
                 del self.rounds[k]
@@ -96,7 +93,7 @@ def threads(n: int, run: Callable[[Workers], T]) -> list[T]:
         thread.start()
     for thread in started:
         thread.join()
-    raised = sorted((e for e in errors if e is not None), key=lambda error: isinstance(error, _Ended))
+    raised = sorted((e for e in errors if e is not None), key=lambda error: isinstance(error, _EndedErrorError))
     if raised:
         raise raised[0]
     return found

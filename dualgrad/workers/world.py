@@ -7,7 +7,7 @@ import sys
 from ..errors import DualgradError
 from .alone import Alone, Workers
 
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")  # what MPICH, Open MPI and Intel's tell a process
+_TOLD = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")  # what MPICH, Open MPI and Intel's tell a process
 
 
 def world() -> Workers:
@@ -28,7 +28,7 @@ def world() -> Workers:
     >>> dg.workers.world()
     Alone()
     """
-    started = max((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), default=1)
+    started = max((int(os.environ[name]) for name in _TOLD if os.environ.get(name, "").isdigit()), default=1)
     if "mpi4py.MPI" not in sys.modules and started == 1:
         return Alone()
     try:

@@ -8,16 +8,17 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import directions
-from dualgrad.directions.base import drawn
+from dualgrad.directions.base import as_direction, drawn
 from dualgrad.tree import leaves, map_leaves
+from tests.support.strict import device
 
 N = 5
 SIGNS, NORMALS = directions.Rademacher(), directions.Gaussian()
-FIXED = (  # those that take nothing to draw, or other directions
-    [SIGNS, NORMALS, directions.Uniform(), directions.LowRank(), directions.Sphere(), directions.Coordinate()]
-    + [directions.Hadamard(), directions.Hadamard(low_rank=True)]
-    + [directions.Blocks(base) for base in (SIGNS, NORMALS, directions.Uniform())]
-)
+TAKE_MORE = {"Along", "Blocks", "Scaled"}  # to be made of
+WHOLE = {"Along", "Orthogonal"}  # have no parts
+OTHERS = {"Direction", "Rows"}
+PLAIN = [getattr(directions, name)() for name in sorted(set(directions.__all__) - TAKE_MORE - WHOLE - OTHERS)]
+FIXED = [*PLAIN, directions.Hadamard(low_rank=True), *map(directions.Blocks, (SIGNS, NORMALS, directions.Uniform()))]
 LAYOUTS = {
     "vector": lambda dtype: np.zeros(97, dtype),
     "matrix": lambda dtype: np.zeros((5, 7), dtype),
@@ -83,11 +84,6 @@ def test_a_part_is_those_rows_of_the_whole(layout, dtype):
             assert some.tobytes() == every[part].tobytes(), (distribution, part)
 
 
-def test_every_public_class_is_tried():
-    tried = {type(d).__name__ for d in of_every_kind(np.zeros(2))}
-    assert tried >= set(directions.__all__) - {"Direction", "Rows", "Along", "Orthogonal"}
-
-
 @pytest.mark.parametrize("distribution", [directions.Orthogonal(), directions.Along(np.ones(4)), *FIXED], ids=repr)
 def test_all_of_them_are_a_part(distribution):
     n = 1 if isinstance(distribution, directions.Along) else 3
@@ -106,6 +102,22 @@ def test_what_is_drawn_in_the_middle_of_a_stream_is_too():
         rng.rewind(place)
         part = arrays(distribution.sample(w, rng=rng, n=3, part=slice(1, 2)))
         assert [a[1:2].tolist() for a in whole] == [a.tolist() for a in part], distribution
+
+
+@pytest.mark.parametrize("part", [None, slice(1, 3)])
+def test_parts_live_where_the_parameters_do(part):
+    here = dg.Params({"w": np.zeros((9, 7), np.float32), "b": np.zeros(7, np.float32)})
+    layout, w = here.layout, here.vector
+    for distribution in of_every_kind(here):
+        if isinstance(distribution, directions.Scaled) and isinstance(distribution.base, Sampler):
+            continue  # which would have to know of devices
+        ours, theirs = (drawn(distribution, dg.Rng(3), N, layout, x, part) for x in (w, device(w)))
+        assert np.array_equal(ours.dense(), theirs.dense().get())
+        c, total = np.arange(len(ours), dtype=np.float32) / 7, device(w.copy())
+        for exact in (False, True):
+            assert theirs.add_to(total, device(c), exact) is total
+        twice = ours.add_to(ours.add_to(w.copy(), c), c, exact=True)
+        np.testing.assert_allclose(total.get(), twice, rtol=1e-5, atol=1e-6)
 
 
 def test_a_sampler_of_ones_own_has_parts():
@@ -161,15 +173,24 @@ def test_a_part_takes_the_memory_of_its_rows(distribution):
     assert peak < 8 * p * 8
 
 
+def test_what_is_dropped_is_not_kept():
+    part = drawn(Own(), dg.Rng(0), 3, dg.Layout.of(np.zeros(4)), np.zeros(4), slice(1, 2))
+    assert part.matrix.base is None
+
+
 def test_which_draws_are_apart_and_portable():
-    scale, own = np.ones(4), Sampler()
-    apart = [*FIXED[:6], directions.Scaled(SIGNS, scale), directions.Scaled(own, scale)]
-    alone = [directions.Blocks(SIGNS), directions.Hadamard(), directions.Orthogonal(), directions.Along(scale), Own()]
-    alone += [directions.Scaled(base, scale) for base in alone]
-    assert all(d.apart for d in apart)
-    assert not any(d.apart for d in alone)
-    portable = [d for d in (*FIXED, *alone, *apart) if d.portable]
-    assert {type(d).__name__ for d in portable} == {
-        "Rademacher", "Uniform", "LowRank", "Coordinate", "Hadamard", "Blocks"
-    }  # fmt: skip
-    assert not directions.Blocks(NORMALS).portable
+    scale = np.ones(4)
+    every = [*FIXED, directions.Orthogonal(), directions.Along(scale), Own()]
+    said = {repr(d): (d.apart, d.portable) for d in every}
+    for both in ("Coordinate()", "LowRank()", "Rademacher()", "Uniform()"):
+        assert said[both] == (True, True)
+    for apart in ("Gaussian()", "Sphere()"):
+        assert said[apart] == (True, False)
+    for portable in ("Blocks(Rademacher())", "Blocks(Uniform())", "Hadamard()", "Hadamard(low_rank=True)"):
+        assert said[portable] == (False, True)
+    for neither in ("Along(...)", "Blocks(Gaussian())", "Orthogonal()", "Own()"):
+        assert said[neither] == (False, False)
+    scaled = [directions.Scaled(base, scale) for base in (*every, Sampler())]
+    assert [d.apart for d in scaled] == [d.base.apart for d in scaled]
+    assert not any(d.portable for d in scaled)
+    assert as_direction(Sampler()).apart

@@ -152,14 +152,17 @@ BITS = """
 import numpy as np, dualgrad as dg
 w = dg.Params({"w": np.zeros((61, 53), np.float32), "b": np.zeros(7, np.float32)})
 c = dg.Rng(1).uniform(-1, 1, 32, dtype=np.float32)
-for directions in (dg.directions.LowRank(), dg.directions.Uniform()):
+d = dg.directions
+signs = [d.Rademacher(), d.LowRank(), d.Hadamard(), d.Hadamard(low_rank=True)]
+for directions in (*signs, d.Uniform(), d.Coordinate(), d.Blocks(d.Uniform())):
+    assert directions.portable
     V = directions.rows(dg.Rng(0), 32, w.layout, w.vector)
     print(dg.workers.digest(V.add_to(np.zeros_like(w.vector), c, exact=True)))
 """
 
 
 def test_an_exact_sum_has_the_same_bits_whatever_the_kernels_of_blas():
-    """Those of two generations of CPUs."""
+    """Those of two generations of CPUs; of directions that are portable."""
     children = [
         subprocess.Popen(
             [sys.executable, "-c", BITS],
@@ -171,4 +174,4 @@ def test_an_exact_sum_has_the_same_bits_whatever_the_kernels_of_blas():
     first, second = (child.communicate(timeout=60)[0] for child in children)
     assert [child.returncode for child in children] == [0, 0]
     assert first == second
-    assert len(first.split()) == 2
+    assert len(first.split()) == 7

@@ -40,6 +40,7 @@ LATER = {  # imported when they are asked for, by name
     "dualgrad": "what not every program needs, so that it is imported in less time",
     "testing": "strategies, which need Hypothesis",
     "testing.fronts": "a library's front, which needs the library",
+    "workers.world": "mpi4py, where an MPI runs the program",
 }
 
 

@@ -11,7 +11,8 @@ from ...errors import DualgradError
 from ...layout import Layout
 from ...nn.layer import with_buffers
 from ...nn.linear import Linear
-from ...vectors import double
+from ...random import Rng
+from ...vectors import double, side_by_side
 from ...zero import ZERO
 from ..chain import Sums, Walk, chains_of
 from ..estimator import Estimated, Estimator
@@ -62,12 +63,9 @@ class Guess(Estimator):
     # ------------------------------------------------------------------ the estimate
 
     def estimated(self, at: Point, rng: Any) -> Estimated:
-        objective, params, x = at.objective, at.params, objective_input(self, at.objective)
         value, slopes, sums, again, sites = 0.0, 0.0, Sums(at.layout, at.vector), 0, 0
-        chains = chains_of(self, objective, self.local)
-        self._require(objective)
-        objective.model.require(with_buffers(params))
-        objective.model.accepted(objective.keywords())
+        chains, x = self._begun(at)
+        objective, params = at.objective, at.params
         for chain in chains:
             walk, loss, d, repeated = self._passes(objective, chain, params, x, rng, sums)
             value, slopes, x = value + loss, slopes + d, walk.trunk
@@ -75,6 +73,16 @@ class Guess(Estimator):
         passes = 1 + again / max(sites, 1)
         cost = passes + self.n + 1 + passes * self.n * min(self.ahead, len(walk.sites))
         return value, sums.total(), slopes, cost
+
+    def _begun(self, at):
+        """The chains of a bound network that has what the method needs, and its input."""
+        objective = at.objective
+        x = objective_input(self, objective)
+        chains = chains_of(self, objective, self.local)
+        self._require(objective)
+        objective.model.require(with_buffers(at.params))
+        objective.model.accepted(objective.keywords())
+        return chains, x
 
     def _passes(self, objective, chain, params, x, rng, sums):
         """A pass along a chain, and a second one of the layers that are not kept: the first, its loss and slopes, and
@@ -90,6 +98,30 @@ class Guess(Estimator):
             self._update(sums, second, range(before[-1]), d, lambda k, i: self._guess(second, k, rng), error)
             rng.load_state_dict(end)
         return walk, loss, d, len(before)
+
+    def slopes(self, at: Point, rng: Rng) -> tuple[Any, Array]:
+        """The loss, and the slopes of every example along its guesses, chain after chain: the first passes."""
+        value, found, (chains, x) = 0.0, [], self._begun(at)
+        for chain in chains:
+            walk = Walk(chain, at.params, x, at.objective.keywords())
+            loss, _, d, _ = self._slopes(walk, chain, rng, len(walk.steps))
+            value, x = value + loss, walk.trunk
+            found.append(d.reshape(-1))
+        return value, side_by_side(found)
+
+    def from_slopes(self, at: Point, rng: Rng, slopes: Array) -> tuple[Array, Array]:
+        """ĝ, by second passes whose guesses are drawn again, and the slopes that are left over.
+
+        For guesses that take nothing from the loss.
+        """
+        sums, (chains, x) = Sums(at.layout, at.vector), self._begun(at)
+        for chain in chains:
+            walk = Walk(chain, at.params, x, at.objective.keywords())
+            own, slopes = np.split(slopes, [self.n * walk.examples])
+            d, steps = own.reshape(self.n, -1), range(len(walk.steps))
+            self._update(sums, walk, steps, d, lambda k, i, walk=walk: self._guess(walk, k, rng), None)
+            x = walk.trunk
+        return sums.total(), slopes
 
     def _kept(self, walk):
         """The step from which on values and guesses are kept for the update: about as much as a guess has at a time."""

@@ -1,0 +1,146 @@
+"""Pool: the workers of an executor, who come late, die and stand still, and change no result."""
+
+import contextlib
+import pickle
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from typing import Any
+
+from ..checks import positive_number
+from ..errors import DualgradError
+
+_LIVES = 3  # executors that may break, one after another, in one step
+
+
+class Pool:
+    """The workers of a ``concurrent.futures`` executor, for `dualgrad.estimators.Shared`.
+
+    One program makes the steps, and each worker keeps a replica of the parameters, which it brings up to date from the
+    slopes of the last steps; one that has missed more, or is new, is sent the parameters.
+
+    Parameters
+    ----------
+    executor : concurrent.futures.Executor, or a function that makes one
+        Of processes or threads, loky's, ``client.get_executor(pure=False)`` of dask, mpi4py's ``MPIPoolExecutor``. Of
+        Python's own processes, none of which can be replaced once one has died, give the function: a new executor then
+        takes the place of the broken one.
+    optimizer : optional
+        The optimizer that makes the steps, so that replicas can follow. Without it the parameters are sent at every
+        step.
+    patience : float
+        So many times as long as the longest unit so far the pool waits for the next result, and then has the missing
+        units done a second time, by whoever is free.
+
+    Notes
+    -----
+    Objective, data and parameters must pickle. A task carries the objective: keep it small, a function of a module that
+    loads what it needs, as ``functools.partial(load, step)``.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> optimizer, w = dg.optim.SGD(0.1), np.ones(3)
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     pool = dg.workers.Pool(executor, optimizer)
+    ...     shared = dg.estimators.Shared(dg.estimators.SPSA(n=4), pool, chunk=2)
+    ...     for _ in range(50):
+    ...         optimizer.step(w, shared.estimate(lambda w: np.sum(w**2), w, rng=0).gradient)
+    >>> bool(np.all(np.abs(w) < 0.1))
+    True
+    """
+
+    rank: int = 0
+    size: int = 1
+    executor: Executor | Callable[[], Executor]
+    optimizer: Any
+    patience: float
+
+    def __init__(
+        self, executor: Executor | Callable[[], Executor], optimizer: Any = None, patience: float = 3.0
+    ) -> None:
+        usable = callable(getattr(executor, "submit", None)) or callable(executor)
+        if not usable or isinstance(executor, type):
+            raise TypeError(
+                f"got executor={executor!r:.80}; expected a running concurrent.futures executor, or a function that "
+                "makes one: Pool(lambda: ProcessPoolExecutor(4))"
+            )
+        if optimizer is not None and not (hasattr(optimizer, "step") and hasattr(optimizer, "state_dict")):
+            raise TypeError(f"got optimizer={optimizer!r:.80}; expected one with step and state_dict")
+        self.executor, self.optimizer = executor, optimizer
+        self.patience = positive_number("patience", patience)
+        self._running = None
+
+    def __repr__(self) -> str:
+        return f"Pool({type(self.executor).__name__})"
+
+    def allgather(self, sendobj: Any, /) -> list[Any]:
+        """``[sendobj]``: the program that makes the steps is one."""
+        return [sendobj]
+
+    def results(self, function: Callable[[Any], Any], tasks: Sequence[Any]) -> list[Any]:
+        """``function(task)`` of every task, in order, each done until one worker has done it."""
+        found: dict[int, Any] = {}
+        for life in range(_LIVES):
+            try:
+                with named_failures("no gradient was made, and nothing was changed"):
+                    self._collect(function, tasks, found)
+                return [found[k] for k in range(len(tasks))]
+            except BrokenExecutor as error:
+                self._running = None
+                if hasattr(self.executor, "submit") or life == _LIVES - 1:
+                    raise DualgradError(
+                        "a worker of the executor died, and it has no other; no gradient was made, and nothing was "
+                        "changed: give a function that makes a new one, Pool(lambda: ProcessPoolExecutor(4))"
+                    ) from error
+        raise AssertionError
+
+    def _collect(self, function, tasks, found):
+        """What tasks have not been done yet, into ``found``."""
+        if self._running is None:
+            self._running = self.executor if hasattr(self.executor, "submit") else self.executor()
+        submit, longest, twice = self._running.submit, None, set()
+        waited = {submit(timed, function, task): k for k, task in enumerate(tasks) if k not in found}
+        try:
+            while len(found) < len(tasks):
+                pending = [future for future, k in waited.items() if k not in found]
+                done, _ = wait(pending, longest and max(self.patience * longest, 0.1), FIRST_COMPLETED)
+                for future in done:
+                    seconds, found[waited[future]] = future.result()
+                    longest = max(longest or 0.0, seconds)
+                if not done:
+                    for k in {waited[future] for future in pending} - twice:
+                        waited[submit(timed, function, tasks[k])] = k
+                        twice.add(k)
+        finally:
+            for future in waited:
+                future.cancel()
+
+
+def timed(function: Callable[[Any], Any], task: Any) -> tuple[float, Any]:
+    """How long a task took, and what came of it."""
+    start = time.perf_counter()
+    found = function(task)
+    return time.perf_counter() - start, found
+
+
+@contextlib.contextmanager
+def named_failures(unchanged: str) -> Iterator[None]:
+    """What ails an executor in words, but for a worker that died."""
+    try:
+        yield
+    except BrokenExecutor:
+        raise
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        # "Can't pickle local object" of a function within another, or in Python 3.13 "Can't get local object"
+        if not isinstance(error, pickle.PicklingError) and not re.search("pickle|local object", str(error)):
+            raise
+        raise DualgradError(
+            f"what the workers are given cannot be sent to them ({error}): take functions of a module; {unchanged}"
+        ) from error
+    except RuntimeError as error:
+        if "after shutdown" not in str(error):
+            raise
+        raise DualgradError(f"the executor was shut down; {unchanged}") from error
