@@ -21,8 +21,9 @@ def settings(thing, without=(), above=()):
 
     A class keeps its arguments under their own names; of one that does not, its repr stands for them. One that hands
     on ``*args`` or ``**kwargs`` has the arguments of the class it hands them to. A rate of what has a state of its own
-    is left out: it is in the state.
+    is left out: it is in the state. So are ``circumstances``, arguments that make no difference to what comes out.
     """
+    without = (*without, *getattr(thing, "circumstances", ()))
     names, kind = _arguments(thing, without), getattr(thing, "_known_as", type(thing).__name__)
     if names is None:
         return {"kind": kind, "repr": text(thing)}
@@ -48,10 +49,12 @@ def _arguments(thing, without):
 
 def call_of(thing, named=()):
     """A repr: the call that makes a thing. Arguments without a default stand in their places, others by name where they
-    differ from it; ``named`` ones always stand there, by name. Of arrays and trees of them, and of what is not kept,
-    only that there is some."""
+    differ from it; ``named`` ones always stand there, by name, circumstances never. Of arrays and trees of them, and of
+    what is not kept, only that there is some."""
     said, named_before = [], False
     for name, argument in inspect.signature(type(thing)).parameters.items():
+        if name in getattr(thing, "circumstances", ()):
+            continue
         value, needed = getattr(thing, name, ...), argument.default is argument.empty
         text = "..." if value is ... or any(map(is_array, leaves(value))) else repr(value)
         by_name = name in named or argument.kind is argument.KEYWORD_ONLY or named_before

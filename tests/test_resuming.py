@@ -17,7 +17,20 @@ import pytest
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, online
 from tests.support.optimizers import MAKERS
-from tests.support.rooms import CATALOGUE, EVERY, RUNS, Learning, Run, fresh, maker, on_device, plain, sequence, system
+from tests.support.rooms import (
+    CATALOGUE,
+    EVERY,
+    RUNS,
+    Learning,
+    Run,
+    fresh,
+    maker,
+    on_device,
+    plain,
+    sequence,
+    system,
+    telling,
+)
 
 CALLS = 10
 
@@ -134,7 +147,7 @@ def test_a_run_on_a_device_goes_on_too(name, tmp_path):
 # ---------------------------------------------------------------------- no state but its own
 
 
-CHANGES = [(cls, name) for cls, (_, _, arguments) in CATALOGUE.items() for name in arguments]
+CHANGES = [(cls, name) for cls in CATALOGUE for name in telling(cls)]
 
 
 def refused(thing, state, *words):

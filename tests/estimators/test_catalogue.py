@@ -19,7 +19,7 @@ from tests.support import rooms, strict
 from tests.support.checks import close
 from tests.support.counting import products
 from tests.support.dealing import Dealt, Recording
-from tests.support.rooms import CATALOGUE, RUNS, SIGNS, Learning, maker, plain, sequence
+from tests.support.rooms import CATALOGUE, RUNS, SIGNS, Learning, by_shard, maker, plain, sequence
 
 SETTINGS = rooms.every_setting(lambda cls: cls.__module__.startswith("dualgrad.estimators"))
 NAMES = {
@@ -108,7 +108,7 @@ def smallest(cls):
     """An objective of few draws, and its parameters."""
     place = CATALOGUE[cls][1]
     if place is plain:
-        return quadratic if issubclass(cls, estimators.SPSA) else cubic, G
+        return by_shard(quadratic if issubclass(cls, estimators.SPSA) else cubic), G
     if place is sequence:
         model, x, y = nn.Sequential(nn.RNN(1, 1), nn.Linear(1, 1)), np.ones((4, 2, 1)), np.zeros((4, 2, 1))
     elif cls is estimators.ForwardGradient:
@@ -232,8 +232,8 @@ def test_a_cost_is_the_number_of_products_there_are(name):
     """In forward passes; the first layer, whose input has no tangent and needs no cotangent, takes fewer."""
     cls, make, changed = SETTINGS[name] if name in SETTINGS else (None, RUNS[name][1], {})
     estimator, place = make(), CATALOGUE[cls][1] if cls else RUNS[name][2]
-    if changed.get("local") or learns_online(estimator):
-        pytest.skip("local losses are of networks of their own; learners are in tests/online")
+    if changed.get("local") or changed.get("shards") or learns_online(estimator):
+        pytest.skip("local losses, and shards, are of objectives of their own; learners are in tests/online")
     objective, params = deep(place)
     with products(WIDTH) as one:
         objective(params)

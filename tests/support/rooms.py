@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 import dualgrad as dg
-from dualgrad import directions, estimators, nn, online, optim
+from dualgrad import directions, estimators, nn, online, optim, workers
 from tests.support import strict
 
 VALUES = {
@@ -32,7 +32,12 @@ EVERY = {
 def plain(dtype=np.float64):
     """A function of a tree of parameters, another one at every call."""
     params = {"a": np.arange(6.0).reshape(2, 3).astype(dtype) / 7, "x": np.array([0.5, -0.25], dtype)}
-    return params, lambda t, rng: lambda p: np.sum(np.sin(p["a"] * (t + 1))) + np.sum(p["x"] ** 2) * p["x"][0]
+    return params, lambda t, rng: by_shard(lambda p: np.sum(np.sin(p["a"] * (t + 1))) + np.sum(p["x"] ** 2) * p["x"][0])
+
+
+def by_shard(loss):
+    """A loss that is also a function of a shard, a whole number, and gives the loss of that."""
+    return lambda p: (lambda q: loss(q) * (p + 0.5)) if isinstance(p, int) else loss(p)
 
 
 def network(dtype=np.float64):
@@ -223,6 +228,13 @@ CATALOGUE = {
     estimators.Dodge: (
         Run, plain, {"candidate": (AVERAGING, partial(estimators.Oracle, previous=True)), "decay": (0.5, 0.25)},
     ),
+    estimators.Shared: (
+        Run, plain,
+        {
+            "base": (partial(estimators.ForwardGradient, SIGNS, n=3), AVERAGING), "shards": (1, 2), "chunk": (1, 2),
+            "exact": (False, True), "workers": (None, workers.Alone), "check": (100, None), "journal": (None, None),
+        },
+    ),
     online.RTRL: (Learning, cells, {}),
     online.BPTT: (Learning, cells, {}),
     online.UORO: (Learning, cells, {}),
@@ -259,13 +271,18 @@ def maker(cls, **changed):
     return lambda: cls(**{name: fresh(value) for name, value in usual.items()})
 
 
+def telling(cls):
+    """The arguments of a class of the catalogue that make a difference to what comes out."""
+    return [name for name in CATALOGUE[cls][2] if name not in getattr(cls, "circumstances", ())]
+
+
 def every_setting(wanted):
     """By name, every class of the catalogue that is wanted, with each of its arguments changed in turn: the class, a
     function that makes one, and what was changed."""
     return {
         f"{cls.__name__}({', '.join(changed)})": (cls, maker(cls, **changed), changed)
         for cls, (_, _, arguments) in CATALOGUE.items() if wanted(cls)
-        for changed in [{}, *({name: values[1]} for name, values in arguments.items())]
+        for changed in [{}, *({name: arguments[name][1]} for name in telling(cls))]
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ...tree import Tree
 from ...vectors import in_kind
 from ..guessing import ActivationPerturbation
 from ..point import Point
-from .plan import Plan, Report, Unit
+from .plan import Plan, Answer, Unit
 
 
 class ByShard(Plan):
@@ -32,16 +32,16 @@ class ByShard(Plan):
 
     def pushed(
         self, asks: Any, objective: Callable[[Any], Any], params: Tree, rng: Rng, step: int, units: Iterable[Unit]
-    ) -> Iterator[Report]:
+    ) -> Iterator[Answer]:
         for _, shard in units:
             at = self._at(asks, objective, params, shard)
             value, slopes = self.estimator.slopes(at, rng.named("guesses", step, shard))
-            yield Report.of(value, slopes)
+            yield Answer.of(value, slopes)
 
     def _at(self, asks, objective, params, shard):
         return Point(asks, self._loss_of(asks, objective, shard), params)
 
-    def mean(self, rows: list[Report]) -> tuple[Any, Array]:
+    def mean(self, rows: list[Answer]) -> tuple[Any, Array]:
         value = sum(row.loss for row in rows) / self.shards
         return np.dtype(rows[0].kind).type(value), np.concatenate([row.slopes for row in rows])
 

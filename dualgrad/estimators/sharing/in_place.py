@@ -13,7 +13,7 @@ from ..differences import quotient
 from ..mezo import MeZO, movable
 from ..point import Point
 from ..step_size import coarse
-from .plan import Plan, Report, Unit
+from .plan import Plan, Answer, Unit
 
 
 class InPlace(Plan):
@@ -30,7 +30,7 @@ class InPlace(Plan):
 
     def pushed(
         self, asks: Any, objective: Callable[[Any], Any], params: Tree, rng: Rng, step: int, units: Iterable[Unit]
-    ) -> Iterator[Report]:
+    ) -> Iterator[Answer]:
         mezo, vectors, few = self.estimator, movable(params), coarse(self.estimator, params)
         kept = [w.copy() for w in vectors]
 
@@ -64,7 +64,7 @@ class InPlace(Plan):
         """The row of a unit, of the losses above and below along each direction."""
         pairs = zip(losses[::2], losses[1::2], strict=True)
         slopes = [quotient(above, below, 2 * self.estimator.eps) for above, below in pairs]
-        return Report.of(sum(losses) / len(losses), np.array(slopes))
+        return Answer.of(sum(losses) / len(losses), np.array(slopes))
 
     def make(self, at: Point, numbers: Array, rng: Rng, step: int, optimizer: None) -> None:
         """Move the parameters against the slopes, at a rate, which is the last of the numbers."""

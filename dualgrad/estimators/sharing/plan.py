@@ -25,7 +25,7 @@ class Unit(NamedTuple):
     shard: int
 
 
-class Report(NamedTuple):
+class Answer(NamedTuple):
     """What a unit is known by: the loss of its shard, its dtype, and the slopes along its directions as float64."""
 
     loss: float
@@ -33,20 +33,20 @@ class Report(NamedTuple):
     slopes: Array
 
     @staticmethod
-    def of(value: Any, slopes: Any) -> "Report":
+    def of(value: Any, slopes: Any) -> "Answer":
         """The row of a loss, and of slopes, wherever they are."""
         kind = str(getattr(value, "dtype", np.dtype(float)))
-        return Report(float(to_numpy(value)), kind, np.array(to_numpy(slopes), np.float64).reshape(-1))
+        return Answer(float(to_numpy(value)), kind, np.array(to_numpy(slopes), np.float64).reshape(-1))
 
     def packed(self) -> tuple[str, bytes]:
         """What is sent of it."""
         return self.kind, np.array([self.loss, *self.slopes]).tobytes()
 
     @staticmethod
-    def unpacked(kind: str, data: bytes) -> "Report":
+    def unpacked(kind: str, data: bytes) -> "Answer":
         """A row that was sent."""
         loss, *_ = numbers = np.frombuffer(data)
-        return Report(float(loss), kind, numbers[1:])
+        return Answer(float(loss), kind, numbers[1:])
 
 
 class Plan:
@@ -113,7 +113,7 @@ class Plan:
 
     def pushed(
         self, asks: Any, objective: Callable[[Any], Any], params: Tree, rng: Rng, step: int, units: Iterable[Unit]
-    ) -> Iterator[Report]:
+    ) -> Iterator[Answer]:
         """The rows of some units; ``asks`` is named in errors."""
         points: dict[int, Point] = {}
         drawn = None, None
@@ -122,7 +122,7 @@ class Plan:
                 points[shard] = Point(asks, self._loss_of(asks, objective, shard), params)
             if drawn[0] != chunk:
                 drawn = chunk, self.directions(points[shard], rng, step, chunk)
-            yield Report.of(*self.estimator.slopes(points[shard], drawn[1]))
+            yield Answer.of(*self.estimator.slopes(points[shard], drawn[1]))
 
     def _loss_of(self, asks, objective, shard):
         """The loss of a shard."""
@@ -138,7 +138,7 @@ class Plan:
 
     # ------------------------------------------------------------------ all units together
 
-    def mean(self, rows: list[Report]) -> tuple[Any, Array]:
+    def mean(self, rows: list[Answer]) -> tuple[Any, Array]:
         """The loss, and the slopes along all n directions, from the rows of all units: means over the shards."""
         value, slopes, n = 0.0, [], self.estimator.n
         for chunk, part in enumerate(self.parts):

@@ -30,7 +30,7 @@ from ..state import Names, attempted
 from .by_shard import ByShard
 from .in_place import InPlace
 from .journal import Journal
-from .plan import Plan, Report
+from .plan import Plan, Answer
 from .replicas import RECENT, Replica, Task, pushed_by_replica
 
 _DIRECTIONS = 8  # of a chunk
@@ -48,7 +48,7 @@ class Shared(Estimator):
 
     Parameters
     ----------
-    estimator : ForwardGradient, SPSA, MeZO, or ActivationPerturbation
+    base : ForwardGradient, SPSA, MeZO, or ActivationPerturbation
         Of the last the units are shards alone, and every worker makes the second pass, for the update, of all shards.
     workers : object with ``rank``, ``size`` and ``allgather(object)``, optional
         Such as ``MPI.COMM_WORLD``, `dualgrad.workers.world` or a `dualgrad.workers.Pool`; one alone by default. Every
@@ -112,8 +112,9 @@ class Shared(Estimator):
 
     draws: bool = True
     named: Names = ("shards", "chunk")
-    parts: Mapping[str, str] = {"estimator": "estimator"}
-    estimator: Directional | ActivationPerturbation
+    parts: Mapping[str, str] = {"base": "base"}
+    circumstances: Names = ("workers", "check", "journal")
+    base: Directional | ActivationPerturbation
     workers: Workers
     shards: int
     chunk: int | None
@@ -123,7 +124,7 @@ class Shared(Estimator):
 
     def __init__(
         self,
-        estimator: Directional | ActivationPerturbation,
+        base: Directional | ActivationPerturbation,
         workers: Workers | None = None,
         shards: int = 1,
         chunk: int | None = None,
@@ -131,10 +132,12 @@ class Shared(Estimator):
         exact: bool = False,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.estimator, self.journal = estimator, journal
+        self.base, self.journal = base, as_path("journal", journal)
         self.workers = Alone() if workers is None else require_workers("workers", workers)
         self.shards = positive_count("shards", shards, "how many parts the data of a step have")
         self.chunk = None if chunk is None else positive_count("chunk", chunk, "how many directions a unit has")
+        if chunk is None and isinstance(base, Directional):
+            self.chunk = _DIRECTIONS
         self.check = None if check is None else positive_count("check", check, "a number of steps, or None")
         self.exact = flag("exact", exact)
         self._require_able()
@@ -143,11 +146,11 @@ class Shared(Estimator):
 
     def _require_able(self):
         """Raise where what is asked for cannot be had of this estimator."""
-        own, by_shard = self.estimator, type(self.estimator) is ActivationPerturbation
+        own, by_shard = self.base, type(self.base) is ActivationPerturbation
         if not isinstance(own, Directional) and not by_shard:
             raise TypeError(
-                f"got estimator={own!r:.80}; expected one that slopes are enough to make: ForwardGradient, SPSA, MeZO, "
-                "or by shards ActivationPerturbation"
+                f"got base={own!r:.80}; expected an estimator that slopes are enough to make: ForwardGradient, SPSA, "
+                "MeZO, or by shards ActivationPerturbation"
             )
         asked = {"chunk": self.chunk, "exact": self.exact, "journal": self.journal}
         if by_shard and (found := [name for name, value in asked.items() if value]):
@@ -164,15 +167,15 @@ class Shared(Estimator):
 
     def plan(self, kind: type[Plan] | None = None) -> Plan:
         """What a step is made of."""
-        kind = kind or (Plan if isinstance(self.estimator, Directional) else ByShard)
-        return kind(self.estimator, self.shards, self.chunk or _DIRECTIONS, self.exact)
+        kind = kind or (Plan if isinstance(self.base, Directional) else ByShard)
+        return kind(self.base, self.shards, self.chunk or 1, self.exact)
 
     # ------------------------------------------------------------------ an estimate
 
     def estimated(self, at: Point, rng: Rng) -> Estimated:
         plan = self.plan()
-        if self.estimator.has_memory:
-            self.estimator._require_same(at.layout)
+        if self.base.has_memory:
+            self.base._require_same(at.layout)
         value, slopes = plan.mean(self._rows(plan, at, rng))
         require_finite(self, value, slopes)
         gradient, self._numbers = plan.gradient(at, slopes, rng, self.made), slopes
@@ -190,14 +193,14 @@ class Shared(Estimator):
         NonFiniteError, DualgradError
             As `estimate`; the parameters are as they were.
         """
-        if not isinstance(self.estimator, MeZO):
+        if not isinstance(self.base, MeZO):
             raise TypeError(f"{self!r} makes no steps: only MeZO does; give estimate(...).gradient to an optimizer")
         return attempted(self, self._stepped, objective, params, as_rate(lr), as_rng(rng))
 
     def _stepped(self, objective, params, lr, rng):
         plan, at, vectors = self.plan(InPlace), Point(self, objective, params), movable(params)
         value, slopes = plan.mean(self._rows(plan, at, rng))
-        self.estimator._require_fit(value, slopes, lr, vectors)
+        self.base._require_fit(value, slopes, lr, vectors)
         self._numbers, step = np.array([*slopes, lr]), self.made
         self._one_more()
         plan.make(at, self._numbers, rng, step, None)
@@ -216,7 +219,7 @@ class Shared(Estimator):
         said = together(self.workers, own, _UNCHANGED)
         if size > 1 and self._is_checked():
             self._require_alike([word for word, _ in said])
-        return [Report.unpacked(*row) for _, rows in said for row in rows]
+        return [Answer.unpacked(*row) for _, rows in said for row in rows]
 
     def _by_replicas(self, plan, at, rng, units):
         """The packed rows of units, one a task, pushed by the workers of an executor."""
@@ -244,18 +247,18 @@ class Shared(Estimator):
                 raise
             self._late = error  # the others have gone on
         self._recent.append((self.made, self._numbers))
-        self.estimator._one_more()
+        self.base._one_more()
         super()._one_more()
 
     # ------------------------------------------------------------------ theory
 
     def mean(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """That of the estimator, at the mean loss of the shards."""
-        return self.estimator.mean(g, layout, self._whole(at))
+        return self.base.mean(g, layout, self._whole(at))
 
     def spread(self, g: Array, layout: Layout, at: Point | None) -> Array:
         """The same: all shards see the same directions."""
-        return self.estimator.spread(g, layout, self._whole(at))
+        return self.base.spread(g, layout, self._whole(at))
 
     def _whole(self, at):
         """A point whose objective is the mean loss of all shards."""
@@ -272,7 +275,7 @@ class Shared(Estimator):
         seed = state.get("seed") if isinstance(state, dict) else None
         kinds = at.layout.dtypes or (at.vector.dtype,)
         found = {
-            "estimator": settings(self.estimator), "shards": plan.shards, "chunk": plan.chunk, "exact": plan.exact,
+            "estimator": settings(self.base), "shards": plan.shards, "chunk": plan.chunk, "exact": plan.exact,
             "check": self.check, "numbers": plan.numbers, "parameters": at.layout.named,
             "dtypes": sorted({str(kind) for kind in kinds}),
             "seed": seed and {name: seed[name] for name in ("entropy", "spawn_key")},
@@ -311,8 +314,12 @@ class Shared(Estimator):
                 "exact=True"
             )
 
-    def _head(self):
-        return {"estimator": settings(self, without=("estimator", "workers", "check", "journal"))}
+
+def as_path(name, path):
+    """The name of a file, or None."""
+    if path is None or isinstance(path, (str, os.PathLike)) and os.fspath(path):
+        return path
+    raise TypeError(f"got {name}={path!r:.80}; expected the name of a file, or None")
 
 
 def _is_portable(estimator):
