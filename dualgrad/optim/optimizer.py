@@ -14,7 +14,7 @@ from ..errors import LayoutError, NonFiniteError
 from ..settings import difference, of_this_version, plain_data, versioned
 from ..tree import Tree
 from ..vectors import all_finite
-from .blockwise import blocks, norm, scratch
+from .blockwise import blocks, norm, scratch, steady_norm
 from .hyperparameters import Rate, as_hyperparameter, rate
 from .leaves import described, matched, rebuilt, shapes_of, steppable
 from .memory import Memory
@@ -120,7 +120,7 @@ class Optimizer:
             for w, g, name, kind in zip(leaves, gradients, names, memory.moments, strict=True)
         ]
         lr = rate(self.lr, self.steps + 1)
-        norms = [norm(g) for g in gradients]
+        norms = [norm(g) if self.clip_norm is None else steady_norm(g) for g in gradients]
         for size, name in zip(norms, names, strict=True):
             if not math.isfinite(size):
                 raise self._refused(f"gradient{name} is not finite")

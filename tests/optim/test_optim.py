@@ -2,7 +2,10 @@
 
 import inspect
 import math
+import os
 import pickle
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -10,6 +13,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import optim
+from dualgrad.optim import blockwise
 from tests.support.optimizers import MAKERS, every
 from tests.support.strict import DeviceArray, device, host
 
@@ -268,6 +272,32 @@ def test_clipping_as_stated():
     np.testing.assert_array_equal(update({"a": np.array([3 - 4j])}, clip_value=1), [-1 + 1j])
     halves = {"a": np.ones(100_000, np.float16)}
     np.testing.assert_allclose(update(halves, clip_norm=1), -(100_000**-0.5), rtol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(0,), (1,), (3,), (1000,), (7, 11), (1 << 16,), (200_001,), (300, 301)])
+def test_the_norm_that_clips_is_added_up_without_blas(dtype, shape, monkeypatch):
+    g = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    monkeypatch.setattr(blockwise, "norm", None)  # only what has no squares would need it
+    if g.size:
+        squares = np.abs(g.astype(np.complex128)) ** 2
+        assert math.isclose(blockwise.steady_norm(g), math.sqrt(math.fsum(squares.ravel())), rel_tol=1e-14)
+        assert blockwise.steady_norm(np.asfortranarray(g)) == pytest.approx(blockwise.steady_norm(g), rel=1e-14)
+
+
+def test_a_norm_is_the_same_number_on_every_cpu():
+    program = (
+        "import numpy as np; from dualgrad.optim.blockwise import steady_norm;"
+        "print([steady_norm(np.random.default_rng(n).random(n).astype('f4')).hex() for n in (3, 1000, 70_001)])"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", program], check=True, capture_output=True, text=True,
+            env={**os.environ, **setting, "PYTHONPATH": os.pathsep.join(sys.path)},
+        ).stdout
+        for setting in ({"OPENBLAS_CORETYPE": "Nehalem"}, {"OPENBLAS_CORETYPE": "Haswell"})
+    }  # fmt: skip
+    assert len(printed) == 1
 
 
 # ---------------------------------------------------------------------- schedules

@@ -11,6 +11,7 @@ from ...directions.base import as_direction
 from ...directions.parts import knows_parts
 from ...directions.rows import FactorRows, Rows
 from ...errors import DualgradError
+from ...nn.objective import BoundObjective
 from ...random import Rng
 from ...tree import Tree
 from ...vectors import in_kind
@@ -128,8 +129,8 @@ class Plan:
         """The loss of a shard."""
         if self.shards == 1:
             return objective
-        loss = objective(shard)
-        if not callable(loss):
+        loss = objective if isinstance(objective, BoundObjective) else objective(shard)
+        if not callable(loss) or loss is objective:
             raise TypeError(
                 f"{asks!r}: objective({shard}) gave {loss!r:.60}; expected the loss of that shard, a function of the "
                 "parameters: lambda shard: objective.bind(*load(step, shard))"

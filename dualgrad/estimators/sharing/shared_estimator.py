@@ -12,6 +12,7 @@ import numpy as np
 
 from ...backend import Array
 from ...checks import flag, positive_count
+from ...directions import Orthogonal
 from ...directions.base import as_direction
 from ...errors import DriftError, LayoutError
 from ...layout import Layout
@@ -30,7 +31,7 @@ from ..state import Names, attempted
 from .by_shard import ByShard
 from .in_place import InPlace
 from .journal import Journal
-from .plan import Plan, Answer
+from .plan import Answer, Plan
 from .replicas import RECENT, Replica, Task, pushed_by_replica
 
 _DIRECTIONS = 8  # of a chunk
@@ -144,6 +145,11 @@ class Shared(Estimator):
         self._journal = self._late = self._digest = None
         self._run, self._recent = uuid.uuid4().hex, deque(maxlen=RECENT)
 
+    @property
+    def value_is_loss(self) -> bool:
+        """Whether the value of an estimate is the loss itself."""
+        return self.base.value_is_loss
+
     def _require_able(self):
         """Raise where what is asked for cannot be had of this estimator."""
         own, by_shard = self.base, type(self.base) is ActivationPerturbation
@@ -157,7 +163,8 @@ class Shared(Estimator):
             raise ValueError(f"got {found[0]}={asked[found[0]]!r} for {own!r}, whose units are shards: leave it out")
         if by_shard and isinstance(self.workers, Pool):
             raise ValueError(f"{own!r} needs the data for every step that is made again: take workers of an MPI")
-        if getattr(own, "combine", None) == "project" and len(self.plan().parts) > 1:
+        whole = not by_shard and (getattr(own, "combine", "") == "project" or isinstance(own.directions, Orthogonal))
+        if whole and len(self.plan().parts) > 1:
             raise ValueError(f"{own!r} needs all {own.n} directions at once: take chunk={own.n}")
         if self.exact and not _is_portable(own):
             raise ValueError(
