@@ -190,10 +190,11 @@ def known_state(thing, state, keys):
     LayoutError
         For what is no dict, has other keys, or is of a later version.
     """
-    state = of_this_version(thing, state)
-    if set(state) != set(keys):
-        raise LayoutError(f"{thing!r} expects a state of {sorted(keys)}; got {sorted(map(str, state))}")
-    return state
+    known = of_this_version(thing, state)
+    if set(known) != set(keys):
+        given = sorted(str(key) for key in state if key != "version")
+        raise LayoutError(f"{thing!r} expects a state of {sorted(keys)}; got {given}")
+    return known
 
 
 def of_this_version(thing, state):

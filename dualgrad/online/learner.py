@@ -267,7 +267,8 @@ class OnlineEstimator:
             When it was saved by another estimator, with other settings, or of another system, which it names; nothing
             has changed.
         """
-        state = known_state(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng"})
+        gained = {name for more in self.grown for name in more}
+        state = known_state(self, state, {"estimator", "made", "system", "steps", "state", "memory", "rng", *gained})
         require_fit(self, "estimator", state["estimator"], settings(self))
         started = hasattr(self, "dynamics")
         if state["system"] is not None:
@@ -278,6 +279,7 @@ class OnlineEstimator:
         made = saved_count(state, "made", "estimates there were")
         if started:
             require_fit(self, "system", state["system"], self.dynamics.signature())
+            self._require_own(state)
             found = (
                 restored_leaves("state", state["state"], self.state),
                 self.restored_memory(state["memory"], steps),
@@ -288,6 +290,9 @@ class OnlineEstimator:
                 self.rng.load_state_dict(state["rng"])
             self.steps, (self.state, self.memory), self._last = steps, found, None
         self.made = made
+
+    def _require_own(self, state):
+        """Raise where an episode that was saved is another's for more than its estimator or system."""
 
     def saved_memory(self) -> Any:
         """The memory as plain data."""

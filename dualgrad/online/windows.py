@@ -34,9 +34,13 @@ class InWindows(OnlineEstimator):
             For a system whose batch differs from its particles, for an executor that fails. Nothing has changed.
         """
         x, y = self._given(x, y)
+        return self._attempted(lambda: self._one_step(x, y))
+
+    def _given(self, x, y):
+        x, y = super()._given(x, y)
         if isinstance(self.system, Network) and not is_finite(x):  # a system may have a use for NaN: a gap in the data
             require_finite_step(self.steps + 1, "the input", x)
-        return self._attempted(lambda: self._one_step(x, y))
+        return x, y
 
     def close(self) -> Estimate | None:
         """End the open window early: its `Estimate`, or None where no step is open."""

@@ -13,10 +13,12 @@ from ...estimators.state import Names
 from ...random import RngLike
 from ...tree import Tree
 from ...vectors import in_kind
+from ...workers import Workers
 from ..dynamics import DROP, require_finite_step
 from ..system import DynamicalSystem
 from ..windows import InWindows, steps_of
-from .particles import Particles
+from .particles import Particles, require_finite_losses
+from .share import Share, require_same_share
 
 
 class Evolution(InWindows):
@@ -26,10 +28,12 @@ class Evolution(InWindows):
     extra_passes: int = 0  # forward passes a step beside the particles'
 
     named: Names = ("particles", "sigma", "window")
+    grown: tuple[dict[str, Any], ...] = ({"share": None},)
     particles: int
     sigma: float
     copies: Any
     executor: Executor | None
+    share: Share | None = None  # of the particles, among several workers
 
     def __init__(self, particles: int, sigma: float) -> None:
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
@@ -41,7 +45,14 @@ class Evolution(InWindows):
         self.particles, self.sigma = int(particles), float(sigma)
 
     def start(
-        self, system: DynamicalSystem, params: Tree, *, rng: RngLike = None, executor: Executor | None = None
+        self,
+        system: DynamicalSystem,
+        params: Tree,
+        *,
+        rng: RngLike = None,
+        executor: Executor | None = None,
+        workers: Workers | None = None,
+        chunk: int | None = None,
     ) -> Self:
         """Begin an episode of ``system`` at ``params``; see `RTRL.start`.
 
@@ -51,6 +62,20 @@ class Evolution(InWindows):
             Advances the particles of a system that is not batched, in parts; what comes out does not depend on how many
             workers it has. For processes, system, states and data must pickle. It is kept as ``executor``, where
             another may take its place.
+        workers : dg.workers.Workers, optional
+            Who share the particles, by their losses alone: any object with ``rank``, ``size`` and
+            ``allgather(object)``, such as ``MPI.COMM_WORLD`` or ``dg.workers.world()``. Each runs the same program
+            from the same seed, and has all estimates. Every worker draws all the noise, and keeps and advances the
+            states of its own particles alone; the parameters themselves, where a strategy follows them (`TruncatedES`,
+            ``analytic``), are advanced by every worker.
+        chunk : int, optional
+            With workers: how many consecutive particles are advanced at once; by default N/32, rounded up. The last
+            bits of what comes out depend on it, and not on how many workers there are (on equal processors).
+
+        Raises
+        ------
+        TypeError
+            For an executor or workers that are none, or both; for a chunk without workers.
         """
         usable = hasattr(executor, "map") and not isinstance(executor, type)
         if executor is not None and (not usable or getattr(system, "batched", False)):
@@ -58,7 +83,12 @@ class Evolution(InWindows):
                 f"got executor={executor!r}; expected a running concurrent.futures executor, and a system with "
                 "batched=False: a batch is one computation"
             )
-        return self._started(system, params, rng, executor=executor)
+        if workers is None and chunk is not None:
+            raise TypeError(f"got chunk={chunk!r} without workers: take workers=dg.workers.Alone() for one alone")
+        if workers is not None and executor is not None:
+            raise TypeError("got workers and an executor; expected one of them: a worker advances its own particles")
+        share = None if workers is None else Share(workers, self.particles, chunk)
+        return self._started(system, params, rng, executor=executor, share=share)
 
     def init_memory(self) -> Any:
         memory = {"noise": self._noise(), "losses": np.zeros(self.particles), "seen": np.zeros((), int)}
@@ -69,33 +99,60 @@ class Evolution(InWindows):
         return {}
 
     def _prepare(self):
-        self.copies = Particles(self.system, self.dynamics, self.params)
+        units = None if self.share is None else self.share.units
+        self.copies = Particles(self.system, self.dynamics, self.params, self.particles, units)
 
     def _restart(self):
         super()._restart()
-        self._moved_on(self.steps, self.copies.spread(self.state, self.particles), self.memory)
+        self._moved_on(self.steps, self.copies.spread(self.state), self.memory)
 
     def _noise(self):
         """ε of one of each pair, ``(N/2, p)``."""
         shape, dynamics = (self.particles // 2, self.dynamics.params_size), self.dynamics
         return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
 
-    def perturbed(self, noise: Array) -> Array:
-        """θ + ε and θ - ε as rows, pair by pair: the first half and the second."""
-        theta = self.dynamics.entries(self.params)
-        return np.concatenate([theta + noise, theta - noise])
+    def perturbed(self, noise: Array, some: range) -> Array:
+        """The parameters of some consecutive particles as rows: of the first half θ + ε, and then θ - ε."""
+        theta, half = self.dynamics.entries(self.params), len(noise)
+        above, below = noise[some.start : some.stop], noise[max(some.start - half, 0) : max(some.stop - half, 0)]
+        return np.concatenate([theta + above, theta - below])
+
+    def _given(self, x, y):
+        if self.share is None:
+            return super()._given(x, y)
+        self._require_started()
+        return x, y  # which are looked at within the step: what is wrong with those of one worker is told to all
 
     def _one_step(self, x, y):
         t, memory = self.steps + 1, self.memory
-        thetas = self.perturbed(memory["noise"])
-        state, losses = self.copies.advance(t, self.state, thetas, x, y, self.executor)
-        memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1}
-        memory = memory | self.memory_updates(t, memory, x, y)
+        state, losses, updates = (self._own_step if self.share is None else self._shared_step)(t, x, y)
+        require_finite_losses(t, losses)
+        memory = memory | {"losses": memory["losses"] + losses, "seen": memory["seen"] + 1} | updates
         estimate = None
         if self.window is not None and memory["seen"] >= self.window:
             estimate, state, memory = self._end_window(t, state, memory)
         self._moved_on(t, state, memory)
         return estimate
+
+    def _own_step(self, t, x, y):
+        """States and losses of the own particles after a step, and what else changes."""
+        memory = self.memory
+        state, losses = self.copies.advance(
+            t, self.state, lambda some: self.perturbed(memory["noise"], some), x, y, self.executor
+        )
+        return state, losses, self.memory_updates(t, memory, x, y) if np.all(np.isfinite(losses)) else {}
+
+    def _shared_step(self, t, x, y):
+        """The same with the losses of all particles."""
+        kept = {}
+
+        def step():
+            data = super(Evolution, self)._given(x, y)
+            kept["state"], losses, kept["updates"] = self._own_step(t, *data)
+            return self.share.said(losses, self.params, self.rng, data)
+
+        losses = self.share.losses_of_all(step)
+        return kept["state"], losses, kept["updates"]
 
     def _open_steps(self):
         return int(self.memory["seen"])
@@ -128,6 +185,13 @@ class Evolution(InWindows):
     def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """States and memory at the start of the next window."""
         return state, memory
+
+    def state_dict(self) -> dict[str, Any]:
+        """As `RTRL.state_dict`; one of several workers saves the states of its own particles, in a file of its own."""
+        return super().state_dict() | {"share": None if self.share is None else self.share.plain()}
+
+    def _require_own(self, state):
+        require_same_share(state["share"], None if self.share is None else self.share.plain())
 
     def fisher(self) -> NoReturn:
         """Not known from losses alone."""

@@ -21,6 +21,7 @@ class EvolutionStrategies(Evolution):
     -----
     ``step`` returns None; ``close()`` at the end of the episode gives its estimate and begins the next.
     Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
+    Each of n workers: N/n passes and states, N/2 perturbations; in a step p numbers for each particle of a chunk more.
     Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on. Do not change the
     parameters inside an episode.
     Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ. (One-sided it would be p L²/σ² more.)
@@ -44,4 +45,4 @@ class EvolutionStrategies(Evolution):
 
     def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         self.steps = 0
-        return self.copies.spread(self.dynamics.start(), self.particles), memory | {"noise": self._noise()}
+        return self.copies.spread(self.dynamics.start()), memory | {"noise": self._noise()}

@@ -13,6 +13,7 @@ class NoiseReuseES(Windowed):
     Notes
     -----
     Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
+    Each of n workers: as in `EvolutionStrategies`.
     Bias: none for the loss smoothed as in `EvolutionStrategies`. Do not change the parameters inside a window.
     Variance of the sum over an episode: (p + 1) ‖g‖² a pair, where the loss is linear over σ; that of `PersistentES`
     is less where the gradients of windows are alike, more where they differ.

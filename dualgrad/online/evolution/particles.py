@@ -25,13 +25,20 @@ _CHECKED = 2  # steps over which a batch is compared with its particles: in the 
 class Particles:
     """How the copies of a system are advanced: as one batch where it is batched, else one by one or by an executor."""
 
-    def __init__(self, system: DynamicalSystem, dynamics: Any, params: Tree) -> None:
-        self.system, self.dynamics, self.params = system, dynamics, params
+    def __init__(
+        self, system: DynamicalSystem, dynamics: Any, params: Tree, count: int, units: list[range] | None = None
+    ) -> None:
+        self.system, self.dynamics, self.params, self.count = system, dynamics, params, count
         self.states = layout_of_numbers(dynamics.start(), "state")
+        self.alone, self.units = units is None, [range(count)] if units is None else units
         self._checked = 0
 
-    def spread(self, state, count):
-        """``count`` copies of a state."""
+    def spread(self, state):
+        """A state for every particle: one batch of them or a list; of one worker of several, one for each unit."""
+        spread = [self._spread(state, len(unit)) for unit in self.units]
+        return spread[0] if self.alone else spread
+
+    def _spread(self, state, count):
         if self.system.batched:
             return map_leaves(lambda s: np.repeat(s[None], count, axis=0), state)
         return [copied(state) for _ in range(count)]
@@ -42,37 +49,36 @@ class Particles:
         require_finite_step(t, "the state of the parameters themselves", *leaves(after))
         return copied(after)
 
-    def advance(self, t, states, thetas, x, y, executor=None):
-        """The states and losses ``(count,)`` after one step, at parameters that are rows of ``thetas``.
+    def advance(self, t, states, thetas_of, x, y, executor=None):
+        """The states and losses of the own particles after a step, at parameters that are rows of ``thetas_of(unit)``.
+
+        Losses may be NaN or infinite: see `require_finite_losses`.
 
         Raises
         ------
         ShapeError
             For a loss that is not one number a particle, or a state of another shape.
         NonFiniteError
-            For a loss or a state that is not finite.
+            For a state that is not finite.
         DualgradError
             For a system whose batch is not what its particles are, or an executor that fails.
         """
+        before = [states] if self.alone else states
+        units = zip(before, self.units, strict=True)
+        moved = [self._moved(each, thetas_of(unit), x, y, executor) for each, unit in units]
+        after, losses = [a for a, _ in moved], np.concatenate([np.zeros(0, bool), *(found for _, found in moved)])
+        if np.all(np.isfinite(losses)):
+            if numbers := flatten(after)[0]:
+                require_finite_step(t, "the state of a particle", np.concatenate(numbers, axis=None))
+            if self.system.batched and self._checked < _CHECKED:
+                self._compare_some(before, thetas_of, x, y, moved)
+                self._checked += 1
+        return after[0] if self.alone else after, losses
+
+    def _moved(self, states, thetas, x, y, executor):
         if self.system.batched:
-            after, losses = self._batch(states, thetas, x, y)
-            every = flatten(after)[0]
-        else:
-            after, losses = self._one_by_one(states, thetas, x, y, executor)
-            every = [leaf for state in after for leaf in flatten(state)[0]]
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if len(bad):
-            raise NonFiniteError(
-                f"step {t}: the losses of {len(bad)} of {len(losses)} particles are not finite, the first (particle "
-                f"{bad[0]}) {losses[bad[0]]}; nothing was changed. Lower the learning rate, start with a smaller "
-                "sigma, or bound the loss"
-            )
-        require_finite_step(t, "the state of a particle", np.concatenate(every, axis=None))
-        if self.system.batched and self._checked < _CHECKED:
-            for k in sorted({0, len(losses) // 2, len(losses) - 1}):
-                self._compare(k, states, thetas, x, y, after, losses)
-            self._checked += 1
-        return after, losses
+            return self._batch(states, thetas, x, y)
+        return self._one_by_one(states, thetas, x, y, executor)
 
     # ------------------------------------------------------------------ as one batch
 
@@ -106,8 +112,18 @@ class Particles:
         one = copied(map_leaves(lambda s: s[k], states))
         return _step_each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
 
-    def _compare(self, k, states, thetas, x, y, after, losses):
-        """Hold particle k of a batch against the same particle alone."""
+    def _compare_some(self, before, thetas_of, x, y, moved):
+        """Hold the first, the middle and the last particle against the same alone."""
+        own = [number for unit in self.units for number in unit]
+        some = {own[k] for k in (0, len(own) // 2, -1)} if own else set()
+        for states, unit, (after, losses) in zip(before, self.units, moved, strict=True):
+            if chosen := sorted(some.intersection(unit)):
+                thetas = thetas_of(unit)
+                for number in chosen:
+                    self._compare(number, number - unit.start, states, thetas, x, y, after, losses)
+
+    def _compare(self, number, k, states, thetas, x, y, after, losses):
+        """Hold a particle, the k-th of a batch, against the same particle alone."""
         state, loss = self._alone(k, states, thetas, x, y)
         alone, batch = flatten(state)[0], flatten(map_leaves(lambda s: s[k], after))[0]
         kinds = {np.dtype(a.dtype) for a in (thetas, *flatten(states)[0], *flatten(after)[0])}
@@ -116,7 +132,7 @@ class Particles:
         pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
         if not all(np.allclose(to_numpy(a), to_numpy(b), rtol=tolerance, atol=tolerance) for a, b in pairs):
             raise DualgradError(
-                f"the system says batched=True, but particle {k} of {len(losses)} goes elsewhere in a batch than "
+                f"the system says batched=True, but particle {number} of {self.count} goes elsewhere in a batch than "
                 "alone: let step and loss work with a leading axis of state and parameters, or say batched=False"
             )
 
@@ -131,6 +147,17 @@ class Particles:
             tasks = [(self.system, states[a:b], params[a:b], x, y) for a, b in itertools.pairwise(ends)]
             pairs = [pair for part in _run_tasks(executor, tasks) for pair in part]
         return [state for state, _ in pairs], np.array([loss for _, loss in pairs])
+
+
+def require_finite_losses(t, losses):
+    """Raise where the losses of particles are not finite, and name the first of these."""
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if len(bad):
+        raise NonFiniteError(
+            f"step {t}: the losses of {len(bad)} of {len(losses)} particles are not finite, the first (particle "
+            f"{bad[0]}) {losses[bad[0]]}; nothing was changed. Lower the learning rate, start with a smaller "
+            "sigma, or bound the loss"
+        )
 
 
 def _step_each(system, states, params, x, y):

@@ -30,6 +30,7 @@ class PersistentES(Windowed):
     -----
     Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N/2 perturbations and as many sums; in a
     step N p numbers more; ``analytic`` two states and the data of a window.
+    Each of n workers: N/n passes and states, N/2 perturbations and sums; what ``analytic`` adds is added to each.
     Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all. Do
     not change the parameters inside a window.
     Variance of the sum over an episode, a pair, for losses linear over σ, with t, s, τ windows and

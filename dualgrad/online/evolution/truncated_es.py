@@ -17,6 +17,7 @@ class TruncatedES(Windowed):
     Notes
     -----
     Cost: N + 1 forward passes a step. Memory: N + 1 states, N/2 perturbations.
+    Each of n workers: N/n + 1 passes and states, N/2 perturbations.
     Bias: what a loss owes to the parameters before its window, as in `TruncatedBPTT`; and the smoothing. Do not change
     the parameters inside a window.
     Variance: that of ES over a window.
@@ -40,4 +41,4 @@ class TruncatedES(Windowed):
         return {"centre": self.copies.unperturbed(t, memory["centre"], self.params, x)}
 
     def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        return self.copies.spread(memory["centre"], self.particles), memory | {"noise": self._noise()}
+        return self.copies.spread(memory["centre"]), memory | {"noise": self._noise()}

@@ -72,8 +72,8 @@ class SumOverPairs(online.PersistentES):
 class BothSidesUp(online.PersistentES):
     """θ + ε twice: no antithetic partner."""
 
-    def perturbed(self, noise):
-        half = super().perturbed(noise)[: len(noise)]
+    def perturbed(self, noise, some):
+        half = super().perturbed(noise, range(len(noise)))
         return np.concatenate([half, half])
 
 
