@@ -6,11 +6,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
-from typing import Any
+from typing import Any, Self
 
 from ..checks import positive_number
 from ..errors import DualgradError
 
+_SOON = 0.1  # seconds that the pool waits at least
 _LIVES = 3  # executors that may break, one after another, in one step
 
 
@@ -35,6 +36,8 @@ class Pool:
 
     Notes
     -----
+    An executor that the pool has made is shut down at the end of ``with Pool(...) as pool:``.
+
     Objective, data and parameters must pickle. A task carries the objective: keep it small, a function of a module that
     loads what it needs, as ``functools.partial(load, step)``.
 
@@ -71,7 +74,16 @@ class Pool:
             raise TypeError(f"got optimizer={optimizer!r:.80}; expected one with step and state_dict")
         self.executor, self.optimizer = executor, optimizer
         self.patience = positive_number("patience", patience)
-        self._running = None
+        self._running, self._longest = None, 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Shut down the executor, if the pool has made it."""
+        if self._running is not None and self._running is not self.executor:
+            self._running.shutdown(cancel_futures=True)
+            self._running = None
 
     def __repr__(self) -> str:
         return f"Pool({type(self.executor).__name__})"
@@ -101,20 +113,21 @@ class Pool:
         """What tasks have not been done yet, into ``found``."""
         if self._running is None:
             self._running = self.executor if hasattr(self.executor, "submit") else self.executor()
-        submit, longest, twice = self._running.submit, None, set()
+        submit, longest, twice = self._running.submit, self._longest, set()
         waited = {submit(timed, function, task): k for k, task in enumerate(tasks) if k not in found}
         try:
             while len(found) < len(tasks):
                 pending = [future for future, k in waited.items() if k not in found]
-                done, _ = wait(pending, longest and max(self.patience * longest, 0.1), FIRST_COMPLETED)
+                done, _ = wait(pending, max(self.patience * longest, _SOON) if longest else None, FIRST_COMPLETED)
                 for future in done:
                     seconds, found[waited[future]] = future.result()
-                    longest = max(longest or 0.0, seconds)
+                    longest = max(longest, seconds)
                 if not done:
                     for k in {waited[future] for future in pending} - twice:
                         waited[submit(timed, function, tasks[k])] = k
                         twice.add(k)
         finally:
+            self._longest = longest
             for future in waited:
                 future.cancel()
 

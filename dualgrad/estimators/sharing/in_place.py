@@ -23,6 +23,7 @@ class InPlace(Plan):
     """
 
     estimator: MeZO
+    by_optimizer: bool = False
 
     @property
     def numbers(self) -> int:

@@ -62,6 +62,8 @@ class Plan:
         Whether sums are made without BLAS.
     """
 
+    by_optimizer: bool = True  # whether it is an optimizer that makes the step
+
     def __init__(self, estimator: Directional, shards: int, chunk: int, exact: bool) -> None:
         self.estimator, self.shards, self.chunk, self.exact = estimator, shards, chunk, exact
 

@@ -23,6 +23,11 @@ class Replica:
     def __init__(self, plan: Plan, params: Tree, optimizer: Any, step: int) -> None:
         self.plan, self.params, self.optimizer, self.step = plan, params, optimizer, step
 
+    @property
+    def follows(self) -> bool:
+        """Whether it knows how steps are made."""
+        return self.optimizer is not None or not self.plan.by_optimizer
+
     def follow(self, numbers: Array, rng: Rng) -> None:
         """Make the step that these numbers belong to."""
         at = Point(self.plan.estimator, no_loss, self.params)
@@ -70,7 +75,7 @@ def pushed_by_replica(task: Task) -> list[Any] | None:
 
 def _followed(replica, task):
     """A replica where the task is; None where it cannot get there."""
-    if replica is None or replica.optimizer is None or replica.step > task.step:
+    if replica is None or not replica.follows or replica.step > task.step:
         return None
     missed = [numbers for step, numbers in task.recent if replica.step <= step < task.step]
     if len(missed) != task.step - replica.step:

@@ -232,7 +232,7 @@ class Shared(Estimator):
         """The packed rows of units, one a task, pushed by the workers of an executor."""
         now, optimizer = digest(at.params), self.workers.optimizer
         tasks = [Task(self._run, self.made, now, [u], at.objective, rng, list(self._recent), None) for u in units]
-        if optimizer is None:
+        if optimizer is None and plan.by_optimizer:
             found, cold = [None] * len(tasks), list(range(len(tasks)))
         else:
             found = self.workers.results(pushed_by_replica, tasks)
