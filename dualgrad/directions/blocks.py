@@ -40,6 +40,7 @@ class Blocks(Direction):
 
     base: Independent
     fourth_moment: float
+    portable: bool
 
     def __init__(self, base: Independent) -> None:
         if not isinstance(base, Independent):

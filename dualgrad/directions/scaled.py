@@ -51,6 +51,7 @@ class Scaled(Direction):
     base: DirectionSampler
     c: Tree
     restore: bool
+    apart: bool
 
     def __init__(self, base: DirectionSampler, c: Tree, restore: bool = False) -> None:
         self.base, self.c, self.restore = require_direction("base", base), c, flag("restore", restore)

@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
     @staticmethod
     def of(value: Any, slopes: Any) -> "Answer":
-        """The row of a loss, and of slopes, wherever they are."""
+        """The answer of a loss, and of slopes, wherever they are."""
         kind = str(getattr(value, "dtype", np.dtype(float)))
         return Answer(float(to_numpy(value)), kind, np.array(to_numpy(slopes), np.float64).reshape(-1))
 
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
     @staticmethod
     def unpacked(kind: str, data: bytes) -> "Answer":
-        """A row that was sent."""
+        """What was sent."""
         loss, *_ = numbers = np.frombuffer(data)
         return Answer(float(loss), kind, numbers[1:])
 

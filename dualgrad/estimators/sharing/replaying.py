@@ -75,8 +75,8 @@ def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estima
             return file.read()
 
     contents = parsed(together(workers, read, "no step was made")[0], journal)
-    plan = estimator.plan(InPlace if optimizer is None else None)
-    require_same_run(contents.header, estimator.header(plan, Point(estimator, no_loss, params), rng), journal)
+    plan = estimator._plan(InPlace if optimizer is None else None)
+    require_same_run(contents.header, estimator._header(plan, Point(estimator, no_loss, params), rng), journal)
     if len(contents.records) < estimator.made:
         raise CheckpointError(
             f"the journal {journal} has {len(contents.records)} steps, and {estimator!r} has made {estimator.made}"

@@ -164,7 +164,7 @@ class Shared(Estimator):
         if by_shard and isinstance(self.workers, Pool):
             raise ValueError(f"{own!r} needs the data for every step that is made again: take workers of an MPI")
         whole = not by_shard and (getattr(own, "combine", "") == "project" or isinstance(own.directions, Orthogonal))
-        if whole and len(self.plan().parts) > 1:
+        if whole and len(self._plan().parts) > 1:
             raise ValueError(f"{own!r} needs all {own.n} directions at once: take chunk={own.n}")
         if self.exact and not _is_portable(own):
             raise ValueError(
@@ -172,7 +172,7 @@ class Shared(Estimator):
                 "Rademacher, and neither baseline, shrink nor projection, whose sums are made by BLAS"
             )
 
-    def plan(self, kind: type[Plan] | None = None) -> Plan:
+    def _plan(self, kind=None):
         """What a step is made of."""
         kind = kind or (Plan if isinstance(self.base, Directional) else ByShard)
         return kind(self.base, self.shards, self.chunk or 1, self.exact)
@@ -180,7 +180,7 @@ class Shared(Estimator):
     # ------------------------------------------------------------------ an estimate
 
     def estimated(self, at: Point, rng: Rng) -> Estimated:
-        plan = self.plan()
+        plan = self._plan()
         if self.base.has_memory:
             self.base._require_same(at.layout)
         value, slopes = plan.mean(self._rows(plan, at, rng))
@@ -205,7 +205,7 @@ class Shared(Estimator):
         return attempted(self, self._stepped, objective, params, as_rate(lr), as_rng(rng))
 
     def _stepped(self, objective, params, lr, rng):
-        plan, at, vectors = self.plan(InPlace), Point(self, objective, params), movable(params)
+        plan, at, vectors = self._plan(InPlace), Point(self, objective, params), movable(params)
         value, slopes = plan.mean(self._rows(plan, at, rng))
         self.base._require_fit(value, slopes, lr, vectors)
         self._numbers, step = np.array([*slopes, lr]), self.made
@@ -276,7 +276,7 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ whether all are alike
 
-    def header(self, plan: Plan, at: Point, rng: Rng) -> dict[str, Any]:
+    def _header(self, plan, at, rng):
         """What all workers, and a journal, must agree on, as plain data."""
         state = rng.state_dict()
         seed = state.get("seed") if isinstance(state, dict) else None
@@ -298,13 +298,13 @@ class Shared(Estimator):
             raise self._late
         if self.journal is not None and self.workers.rank == 0:
             if self._journal is None:
-                self._journal = Journal(self.journal, self.header(plan, at, rng), self.made)
+                self._journal = Journal(self.journal, self._header(plan, at, rng), self.made)
             self._journal.require(self.made)
         if not self._is_checked() or self.workers.size == 1 and self._journal is None:
             self._digest = None
             return None
         self._digest = digest(at.params)
-        return self.header(plan, at, rng), self._digest
+        return self._header(plan, at, rng), self._digest
 
     def _require_alike(self, words):
         """Raise where a worker goes on from elsewhere than the others."""
