@@ -121,12 +121,12 @@ class Params(Mapping[str, Array]):
 
     @staticmethod
     def assembled(layout: Layout, arrays: dict[str, Any], buffers: ByName | None = None) -> Any:
-        """Params of these arrays; leaves that are Duals are kept as they are, other shapes give a plain dict."""
+        """Params of these arrays; Duals and shifted matrices are kept as they are, other shapes give a plain dict."""
         if not arrays:
             return Params.from_vector(layout, np.zeros(0), buffers)
         if not all(map(is_array, arrays.values())):
             return arrays
-        if any(isinstance(a, Dual) for a in arrays.values()):
+        if any(isinstance(a, Dual) or hasattr(a, "written") for a in arrays.values()):
             return Params._of_leaves(layout, arrays, buffers)
         if any(hasattr(a, "dense") for a in arrays.values()):
             return arrays

@@ -19,7 +19,7 @@ from ..params import with_entries
 from ..pushforward import jvp
 from ..settings import layout_of, plain_data
 from ..transforms import grad
-from ..tree import Tree, flatten, leaves, map_leaves, unflatten
+from ..tree import Tree, flatten, leaves, map_leaves, rebuild, unflatten
 from ..vectors import all_finite, identity
 
 
@@ -131,6 +131,14 @@ class SystemDynamics(Arrays):
     def entries(self, params):
         """The parameters as a vector of p."""
         return self.thetas.vector(params)
+
+    def leaves(self, params):
+        """The arrays of the parameters, in the order of their entries."""
+        return flatten(params)[0]
+
+    def with_leaves(self, leaves, params):
+        """Parameters of other arrays, or of what stands for them; buffers stay."""
+        return rebuild(flatten(params)[1], leaves)
 
     def rows(self, tree, n):
         """n directions, a tree with a leading axis, as rows ``(n, p)``."""

@@ -360,6 +360,17 @@ class NetworkDynamics(Arrays):
         """The parameters as a vector of p."""
         return self.packed(params).vector
 
+    def leaves(self, params):
+        """The arrays of the parameters, in the order of their entries."""
+        return [params[name] for name in self._slices]
+
+    def with_leaves(self, leaves, params):
+        """Parameters of other arrays, or of what stands for them; buffers stay."""
+        arrays = dict(zip(self._slices, leaves, strict=True))
+        if isinstance(params, Params):
+            return Params.assembled(self.thetas, arrays, params.buffers)
+        return {**params, **arrays}
+
     def rows(self, tree, n):
         """n directions, a mapping with a leading axis, as rows ``(n, p)``."""
         return self.thetas.rows({name: tree[name] for name in self._slices}, n)

@@ -16,7 +16,7 @@ from tests.support.checks import close
 from tests.support.counting import products
 from tests.support.dealing import Dealt, Recording
 from tests.support.mutations.streams import streamed
-from tests.support.rooms import CATALOGUE, RUNS, SIGNS, Learning, maker
+from tests.support.rooms import CATALOGUE, RUNS, SIGNS, Learning, fresh, maker
 from tests.support.unrolls import coefficients, episode, history, one_perturbation, perturbation_a_window
 
 SETTINGS = rooms.every_setting(lambda cls: cls.__module__.startswith("dualgrad.online"))
@@ -113,12 +113,15 @@ def test_evolution_has_the_mean_and_variance_of_theory(name):
     own, others = (g * part[:, :, None] for part in (np.eye(2), 1 - np.eye(2)))
     small = {"particles": 4 if "particles" in changed else 2, "sigma": changed.get("sigma", 0.1)}
     small |= {} if cls is online.EvolutionStrategies else {"window": 1}
-    small |= {"analytic": True} if "analytic" in changed else {}
+    small |= {name: fresh(value) for name, value in changed.items() if name in ("analytic", "perturbations")}
     mean, variance = g.sum((0, 1)), one_perturbation(g)
     if cls is online.TruncatedES:
         mean, variance = own.sum((0, 1)), sum(one_perturbation(own[t : t + 1]) for t in range(2))
     elif cls is online.PersistentES:
         variance = perturbation_a_window(others if "analytic" in changed else g)
+    if "perturbations" in changed:  # signs
+        ends = g.sum(0) if cls is online.PersistentES else g.sum((0, 1))
+        variance -= 2 * np.sum((own.sum(1) if cls is online.TruncatedES else ends) ** 2)
     learner = cls(**small)
     found = exact_moments(lambda rng: episode(learner, history(2, 1), np.ones(1), list(enumerate(g)), rng))
     close(found.mean, mean, 1e-8)

@@ -179,6 +179,7 @@ class Learning(Run):
 SIGNS, NORMALS = directions.Rademacher(), directions.Gaussian()
 CRITIC = partial(estimators.QuadraticCritic, lr=0.01)
 AVERAGING = partial(estimators.ForwardGradient, SIGNS, baseline=0.5)
+EVOLVING = {"particles": (4, 6), "sigma": (0.1, 0.2), "perturbations": (None, partial(directions.LowRank))}
 CRITICAL = estimators.SyntheticGradient, estimators.DeterministicPolicyGradient
 
 # class -> how it runs, on what, and for each argument of its constructor two values, made anew at every use
@@ -251,13 +252,10 @@ CATALOGUE = {
             "metric": (None, partial(optim.KalmanQDOP, 0.01)),
         },
     ),
-    online.EvolutionStrategies: (Learning, partial(system, batched=True), {"particles": (4, 6), "sigma": (0.1, 0.2)}),
-    online.TruncatedES: (Learning, system, {"particles": (4, 6), "sigma": (0.1, 0.2), "window": (4, 5)}),
-    online.NoiseReuseES: (Learning, system, {"particles": (4, 6), "sigma": (0.1, 0.2), "window": (4, 5)}),
-    online.PersistentES: (
-        Learning, system,
-        {"particles": (4, 6), "sigma": (0.1, 0.2), "window": (4, 5), "analytic": (False, True)},
-    ),
+    online.EvolutionStrategies: (Learning, partial(system, batched=True), EVOLVING),
+    online.TruncatedES: (Learning, system, EVOLVING | {"window": (4, 5)}),
+    online.NoiseReuseES: (Learning, system, EVOLVING | {"window": (4, 5)}),
+    online.PersistentES: (Learning, system, EVOLVING | {"window": (4, 5), "analytic": (False, True)}),
 }  # fmt: skip
 
 

@@ -7,6 +7,8 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from ...backend import Array
+from ...directions import LowRank
+from ...directions.base import Direction
 from ...errors import DualgradError
 from ...estimators.estimate import Estimate
 from ...estimators.state import Names
@@ -18,6 +20,7 @@ from ..dynamics import DROP, require_finite_step
 from ..system import DynamicalSystem
 from ..windows import InWindows, steps_of
 from .particles import Particles, require_finite_losses
+from .perturbations import DenseNoise, FactoredNoise, Thetas, require_perturbations
 from .share import Share, require_same_share
 
 
@@ -31,11 +34,13 @@ class Evolution(InWindows):
     grown: tuple[dict[str, Any], ...] = ({"share": None},)
     particles: int
     sigma: float
+    perturbations: Direction | None
     copies: Any
+    noise: Any
     executor: Executor | None
     share: Share | None = None  # of the particles, among several workers
 
-    def __init__(self, particles: int, sigma: float) -> None:
+    def __init__(self, particles: int, sigma: float, perturbations: Direction | None = None) -> None:
         whole = isinstance(particles, (int, np.integer)) and not isinstance(particles, bool)
         if not whole or particles < 2 or particles % 2:
             raise ValueError(f"got particles={particles!r}; expected a positive even number: they come in pairs, ±ε")
@@ -43,6 +48,7 @@ class Evolution(InWindows):
         if not real or not 0 < sigma < math.inf:
             raise ValueError(f"got sigma={sigma!r}; expected a positive standard deviation of the perturbations")
         self.particles, self.sigma = int(particles), float(sigma)
+        self.perturbations = require_perturbations(perturbations)
 
     def start(
         self,
@@ -100,22 +106,26 @@ class Evolution(InWindows):
 
     def _prepare(self):
         units = None if self.share is None else self.share.units
-        self.copies = Particles(self.system, self.dynamics, self.params, self.particles, units)
+        self.copies = Particles(self.system, self.dynamics, self.particles, units)
+        kind = FactoredNoise if isinstance(self.perturbations, LowRank) else DenseNoise
+        self.noise = kind(self.perturbations, self.sigma, self.dynamics)
 
     def _restart(self):
         super()._restart()
         self._moved_on(self.steps, self.copies.spread(self.state), self.memory)
 
     def _noise(self):
-        """ε of one of each pair, ``(N/2, p)``."""
-        shape, dynamics = (self.particles // 2, self.dynamics.params_size), self.dynamics
-        return self.sigma * self.rng.normal(shape, dtype=dynamics.dtype, like=dynamics.like)
+        """ε of one of each pair."""
+        return self.noise.draw(self.rng, self.particles // 2)
 
-    def perturbed(self, noise: Array, some: range) -> Array:
+    def perturbed(self, noise: Array, some: range) -> Any:
         """The parameters of some consecutive particles as rows: of the first half θ + ε, and then θ - ε."""
-        theta, half = self.dynamics.entries(self.params), len(noise)
+        half = len(noise)
         above, below = noise[some.start : some.stop], noise[max(some.start - half, 0) : max(some.stop - half, 0)]
-        return np.concatenate([theta + above, theta - below])
+        return self.noise.moved(self.params, above, below)
+
+    def _thetas_of(self, some):
+        return Thetas(self.noise, self.params, self.perturbed(self.memory["noise"], some))
 
     def _given(self, x, y):
         if self.share is None:
@@ -136,11 +146,8 @@ class Evolution(InWindows):
 
     def _own_step(self, t, x, y):
         """States and losses of the own particles after a step, and what else changes."""
-        memory = self.memory
-        state, losses = self.copies.advance(
-            t, self.state, lambda some: self.perturbed(memory["noise"], some), x, y, self.executor
-        )
-        return state, losses, self.memory_updates(t, memory, x, y) if np.all(np.isfinite(losses)) else {}
+        state, losses = self.copies.advance(t, self.state, self._thetas_of, x, y, self.executor)
+        return state, losses, self.memory_updates(t, self.memory, x, y) if np.all(np.isfinite(losses)) else {}
 
     def _shared_step(self, t, x, y):
         """The same with the losses of all particles."""
@@ -180,7 +187,7 @@ class Evolution(InWindows):
 
     def window_gradient(self, t: int, memory: dict[str, Any], difference: Array) -> Array:
         """ĝ as a vector, from L(θ + ε) - L(θ - ε) of every pair."""
-        return difference @ memory["noise"] / (self.particles * self.sigma**2)
+        return difference @ self.noise.rows(memory["noise"]) / (self.particles * self.sigma**2)
 
     def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """States and memory at the start of the next window."""
@@ -189,6 +196,12 @@ class Evolution(InWindows):
     def state_dict(self) -> dict[str, Any]:
         """As `RTRL.state_dict`; one of several workers saves the states of its own particles, in a file of its own."""
         return super().state_dict() | {"share": None if self.share is None else self.share.plain()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """As `RTRL.load_state_dict`; a state of the first version, before there were others, is one of normals."""
+        if isinstance(state, dict) and state.get("version", 1) == 1 and isinstance(state.get("estimator"), dict):
+            state = state | {"estimator": {**state["estimator"], "perturbations": None}}
+        super().load_state_dict(state)
 
     def _require_own(self, state):
         require_same_share(state["share"], None if self.share is None else self.share.plain())
@@ -207,6 +220,6 @@ class Windowed(Evolution):
 
     window: int
 
-    def __init__(self, particles: int, sigma: float, window: int) -> None:
-        super().__init__(particles, sigma)
+    def __init__(self, particles: int, sigma: float, window: int, perturbations: Direction | None = None) -> None:
+        super().__init__(particles, sigma, perturbations)
         self.window = steps_of(window, ", or EvolutionStrategies for whole episodes")

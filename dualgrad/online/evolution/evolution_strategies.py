@@ -16,15 +16,22 @@ class EvolutionStrategies(Evolution):
         N, even: N/2 antithetic pairs.
     sigma : float
         The standard deviation of the perturbations, in units of the parameters.
+    perturbations : Direction, optional
+        Where ε = σ v draws v from: normals by default; `dualgrad.directions.Rademacher`, or another direction whose
+        entries are independent; or `dualgrad.directions.LowRank`, for large matrices. Of a particle's matrix
+        W + σ a bᵀ the system is then given what stands for it: ``x @ W`` and ``W @ y`` do not write it out, any other
+        use does, and nothing can be written into it.
 
     Notes
     -----
     ``step`` returns None; ``close()`` at the end of the episode gives its estimate and begins the next.
     Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
     Each of n workers: N/n passes and states, N/2 perturbations; in a step p numbers for each particle of a chunk more.
-    Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on. Do not change the
-    parameters inside an episode.
-    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ. (One-sided it would be p L²/σ² more.)
+    With `LowRank` a perturbation of an n x m matrix is n + m numbers, and as many, not n m, are more for a particle.
+    Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on. Of signs it is less:
+    σ²/6 of those by one parameter alone. Do not change the parameters inside an episode.
+    Variance: (p + 1) ‖g‖² a pair, where the loss is linear over σ; of signs, also those of `LowRank`, (p - 1) ‖g‖².
+    (One-sided it would be p L²/σ² more.)
     When: an objective has no derivative, or too rough a one; one update an episode is enough.
 
     Raises

@@ -8,7 +8,7 @@ class NoiseReuseES(Windowed):
 
     Parameters
     ----------
-    particles, sigma, window : as in `TruncatedES`
+    particles, sigma, window, perturbations : as in `TruncatedES`
 
     Notes
     -----

@@ -14,9 +14,10 @@ from ...backend import is_host, to_numpy
 from ...errors import DualgradError, NonFiniteError, ShapeError
 from ...layout import Layout
 from ...random import Rng
-from ...tree import Tree, flatten, leaves, map_leaves
+from ...tree import flatten, leaves, map_leaves
 from ..dynamics import copied, layout_of_numbers, matched_state, require_finite_step
 from ..system import DynamicalSystem
+from .shifted_matrix import written_out
 
 _PARTS = 32  # tasks that a step becomes for an executor
 _CHECKED = 2  # steps over which a batch is compared with its particles: in the first one their states are all the same
@@ -25,10 +26,8 @@ _CHECKED = 2  # steps over which a batch is compared with its particles: in the 
 class Particles:
     """How the copies of a system are advanced: as one batch where it is batched, else one by one or by an executor."""
 
-    def __init__(
-        self, system: DynamicalSystem, dynamics: Any, params: Tree, count: int, units: list[range] | None = None
-    ) -> None:
-        self.system, self.dynamics, self.params, self.count = system, dynamics, params, count
+    def __init__(self, system: DynamicalSystem, dynamics: Any, count: int, units: list[range] | None = None) -> None:
+        self.system, self.dynamics, self.count = system, dynamics, count
         self.states = layout_of_numbers(dynamics.start(), "state")
         self.alone, self.units = units is None, [range(count)] if units is None else units
         self._checked = 0
@@ -50,7 +49,7 @@ class Particles:
         return copied(after)
 
     def advance(self, t, states, thetas_of, x, y, executor=None):
-        """The states and losses of the own particles after a step, at parameters that are rows of ``thetas_of(unit)``.
+        """The states and losses of the own particles after a step, at the parameters ``thetas_of(unit)``.
 
         Losses may be NaN or infinite: see `require_finite_losses`.
 
@@ -83,7 +82,7 @@ class Particles:
     # ------------------------------------------------------------------ as one batch
 
     def _batch(self, states, thetas, x, y):
-        params, count = self.dynamics.at(thetas, self.params), len(thetas)
+        params, count = thetas.together(), len(thetas)
         hint = ": one entry each, or say batched=False"
         after = self._together(lambda: self.system.step(states, read_only(x), params), states, thetas, x, y)
         after = _matched(after, self.states, (count,), hint)
@@ -110,7 +109,7 @@ class Particles:
     def _alone(self, k, states, thetas, x, y):
         """The state and the loss of particle k of a batch, by itself."""
         one = copied(map_leaves(lambda s: s[k], states))
-        return _step_each(self.system, [one], [self.dynamics.at(thetas[k], self.params)], x, y)[0]
+        return _step_each(self.system, [one], [thetas.one(k)], x, y)[0]
 
     def _compare_some(self, before, thetas_of, x, y, moved):
         """Hold the first, the middle and the last particle against the same alone."""
@@ -126,7 +125,7 @@ class Particles:
         """Hold a particle, the k-th of a batch, against the same particle alone."""
         state, loss = self._alone(k, states, thetas, x, y)
         alone, batch = flatten(state)[0], flatten(map_leaves(lambda s: s[k], after))[0]
-        kinds = {np.dtype(a.dtype) for a in (thetas, *flatten(states)[0], *flatten(after)[0])}
+        kinds = {np.dtype(a.dtype) for a in (self.dynamics, *flatten(states)[0], *flatten(after)[0])}
         # wider than rounding, which a chaotic step amplifies; a false promise is off by the perturbations, of size σ
         tolerance = 1e-6 if all(kind.kind != "f" or kind.itemsize >= 8 for kind in kinds) else 1e-3
         pairs = [*zip(alone, batch, strict=True), (loss, losses[k])]
@@ -139,7 +138,7 @@ class Particles:
     # ------------------------------------------------------------------ one by one
 
     def _one_by_one(self, states, thetas, x, y, executor):
-        params = [self.dynamics.at(theta, self.params) for theta in thetas]
+        params = [thetas.one(k) for k in range(len(thetas))]
         if executor is None:
             pairs = _step_each(self.system, states, params, x, y)
         else:
@@ -178,7 +177,8 @@ def _matched(after, layout, lead=(), hint=""):
 
 
 def _writable(leaf):
-    """A leaf of a state; data that all particles see are not kept, but copied."""
+    """A leaf of a state, written out; data that all particles see are not kept, but copied."""
+    leaf = written_out(leaf)
     return leaf.copy() if isinstance(leaf, np.ndarray) and not leaf.flags.writeable else leaf
 
 

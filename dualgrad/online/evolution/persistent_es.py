@@ -6,6 +6,7 @@ import numpy as np
 
 from ...backend import Array
 from ...checks import flag
+from ...directions.base import Direction
 from ...errors import LayoutError
 from ..bptt import TruncatedBPTT
 from ..dynamics import copied, is_finite
@@ -21,7 +22,7 @@ class PersistentES(Windowed):
 
     Parameters
     ----------
-    particles, sigma, window : as in `TruncatedES`
+    particles, sigma, window, perturbations : as in `TruncatedES`
     analytic : bool
         Whether the gradient g̃ of the window alone, by backpropagation at θ, is a control variate:
         ĝ = g̃ + (1/(N σ²)) Σ_i ξ_i (L_i - ε_i·g̃), with ε_i the perturbation of this window.
@@ -30,12 +31,13 @@ class PersistentES(Windowed):
     -----
     Cost: N forward passes a step; ``analytic`` four more. Memory: N states, N/2 perturbations and as many sums; in a
     step N p numbers more; ``analytic`` two states and the data of a window.
+    The sums are written out, (N/2, p) numbers, also those of `LowRank`.
     Each of n workers: N/n passes and states, N/2 perturbations and sums; what ``analytic`` adds is added to each.
     Bias: none for the loss smoothed by independent perturbations of every window; of a quadratic one, none at all. Do
     not change the parameters inside a window.
     Variance of the sum over an episode, a pair, for losses linear over σ, with t, s, τ windows and
-    h_{sτ} = Σ_{t >= max(s, τ)} ∂L_t/∂θ_τ: p Σ_{sτ} ‖h_{sτ}‖² + Σ_{sτ} h_{sτ}·h_{τs}. ``analytic`` takes the terms
-    t = τ out of h.
+    h_{sτ} = Σ_{t >= max(s, τ)} ∂L_t/∂θ_τ: p Σ_{sτ} ‖h_{sτ}‖² + Σ_{sτ} h_{sτ}·h_{τs}; of signs
+    2 Σ_s ‖h_{ss}‖² less. ``analytic`` takes the terms t = τ out of h.
     When: updates are wanted within long episodes, without the bias of truncation. ``analytic`` where what a window owes
     to itself is most of it, and has a derivative.
 
@@ -51,8 +53,15 @@ class PersistentES(Windowed):
     analytic: bool
     extra_passes: int
 
-    def __init__(self, particles: int, sigma: float, window: int, analytic: bool = False) -> None:
-        super().__init__(particles, sigma, window)
+    def __init__(
+        self,
+        particles: int,
+        sigma: float,
+        window: int,
+        analytic: bool = False,
+        perturbations: Direction | None = None,
+    ) -> None:
+        super().__init__(particles, sigma, window, perturbations)
         self.analytic = flag("analytic", analytic)
         self.extra_passes = 4 * self.analytic
 
@@ -72,12 +81,16 @@ class PersistentES(Windowed):
         return {"centre": centre, "data": (*memory["data"], copied((x, y)))}
 
     def window_gradient(self, t: int, memory: dict[str, Any], difference: Array) -> Array:
-        scale, noise, walked = self.particles * self.sigma**2, memory["noise"], memory["accumulated"] + memory["noise"]
+        scale, walked = self.particles * self.sigma**2, self._walked(memory)
         if not self.analytic:
             return difference @ walked / scale
         exact = self._exact(t, memory["first"], len(memory["data"]))
         slope = self.dynamics.entries([exact.step(x, y) for x, y in memory["data"]][-1].gradient)
-        return slope + (difference - 2 * noise @ slope) @ walked / scale
+        return slope + (difference - 2 * (self.noise.rows(memory["noise"]) @ slope)) @ walked / scale
+
+    def _walked(self, memory):
+        """ξ, with the perturbation of this window."""
+        return memory["accumulated"] + self.noise.written(memory["noise"])
 
     def _exact(self, t, state, count):
         """Backpropagation at θ through the ``count`` steps up to step t, whose last gives g̃."""
@@ -86,7 +99,7 @@ class PersistentES(Windowed):
         return exact
 
     def next_window(self, state: Any, memory: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        memory = memory | {"accumulated": memory["accumulated"] + memory["noise"], "noise": self._noise()}
+        memory = memory | {"accumulated": self._walked(memory), "noise": self._noise()}
         return state, memory | ({"first": memory["centre"], "data": ()} if self.analytic else {})
 
     def saved_memory(self) -> Any:

@@ -10,7 +10,7 @@ class TruncatedES(Windowed):
 
     Parameters
     ----------
-    particles, sigma : as in `EvolutionStrategies`
+    particles, sigma, perturbations : as in `EvolutionStrategies`
     window : int
         Steps between estimates. Windows are blocks, not sliding.
 

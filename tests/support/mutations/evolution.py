@@ -74,7 +74,7 @@ class BothSidesUp(online.PersistentES):
 
     def perturbed(self, noise, some):
         half = super().perturbed(noise, range(len(noise)))
-        return np.concatenate([half, half])
+        return np.concatenate([half, half])[some.start : some.stop]
 
 
 class FreshNoise(online.NoiseReuseES):
