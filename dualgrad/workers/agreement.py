@@ -53,6 +53,12 @@ def _described(error):
     return named or DualgradError.__name__, str(error) if named == kinds[0] else f"{kinds[0]}: {error}"
 
 
+def dealt(units: list[T], workers: Workers) -> list[T]:
+    """The units of one of several workers: consecutive ones, as many as others have to within one."""
+    ends = [len(units) * rank // workers.size for rank in (workers.rank, workers.rank + 1)]
+    return units[slice(*ends)]
+
+
 def odd_ones(words: list[Any]) -> list[int]:
     """The ranks whose word is not that of the most, of the lowest rank among equals."""
     counts = Counter(words)

@@ -151,7 +151,7 @@ def named_failures(unchanged: str) -> Iterator[None]:
         if not isinstance(error, pickle.PicklingError) and not re.search("pickle|local object", str(error)):
             raise
         raise DualgradError(
-            f"what the workers are given cannot be sent to them ({error}): take functions of a module; {unchanged}"
+            f"what they work on cannot be sent to the workers ({error}): take functions of a module; {unchanged}"
         ) from error
     except RuntimeError as error:
         if "after shutdown" not in str(error):

@@ -83,11 +83,6 @@ class Plan:
         """All units, in the order in which they are dealt and added up."""
         return [Unit(*pair) for pair in itertools.product(range(len(self.parts)), range(self.shards))]
 
-    def share(self, rank: int, size: int) -> list[Unit]:
-        """The units of one of several workers: consecutive ones, as many as others have to within one."""
-        ends = [len(self.units) * k // size for k in (rank, rank + 1)]
-        return self.units[slice(*ends)]
-
     def directions(self, at: Point, rng: Rng, step: int, chunk: int) -> Rows | FactorRows:
         """The directions of a chunk, from a stream of its own; or these of all, where they belong together."""
         own, n, part = self.estimator.directions, self.estimator.n, self.parts[chunk]

@@ -20,7 +20,7 @@ from ...random import Rng, RngLike, as_rng
 from ...settings import difference, settings
 from ...tree import Tree
 from ...workers import Alone, Pool, Workers, digest
-from ...workers.agreement import odd_ones, require_workers, together
+from ...workers.agreement import dealt, odd_ones, require_workers, together
 from ..directional import Directional
 from ..estimate import Estimate
 from ..estimator import Estimated, Estimator
@@ -215,16 +215,15 @@ class Shared(Estimator):
 
     def _rows(self, plan, at, rng):
         """The rows of all units, each pushed by one of the workers."""
-        rank, size = self.workers.rank, self.workers.size
 
         def own():
-            word, units = self._word(plan, at, rng), plan.share(rank, size)
+            word, units = self._word(plan, at, rng), dealt(plan.units, self.workers)
             if isinstance(self.workers, Pool):
                 return word, self._by_replicas(plan, at, rng, units)
             return word, plan.packed_rows(self, at.objective, at.params, rng, self.made, units)
 
         said = together(self.workers, own, _UNCHANGED)
-        if size > 1 and self._is_checked():
+        if len(said) > 1 and self._is_checked():
             self._require_alike([word for word, _ in said])
         return [Answer.unpacked(*row) for _, rows in said for row in rows]
 

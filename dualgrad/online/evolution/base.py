@@ -15,7 +15,7 @@ from ...estimators.state import Names
 from ...random import RngLike
 from ...tree import Tree
 from ...vectors import in_kind
-from ...workers import Workers
+from ...workers import Pool, Workers
 from ..dynamics import DROP, require_finite_step
 from ..system import DynamicalSystem
 from ..windows import InWindows, steps_of
@@ -91,6 +91,8 @@ class Evolution(InWindows):
             )
         if workers is None and chunk is not None:
             raise TypeError(f"got chunk={chunk!r} without workers: take workers=dg.workers.Alone() for one alone")
+        if isinstance(workers, Pool):
+            raise TypeError(f"got workers={workers!r}; give its executor itself: start(..., executor=...)")
         if workers is not None and executor is not None:
             raise TypeError("got workers and an executor; expected one of them: a worker advances its own particles")
         share = None if workers is None else Share(workers, self.particles, chunk)

@@ -1,9 +1,7 @@
 """Particles: many copies of a system side by side, each at parameters of its own."""
 
 import itertools
-import pickle
 import random
-import re
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from typing import Any
@@ -15,6 +13,7 @@ from ...errors import DualgradError, NonFiniteError, ShapeError
 from ...layout import Layout
 from ...random import Rng
 from ...tree import flatten, leaves, map_leaves
+from ...workers.pool import named_failures
 from ..dynamics import copied, layout_of_numbers, matched_state, require_finite_step
 from ..system import DynamicalSystem
 from .shifted_matrix import written_out
@@ -208,20 +207,10 @@ def _run_tasks(executor, tasks):
     """`_each_of` of every task; whatever ails the executor is named."""
     go_on = "no particle has moved: go on with learner.executor = another one, or None"
     try:
-        return list(executor.map(_each_of, tasks))
+        with named_failures(go_on):
+            return list(executor.map(_each_of, tasks))
     except BrokenExecutor as error:
         raise DualgradError(f"a worker of the executor died; {go_on}") from error
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        # "Can't pickle local object" of a function within another, or in Python 3.13 "Can't get local object"
-        if not isinstance(error, pickle.PicklingError) and not re.search("pickle|local object", str(error)):
-            raise
-        raise DualgradError(
-            f"the system or its data cannot be sent to the workers ({error}): take functions of a module; {go_on}"
-        ) from error
-    except RuntimeError as error:
-        if "after shutdown" not in str(error):
-            raise
-        raise DualgradError(f"the executor was shut down; {go_on}") from error
 
 
 def _losses_on_host(loss):

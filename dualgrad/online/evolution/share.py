@@ -12,12 +12,12 @@ import numpy as np
 
 from ...backend import Array
 from ...checks import positive_count
-from ...errors import DualgradError, LayoutError
+from ...errors import DriftError, LayoutError
 from ...random import Rng
 from ...settings import plain_data
 from ...tree import Tree
 from ...workers import Workers, digest
-from ...workers.agreement import odd_ones, require_workers, together
+from ...workers.agreement import dealt, odd_ones, require_workers, together
 
 _UNITS = 32  # of particles there are by default, at most
 
@@ -39,8 +39,7 @@ class Share:
         expected = "how many particles are advanced at once, a positive number"
         self.chunk = -(-particles // _UNITS) if chunk is None else positive_count("chunk", chunk, expected)
         units = [range(a, min(a + self.chunk, particles)) for a in range(0, particles, self.chunk)]
-        first, end = (len(units) * rank // workers.size for rank in (workers.rank, workers.rank + 1))
-        self.units = units[first:end]
+        self.units = dealt(units, workers)
 
     def plain(self) -> dict[str, int]:
         """Which share it is, as plain data."""
@@ -58,13 +57,13 @@ class Share:
 
         Raises
         ------
-        DualgradError
+        DriftError
             Where workers differ in what they must have in common.
         """
         words = together(self.workers, step, "no particle of any worker has moved")
         for what, name in (("parameters", "params"), ("random streams", "stream"), ("inputs or targets", "data")):
             if others := odd_ones([getattr(word, name) for word in words]):
-                raise DualgradError(
+                raise DriftError(
                     f"workers {others} of {len(words)} have other {what} than the rest, and no particle has moved: "
                     "each must run the same program, from the same seed, on the same data"
                 )
