@@ -16,9 +16,10 @@ from dualgrad.tree import leaves, map_leaves
 from tests.support.sharing import LAYOUTS, NORMALS, SIGNS, InPlaceRun, Run, batch_of, every_direction, network, of_shard
 
 DIRECTIONS = every_direction()
+WHOLE = {"Along", "Orthogonal"}  # which are drawn all at once
 FORWARD = partial(ForwardGradient, directions.LowRank(), n=5)
 SHARED = {
-    **{name: partial(ForwardGradient, direction, n=5) for name, direction in DIRECTIONS.items()},
+    **{name: partial(ForwardGradient, direction, n=5) for name, direction in DIRECTIONS.items() if name not in WHOLE},
     "sum of blocks": partial(ForwardGradient, directions.Blocks(SIGNS), n=5, combine="sum"),
     "baseline of floats": partial(FORWARD, baseline=0.5),
     "shrunk": partial(FORWARD, shrink=True, baseline=0.9),
@@ -26,7 +27,7 @@ SHARED = {
     "SPSA, normals": partial(SPSA, n=5, directions=NORMALS),
     "MeZO": partial(MeZO, n=5),
 }
-TOGETHER = [("array", np.float64, 3), ("tree", np.float32, 7), ("Params", np.float32, 2), ("Params", np.float64, 64)]
+TOGETHER = [("array", np.float64, 2), ("tree", np.float32, 3), ("Params", np.float32, 7), ("Params", np.float64, 64)]
 projecting = partial(ForwardGradient, directions.Orthogonal(), n=4, combine="project")
 
 
@@ -43,15 +44,15 @@ def test_the_bits_do_not_depend_on_how_many_workers_there_are(name):
     for layout, dtype, size in TOGETHER:
         params = partial(LAYOUTS[layout], dtype)
         make = SHARED[name]
-        if name in ("Along", "Scaled"):  # which have the layout of the parameters
-            given = map_leaves(lambda x: np.linspace(0.5, 1, x.size).reshape(x.shape), params())
-            direction = directions.Along(given) if name == "Along" else directions.Scaled(SIGNS, given)
-            make = partial(ForwardGradient, direction, n=5)
-        alone = Run(make, params=params()).steps(2)
-        assert set(among(size, lambda make=make: make, params=params)) == {alone}, (layout, dtype, size)
+        if name == "Scaled":  # by numbers that lie as the parameters do
+            scale = map_leaves(lambda x: np.linspace(0.5, 1, x.size).reshape(x.shape), params())
+            make = partial(ForwardGradient, directions.Scaled(SIGNS, scale), n=5)
+        count = 1 if size == 64 else 2
+        alone = Run(make, params=params()).steps(count)
+        assert set(among(size, lambda make=make: make, count, params=params)) == {alone}, (layout, dtype, size)
 
 
-@pytest.mark.parametrize("kind", ["in place", "by shard", "baseline", "one shard", "projection", "exact"])
+@pytest.mark.parametrize("kind", ["in place", "by shard", "baseline", "one shard", "along", "orthogonal", "projection", "exact"])
 def test_so_it_is_of(kind):
     make, settings = FORWARD, {}
     if kind == "in place":
@@ -63,6 +64,10 @@ def test_so_it_is_of(kind):
         make = partial(FORWARD, baseline=LAYOUTS["Params"](np.float64))
     elif kind == "one shard":
         settings = {"shards": 1}
+    elif kind == "along":
+        make = partial(ForwardGradient, directions.Along(LAYOUTS["Params"](np.float64)))
+    elif kind == "orthogonal":
+        make, settings = partial(ForwardGradient, directions.Orthogonal(), n=3), {"chunk": 3}
     elif kind == "projection":
         make, settings = projecting, {"chunk": 4}
     else:
@@ -85,7 +90,7 @@ def test_so_it_is_by_the_threads_of_an_executor(name, follows):
     with ThreadPoolExecutor(3) as executor:
         many.shared.workers = workers.Pool(executor, many.optimizer if follows else None)
         assert many.steps(4) == alone.steps(4)
-    assert many.shared.state_dict() == alone.shared.state_dict() or name == "baseline of floats"
+    assert pickle.dumps(many.state()) == pickle.dumps(alone.state())
 
 
 def test_so_it_is_by_processes_also_in_place_and_after_a_pause():
@@ -122,7 +127,7 @@ def stated(direction, n, chunk, g, w, rng):
     return total / n
 
 
-@pytest.mark.parametrize("name", DIRECTIONS)
+@pytest.mark.parametrize("name", sorted(set(DIRECTIONS) - WHOLE))
 @pytest.mark.parametrize("exact", [False, True])
 def test_it_is_the_sum_over_chunks_of_named_streams(name, exact):
     w, g, direction = LAYOUTS["array"](np.float64), np.linspace(-2, 3, 12), DIRECTIONS[name]
@@ -142,7 +147,7 @@ class Whole:
     """A shared estimator of a loss that is given whole: shards of it differ, and their mean is it."""
 
     def __init__(self, shared):
-        self.shared = shared
+        self.shared, self.value_is_loss = shared, shared.value_is_loss
 
     def estimate(self, objective, params, *, rng):
         return self.shared.estimate(lambda j: lambda x: objective(x) + (2 * j - 1) * np.sum(x**2), params, rng=rng)
@@ -157,8 +162,8 @@ class Whole:
 @pytest.mark.parametrize(
     "base",
     [
-        ForwardGradient(SIGNS, n=3), ForwardGradient(NORMALS, n=2), ForwardGradient(directions.Hadamard(), n=2),
-        ForwardGradient(directions.Blocks(SIGNS), n=2, combine="sum"), ForwardGradient(SIGNS, n=2, baseline=np.ones(3)),
+        ForwardGradient(SIGNS, n=3), ForwardGradient(NORMALS), ForwardGradient(directions.Hadamard(), n=2),
+        ForwardGradient(directions.Blocks(SIGNS), n=2, combine="sum"), ForwardGradient(SIGNS, n=2, baseline=np.ones(2)),
         ForwardGradient(SIGNS, n=2, shrink=True), SPSA(0.1, n=2), MeZO(0.1, n=2, directions=SIGNS),
     ],
     ids=repr,
@@ -166,7 +171,7 @@ class Whole:
 @pytest.mark.parametrize("shards", [1, 2])
 def test_mean_and_variance_are_those_of_what_is_shared(base, shards):
     shared = Shared(base, shards=shards, chunk=1)
-    estimator, w = shared if shards == 1 else Whole(shared), np.array([0.4, -0.9, 1.3])
+    estimator, w = shared if shards == 1 else Whole(shared), np.array([0.4, -0.9])
     cubic, quadratic = lambda x: np.sum(x**3) + x[0] * x[1], lambda x: np.sum(x**2) + x[0] * x[1]  # noqa: E731
     assert_unbiased(estimator, cubic, w)
     assert_variance(estimator, quadratic, w)
@@ -209,7 +214,7 @@ def _raises(w):
 
 FAULTS = {
     "raises": (dg.DualgradError, r"worker \d of 3: ZeroDivisionError: of one's own; no gradient was made on any"),
-    "is NaN": (dg.NonFiniteError, r"worker \d of 3: estimate 3 of Shared.*the loss is nan"),
+    "is NaN": (dg.NonFiniteError, r"(worker \d of 3: )?estimate 3 of (Shared|MeZO).*the loss is nan"),
     "is infinite": (dg.NonFiniteError, r"the loss is -?inf"),
     "is a vector": (dg.ShapeError, r"expected a scalar loss"),
     "is nothing": (dg.DualgradError, r"TypeError: .*returned None"),
@@ -307,7 +312,7 @@ def test_drift_is_found_at_the_next_check():
         run = Run(FORWARD, comm, check=3)
         run.steps(4)
         if comm.rank == 2:
-            run.params.vector[5] = np.nextafter(run.params.vector[5], 9)
+            run.params.vector[5] += 1e-9
         run.steps(2)
         with pytest.raises(dg.DriftError, match="worker 2 of 4 has drifted: before step 6 .* on unlike CPUs take exact"):
             run.step()
@@ -351,6 +356,11 @@ def test_a_step_sends_hundreds_of_bytes_for_hundreds_of_thousands_of_parameters(
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
+        (
+            lambda: Run(partial(ForwardGradient, directions.Orthogonal(), n=5)).step(), ValueError,
+            "those of several draws are not orthogonal: take Hadamard or Blocks",
+        ),
+        (lambda: Run(partial(ForwardGradient, DIRECTIONS["Along"], n=5)).step(), ValueError, "there is one direction"),
         (lambda: Shared(projecting(), chunk=2), ValueError, "needs all 4 directions at once: take chunk=4"),
         (lambda: Shared(estimators.Backprop()), TypeError, "that slopes are enough to make"),
         (lambda: Shared(ActivationPerturbation(), chunk=2), ValueError, "whose units are shards: leave it out"),

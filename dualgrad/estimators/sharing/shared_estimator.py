@@ -172,6 +172,10 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ an estimate
 
+    @property
+    def value_is_loss(self) -> bool:
+        return self.base.value_is_loss
+
     def estimated(self, at: Point, rng: Rng) -> Estimated:
         plan = self.plan()
         if self.base.has_memory:
