@@ -52,7 +52,9 @@ def test_the_bits_do_not_depend_on_how_many_workers_there_are(name):
         assert set(among(size, lambda make=make: make, count, params=params)) == {alone}, (layout, dtype, size)
 
 
-@pytest.mark.parametrize("kind", ["in place", "by shard", "baseline", "one shard", "along", "orthogonal", "projection", "exact"])
+@pytest.mark.parametrize(
+    "kind", ["in place", "by shard", "baseline", "one shard", "along", "orthogonal", "projection", "exact"]
+)
 def test_so_it_is_of(kind):
     make, settings = FORWARD, {}
     if kind == "in place":
@@ -107,7 +109,7 @@ def test_so_it_is_by_processes_also_in_place_and_after_a_pause():
 
 
 def test_another_chunk_and_another_number_of_shards_are_another_result():
-    found = [Run(FORWARD, **{"chunk": chunk, "shards": shards}).steps(2) for chunk in (1, 2, 5) for shards in (1, 2)]
+    found = [Run(FORWARD, chunk=chunk, shards=shards).steps(2) for chunk in (1, 2, 5) for shards in (1, 2)]
     assert len(set(found)) == len(found)
 
 
@@ -172,7 +174,7 @@ class Whole:
 def test_mean_and_variance_are_those_of_what_is_shared(base, shards):
     shared = Shared(base, shards=shards, chunk=1)
     estimator, w = shared if shards == 1 else Whole(shared), np.array([0.4, -0.9])
-    cubic, quadratic = lambda x: np.sum(x**3) + x[0] * x[1], lambda x: np.sum(x**2) + x[0] * x[1]  # noqa: E731
+    cubic, quadratic = lambda x: np.sum(x**3) + x[0] * x[1], lambda x: np.sum(x**2) + x[0] * x[1]
     assert_unbiased(estimator, cubic, w)
     assert_variance(estimator, quadratic, w)
 
@@ -254,7 +256,11 @@ def test_an_error_in_a_worker_of_an_executor_comes_back():
         run.shared.workers = workers.Pool(executor, run.optimizer)
         run.steps(2)
         before = pickle.dumps(run.state())
-        for how, error in (("raises", ZeroDivisionError), ("is NaN", dg.NonFiniteError), ("is a vector", dg.ShapeError)):
+        for how, error in (
+            ("raises", ZeroDivisionError),
+            ("is NaN", dg.NonFiniteError),
+            ("is a vector", dg.ShapeError),
+        ):
             run.objective = partial(fails, how)
             with pytest.raises(error):
                 run.step()
@@ -287,7 +293,11 @@ OTHERS = {
     "n": ({"make": partial(FORWARD, n=4)}, dg.LayoutError, "worker 1 of 3 .*n=4"),
     "dtype": ({"params": LAYOUTS["Params"](np.float32)}, dg.LayoutError, "worker 1 of 3 .*float32"),
     "layout": ({"params": LAYOUTS["array"](np.float64)}, dg.LayoutError, "worker 1 of 3 .*parameters"),
-    "params": ({"params": dg.Params({"w": np.ones((2, 4)), "b": np.ones(4)})}, dg.DriftError, "worker 1 of 3 has drifted: before step 0"),
+    "params": (
+        {"params": dg.Params({"w": np.ones((2, 4)), "b": np.ones(4)})},
+        dg.DriftError,
+        "worker 1 of 3 has drifted: before step 0",
+    ),
 }
 
 
@@ -314,7 +324,9 @@ def test_drift_is_found_at_the_next_check():
         if comm.rank == 2:
             run.params.vector[5] += 1e-9
         run.steps(2)
-        with pytest.raises(dg.DriftError, match="worker 2 of 4 has drifted: before step 6 .* on unlike CPUs take exact"):
+        with pytest.raises(
+            dg.DriftError, match="worker 2 of 4 has drifted: before step 6 .* on unlike CPUs take exact"
+        ):
             run.step()
         return True
 

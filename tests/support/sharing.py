@@ -86,7 +86,8 @@ class Run:
 
     def load(self, state):
         self.params = state["params"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        if "optimizer" in state:
+            self.optimizer.load_state_dict(state["optimizer"])
         self.rng.load_state_dict(state["rng"])
         self.shared.load_state_dict(state["shared"])
         return self

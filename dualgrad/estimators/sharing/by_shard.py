@@ -12,7 +12,7 @@ from ...tree import Tree
 from ...vectors import in_kind
 from ..guessing import ActivationPerturbation
 from ..point import Point
-from .plan import Plan, Answer, Unit
+from .plan import Answer, Plan, Unit
 
 
 class ByShard(Plan):

@@ -13,7 +13,7 @@ from ..differences import quotient
 from ..mezo import MeZO, movable
 from ..point import Point
 from ..step_size import coarse
-from .plan import Plan, Answer, Unit
+from .plan import Answer, Plan, Unit
 
 
 class InPlace(Plan):

@@ -13,7 +13,7 @@ import numpy as np
 from ...backend import Array
 from ...checks import flag, positive_count
 from ...directions.base import as_direction
-from ...errors import DriftError, LayoutError
+from ...errors import CheckpointError, DriftError, LayoutError
 from ...layout import Layout
 from ...random import Rng, RngLike, as_rng
 from ...settings import difference, settings
@@ -30,7 +30,7 @@ from ..state import Names, attempted
 from .by_shard import ByShard
 from .in_place import InPlace
 from .journal import Journal
-from .plan import Plan, Answer
+from .plan import Answer, Plan
 from .replicas import RECENT, Replica, Task, pushed_by_replica
 
 _DIRECTIONS = 8  # of a chunk
@@ -246,7 +246,7 @@ class Shared(Estimator):
         try:
             if self._journal is not None:
                 self._journal.append(self._numbers, self._digest)
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
             if self.workers.size == 1:
                 raise
             self._late = error  # the others have gone on
