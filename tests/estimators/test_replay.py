@@ -1,4 +1,4 @@
-"""Replay: a run made again from its journal bit for bit, by any number of workers; what is damaged or another's is not."""
+"""Replay: a run made again from its journal bit for bit, by any number of workers; of a damaged one nothing is made."""
 
 import os
 import pickle
@@ -117,7 +117,7 @@ def test_damage_in_the_middle_is_refused_and_nothing_has_moved(path, written):
     first, third = (slice(written.index(b"}\n") + 2 + at, written.index(b"}\n") + 2 + at + 44) for at in (52, 148))
     between = slice(first.stop, third.start)
     path.write_bytes(b"".join(written[s] for s in (slice(first.start), third, between, first, slice(third.stop, None))))
-    with pytest.raises(dg.CheckpointError, match="step 1 of the journal .* is damaged"):  # for it is step 3
+    with pytest.raises(dg.CheckpointError, match=r"step 1 of the journal .* is damaged"):  # for it is step 3
         run.replay()
     assert run.shared.made == 0
     assert pickle.dumps(run.state()) == before
@@ -175,7 +175,7 @@ def test_an_estimator_that_was_reset_or_has_not_replayed_writes_nothing(size, pa
             run.replay()
             run.shared.reset()
         before = pickle.dumps(run.state())
-        with pytest.raises(dg.CheckpointError, match="has 6 steps, and this estimator has made 0: estimators.replay"):
+        with pytest.raises(dg.CheckpointError, match=r"has 6 steps, and this estimator has made 0: estimators.replay"):
             run.step()
         assert pickle.dumps(run.state()) == before
 
@@ -215,7 +215,7 @@ def test_two_programs_do_not_write_into_one_journal(size, path):
 
 def test_a_journal_that_cannot_be_written_stops_all(tmp_path):
     def trains(comm):
-        with pytest.raises(dg.DualgradError, match="NotADirectoryError|FileNotFoundError"):
+        with pytest.raises(dg.DualgradError, match=r"NotADirectoryError|FileNotFoundError"):
             made("LowRank", comm, journal=tmp_path / "nowhere" / "run.journal").step()
 
     workers.threads(2, trains)
@@ -224,5 +224,5 @@ def test_a_journal_that_cannot_be_written_stops_all(tmp_path):
 
 
 def test_only_a_shared_estimator_replays(path):
-    with pytest.raises(TypeError, match="expected the estimators.Shared that wrote the journal"):
+    with pytest.raises(TypeError, match=r"expected the estimators.Shared that wrote the journal"):
         estimators.replay(path, np.ones(3), None, FORWARD(), 0)
