@@ -44,8 +44,7 @@ def written(path):
     return path.read_bytes() if made("LowRank", journal=path).steps(STEPS) and path.exists() else None
 
 
-@pytest.mark.parametrize("name", JOURNALED)
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize(("name", "size"), [("LowRank", 1), *((name, 3) for name in JOURNALED)])
 def test_a_run_is_made_again_by_another_number_of_workers_and_goes_on(name, size, path):
     whole = made(name, journal=path.with_suffix(".whole"))
     at_four, at_end = whole.steps(4), whole.steps(STEPS - 4)

@@ -161,22 +161,20 @@ class Whole:
         return self.shared.variance(g, lambda j: objective, params)
 
 
-@pytest.mark.parametrize(
-    "base",
-    [
-        ForwardGradient(SIGNS, n=3), ForwardGradient(NORMALS), ForwardGradient(directions.Hadamard(), n=2),
-        ForwardGradient(directions.Blocks(SIGNS), n=2, combine="sum"), ForwardGradient(SIGNS, n=2, baseline=np.ones(2)),
-        ForwardGradient(SIGNS, n=2, shrink=True), SPSA(0.1, n=2), MeZO(0.1, n=2, directions=SIGNS),
-    ],
-    ids=repr,
-)  # fmt: skip
-@pytest.mark.parametrize("shards", [1, 2])
+MOMENTS = [
+    ForwardGradient(SIGNS, n=2), ForwardGradient(NORMALS), ForwardGradient(directions.Hadamard(), n=2), SPSA(0.1, n=2),
+    ForwardGradient(directions.Blocks(SIGNS), n=2, combine="sum"), ForwardGradient(SIGNS, n=2, baseline=np.ones(2)),
+    ForwardGradient(SIGNS, n=2, shrink=True), MeZO(0.1, directions=SIGNS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("base", "shards"), [(MOMENTS[0], 1), *((base, 2) for base in MOMENTS)], ids=repr)
 def test_mean_and_variance_are_those_of_what_is_shared(base, shards):
     shared = Shared(base, shards=shards, chunk=1)
     estimator, w = shared if shards == 1 else Whole(shared), np.array([0.4, -0.9])
     cubic, quadratic = lambda x: np.sum(x**3) + x[0] * x[1], lambda x: np.sum(x**2) + x[0] * x[1]
-    assert_unbiased(estimator, cubic, w)
-    assert_variance(estimator, quadratic, w)
+    assert_unbiased(estimator, cubic, w, points=1)
+    assert_variance(estimator, quadratic, w, points=1)
 
 
 def test_guesses_by_shard_are_unbiased():

@@ -307,7 +307,7 @@ class Shared(Estimator):
         """Raise where a worker goes on from elsewhere than the others."""
         (header, _), size = words[0], len(words)
         for rank, (own, _) in enumerate(words):
-            if found := difference(own, header):
+            if own != header and (found := difference(own, header)):
                 raise LayoutError(f"worker {rank} of {size} has, where worker 0 has another: {found}; {_UNCHANGED}")
         digests = [own for _, own in words]
         if odd := odd_ones(digests):
