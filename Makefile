@@ -1,4 +1,6 @@
 # make demo      train a network without a backward pass (makes .venv on the first call)
+# make demo-mpi  train a network alone, by two processes of an MPI and by two of an executor, who must end with the same
+#                bits (installs mpi4py, MPICH and scikit-learn; ARGS="--steps 1000")
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
@@ -15,6 +17,8 @@
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
 # make test-fronts  the tests of the kit over PyTorch's and JAX's random numbers (installs them); make test skips them
 #                where they are missing
+# make test-workers  the tests of several workers over MPI, loky and dask (installs them); make test skips them where
+#                they are missing
 # make test-oldest  the tests of the rules, with fewer random examples, on the oldest NumPy that is supported, in
 #                .venv-oldest
 # make test-newest  the same tests and those of Dual and jvp on the newest NumPy under every Python above 3.11 that is
@@ -42,12 +46,21 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
-.PHONY: demo test test-fronts test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu lint docs coverage api \
-        verification tutorial elsewhere accuracy dist bench bench-smoke clean
+.PHONY: demo demo-mpi test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
+        lint docs coverage api verification tutorial elsewhere accuracy dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
 	$(PYTHON) examples/digits.py $(ARGS)
+
+MPIEXEC ?= $(patsubst ./,,$(dir $(PYTHON)))mpiexec
+SHARED := examples/distributed_digits.py --digest output/digest $(ARGS)
+
+demo-mpi: $(call ready,mpi)
+	@mkdir -p output && rm -f output/digest
+	$(PYTHON) $(SHARED)
+	$(MPIEXEC) -n 2 $(PYTHON) -m mpi4py $(SHARED)
+	$(PYTHON) $(SHARED) --executor processes
 
 test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
@@ -57,6 +70,9 @@ FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watc
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
+
+test-workers: $(call ready,mpi)
+	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q tests/workers/test_engines.py $(ARGS)
 
 RULE_TESTS := $(addprefix tests/rules/test_, rules.py conventions.py arrays.py linalg.py statistics.py calls.py)
 PYTHON_TESTS := tests/test_dual.py tests/transforms/test_transforms.py tests/test_hints.py tests/rules/test_calls.py
@@ -137,7 +153,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(addprefix $(VENV)/.ready-,lint test fronts docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test fronts mpi docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 

@@ -22,7 +22,8 @@ class _Meeting:
         with self.changed:
             said, heard = self.rounds.setdefault(k, ({}, set()))
             said[rank] = word
-            self.changed.notify_all()
+            if len(said) == self.n:
+                self.changed.notify_all()
             self.changed.wait_for(lambda: len(said) == self.n or self.ended - said.keys())
             if len(said) < self.n:
                 gone = sorted(self.ended - said.keys())

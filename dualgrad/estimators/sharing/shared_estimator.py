@@ -14,7 +14,7 @@ from ...backend import Array
 from ...checks import flag, positive_count
 from ...directions import Orthogonal
 from ...directions.base import as_direction
-from ...errors import DriftError, LayoutError
+from ...errors import CheckpointError, DriftError, LayoutError
 from ...layout import Layout
 from ...random import Rng, RngLike, as_rng
 from ...settings import difference, settings
@@ -179,6 +179,10 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ an estimate
 
+    @property
+    def value_is_loss(self) -> bool:
+        return self.base.value_is_loss
+
     def estimated(self, at: Point, rng: Rng) -> Estimated:
         plan = self._plan()
         if self.base.has_memory:
@@ -248,7 +252,7 @@ class Shared(Estimator):
         try:
             if self._journal is not None:
                 self._journal.append(self._numbers, self._digest)
-        except OSError as error:
+        except (OSError, CheckpointError) as error:
             if self.workers.size == 1:
                 raise
             self._late = error  # the others have gone on
@@ -309,7 +313,7 @@ class Shared(Estimator):
         """Raise where a worker goes on from elsewhere than the others."""
         (header, _), size = words[0], len(words)
         for rank, (own, _) in enumerate(words):
-            if found := difference(own, header):
+            if own != header and (found := difference(own, header)):
                 raise LayoutError(f"worker {rank} of {size} has, where worker 0 has another: {found}; {_UNCHANGED}")
         digests = [own for _, own in words]
         if odd := odd_ones(digests):

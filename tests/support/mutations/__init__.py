@@ -4,7 +4,7 @@ A mutation is a function ``check(wrong)`` that runs one of the kit's checks on t
 `caught` says whether the check objected.
 """
 
-from tests.support.mutations import estimators, evolution, habits, layers, points, rules, sampled, streams
+from tests.support.mutations import estimators, evolution, habits, layers, points, rules, sampled, sharing, streams
 from tests.support.mutations.planting import MUTATIONS, Mutation, caught
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "points",
     "rules",
     "sampled",
+    "sharing",
     "streams",
 ]
