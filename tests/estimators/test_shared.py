@@ -366,7 +366,7 @@ def test_a_step_sends_hundreds_of_bytes_for_hundreds_of_thousands_of_parameters(
     [
         (
             lambda: Run(partial(ForwardGradient, directions.Orthogonal(), n=5)).step(), ValueError,
-            "those of several draws are not orthogonal: take Hadamard or Blocks",
+            "needs all 5 directions at once: take chunk=5",
         ),
         (lambda: Run(partial(ForwardGradient, DIRECTIONS["Along"], n=5)).step(), ValueError, "there is one direction"),
         (lambda: Shared(projecting(), chunk=2), ValueError, "needs all 4 directions at once: take chunk=4"),

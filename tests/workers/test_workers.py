@@ -186,7 +186,7 @@ def test_a_pool_says_what_ails_an_executor():
         shared.estimate(of_shard(0, 0), np.ones(2), rng=0)
     with ProcessPoolExecutor(1) as executor:
         shared.workers = workers.Pool(executor)
-        with pytest.raises(dg.DualgradError, match=r"cannot be sent to them .* take functions of a module"):
+        with pytest.raises(dg.DualgradError, match=r"cannot be sent to the workers .* take functions of a module"):
             shared.estimate(lambda w: np.sum(w), np.ones(2), rng=0)
 
 

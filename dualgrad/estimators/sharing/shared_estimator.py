@@ -179,10 +179,6 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ an estimate
 
-    @property
-    def value_is_loss(self) -> bool:
-        return self.base.value_is_loss
-
     def estimated(self, at: Point, rng: Rng) -> Estimated:
         plan = self._plan()
         if self.base.has_memory:
