@@ -6,9 +6,9 @@ import numpy as np
 
 from dualgrad import directions, estimators, testing
 from dualgrad.estimators.sharing.plan import Plan
-from tests.support.mutations.estimators import estimator
+from tests.support.mutations.planting import MUTATIONS, Mutation
 
-SIGNS = directions.Rademacher()
+W, SIGNS = np.array([0.4, -0.9]), directions.Rademacher()
 
 
 def shared(plan, base, shards=1):
@@ -71,7 +71,12 @@ class OneShort(Plan):
 
 
 def sharing(kind, name, wrong, base, claim=testing.assert_unbiased, shards=1):
-    estimator(kind, name, shared(Plan, base, shards), shared(wrong, base, shards), claim)
+    right, wrong = shared(Plan, base, shards), shared(wrong, base, shards)
+
+    def check(is_wrong):
+        claim(wrong if is_wrong else right, lambda w: np.sum(np.sin(w)) + w[0] * w[1], W, points=1)
+
+    MUTATIONS.append(Mutation(f"estimator: {kind}", name, check))
 
 
 PAIR = estimators.ForwardGradient(SIGNS, n=2)
