@@ -78,12 +78,13 @@ def train(args, started):
     if args.journal and comm.allgather(os.path.exists(args.journal))[0]:
         made = estimators.replay(args.journal, params, optimizer, shared, rng)
         say(comm, f"{made} steps made again from {args.journal}")
+    _, test = images()
     begun, began, before = shared.made, time.perf_counter(), getattr(comm, "sent", 0)
     while shared.made < args.steps:
         estimate = shared.estimate(functools.partial(loss_of, rng, shared.made), params, rng=rng)
         optimizer.step(params, estimate.gradient)
         if shared.made % 100 == 0 or shared.made == args.steps:
-            steps, right = shared.made - begun, accuracy(MODEL, params, images()[1])
+            steps, right = shared.made - begun, accuracy(MODEL, params, test)
             costs = f"{1e3 * (time.perf_counter() - began) / steps:.1f} ms a step"
             if comm.size > 1:
                 costs += f", {(comm.sent - before) / steps:.0f} bytes sent for {params.size} parameters"

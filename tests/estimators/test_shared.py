@@ -91,7 +91,10 @@ def test_so_it_is_by_the_threads_of_an_executor(name, follows):
     alone, many = Run(SHARED[name]), Run(SHARED[name], objective=partial(of_shard, nap=0.001))
     with ThreadPoolExecutor(3) as executor:
         many.shared.workers = workers.Pool(executor, many.optimizer if follows else None)
-        assert many.steps(4) == alone.steps(4)
+        assert many.steps(2) == alone.steps(2)
+        for run in (many, alone):  # which no replica can know of
+            run.params.vector[...] *= 1.1
+        assert many.steps(2) == alone.steps(2)
     assert pickle.dumps(many.state()) == pickle.dumps(alone.state())
 
 

@@ -1,5 +1,6 @@
 """The engines: processes of an MPI and of executors, slow, killed and unlike ones; skipped where one is missing."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -106,7 +107,7 @@ def executor(request):
     if request.param == "loky":
         loky = pytest.importorskip("loky", reason="loky is not here: make test-workers installs it")
         return partial(loky.get_reusable_executor, 2)
-    return partial(ProcessPoolExecutor, 2)
+    return partial(ProcessPoolExecutor, 2, mp_context=multiprocessing.get_context("forkserver"))
 
 
 every_executor = pytest.mark.parametrize("executor", ["processes", "loky", "dask"], indirect=True)
