@@ -15,8 +15,8 @@ def shared(plan, base, shards=1):
     """A shared estimator whose steps are made of some kind of plan, of a loss that is given whole."""
 
     class Planned(estimators.Shared):
-        def plan(self, kind=None):
-            return super().plan(plan)
+        def _plan(self, kind=None):
+            return super()._plan(plan)
 
         def estimate(self, objective, params, *, rng=None):
             return super().estimate(objective if shards == 1 else lambda j: objective, params, rng=rng)
