@@ -222,7 +222,7 @@ def limits(found):
     for name, F in (units(found) | {"a larger unit": 1.0}).items():
         for link in cluster.LINKS:
             most = [pays_until(found, grown, F, link) for grown in GROWN.values()]
-            rows.append([f"{name}: {1e3 * F:.3g} ms", link.name, *(f"{N:,}" for N in most)])
+            rows.append([f"{name}: {1e3 * F:,.4g} ms", link.name, *(f"{N:,}" for N in most)])
     header = ["unit", "link", *GROWN]
     title = "Workers, with a unit each, up to which half of their time goes into pushes; powers of two up to 1,048,576"
     yield table(title, header, rows)
@@ -290,7 +290,7 @@ def shares(ax, found):
             pushes = [work(found, *grown(N), F).efficiency(N, link) for N in Ns]
             ax.plot(Ns, pushes, style, color=color, label=name if style == "-" else None)
     for (name, F), style in zip(units(found).items(), ("-", "--"), strict=False):
-        ax.plot([], [], style, color="0.4", label=f"{name}: {1e3 * F:.3g} ms")
+        ax.plot([], [], style, color="0.4", label=f"{name}: {1e3 * F:,.4g} ms")
     ax.axhline(0.5, color="0.4", linewidth=0.8)
     ax.set(xscale="log", ylim=(0, 1.05), xlabel="workers, a unit each; Ethernet", ylabel="share of time in pushes")
     ax.set(title="more shards pay longer than more directions")
