@@ -109,7 +109,7 @@ def over_loopback(ranks, wire):
 
 def memory(args, sizes):
     """Bytes that dense directions take at most: at once, and in chunks."""
-    cases = [(n, chunk) for n in ((128, 1024) if args.full else (8, 16)) for chunk in (None, 8 if args.full else 2)]
+    cases = [(n, chunk) for n in ((128, 1024) if args.full else (8, 16)) for chunk in (8 if args.full else 2, None)]
     settings = [{"sizes": sizes, "n": n, "chunk": chunk} for n, chunk in cases]
     alone = dg.workers.Alone()
     run = (lambda some: on(1, some)) if args.full else (lambda some: on_ranks.measured(alone, some))

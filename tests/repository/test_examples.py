@@ -102,7 +102,7 @@ def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
     for word in ("sum, exact", "Memory of dense directions", "more shards: 8 × N", "dealt, wait for all"):
         assert word in printed
     (found,) = report["runs"]
-    at_once, in_chunks = (some["most"] for some in found["memory"][-2:])
+    in_chunks, at_once = (some["most"] for some in found["memory"][-2:])
     assert in_chunks < at_once / 2
     if "left out" in printed:
         assert "efficiency" not in found
@@ -135,6 +135,9 @@ def test_a_cluster_on_paper(monkeypatch):
     assert times_of(None, 1.0) == times_of(3.0, 1.0) == [2.0, 4.0]
     assert times_of(None, 9.0) == [10.0, 12.0]
     assert times_of(3.0, 9.0) == [6.0, 10.0]  # nothing from 2 to 5: once more, until 6; one is busy until 10
+    pool = cluster.Pooled(2, 3.0, soon=0.0)
+    pool.step([9.0, 1.0, 9.0, 1.0, 1.0, 1.0])  # both are busy until 9 and 10: what would begin at 10 is taken back
+    assert (pool.now, pool.free) == (10.0, [10.0, 10.0])
     assert cluster.waited(np.array([1.0, 1.0, 9.0, 1.0]), 2) == 10.0
 
 
