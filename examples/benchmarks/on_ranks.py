@@ -16,6 +16,7 @@ import dualgrad as dg
 from dualgrad import directions, estimators
 from dualgrad.estimators.point import Point
 from dualgrad.estimators.sharing.plan import Plan
+from dualgrad.workers.agreement import dealt
 
 ALONE = dg.workers.Alone()
 SEED = 0
@@ -47,7 +48,7 @@ class Step:
 
     def phases(self, step):
         """What this worker's CPU does, in milliseconds: draw, push and, once all have told each other, combine."""
-        units = self.plan.share(self.workers.rank, self.workers.size)
+        units = dealt(self.plan.units, self.workers)
         draw, _ = milliseconds(lambda: self.drawn(step, units))
         both, rows = milliseconds(lambda: self.pushed(step, units))
         said = [row for rows in self.workers.allgather(rows) for row in rows]
