@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 MODULES = (
     "dualgrad", "dualgrad.directions", "dualgrad.estimators", "dualgrad.extend", "dualgrad.nn", "dualgrad.nn.networks",
     "dualgrad.online", "dualgrad.optim", "dualgrad.testing", "dualgrad.testing.strategies", "dualgrad.tree",
+    "dualgrad.workers",
 )  # fmt: skip
 _ENTRY = re.compile(r"^\.\. auto(?:function|class|exception|data|decorator):: (dualgrad[\w.]+)", re.MULTILINE)
 

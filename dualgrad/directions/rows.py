@@ -14,7 +14,7 @@ from ..backend import Array, to_numpy
 from ..errors import ShapeError
 from ..layout import Layout
 from ..outer_product import OuterProduct
-from ..scratch import empty_like
+from ..scratch import empty, empty_like
 from ..tree import Tree
 from ..unwritten import Unwritten
 
@@ -185,7 +185,9 @@ class FactorRows:
         c = _fitting_coefficients(c, len(signs), signs.dtype)
         if signs.__class__ is np.ndarray and not c.ndim:
             return Unwritten(c, signs[0], self._pieces, size)
-        total, weighted = np.empty_like(signs, shape=(size,)), signs * np.reshape(c, (-1, 1))
+        host = signs.__class__ is np.ndarray
+        total = empty((size,), signs.dtype) if host else np.empty_like(signs, shape=(size,))
+        weighted = signs * np.reshape(c, (-1, 1))
         for piece in self._pieces:
             if piece.a is None:
                 total[piece.place] = weighted[:, piece.b].sum(0)

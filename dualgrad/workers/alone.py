@@ -10,6 +10,12 @@ class Workers(Protocol):
     """What programs that run as several workers share: who one is, how many there are, and what all of them say.
 
     ``mpi4py.MPI.COMM_WORLD`` is one as it is.
+
+    Examples
+    --------
+    >>> import dualgrad as dg
+    >>> isinstance(dg.workers.Alone(), dg.workers.Workers)
+    True
     """
 
     @property

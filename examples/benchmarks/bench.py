@@ -152,15 +152,15 @@ def chain(args):
 # ---------------------------------------------------------------------- the network
 
 
-def network(batch):
+def network(batch, sizes=SIZES, seed=0):
     """The 784-512-512-10 network with cross-entropy, its parameters and a batch, in float32."""
     import numpy as np
 
     from dualgrad import nn
 
-    a, b, c, d = SIZES
+    a, b, c, d = sizes
     model = nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Linear(b, c), nn.ReLU(), nn.Linear(c, d))
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     x, y = rng.standard_normal((batch, a)).astype(np.float32), rng.integers(0, d, batch)
     return nn.Objective(model, nn.cross_entropy).bind(x, y), model.init(rng=0)
 

@@ -95,6 +95,52 @@ def test_an_experiment_asks_for_a_mode(script):
     assert "--full" in done.stderr
 
 
+def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
+    printed = run("benchmarks/scaling.py", "--quick", "--output", tmp_path)
+    report = json.loads((tmp_path / "scaling.json").read_text())
+    assert (tmp_path / "scaling.png").read_bytes().startswith(PNG)
+    for word in ("sum, exact", "Memory of dense directions", "more shards: 8 × N", "dealt, wait for all"):
+        assert word in printed
+    (found,) = report["runs"]
+    in_chunks, at_once = (some["most"] for some in found["memory"][-2:])
+    assert in_chunks < at_once / 2
+    if "left out" in printed:
+        assert "efficiency" not in found
+        return
+    dense, *slopes = found["wire"]["2"]
+    assert dense["counted"] == 2 * 4 * found["p"]
+    for step in slopes:
+        units = -(-step["n"] // step["chunk"]) * step["shards"]
+        numbers = step["n"] * step["shards"] + units
+        assert 8 * numbers < step["counted"] < 8 * numbers + 20 * units + 60
+    assert {turn["alone"]["total"] > 0 for case in found["efficiency"] for turn in case["turns"]} == {True}
+
+
+def test_a_cluster_on_paper(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    cluster = importlib.import_module("cluster")
+    link, job = cluster.Link("", 0.5, 0.25), cluster.Work(n=32, chunk=8, shards=2, F=3.0, c=0.125)
+    assert (job.units, job.numbers) == (8, 72)
+    assert job.seconds(1, link) == 8 * 3 + 32 * 0.125
+    assert job.seconds(4, link) == 2 * 3 + 32 * 0.125 + 0.5 * 2 + 8 * 72 * 0.25
+    assert cluster.until(lambda N: N < 100) == 64
+
+    def times_of(patience, late):
+        pool = cluster.Pooled(2, patience, soon=0.0)
+        pool.step([1.0, 1.0, late, 1.0, 1.0, 1.0, 1.0, 1.0])  # four units by two workers, and a second time of each
+        ends = [pool.now]
+        pool.step([1.0] * 8)
+        return [*ends, pool.now]
+
+    assert times_of(None, 1.0) == times_of(3.0, 1.0) == [2.0, 4.0]
+    assert times_of(None, 9.0) == [10.0, 12.0]
+    assert times_of(3.0, 9.0) == [6.0, 10.0]  # nothing from 2 to 5: once more, until 6; one is busy until 10
+    pool = cluster.Pooled(2, 3.0, soon=0.0)
+    pool.step([9.0, 1.0, 9.0, 1.0, 1.0, 1.0])  # both are busy until 9 and 10: what would begin at 10 is taken back
+    assert (pool.now, pool.free) == (10.0, [10.0, 10.0])
+    assert cluster.waited(np.array([1.0, 1.0, 9.0, 1.0]), 2) == 10.0
+
+
 def idx(array):
     """The bytes of an IDX file."""
     return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()

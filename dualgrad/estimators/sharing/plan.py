@@ -13,6 +13,7 @@ from ...directions.rows import FactorRows, Rows
 from ...errors import DualgradError
 from ...nn.objective import BoundObjective
 from ...random import Rng
+from ...scratch import empty_like
 from ...tree import Tree
 from ...vectors import in_kind
 from ..directional import Directional
@@ -147,7 +148,8 @@ class Plan:
 
     def gradient(self, at: Point, slopes: Array, rng: Rng, step: int) -> Array:
         """ĝ from the slopes: the directions drawn again, chunk by chunk, and added up in this order."""
-        estimator, total = self.estimator, np.zeros_like(at.vector)
+        estimator, total = self.estimator, empty_like(at.vector)
+        total[...] = 0
         for chunk, part in enumerate(self.parts):
             V = estimator.taken(at, self.directions(at, rng, step, chunk))
             along = in_kind(slopes[part], at.vector)
