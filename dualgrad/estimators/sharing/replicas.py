@@ -21,7 +21,7 @@ class Replica:
     """A plan, parameters and an optimizer, where they are before a step."""
 
     def __init__(self, plan: Plan, params: Tree, optimizer: Any, step: int) -> None:
-        self.plan, self.params, self.optimizer, self.step = plan, params, optimizer, step
+        self.plan, self.params, self.optimizer, self.step, self.found = plan, params, optimizer, step, None
 
     @property
     def follows(self) -> bool:
@@ -33,7 +33,12 @@ class Replica:
         at = Point(self.plan.estimator, no_loss, self.params)
         self.plan.make(at, numbers, rng, self.step, self.optimizer)
         self.plan.estimator._one_more()
-        self.step += 1
+        self.step, self.found = self.step + 1, None
+
+    def is_at(self, digest_there: str) -> bool:
+        """Whether its parameters are those of this digest, which is made once a step."""
+        self.found = self.found or digest(self.params)
+        return self.found == digest_there
 
 
 def no_loss(params: Any) -> NoReturn:
@@ -64,7 +69,7 @@ def pushed_by_replica(task: Task) -> list[Any] | None:
         if task.snapshot is None:
             return None
         replica = pickle.loads(task.snapshot)
-        if digest(replica.params) != task.digest:
+        if not replica.is_at(task.digest):
             raise DualgradError(f"parameters that were sent for step {task.step} are others here than where they were")
     _replicas[key] = replica
     while len(_replicas) > _KEPT * threading.active_count():
@@ -82,4 +87,4 @@ def _followed(replica, task):
         return None
     for numbers in missed:
         replica.follow(numbers, task.rng)
-    return replica if digest(replica.params) == task.digest else None
+    return replica if replica.is_at(task.digest) else None
