@@ -72,7 +72,7 @@ def save(path: Name | Writable, tree: Tree) -> None:
         _require_binary(path, "writable")
         write(_Sink(path), arrays)
         return
-    _refuse_special(path)
+    refuse_special(path)
     given, target = os.fspath(path), os.path.realpath(os.fsdecode(path))  # a link keeps pointing at its file
     if os.path.basename(os.fsdecode(path)) in ("", ".", ".."):
         raise IsADirectoryError(errno.EISDIR, "The name of a folder: give the name of a file", given)
@@ -119,7 +119,7 @@ def load(path: Name | Readable, *, max_bytes: int | None = None) -> Any:
     if hasattr(path, "read"):
         _require_binary(path, "readable")
         return read(path, repr(path), max_bytes)
-    _refuse_special(path)
+    refuse_special(path)
     with open(path, "rb") as file:
         return read(file, os.fsdecode(path), max_bytes)
 
@@ -127,7 +127,7 @@ def load(path: Name | Readable, *, max_bytes: int | None = None) -> Any:
 # ---------------------------------------------------------------------- paths and file objects
 
 
-def _refuse_special(path):
+def refuse_special(path):
     """Refuse what is there and is no regular file."""
     try:
         mode = os.stat(os.fspath(path)).st_mode

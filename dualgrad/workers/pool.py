@@ -5,12 +5,13 @@ import pickle
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from typing import Any, Self
 
 from ..checks import positive_number
 from ..errors import DualgradError
 
+_NOTHING_MADE = "no gradient was made, and nothing was changed"
 _SOON = 0.1  # seconds that the pool waits at least
 _LIVES = 3  # executors that may break, one after another, in one step
 
@@ -70,7 +71,8 @@ class Pool:
                 f"got executor={executor!r:.80}; expected a running concurrent.futures executor, or a function that "
                 "makes one: Pool(lambda: ProcessPoolExecutor(4))"
             )
-        if optimizer is not None and not (hasattr(optimizer, "step") and hasattr(optimizer, "state_dict")):
+        made = not isinstance(optimizer, type) and hasattr(optimizer, "step") and hasattr(optimizer, "state_dict")
+        if optimizer is not None and not made:
             raise TypeError(f"got optimizer={optimizer!r:.80}; expected one with step and state_dict")
         self.executor, self.optimizer = executor, optimizer
         self.patience = positive_number("patience", patience)
@@ -82,7 +84,7 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         """Shut down the executor, if the pool has made it."""
         if self._running is not None and self._running is not self.executor:
-            self._running.shutdown(cancel_futures=True)
+            self._running.shutdown()
             self._running = None
 
     def __repr__(self) -> str:
@@ -97,15 +99,21 @@ class Pool:
         found: dict[int, Any] = {}
         for life in range(_LIVES):
             try:
-                with named_failures("no gradient was made, and nothing was changed"):
+                with named_failures(_NOTHING_MADE):
                     self._collect(function, tasks, found)
                 return [found[k] for k in range(len(tasks))]
             except BrokenExecutor as error:
                 self._running = None
-                if hasattr(self.executor, "submit") or life == _LIVES - 1:
+                if hasattr(self.executor, "submit"):
                     raise DualgradError(
-                        "a worker of the executor died, and it has no other; no gradient was made, and nothing was "
-                        "changed: give a function that makes a new one, Pool(lambda: ProcessPoolExecutor(4))"
+                        f"a worker of the executor died, and it has no other; {_NOTHING_MADE}: give a function that "
+                        "makes a new one, Pool(lambda: ProcessPoolExecutor(4))"
+                    ) from error
+                if life == _LIVES - 1:
+                    raise DualgradError(
+                        f"workers of {_LIVES} executors died, one after another; {_NOTHING_MADE}: does a unit end its "
+                        "worker, or is the objective one of __main__ that workers cannot find (in a notebook, or from "
+                        "standard input)? Put it into a module"
                     ) from error
         raise AssertionError
 
@@ -113,8 +121,8 @@ class Pool:
         """What tasks have not been done yet, into ``found``."""
         if self._running is None:
             self._running = self.executor if hasattr(self.executor, "submit") else self.executor()
-        submit, longest, twice = self._running.submit, self._longest, set()
-        waited = {submit(timed, function, task): k for k, task in enumerate(tasks) if k not in found}
+        longest, twice = self._longest, set()
+        waited = {self._submit(function, task): k for k, task in enumerate(tasks) if k not in found}
         try:
             while len(found) < len(tasks):
                 pending = [future for future, k in waited.items() if k not in found]
@@ -124,18 +132,36 @@ class Pool:
                     longest = max(longest, seconds)
                 if not done:
                     for k in {waited[future] for future in pending} - twice:
-                        waited[submit(timed, function, tasks[k])] = k
+                        waited[self._submit(function, tasks[k])] = k
                         twice.add(k)
         finally:
             self._longest = longest
             for future in waited:
                 future.cancel()
 
+    def _submit(self, function, task):
+        submit = getattr(self._running, "submit", None)
+        future = None if submit is None else submit(timed, function, task)
+        if not isinstance(future, Future):
+            running, self._running = self._running, None
+            raise TypeError(
+                f"got the executor {running!r:.60}; expected one whose submit gives futures of concurrent.futures: of "
+                "a dask client take client.get_executor(pure=False)"
+            )
+        return future
+
 
 def timed(function: Callable[[Any], Any], task: Any) -> tuple[float, Any]:
-    """How long a task took, and what came of it."""
+    """How long a task took, and what came of it; an error that could not be sent back is told by its text."""
     start = time.perf_counter()
-    found = function(task)
+    try:
+        found = function(task)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            raise DualgradError(f"{type(error).__name__}: {error}") from None
+        raise
     return time.perf_counter() - start, found
 
 

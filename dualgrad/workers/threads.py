@@ -8,7 +8,7 @@ from ..errors import DualgradError
 from .alone import T, Workers
 
 
-class _EndedErrorError(DualgradError):
+class _EndedError(DualgradError):
     """Another worker will say no more."""
 
 
@@ -27,7 +27,7 @@ class _Meeting:
             self.changed.wait_for(lambda: len(said) == self.n or self.ended - said.keys())
             if len(said) < self.n:
                 gone = sorted(self.ended - said.keys())
-                raise _EndedErrorError(f"worker {rank} of {self.n}: worker {gone[0]} has ended, and says no more")
+                raise _EndedError(f"worker {rank} of {self.n}: worker {gone[0]} has ended, and says no more")
             heard.add(rank)
             if len(heard) == self.n:
                 del self.rounds[k]
@@ -94,7 +94,7 @@ def threads(n: int, run: Callable[[Workers], T]) -> list[T]:
         thread.start()
     for thread in started:
         thread.join()
-    raised = sorted((e for e in errors if e is not None), key=lambda error: isinstance(error, _EndedErrorError))
+    raised = sorted((e for e in errors if e is not None), key=lambda error: isinstance(error, _EndedError))
     if raised:
         raise raised[0]
     return found

@@ -7,7 +7,9 @@ import sys
 from ..errors import DualgradError
 from .alone import Alone, Workers
 
-_TOLD = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")  # what MPICH, Open MPI and Intel's tell a process
+# what MPICH, Open MPI, Intel's and MVAPICH tell a process, and Slurm where it starts processes for an MPI
+_TOLD = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
+_RANKS = ("PMIX_RANK", "PMI_RANK")
 
 
 def world() -> Workers:
@@ -28,7 +30,9 @@ def world() -> Workers:
     >>> dg.workers.world()
     Alone()
     """
-    started = max((int(os.environ[name]) for name in _TOLD if os.environ.get(name, "").isdigit()), default=1)
+    names = [*_TOLD, *(("SLURM_NTASKS",) if any(name in os.environ for name in _RANKS) else ())]
+    told = [os.environ.get(name, "") for name in names]
+    started = max((int(size) for size in told if size.isascii() and size.isdigit()), default=1)
     if "mpi4py.MPI" not in sys.modules and started == 1:
         return Alone()
     try:

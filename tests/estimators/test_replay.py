@@ -78,11 +78,11 @@ def test_it_is_made_again_from_a_checkpoint(name, path):
 
 def test_a_step_takes_its_slopes_and_a_checksum(written):
     header = written.index(b"}\n") + 2
-    assert len(written) - header == STEPS * (8 * 5 + 4) + 3 * 8  # and a digest at every second
+    assert len(written) - header == STEPS * (8 * 5 + 4 + 4)
 
 
 def test_a_torn_step_at_the_end_is_made_again(path, written):
-    record = 8 * 5 + 4  # the last has no digest
+    record = 8 * 5 + 4 + 4
     for torn in range(1, record):
         path.write_bytes(written[:-torn])
         run = made("LowRank", journal=path)
@@ -102,18 +102,18 @@ def test_a_file_cut_anywhere_has_the_whole_steps_in_front(path, written):
     assert set(found) == set(range(STEPS + 1))
     for end in range(0, start - 1, 5):
         path.write_bytes(written[:end])
-        with pytest.raises(dg.CheckpointError, match="no journal of dualgrad, or its header is damaged"):
+        with pytest.raises(dg.CheckpointError, match="no journal of dualgrad, or was cut off before"):
             made("LowRank", journal=path).replay()
 
 
 def test_damage_in_the_middle_is_refused_and_nothing_has_moved(path, written):
-    run, last = made("LowRank", journal=path), len(written) - (8 * 5 + 4)
+    run, last = made("LowRank", journal=path), len(written) - (8 * 5 + 4 + 4)
     before, start = pickle.dumps(run.state()), written.index(b"}\n") + 1
     for place in {*range(0, last, 7), last - 1} - {start}:
         path.write_bytes(written[:place] + bytes([written[place] ^ 4]) + written[place + 1 :])
-        with pytest.raises(dg.CheckpointError, match="damaged"):
+        with pytest.raises(dg.CheckpointError, match=r"damaged|no journal of dualgrad"):
             run.replay()
-    first, third = (slice(written.index(b"}\n") + 2 + at, written.index(b"}\n") + 2 + at + 44) for at in (52, 148))
+    first, third = (slice(written.index(b"}\n") + 2 + at, written.index(b"}\n") + 2 + at + 48) for at in (48, 144))
     between = slice(first.stop, third.start)
     path.write_bytes(b"".join(written[s] for s in (slice(first.start), third, between, first, slice(third.stop, None))))
     with pytest.raises(dg.CheckpointError, match=r"step 1 of the journal .* is damaged"):  # for it is step 3
@@ -126,7 +126,6 @@ OTHERS = {
     r"chunk=2 \(here 3": {"chunk": 3},
     r"shards=2 \(here 3": {"shards": 3},
     r"exact=False \(here True": {"exact": True},
-    r"check=2 \(here 3": {"check": 3},
     r"estimator.n=5 \(here 4": {"make": partial(FORWARD, n=4)},
     r"estimator.directions.*LowRank.* \(here .*Rademacher": {"make": partial(ForwardGradient, SIGNS, n=5)},
     r"estimator.baseline=None \(here 0.5": {"make": partial(FORWARD, baseline=0.5)},
@@ -149,11 +148,11 @@ def test_the_journal_of_another_run_is_refused_by_name(other, path, written):
 
 @pytest.mark.parametrize("optimizer", [optim.Adam(0.01), optim.SGD(0.05)], ids=repr)
 @pytest.mark.parametrize("size", [1, 2])
-def test_another_optimizer_is_found_by_the_digest_and_all_is_put_back(optimizer, size, path, written):
+def test_another_optimizer_is_found_at_the_next_step_and_all_is_put_back(optimizer, size, path, written):
     def replayed(comm):
         run = made("LowRank", comm, journal=path, optimizer=pickle.loads(pickle.dumps(optimizer)))
         before = pickle.dumps(run.state())
-        with pytest.raises(dg.DriftError, match="before step 2 the parameters are not those of the run"):
+        with pytest.raises(dg.DriftError, match="before step 1 the parameters are not those of the run"):
             run.replay()
         return pickle.dumps(run.state()) == before
 
@@ -188,7 +187,7 @@ def test_a_journal_that_has_fewer_steps_than_were_made_is_refused(path, written)
     ahead.steps(STEPS + 1)
     run = made("LowRank", journal=path).load(ahead.state())
     for call in (run.replay, run.step):
-        with pytest.raises(dg.CheckpointError, match=r"has 6 steps, and .* 7"):
+        with pytest.raises(dg.CheckpointError, match=r"(has 6 steps|from 0 to 6), and .* 7"):
             call()
 
 

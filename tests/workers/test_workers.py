@@ -104,7 +104,11 @@ def test_a_digest_tells_every_bit_dtype_shape_and_buffer():
     others = [w.astype(np.float32), w.reshape(2, 3), np.nextafter(w, 9), -w, [w], [w[:3], w[3:]], w[::-1]]
     found = [workers.digest(tree) for tree in (w, *others[:4], *others[5:])]
     assert len(set(found)) == len(found)
-    assert workers.digest([w]) == workers.digest(w.copy()) == workers.digest(np.repeat(w, 2)[::2])
+    assert workers.digest(w.copy()) == workers.digest(np.repeat(w, 2)[::2]) == found[0]
+    named = [{"a": w, "b": w + 1}, {"b": w, "a": w + 1}, {"a": w, "c": w + 1}, [w, w + 1], [w], w]
+    assert len(set(map(workers.digest, named))) == len(named)
+    with pytest.raises(TypeError, match="expected arrays of numbers"):
+        workers.digest({"a": "abc"})
     assert workers.digest(device(w)) == workers.digest(w)
     params = [dg.Params({"w": w}, buffers={"mean": np.full(2, value)}) for value in (0.0, 0.0, 1.0)]
     assert workers.digest(params[0]) == workers.digest(params[1]) != workers.digest(params[2])
@@ -155,9 +159,13 @@ def test_a_pool_takes_a_new_executor_for_a_broken_one():
     assert len(made) == 3
 
 
-@pytest.mark.parametrize("given", [Dying(0), partial(Dying, 0)], ids=["one executor", "one after another"])
-def test_a_pool_gives_up_where_none_lives(given):
-    with pytest.raises(dg.DualgradError, match="a worker of the executor died, and it has no other"):
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [(Dying(0), "a worker of the executor died, and it has no other"), (partial(Dying, 0), "of 3 executors died")],
+    ids=["one executor", "one after another"],
+)
+def test_a_pool_gives_up_where_none_lives(given, words):
+    with pytest.raises(dg.DualgradError, match=words):
         workers.Pool(given).results(double, range(3))
 
 

@@ -41,9 +41,9 @@ class ByShard(Plan):
     def _at(self, asks, objective, params, shard):
         return Point(asks, self._loss_of(asks, objective, shard), params)
 
-    def mean(self, rows: list[Answer]) -> tuple[Any, Array]:
-        value = sum(row.loss for row in rows) / self.shards
-        return np.dtype(rows[0].kind).type(value), np.concatenate([row.slopes for row in rows])
+    def mean(self, answers: list[Answer]) -> tuple[Any, Array]:
+        value = sum(one.loss for one in answers) / self.shards
+        return np.dtype(answers[0].kind).type(value), np.concatenate([one.slopes for one in answers])
 
     def gradient(self, at: Point, slopes: Array, rng: Rng, step: int) -> Array:
         total, slopes = np.zeros_like(at.vector), in_kind(slopes, at.vector)

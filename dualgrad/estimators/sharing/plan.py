@@ -14,6 +14,7 @@ from ...errors import DualgradError
 from ...nn.objective import BoundObjective
 from ...random import Rng
 from ...scratch import empty_like
+from ...settings import plain_data
 from ...tree import Tree
 from ...vectors import in_kind
 from ..directional import Directional
@@ -37,7 +38,8 @@ class Answer(NamedTuple):
     @staticmethod
     def of(value: Any, slopes: Any) -> "Answer":
         """The answer of a loss, and of slopes, wherever they are."""
-        kind = str(getattr(value, "dtype", np.dtype(float)))
+        kind = getattr(value, "dtype", np.dtype(float))
+        kind = str(kind) if kind.kind == "f" else "float64"
         return Answer(float(to_numpy(value)), kind, np.array(to_numpy(slopes), np.float64).reshape(-1))
 
     def packed(self) -> tuple[str, bytes]:
@@ -97,23 +99,23 @@ class Plan:
 
     # ------------------------------------------------------------------ a unit
 
-    def packed_rows(
+    def packed(
         self, asks: Any, objective: Callable[[Any], Any], params: Tree, rng: Rng, step: int, units: Iterable[Unit]
     ) -> list[tuple[str, bytes]]:
-        """The rows of some units, to be sent."""
-        before = rng.state_dict()
-        rows = [row.packed() for row in self.pushed(asks, objective, params, rng, step, units)]
-        if rng.state_dict() != before:
+        """The answers of some units, to be sent."""
+        before = plain_data(rng.state_dict())
+        answers = [answer.packed() for answer in self.pushed(asks, objective, params, rng, step, units)]
+        if plain_data(rng.state_dict()) != before:
             raise DualgradError(
                 f"{asks!r}: the objective drew from the stream that all workers share, of which each evaluates a part: "
                 "give it one of its own, rng.named('dropout', step, shard)"
             )
-        return rows
+        return answers
 
     def pushed(
         self, asks: Any, objective: Callable[[Any], Any], params: Tree, rng: Rng, step: int, units: Iterable[Unit]
     ) -> Iterator[Answer]:
-        """The rows of some units; ``asks`` is named in errors."""
+        """The answers of some units; ``asks`` is named in errors."""
         points: dict[int, Point] = {}
         drawn = None, None
         for chunk, shard in units:
@@ -137,14 +139,28 @@ class Plan:
 
     # ------------------------------------------------------------------ all units together
 
-    def mean(self, rows: list[Answer]) -> tuple[Any, Array]:
-        """The loss, and the slopes along all n directions, from the rows of all units: means over the shards."""
+    def mean(self, answers: list[Answer]) -> tuple[Any, Array]:
+        """The loss, and the slopes along all n directions, from the answers of all units: means over the shards."""
         value, slopes, n = 0.0, [], self.estimator.n
+        if self.estimator.value_is_loss:
+            self._require_one_loss(answers)
         for chunk, part in enumerate(self.parts):
-            some = rows[chunk * self.shards : (chunk + 1) * self.shards]
-            slopes.append(sum(row.slopes for row in some) / self.shards)
-            value += sum(row.loss for row in some) / self.shards * (part.stop - part.start) / n
-        return np.dtype(rows[0].kind).type(value), np.concatenate(slopes)
+            some = answers[chunk * self.shards : (chunk + 1) * self.shards]
+            slopes.append(sum(one.slopes for one in some) / self.shards)
+            value += sum(one.loss for one in some) / self.shards * (part.stop - part.start) / n
+        return np.dtype(answers[0].kind).type(value), np.concatenate(slopes)
+
+    def _require_one_loss(self, answers):
+        """Raise where a shard has another loss with every chunk: then it would depend on who is asked first."""
+        for shard in range(self.shards):
+            losses = [answer.loss for answer in answers[shard :: self.shards]]
+            spread = max(losses) - min(losses)
+            if spread > np.finfo(answers[0].kind).eps ** 0.5 * max(map(abs, losses)):
+                raise DualgradError(
+                    f"the loss of shard {shard} is {min(losses)} with one chunk of directions and {max(losses)} with "
+                    "another: an objective that draws gets a stream by name, rng.named('dropout', step, shard), and no "
+                    "data that move on"
+                )
 
     def gradient(self, at: Point, slopes: Array, rng: Rng, step: int) -> Array:
         """ĝ from the slopes: the directions drawn again, chunk by chunk, and added up in this order."""

@@ -1,20 +1,25 @@
 """replay: a run made again from its journal, without a single pass."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...checkpoint.saving import refuse_special
 from ...errors import CheckpointError, DriftError
 from ...random import RngLike, as_rng
 from ...tree import Tree, leaves, map_leaves
-from ...workers import digest
 from ...workers.agreement import together
+from ..mezo import MeZO, movable
 from ..point import Point
 from .in_place import InPlace
-from .journal import parsed, require_same_run
+from .journal import mark_of, parsed, require_same_run
 from .replicas import Replica, no_loss
 from .shared_estimator import Shared
+from .standing import header_of
+
+_UNMADE = "no step was made"
 
 
 def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estimator: Shared, rng: RngLike) -> int:
@@ -47,8 +52,9 @@ def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estima
     CheckpointError
         When the journal is damaged, or has fewer steps than the estimator has made.
     DriftError
-        When the parameters are not those of the run where it wrote down their digest: another optimizer, a rate that
-        was set by hand, a step that was left out. In each case nothing has changed.
+        When the parameters before a step are not those that they were in the run: by another optimizer, a rate that was
+        set by hand, a step that was left out. In each case nothing has changed. (What the last step has made is in no
+        record, and is not compared.)
 
     Examples
     --------
@@ -66,44 +72,62 @@ def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estima
     """
     if not isinstance(estimator, Shared):
         raise TypeError(f"got estimator={estimator!r:.80}; expected the estimators.Shared that wrote the journal")
-    rng, workers = as_rng(rng), estimator.workers
+    workers = estimator.workers
 
     def read():
         if workers.rank:
-            return None
-        with open(journal, "rb") as file:
-            return file.read()
+            return b""
+        refuse_special(journal)
+        return Path(journal).read_bytes()
 
-    contents = parsed(together(workers, read, "no step was made")[0], journal)
-    plan = estimator._plan(InPlace if optimizer is None else None)
-    require_same_run(contents.header, estimator._header(plan, Point(estimator, no_loss, params), rng), journal)
-    if len(contents.records) < estimator.made:
-        raise CheckpointError(
-            f"the journal {journal} has {len(contents.records)} steps, and {estimator!r} has made {estimator.made}"
-        )
-    before = map_leaves(np.copy, params), optimizer and optimizer.state_dict(), estimator.state_dict()
+    data = together(workers, read, _UNMADE)[0]
+    before: list[Any] = []
+
+    def make():
+        replica, records, stream = _begun(data, journal, params, optimizer, estimator, rng)
+        before.extend([map_leaves(np.copy, params), optimizer and optimizer.state_dict(), estimator.state_dict()])
+        for record in records:
+            if record.mark != mark_of(replica.params):
+                raise DriftError(
+                    f"before step {replica.step} the parameters are not those of the run: was it made with another "
+                    "optimizer, by a rate or settings that were set by hand (take a schedule), from other parameters "
+                    "(of a checkpoint load the estimator's state_dict() too), or without a step after each estimate?"
+                )
+            replica.follow(record.numbers, stream)
+            estimator.made += 1
+        return len(records)
+
     try:
-        return _made(
-            contents.records[estimator.made :], Replica(plan, params, optimizer, estimator.made), estimator, rng
-        )
+        return together(workers, make, _UNMADE)[workers.rank]
     except BaseException:
-        for now, old in zip(leaves(params), leaves(before[0]), strict=True):
-            now[...] = old
-        if optimizer is not None:
-            optimizer.load_state_dict(before[1])
-        estimator.load_state_dict(before[2])
+        if before:
+            _put_back(params, optimizer, estimator, *before)
         raise
 
 
-def _made(records, replica, estimator, rng):
-    """Make steps again, and how many they were."""
-    for record in records:
-        if record.digest not in (None, digest(replica.params)):
-            raise DriftError(
-                f"before step {replica.step} the parameters are not those of the run: was it made with another "
-                "optimizer, with a rate that was set by hand (take a schedule), or from other parameters? No step was "
-                "made"
-            )
-        replica.follow(record.numbers, rng)
-        estimator.made += 1
-    return len(records)
+def _begun(data, path, params, optimizer, estimator, rng):
+    """A replica where the estimator is, the records after that, and the stream; what does not fit raises."""
+    contents, stream = parsed(data, path), as_rng(rng)
+    if optimizer is None and not isinstance(estimator.base, MeZO):
+        raise TypeError("got optimizer=None; expected the optimizer of the run: only MeZO makes steps without one")
+    methods = ("step", "state_dict", "load_state_dict")
+    if optimizer is not None and not all(callable(getattr(optimizer, name, None)) for name in methods):
+        raise TypeError(f"got optimizer={optimizer!r:.80}; expected one with step, state_dict and load_state_dict")
+    movable(params)
+    plan = estimator._plan(InPlace if optimizer is None else None)
+    require_same_run(contents.header, header_of(plan, Point(estimator, no_loss, params), stream), path)
+    if not contents.first <= estimator.made <= contents.steps:
+        raise CheckpointError(
+            f"the journal {path} has the steps from {contents.first} to {contents.steps}, and {estimator!r} has made "
+            f"{estimator.made}: load the state of the estimator that belongs to the parameters"
+        )
+    missing = contents.records[estimator.made - contents.first :]
+    return Replica(plan, params, optimizer, estimator.made), missing, stream
+
+
+def _put_back(params, optimizer, estimator, before, optimizer_before, estimator_before):
+    for now, old in zip(leaves(params), leaves(before), strict=True):
+        now[...] = old
+    if optimizer is not None:
+        optimizer.load_state_dict(optimizer_before)
+    estimator.load_state_dict(estimator_before)

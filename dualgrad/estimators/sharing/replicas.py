@@ -21,7 +21,8 @@ class Replica:
     """A plan, parameters and an optimizer, where they are before a step."""
 
     def __init__(self, plan: Plan, params: Tree, optimizer: Any, step: int) -> None:
-        self.plan, self.params, self.optimizer, self.step, self.found = plan, params, optimizer, step, None
+        self.plan, self.params, self.optimizer, self.step = plan, params, optimizer, step
+        self.found: str | None = None  # the digest of the parameters where they are
 
     @property
     def follows(self) -> bool:
@@ -31,6 +32,8 @@ class Replica:
     def follow(self, numbers: Array, rng: Rng) -> None:
         """Make the step that these numbers belong to."""
         at = Point(self.plan.estimator, no_loss, self.params)
+        if self.plan.estimator.has_memory:
+            self.plan.estimator._require_same(at.layout)
         self.plan.make(at, numbers, rng, self.step, self.optimizer)
         self.plan.estimator._one_more()
         self.step, self.found = self.step + 1, None
@@ -49,12 +52,13 @@ class Task(NamedTuple):
     """What a worker is told: of which run and step, with which parameters, and what it has to push."""
 
     run: str
+    settings: str  # the fingerprint of what the step belongs to
     step: int
     digest: str
     units: list[Unit]
     objective: Any
     rng: Rng
-    recent: list[tuple[int, Array]]  # the last steps, and the numbers they are known by
+    recent: list[tuple[int, str, Array]]  # the last steps, their settings, and the numbers they are known by
     snapshot: bytes | None  # a pickled replica, for one that has none
 
 
@@ -62,8 +66,8 @@ _replicas: OrderedDict[Any, Replica] = OrderedDict()
 
 
 def pushed_by_replica(task: Task) -> list[Any] | None:
-    """The packed rows of a task's units; None where the worker must be sent the parameters first."""
-    key = task.run, threading.get_ident()
+    """The packed answers of a task's units; None where the worker must be sent the parameters first."""
+    key = task.run, task.settings, threading.get_ident()
     replica = _followed(_replicas.pop(key, None), task)
     if replica is None:
         if task.snapshot is None:
@@ -75,16 +79,16 @@ def pushed_by_replica(task: Task) -> list[Any] | None:
     while len(_replicas) > _KEPT * threading.active_count():
         _replicas.popitem(last=False)
     plan = replica.plan
-    return plan.packed_rows(plan.estimator, task.objective, replica.params, task.rng, task.step, task.units)
+    return plan.packed(plan.estimator, task.objective, replica.params, task.rng, task.step, task.units)
 
 
 def _followed(replica, task):
     """A replica where the task is; None where it cannot get there."""
     if replica is None or not replica.follows or replica.step > task.step:
         return None
-    missed = [numbers for step, numbers in task.recent if replica.step <= step < task.step]
-    if len(missed) != task.step - replica.step:
+    missed = [some for step, *some in task.recent if replica.step <= step < task.step]
+    if len(missed) != task.step - replica.step or any(kind != task.settings for kind, _ in missed):
         return None
-    for numbers in missed:
+    for _, numbers in missed:
         replica.follow(numbers, task.rng)
     return replica if replica.is_at(task.digest) else None

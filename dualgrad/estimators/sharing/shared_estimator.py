@@ -1,6 +1,5 @@
 """Shared: an estimate that several workers make together, who tell each other slopes and nothing else."""
 
-import json
 import os
 import pickle
 import uuid
@@ -14,25 +13,25 @@ from ...backend import Array
 from ...checks import flag, positive_count
 from ...directions import Orthogonal
 from ...directions.base import as_direction
-from ...errors import CheckpointError, DriftError, LayoutError
 from ...layout import Layout
-from ...random import Rng, RngLike, as_rng
-from ...settings import difference, settings
+from ...random import RngLike, as_rng
 from ...tree import Tree
 from ...workers import Alone, Pool, Workers, digest
-from ...workers.agreement import dealt, odd_ones, require_workers, together
+from ...workers.agreement import dealt, require_workers, together
+from ...workers.pool import named_failures
 from ..directional import Directional
 from ..estimate import Estimate
-from ..estimator import Estimated, Estimator
+from ..estimator import Estimator
 from ..guessing import ActivationPerturbation
 from ..mezo import MeZO, as_rate, movable
-from ..point import Point, require_finite
+from ..point import Point, require_finite, require_finite_gradient
 from ..state import Names, attempted
 from .by_shard import ByShard
 from .in_place import InPlace
-from .journal import Journal
+from .journal import Journal, mark_of
 from .plan import Answer, Plan
 from .replicas import RECENT, Replica, Task, pushed_by_replica
+from .standing import Standing, digest_of_state, fingerprint, header_of, require_alike
 
 _DIRECTIONS = 8  # of a chunk
 
@@ -134,16 +133,18 @@ class Shared(Estimator):
         exact: bool = False,
         journal: str | os.PathLike[str] | None = None,
     ) -> None:
-        self.base, self.journal = base, as_path("journal", journal)
+        self.base, self.journal = base, None if journal is None else as_path("journal", journal)
         self.workers = Alone() if workers is None else require_workers("workers", workers)
-        self.shards = positive_count("shards", shards, "how many parts the data of a step have")
-        self.chunk = None if chunk is None else positive_count("chunk", chunk, "how many directions a unit has")
+        self.shards = positive_count("shards", shards, "a positive number of parts of the data")
+        self.chunk = (
+            None if chunk is None else positive_count("chunk", chunk, "a positive number of directions, or None")
+        )
         if chunk is None and isinstance(base, Directional):
             self.chunk = _DIRECTIONS
         self.check = None if check is None else positive_count("check", check, "a number of steps, or None")
         self.exact = flag("exact", exact)
         self._require_able()
-        self._journal = self._late = self._digest = None
+        self._journal, self._mark, self._met, self._settings = None, 0, False, ""
         self._run, self._recent = uuid.uuid4().hex, deque(maxlen=RECENT)
 
     @property
@@ -164,6 +165,11 @@ class Shared(Estimator):
             raise ValueError(f"got {found[0]}={asked[found[0]]!r} for {own!r}, whose units are shards: leave it out")
         if by_shard and isinstance(self.workers, Pool):
             raise ValueError(f"{own!r} needs the data for every step that is made again: take workers of an MPI")
+        if not by_shard and (name := _overridden(type(own))):
+            raise TypeError(
+                f"got base={own!r:.80}, whose own {name}() would not be asked: a step of several workers is made by "
+                "slopes(), weights() and finished(); write these"
+            )
         whole = not by_shard and (getattr(own, "combine", "") == "project" or isinstance(own.directions, Orthogonal))
         if whole and len(self._plan().parts) > 1:
             raise ValueError(f"{own!r} needs all {own.n} directions at once: take chunk={own.n}")
@@ -180,14 +186,37 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ an estimate
 
-    def estimated(self, at: Point, rng: Rng) -> Estimated:
+    def estimate(self, objective: Callable[[Any], Any], params: Tree, *, rng: RngLike = None) -> Estimate:
+        """The loss, and the estimate of its gradient, the same on all workers, each of whom calls it.
+
+        Parameters
+        ----------
+        objective : callable
+            A function of the parameters that returns a number; with several shards a function of a shard, 0, 1, ...,
+            that gives such a function.
+        params : Params, array or number, or tree of them
+        rng : int, numpy.random.Generator or Rng
+            Of the same seed on all workers.
+
+        Returns
+        -------
+        Estimate
+
+        Raises
+        ------
+        DualgradError
+            What fails on one worker, as `Estimator.estimate`, fails on all; and where they do not agree in settings
+            (LayoutError) or parameters (DriftError). Nothing has changed.
+        """
+        return attempted(self, self._estimate, objective, params, rng)
+
+    def _estimate(self, objective, params, rng, remembers=False):
         plan = self._plan()
-        if self.base.has_memory:
-            self.base._require_same(at.layout)
-        value, slopes = plan.mean(self._rows(plan, at, rng))
-        require_finite(self, value, slopes)
-        gradient, self._numbers = plan.gradient(at, slopes, rng, self.made), slopes
-        return value, gradient, slopes, plan.passes()
+        at, rng, value, slopes = self._measured(plan, objective, params, rng)
+        gradient = self._own(at, plan.gradient(at, slopes, rng, self.made), slopes)
+        require_finite_gradient(self, value, gradient, at.layout)
+        self._note(slopes)
+        return Estimate(value, at.layout.tree(gradient), slopes.astype(value.dtype), plan.passes())
 
     def step(self, objective: Callable[[Any], Any], params: Tree, *, lr: float, rng: RngLike) -> Estimate:
         """One step of `MeZO` in place; see `MeZO.step`.
@@ -203,59 +232,83 @@ class Shared(Estimator):
         """
         if not isinstance(self.base, MeZO):
             raise TypeError(f"{self!r} makes no steps: only MeZO does; give estimate(...).gradient to an optimizer")
-        return attempted(self, self._stepped, objective, params, as_rate(lr), as_rng(rng))
+        return attempted(self, self._stepped, objective, params, as_rate(lr), rng)
 
     def _stepped(self, objective, params, lr, rng):
-        plan, at, vectors = self._plan(InPlace), Point(self, objective, params), movable(params)
-        value, slopes = plan.mean(self._rows(plan, at, rng))
-        self.base._require_fit(value, slopes, lr, vectors)
-        self._numbers, step = np.array([*slopes, lr]), self.made
-        self._one_more()
-        plan.make(at, self._numbers, rng, step, None)
+        plan, step = self._plan(InPlace), self.made
+        at, rng, value, slopes = self._measured(plan, objective, params, rng)
+        self.base._require_fit(value, slopes, lr, movable(params))
+        numbers = np.array([*slopes, lr])
+        self._note(numbers)
+        plan.make(at, numbers, rng, step, None)
         return Estimate(value, None, slopes, plan.passes())
 
-    def _rows(self, plan, at, rng):
-        """The rows of all units, each pushed by one of the workers."""
+    def _measured(self, plan, objective, params, rng):
+        """Where the step begins, its stream, and the loss and the slopes that all workers have found together."""
+        kept = {}
 
         def own():
-            word, units = self._word(plan, at, rng), dealt(plan.units, self.workers)
-            if isinstance(self.workers, Pool):
-                return word, self._by_replicas(plan, at, rng, units)
-            return word, plan.packed_rows(self, at.objective, at.params, rng, self.made, units)
+            if rng is None:
+                raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
+            at, stream = Point(self, objective, params), as_rng(rng)
+            kept["at"], kept["rng"] = at, stream
+            if self.base.has_memory:
+                self.base._require_same(at.layout)
+            standing = self._standing(plan, at, stream, kept)
+            return standing, self._answers(plan, at, stream, kept["header"])
 
         said = together(self.workers, own, _UNCHANGED)
-        if len(said) > 1 and self._is_checked():
-            self._require_alike([word for word, _ in said])
-        return [Answer.unpacked(*row) for _, rows in said for row in rows]
+        if len(said) > 1:
+            require_alike([standing for standing, _ in said], self.workers, kept["header"], _UNCHANGED)
+        self._met = True
+        value, slopes = plan.mean([Answer.unpacked(*answer) for _, answers in said for answer in answers])
+        require_finite(self, value, slopes)
+        return kept["at"], kept["rng"], value, slopes
 
-    def _by_replicas(self, plan, at, rng, units):
-        """The packed rows of units, one a task, pushed by the workers of an executor."""
-        now, optimizer = digest(at.params), self.workers.optimizer
-        tasks = [Task(self._run, self.made, now, [u], at.objective, rng, list(self._recent), None) for u in units]
+    def _standing(self, plan, at, rng, kept):
+        """From where the step is made, as far as somebody asks."""
+        asked = self.workers.size > 1 or self.journal is not None or isinstance(self.workers, Pool)
+        kept["header"] = header = header_of(plan, at, rng) if asked else None
+        if self.journal is not None and self.workers.rank == 0:
+            if self._journal is None:
+                self._journal = Journal(self.journal, header, self.made)
+            self._journal.require(header, self.made)
+            self._mark = mark_of(at.params)
+        if self.workers.size == 1:
+            return None
+        looked = not self._met or self.check is not None and self.made % self.check == 0
+        kept["header"] = header | {"check": self.check}
+        found = digest_of_state(self.base, at.params) if looked else None
+        return Standing(self.made, fingerprint(kept["header"]), found)
+
+    def _answers(self, plan, at, rng, header):
+        """The packed answers of the own units."""
+        units = dealt(plan.units, self.workers)
+        if not isinstance(self.workers, Pool):
+            return plan.packed(self, at.objective, at.params, rng, self.made, units)
+        now, optimizer, self._settings = digest(at.params), self.workers.optimizer, fingerprint(header)
+        task = Task(self._run, self._settings, self.made, now, units, at.objective, rng, list(self._recent), None)
+        tasks = [task._replace(units=[unit]) for unit in units]
         if optimizer is None and plan.by_optimizer:
             found, cold = [None] * len(tasks), list(range(len(tasks)))
         else:
             found = self.workers.results(pushed_by_replica, tasks)
-            cold = [k for k, rows in enumerate(found) if rows is None]
+            cold = [k for k, answers in enumerate(found) if answers is None]
         if cold:
-            snapshot = pickle.dumps(Replica(plan, at.params, optimizer, self.made))
+            with named_failures(_UNCHANGED):
+                snapshot = pickle.dumps(Replica(plan, at.params, optimizer, self.made))
             again = self.workers.results(pushed_by_replica, [tasks[k]._replace(snapshot=snapshot) for k in cold])
-            for k, rows in zip(cold, again, strict=True):
-                found[k] = rows
-        return [row for rows in found for row in rows]
+            for k, answers in zip(cold, again, strict=True):
+                found[k] = answers
+        return [answer for answers in found for answer in answers]
 
-    def _one_more(self):
-        """One estimate more was made, whose numbers go into the journal."""
-        try:
-            if self._journal is not None:
-                self._journal.append(self._numbers, self._digest)
-        except (OSError, CheckpointError) as error:
-            if self.workers.size == 1:
-                raise
-            self._late = error  # the others have gone on
-        self._recent.append((self.made, self._numbers))
+    def _note(self, numbers):
+        """One step more was made, which these numbers go into the journal for."""
+        if self._journal is not None:
+            self._journal.append(numbers, self._mark, later=self.workers.size > 1)
+        self._recent.append((self.made, self._settings, numbers))
         self.base._one_more()
-        super()._one_more()
+        self._one_more()
 
     # ------------------------------------------------------------------ theory
 
@@ -274,59 +327,21 @@ class Shared(Estimator):
         losses = [at.objective(shard) for shard in range(self.shards)]
         return Point(self, lambda params: sum(loss(params) for loss in losses) / self.shards, at.params)
 
-    # ------------------------------------------------------------------ whether all are alike
-
-    def _header(self, plan, at, rng):
-        """What all workers, and a journal, must agree on, as plain data."""
-        state = rng.state_dict()
-        seed = state.get("seed") if isinstance(state, dict) else None
-        kinds = at.layout.dtypes or (at.vector.dtype,)
-        found = {
-            "estimator": settings(self.base), "shards": plan.shards, "chunk": plan.chunk, "exact": plan.exact,
-            "check": self.check, "numbers": plan.numbers, "parameters": at.layout.named,
-            "dtypes": sorted({str(kind) for kind in kinds}),
-            "seed": seed and {name: seed[name] for name in ("entropy", "spawn_key")},
-        }  # fmt: skip
-        return json.loads(json.dumps(found))
-
-    def _is_checked(self):
-        return self.check is not None and self.made % self.check == 0
-
-    def _word(self, plan, at, rng):
-        """What a worker says beside its rows: at every check-th step from where it goes on."""
-        if self._late is not None:
-            raise self._late
-        if self.journal is not None and self.workers.rank == 0:
-            if self._journal is None:
-                self._journal = Journal(self.journal, self._header(plan, at, rng), self.made)
-            self._journal.require(self.made)
-        if not self._is_checked() or self.workers.size == 1 and self._journal is None:
-            self._digest = None
-            return None
-        self._digest = digest(at.params)
-        return self._header(plan, at, rng), self._digest
-
-    def _require_alike(self, words):
-        """Raise where a worker goes on from elsewhere than the others."""
-        (header, _), size = words[0], len(words)
-        for rank, (own, _) in enumerate(words):
-            if own != header and (found := difference(own, header)):
-                raise LayoutError(f"worker {rank} of {size} has, where worker 0 has another: {found}; {_UNCHANGED}")
-        digests = [own for _, own in words]
-        if odd := odd_ones(digests):
-            who = f"worker {odd[0]}" if len(odd) == 1 else f"workers {', '.join(map(str, odd))}"
-            raise DriftError(
-                f"{who} of {size} has drifted: before step {self.made} the digests of the parameters are "
-                f"{', '.join(digests)}; {_UNCHANGED}. Begin with the same parameters on all; on unlike CPUs take "
-                "exact=True"
-            )
-
 
 def as_path(name, path):
-    """The name of a file, or None."""
-    if path is None or isinstance(path, (str, os.PathLike)) and os.fspath(path):
-        return path
-    raise TypeError(f"got {name}={path!r:.80}; expected the name of a file, or None")
+    """The whole name of a file, which stays that of it wherever the program goes."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise TypeError(f"got {name}={path!r:.80}; expected the name of a file, or None")
+    return os.path.abspath(path)
+
+
+def _overridden(kind):
+    """A method by which an estimate is made at once, that is younger than those by which it is made in parts."""
+    for name in ("estimate", "estimated", "combined", "step"):
+        owner = next((base for base in kind.__mro__ if name in vars(base)), None)
+        if owner not in (None, Estimator, MeZO) and "slopes" not in vars(owner):
+            return name
+    return None
 
 
 def _is_portable(estimator):

@@ -13,6 +13,7 @@ from ...errors import DualgradError
 from ...estimators.estimate import Estimate
 from ...estimators.state import Names
 from ...random import RngLike
+from ...settings import settings
 from ...tree import Tree
 from ...vectors import in_kind
 from ...workers import Pool, Workers
@@ -158,7 +159,8 @@ class Evolution(InWindows):
         def step():
             data = super(Evolution, self)._given(x, y)
             kept["state"], losses, kept["updates"] = self._own_step(t, *data)
-            return self.share.said(losses, self.params, self.rng, data)
+            common = settings(self), self.dynamics.signature(), self.steps
+            return self.share.said(losses, common, self.params, self.rng, data)
 
         losses = self.share.losses_of_all(step)
         return kept["state"], losses, kept["updates"]

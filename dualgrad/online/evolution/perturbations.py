@@ -13,6 +13,7 @@ from ...outer_product import OuterProduct
 from ...random import Rng
 from ...tree import Tree
 from ...vectors import in_kind
+from ..dynamics import copied
 from .shifted_matrix import ShiftedMatrix
 
 
@@ -52,6 +53,10 @@ class DenseNoise:
         theta = self.dynamics.entries(params)
         return np.concatenate([theta + above, theta - below])
 
+    def kept(self, params: Tree) -> Tree:
+        """The parameters as particles keep them: these are written out, in arrays of their own."""
+        return params
+
     def params(self, params: Tree, rows: Any, lead: bool) -> Tree:
         """The parameters of rows, along a leading axis, or of the only one."""
         return self.dynamics.at(rows if lead else rows[0], params)
@@ -83,6 +88,10 @@ class FactoredNoise:
         """The perturbations of particles, of either sign: the parameters are not written out."""
         return self.rows(np.concatenate([above, self._times(below, -1.0)]))
 
+    def kept(self, params):
+        """A copy, in which a matrix that a program keeps stays as it was."""
+        return copied(params)
+
     def params(self, params, rows, lead):
         """With a `ShiftedMatrix` in the place of every matrix."""
         layout = self.dynamics.thetas
@@ -95,7 +104,7 @@ class Thetas:
     """The parameters of some particles: their rows, and the kind of perturbations that these are made of."""
 
     def __init__(self, kind: DenseNoise | FactoredNoise, params: Tree, rows: Any) -> None:
-        self._kind, self._params, self._rows = kind, params, rows
+        self._kind, self._params, self._rows = kind, kind.kept(params), rows
 
     def __len__(self):
         return len(self._rows)

@@ -19,6 +19,10 @@ from ...tree import Tree
 from ...workers import Workers, digest
 from ...workers.agreement import dealt, odd_ones, require_workers, together
 
+_IN_COMMON = {
+    "settings": "settings, systems or numbers of steps", "params": "parameters", "stream": "random streams",
+    "data": "inputs or targets",
+}  # fmt: skip
 _UNITS = 32  # of particles there are by default, at most
 
 
@@ -26,6 +30,7 @@ class Said(NamedTuple):
     """What a worker tells the others of a step: its losses, and digests of what all must have in common."""
 
     losses: bytes
+    settings: str
     params: str
     stream: str
     data: str
@@ -45,12 +50,13 @@ class Share:
         """Which share it is, as plain data."""
         return {"rank": int(self.workers.rank), "size": int(self.workers.size), "chunk": self.chunk}
 
-    def said(self, losses: Array, params: Tree, rng: Rng, data: Any) -> Said:
+    def said(self, losses: Array, settings: Any, params: Tree, rng: Rng, data: Any) -> Said:
         """What the others are told of a step."""
         losses = losses.astype(np.float64).tobytes()
         if self.workers.size == 1:
-            return Said(losses, "", "", "")
-        return Said(losses, digest(params), _digest_of_plain(rng.place()), _digest_of_plain(data))
+            return Said(losses, "", "", "", "")
+        of_settings, of_stream, of_data = map(_digest_of_plain, ((settings, self.chunk), rng.place(), data))
+        return Said(losses, of_settings, digest(params), of_stream, of_data)
 
     def losses_of_all(self, step: Callable[[], Said]) -> Array:
         """The losses of the particles of all workers, each of which takes its own step; an error of one is all's.
@@ -61,7 +67,7 @@ class Share:
             Where workers differ in what they must have in common.
         """
         words = together(self.workers, step, "no particle of any worker has moved")
-        for what, name in (("parameters", "params"), ("random streams", "stream"), ("inputs or targets", "data")):
+        for name, what in _IN_COMMON.items():
             if others := odd_ones([getattr(word, name) for word in words]):
                 raise DriftError(
                     f"workers {others} of {len(words)} have other {what} than the rest, and no particle has moved: "

@@ -21,7 +21,8 @@ class ShiftedMatrix(NDArrayOperatorsMixin):
     Notes
     -----
     ``x @ M`` is x W + (x a) bᵀ, and ``M @ y`` is W y + a (bᵀ y): one product with W for all K. ``.T`` of one matrix,
-    ``.mT`` and ``M[k]`` are of the same kind. Any other use writes it out, and nothing writes into it.
+    ``.mT`` and ``M[k]`` are of the same kind. Any other use writes it out, and nothing writes into it. It is no
+    ``np.ndarray``; a derivative with respect to it is one with respect to ``np.array(M)``.
 
     Examples
     --------
@@ -84,8 +85,11 @@ class ShiftedMatrix(NDArrayOperatorsMixin):
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __bool__(self) -> bool:
+        return bool(self.written())
+
     def __getitem__(self, index: Any) -> Any:
-        if self.ndim == 3 and isinstance(index, (int, np.integer)):
+        if self.ndim == 3 and isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             return ShiftedMatrix(self.matrix, self.shift[int(index)])
         return self.written()[index]
 
@@ -116,7 +120,8 @@ class ShiftedMatrix(NDArrayOperatorsMixin):
         if isinstance(kwargs.get("out"), ShiftedMatrix):
             _refuse_writes()
         if func in (np.shape, np.ndim):
-            return args[0].shape if func is np.shape else args[0].ndim
+            (given,) = (*args, *kwargs.values())
+            return given.shape if func is np.shape else given.ndim
         return func(*map(written_out, args), **_all_written_out(kwargs))
 
 
