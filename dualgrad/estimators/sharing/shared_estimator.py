@@ -259,14 +259,15 @@ class Shared(Estimator):
 
         said = together(self.workers, own, _UNCHANGED)
         if len(said) > 1:
-            require_alike([standing for standing, _ in said], self.workers, kept["header"], _UNCHANGED)
+            standings = [Standing(*word) for word, _ in said]
+            require_alike(standings, self.workers, kept["header"], _UNCHANGED)
         self._met = True
         value, slopes = plan.mean([Answer.unpacked(*answer) for _, answers in said for answer in answers])
         require_finite(self, value, slopes)
         return kept["at"], kept["rng"], value, slopes
 
     def _standing(self, plan, at, rng, kept):
-        """From where the step is made, as far as somebody asks."""
+        """From where the step is made, as far as somebody asks: the entries of a `Standing`, None for one alone."""
         asked = self.workers.size > 1 or self.journal is not None or isinstance(self.workers, Pool)
         kept["header"] = header = header_of(plan, at, rng) if asked else None
         if self.journal is not None and self.workers.rank == 0:
@@ -279,7 +280,7 @@ class Shared(Estimator):
         looked = not self._met or self.check is not None and self.made % self.check == 0
         kept["header"] = header | {"check": self.check}
         found = digest_of_state(self.base, at.params) if looked else None
-        return Standing(self.made, fingerprint(kept["header"]), found)
+        return self.made, fingerprint(kept["header"]), found
 
     def _answers(self, plan, at, rng, header):
         """The packed answers of the own units."""
