@@ -1,0 +1,147 @@
+"""Implicit functions: the root of an equation as a function of its parameters, whatever program finds it."""
+
+from typing import Any
+
+from ..arguments import as_primal
+from ..dispatch import in_precision, precedence
+from ..dual import Dual, lift, primal
+from ..errors import TangentLossError
+from ..layout import Layout
+from ..params import with_entries
+from ..rules.declare import duals_in
+from ..tree import Function, Tree, flatten, leaves, map_leaves, rebuild, returned
+from .inverses import LinearSolve, chosen
+from .lifting import lifted
+from .smallness import require_root
+
+__all__ = ["implicit"]
+
+
+def implicit(residual: Function, solve: Function, linear_solve: LinearSolve = None, scale: Tree = None) -> Function:
+    """The root x of residual(x, \\*params) = 0 as a function of the parameters, with its derivatives of every order.
+
+    Parameters
+    ----------
+    residual : callable
+        ``residual(x, *params)``, written with ``np.*`` and operators: a tree like x, whose leaves have the shapes of
+        those of x. It is what is differentiated, and the whole definition of x: what it depends on beside its
+        arguments counts as a parameter too.
+    solve : callable
+        ``solve(*params)`` gives x: an array or number, or a tree of them (dict, list, tuple, Params), floating or
+        complex. Any program; it gets plain arrays alone, and nothing of it is differentiated.
+    linear_solve : {None, "gmres"} or callable, optional
+        How J y = b is solved, J = ∂residual/∂x at the root. None forms J by `jacfwd` and inverts it, once for all
+        directions and orders. "gmres" is SciPy's, on products with J alone, once for each direction. One's own is
+        called as ``linear_solve(matvec, b)``, as in JAX and jaxopt, once for each direction: b, the result, and what
+        ``matvec`` takes and gives are like x. In one call of the root all share one ``matvec``.
+    scale : number, or tree like x of numbers or arrays, optional
+        The usual size of x, by which it is judged whether x is a root. By default it is, of each array, its largest
+        absolute value, which says nothing at a root of 0.
+
+    Returns
+    -------
+    A function of the parameters, by position: ``root(*params)``. A parameter is a tree, of which what are no Duals are
+    constants. Each call calls ``solve`` once, whatever the number of directions and levels.
+
+    Raises
+    ------
+    ConvergenceError
+        When x is no root: an entry of the residual is larger than what a change of x by a part √ε of its size (1.5e-8
+        in float64, 3.5e-4 in float32) makes of it; and when a linear solve does not arrive.
+    SingularError
+        When J has no inverse in its precision.
+    ShapeError, StructureError
+        When the residual is not like x.
+    TangentLossError
+        When ``solve`` returns a Dual: it depends on one beside its parameters.
+
+    Notes
+    -----
+    x is differentiated by Newton's method with the plain J: x - J⁻¹ residual(x) has right tangents of degree d + 1
+    where x has those of degree d. So order m takes m evaluations of the residual and one Jacobian, and `taylor` works
+    too. See *Iterations*.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> root = dg.implicit(lambda x, a: x * x - a, np.sqrt)
+    >>> dg.derivative(root)(4.0), dg.derivative(dg.derivative(root))(4.0)
+    (np.float64(0.25), np.float64(-0.03125))
+    >>> anomaly = dg.implicit(lambda E, M, e: E - e * np.sin(E) - M, lambda M, e: newton(M, e))      # Kepler
+    >>> def newton(M, e):
+    ...     E = M + e
+    ...     for _ in range(20):
+    ...         E = E - (E - e * np.sin(E) - M) / (1 - e * np.cos(E))
+    ...     return E
+    >>> print(f"{dg.derivative(anomaly)(1.0, 0.5):.6f}")
+    1.024682
+    """
+    return Root(residual, solve, linear_solve, scale)
+
+
+class Root:
+    """What `implicit` makes."""
+
+    def __init__(self, residual, solve, linear_solve, scale, equation="residual"):
+        for name, function in (("a residual", residual), ("solve", solve)):
+            if not callable(function):
+                raise TypeError(f"got {name} of type {type(function).__name__}; expected a function")
+        self.residual, self.solve, self.inverse, self.scale = residual, solve, chosen(linear_solve), scale
+        self.__name__ = f"implicit({getattr(solve, '__name__', None) or repr(solve)})"
+
+    def __repr__(self):
+        return self.__name__
+
+    def __call__(self, *params, **keywords):
+        if keywords:
+            given = f"got the keywords {', '.join(sorted(keywords))}; a root takes its parameters by position"
+            raise TypeError(f"{given}: what is no parameter goes into residual and solve by functools.partial")
+        params = map_leaves(lift, params)
+        top = max(duals_in(params), key=precedence, default=None)
+        if top is None or type(top) is Dual:
+            return self.pushed(*params)
+        return top.through(self, self.pushed, *params)
+
+    def pushed(self, *params):
+        """The root, with the tangents that the residual has at it."""
+        constants = primal(params)
+        x = self._answer(constants)
+        layout = Layout.of(x)
+
+        def equation(v, params=constants):
+            return vector_like(layout, self.residual(with_entries(x, v, layout), *params), "the residual")
+
+        v = layout.vector(x)
+        r = equation(v, params)
+        require_root(equation, v, r, layout, self.scale)
+        if not isinstance(r, Dual):
+            return x
+        inverse = self.inverse(equation, v, layout)
+        return with_entries(x, lifted(lambda v: equation(v, params), v, r, inverse), layout)
+
+    def _answer(self, constants):
+        """What ``solve`` gives, where it is a tree of plain floating arrays."""
+        x = self.solve(*constants)
+        if x is None:
+            raise TypeError("solve returned None: did you forget return?")
+        if hasattr(x, "x") and hasattr(x, "success"):
+            raise TypeError(f"solve returned a {type(x).__name__} of SciPy; expected the solution alone: return its .x")
+        x = map_leaves(lift, x)
+        if any(isinstance(a, Dual) for a in leaves(x)):
+            raise TangentLossError(
+                "solve returned a Dual: it depends on one beside its parameters, of which it gets plain arrays alone. "
+                "Pass that as a parameter, or take dg.primal(...) of it where it only helps to find the root"
+            )
+        return in_precision_of(constants, x, "solve's answer")
+
+
+def in_precision_of(params, x, what):
+    """A tree of floating arrays; Python's numbers in it have the precision of the parameters."""
+    arrays, (found, structure) = leaves(params), flatten(x)
+    found = [in_precision(a, arrays) if a.__class__ in (float, complex) else a for a in found]
+    return rebuild(structure, [as_primal(a, structure, k, what) for k, a in enumerate(found)])
+
+
+def vector_like(layout, y, what):
+    """The entries of what a function returned, which is to be a tree of this layout."""
+    return layout.vector(map_leaves(lift, returned(y)), f"{what}, which is to be like x,")

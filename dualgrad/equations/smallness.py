@@ -1,0 +1,51 @@
+"""Whether x is a root: how small its residual is, beside what a small change of x makes of it.
+
+No unit counts, neither of x nor of the residual. Each entry of x is moved by a part √ε of its size; an entry of the
+residual that is larger than this changes it belongs to an x that is wrong in the first half of its digits.
+"""
+
+import numpy as np
+
+from ..backend import to_numpy
+from ..dual import primal
+from ..tree import is_container
+from .failures import ConvergenceError
+
+
+def require_root(equation, x, r, layout, scale):
+    """Raise where the residual r at the plain vector x is not small."""
+    r = primal(r)
+    if not np.any(r != 0):
+        return
+    part = np.sqrt(max(np.finfo(a.dtype).eps for a in (x, r) if a.dtype.kind in "fc"))
+    step = (part * sizes(x, layout, scale) * _uneven(x.size)).astype(x.dtype)
+    allowed = np.zeros_like(np.abs(r))
+    with np.errstate(all="ignore"):
+        for move in (step, -step):  # the other way where the first leads out of the domain, or along something flat
+            allowed = np.fmax(allowed, np.abs(primal(equation(x + move)) - r))
+            if np.all(np.abs(r) <= allowed):
+                return
+        worst = int(np.argmax(to_numpy(np.where(np.abs(r) <= allowed, -1, np.nan_to_num(np.abs(r) / allowed, nan=np.inf)))))
+    place = layout.entry(worst)
+    raise ConvergenceError(
+        f"solve's answer is no root: the residual is {r[worst]:.2g}{' at ' + place if place else ''}; expected at most "
+        f"{allowed[worst]:.2g}, what a change of x by {part:.1e} of its size makes of it. Let solve go on until it "
+        "arrives; at a root of 0 give scale=, the usual size of x"
+    )
+
+
+def sizes(x, layout, scale):
+    """The size of each entry of x: the largest of its leaf, unless one is given."""
+    if scale is None:
+        found = [np.max(np.abs(x[s]), initial=0) for s in layout.slices.values()]
+    elif is_container(scale):
+        found = layout.leaves(scale, "scale", lead=None)
+    else:
+        found = [scale] * len(layout.slices)
+    shaped = zip(found, layout.shapes.values(), strict=True)
+    return np.concatenate([np.ravel(np.broadcast_to(np.abs(a), shape)) for a, shape in shaped])
+
+
+def _uneven(n):
+    """Numbers between 1/2 and 1 that no row of a Jacobian has reason to cancel."""
+    return 0.5 + np.arange(1, n + 1) * 0.6180339887498949 % 1 / 2
