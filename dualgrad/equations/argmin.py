@@ -25,8 +25,8 @@ def argmin(loss: Function, solve: Function, linear_solve: LinearSolve = None, sc
 
     Notes
     -----
-    Minimizers often stop early: `ConvergenceError` says so. Give them a smaller tolerance, or let Newton's method end:
-    ``x - np.linalg.solve(dg.hessian(loss)(x, *params), dg.grad(loss)(x, *params))``.
+    Minimizers often stop early: `ConvergenceError` says so. Give them a smaller tolerance, such as ``gtol=1e-9``, or
+    let a step of Newton's method end: ``x - np.linalg.solve(dg.hessian(loss)(x, *params), dg.grad(loss)(x, *params))``.
 
     Examples
     --------
@@ -35,8 +35,6 @@ def argmin(loss: Function, solve: Function, linear_solve: LinearSolve = None, sc
     >>> loss = lambda x, ridge: np.sum((A @ x - b) ** 2) + ridge * np.sum(x**2)
     >>> fitted = dg.argmin(loss, lambda ridge: np.linalg.solve(A.T @ A + ridge * np.eye(2), A.T @ b))
     >>> print(dg.derivative(fitted)(0.5).round(4))
-    [ 0.0175 -0.284 ]
+    [-0.0452 -0.2237]
     """
-    if not callable(loss):
-        raise TypeError(f"got a loss of type {type(loss).__name__}; expected a function (x, *params) -> number")
-    return Root(grad(loss), solve, linear_solve, scale)
+    return Root("argmin", loss, lambda x, *params: grad(loss)(x, *params), solve, linear_solve, scale)

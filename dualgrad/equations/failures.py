@@ -31,5 +31,5 @@ class SingularError(DualgradError, np.linalg.LinAlgError):
     ...     dg.derivative(root)(0.0)
     ... except dg.SingularError as error:
     ...     print(str(error)[:60])
-    the Jacobian of the residual is singular: entry 0 of x has n
+    the Jacobian of the residual is singular: entry 0 of the res
     """

@@ -7,11 +7,11 @@ from ..layout import Layout
 from ..params import with_entries
 from ..tree import Function, Tree
 from .failures import ConvergenceError
-from .implicit import Root, in_precision_of, vector_like
+from .implicit import Root, entries_like, with_floating
 from .inverses import LinearSolve
 from .smallness import sizes
 
-STEPS = 10_000
+MOST_STEPS = 10_000
 CURE = "begin nearer to it, or give a solve= of your own (damped steps, Anderson's or Newton's method)"
 
 
@@ -62,19 +62,20 @@ def fixed_point(
 
     def residual(x, *params):
         layout = Layout.of(x)
-        return layout.views(layout.vector(x) - vector_like(layout, f(x, *params), "what f returned"))
+        return layout.views(layout.vector(x) - entries_like(layout, f(x, *params), "what f returned"))
 
-    return Root(residual, solve or (lambda *params: _iterated(f, x0, params, scale)), linear_solve, scale)
+    solve = (lambda *params: _iterated(f, x0, params, scale)) if solve is None else solve
+    return Root("fixed_point", f, residual, solve, linear_solve, scale)
 
 
 def _iterated(f, x0, params, scale):
     """x ← f(x), until rounding says that there is no more to be had."""
-    x = in_precision_of(params, primal(x0), "x0")
+    x = with_floating(params, primal(x0), "x0")
     layout, nearest = Layout.of(x), np.inf
     v = layout.vector(x)
     part = np.finfo(v.dtype).eps ** 0.75
-    for step in range(STEPS):
-        y = vector_like(layout, f(with_entries(x, v, layout), *params), "what f returned").astype(v.dtype)
+    for step in range(MOST_STEPS):
+        y = entries_like(layout, f(with_entries(x, v, layout), *params), "what f returned").astype(v.dtype)
         with np.errstate(all="ignore"):
             moved = np.abs(y - v) / sizes(y, layout, scale)
         distance = np.max(moved, where=y != v, initial=0)
@@ -85,6 +86,6 @@ def _iterated(f, x0, params, scale):
             return with_entries(x, v, layout)
         nearest = distance
     raise ConvergenceError(
-        f"x = f(x) has not arrived after {STEPS:,} steps: the last changed x by {distance:.1e} of its size; expected at "
-        f"most {part:.1e}. {CURE[0].upper()}{CURE[1:]}; at a fixed point of 0 give scale=, the usual size of x"
+        f"x = f(x) has not arrived after {MOST_STEPS:,} steps: the last changed x by {distance:.1e} of its size; "
+        f"expected at most {part:.1e}: {CURE}. At a fixed point of 0 give scale=, the usual size of x"
     )

@@ -1,6 +1,6 @@
 """Implicit functions: the root of an equation as a function of its parameters, whatever program finds it."""
 
-from typing import Any
+import numpy as np
 
 from ..arguments import as_primal
 from ..dispatch import in_precision, precedence
@@ -13,8 +13,6 @@ from ..tree import Function, Tree, flatten, leaves, map_leaves, rebuild, returne
 from .inverses import LinearSolve, chosen
 from .lifting import lifted
 from .smallness import require_root
-
-__all__ = ["implicit"]
 
 
 def implicit(residual: Function, solve: Function, linear_solve: LinearSolve = None, scale: Tree = None) -> Function:
@@ -67,27 +65,28 @@ def implicit(residual: Function, solve: Function, linear_solve: LinearSolve = No
     >>> root = dg.implicit(lambda x, a: x * x - a, np.sqrt)
     >>> dg.derivative(root)(4.0), dg.derivative(dg.derivative(root))(4.0)
     (np.float64(0.25), np.float64(-0.03125))
-    >>> anomaly = dg.implicit(lambda E, M, e: E - e * np.sin(E) - M, lambda M, e: newton(M, e))      # Kepler
-    >>> def newton(M, e):
+    >>> def newton(M, e):                                          # Kepler's equation
     ...     E = M + e
     ...     for _ in range(20):
     ...         E = E - (E - e * np.sin(E) - M) / (1 - e * np.cos(E))
     ...     return E
-    >>> print(f"{dg.derivative(anomaly)(1.0, 0.5):.6f}")
-    1.024682
+    >>> anomaly = dg.implicit(lambda E, M, e: E - e * np.sin(E) - M, newton)
+    >>> E, slope = dg.jvp(anomaly, (1.0, 0.5), (1.0, 0.0))
+    >>> print(f"{slope:.6f} {1 / (1 - 0.5 * np.cos(E)):.6f}")
+    1.037362 1.037362
     """
-    return Root(residual, solve, linear_solve, scale)
+    return Root("implicit", residual, residual, solve, linear_solve, scale)
 
 
 class Root:
-    """What `implicit` makes."""
+    """What `implicit` and its kin make: ``maker`` of ``given``, the function that says which x it is."""
 
-    def __init__(self, residual, solve, linear_solve, scale, equation="residual"):
-        for name, function in (("a residual", residual), ("solve", solve)):
+    def __init__(self, maker, given, residual, solve, linear_solve, scale):
+        for function in (given, solve):
             if not callable(function):
-                raise TypeError(f"got {name} of type {type(function).__name__}; expected a function")
+                raise TypeError(f"dg.{maker} got a {type(function).__name__}; expected a function")
         self.residual, self.solve, self.inverse, self.scale = residual, solve, chosen(linear_solve), scale
-        self.__name__ = f"implicit({getattr(solve, '__name__', None) or repr(solve)})"
+        self.__name__ = f"{maker}({getattr(given, '__name__', None) or repr(given)})"
 
     def __repr__(self):
         return self.__name__
@@ -109,10 +108,12 @@ class Root:
         layout = Layout.of(x)
 
         def equation(v, params=constants):
-            return vector_like(layout, self.residual(with_entries(x, v, layout), *params), "the residual")
+            return entries_like(layout, self.residual(with_entries(x, v, layout), *params), "the residual")
 
         v = layout.vector(x)
         r = equation(v, params)
+        if np.iscomplexobj(r) and not np.iscomplexobj(v):
+            raise TypeError("the residual is complex, and x is real; expected a complex x: solve may return x + 0j")
         require_root(equation, v, r, layout, self.scale)
         if not isinstance(r, Dual):
             return x
@@ -132,16 +133,16 @@ class Root:
                 "solve returned a Dual: it depends on one beside its parameters, of which it gets plain arrays alone. "
                 "Pass that as a parameter, or take dg.primal(...) of it where it only helps to find the root"
             )
-        return in_precision_of(constants, x, "solve's answer")
+        return with_floating(constants, x, "solve's answer")
 
 
-def in_precision_of(params, x, what):
+def with_floating(params, x, what):
     """A tree of floating arrays; Python's numbers in it have the precision of the parameters."""
     arrays, (found, structure) = leaves(params), flatten(x)
     found = [in_precision(a, arrays) if a.__class__ in (float, complex) else a for a in found]
     return rebuild(structure, [as_primal(a, structure, k, what) for k, a in enumerate(found)])
 
 
-def vector_like(layout, y, what):
+def entries_like(layout, y, what):
     """The entries of what a function returned, which is to be a tree of this layout."""
     return layout.vector(map_leaves(lift, returned(y)), f"{what}, which is to be like x,")

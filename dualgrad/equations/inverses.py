@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ..dual import primal
+from ..dual import Dual, primal
 from ..pushforward import jvp
 from ..transforms import jacfwd
 from .failures import ConvergenceError, SingularError
@@ -45,7 +45,7 @@ def dense(equation, x, layout):
     try:
         inverse = np.linalg.inv(J)
     except np.linalg.LinAlgError:
-        raise _singular("no row of it may be a combination of others", layout) from None
+        raise _singular("its rows depend on each other", layout) from None
     condition = np.linalg.norm(J, 1) * np.linalg.norm(inverse, 1) if x.size else 1
     if not condition * eps < 0.1:
         raise _singular(f"its condition number is {condition:.1e} in {J.dtype}", layout)
@@ -81,15 +81,14 @@ def by_products(linear_solve):
     """A function (matvec, b) -> y, called for one direction after the other."""
 
     def way(equation, x, layout):
-        def product(v):
-            return primal(jvp(equation, (x,), (v,))[1])
+        product = _products(equation, x)
 
         def matvec(v):
             return layout.tree(product(layout.vector(v, "what matvec got")))
 
         def one(b):
-            y = layout.vector(linear_solve(matvec, layout.tree(b)), "what linear_solve returned")
-            return _checked(product, y, b, np.finfo(b.dtype).eps ** 0.25)
+            y = primal(layout.vector(linear_solve(matvec, layout.tree(b)), "what linear_solve returned"))
+            return _solved_to(product, y, b, np.finfo(b.dtype).eps ** 0.25)
 
         return _each(one)
 
@@ -104,19 +103,27 @@ def by_gmres():
         raise ImportError("linear_solve='gmres' needs SciPy, which is not installed: pip install scipy") from None
 
     def way(equation, x, layout):
-        def product(v):
-            return primal(jvp(equation, (x,), (v.reshape(-1),))[1])
-
-        J = LinearOperator((x.size, x.size), product, dtype=x.dtype)
+        product = _products(equation, x)
+        J = LinearOperator((x.size, x.size), lambda v: product(v.reshape(-1)), dtype=x.dtype)
 
         def one(b):
             eps = np.finfo(b.dtype).eps
             y, _ = gmres(J, b, rtol=eps**0.75, restart=min(x.size, 50))
-            return _checked(product, y, b, eps**0.5)
+            return _solved_to(product, y, b, eps**0.5)
 
         return _each(one)
 
     return way
+
+
+def _products(equation, x):
+    """v -> J v; a Dual v keeps its tangents, so that `jacfwd` makes a matrix of it."""
+
+    def product(v):
+        dy = jvp(equation, (x,), (v,))[1]
+        return dy if isinstance(v, Dual) else primal(dy)
+
+    return product
 
 
 def _each(one):
@@ -129,12 +136,13 @@ def _each(one):
     return solve
 
 
-def _checked(product, y, b, tolerance):
+def _solved_to(product, y, b, tolerance):
     """y, where J y is b to this part of it."""
     off, size = np.linalg.norm(product(y) - b), np.linalg.norm(b)
     if not off <= tolerance * size:
         raise ConvergenceError(
             f"linear_solve has not solved J y = b: |J y - b| is {off / size:.1e} of |b|; expected at most "
-            f"{tolerance:.1e}. J may be singular, or need more steps or a preconditioner: give a linear_solve of your own"
+            f"{tolerance:.1e}. J may be singular, or need more steps or a preconditioner: give a linear_solve= of your "
+            "own"
         )
     return y

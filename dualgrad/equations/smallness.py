@@ -9,6 +9,7 @@ import numpy as np
 from ..backend import to_numpy
 from ..dual import primal
 from ..tree import is_container
+from ..vectors import side_by_side
 from .failures import ConvergenceError
 
 
@@ -25,7 +26,8 @@ def require_root(equation, x, r, layout, scale):
             allowed = np.fmax(allowed, np.abs(primal(equation(x + move)) - r))
             if np.all(np.abs(r) <= allowed):
                 return
-        worst = int(np.argmax(to_numpy(np.where(np.abs(r) <= allowed, -1, np.nan_to_num(np.abs(r) / allowed, nan=np.inf)))))
+        excess = np.where(np.abs(r) <= allowed, 0, np.abs(r) / allowed)
+    worst = int(np.argmax(np.nan_to_num(to_numpy(excess), nan=np.inf)))
     place = layout.entry(worst)
     raise ConvergenceError(
         f"solve's answer is no root: the residual is {r[worst]:.2g}{' at ' + place if place else ''}; expected at most "
@@ -38,12 +40,12 @@ def sizes(x, layout, scale):
     """The size of each entry of x: the largest of its leaf, unless one is given."""
     if scale is None:
         found = [np.max(np.abs(x[s]), initial=0) for s in layout.slices.values()]
-    elif is_container(scale):
-        found = layout.leaves(scale, "scale", lead=None)
     else:
-        found = [scale] * len(layout.slices)
+        found = layout.leaves(scale, "scale", lead=None) if is_container(scale) else [scale] * len(layout.slices)
+        if not all(np.all(np.greater(a, 0) & np.isfinite(a)) for a in found):
+            raise ValueError(f"got scale={scale!r}; expected positive numbers")
     shaped = zip(found, layout.shapes.values(), strict=True)
-    return np.concatenate([np.ravel(np.broadcast_to(np.abs(a), shape)) for a, shape in shaped])
+    return side_by_side([np.ravel(np.broadcast_to(a, shape)) for a, shape in shaped])
 
 
 def _uneven(n):
