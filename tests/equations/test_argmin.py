@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 
 import dualgrad as dg
-from tests.equations.cases import X, logistic
+from tests.support.equations import X, logistic
 
 
 def minimized(gtol):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from tests.equations.cases import by_newton
+from tests.support.equations import by_newton
 
 cosine = lambda x, p: np.cos(p * x)  # noqa: E731
 

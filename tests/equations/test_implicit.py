@@ -7,7 +7,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad.equations import lifting
-from tests.equations.cases import CASES, by_newton, of_a_vector
+from tests.support.equations import CASES, by_newton, of_a_vector
 
 ROOT = dg.implicit(lambda x, a: x * x - a, np.sqrt)
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
