@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..dual import Dual, primal
 from ..pushforward import jvp
 from ..transforms import jacfwd
@@ -36,19 +37,20 @@ def chosen(linear_solve):
 
 def dense(equation, x, layout):
     """The inverse of J, whose rows and columns are brought to one size first, so that units do not count."""
+    if not x.size:
+        return lambda b: b
     J = primal(jacfwd(equation)(x))
     rows = _to_one(np.abs(J), 1, "entry {} of the residual does not change with x", layout)
     J = J * rows[:, None]
     columns = _to_one(np.abs(J), 0, "entry {} of x has no part in the residual", layout)
     J = J * columns
-    eps = np.finfo(J.dtype).eps
     try:
         inverse = np.linalg.inv(J)
     except np.linalg.LinAlgError:
-        raise _singular("its rows depend on each other", layout) from None
-    condition = np.linalg.norm(J, 1) * np.linalg.norm(inverse, 1) if x.size else 1
-    if not condition * eps < 0.1:
-        raise _singular(f"its condition number is {condition:.1e} in {J.dtype}", layout)
+        raise _singular("its rows depend on each other") from None
+    condition = to_numpy(np.linalg.norm(J, 1) * np.linalg.norm(inverse, 1))
+    if not condition * np.finfo(J.dtype).eps < 0.1:
+        raise _singular(f"its condition number is {condition:.1e} in {J.dtype}")
     J, inverse = J.T, inverse.T
 
     def solve(b):
@@ -61,14 +63,14 @@ def dense(equation, x, layout):
 
 def _to_one(sizes, axis, what, layout):
     """Powers of two that bring the largest of each row, or column, between 1/2 and 1."""
-    largest = np.max(sizes, axis=axis, initial=0)
-    if np.any(largest == 0):
-        place = int(np.argmin(largest))
-        raise _singular(what.format(layout.entry(place) or place), layout)
+    largest = np.max(sizes, axis=axis)
+    if np.any(to_numpy(largest) == 0):
+        place = int(np.argmin(to_numpy(largest)))
+        raise _singular(what.format(layout.entry(place) or place))
     return np.ldexp(np.ones_like(largest), -np.frexp(largest)[1])
 
 
-def _singular(why, layout):
+def _singular(why):
     return SingularError(
         f"the Jacobian of the residual is singular: {why}, so that the root does not determine its derivative"
     )
@@ -130,15 +132,18 @@ def _each(one):
     """Right sides one by one; the solution for zeros is zeros."""
 
     def solve(b):
-        rows = b.reshape(math.prod(b.shape[:-1]), b.shape[-1])
-        return np.array([one(row) if np.any(row) else row for row in rows], b.dtype).reshape(b.shape)
+        y = np.zeros_like(b, shape=(math.prod(b.shape[:-1]), b.shape[-1]))
+        for row, of_row in zip(b.reshape(y.shape), y, strict=True):
+            if np.any(to_numpy(row) != 0):
+                of_row[...] = one(row)
+        return y.reshape(b.shape)
 
     return solve
 
 
 def _solved_to(product, y, b, tolerance):
     """y, where J y is b to this part of it."""
-    off, size = np.linalg.norm(product(y) - b), np.linalg.norm(b)
+    off, size = (float(to_numpy(np.linalg.norm(a))) for a in (product(y) - b, b))
     if not off <= tolerance * size:
         raise ConvergenceError(
             f"linear_solve has not solved J y = b: |J y - b| is {off / size:.1e} of |b|; expected at most "

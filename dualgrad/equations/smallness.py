@@ -6,7 +6,7 @@ residual that is larger than this changes it belongs to an x that is wrong in th
 
 import numpy as np
 
-from ..backend import to_numpy
+from ..backend import like, to_numpy
 from ..dual import primal
 from ..tree import is_container
 from ..vectors import side_by_side
@@ -15,7 +15,7 @@ from .failures import ConvergenceError
 
 def require_root(equation, x, r, layout, scale):
     """Raise where the residual r at the plain vector x is not small."""
-    r = primal(r)
+    r = to_numpy(primal(r))
     if not np.any(r != 0):
         return
     part = np.sqrt(max(np.finfo(a.dtype).eps for a in (x, r) if a.dtype.kind in "fc"))
@@ -23,11 +23,12 @@ def require_root(equation, x, r, layout, scale):
     allowed = np.zeros_like(np.abs(r))
     with np.errstate(all="ignore"):
         for move in (step, -step):  # the other way where the first leads out of the domain, or along something flat
-            allowed = np.fmax(allowed, np.abs(primal(equation(x + move)) - r))
+            moved = to_numpy(primal(equation(x + like(move, x))))
+            allowed = np.fmax(allowed, np.abs(moved - r))
             if np.all(np.abs(r) <= allowed):
                 return
         excess = np.where(np.abs(r) <= allowed, 0, np.abs(r) / allowed)
-    worst = int(np.argmax(np.nan_to_num(to_numpy(excess), nan=np.inf)))
+    worst = int(np.argmax(np.nan_to_num(excess, nan=np.inf)))
     place = layout.entry(worst)
     raise ConvergenceError(
         f"solve's answer is no root: the residual is {r[worst]:.2g}{' at ' + place if place else ''}; expected at most "
@@ -37,11 +38,13 @@ def require_root(equation, x, r, layout, scale):
 
 
 def sizes(x, layout, scale):
-    """The size of each entry of x: the largest of its leaf, unless one is given."""
+    """The size of each entry of x, on the host: the largest of its leaf, unless one is given."""
     if scale is None:
-        found = [np.max(np.abs(x[s]), initial=0) for s in layout.slices.values()]
+        x = np.abs(to_numpy(x))
+        found = [np.max(x[s], initial=0) for s in layout.slices.values()]
     else:
         found = layout.leaves(scale, "scale", lead=None) if is_container(scale) else [scale] * len(layout.slices)
+        found = [to_numpy(primal(a)) for a in found]
         if not all(np.all(np.greater(a, 0) & np.isfinite(a)) for a in found):
             raise ValueError(f"got scale={scale!r}; expected positive numbers")
     shaped = zip(found, layout.shapes.values(), strict=True)

@@ -8,6 +8,7 @@ import pytest
 import dualgrad as dg
 from dualgrad.equations import lifting
 from tests.support.equations import CASES, by_newton, of_a_vector
+from tests.support.strict import device, host
 
 ROOT = dg.implicit(lambda x, a: x * x - a, np.sqrt)
 cases = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
@@ -232,3 +233,15 @@ def test_gmres_asks_for_scipy(monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy.sparse.linalg", None)
     with pytest.raises(ImportError, match="needs SciPy, which is not installed: pip install scipy"):
         dg.implicit(SQUARES, np.sqrt, "gmres")
+
+
+def test_on_a_device_too():
+    a, V = device(np.array([2.0, 3.0])), device(np.eye(2))
+    for way in (None, lambda matvec, b: b / matvec(0 * b + 1)):
+        root = dg.implicit(SQUARES, np.sqrt, way)
+        x, dx = dg.jvp(root, (a,), (V,))
+        np.testing.assert_allclose(host(dx) @ host(x), 0.5, rtol=1e-12)
+    with pytest.raises(dg.ConvergenceError):
+        dg.implicit(SQUARES, lambda a: 1.1 * a)(a)
+    x, dx = dg.jvp(dg.fixed_point(lambda x, b: x / 2 + b, a), (a,), (V,))
+    np.testing.assert_allclose([host(x), np.sum(host(dx), 0)], [[4, 6], [2, 2]], rtol=1e-12)

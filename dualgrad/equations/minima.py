@@ -2,8 +2,8 @@
 
 from ..transforms import grad
 from ..tree import Function, Tree
-from .implicit import Root
 from .inverses import LinearSolve
+from .roots import Root
 
 
 def argmin(loss: Function, solve: Function, linear_solve: LinearSolve = None, scale: Tree = None) -> Function:

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from ..backend import to_numpy
 from ..dual import primal
 from ..layout import Layout
 from ..params import with_entries
 from ..tree import Function, Tree
+from ..vectors import all_finite
 from .failures import ConvergenceError
-from .implicit import Root, entries_like, with_floating
 from .inverses import LinearSolve
+from .roots import Root, entries_like, with_floating
 from .smallness import sizes
 
 MOST_STEPS = 10_000
@@ -76,11 +78,11 @@ def _iterated(f, x0, params, scale):
     part = np.finfo(v.dtype).eps ** 0.75
     for step in range(MOST_STEPS):
         y = entries_like(layout, f(with_entries(x, v, layout), *params), "what f returned").astype(v.dtype)
-        with np.errstate(all="ignore"):
-            moved = np.abs(y - v) / sizes(y, layout, scale)
-        distance = np.max(moved, where=y != v, initial=0)
-        if not np.all(np.isfinite(y)):
+        if not all_finite(y):
             raise ConvergenceError(f"x = f(x) has left the finite numbers at step {step + 1}: {CURE}")
+        moved = to_numpy(np.abs(y - v))
+        with np.errstate(all="ignore"):
+            distance = np.max(moved / sizes(y, layout, scale), where=moved != 0, initial=0)
         v = y
         if distance <= part and distance >= nearest or distance == 0:
             return with_entries(x, v, layout)
