@@ -12,8 +12,10 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..dual import Dual, primal
+from ..errors import NonFiniteError
 from ..pushforward import jvp
 from ..transforms import jacfwd
+from ..vectors import all_finite
 from .failures import ConvergenceError, SingularError
 
 LinearSolve: TypeAlias = Literal["gmres"] | Callable[[Callable[[Any], Any], Any], Any] | None
@@ -40,6 +42,9 @@ def dense(equation, x, layout):
     if not x.size:
         return lambda b: b
     J = primal(jacfwd(equation)(x))
+    J = J.astype(np.result_type(J, np.float32))  # linear algebra has no half precision
+    if not all_finite(J.reshape(-1)):
+        raise NonFiniteError("the Jacobian of the residual has NaN or infinite entries at the root: it has no tangent")
     rows = _to_one(np.abs(J), 1, "entry {} of the residual does not change with x", layout)
     J = J * rows[:, None]
     columns = _to_one(np.abs(J), 0, "entry {} of x has no part in the residual", layout)
@@ -54,9 +59,9 @@ def dense(equation, x, layout):
     J, inverse = J.T, inverse.T
 
     def solve(b):
-        b = b * rows
-        y = b @ inverse
-        return (y + (b - y @ J) @ inverse) * columns
+        c = b * rows
+        y = c @ inverse
+        return ((y + (c - y @ J) @ inverse) * columns).astype(b.dtype)
 
     return solve
 

@@ -46,8 +46,8 @@ def implicit(residual: Function, solve: Function, linear_solve: LinearSolve = No
     ConvergenceError
         When x is no root: an entry of the residual is larger than what a change of x by a part √ε of its size (1.5e-8
         in float64, 3.5e-4 in float32) makes of it; and when a linear solve does not arrive.
-    SingularError
-        When J has no inverse in its precision.
+    SingularError, NonFiniteError
+        When the dense J has no inverse in its precision, or is not finite.
     ShapeError, StructureError
         When the residual is not like x.
     TangentLossError

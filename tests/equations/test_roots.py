@@ -91,6 +91,10 @@ def test_a_planted_fault_is_seen(monkeypatch, case, fault):
 # ---------------------------------------------------------------------- the program that solves
 
 
+def test_a_root_passes_the_check_of_a_rule():
+    assert dg.testing.check_jvp(ROOT, (np.array([2.0, 3.0]),)).passed
+
+
 def test_solve_runs_once_for_all_directions_and_levels_and_sees_plain_arrays():
     seen = []
 
@@ -207,6 +211,9 @@ ERRORS = {
     "singular, by gmres": (
         of(lambda x, a: M @ x - 3 * a, lambda a: np.array([-1.0, 1.0, 1.0]) / 1, linear_solve="gmres"),
         dg.ConvergenceError, "J may be singular",
+    ),
+    "an infinite slope": (
+        of(lambda x, a: np.cbrt(x) + 0 * a, lambda a: 0 * a), dg.NonFiniteError, "NaN or infinite entries at the root",
     ),
     "solves nothing": (of(SQUARES, np.sqrt, linear_solve=lambda matvec, b: b), dg.ConvergenceError, "has not solved"),
     "another shape": (of(SQUARES, np.sqrt, linear_solve=lambda matvec, b: b[:1]), dg.ShapeError, "what linear_solve"),
