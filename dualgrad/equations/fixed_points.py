@@ -10,7 +10,7 @@ from ..tree import Function, Tree
 from ..vectors import all_finite
 from .failures import ConvergenceError
 from .inverses import LinearSolve
-from .roots import Root, entries_like, with_floating
+from .roots import Root, as_real_as, entries_like, with_floating
 from .smallness import sizes
 
 MOST_STEPS = 10_000
@@ -77,7 +77,8 @@ def _iterated(f, x0, params, scale):
     v = layout.vector(x)
     part = np.finfo(v.dtype).eps ** 0.75
     for step in range(MOST_STEPS):
-        y = entries_like(layout, f(with_entries(x, v, layout), *params), "what f returned").astype(v.dtype)
+        y = primal(entries_like(layout, f(with_entries(x, v, layout), *params), "what f returned"))
+        y = as_real_as(v, y, "what f returned").astype(v.dtype)
         if not all_finite(y):
             raise ConvergenceError(f"x = f(x) has left the finite numbers at step {step + 1}: {CURE}")
         moved = to_numpy(np.abs(y - v))

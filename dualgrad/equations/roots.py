@@ -111,9 +111,7 @@ class Root:
             return entries_like(layout, self.residual(with_entries(x, v, layout), *params), "the residual")
 
         v = layout.vector(x)
-        r = equation(v, params)
-        if np.iscomplexobj(r) and not np.iscomplexobj(v):
-            raise TypeError("the residual is complex, and x is real; expected a complex x: solve may return x + 0j")
+        r = as_real_as(v, equation(v, params), "the residual")
         require_root(equation, v, r, layout, self.scale)
         if not isinstance(r, Dual):
             return x
@@ -146,3 +144,10 @@ def with_floating(params, x, what):
 def entries_like(layout, y, what):
     """The entries of what a function returned, which is to be a tree of this layout."""
     return layout.vector(map_leaves(lift, returned(y)), f"{what}, which is to be like x,")
+
+
+def as_real_as(x, y, what):
+    """What a function returned at x, where it is not complex at a real x."""
+    if np.iscomplexobj(y) and not np.iscomplexobj(x):
+        raise TypeError(f"{what} is complex, and x is real; expected both real or both complex: begin with x + 0j")
+    return y

@@ -31,6 +31,11 @@ def test_trees_and_where_it_begins():
     assert slope == 0
 
 
+def test_what_f_depends_on_beside_its_arguments_counts_as_a_parameter():
+    beside = dg.derivative(lambda p: dg.fixed_point(lambda x: cosine(x, p), 1.0)())(1.0)
+    assert beside == dg.derivative(dg.fixed_point(cosine, 1.0))(1.0)
+
+
 def test_a_program_of_ones_own_in_place_of_the_iteration():
     point = dg.fixed_point(lambda x, p: p / x, solve=np.sqrt)  # from which the iteration only turns away
     np.testing.assert_allclose(dg.derivative(point)(4.0), 0.25, rtol=1e-12)
@@ -45,6 +50,7 @@ ERRORS = {
     "away": (lambda: dg.fixed_point(lambda x, p: x * x + p, 1.0)(1.0), dg.ConvergenceError, "left the finite numbers"),
     "another shape": (lambda: dg.fixed_point(cosine, 1.0)(np.ones(2)), dg.ShapeError, "what f returned"),
     "None": (lambda: dg.fixed_point(lambda x: None, 1.0)(), TypeError, "did you forget return"),
+    "complex": (lambda: dg.fixed_point(lambda x, p: x * 1j + p, 1.0)(1.0), TypeError, "f returned is complex"),
     "an integer": (lambda: dg.fixed_point(cosine, 1)(1.0), TypeError, "x0 has type int"),
     "neither": (lambda: dg.fixed_point(cosine), TypeError, "one of the two"),
     "both": (lambda: dg.fixed_point(cosine, 1.0, np.sqrt), TypeError, "one of the two"),
