@@ -33,6 +33,7 @@ from .zero import ZERO
 if TYPE_CHECKING:
     from . import directions, estimators, nn, online, optim, testing, workers
     from .checkpoint import load, save
+    from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
     from .random import Rng
     from .tracing import Trace, trace
 
@@ -41,6 +42,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ZERO",
     "CheckpointError",
+    "ConvergenceError",
     "DriftError",
     "Dual",
     "DualgradError",
@@ -54,9 +56,11 @@ __all__ = [
     "Params",
     "Rng",
     "ShapeError",
+    "SingularError",
     "StructureError",
     "TangentLossError",
     "Trace",
+    "argmin",
     "custom_jvp",
     "defjvp",
     "derivative",
@@ -64,9 +68,11 @@ __all__ = [
     "dual",
     "estimators",
     "extend",
+    "fixed_point",
     "grad",
     "hessian",
     "hvp",
+    "implicit",
     "jacfwd",
     "jvp",
     "load",
@@ -86,9 +92,10 @@ __all__ = [
 
 
 _LATER = {
-    "Rng": "random", "Trace": "tracing", "directions": None, "estimators": None, "load": "checkpoint", "nn": None,
-    "online": None, "optim": None, "save": "checkpoint", "testing": None, "trace": "tracing",
-    "workers": None,
+    "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
+    "argmin": "equations", "directions": None, "estimators": None, "fixed_point": "equations", "implicit": "equations",
+    "load": "checkpoint", "nn": None, "online": None, "optim": None, "save": "checkpoint", "testing": None,
+    "trace": "tracing", "workers": None,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ _Transform = TypeVar("_Transform", bound=Callable[..., Any])
 
 NAMES = {
     "array": "arrays are NumPy's own: np.array",
+    "custom_root": "dg.implicit(residual, solve), where x = solve(*params) and residual(x, *params) is 0",
     "custom_vjp": "rules are forward: dg.custom_jvp",
     "elementwise_grad": "dg.derivative for a number; for an array dg.jvp(f, (x,), (np.ones_like(x),))[1]",
     "jacobian": "dg.jacfwd",

@@ -475,11 +475,11 @@ def product_rule(function, square):
         elif dx is None:
             d = x * dy
         else:
-            d = dx * y
-            if d.__class__ is np.ndarray:
-                d += x * dy
+            d, e = dx * y, x * dy
+            if d.__class__ is np.ndarray and e.__class__ is np.ndarray:
+                d += e
             else:
-                d = d + x * dy
+                d = d + e
         if has_nan(d):
             terms = [] if dx is None else [product(y, dx)]
             terms += [] if dy is None else [product(x, dy)]

@@ -85,7 +85,7 @@ def function_on(page, name):
     return scope[name]
 
 
-@pytest.mark.parametrize("page", ["dual-numbers-in-ten-minutes.md", "taylor.md"])
+@pytest.mark.parametrize("page", ["dual-numbers-in-ten-minutes.md", "iterations.md", "taylor.md"])
 def test_roots_by_iteration_are_right_to_the_third_order(page):
     """Also where the first guess is the root, or next to it, and the loop makes no step."""
     root = function_on(page, "root")

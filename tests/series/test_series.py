@@ -595,6 +595,13 @@ def test_nests_with_jvp_and_with_itself():
     np.testing.assert_allclose(2 * dg.taylor(slope, x, 1.0, 2)[2], (2 * 0.7 + 0.49 * x) * e, rtol=1e-13)
 
 
+def test_a_product_of_what_moves_with_t_and_what_does_not():
+    """Two arguments of a jvp inside, of which one is a series: d(x y) = y dx + x dy, the first term plain."""
+    ones = np.ones(2)
+    found = dg.taylor(lambda t: dg.jvp(np.multiply, (t, ones), (ones, ones))[1], ones, ones, 1)
+    np.testing.assert_array_equal(found, [[2, 2], [1, 1]])
+
+
 def test_networks():
     """Layers and losses, which have rules of their own for Duals, by their definitions."""
     model = dg.nn.Sequential(dg.nn.Linear(2, 3), dg.nn.Tanh(), dg.nn.Linear(3, 2), dg.nn.ReLU())
