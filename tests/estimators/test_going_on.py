@@ -305,9 +305,11 @@ def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path):
     run = Run(FORWARD, journal=path)
     run.steps(2)
     program = f"""
-import resource, signal, numpy as np
+import resource, signal
+from functools import partial
+from dualgrad import directions, estimators
 from tests.support.sharing import Run
-from tests.estimators.test_going_on import FORWARD
+FORWARD = partial(estimators.ForwardGradient, directions.LowRank(), n=5)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 run = Run(FORWARD, journal={str(path)!r})
 run.replay()

@@ -196,6 +196,25 @@ def test_workers_that_do_not_run_the_same_program_are_named():
             threads(2, run)
 
 
+OTHER = {"particles": 4, "sigma": 0.5, "window": 3}
+
+
+@pytest.mark.parametrize("what", [*OTHER, "chunk", "system"])
+def test_workers_of_other_settings_are_named_in_the_first_step(what):
+    def run(comm):
+        odd = comm.rank == 1
+        settings = {"particles": 8, "sigma": 0.1, "window": 2}
+        settings |= {name: value for name, value in OTHER.items() if odd and name == what}
+        start = np.ones(2) if odd and what == "system" else np.zeros(2)
+        one = online.System(lambda s, x, p: s + np.sum(p["b"]), lambda s, y, p: np.sum(s), start)
+        learner = online.NoiseReuseES(**settings)
+        learner.start(one, parameters(), rng=3, workers=comm, chunk=3 if odd and what == "chunk" else 2)
+        learner.step(None, None)
+
+    with pytest.raises(dg.DriftError, match=r"workers \[1\] of 3 have other settings, systems or numbers of steps"):
+        threads(3, run)
+
+
 def test_a_batch_that_mixes_particles_is_caught_on_the_worker_that_has_them():
     def mixes_the_last(s, x, p):
         shift = np.where(np.max(p, keepdims=True) > 2, np.mean(p, axis=0), 0.0)
