@@ -33,14 +33,17 @@ class Pool:
         step.
     patience : float
         So many times as long as the longest unit so far the pool waits for the next result, and then has the missing
-        units done a second time, by whoever is free.
+        units done a second time, by whoever is free; if nobody is, it waits as long as they do.
 
     Notes
     -----
     An executor that the pool has made is shut down at the end of ``with Pool(...) as pool:``.
 
     Objective, data and parameters must pickle. A task carries the objective: keep it small, a function of a module that
-    loads what it needs, as ``functools.partial(load, step)``.
+    loads what it needs, as ``functools.partial(load, step)``. Arrays that are sent arrive contiguous: a view with
+    strides may have products of other last bits than alone.
+
+    An objective's own exception is raised as it is. `dualgrad.estimators.ActivationPerturbation` takes no pool.
 
     Examples
     --------

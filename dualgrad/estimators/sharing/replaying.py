@@ -26,7 +26,7 @@ def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estima
     """Make the steps of a journal again, in place on ``params`` and the optimizer: bit for bit, and without a pass.
 
     Everything is to be as it was when the run began, or at a checkpoint of it: from there the steps that the journal
-    has more are made. Then the run goes on, with any number of workers.
+    has more are made. Then the run goes on, with any number of workers. What fails on one of them fails on all.
 
     Parameters
     ----------
@@ -39,6 +39,7 @@ def replay(journal: str | os.PathLike[str], params: Tree, optimizer: Any, estima
     estimator : Shared
         As it was; its workers may be others.
     rng : the seed, or a stream of it
+        It is not advanced: what else a step draws, batches and masks, is to be named by step.
 
     Returns
     -------
