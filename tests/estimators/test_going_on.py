@@ -117,7 +117,9 @@ def test_an_exit_on_one_worker_is_told_to_the_others():
     workers.threads(2, train)
 
 
-@pytest.mark.parametrize("said", [[], [(None, None)] * 3, None, [1, 2], iter([])], ids=repr)
+@pytest.mark.parametrize(
+    "said", [[], [(None, None)] * 3, None, [1, 2], iter([])], ids=["none", "more", "None", "numbers", "iterator"]
+)
 def test_an_allgather_that_gives_something_else_is_named(said):
     class Odd(workers.Alone):
         size = 2
