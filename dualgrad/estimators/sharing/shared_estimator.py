@@ -144,11 +144,9 @@ class Shared(Estimator):
         self.base, self.journal = base, None if journal is None else as_path("journal", journal)
         self.workers = Alone() if workers is None else require_workers("workers", workers)
         self.shards = positive_count("shards", shards, "a positive number of parts of the data")
-        self.chunk = (
-            None if chunk is None else positive_count("chunk", chunk, "a positive number of directions, or None")
-        )
-        if chunk is None and isinstance(base, Directional):
-            self.chunk = _DIRECTIONS
+        chunk = _DIRECTIONS if chunk is None and isinstance(base, Directional) else chunk
+        expected = "a positive number of directions, or None"
+        self.chunk = None if chunk is None else positive_count("chunk", chunk, expected)
         self.check = None if check is None else positive_count("check", check, "a number of steps, or None")
         self.exact = flag("exact", exact)
         self._require_able()
