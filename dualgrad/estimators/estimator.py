@@ -138,12 +138,17 @@ class Estimator(Stateful):
         if slopes is not None or not isinstance(value, (float, np.floating)) or not math.isfinite(value):
             require_finite(self, value, slopes)
         if gradient.__class__ is not Unwritten or not math.isfinite(gradient.largest):
-            gradient = self._own(at, gradient, slopes)
-            require_finite_gradient(self, value, gradient, at.layout)
+            gradient = self._finite(at, value, gradient, slopes)
         if slopes is not None and getattr(slopes, "dtype", None) is not getattr(value, "dtype", None):
             slopes = _as_precise(slopes, value)
         self._one_more()
         return Estimate(value, at.layout.tree(gradient), slopes, cost)
+
+    def _finite(self, at, value, gradient, slopes):
+        """ĝ as it is given out, if it is finite."""
+        gradient = self._own(at, gradient, slopes)
+        require_finite_gradient(self, value, gradient, at.layout)
+        return gradient
 
     def _own(self, at, gradient, slopes):
         """ĝ as a vector in the kind of the parameters, which shares no memory with them, the slopes or what is kept."""

@@ -24,7 +24,7 @@ from ..estimate import Estimate
 from ..estimator import Estimator
 from ..guessing import ActivationPerturbation
 from ..mezo import MeZO, as_rate, movable
-from ..point import Point, require_finite, require_finite_gradient
+from ..point import Point, require_finite
 from ..state import Names, attempted
 from .by_shard import ByShard
 from .in_place import InPlace
@@ -219,8 +219,7 @@ class Shared(Estimator):
     def _estimate(self, objective, params, rng, remembers=False):
         plan = self._plan()
         at, rng, value, slopes = self._measured(plan, objective, params, rng)
-        gradient = self._own(at, plan.gradient(at, slopes, rng, self.made), slopes)
-        require_finite_gradient(self, value, gradient, at.layout)
+        gradient = self._finite(at, value, plan.gradient(at, slopes, rng, self.made), slopes)
         self._note(slopes)
         return Estimate(value, at.layout.tree(gradient), slopes.astype(value.dtype), plan.passes())
 
