@@ -1,0 +1,182 @@
+"""Means and covariances are those of the polynomial that stands for f: linear maps and closed forms, exactly."""
+
+import numpy as np
+import pytest
+
+import dualgrad as dg
+from dualgrad.linearized import covariances
+from tests.support.strict import device, host
+
+G = np.random.default_rng(0)
+F = G.standard_normal((5, 5))
+V = np.array([0.5, 0.0, 2.0, 1e-3, 3.0])
+UNITS = 10.0 ** np.array([-90, -5, 0, 5, 90])
+FORMS = {  # what may be given for five entries, and the covariance that it says
+    "full": ({"cov": F @ F.T}, F @ F.T),
+    "singular": ({"cov": F[:, :2] @ F[:, :2].T}, F[:, :2] @ F[:, :2].T),
+    "of one rank": ({"cov": np.ones((5, 5))}, np.ones((5, 5))),
+    "diagonal": ({"cov": np.diag(V)}, np.diag(V)),
+    "zero": ({"cov": np.zeros((5, 5))}, np.zeros((5, 5))),
+    "variances": ({"cov": V}, np.diag(V)),
+    "integers": ({"cov": np.array([1, 2, 0, 0, 1])}, np.diag([1.0, 2, 0, 0, 1])),
+    "no variances": ({"cov": np.zeros(5)}, np.zeros((5, 5))),
+    "a factor": ({"factor": F[:, :2]}, F[:, :2] @ F[:, :2].T),
+    "a wide factor": ({"factor": np.hstack([F, F])}, 2 * F @ F.T),
+    "unlike units": ({"cov": F @ F.T * UNITS * UNITS[:, None]}, F @ F.T * UNITS * UNITS[:, None]),
+}
+TREES = {
+    "an array": lambda v: v,
+    "a matrix": lambda v: v.reshape(1, 5),
+    "a dict": lambda v: {"b": v[:3].reshape(3, 1), "a": v[3], "c": [v[4:]]},
+    "Params": lambda v: dg.Params({"w": v[:4].reshape(2, 2), "b": v[4:]}),
+}
+forms = pytest.mark.parametrize(("given", "exact"), FORMS.values(), ids=FORMS)
+trees = pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+X, A = np.linspace(1, 2, 5), G.standard_normal((4, 5))
+
+
+def require_linear(given, exact, tree, chunk):
+    """Raise where the covariance of a linear map is not exact, for an x and a result of this kind."""
+    x = tree(X)
+    layout = dg.Layout.of(x)
+    for order in (1, 2):
+        f = lambda x: {"y": A[:3] @ layout.vector(x), "z": A[3] @ layout.vector(x)}  # noqa: E731
+        y, cov = dg.propagate(f, x, **given, order=order, chunk=chunk)
+        np.testing.assert_allclose(dg.Layout.of(y).vector(y), A @ X, rtol=1e-14)
+        size = np.sqrt(np.abs(A) @ np.abs(exact) @ np.abs(A.T)).diagonal()
+        np.testing.assert_allclose(cov, A @ exact @ A.T, atol=1e-14 * np.max(np.outer(size, size)))
+        assert np.array_equal(cov, cov.T)
+
+
+@forms
+@trees
+def test_linear_maps_are_exact(given, exact, tree):
+    require_linear(given, exact, tree, 2)
+
+
+@trees
+def test_variances_may_be_like_x(tree):
+    require_linear({"cov": tree(V)}, np.diag(V), tree, None)
+
+
+@forms
+def test_a_planted_fault_is_seen(monkeypatch, given, exact):
+    if not np.any(exact):
+        return
+    monkeypatch.setattr(covariances.Rows, "part", lambda self, start, stop: 1.01 * self.matrix[start:stop])
+    monkeypatch.setattr(covariances.DiagonalRows, "part", lambda self, i, j: np.eye(5)[self.places[i:j]])
+    with pytest.raises(AssertionError):
+        require_linear(given, exact, TREES["an array"], None)
+
+
+# ---------------------------------------------------------------------- curvature
+
+
+def test_products_of_independent_numbers_have_the_moments_of_goodman():
+    """Goodman 1960: the mean and the variance of x y, exactly; a quadratic form of a Gaussian likewise."""
+    x, v = np.array([2.0, 3.0]), np.array([0.5, 0.25])
+    mean, variance = dg.propagate(lambda x: x[0] * x[1], x, v, order=2)
+    np.testing.assert_allclose([mean, variance], [6, 2**2 * 0.25 + 3**2 * 0.5 + 0.5 * 0.25], rtol=1e-14)
+    Q, S = A[:, :4] + A[:, :4].T, F[:4] @ F[:4].T
+    for given in ({"cov": S}, {"factor": F[:4]}):
+        mean, variance = dg.propagate(lambda x: {"y": x @ Q @ x}, X[:4], **given, order=2, chunk=2)
+        np.testing.assert_allclose(mean["y"], X[:4] @ Q @ X[:4] + np.trace(Q @ S), rtol=1e-13)
+        exact = 4 * X[:4] @ Q @ S @ Q @ X[:4] + 2 * np.trace(Q @ S @ Q @ S)
+        np.testing.assert_allclose(variance, [[exact]], rtol=1e-13)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_number_gives_numbers_of_its_precision(order):
+    y, variance = dg.propagate(np.exp, 0.5, 0.01, order)
+    closed = np.exp(0.5) * (1 + 0.005 * (order == 2)), np.exp(1.0) * (0.01 + 0.5 * 0.01**2 * (order == 2))
+    np.testing.assert_allclose([y, variance], closed, rtol=1e-14)
+    assert np.ndim(y) == np.ndim(variance) == 0
+    x = np.linspace(0, 1, 3, dtype=np.float32)
+    y, cov = dg.propagate(lambda x: {"a": np.exp(x), "b": np.sum(x)}, x, np.eye(3), order)
+    assert {cov.dtype, y["a"].dtype, y["b"].dtype} == {np.dtype(np.float32)}
+    y, cov = dg.propagate(lambda x: (x, 2), 1.0, 1.0, order)  # a constant does not vary
+    assert y == (1.0, 2)
+    assert np.array_equal(cov, [[1, 0], [0, 0]])
+
+
+# ---------------------------------------------------------------------- nesting
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("given", ["cov", "variances", "factor"])
+def test_what_is_propagated_has_derivatives_by_x_and_by_its_covariance(order, given):
+    """Oracle: the same by the matrices J and H, in NumPy."""
+    f = lambda x: np.stack([np.sin(x[0] * x[1]), x[1] ** 2 * x[2]])  # noqa: E731
+
+    def of(t):
+        L = F[:3, :3] * (1 + t)
+        return {"cov": {"cov": L @ L.T}, "variances": {"cov": t + V[2:]}, "factor": {"factor": L[:, :2]}}[given]
+
+    def by_hand(t):
+        given = of(t)
+        L = given.get("factor")
+        S = given["cov"] if L is None else L @ L.T
+        S = S if S.ndim == 2 else np.diag(S)
+        J, H = dg.jacfwd(f)(X[:3] * t), dg.hessian(f)(X[:3] * t)
+        if order == 1:
+            return f(X[:3] * t), J @ S @ J.T
+        HS = H @ S
+        return f(X[:3] * t) + 0.5 * np.trace(HS, axis1=1, axis2=2), J @ S @ J.T + 0.5 * np.einsum("aij,bji->ab", HS, HS)
+
+    found, exact = lambda t: dg.propagate(f, X[:3] * t, order=order, **of(t)), by_hand
+    for _ in range(3):
+        for a, b in zip(found(0.7), exact(0.7), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+        found, exact = dg.jacfwd(found), dg.jacfwd(exact)
+
+
+# ---------------------------------------------------------------------- errors
+
+E5 = np.eye(5)
+ERRORS = {
+    "nothing": (lambda: dg.propagate(np.sin, X), TypeError, "one of both"),
+    "both": (lambda: dg.propagate(np.sin, X, V, factor=E5), TypeError, "one of both"),
+    "order 3": (lambda: dg.propagate(np.sin, X, V, 3), ValueError, "got order=3; expected 1"),
+    "no function": (lambda: dg.propagate(X, X, V), TypeError, "got a ndarray; expected a function"),
+    "one variance": (lambda: dg.propagate(np.sin, X, 0.1), dg.ShapeError, r"shape \(\); expected \(5, 5\)"),
+    "another size": (lambda: dg.propagate(np.sin, X, np.eye(4)), dg.ShapeError, r"shape \(4, 4\); expected \(5, 5\)"),
+    "rows for columns": (lambda: dg.propagate(np.sin, X, factor=E5[:2]), dg.ShapeError, r"expected \(5, r\)"),
+    "other keys": (lambda: dg.propagate(abs, {"a": 1.0}, {"b": 1.0}), dg.StructureError, "cov, variances like x"),
+    "lists for a tree": (lambda: dg.propagate(sum, [1.0, 2.0], np.eye(2).tolist()), dg.StructureError, "one array"),
+    "not symmetric": (lambda: dg.propagate(np.sin, X, E5 + 1e-6 * np.tri(5, k=-1)), ValueError, "1e-06 at .1, 0"),
+    "a negative variance": (lambda: dg.propagate(np.sin, X, -V), ValueError, r"variance -3 at entry \[4\]"),
+    "a negative eigenvalue": (lambda: dg.propagate(np.sin, X, 1.01 - 0.02 * E5), ValueError, "the eigenvalue -0.02"),
+    "0, and covariances": (
+        lambda: dg.propagate(np.sin, X[:2], np.array([[0, 1e-9], [1e-9, 1]])), ValueError, "variance 0 at entry .0",
+    ),
+    "NaN": (lambda: dg.propagate(np.sin, X, V * np.nan), dg.NonFiniteError, "cov has NaN"),
+    "inf": (lambda: dg.propagate(np.sin, X, factor=E5 / 0.0), dg.NonFiniteError, "factor has NaN or infinite"),
+    "text": (lambda: dg.propagate(np.sin, 1.0, "a"), TypeError, "expected an array of numbers"),
+    "a complex cov": (lambda: dg.propagate(np.sin, X, E5 + 0j), TypeError, "real numbers"),
+    "a complex x": (lambda: dg.propagate(np.abs, X + 0j, V), TypeError, "x has complex ones"),
+    "a complex y": (lambda: dg.propagate(lambda x: x * 1j, X, V), TypeError, "f returned complex ones"),
+    "integers": (lambda: dg.propagate(np.sin, np.arange(5), V), TypeError, "expected floating or complex"),
+    "a singular Dual": (
+        lambda: dg.derivative(lambda t: dg.propagate(np.sum, X, t * np.ones((5, 5)))[1])(1.0), ValueError, "singular",
+    ),
+    "a Dual of 0": (
+        lambda: dg.derivative(lambda t: dg.propagate(np.sum, X, t * V)[1])(1.0), ValueError, "variance of 0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "says"), ERRORS.values(), ids=ERRORS)
+def test_what_is_wrong_is_said(call, error, says):
+    with np.errstate(all="ignore"), pytest.raises(error, match=says):
+        call()
+
+
+@pytest.mark.parametrize(
+    "given", [{"cov": F @ F.T}, {"cov": V}, {"factor": F[:, :2]}], ids=["cov", "variances", "factor"]
+)
+def test_on_a_device_too(given):
+    expected = dg.propagate(np.sin, X, **given, order=2)
+    for to in (device, np.asarray):
+        found = dg.propagate(np.sin, device(X), **{name: to(a) for name, a in given.items()}, order=2)
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(host(a), b, rtol=1e-12, atol=1e-14)
