@@ -12,6 +12,8 @@ from ..tree import is_container
 class Rows:
     """A factor that is a matrix."""
 
+    deviations = None
+
     def __init__(self, matrix):
         self.matrix, self.count = matrix, len(matrix)
 

@@ -84,8 +84,10 @@ class Products:
     """Those of the Jacobian of f at x: with columns by passes, until it is formed for its transpose."""
 
     def __init__(self, f, x, chunk):
-        self.f, self.x, self.chunk = f, x, chunk
-        self.vector, self.layout = ravel(x)
+        self.f, self.chunk = f, chunk
+        vector, self.layout = ravel(x)
+        self.vector = vector.copy()  # x may be written to before the operator is used
+        self.x = x = with_entries(x, self.vector, self.layout)
         if not is_host(primal(self.vector)):
             raise TypeError("dg.operator got arrays of a device; SciPy's solvers work on the host: x.get() of them")
         if len({np.iscomplexobj(a) for a in leaves(x)}) > 1:
@@ -130,4 +132,4 @@ class Products:
         return jacfwd(self._entries, chunk=self.chunk)(self.vector)
 
     def _entries(self, v):
-        return self.of_y.vector(self.f(with_entries(self.x, v, self.layout)))
+        return self.of_y.vector(map_leaves(lift, self.f(with_entries(self.x, v, self.layout))))

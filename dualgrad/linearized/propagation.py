@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..chunks import in_chunks
+from ..chunks import DEFAULT, in_chunks
 from ..dual import lift, primal
 from ..layout import Layout, ravel
 from ..pushforward import jvp
@@ -12,6 +12,7 @@ from ..transforms.basis import Chunk
 from ..tree import Function, Tree, flatten, is_container, map_leaves, rebuild
 from ..vectors import in_kind
 from .covariances import in_rows
+from .entrywise import entrywise
 
 
 def propagate(
@@ -57,9 +58,12 @@ def propagate(
 
     Notes
     -----
-    It costs n directions, at most: entries of variance 0 are not pushed, nor is what a singular covariance lacks in
-    rank. ``order=2`` costs half their square. Covariances of float32 have the precision of f. It nests: x, cov and
-    factor may be Duals, as long as Σ is positive definite where cov is one.
+    It costs n directions at most: none for entries of variance 0, nor for what a singular covariance lacks in rank.
+    Where variances are many, and f works entry by entry on arrays of one shape, it costs one for each array; a random
+    direction more decides whether it does. ``order=2`` costs r² / 2 directions for a factor of r columns.
+
+    The linear terms are all that order 1 sees: where f bends within a standard deviation, compare the two. It nests:
+    x, cov and factor may carry tangents; cov then has to be positive definite.
 
     Examples
     --------
@@ -85,6 +89,10 @@ def propagate(
     def along(start, stop):
         return layout.tree(in_kind(rows.part(start, stop), primal(vector)))
 
+    if order == 1 and rows.count > DEFAULT and rows.deviations.__class__ is vector.__class__ is np.ndarray:
+        found = entrywise(f, x, rows.deviations, layout)
+        if found is not None:
+            return found
     y, T = _pushed(f, x, along, 0, rows.count, chunk)
     if np.iscomplexobj(T) or np.iscomplexobj(vector):
         where = "x has" if np.iscomplexobj(vector) else "f returned"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.linearized import covariances
+from dualgrad.linearized import covariances, entrywise
 from tests.support.strict import device, host
 
 G = np.random.default_rng(0)
@@ -67,6 +67,60 @@ def test_a_planted_fault_is_seen(monkeypatch, given, exact):
     monkeypatch.setattr(covariances.DiagonalRows, "part", lambda self, i, j: np.eye(5)[self.places[i:j]])
     with pytest.raises(AssertionError):
         require_linear(given, exact, TREES["an array"], None)
+
+
+# ---------------------------------------------------------------------- entry by entry
+
+N = np.linspace(0.5, 1.5, 150)
+U = {"u": N, "c": 2.0, "v": 2 * N}
+WORKING = {  # functions, and whether they work entry by entry
+    "one array": (lambda x: np.exp(x) * np.sin(x) / x, N, True),
+    "a matrix": (lambda x: x**3, N.reshape(5, 30), True),
+    "arrays and a number": (lambda x: np.hypot(x["u"], x["v"]) * x["c"], U, True),
+    "a number alone": (lambda x: x["c"] * N, U, True),
+    "float32": (np.tanh, N.astype(np.float32), True),
+    "of a mean": (lambda x: x + 1e-10 * np.mean(x), N, False),
+    "turned": (lambda x: x[::-1], N, False),
+    "moved": (lambda x: x - np.roll(x, 1), N, False),
+    "transposed": (lambda x: x.reshape(15, 10).T.reshape(-1), N, False),
+    "summed": (np.cumsum, N, False),
+    "in two": (lambda x: (x, x * x), N, False),
+    "to a number": (np.sum, N, False),
+    "half precision": (lambda x: np.tanh(x).astype(np.float16), N, False),
+}
+
+
+def require_entries(f, x):
+    """Raise where another way is taken to another covariance; give the directions that went in a pass."""
+    seen = []
+    layout = dg.Layout.of(x)
+    deviations = np.linspace(0.1, 0.2, layout.size)
+    watched = lambda x: seen.append(len(dg.tree.leaves(x)[0].tangent)) or f(x)  # noqa: E731
+    y, cov = dg.propagate(watched, x, deviations**2)
+    expected, exact = dg.propagate(f, x, factor=np.diag(deviations))
+    np.testing.assert_equal(y, expected)
+    tolerance = 20 * np.finfo(cov.dtype).eps
+    np.testing.assert_allclose(cov, exact, rtol=tolerance, atol=tolerance * np.max(exact) / 100)
+    assert cov.dtype == exact.dtype
+    return seen
+
+
+@pytest.mark.parametrize(("f", "x", "works"), WORKING.values(), ids=WORKING)
+def test_a_function_that_works_entry_by_entry_takes_a_direction_an_array(f, x, works):
+    seen = require_entries(f, x)
+    assert (seen == [len(dg.Layout.of(x).shapes) + 1]) == works
+
+
+@pytest.mark.parametrize("name", ["of a mean", "moved", "summed"])
+def test_the_random_direction_decides(monkeypatch, name):
+    monkeypatch.setattr(entrywise, "ULPS", np.inf)
+    with pytest.raises(AssertionError):
+        require_entries(*WORKING[name][:2])
+
+
+def test_a_slope_that_is_zero_by_chance_has_a_derivative():
+    f = lambda t: dg.propagate(lambda x: x + t * np.sum(x), N, np.ones(150))[1]  # noqa: E731
+    np.testing.assert_allclose(dg.jacfwd(f)(0.0), np.full((150, 150), 2.0))
 
 
 # ---------------------------------------------------------------------- curvature
