@@ -9,7 +9,7 @@ from ..inputs import as_input
 from ..tree import is_container
 
 
-class Rows:
+class FactorMatrix:
     """A factor that is a matrix."""
 
     deviations = None
@@ -21,7 +21,7 @@ class Rows:
         return self.matrix[start:stop]
 
 
-class DiagonalRows:
+class FactorDiagonal:
     """That of independent entries, which is never written out; entries that do not vary have no row."""
 
     def __init__(self, deviations):
@@ -47,14 +47,14 @@ def in_rows(cov, factor, x, layout):
         if factor.ndim != 2 or factor.shape[0] != n:
             raise ShapeError(f"factor has shape {factor.shape}; expected ({n}, r), a row for each of the entries of x")
         _require_finite(factor, "factor")
-        return Rows(factor.T)
+        return FactorMatrix(factor.T)
     if is_container(x) and is_container(cov):
-        return DiagonalRows(_deviations(layout.vector(cov, "cov, variances like x unless it is one array,"), layout))
+        return FactorDiagonal(_deviations(layout.vector(cov, "cov, variances like x unless it is one array,"), layout))
     cov = as_input(cov, "propagate", "a cov", "biuf")
     if cov.shape == (n, n) and n > 1:
-        return Rows(_rows_of(cov, layout))
+        return FactorMatrix(_factorized(cov, layout))
     if cov.shape == (n,) or n == 1 == np.size(cov) or not is_container(x) and cov.shape == np.shape(x):
-        return DiagonalRows(_deviations(cov.reshape(-1), layout))
+        return FactorDiagonal(_deviations(cov.reshape(-1), layout))
     raise ShapeError(
         f"cov has shape {cov.shape}; expected ({n}, {n}), the covariance of the entries of x, or the variances of "
         f"independent ones: ({n},), or like x"
@@ -85,7 +85,7 @@ def _deviations(variances, layout):
     return np.sqrt(variances if isinstance(variances, Dual) else found)
 
 
-def _rows_of(cov, layout):
+def _factorized(cov, layout):
     """Rᵀ R = Σ by Cholesky's method, or from the eigenvectors where Σ is singular; units do not count."""
     _require_finite(cov, "cov")
     plain = to_numpy(primal(cov))

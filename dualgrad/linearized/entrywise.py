@@ -1,8 +1,8 @@
 """Functions that work entry by entry, known by their tangents: a direction for each array of x, whatever its length.
 
-All entries of an array are pushed at once, each as far as it deviates, which gives T; and once more all together, each
-by a random part r of that. Where this gives the sum of r T, up to rounding, an entry of f(x) depends on its own entry of
-each array alone. A single number in x, such as a constant of calibration, may have a part in all of them.
+All entries of an array are pushed at once, each as far as it deviates, which gives T; and once more all arrays in one,
+each entry by a random part r of that. Where this gives the sum of r T, up to rounding, an entry of f(x) depends on its
+own entry of each array alone. A single number in x, such as a constant of calibration, may have a part in all of them.
 """
 
 import math
@@ -18,10 +18,9 @@ ULPS = 32  # how many roundings apart two ways to the same tangent may be
 def entrywise(f, x, deviations, layout):
     """f(x) and its covariance for independent entries of plain arrays, or None where f works otherwise."""
     shapes, places = list(layout.shapes.values()), list(layout.slices.values())
-    arrays, numbers = (
-        [k for k, shape in enumerate(shapes) if (math.prod(shape) > 1) is many] for many in (True, False)
-    )
-    if len({shapes[k] for k in arrays}) != 1:
+    arrays = [k for k, shape in enumerate(shapes) if math.prod(shape) > 1]
+    numbers = [k for k, shape in enumerate(shapes) if math.prod(shape) == 1]
+    if len({shapes[k] for k in arrays}) != 1 or len(arrays) + len(numbers) < len(shapes):
         return None
     leaves = len(shapes)
     rows = np.zeros((leaves + 1, layout.size))

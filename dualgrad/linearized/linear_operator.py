@@ -1,7 +1,7 @@
 """The Jacobian as an operator of SciPy: products with vectors by passes, and transposed ones by J itself."""
 
 import functools
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +17,8 @@ from ..transforms import jacfwd
 from ..transforms.basis import Chunk
 from ..tree import Function, Tree, leaves, map_leaves
 
-if TYPE_CHECKING:
-    from scipy.sparse.linalg import LinearOperator
 
-
-def operator(f: Function, x: Tree, chunk: Chunk = None) -> "LinearOperator":
+def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
     """The Jacobian J of f at x as a ``scipy.sparse.linalg.LinearOperator``, which is not formed.
 
     Parameters

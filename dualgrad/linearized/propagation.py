@@ -1,6 +1,6 @@
 """Propagation of uncertainty: the mean and the covariance of f(x) for an x with a covariance."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,12 +14,14 @@ from ..vectors import in_kind
 from .covariances import in_rows
 from .entrywise import entrywise
 
+NOT_REAL = "propagate takes real numbers; {} complex ones: give real and imaginary parts"
+
 
 def propagate(
     f: Function,
     x: Tree,
     cov: Any = None,
-    order: int = 1,
+    order: Literal[1, 2] = 1,
     factor: Any = None,
     chunk: Chunk = None,
 ) -> tuple[Any, Any]:
@@ -84,6 +86,8 @@ def propagate(
         raise ValueError(f"got order={order!r}; expected 1, for J Σ Jᵀ, or 2, with the curvature of f")
     x = map_leaves(lift, x)
     vector, layout = ravel(x)
+    if np.iscomplexobj(vector):
+        raise TypeError(NOT_REAL.format("x has"))
     rows = in_rows(cov, factor, x, layout)
 
     def along(start, stop):
@@ -93,18 +97,17 @@ def propagate(
         found = entrywise(f, x, rows.deviations, layout)
         if found is not None:
             return found
-    y, T = _pushed(f, x, along, 0, rows.count, chunk)
-    if np.iscomplexobj(T) or np.iscomplexobj(vector):
-        where = "x has" if np.iscomplexobj(vector) else "f returned"
-        raise TypeError(f"propagate takes real numbers; {where} complex ones: give real and imaginary parts")
+    y, T = _along_rows(f, x, along, 0, rows.count, chunk)
+    if np.iscomplexobj(T):
+        raise TypeError(NOT_REAL.format("f returned"))
     found = T.T @ T
     if order == 2 and rows.count:
         half_trace, curved = _curved(f, x, along, rows.count, chunk)
-        y, found = _shifted(y, half_trace), found + curved
+        y, found = _corrected(y, half_trace), found + curved
     return y, found[0, 0] if not is_container(y) and np.shape(y) == () else found
 
 
-def _pushed(f, x, along, first, count, chunk):
+def _along_rows(f, x, along, first, count, chunk):
     """f(x), and its tangents along the rows of the factor from the first on: ``(count - first, m)``."""
     y = None
 
@@ -122,14 +125,14 @@ def _curved(f, x, along, count, chunk):
     half_trace = curved = 0
     for k in range(count):
         v = map_leaves(lambda a: a[0], along(k, k + 1))
-        _, D = _pushed(lambda x, v=v: jvp(f, (x,), (v,))[1], x, along, k, count, chunk)
+        _, D = _along_rows(lambda x, v=v: jvp(f, (x,), (v,))[1], x, along, k, count, chunk)
         half_trace = half_trace + 0.5 * D[0]
         D = np.concatenate([0.5**0.5 * D[:1], D[1:]])
         curved = curved + D.T @ D
     return half_trace, curved
 
 
-def _shifted(y, by):
+def _corrected(y, by):
     """A tree whose entries are greater by those of a vector, in their dtypes."""
     layout = Layout.of(y)
     places = zip(layout.slices.values(), layout.shapes.values(), strict=True)

@@ -63,8 +63,8 @@ def test_variances_may_be_like_x(tree):
 def test_a_planted_fault_is_seen(monkeypatch, given, exact):
     if not np.any(exact):
         return
-    monkeypatch.setattr(covariances.Rows, "part", lambda self, start, stop: 1.01 * self.matrix[start:stop])
-    monkeypatch.setattr(covariances.DiagonalRows, "part", lambda self, i, j: np.eye(5)[self.places[i:j]])
+    monkeypatch.setattr(covariances.FactorMatrix, "part", lambda self, start, stop: 1.01 * self.matrix[start:stop])
+    monkeypatch.setattr(covariances.FactorDiagonal, "part", lambda self, i, j: np.eye(5)[self.places[i:j]])
     with pytest.raises(AssertionError):
         require_linear(given, exact, TREES["an array"], None)
 
@@ -85,6 +85,7 @@ WORKING = {  # functions, and whether they work entry by entry
     "transposed": (lambda x: x.reshape(15, 10).T.reshape(-1), N, False),
     "summed": (np.cumsum, N, False),
     "in two": (lambda x: (x, x * x), N, False),
+    "beside nothing": (lambda x: x["u"] ** 2, {"u": N, "n": np.zeros(0)}, False),
     "to a number": (np.sum, N, False),
     "half precision": (lambda x: np.tanh(x).astype(np.float16), N, False),
 }
@@ -207,7 +208,7 @@ ERRORS = {
     "inf": (lambda: dg.propagate(np.sin, X, factor=E5 / 0.0), dg.NonFiniteError, "factor has NaN or infinite"),
     "text": (lambda: dg.propagate(np.sin, 1.0, "a"), TypeError, "expected an array of numbers"),
     "a complex cov": (lambda: dg.propagate(np.sin, X, E5 + 0j), TypeError, "real numbers"),
-    "a complex x": (lambda: dg.propagate(np.abs, X + 0j, V), TypeError, "x has complex ones"),
+    "a complex x": (lambda: dg.propagate(np.abs, N + 0j, N), TypeError, "x has complex ones"),
     "a complex y": (lambda: dg.propagate(lambda x: x * 1j, X, V), TypeError, "f returned complex ones"),
     "integers": (lambda: dg.propagate(np.sin, np.arange(5), V), TypeError, "expected floating or complex"),
     "a singular Dual": (
