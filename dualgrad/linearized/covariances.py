@@ -49,9 +49,9 @@ def in_rows(cov, factor, x, layout):
         _require_finite(factor, "factor")
         return FactorMatrix(factor.T)
     if is_container(x) and is_container(cov):
-        return FactorDiagonal(_deviations(layout.vector(cov, "cov, variances like x unless it is one array,"), layout))
+        cov = layout.vector(cov, "cov, variances like x unless it is one array,")
     cov = as_input(cov, "propagate", "a cov", "biuf")
-    if cov.shape == (n, n) and n > 1:
+    if cov.shape == (n, n) and n != 1:
         return FactorMatrix(_factorized(cov, layout))
     if cov.shape == (n,) or n == 1 == np.size(cov) or not is_container(x) and cov.shape == np.shape(x):
         return FactorDiagonal(_deviations(cov.reshape(-1), layout))
@@ -78,7 +78,7 @@ def _require_variances(variances, layout):
 
 def _deviations(variances, layout):
     _require_finite(variances, "cov")
-    found = to_numpy(primal(variances))
+    found = to_numpy(primal(variances)).astype(np.float64)
     _require_variances(found, layout)
     if isinstance(variances, Dual) and not np.all(found):
         raise ValueError("cov carries a tangent and has a variance of 0, where √ has no derivative: give factor=")
@@ -89,7 +89,7 @@ def _factorized(cov, layout):
     """Rᵀ R = Σ by Cholesky's method, or from the eigenvectors where Σ is singular; units do not count."""
     _require_finite(cov, "cov")
     plain = to_numpy(primal(cov))
-    part = np.sqrt(np.finfo(np.result_type(plain, np.float16)).eps)
+    part = np.sqrt(np.finfo(plain.dtype if plain.dtype.kind == "f" else np.float64).eps)
     plain = plain.astype(np.float64)
     variances = np.diagonal(plain)
     _require_variances(variances, layout)

@@ -26,7 +26,7 @@ def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
     f : callable
         A function of x, written with ``np.*`` and operators.
     x : array, number, or tree of them (dict, list, tuple, Params)
-        Where J is taken. A complex x is one array of complex entries, or a tree of such; f is taken to be holomorphic.
+        Where J is taken; it is copied. All real, or all complex, where f is taken to be holomorphic.
     chunk : int or "auto", optional
         How many columns of a matrix go in one pass, as in `jacfwd`.
 
@@ -39,6 +39,8 @@ def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
     ------
     ImportError
         Where SciPy is not installed.
+    ValueError
+        When f is not holomorphic at a complex x.
     TangentLossError
         When x or f(x) carries a tangent, which SciPy's solvers would drop: see `implicit`.
 

@@ -62,7 +62,8 @@ def propagate(
     -----
     It costs n directions at most: none for entries of variance 0, nor for what a singular covariance lacks in rank.
     Where variances are many, and f works entry by entry on arrays of one shape, it costs one for each array; a random
-    direction more decides whether it does. ``order=2`` costs r² / 2 directions for a factor of r columns.
+    direction more decides whether it does (not where ``chunk`` is given). ``order=2`` costs r² / 2 directions for a
+    factor of r columns.
 
     The linear terms are all that order 1 sees: where f bends within a standard deviation, compare the two. It nests:
     x, cov and factor may carry tangents; cov then has to be positive definite.
@@ -93,7 +94,8 @@ def propagate(
     def along(start, stop):
         return layout.tree(in_kind(rows.part(start, stop), primal(vector)))
 
-    if order == 1 and rows.count > DEFAULT and rows.deviations.__class__ is vector.__class__ is np.ndarray:
+    plain = rows.deviations.__class__ is vector.__class__ is np.ndarray
+    if plain and order == 1 and chunk is None and rows.count > DEFAULT:
         found = entrywise(f, x, rows.deviations, layout)
         if found is not None:
             return found
@@ -138,4 +140,5 @@ def _corrected(y, by):
     places = zip(layout.slices.values(), layout.shapes.values(), strict=True)
     parts = [by[place].reshape(shape) for place, shape in places]
     leaves, structure = flatten(y)
-    return rebuild(structure, [a + b.astype(np.result_type(a, np.float16)) for a, b in zip(leaves, parts, strict=True)])
+    kinds = [np.result_type(getattr(a, "dtype", type(a)), np.float16) for a in leaves]
+    return rebuild(structure, [a + b.astype(kind) for a, b, kind in zip(leaves, parts, kinds, strict=True)])

@@ -68,6 +68,15 @@ def test_a_product_is_one_pass_and_a_transposed_one_forms_the_jacobian_once():
     assert len(passes) == 3
 
 
+def test_what_becomes_of_x_and_what_f_returns_in_an_object_array_do_not_count():
+    x = X.copy()
+    J = dg.operator(lambda x: np.array([x[0] * x[1], x[2]]), x)
+    exact = J @ np.eye(6)
+    x[:] = 0
+    np.testing.assert_array_equal(J @ np.eye(6), exact)
+    np.testing.assert_array_equal(J.T @ np.eye(2), exact.T)
+
+
 def test_solvers_of_scipy_take_it():
     A = np.eye(6) * 4 + G.standard_normal((6, 6))
     f = lambda x: A @ x + 0.1 * np.sin(x)  # noqa: E731

@@ -18,7 +18,7 @@ FORMS = {  # what may be given for five entries, and the covariance that it says
     "diagonal": ({"cov": np.diag(V)}, np.diag(V)),
     "zero": ({"cov": np.zeros((5, 5))}, np.zeros((5, 5))),
     "variances": ({"cov": V}, np.diag(V)),
-    "integers": ({"cov": np.array([1, 2, 0, 0, 1])}, np.diag([1.0, 2, 0, 0, 1])),
+    "integers": ({"cov": np.array([1, 2, 0, 0, 1], np.int8)}, np.diag([1.0, 2, 0, 0, 1])),
     "no variances": ({"cov": np.zeros(5)}, np.zeros((5, 5))),
     "a factor": ({"factor": F[:, :2]}, F[:, :2] @ F[:, :2].T),
     "a wide factor": ({"factor": np.hstack([F, F])}, 2 * F @ F.T),
@@ -151,6 +151,7 @@ def test_a_number_gives_numbers_of_its_precision(order):
     assert {cov.dtype, y["a"].dtype, y["b"].dtype} == {np.dtype(np.float32)}
     y, cov = dg.propagate(lambda x: (x, 2), 1.0, 1.0, order)  # a constant does not vary
     assert y == (1.0, 2)
+    assert np.result_type(*y) == np.float64
     assert np.array_equal(cov, [[1, 0], [0, 0]])
 
 
@@ -185,6 +186,12 @@ def test_what_is_propagated_has_derivatives_by_x_and_by_its_covariance(order, gi
         found, exact = dg.jacfwd(found), dg.jacfwd(exact)
 
 
+def test_series_go_through():
+    f = lambda t: dg.propagate(lambda x: np.exp(t * x), X, V)[1].sum()  # noqa: E731
+    exact = lambda t: np.sum(V * t**2 * np.exp(2 * t * X))  # noqa: E731
+    np.testing.assert_allclose(dg.taylor(f, 0.3, 1.0, 4), dg.taylor(exact, 0.3, 1.0, 4), rtol=1e-12)
+
+
 # ---------------------------------------------------------------------- errors
 
 E5 = np.eye(5)
@@ -208,6 +215,11 @@ ERRORS = {
     "inf": (lambda: dg.propagate(np.sin, X, factor=E5 / 0.0), dg.NonFiniteError, "factor has NaN or infinite"),
     "text": (lambda: dg.propagate(np.sin, 1.0, "a"), TypeError, "expected an array of numbers"),
     "a complex cov": (lambda: dg.propagate(np.sin, X, E5 + 0j), TypeError, "real numbers"),
+    "a complex variance": (lambda: dg.propagate(abs, {"a": 1.0}, {"a": 1 + 1j}), TypeError, "real numbers"),
+    "no chunk": (lambda: dg.propagate(np.sin, N, N, chunk=0), ValueError, "got chunk=0"),
+    "not symmetric, in integers": (
+        lambda: dg.propagate(np.sum, X[:2], np.array([[99, 1], [2, 99]], np.int8)), ValueError, "not symmetric",
+    ),
     "a complex x": (lambda: dg.propagate(np.abs, N + 0j, N), TypeError, "x has complex ones"),
     "a complex y": (lambda: dg.propagate(lambda x: x * 1j, X, V), TypeError, "f returned complex ones"),
     "integers": (lambda: dg.propagate(np.sin, np.arange(5), V), TypeError, "expected floating or complex"),
