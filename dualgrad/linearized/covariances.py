@@ -53,7 +53,13 @@ def in_rows(cov, factor, x, layout):
     cov = as_input(cov, "propagate", "a cov", "biuf")
     if cov.shape == (n, n) and n != 1:
         return FactorMatrix(_factorized(cov, layout))
-    if cov.shape == (n,) or n == 1 == np.size(cov) or not is_container(x) and cov.shape == np.shape(x):
+    if (
+        cov.shape == (n,)
+        or n == 1 == np.size(cov)
+        or cov.shape == np.shape(x)
+        and cov.size == n
+        and not is_container(x)
+    ):
         return FactorDiagonal(_deviations(cov.reshape(-1), layout))
     raise ShapeError(
         f"cov has shape {cov.shape}; expected ({n}, {n}), the covariance of the entries of x, or the variances of "
@@ -89,14 +95,14 @@ def _factorized(cov, layout):
     """Rᵀ R = Σ by Cholesky's method, or from the eigenvectors where Σ is singular; units do not count."""
     _require_finite(cov, "cov")
     plain = to_numpy(primal(cov))
-    part = np.sqrt(np.finfo(plain.dtype if plain.dtype.kind == "f" else np.float64).eps)
+    eps = np.finfo(plain.dtype if plain.dtype.kind == "f" else np.float64).eps
     plain = plain.astype(np.float64)
     variances = np.diagonal(plain)
     _require_variances(variances, layout)
     unit = np.sqrt(np.where(variances > 0, variances, 1))
     Z = plain / unit[:, None] / unit
     off = np.abs(Z - Z.T)
-    if np.any(off > part):
+    if np.any(off > eps**0.5):
         i, j = sorted(map(int, np.unravel_index(np.argmax(off), off.shape)))
         raise ValueError(
             f"cov is not symmetric: it has {plain[i, j]:.6g} at {[i, j]} and {plain[j, i]:.6g} at {[j, i]}; "
@@ -110,7 +116,7 @@ def _factorized(cov, layout):
     try:
         rows = np.linalg.cholesky(Z).T * unit
     except np.linalg.LinAlgError:
-        rows = _of_rank(Z, part) * unit
+        rows = _of_rank(Z, eps) * unit
         if isinstance(cov, Dual):
             raise ValueError(
                 "cov carries a tangent and is singular, where its factor has no derivative: give factor="
@@ -120,13 +126,13 @@ def _factorized(cov, layout):
     return rows
 
 
-def _of_rank(Z, part):
+def _of_rank(Z, eps):
     """As many rows as a positive semi-definite matrix of correlations has rank."""
     eigenvalues, vectors = np.linalg.eigh(Z)
-    if eigenvalues[0] < -part:
+    if eigenvalues[0] < -(eps**0.5):
         raise ValueError(
             f"cov is no covariance: its matrix of correlations has the eigenvalue {eigenvalues[0]:.3g}; expected none "
             "negative"
         )
-    kept = eigenvalues > len(Z) * np.finfo(Z.dtype).eps * eigenvalues[-1]
+    kept = eigenvalues > len(Z) * eps * eigenvalues[-1]
     return (vectors[:, kept] * np.sqrt(eigenvalues[kept])).T

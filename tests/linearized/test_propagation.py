@@ -59,6 +59,14 @@ def test_variances_may_be_like_x(tree):
     require_linear({"cov": tree(V)}, np.diag(V), tree, None)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_singular_covariance_takes_as_many_directions_as_it_has_rank(dtype):
+    S = (F[:, :2] @ F[:, :2].T).astype(dtype)
+    seen = []
+    dg.propagate(lambda x: seen.append(len(x.tangent)) or x, X.astype(dtype), S)
+    assert seen == [2]
+
+
 @forms
 def test_a_planted_fault_is_seen(monkeypatch, given, exact):
     if not np.any(exact):
@@ -222,6 +230,7 @@ ERRORS = {
     ),
     "a complex x": (lambda: dg.propagate(np.abs, N + 0j, N), TypeError, "x has complex ones"),
     "a complex y": (lambda: dg.propagate(lambda x: x * 1j, X, V), TypeError, "f returned complex ones"),
+    "no x": (lambda: dg.propagate(np.sin, None, 0.1), dg.ShapeError, r"expected \(0, 0\)"),
     "integers": (lambda: dg.propagate(np.sin, np.arange(5), V), TypeError, "expected floating or complex"),
     "a singular Dual": (
         lambda: dg.derivative(lambda t: dg.propagate(np.sum, X, t * np.ones((5, 5)))[1])(1.0), ValueError, "singular",
