@@ -53,13 +53,8 @@ def in_rows(cov, factor, x, layout):
     cov = as_input(cov, "propagate", "a cov", "biuf")
     if cov.shape == (n, n) and n != 1:
         return FactorMatrix(_factorized(cov, layout))
-    if (
-        cov.shape == (n,)
-        or n == 1 == np.size(cov)
-        or cov.shape == np.shape(x)
-        and cov.size == n
-        and not is_container(x)
-    ):
+    shapes = [(n,)] if is_container(x) else [(n,), np.shape(x)]
+    if cov.size == n and (cov.shape in shapes or n == 1):
         return FactorDiagonal(_deviations(cov.reshape(-1), layout))
     raise ShapeError(
         f"cov has shape {cov.shape}; expected ({n}, {n}), the covariance of the entries of x, or the variances of "
