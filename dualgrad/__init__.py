@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from . import directions, estimators, nn, online, optim, testing, workers
     from .checkpoint import load, save
     from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
+    from .linearized import operator, propagate
     from .random import Rng
     from .tracing import Trace, trace
 
@@ -78,8 +79,10 @@ __all__ = [
     "load",
     "nn",
     "online",
+    "operator",
     "optim",
     "primal",
+    "propagate",
     "save",
     "supported",
     "taylor",
@@ -94,8 +97,8 @@ __all__ = [
 _LATER = {
     "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
     "argmin": "equations", "directions": None, "estimators": None, "fixed_point": "equations", "implicit": "equations",
-    "load": "checkpoint", "nn": None, "online": None, "optim": None, "save": "checkpoint", "testing": None,
-    "trace": "tracing", "workers": None,
+    "load": "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None,
+    "propagate": "linearized", "save": "checkpoint", "testing": None, "trace": "tracing", "workers": None,
 }  # fmt: skip
 
 
