@@ -42,7 +42,8 @@ def named(name, attempt, *args):
 
 
 @pytest.mark.parametrize("cls", CATALOGUE, ids=lambda cls: cls.__name__)
-def test_an_estimator_of_nonsense_is_refused_or_works(cls):
+def test_an_estimator_of_nonsense_is_refused_or_works(cls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # what is taken for the name of a file lies there
     kind, place, arguments = CATALOGUE[cls]
     for name in arguments:
         attempt = lambda value, name=name: works(kind(maker(cls, **{name: value}), place))  # noqa: E731
