@@ -17,6 +17,7 @@ from ..dispatch import own
 from ..dual import Dual, primal
 from ..rules.declare import composite
 
+TINY = np.finfo(float).tiny  # below it a tail has lost digits
 SAFE = 0.5  # inside every support, and every range of a shape parameter; where an entry is outside, it stands for it
 
 
@@ -89,8 +90,9 @@ def safe(inside, *args):
 
 
 def log_of_area(area, *args):
-    """log of a cdf or sf of some arguments, with NaN tangents where it is 0: its own tangent may be lost there."""
-    return nowhere(primal(area) > 0, np.log(np.where(primal(area) > 0, area, SAFE)), *args)
+    """log of a cdf or sf of some arguments, with NaN tangents where it underflows: its own tangent is lost there."""
+    there = primal(area) >= TINY
+    return nowhere(there, np.log(np.where(there, area, SAFE)), *args)
 
 
 class ContinuousDistribution(Distribution):

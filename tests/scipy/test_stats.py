@@ -291,6 +291,7 @@ EDGES = [
     (lambda v: stats.t.logpdf(0.7, INF, scale=v), 1.0, -1 + 0.49),
     (lambda x: stats.cauchy.logpdf(x), 1e200, -2e-200),
     (lambda x: stats.gamma.logsf(x, 2.0), 2000.0, NAN),  # SciPy's value is -inf: no tangent is made up
+    (lambda x: stats.gamma.logsf(x, 2.0), 742.0, NAN),  # nor of a subnormal tail
     (lambda q: stats.poisson.ppf(q, 3.0), 0.4, 0.0),
     (lambda loc: stats.poisson.ppf(0.4, 3.0, loc), 0.0, 1.0),
     (lambda mu: stats.poisson.entropy(mu), 0.0, INF),
