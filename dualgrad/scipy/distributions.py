@@ -15,6 +15,7 @@ from scipy import stats as ss
 from ..backend import is_array
 from ..dispatch import own
 from ..dual import Dual, primal
+from ..errors import TangentLossError
 from ..rules.declare import composite
 
 TINY = np.finfo(float).tiny  # below it a tail has lost digits
@@ -52,6 +53,15 @@ class Distribution:
         if name.startswith("_") or name == "of_scipy":
             raise AttributeError(name)
         return getattr(self.of_scipy, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """SciPy's frozen distribution, of plain parameters."""
+        if any(isinstance(a, Dual) for a in (*args, *kwargs.values())):
+            raise TangentLossError(
+                f"{self.name}(...) is frozen by SciPy, which would drop the tangent of a Dual: give the parameters to "
+                f"the function instead, as in stats.{self.name}.cdf(x, ...)"
+            )
+        return self.of_scipy(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<dualgrad.scipy.stats.{self.name}>"
@@ -117,17 +127,17 @@ class ContinuousDistribution(Distribution):
         """Where x and the parameters are some, where x is inside of the support, above it, and (z, shapes, scale)."""
         *shapes, loc, scale = args
         valid = self._valid(*shapes) & (primal(scale) > 0) & np.isfinite(primal(loc)) & ~np.isnan(primal(x))
-        size = np.where(valid, scale, 1.0)
+        (size,) = safe(valid, scale)
         z = (x - loc) / size
         at = primal(z)
         inside = (self.low <= at) & (at <= self.high) if self.closed else (self.low < at) & (at < self.high)
-        z, *shapes = (np.where(valid & inside, a, SAFE) for a in (z, *shapes))
+        z, *shapes = safe(valid & inside, z, *shapes)
         return valid, inside, ~inside & (at >= self.high), z, shapes, size
 
     def _define(self, form, outside, above, x, args, scaled=lambda y, scale: y):
         valid, inside, over, z, shapes, scale = self._standard(x, args)
-        y = np.where(inside, scaled(form(z, *shapes), scale), np.where(over, above, outside))
-        return nowhere(valid, y, x, *args)
+        y = scaled(form(z, *shapes), scale)
+        return nowhere(valid, y if np.all(inside) else np.where(inside, y, np.where(over, above, outside)), x, *args)
 
     def _define_pdf(self, x, *args):
         return self._define(self._pdf, 0.0, 0.0, x, args, lambda y, scale: y / scale)
@@ -199,9 +209,8 @@ class DiscreteDistribution(Distribution):
         mass = function.endswith("pmf")
         over = at > last if mass else at >= last
         inside = valid & (self.low <= at) & ~over & ((at == np.floor(at)) if mass else True)
-        at, *safe_shapes = (np.where(inside, a, SAFE) for a in (np.floor(at), *shapes))
-        y = np.where(inside, getattr(self, f"_{function}")(at, *safe_shapes), np.where(over, above, outside))
-        return nowhere(valid, y, k, *args)
+        y = getattr(self, f"_{function}")(*safe(inside, np.floor(at), *shapes))
+        return nowhere(valid, np.where(inside, y, np.where(over, above, outside)), k, *args)
 
     def _define_pmf(self, *args):
         return self._define("pmf", 0.0, 0.0, args[0], args[1:])

@@ -352,7 +352,9 @@ def test_single_precision_is_scipy_s():
         (lambda n: stats.binom.logpmf(1, n, 0.5), r"along n, .* pass dg.primal\(n\)"),
         (lambda n: stats.binom.ppf(0.4, n, 0.5), "binom.ppf has no derivative along n"),
         (lambda n: stats.binom.entropy(n, 0.5), "binom.entropy has no derivative along n"),
+        (lambda x: ss.norm.logpdf(x), r"^scipy.stats.\S*logpdf would drop .* write it with dualgrad.scipy.stats or"),
         (lambda x: stats.norm.isf(x), "no rule for scipy.stats"),
+        (lambda x: stats.norm(x).cdf(1.0), r"frozen by SciPy.* as in stats.norm.cdf\(x"),
     ],
 )
 def test_refused(f, says):
@@ -368,6 +370,7 @@ def test_signatures_and_other_names_are_scipy_s():
     with pytest.raises(TypeError, match="missing a required argument"):
         stats.gamma.logpdf(1.0)
     assert stats.norm.rvs(random_state=3) == ss.norm.rvs(random_state=3)
+    assert stats.gamma(2.0, scale=3.0).cdf(1.0) == stats.gamma.cdf(1.0, 2.0, scale=3.0)
     assert stats.linregress is ss.linregress
     assert (
         {f.name for f in vars(stats).values() if isinstance(f, ContinuousDistribution | DiscreteDistribution)}
