@@ -3,13 +3,15 @@
 Along a shape parameter none of them has a rule yet: there a Dual is refused, in words.
 """
 
+import math
+
 import numpy as np
 from scipy import special as sp
 
 from ..dispatch import own
 from ..rules.absorb import product
 from ..rules.declare import elementwise
-from .tails import SQRT_PI
+from .tails import SQRT_2PI, digamma_gap
 
 # ---------------------------------------------------------------------- densities, right at the edges of the support
 
@@ -48,12 +50,21 @@ def beta_density(a, b, x):
     return at_edge((x == 0) | (x == 1), powers, lambda x: np.exp(log_beta_density(a, b, x)), x)
 
 
+@own
+def log_half_step(x):
+    """log Γ(x + 1/2) - log Γ(x), which are nearly equal where x is large."""
+    return np.log(sp.poch(x, 0.5))
+
+
+elementwise(log_half_step, lambda y, x: digamma_gap(x, 0.5))
+
+
 def log_student_density(df, x):
     """log of (1 + x²/ν)^(-(ν + 1)/2) / (√ν B(ν/2, 1/2)), that of the normal distribution for ν = ∞."""
     normal = np.isinf(df)
     nu = np.where(normal, 1.0, df)
-    student = -sp.betaln(nu / 2, 0.5) - np.log(nu) / 2 - (nu + 1) / 2 * log_one_plus_square(x / np.sqrt(nu))
-    return np.where(normal, -x * x / 2 - np.log(np.sqrt(2) * SQRT_PI), student)
+    student = log_half_step(nu / 2) - np.log(math.pi * nu) / 2 - (nu + 1) / 2 * log_one_plus_square(x / np.sqrt(nu))
+    return np.where(normal, -x * x / 2 - math.log(SQRT_2PI), student)
 
 
 def student_density(df, x):

@@ -317,5 +317,5 @@ class Student(ContinuousDistribution):
 
     def _entropy(self, df):
         nu = np.where(np.isinf(df), 1.0, df)
-        student = (nu + 1) / 2 * digamma_gap(nu / 2, 0.5) + np.log(nu) / 2 + sp.betaln(nu / 2, 0.5)
+        student = (nu + 1) / 2 * digamma_gap(nu / 2, 0.5) + np.log(math.pi * nu) / 2 - areas.log_half_step(nu / 2)
         return np.where(np.isinf(df), LOG_SQRT_2PI + 0.5, student)

@@ -103,7 +103,7 @@ TRUTHS = {
                   lambda z, k: mp.gammainc(k / 2, z / 2, regularized=True),
                   lambda k: gamma_entropy(k / 2) + mp.log(2), [(0.7, 1.0), (3.0, 4.5), (100.0, 3.0)], (1,)),
     "t": Truth(student, student_below, lambda z, v: student_below(-z, v), student_entropy,
-               [(0.1, 1.0), (-1.7, 4.5), (40.0, 3.0), (-1e4, 2.5)], (1,)),
+               [(0.1, 1.0), (-1.7, 4.5), (40.0, 3.0), (-1e4, 2.5), (2.0, 1e5)], (1,)),
     "poisson": whole(lambda k, mu: mu**k * mp.exp(-mu) / mp.factorial(k), 0, lambda mu: 60,
                      [(0.0, 0.7), (3.0, 2.5), (20.0, 4.0)]),
     "bernoulli": whole(lambda k, p: binomial(k, 1, p), 0, lambda p: 1, [(0.0, 0.3), (1.0, 0.8)]),
