@@ -306,6 +306,17 @@ def test_edges(f, x, expected):
         np.testing.assert_allclose(dg.derivative(f)(x), expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", CONTINUOUS)
+def test_the_slope_of_the_areas_is_the_density_everywhere(name):
+    """At the edges of the support, where they may be infinite, and beyond them too."""
+    of, x = getattr(stats, name), np.array([-INF, -50.0, -1.0, 0.0, 1e-300, 0.3, 1.0, 2.0, 60.0, 1e3, 1e200, INF])
+    shapes = [1.5] * len(of.shapes)
+    with np.errstate(all="ignore"):
+        for f, sign in (("cdf", 1), ("sf", -1)):
+            d = dg.jvp(lambda x, f=f: getattr(of, f)(x, *shapes), (x,), (np.ones_like(x),))[1]
+            np.testing.assert_allclose(d, sign * of.pdf(x, *shapes), rtol=1e-10)
+
+
 @every
 def test_everything_moves_and_broadcasts(name):
     """x against parameters, in K directions, equals the calls one by one; a nested call has SciPy's value."""
