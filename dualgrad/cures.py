@@ -118,8 +118,8 @@ def of_scipy(public):
         if name in twins.__all__ or getattr(twins, name, None) in KINDS:
             return f"{public} would drop the tangent of a Dual: write dualgrad.{public} (import dualgrad.scipy)"
     return (
-        f"{public} would drop the tangent of a Dual, and there is no rule for {public} yet: wrap it with "
-        "@dg.custom_jvp and its derivative, or write it with np.* functions"
+        f"{public} would drop the tangent of a Dual, and there is no rule for {public} yet: wrap it with @dg.custom_jvp"
+        f" and its derivative, or write it with {'dualgrad.scipy.stats or ' * ('.rv_' in public)}np.* functions"
     )
 
 

@@ -2,7 +2,8 @@
 
 Importing it gives the ufuncs of ``scipy.special`` their rules. SciPy's other functions take no Duals, whatever one
 registers, so those with a rule stand here under the same names: they call SciPy on plain arrays and the rule on Duals.
-Every other name of the two modules is SciPy's own.
+Every other name of the two modules is SciPy's own. So it is with the distributions of SciPy, which are imported when
+they are asked for: ``from dualgrad.scipy import stats``.
 """
 
 try:

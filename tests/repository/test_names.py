@@ -28,6 +28,11 @@ TWICE = {  # one thing, in two places
     "power": "np.power under a name of its own, and that of a statistical test",
     "Network": "a recurrent one in online, and what strategies draw",
     "TruncatedBPTT": "an estimator over sequences, and one over streams",
+    "norm": "a distribution of SciPy, and the norm of a tree",
+    "uniform": "the same, and one of the laws of draws that are enumerated",
+    "poisson": "the same",
+    "logistic": "the same, and the function",
+    "cauchy": "the same",
 }
 FILES = {  # the same part of several rooms
     "__init__": "a folder's", "base": "what its files share",

@@ -1,0 +1,321 @@
+"""Distributions with a density: their formulas in standard form, in SciPy's notation."""
+
+import math
+
+import numpy as np
+from scipy import special as sp
+
+from ..slopes import cauchy as cauchy_bump
+from ..slopes import logistic_slope, normal_density
+from . import areas
+from .distributions import ContinuousDistribution
+from .tails import SQRT_2PI, digamma_gap
+
+LOG_2, LOG_PI, LOG_SQRT_2PI = math.log(2), math.log(math.pi), math.log(SQRT_2PI)
+
+
+class Normal(ContinuousDistribution):
+    """exp(-x²/2) / √(2π)."""
+
+    def _pdf(self, x):
+        return normal_density(x)
+
+    def _logpdf(self, x):
+        return -x * x / 2 - LOG_SQRT_2PI
+
+    def _cdf(self, x):
+        return sp.ndtr(x)
+
+    def _sf(self, x):
+        return sp.ndtr(-x)
+
+    def _logcdf(self, x):
+        return sp.log_ndtr(x)
+
+    def _logsf(self, x):
+        return sp.log_ndtr(-x)
+
+    def _ppf(self, q):
+        return sp.ndtri(q)
+
+    def _entropy(self):
+        return LOG_SQRT_2PI + 0.5
+
+
+class Exponential(ContinuousDistribution):
+    """exp(-x), x >= 0."""
+
+    low = 0.0
+
+    def _logpdf(self, x):
+        return -x
+
+    def _cdf(self, x):
+        return -np.expm1(-x)
+
+    def _sf(self, x):
+        return np.exp(-x)
+
+    def _logsf(self, x):
+        return -x
+
+    def _ppf(self, q):
+        return -np.log1p(-q)
+
+    def _entropy(self):
+        return 1.0
+
+
+class UniformInterval(ContinuousDistribution):
+    """1, 0 <= x <= 1."""
+
+    low, high = 0.0, 1.0
+
+    def _pdf(self, x):
+        return 1 + 0 * x
+
+    def _logpdf(self, x):
+        return 0 * x
+
+    def _cdf(self, x):
+        return x
+
+    def _sf(self, x):
+        return 1 - x
+
+    def _ppf(self, q):
+        return q
+
+    def _entropy(self):
+        return 0.0
+
+
+class Laplace(ContinuousDistribution):
+    """exp(-|x|) / 2; the slope at the kink is 0."""
+
+    def _logpdf(self, x):
+        return -np.abs(x) - LOG_2
+
+    def _cdf(self, x):
+        return np.where(x > 0, 1 - np.exp(-x) / 2, np.exp(x) / 2)
+
+    def _logcdf(self, x):
+        return np.where(x > 0, np.log1p(-np.exp(-x) / 2), x - LOG_2)
+
+    def _sf(self, x):
+        return self._cdf(-x)
+
+    def _logsf(self, x):
+        return self._logcdf(-x)
+
+    def _ppf(self, q):
+        return np.where(q > 0.5, -np.log(2 * (1 - q)), np.log(2 * q))
+
+    def _entropy(self):
+        return 1 + LOG_2
+
+
+class Logistic(ContinuousDistribution):
+    """e⁻ˣ / (1 + e⁻ˣ)²."""
+
+    def _pdf(self, x):
+        return logistic_slope(x)
+
+    def _logpdf(self, x):
+        return sp.log_expit(x) + sp.log_expit(-x)
+
+    def _cdf(self, x):
+        return sp.expit(x)
+
+    def _sf(self, x):
+        return sp.expit(-x)
+
+    def _logcdf(self, x):
+        return sp.log_expit(x)
+
+    def _logsf(self, x):
+        return sp.log_expit(-x)
+
+    def _ppf(self, q):
+        return sp.logit(q)
+
+    def _entropy(self):
+        return 2.0
+
+
+class Cauchy(ContinuousDistribution):
+    """1 / (π (1 + x²))."""
+
+    def _pdf(self, x):
+        return cauchy_bump(x) / math.pi
+
+    def _logpdf(self, x):
+        return -LOG_PI - areas.log_one_plus_square(x)
+
+    def _cdf(self, x):
+        return np.arctan2(1, -x) / math.pi
+
+    def _sf(self, x):
+        return np.arctan2(1, x) / math.pi
+
+    def _ppf(self, q):
+        near = np.abs(q - 0.5) < 0.25
+        tail = np.where(near, 0.25, np.where(q < 0.5, q, 1 - q))
+        side = np.where(q < 0.5, -1.0, 1.0)
+        return np.where(near, np.tan(math.pi * (np.where(near, q, 0.5) - 0.5)), side / np.tan(math.pi * tail))
+
+    def _entropy(self):
+        return math.log(4 * math.pi)
+
+
+class LogNormal(ContinuousDistribution):
+    """exp(-u²/2) / (√(2π) s x), u = log(x) / s, x > 0."""
+
+    shapes, low, closed = ("s",), 0.0, False
+
+    def _logpdf(self, x, s):
+        return -np.square(np.log(x) / s) / 2 - np.log(s) - np.log(x) - LOG_SQRT_2PI
+
+    def _cdf(self, x, s):
+        return sp.ndtr(np.log(x) / s)
+
+    def _sf(self, x, s):
+        return sp.ndtr(-np.log(x) / s)
+
+    def _logcdf(self, x, s):
+        return sp.log_ndtr(np.log(x) / s)
+
+    def _logsf(self, x, s):
+        return sp.log_ndtr(-np.log(x) / s)
+
+    def _ppf(self, q, s):
+        return np.exp(s * sp.ndtri(q))
+
+    def _entropy(self, s):
+        return 0.5 + LOG_SQRT_2PI + np.log(s)
+
+
+class Weibull(ContinuousDistribution):
+    """c xᶜ⁻¹ exp(-xᶜ), x >= 0."""
+
+    shapes, low = ("c",), 0.0
+
+    def _pdf(self, x, c):
+        powers = lambda x: c * x ** (c - 1) * np.exp(-(x**c))  # noqa: E731
+        return areas.at_edge(x == 0, powers, lambda x: np.exp(self._logpdf(x, c)), x)
+
+    def _logpdf(self, x, c):
+        return np.log(c) + sp.xlogy(c - 1, x) - x**c
+
+    def _cdf(self, x, c):
+        return -np.expm1(-(x**c))
+
+    def _sf(self, x, c):
+        return np.exp(-(x**c))
+
+    def _logsf(self, x, c):
+        return -(x**c)
+
+    def _ppf(self, q, c):
+        return (-np.log1p(-q)) ** (1 / c)
+
+    def _entropy(self, c):
+        return -np.euler_gamma / c - np.log(c) + np.euler_gamma + 1
+
+
+class Gamma(ContinuousDistribution):
+    """xᵃ⁻¹ e⁻ˣ / Γ(a), x >= 0."""
+
+    shapes, low = ("a",), 0.0
+
+    def _pdf(self, x, a):
+        return areas.gamma_density(a, x)
+
+    def _logpdf(self, x, a):
+        return areas.log_gamma_density(a, x)
+
+    def _cdf(self, x, a):
+        return areas.gamma_below(a, x)
+
+    def _sf(self, x, a):
+        return areas.gamma_above(a, x)
+
+    def _ppf(self, q, a):
+        return areas.gamma_quantile(a, q)
+
+    def _entropy(self, a):
+        few, many = np.where(a < 250, a, 1.0), np.where(a < 250, 250.0, a)
+        exact = sp.psi(few) * (1 - few) + few + sp.gammaln(few)
+        series = LOG_SQRT_2PI + 0.5 + np.log(many) / 2 - 1 / (3 * many)
+        return np.where(a < 250, exact, series - many**-2.0 / 12 - many**-3.0 / 90 + many**-4.0 / 120)
+
+
+class ChiSquared(Gamma):
+    """The gamma distribution of a = df/2, twice as wide."""
+
+    shapes = ("df",)
+
+    def _pdf(self, x, df):
+        return super()._pdf(x / 2, df / 2) / 2
+
+    def _logpdf(self, x, df):
+        return super()._logpdf(x / 2, df / 2) - LOG_2
+
+    def _cdf(self, x, df):
+        return super()._cdf(x / 2, df / 2)
+
+    def _sf(self, x, df):
+        return super()._sf(x / 2, df / 2)
+
+    def _ppf(self, q, df):
+        return 2 * super()._ppf(q, df / 2)
+
+    def _entropy(self, df):
+        return super()._entropy(df / 2) + LOG_2
+
+
+class Beta(ContinuousDistribution):
+    """xᵃ⁻¹ (1 - x)ᵇ⁻¹ / B(a, b), 0 <= x <= 1."""
+
+    shapes, low, high = ("a", "b"), 0.0, 1.0
+
+    def _pdf(self, x, a, b):
+        return areas.beta_density(a, b, x)
+
+    def _logpdf(self, x, a, b):
+        return areas.log_beta_density(a, b, x)
+
+    def _cdf(self, x, a, b):
+        return areas.beta_below(a, b, x)
+
+    def _sf(self, x, a, b):
+        return areas.beta_above(a, b, x)
+
+    def _ppf(self, q, a, b):
+        return areas.beta_quantile(a, b, q)
+
+    def _entropy(self, a, b):
+        return sp.betaln(a, b) + (a - 1) * digamma_gap(a, b) + (b - 1) * digamma_gap(b, a)
+
+
+class Student(ContinuousDistribution):
+    """(1 + x²/ν)^(-(ν + 1)/2) / (√ν B(ν/2, 1/2)), ν = df."""
+
+    shapes = ("df",)
+
+    def _logpdf(self, x, df):
+        return areas.log_student_density(df, x)
+
+    def _cdf(self, x, df):
+        return areas.student_below(df, x)
+
+    def _sf(self, x, df):
+        return areas.student_below(df, -x)
+
+    def _ppf(self, q, df):
+        return areas.student_quantile(df, q)
+
+    def _entropy(self, df):
+        nu = np.where(np.isinf(df), 1.0, df)
+        student = (nu + 1) / 2 * digamma_gap(nu / 2, 0.5) + np.log(math.pi * nu) / 2 - areas.log_half_step(nu / 2)
+        return np.where(np.isinf(df), LOG_SQRT_2PI + 0.5, student)
