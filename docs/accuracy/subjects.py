@@ -415,7 +415,7 @@ scipy("multigammaln", functools.partial(t.multigammaln, 3), program=lambda a: sp
       shown="multigammaln(x, 3)",
       within=lambda x: 1 < x < 1e30, jax=None, torch=None)  # fmt: skip
 scipy("poch", t.poch, "1, x", "x, 2.5", "x, x", "x, 2x", jax=None, torch=None, within=lambda x: 1e-10 < x < 1e3)
-scipy("binom", t.binom, "x, 2.5", "20.5, x", "2x, x", jax=None, torch=None, within=lambda x: 1e-10 < x < 1e3)
+scipy("binom", t.binom, "x, 0.5", "20.5, x", "2x, x", jax=None, torch=None, within=lambda x: 1e-3 < x < 100)
 for a in (0.5, 1, 3, 200):
     along("gammainc", a, within=from_zero)
     along("gammaincc", a, within=from_zero)
@@ -434,7 +434,8 @@ along("ellipe", within=lambda x: -1e4 < x < 1)
 along("spence", within=positive)
 for k in (0, -1):
     scipy("lambertw", functools.partial(t.lambertw, k), program=lambda x, k=k: np.real(special.lambertw(x, k)),
-          shown=f"lambertw(x, {k})", jax=None, torch=None, within=moderate)  # fmt: skip
+          shown=f"lambertw(x, {k})", jax=None, torch=None,
+          within=lambda x: x == 0 or 1e-40 < abs(x) < 1e4)  # fmt: skip
 scipy("huber", t.huber, "1, x", "x, 1", "x, 2x", "x, 0.5", jax=None, torch=None, within=positive)
 scipy(
     "pseudo_huber",
