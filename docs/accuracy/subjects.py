@@ -364,6 +364,95 @@ for v in (2, 3):
 scipy("hyperu", functools.partial(t.hyperu, 0.5, 1.5), program=functools.partial(special.hyperu, 0.5, 1.5),
       shown="hyperu(0.5, 1.5, x)", jax=None, torch=None)  # fmt: skip
 
+
+def positive(x):
+    """Where the function is real, and neither it nor SciPy's underflows; and mpmath is quick."""
+    return 1e-40 < x < 1e4
+
+
+def from_zero(x):
+    """The same with 0, where it has an end."""
+    return x == 0 or positive(x)
+
+
+def along(name, *orders, within=positive, truth=None):
+    """A function of SciPy of its last argument, the others at constants."""
+    head = ", ".join(map(str, orders))
+    scipy(name, functools.partial(truth or getattr(t, name), *orders), jax=None, torch=None, within=within,
+          program=functools.partial(getattr(special, name), *orders),
+          shown=f"{name}({head}, x)" if orders else name)  # fmt: skip
+
+
+def moderate(x):
+    """Where mpmath is quick."""
+    return abs(x) < 1e4
+
+
+for v in (0, 1):
+    for letter, where in (("j", moderate), ("y", positive), ("k", positive)):
+        along(f"{letter}{v}", within=where, truth=functools.partial(getattr(t, f"{letter}v"), v))
+along("jv", 2, within=moderate)
+along("jv", 2.5)
+along("yv", 2)
+along("yv", 0.5)
+along("yn", 2, truth=t.yv)
+along("kv", 2)
+along("kv", 0.5)
+along("kn", 3, truth=t.kv)
+along("expi", within=moderate)
+along("exp1")
+along("expn", 1)
+along("expn", 3)
+along("exprel", within=moderate)
+scipy("boxcox", lambda x, p: t.boxcox(t.log(x), p), "x, 2.5", "x, 0", "2.5, x", jax=None, torch=None,
+      within=positive)  # fmt: skip
+scipy(
+    "boxcox1p", lambda x, p: t.boxcox(t.log1p(x), p), "x, 2.5", "x, 0", "2.5, x", jax=None, torch=None, within=positive
+)
+
+scipy("rgamma", t.rgamma, jax=None, torch=None, within=lambda x: x > -30 and (x == 0 or abs(x) > 1e-40))
+scipy("multigammaln", functools.partial(t.multigammaln, 3), program=lambda a: special.multigammaln(a, 3),
+      shown="multigammaln(x, 3)",
+      within=lambda x: 1 < x < 1e30, jax=None, torch=None)  # fmt: skip
+scipy("poch", t.poch, "1, x", "x, 2.5", "x, x", "x, 2x", jax=None, torch=None, within=lambda x: 1e-10 < x < 1e3)
+scipy("binom", t.binom, "x, 0.5", "20.5, x", "2x, x", jax=None, torch=None, within=lambda x: 1e-3 < x < 100)
+for a in (0.5, 1, 3, 200):
+    along("gammainc", a, within=from_zero)
+    along("gammaincc", a, within=from_zero)
+along("chdtr", 3, within=from_zero)
+along("chdtrc", 3, within=from_zero)
+along("betainc", 0.5, 0.5, within=from_zero)
+along("betainc", 2, 3.5, within=from_zero)
+along("betainc", 1, 2, within=from_zero)
+along("betainc", 40, 60, within=from_zero)
+along("betaincc", 2, 3.5, within=from_zero)
+along("stdtr", 1, within=moderate)
+along("stdtr", 4.5, within=moderate)
+
+along("ellipk", within=lambda x: -1e4 < x < 1)
+along("ellipe", within=lambda x: -1e4 < x < 1)
+along("spence", within=positive)
+for k in (0, -1):
+    scipy("lambertw", functools.partial(t.lambertw, k), program=lambda x, k=k: np.real(special.lambertw(x, k)),
+          shown=f"lambertw(x, {k})", jax=None, torch=None,
+          within=lambda x: x == 0 or 1e-40 < abs(x) < 1e4)  # fmt: skip
+scipy("huber", t.huber, "1, x", "x, 1", "x, 2x", "x, 0.5", jax=None, torch=None, within=positive)
+scipy(
+    "pseudo_huber",
+    t.pseudo_huber,
+    "1, x",
+    "x, 1",
+    "x, 2x",
+    "x, 0.5",
+    jax=None,
+    torch=None,
+    within=lambda x: 0.01 < x < 1e4,
+)
+along("hyp1f1", 0.5, 1.5, within=lambda x: -20 < x < 100)
+along("hyp1f1", 2, 3.5, within=lambda x: -20 < x < 100)
+along("hyp2f1", 0.5, 1, 1.5, within=lambda x: -1 < x < 0.9)
+along("hyp2f1", 2, 1.5, 3.5, within=lambda x: -1 < x < 0.9)
+
 # ---------------------------------------------------------------------- SciPy: logistic functions, entropies, softmax
 
 scipy("expit", t.sigmoid)

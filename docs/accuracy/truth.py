@@ -499,3 +499,207 @@ def hyperu(a, b, x):
     if at <= 0:
         raise ValueError("outside of the domain")
     return compose(lambda k: (-1) ** k * mp.rf(a, k) * mp.hyperu(a + k, b + k, at), x)
+
+
+def _cylinder(values, scale, sign):
+    """The function of v and x whose k-th derivative is scaleᵏ Σ signʲ C(k, j) ``values``(v - k + 2j, x)."""
+
+    def function(v, x):
+        a = x.c[0]
+        orders = functools.cache(lambda m: values(m, a))
+        terms = lambda k: (sign**j * math.comb(k, j) * orders(v - k + 2 * j) for j in range(k + 1))  # noqa: E731
+        return compose(lambda k: sum(terms(k)) * mpf(scale) ** k, x)
+
+    return function
+
+
+def _upwards(values, sign, below):
+    """Of every order by two of them, f_m+1 = 2m/x f_m - sign f_m-1; ``below(m, f, x)`` gives those of order -m."""
+
+    def value(m, x):
+        if m < 0:
+            return below(-m, value, x)
+        base = m % 1
+        pair = _pair(values, base, x, mp.prec)
+        for k in range(int(m - base)):
+            pair = pair[1], 2 * (base + k + 1) / x * pair[1] - sign * pair[0]
+        return pair[0]
+
+    return value
+
+
+@functools.lru_cache(64)
+def _pair(values, base, x, _):
+    return values(base, x), values(base + 1, x)
+
+
+def _y_below(m, y, x):
+    """cos(mπ) Y_m + sin(mπ) J_m."""
+    return mp.cospi(m) * y(m, x) + (0 if mp.isint(m) else mp.sinpi(m) * mp.besselj(m, x))
+
+
+jv = _cylinder(mp.besselj, 0.5, -1)
+yv = _cylinder(_upwards(mp.bessely, 1, _y_below), 0.5, -1)
+kv = _cylinder(_upwards(mp.besselk, -1, lambda m, k, x: k(m, x)), -0.5, 1)
+
+# ---------------------------------------------------------------------- exponential integrals
+
+
+def expi(x):
+    return integrate(mp.ei(x.c[0]), exp(x) / x, x)
+
+
+def exp1(x):
+    return integrate(mp.e1(x.c[0]), -exp(-x) / x, x)
+
+
+def expn(n, x):
+    at = x.c[0]
+    return compose(lambda k: (-1) ** k * mp.expint(n - k, at), x)
+
+
+def exprel(x):
+    """∫ exp(xt) over t from 0 to 1."""
+    at = x.c[0]
+    return compose(lambda k: mp.hyp1f1(k + 1, k + 2, at) / (k + 1), x)
+
+
+def boxcox(log_x, p):
+    """(xᵖ - 1) / p."""
+    return log_x * exprel(p * log_x)
+
+
+# ---------------------------------------------------------------------- gamma and beta functions, incomplete ones
+
+
+def rgamma(x):
+    """Σ coefficients of 1 / Γ, by mpmath's own differences at poles."""
+    a = x.c[0]
+    if a <= 0 and mp.isint(a):
+        return compose(lambda k: _at_pole(int(-a), k), x)
+    return 1 / gamma(x)
+
+
+def _at_pole(n, k):
+    """The k-th derivative of (x)ₙ₊₁ / Γ(x + n + 1) at -n: of h (h - 1) ... (h - n) / Γ(h + 1), h = x + n."""
+    h = Jet.variable(0)
+    rising = functools.reduce(Jet.__mul__, (h - j for j in range(n + 1)))
+    return (rising * _rgamma_from_one(mp.prec)).c[k] * mp.factorial(k)
+
+
+@functools.lru_cache(16)
+def _rgamma_from_one(_):
+    return 1 / gamma(Jet.variable(1))
+
+
+def multigammaln(d, a):
+    if a.c[0] <= mpf(d - 1) / 2:
+        raise ValueError("outside of the domain")
+    return sum((gammaln(a - mpf(j) / 2) for j in range(d)), jet(mpf(d * (d - 1)) / 4 * mp.log(mp.pi)))
+
+
+def poch(z, m):
+    if min(z.c[0], z.c[0] + m.c[0]) <= 0:
+        raise ValueError("outside of the domain")
+    return exp(gammaln(z + m) - gammaln(z))
+
+
+def binom(n, k):
+    if min(n.c[0], k.c[0], n.c[0] - k.c[0]) <= -1:
+        raise ValueError("outside of the domain")
+    return exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+
+def _power(x, p):
+    """xᵖ, also at 0."""
+    return Jet.constant(1) if p == 0 else power(x, p)
+
+
+def gammainc(a, x):
+    at = x.c[0]
+    return integrate(mp.gammainc(a, 0, at, regularized=True), _power(x, mpf(a) - 1) * exp(-x) / mp.gamma(a), x)
+
+
+def gammaincc(a, x):
+    at = x.c[0]
+    return integrate(mp.gammainc(a, at, regularized=True), -_power(x, mpf(a) - 1) * exp(-x) / mp.gamma(a), x)
+
+
+def betainc(a, b, x):
+    at = x.c[0]
+    if not 0 <= at <= 1:
+        raise ValueError("outside of the domain")
+    slope = _power(x, mpf(a) - 1) * _power(1 - x, mpf(b) - 1) / mp.beta(a, b)
+    return integrate(mp.betainc(a, b, 0, at, regularized=True), slope, x)
+
+
+def chdtr(v, x):
+    return gammainc(mpf(v) / 2, x / 2)
+
+
+def chdtrc(v, x):
+    return gammaincc(mpf(v) / 2, x / 2)
+
+
+def betaincc(a, b, x):
+    return betainc(b, a, 1 - x)
+
+
+def stdtr(v, t):
+    """By the incomplete beta function at ν / (ν + t²), which does not cancel in the tail."""
+    v, at = mpf(v), t.c[0]
+    tail = mp.betainc(v / 2, mpf(1) / 2, 0, v / (v + at * at), regularized=True) / 2
+    slope = power(1 + t * t / v, -(v + 1) / 2) / (mp.sqrt(v) * mp.beta(v / 2, mpf(1) / 2))
+    return integrate(1 - tail if at > 0 else tail, slope, t)
+
+
+# ---------------------------------------------------------------------- elliptic, hypergeometric and other functions
+
+
+def ellipk(m):
+    """By F(½, ½; 1; m), whose k-th derivative is (½)ₖ² / k! F(½ + k, ½ + k; 1 + k; m)."""
+    return hyp2f1(mpf(1) / 2, mpf(1) / 2, 1, m) * (mp.pi / 2)
+
+
+def ellipe(m):
+    return hyp2f1(mpf(-1) / 2, mpf(1) / 2, 1, m) * (mp.pi / 2)
+
+
+def hyp1f1(a, b, x):
+    at = x.c[0]
+    return compose(lambda k: mp.rf(a, k) / mp.rf(b, k) * mp.hyp1f1(a + k, b + k, at), x)
+
+
+def hyp2f1(a, b, c, x):
+    at = x.c[0]
+    if at >= 1:
+        raise ValueError("outside of the domain")
+    return compose(lambda k: mp.rf(a, k) * mp.rf(b, k) / mp.rf(c, k) * mp.hyp2f1(a + k, b + k, c + k, at), x)
+
+
+def spence(x):
+    at = x.c[0]
+    if at <= 0:
+        raise ValueError("outside of the domain")
+    return integrate(mp.re(mp.polylog(2, 1 - at)), log(x) / (1 - x), x)
+
+
+def lambertw(branch, x):
+    at = x.c[0]
+    if at <= -mp.exp(-1) or branch and at >= 0:
+        raise ValueError("complex")
+    return solve(mp.re(mp.lambertw(at, branch)), lambda w: exp(-w) / (1 + w), x)
+
+
+def huber(delta, r):
+    """At its joint what both sides have in common."""
+    inner, outer = r * r / 2, delta * (abs(r) - delta / 2)
+    if abs(r.c[0]) != delta.c[0]:
+        return inner if abs(r.c[0]) < delta.c[0] else outer
+    return Jet([*inner.c[:2], *[mp.nan] * (LAST - 1)])
+
+
+def pseudo_huber(delta, r):
+    """δ² (√(1 + (r/δ)²) - 1)."""
+    t = r / delta
+    return r * r / (1 + sqrt(1 + t * t))

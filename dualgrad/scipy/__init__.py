@@ -14,6 +14,17 @@ except ImportError:
 from ..extend import lasting
 
 with lasting():
-    from . import linalg, special
+    from . import (  # noqa: F401
+        bessel,
+        betas,
+        elliptic,
+        exponential,
+        gammas,
+        hypergeometric,
+        linalg,
+        logarithms,
+        robust,
+        special,
+    )
 
 __all__ = ["linalg", "special"]

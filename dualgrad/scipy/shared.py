@@ -1,4 +1,4 @@
-"""What the functions of SciPy share: their other names, and the rule for the solution of an equation."""
+"""What the functions of SciPy share: their other names, constants' precision, the rule for an equation's solution."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..backend import is_array
 from ..dual import Dual, primal
 from ..rules.absorb import parts, quietly
 from ..rules.declare import nested_as, refuse_others, register_rule, top_level
@@ -21,6 +22,11 @@ def others(module: ModuleType) -> Callable[[str], Any]:
         return getattr(module, name)
 
     return lookup
+
+
+def as_number(out, x):
+    """A Python number in the precision of the result."""
+    return x if is_array(x) else np.asarray(x, primal(out).dtype)
 
 
 def solution(function, moving):

@@ -18,7 +18,9 @@ from ..rules.absorb import has_nan, product
 from ..rules.declare import composite, elementwise, explicit
 from ..rules.lead import trailing
 from ..slopes import gaussian, logistic_slope, normal_density
-from .shared import others
+from .gammas import multigammaln
+from .logarithms import lambertw
+from .shared import as_number, others
 from .tails import (
     SQRT_2PI,
     SQRT_PI,
@@ -33,7 +35,7 @@ from .tails import (
     scaled_bessel_derivative,
 )
 
-__all__ = ["log_softmax", "logsumexp", "polygamma", "softmax", "zeta"]
+__all__ = ["lambertw", "log_softmax", "logsumexp", "multigammaln", "polygamma", "softmax", "zeta"]
 __getattr__ = others(sp)
 
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -122,11 +124,6 @@ elementwise(sp.hyperu, fixed("hyperu"), fixed("hyperu"), lambda y, a, b, x: -a *
 # ---------------------------------------------------------------------- logistic functions and entropies
 
 
-def _like(out, x):
-    """A Python number in the precision of the result."""
-    return x if is_array(x) else np.asarray(x, primal(out).dtype)
-
-
 def _share(x, y):
     """x / y, and 0 for x = 0 whatever y."""
     q = x / y
@@ -136,8 +133,8 @@ def _share(x, y):
 elementwise(sp.expit, lambda y, x: logistic_slope(x), finite=True)
 elementwise(sp.log_expit, lambda y, x: sp.expit(-x))
 elementwise(sp.logit, over=lambda y, x: x * (1 - x))
-elementwise(sp.xlogy, lambda out, x, y: np.log(_like(out, y)), lambda out, x, y: _share(x, y))
-elementwise(sp.xlog1py, lambda out, x, y: np.log1p(_like(out, y)), lambda out, x, y: _share(x, 1 + y))
+elementwise(sp.xlogy, lambda out, x, y: np.log(as_number(out, y)), lambda out, x, y: _share(x, y))
+elementwise(sp.xlog1py, lambda out, x, y: np.log1p(as_number(out, y)), lambda out, x, y: _share(x, 1 + y))
 elementwise(sp.entr, lambda y, x: -np.log(x) - 1)
 elementwise(sp.rel_entr, lambda out, x, y: log_ratio(x, y) + 1, lambda out, x, y: -_share(x, y))
 elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - _share(x, y))

@@ -19,11 +19,11 @@ from ..rules.declare import elementwise
 SQRT_PI, SQRT_2, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2), math.sqrt(2 * math.pi)
 
 
-def fixed(name):
+def fixed(name, argument="its order"):
     """The partial derivative along an argument that must be constant."""
 
     def partial(*args):
-        raise NotImplementedError(f"{name} has no rule along its order: pass dg.primal(...) if it is a constant")
+        raise NotImplementedError(f"{name} has no rule along {argument}: pass dg.primal(...) if it is a constant")
 
     return partial
 

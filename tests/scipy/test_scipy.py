@@ -157,6 +157,23 @@ def test_ends_where_a_derivative_is_infinite():
     assert dg.jacfwd(lambda t: special.entr(x * t))(1.0)[0] == 0  # 0 · inf = 0
 
 
+@pytest.mark.parametrize("name", ["rgamma", "gammainc", "betainc", "poch", "exprel", "spence", "jv"])
+def test_where_the_textbook_s_formula_is_undefined(name):
+    """Values, slopes and curvatures at zeros, ends and removable points, worked out by hand."""
+    f, x, slope, curvature = {
+        "rgamma": (special.rgamma, -2.0, 2.0, 2 * -2 * special.digamma(3.0)),
+        "gammainc": (lambda x: special.gammainc(2.0, x), 0.0, 0.0, 1.0),
+        "betainc": (lambda x: special.betainc(1.0, 2.0, x), 0.0, 2.0, -2.0),
+        "poch": (lambda z: special.poch(z, 2.5), 0.0, special.gamma(2.5), None),
+        "exprel": (special.exprel, 0.0, 1 / 2, 1 / 3),
+        "spence": (special.spence, 1.0, -1.0, 1 / 2),
+        "jv": (lambda x: special.jv(1, x), 0.0, 1 / 2, 0.0),
+    }[name]
+    assert dg.derivative(f)(x) == pytest.approx(slope, rel=1e-14)
+    if curvature is not None:
+        assert dg.derivative(dg.derivative(f))(x) == pytest.approx(curvature, rel=1e-13)
+
+
 def test_products_with_logarithms_at_zero():
     """Along y they are 0 where x is 0; along x they have an infinite slope."""
     for f in (special.xlogy, special.rel_entr):
@@ -282,6 +299,12 @@ def test_plain_arrays_get_scipy_s_answer(f):
         (lambda x: special.polygamma(x, 2.0), "polygamma has no rule along its order"),
         (lambda x: special.zeta(x), "zeta has no rule along its order"),
         (lambda x: special.iv(x, 2.0), "iv has no rule along its order"),
+        (lambda x: special.jv(x, 2.0), "jv has no rule along its order"),
+        (lambda x: special.gammainc(x, 2.0), "gammainc has no rule along its shape"),
+        (lambda x: special.betainc(1.0, x, 0.5), "betainc has no rule along its shapes"),
+        (lambda x: special.stdtr(x, 0.5), "stdtr has no rule along its degrees of freedom"),
+        (lambda x: special.hyp2f1(1.0, x, 2.0, 0.5), "hyp2f1 has no rule along its parameters"),
+        (lambda x: special.lambertw(2.0, x), "lambertw has no rule along its branch"),
         (lambda x: special.logsumexp(x * np.ones(2) * 1j, return_sign=True), "no rule for return_sign"),
         (lambda x: linalg.solve_triangular(np.eye(1), np.ones(1), lower=x), "no rule for a Dual as"),
     ],

@@ -47,6 +47,49 @@ for f in (special.rel_entr, special.kl_div):
 for f in (special.iv, special.ive):
     case(f, 2, real(3))
     case(f, 1.5, positive(2, 2))
+for f in (special.j0, special.j1, special.exprel):
+    case(f, real(2, 3))
+for f in (special.y0, special.y1, special.k0, special.k1, special.exp1):
+    case(f, positive(2, 3))
+case(special.expi, real(3), _call=lambda x: np.real(special.expi(x)))
+for f in (special.jv, special.yv, special.kv):
+    case(f, np.array([0.5, 2.0]), positive(3, 2))
+for f in (special.yn, special.kn, special.expn):
+    case(f, 2, positive(3))
+for f in (special.boxcox, special.boxcox1p):
+    case(f, positive(2, 3), real(3))
+    case(f, positive(3), 0.0)
+case(special.rgamma, positive(2, 3))
+case(special.rgamma, real(3), _call=lambda x: np.real(special.rgamma(x / 4 - 1.5)))
+case(special.gammasgn, real(3))
+case(special.multigammaln, above(3), 3)
+case(special.poch, positive(2, 3), positive(3))
+case(special.poch, positive(3), 2.5)
+case(special.binom, above(2, 3), positive(3), _call=lambda n, k: special.binom(n + 2, k))
+case(special.binom, 9.5, positive(3))
+for f in (special.gammainc, special.gammaincc, special.chdtr, special.chdtrc, special.stdtr):
+    case(f, np.array([0.5, 2.0]), positive(3, 2))
+    case(f, 20.0, positive(3))
+for f in (special.betainc, special.betaincc):
+    case(f, np.array([0.5, 2.0]), 1.5, inside(3, 2), _call=lambda a, b, x, f=f: f(a, b, (1 + x) / 2))
+    case(f, 20.0, 30.0, inside(3), _call=lambda a, b, x, f=f: f(a, b, (1 + x) / 2))
+for f in (special.ellipk, special.ellipe):
+    case(f, inside(2, 3))
+case(special.spence, positive(2, 3), _call=lambda x: np.real(special.spence(x)))
+case(special.lambertw, positive(3), _call=lambda x: np.real(special.lambertw(x)))
+case(special.lambertw, z(3), 1)
+for f in (special.huber, special.pseudo_huber):
+    case(f, above(2, 3), inside(3))
+    case(f, inside(3), above(3), _call=lambda delta, r, f=f: f(1 + delta, 1 + r))
+case(special.hyp1f1, np.array([0.5, 2.0]), 1.5, real(3, 2), _call=lambda a, b, x: np.real(special.hyp1f1(a, b, x)))
+case(
+    special.hyp2f1,
+    np.array([0.5, 2.0]),
+    1.0,
+    1.5,
+    inside(3, 2),
+    _call=lambda a, b, c, x: np.real(special.hyp2f1(a, b, c, x)),
+)
 case(special.logsumexp, real(2, 3))
 case(special.logsumexp, real(2, 3, 2), axis=(0, -1), keepdims=True)
 case(special.logsumexp, real(2, 3), axis=1, b=positive(3))
