@@ -13,25 +13,24 @@ from ..tree import flatten, rebuild
 
 
 class Call(NamedTuple):
-    """A call of a function: of its operands that move, whether there are no others, and of a composite one itself."""
+    """A call of a function, as one of the operands that move alone; and the whole call where it is composite."""
 
     function: Any
     along: Callable[..., Any]
     operands: list[Any]
-    alone: bool
     whole: Callable[[], Any] | None
 
 
 def bend(y, call):
     """The result with the second derivatives ∂²f[Jₖ, Jₖ] added to those that the rule for tangents has sent on."""
     first = call.operands[0]
-    level, count = first.level, first.count
-    each = LIVE[level][0] - count > 1
+    level, count, each = first.level, first.count, not first.summed
     outputs, structure = flatten(y)
     if not count or not any(_is_ours(v, level) for v in outputs):
         return y
     seconds = quietly(_seconds, call, outputs, level, count, each)
-    bent = [_bend_one(v, s, level, count) for v, s in zip(outputs, seconds, strict=True)]
+    last = count if each else 1
+    bent = [_bend_one(v, s, level, last) for v, s in zip(outputs, seconds, strict=True)]
     return rebuild(structure, bent)
 
 
@@ -39,13 +38,13 @@ def _is_ours(v, level):
     return type(v) is Dual and v.level == level
 
 
-def _bend_one(v, second, level, count):
+def _bend_one(v, second, level, last):
     """A Dual with the last of its tangents greater by ``second``, which None says is zero."""
     if second is None or not _is_ours(v, level):
         return v
     d = v.tangent
-    rest = d[count:] + second
-    return Dual(v.primal, np.concatenate([d[:count], rest.astype(d.dtype)]), level)
+    bent = d[-last:] + second
+    return Dual(v.primal, np.concatenate([d[:-last], bent.astype(d.dtype)]), level)
 
 
 def _seconds(call, outputs, level, count, each):
@@ -54,9 +53,9 @@ def _seconds(call, outputs, level, count, each):
     if kind == "bilinear" and len(call.operands) == 2:
         return [_inner_product(call, outputs[0], count, each)]
     if call.whole is not None:
-        defined, _ = flatten(call.whole())
+        last, (defined, _) = count if each else 1, flatten(call.whole())
         return [
-            d.tangent[count:] - v.tangent[count:] if _is_ours(v, level) else None
+            d.tangent[-last:] - v.tangent[-last:] if _is_ours(v, level) else None
             for d, v in zip(defined, outputs, strict=True)
         ]
     entrywise = isinstance(call.function, np.ufunc) and call.function.signature is None

@@ -13,6 +13,7 @@ from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
 from ..tree import flatten, leaf, map_leaves, rebuild
 from .bending import Call, bend
+from .fast import at_once
 
 ESCAPED = (
     "an operation has lost the second derivatives of what it was given: it has no rule for them; nest dg.jvp for this "
@@ -37,17 +38,21 @@ _rules = _CurvedRules()
 
 @leaf
 class Curved(operators(_rules), Dual):
-    """A value, its tangents along K directions, and behind these the second derivatives along them: each, or their sum.
+    """A value, its tangents along K directions, and at their end the second derivatives along them: each, or their sum.
 
-    Programs receive one inside `laplacian`. Its tangents J₁, ..., J_K are followed by L = ∂f L + Σ ∂²f[Jₖ, Jₖ], of which
-    the first term is a tangent like the others. So views, writes and refusals are those of a Dual.
+    Programs receive one inside `laplacian`. Behind its tangents J₁, ..., J_K comes L. An operation f makes of it
+    ∂f L + Σ ∂²f[Jₖ, Jₖ], of which the first term is a tangent like the others. So views, writes and refusals are those
+    of a Dual. Tangents between J_K and L are of first order alone.
     """
 
-    __slots__ = ("count",)
+    __slots__ = ("count", "summed")
 
-    def __init__(self, primal: Any, tangent: Any, level: int, count: int, frozen: bool = False) -> None:
+    def __init__(
+        self, primal: Any, tangent: Any, level: int, count: int, summed: bool, frozen: bool = False
+    ) -> None:
         super().__init__(primal, tangent, level, frozen)
-        self.count = count
+        self.count: int = count
+        self.summed: bool = summed
 
     def uncurved(self) -> Dual:
         """The Dual that it is but for what bends."""
@@ -59,7 +64,7 @@ class Curved(operators(_rules), Dual):
 
     def revalued(self, primal):
         """The same with another value."""
-        return Curved(primal, self.tangent, self.level, self.count)
+        return Curved(primal, self.tangent, self.level, self.count, self.summed)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         if ufunc not in RULES:
@@ -71,7 +76,7 @@ class Curved(operators(_rules), Dual):
 
     def __array_function__(self, func, types, args, kwargs):
         if func not in RULES and not isinstance(func, custom_jvp):
-            return curve(make(self.uncurved(), func, args, kwargs), self)
+            return make(self, func, args, kwargs)
         return bent(func, as_arrays(func, args), {name: as_array(a) for name, a in kwargs.items()})
 
     def __getitem__(self, index):
@@ -103,18 +108,24 @@ class Curved(operators(_rules), Dual):
         return f"Curved({self.dtype}[{', '.join(map(str, self.shape))}], level {self.level}, {self.count} directions)"
 
 
+def _is_curved(x):
+    return x.__class__ is Curved
+
+
 def curve(tree, like):
     """The Duals of a level as Curved ones like another of it."""
 
     def one(y):
         ours = type(y) is Dual and y.level == like.level
-        return Curved(y.primal, y.tangent, y.level, like.count, y.frozen) if ours else y
+        return Curved(y.primal, y.tangent, y.level, like.count, like.summed, y.frozen) if ours else y
 
     return one(tree) if type(tree) is Dual else map_leaves(one, tree)
 
 
 def bent(function, args, kwargs):
     """A function of arguments with a Curved among them."""
+    if not kwargs and (found := at_once(function, args, _is_curved)):
+        return Curved(*found, args[0].level, args[0].count, args[0].summed)
     if kwargs.get("out") is not None:
         return store(kwargs["out"], bent(function, args, {k: v for k, v in kwargs.items() if k != "out"}))
     leaves, structure = flatten((args, kwargs))
@@ -144,4 +155,4 @@ def bent(function, args, kwargs):
     if kind == "linear" or function in WRITES or kind == "bilinear" and len(xs) == 1:
         return curve(y, top)
     whole = (lambda: rule(*args, **kwargs)) if kind == "composite" else None
-    return curve(bend(y, Call(function, along, xs, len(moving) == len(leaves), whole)), top)
+    return curve(bend(y, Call(function, along, xs, whole)), top)

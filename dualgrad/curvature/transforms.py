@@ -10,6 +10,7 @@ from ..dual import LIVE, Dual, lift, new_level, primal
 from ..errors import ShapeError
 from ..hints import hinted
 from ..pushforward import evaluated, jvp
+from ..random import Rng
 from ..transforms.basis import Chunk, argument, is_complex, named
 from ..tree import Function, is_container, returned
 from .curved import ESCAPED, Curved
@@ -65,7 +66,7 @@ def laplacian(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chun
         x = _array_of("laplacian", argument(args, argnum, kwargs))
         of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
         along = lambda start, stop: _coordinates(x, axis, start, stop)  # noqa: E731
-        push = lambda start, stop: _second_order("laplacian", of_one, x, along(start, stop), axis, False)[0]  # noqa: E731
+        push = lambda start, stop: _second_order("laplacian", of_one, x, along(start, stop), axis)  # noqa: E731
         return sum(in_chunks(push, _count(x, axis), chunk))
 
     return operator
@@ -88,7 +89,7 @@ def hessian_diag(f: Function, argnum: int = 0, chunk: Chunk = None) -> Function:
         of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
 
         def push(start, stop):
-            return _second_order("hessian_diag", of_one, x, _coordinates(x, None, start, stop), None, True)
+            return _second_order("hessian_diag", of_one, x, _coordinates(x, None, start, stop), None, False)
 
         return np.reshape(np.concatenate(in_chunks(push, x.size, chunk)), x.shape)
 
@@ -123,7 +124,7 @@ def second_order(f: Function, x: Any, sigma: Any, axis: int | None = None, chunk
         raise TypeError(f"dg.second_order got a {type(f).__name__}; expected a function: dg.second_order(f, x, sigma)")
     x, sigma = _array_of("second_order", x), _array_of("second_order", sigma)
     directions = _columns(x, sigma, axis)
-    push = lambda start, stop: _second_order("second_order", f, x, directions[start:stop], axis, False)[0]  # noqa: E731
+    push = lambda start, stop: _second_order("second_order", f, x, directions[start:stop], axis)  # noqa: E731
     return sum(in_chunks(push, len(directions), chunk))
 
 
@@ -164,27 +165,43 @@ def divergence(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chu
 # ---------------------------------------------------------------------- one pass
 
 
-def _second_order(name, f, x, directions, axis, each):
-    """The second derivatives of f along directions: each, or their sum, with one axis in front."""
-    count = len(directions)
-    rest = np.zeros_like(directions, shape=(count if each else 1, *x.shape))
-    (x,), (d,), _, lead = match_tangents((x,), (np.concatenate([directions, rest]),))
+def _second_order(name, f, x, directions, axis, summed=True):
+    """The second derivatives of f along directions: their sum, or each."""
+    count, expected = len(directions), () if axis is None else np.delete(x.shape, axis).tolist()
+    rest = np.zeros_like(directions, shape=(1 if summed else count, *x.shape))
+    parts = None if axis is None else 1 + Rng(0).uniform(0, 1, (*expected,), dtype=x.dtype)
+    mixed = [] if axis is None else [(np.sum(directions, axis=0) * np.expand_dims(parts, axis))[None]]
+    (x,), (d,), _, lead = match_tangents((x,), (np.concatenate([directions, *mixed, rest]),))
     level = new_level(lead)
     try:
-        y = lift(returned(evaluated(f, [Curved(x, d, level, count, frozen=True)])))
-        expected = () if axis is None else (*x.shape[: axis % x.ndim], *x.shape[axis % x.ndim + 1 :])
-        if is_container(y) or np.shape(y) != expected:
-            cure = "sum it, or take one entry" if axis is None else "one number for each example: y[..., 0] of (B, 1)"
-            raise ShapeError(f"{name} takes a function that returns {expected or 'a number'}; f returned {_described(y)}: {cure}")
+        y = lift(returned(evaluated(f, [Curved(x, d, level, count, summed, frozen=True)])))
+        if is_container(y) or np.shape(y) != (*expected,):
+            wanted = "a number" if axis is None else f"{(*expected,)}, a number for each example"
+            cure = "sum it, or take one entry" if axis is None else "of (B, 1) take [:, 0]"
+            raise ShapeError(f"{name} takes a function that returns {wanted}; f returned {_described(y)}: {cure}")
         if not isinstance(y, Dual) or y.level != level:
-            return np.zeros_like(primal(y), shape=rest.shape[:1] + expected, dtype=np.result_type(primal(y), np.float16))
+            return np.zeros_like(rest, shape=(*expected,) if summed else (count,))
         if type(y) is not Curved:
             raise NotImplementedError(ESCAPED)
         if y.dtype.kind == "c":
-            raise TypeError(f"{name} takes a real function; f returned a complex number: take real and imaginary parts")
-        return y.tangent[count:]
+            raise TypeError(f"{name} takes a real function; f returned complex numbers: take real and imaginary parts")
+        if axis is not None:
+            _require_apart(name, primal(y.tangent), count, parts)
+        return y.tangent[-1] if summed else y.tangent[count:]
     finally:
         LIVE.pop(level, None)
+
+
+def _require_apart(name, d, count, parts):
+    """Raise where a number depends on another example than its own: along a direction with a random part for each of
+    them it then does not move by its own part."""
+    own, together = parts * np.sum(d[:count], axis=0), d[count]
+    bound = np.finfo(d.dtype).eps ** 0.5 * np.max(parts * np.sum(np.abs(d[:count]), axis=0), initial=0)
+    if np.any(np.abs(own - together) > bound):
+        raise ValueError(
+            f"{name}(axis=...): f mixes the examples, whose directions are shared: each number may depend on its own "
+            "example alone (a normalisation over the batch does not); leave axis out for one array"
+        )
 
 
 def _described(y):
@@ -193,7 +210,7 @@ def _described(y):
 
 def _array_of(name, x):
     """The argument as one real array."""
-    if is_container(x) and not isinstance(x, (list, tuple)) or isinstance(x, (list, tuple)):
+    if is_container(x):
         raise TypeError(f"{name} takes one array; got a {type(x).__name__}: join its leaves, np.concatenate")
     x = as_primal(x, None, 0) if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact) else _refused(name, x)
     if is_complex(x):
