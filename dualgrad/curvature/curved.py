@@ -92,6 +92,12 @@ class Curved(operators(_rules), Dual):
         """`Dual.astype`."""
         return curve(self.uncurved().astype(*args, **kwargs), self)
 
+    def raised(self, by):
+        """self + by, of which nobody else has the tangents: they go on as they are, if ``by`` is a plain row."""
+        if by.__class__ is not np.ndarray or by.dtype is not self.dtype or by.shape != self.shape[-1:]:
+            return self + by
+        return Curved(self.primal + by, self.tangent, self.level, self.count, self.summed)
+
     def joined(self, leaves, shape):
         """Numbers and Duals as one array."""
         return np.reshape(np.stack(leaves), shape)
@@ -126,6 +132,8 @@ def bent(function, args, kwargs):
     """A function of arguments with a Curved among them."""
     if not kwargs and (found := at_once(function, args, _is_curved)):
         return Curved(*found, args[0].level, args[0].count, args[0].summed)
+    if len(args) == 1 and not kwargs and KINDS.get(function) == "constant":
+        return RULES[function](*args)
     if kwargs.get("out") is not None:
         return store(kwargs["out"], bent(function, args, {k: v for k, v in kwargs.items() if k != "out"}))
     leaves, structure = flatten((args, kwargs))

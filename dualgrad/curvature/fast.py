@@ -5,22 +5,32 @@ import math
 import numpy as np
 
 from ..dual import LIVE, Dual, new_level
-from ..rules.absorb import has_nan, quietly
+from ..rules.absorb import quietly
 from ..scratch import empty, empty_like
 from ..tables import KINDS, RULES
 
-_OF_TABLES = {function: RULES[function] for function in (np.add, np.subtract, np.matmul)}  # another rule goes its own way
+_KNOWN = {  # function -> its second derivative, from the value and the first
+    np.tanh: lambda y, slope: -2 * y * slope,
+    np.exp: lambda y, slope: y,
+    np.sin: lambda y, slope: -y,
+    np.cos: lambda y, slope: -y,
+}
+_OF_TABLES = {function: RULES[function] for function in (*_KNOWN, np.add, np.subtract, np.matmul)}
+
+
+def _has_our_rule(function):
+    return function in _OF_TABLES and RULES[function] is _OF_TABLES[function]
 
 
 def at_once(function, args, moves):
     """The value and the tangents of a function of arrays, of which the first ``moves``; None where this is no such
-    call, or a NaN is in it, which the rules see to."""
+    call, or an infinity is in it, which the rules see to."""
     x = args[0]
     if not moves(x) or not _is_plain(x.primal) or not _is_plain(x.tangent) or x.level not in LIVE:
         return None
     if len(args) == 1:
         return _of_one(function, x) if KINDS.get(function) == "elementwise" else None
-    if len(args) != 2 or function not in _OF_TABLES or RULES[function] is not _OF_TABLES[function]:
+    if len(args) != 2 or not _has_our_rule(function):
         return None
     y, p, d = args[1], x.primal, x.tangent
     if function is np.matmul:
@@ -43,31 +53,54 @@ def _is_plain(x):
 def _times_matrix(p, d, w):
     """x W for all directions in one product."""
     value = np.matmul(p, w)
+    if not _is_finite(w):
+        return None
     rows, moved = math.prod(d.shape[:-1]), empty((*d.shape[:-1], w.shape[1]), d.dtype)
     quietly(lambda: np.matmul(d.reshape(rows, d.shape[-1]), w, out=moved.reshape(rows, w.shape[1])))
-    return None if has_nan(moved) else (value, moved)
+    return value, moved
 
 
 def _of_one(function, x):
     """f(x), f'(x) J, and f'(x) L + f''(x) Σ J²: slope and curvature once, for all directions."""
     p, d = x.primal, x.tangent
+    found = (_known if function in _KNOWN and _has_our_rule(function) else _nested)(function, p)
+    if found is None:
+        return None
+    value, slope, curvature = found
+    if value.dtype is not p.dtype or value.shape != p.shape or not (_is_finite(slope) and _is_finite(curvature)):
+        return None
+    return value, quietly(_moved, slope, curvature, d, x.count, x.summed)
+
+
+def _known(function, p):
+    level = new_level(())
+    try:
+        y = RULES[function](Dual(p, np.ones_like(p), level, True))
+        return y.primal, y.tangent, quietly(_KNOWN[function], y.primal, y.tangent)
+    finally:
+        LIVE.pop(level)
+
+
+def _nested(function, p):
+    """The value and two derivatives as the rule has them, or None where it returns something else."""
     low, high = new_level(()), new_level(())
     try:
         one = np.ones_like(p)
         y = RULES[function](Dual(Dual(p, one, low, True), Dual(one, np.zeros_like(p), low, True), high, True))
         if not _stands_at(y, high) or not _stands_at(y.primal, low) or not _stands_at(y.tangent, low):
             return None
-        value, slope, curvature = y.primal.primal, y.primal.tangent, y.tangent.tangent
+        return y.primal.primal, y.primal.tangent, y.tangent.tangent
     finally:
         LIVE.pop(low), LIVE.pop(high)
-    if value.dtype is not p.dtype or value.shape != p.shape:
-        return None
-    moved = quietly(_moved, slope, curvature, d, x.count, x.summed)
-    return None if has_nan(moved) else (value, moved)
 
 
 def _stands_at(y, level):
     return y.__class__ is Dual and y.level == level
+
+
+def _is_finite(a):
+    """Whether a factor of tangents is, so that 0 · inf cannot arise; not where it is too large to say so in one look."""
+    return bool(np.isfinite(quietly(lambda: np.vdot(a, a))))
 
 
 def _moved(slope, curvature, d, count, summed):
