@@ -52,9 +52,9 @@ def _is_plain(x):
 
 def _times_matrix(p, d, w):
     """x W for all directions in one product."""
-    value = np.matmul(p, w)
     if not _is_finite(w):
         return None
+    value = np.matmul(p, w)
     rows, moved = math.prod(d.shape[:-1]), empty((*d.shape[:-1], w.shape[1]), d.dtype)
     quietly(lambda: np.matmul(d.reshape(rows, d.shape[-1]), w, out=moved.reshape(rows, w.shape[1])))
     return value, moved
