@@ -129,7 +129,7 @@ def _one_by_one(call, count, each):
     """The tangent of the tangent along each Jₖ."""
     found = None
     for k in range(count):
-        terms = _along(call, k)
+        terms = _curved_along(call, k)
         if found is None:
             found = [[] if each else None for _ in terms]
         for n, term in enumerate(terms):
@@ -142,7 +142,7 @@ def _one_by_one(call, count, each):
     return [None if total is None else total[None] for total in found]
 
 
-def _along(call, k):
+def _curved_along(call, k):
     low, high = new_level(()), new_level(())
 
     def line(x):

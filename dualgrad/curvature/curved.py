@@ -13,7 +13,7 @@ from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
 from ..tree import flatten, leaf, map_leaves, rebuild
 from .bending import Call, bend
-from .fast import at_once
+from .fast import pushed_at_once
 
 ESCAPED = (
     "an operation has lost the second derivatives of what it was given: it has no rule for them; nest dg.jvp for this "
@@ -33,11 +33,11 @@ def _argument(a):
     return np.asarray(a) if a.__class__ is list and a and isinstance(a[0], (int, float)) else as_array(a)
 
 
-_rules = _CurvedRules()
+_of_curved = _CurvedRules()
 
 
 @leaf
-class Curved(operators(_rules), Dual):
+class Curved(operators(_of_curved), Dual):
     """A value, its tangents along K directions, and at their end the second derivatives along them: each, or their sum.
 
     Programs receive one inside `laplacian`. Behind its tangents J₁, ..., J_K comes L. An operation f makes of it
@@ -47,9 +47,7 @@ class Curved(operators(_rules), Dual):
 
     __slots__ = ("count", "summed")
 
-    def __init__(
-        self, primal: Any, tangent: Any, level: int, count: int, summed: bool, frozen: bool = False
-    ) -> None:
+    def __init__(self, primal: Any, tangent: Any, level: int, count: int, summed: bool, frozen: bool = False) -> None:
         super().__init__(primal, tangent, level, frozen)
         self.count: int = count
         self.summed: bool = summed
@@ -72,7 +70,7 @@ class Curved(operators(_rules), Dual):
         inputs = tuple(map(_argument, inputs))
         if method != "__call__":
             return METHODS[method](ufunc, *inputs, **kwargs)
-        return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else bent(ufunc, inputs, {})
+        return call_with_keywords(ufunc, _of_curved[ufunc], inputs, kwargs) if kwargs else bent(ufunc, inputs, {})
 
     def __array_function__(self, func, types, args, kwargs):
         if func not in RULES and not isinstance(func, custom_jvp):
@@ -130,7 +128,7 @@ def curve(tree, like):
 
 def bent(function, args, kwargs):
     """A function of arguments with a Curved among them."""
-    if not kwargs and (found := at_once(function, args, _is_curved)):
+    if not kwargs and (found := pushed_at_once(function, args, _is_curved)):
         return Curved(*found, args[0].level, args[0].count, args[0].summed)
     if len(args) == 1 and not kwargs and KINDS.get(function) == "constant":
         return RULES[function](*args)

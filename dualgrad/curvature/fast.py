@@ -22,11 +22,11 @@ def _has_our_rule(function):
     return function in _OF_TABLES and RULES[function] is _OF_TABLES[function]
 
 
-def at_once(function, args, moves):
+def pushed_at_once(function, args, moves):
     """The value and the tangents of a function of arrays, of which the first ``moves``; None where this is no such
     call, or an infinity is in it, which the rules see to."""
     x = args[0]
-    if not moves(x) or not _is_plain(x.primal) or not _is_plain(x.tangent) or x.level not in LIVE:
+    if not moves(x) or not _is_real_array(x.primal) or not _is_real_array(x.tangent) or x.level not in LIVE:
         return None
     if len(args) == 1:
         return _of_one(function, x) if KINDS.get(function) == "elementwise" else None
@@ -34,9 +34,9 @@ def at_once(function, args, moves):
         return None
     y, p, d = args[1], x.primal, x.tangent
     if function is np.matmul:
-        fits = _is_plain(y) and y.dtype is p.dtype is d.dtype and y.ndim == 2 and p.ndim > 1
+        fits = _is_real_array(y) and y.dtype is p.dtype is d.dtype and y.ndim == 2 and p.ndim > 1
         return _times_matrix(p, d, y) if fits else None
-    if not (_is_plain(y) and y.dtype is p.dtype or y.__class__ in (int, float)):
+    if not (_is_real_array(y) and y.dtype is p.dtype or y.__class__ in (int, float)):
         return None
     value = function(p, y)
     if value.shape != p.shape or value.dtype is not p.dtype:
@@ -46,7 +46,7 @@ def at_once(function, args, moves):
     return value, moved
 
 
-def _is_plain(x):
+def _is_real_array(x):
     return x.__class__ is np.ndarray and x.dtype.char in "fd"
 
 
@@ -63,7 +63,7 @@ def _times_matrix(p, d, w):
 def _of_one(function, x):
     """f(x), f'(x) J, and f'(x) L + f''(x) Σ J²: slope and curvature once, for all directions."""
     p, d = x.primal, x.tangent
-    found = (_known if function in _KNOWN and _has_our_rule(function) else _nested)(function, p)
+    found = (_by_formula if function in _KNOWN and _has_our_rule(function) else _by_nesting)(function, p)
     if found is None:
         return None
     value, slope, curvature = found
@@ -72,7 +72,7 @@ def _of_one(function, x):
     return value, quietly(_moved, slope, curvature, d, x.count, x.summed)
 
 
-def _known(function, p):
+def _by_formula(function, p):
     level = new_level(())
     try:
         y = RULES[function](Dual(p, np.ones_like(p), level, True))
@@ -81,7 +81,7 @@ def _known(function, p):
         LIVE.pop(level)
 
 
-def _nested(function, p):
+def _by_nesting(function, p):
     """The value and two derivatives as the rule has them, or None where it returns something else."""
     low, high = new_level(()), new_level(())
     try:
@@ -99,7 +99,7 @@ def _stands_at(y, level):
 
 
 def _is_finite(a):
-    """Whether a factor of tangents is, so that 0 · inf cannot arise; not where it is too large to say so in one look."""
+    """Whether a factor of tangents is, so that 0 · inf cannot arise; no where it is too large to say so in one look."""
     return bool(np.isfinite(quietly(lambda: np.vdot(a, a))))
 
 

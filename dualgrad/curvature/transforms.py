@@ -66,8 +66,8 @@ def laplacian(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chun
         x = _array_of("laplacian", argument(args, argnum, kwargs))
         of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
         along = lambda start, stop: _coordinates(x, axis, start, stop)  # noqa: E731
-        push = lambda start, stop: _second_order("laplacian", of_one, x, along(start, stop), axis)  # noqa: E731
-        return sum(in_chunks(push, _count(x, axis), chunk))
+        push = lambda start, stop: _along_all("laplacian", of_one, x, along(start, stop), axis)  # noqa: E731
+        return sum(in_chunks(push, _how_many(x, axis), chunk))
 
     return operator
 
@@ -89,7 +89,7 @@ def hessian_diag(f: Function, argnum: int = 0, chunk: Chunk = None) -> Function:
         of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
 
         def push(start, stop):
-            return _second_order("hessian_diag", of_one, x, _coordinates(x, None, start, stop), None, False)
+            return _along_all("hessian_diag", of_one, x, _coordinates(x, None, start, stop), None, False)
 
         return np.reshape(np.concatenate(in_chunks(push, x.size, chunk)), x.shape)
 
@@ -123,8 +123,8 @@ def second_order(f: Function, x: Any, sigma: Any, axis: int | None = None, chunk
     if not callable(f):
         raise TypeError(f"dg.second_order got a {type(f).__name__}; expected a function: dg.second_order(f, x, sigma)")
     x, sigma = _array_of("second_order", x), _array_of("second_order", sigma)
-    directions = _columns(x, sigma, axis)
-    push = lambda start, stop: _second_order("second_order", f, x, directions[start:stop], axis)  # noqa: E731
+    directions = _along_columns(x, sigma, axis)
+    push = lambda start, stop: _along_all("second_order", f, x, directions[start:stop], axis)  # noqa: E731
     return sum(in_chunks(push, len(directions), chunk))
 
 
@@ -152,12 +152,12 @@ def divergence(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chu
         def push(start, stop):
             y, d = jvp(of_one, (x,), (_coordinates(x, axis, start, stop),))
             if is_container(y) or np.shape(y) != x.shape:
-                raise ShapeError(f"divergence takes a field of the shape of x, {x.shape}; f returned {_described(y)}")
+                raise ShapeError(f"divergence takes a field of the shape of x, {x.shape}; f returned {_what_came(y)}")
             if axis is None:
                 return np.sum(np.diagonal(np.reshape(d, (stop - start, -1))[:, start:stop]))
             return np.einsum("k...k->...", np.moveaxis(d, axis % x.ndim + 1, -1)[..., start:stop])
 
-        return sum(in_chunks(push, _count(x, axis), chunk))
+        return sum(in_chunks(push, _how_many(x, axis), chunk))
 
     return operator
 
@@ -165,7 +165,7 @@ def divergence(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chu
 # ---------------------------------------------------------------------- one pass
 
 
-def _second_order(name, f, x, directions, axis, summed=True):
+def _along_all(name, f, x, directions, axis, summed=True):
     """The second derivatives of f along directions: their sum, or each."""
     count, expected = len(directions), () if axis is None else np.delete(x.shape, axis).tolist()
     rest = np.zeros_like(directions, shape=(1 if summed else count, *x.shape))
@@ -178,7 +178,7 @@ def _second_order(name, f, x, directions, axis, summed=True):
         if is_container(y) or np.shape(y) != (*expected,):
             wanted = "a number" if axis is None else f"{(*expected,)}, a number for each example"
             cure = "sum it, or take one entry" if axis is None else "of (B, 1) take [:, 0]"
-            raise ShapeError(f"{name} takes a function that returns {wanted}; f returned {_described(y)}: {cure}")
+            raise ShapeError(f"{name} takes a function that returns {wanted}; f returned {_what_came(y)}: {cure}")
         if not isinstance(y, Dual) or y.level != level:
             return np.zeros_like(rest, shape=(*expected,) if summed else (count,))
         if type(y) is not Curved:
@@ -204,7 +204,7 @@ def _require_apart(name, d, count, parts):
         )
 
 
-def _described(y):
+def _what_came(y):
     return f"a {type(y).__name__}" if is_container(y) else f"shape {np.shape(y)}"
 
 
@@ -212,20 +212,20 @@ def _array_of(name, x):
     """The argument as one real array."""
     if is_container(x):
         raise TypeError(f"{name} takes one array; got a {type(x).__name__}: join its leaves, np.concatenate")
-    x = as_primal(x, None, 0) if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact) else _refused(name, x)
+    x = as_primal(x, None, 0) if hasattr(x, "dtype") and np.issubdtype(x.dtype, np.inexact) else _as_floating(name, x)
     if is_complex(x):
         raise TypeError(f"{name} takes real numbers; got complex ones: give real and imaginary parts")
     return x
 
 
-def _refused(name, x):
+def _as_floating(name, x):
     if isinstance(x, float):
         return np.float64(x)
     kind = f"dtype {x.dtype}" if hasattr(x, "dtype") else f"a {type(x).__name__}"
     raise TypeError(f"{name} takes an array of floating numbers; got {kind}: np.asarray(x, float)")
 
 
-def _count(x, axis):
+def _how_many(x, axis):
     """How many directions there are."""
     if axis is None:
         return x.size
@@ -247,9 +247,9 @@ def _coordinates(x, axis, start, stop):
     return basis
 
 
-def _columns(x, sigma, axis):
+def _along_columns(x, sigma, axis):
     """The columns of sigma as directions of x."""
-    count = _count(x, axis)
+    count = _how_many(x, axis)
     if sigma.ndim == x.ndim + 1 and sigma.shape[:-1] == x.shape:
         return np.moveaxis(sigma, -1, 0)
     if axis is not None and sigma.ndim == 2 and len(sigma) == count:

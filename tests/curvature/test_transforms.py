@@ -1,4 +1,4 @@
-"""The forward Laplacian: every function of the catalogue against nested jvp, known operators, networks, and its cost."""
+"""The forward Laplacian: every function of the catalogue against nested jvp, known operators, networks, its cost."""
 
 import tracemalloc
 
@@ -45,7 +45,7 @@ def faults(cases):
     for k, case in enumerate(cases):
         f = along_lines(case)
         terms = [nested(f, at, e) for e in np.eye(2)]
-        bound = (1e-9 if np.result_type(*terms) == float else 1e-3) * np.max(np.abs(terms), initial=1)
+        bound = (1e-9 if np.result_type(*terms).itemsize == 8 else 1e-3) * np.max(np.abs(terms), initial=1)
         total, each = dg.laplacian(f)(at), terms if k % 4 else dg.hessian_diag(f)(at)
         if not abs(total - sum(terms)) <= bound or not np.all(np.abs(np.subtract(each, terms)) <= bound):
             found.append(f"{case}: {total}, {each}; nested {terms}")
@@ -148,18 +148,19 @@ NETS = {
 def test_networks(name, dtype):
     net, rng = NETS[name], np.random.default_rng(0)
     params, points = net.init(rng=0, dtype=dtype), rng.normal(size=(5, 3)).astype(dtype)
+    rtol = 1e-10 if dtype is np.float64 else 1e-3
     u = lambda x: net(params, x)[..., 0]  # noqa: E731
     found = dg.laplacian(u, axis=-1)(points)
     assert found.dtype == dtype
     terms = [nested(u, points, np.broadcast_to(e, points.shape).astype(dtype)) for e in np.eye(3)]
-    np.testing.assert_allclose(found, sum(terms), rtol=1e-10 if dtype == float else 1e-3, atol=1e-4 * (dtype != float))
+    np.testing.assert_allclose(found, sum(terms), rtol=rtol, atol=1e-4 * (rtol > 1e-9))
     across = dg.laplacian(lambda x: net(params, x.T)[:, 0], axis=0)(points.T)
     np.testing.assert_allclose(across, found, rtol=1e-5)
     loss = dg.nn.MSE()
     one = points[:1]
     f = lambda x: loss(net(params, x), np.ones((1, 1), dtype))  # noqa: E731
     expected = np.trace(dg.hessian(f)(one).reshape(3, 3))
-    np.testing.assert_allclose(dg.laplacian(f)(one), expected, rtol=1e-10 if dtype == float else 1e-3, atol=1e-5)
+    np.testing.assert_allclose(dg.laplacian(f)(one), expected, rtol=rtol, atol=1e-5)
 
 
 def test_directions_of_each_example():
@@ -225,7 +226,8 @@ def test_callers_arrays_are_untouched_and_cannot_be_written():
     dg.laplacian(lambda x: kept.append(x) or np.sum(x))(x)
     with pytest.raises(dg.LevelError, match="after its jvp had ended"):
         np.sin(kept[0])
-    assert isinstance(kept[0], Curved) and repr(kept[0]).startswith("Curved(float64[3], level ")
+    assert isinstance(kept[0], Curved)
+    assert repr(kept[0]).startswith("Curved(float64[3], level ")
 
 
 def test_memory_is_that_of_the_directions():
@@ -242,8 +244,10 @@ def test_memory_is_that_of_the_directions():
 
 def test_a_network_costs_one_pass(monkeypatch):
     """Of the network's own functions each is called once, whatever the number of directions."""
-    calls, original = [], fast.at_once
-    monkeypatch.setattr("dualgrad.curvature.curved.at_once", lambda *args: calls.append(args[0]) or original(*args))
+    calls, original = [], fast.pushed_at_once
+    monkeypatch.setattr(
+        "dualgrad.curvature.curved.pushed_at_once", lambda *args: calls.append(args[0]) or original(*args)
+    )
     net = dg.nn.networks.mlp([20, 8, 1], dg.nn.Tanh)
     params = net.init(rng=0)
     dg.laplacian(lambda x: net(params, x)[:, 0], axis=-1)(np.zeros((4, 20), np.float32))
@@ -257,7 +261,7 @@ def test_a_network_costs_one_pass(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda: dg.laplacian(lambda x: x[:, :1], axis=-1)(np.ones((4, 2))), dg.ShapeError, r"of \(B, 1\) take \[:, 0\]"),
+        (lambda: dg.laplacian(lambda x: x[:, :1], axis=-1)(np.ones((4, 2))), dg.ShapeError, r"take \[:, 0\]"),
         (lambda: dg.laplacian(np.sin)(X), dg.ShapeError, r"returns a number; f returned shape \(3,\)"),
         (lambda: dg.hessian_diag(lambda x: (x[0], x[1]))(X), dg.ShapeError, "f returned a tuple"),
         (lambda: dg.divergence(np.sum)(X), dg.ShapeError, r"the shape of x, \(3,\); f returned shape \(\)"),
@@ -273,7 +277,7 @@ def test_a_network_costs_one_pass(monkeypatch):
         (lambda: dg.laplacian(X), TypeError, "dg.laplacian got a ndarray; expected a function"),
         (lambda: dg.laplacian(np.sum, argnums=1), TypeError, "has no keyword 'argnums': argnum="),
         (lambda: dg.laplacian(np.sum, chunk=0)(X), ValueError, "got chunk=0"),
-        (lambda: dg.laplacian(lambda x: np.sum((x - x.mean(0)) ** 2, 1), axis=-1)(np.eye(3)), ValueError, "f mixes the"),
+        (lambda: dg.laplacian(lambda x: np.sum((x - x.mean(0)) ** 2, 1), axis=-1)(np.eye(3)), ValueError, "f mixes"),
     ],
 )  # fmt: skip
 def test_bad_input(call, error, says):
