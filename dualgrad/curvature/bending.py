@@ -28,8 +28,10 @@ def bend(y, call):
     outputs, structure = flatten(y)
     if not count or not any(_is_ours(v, level) for v in outputs):
         return y
-    seconds = quietly(_seconds, call, outputs, level, count, each)
     last = count if each else 1
+    if call.whole is not None:
+        return rebuild(structure, [_with_last(v, d, level, last) for v, d in _defined(outputs, quietly(call.whole))])
+    seconds = quietly(_seconds, call, outputs, count, each)
     bent = [_bend_one(v, s, level, last) for v, s in zip(outputs, seconds, strict=True)]
     return rebuild(structure, bent)
 
@@ -47,17 +49,23 @@ def _bend_one(v, second, level, last):
     return Dual(v.primal, np.concatenate([d[:-last], bent.astype(d.dtype)]), level)
 
 
-def _seconds(call, outputs, level, count, each):
+def _defined(outputs, result):
+    """Each output beside what the definition of a composite function makes of it."""
+    return zip(outputs, flatten(result)[0], strict=True)
+
+
+def _with_last(v, defined, level, last):
+    """A Dual with the last tangents of what its definition makes."""
+    if not _is_ours(v, level):
+        return v
+    return Dual(v.primal, np.concatenate([v.tangent[:-last], defined.tangent[-last:].astype(v.dtype)]), level)
+
+
+def _seconds(call, outputs, count, each):
     """For each output Σ ∂²f[Jₖ, Jₖ], or all of its terms, as ``(1, *shape)`` or ``(K, *shape)``."""
     kind = KINDS.get(call.function)
     if kind == "bilinear" and len(call.operands) == 2:
         return [_inner_product(call, outputs[0], count, each)]
-    if call.whole is not None:
-        last, (defined, _) = count if each else 1, flatten(call.whole())
-        return [
-            d.tangent[-last:] - v.tangent[-last:] if _is_ours(v, level) else None
-            for d, v in zip(defined, outputs, strict=True)
-        ]
     entrywise = isinstance(call.function, np.ufunc) and call.function.signature is None
     if (entrywise or kind == "elementwise") and all(_is_real(x) for x in (*call.operands, *outputs)):
         return _entrywise(call, outputs, count, each)

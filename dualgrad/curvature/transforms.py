@@ -150,12 +150,15 @@ def divergence(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chu
         of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
 
         def push(start, stop):
-            y, d = jvp(of_one, (x,), (_coordinates(x, axis, start, stop),))
+            directions = _coordinates(x, axis, start, stop)
+            parts, mixed = _apart(x, directions, axis)
+            y, d = jvp(of_one, (x,), (np.concatenate([directions, *mixed]),))
             if is_container(y) or np.shape(y) != x.shape:
                 raise ShapeError(f"divergence takes a field of the shape of x, {x.shape}; f returned {_what_came(y)}")
             if axis is None:
-                return np.sum(np.diagonal(np.reshape(d, (stop - start, -1))[:, start:stop]))
-            return np.einsum("k...k->...", np.moveaxis(d, axis % x.ndim + 1, -1)[..., start:stop])
+                return np.sum(np.diagonal(np.reshape(d, (stop - start, x.size))[:, start:stop]))
+            _require_apart("divergence", primal(d), stop - start, np.expand_dims(parts, axis))
+            return np.einsum("k...k->...", np.moveaxis(d[:-1], axis % x.ndim + 1, -1)[..., start:stop])
 
         return sum(in_chunks(push, _how_many(x, axis), chunk))
 
@@ -169,8 +172,7 @@ def _along_all(name, f, x, directions, axis, summed=True):
     """The second derivatives of f along directions: their sum, or each."""
     count, expected = len(directions), () if axis is None else np.delete(x.shape, axis).tolist()
     rest = np.zeros_like(directions, shape=(1 if summed else count, *x.shape))
-    parts = None if axis is None else 1 + Rng(0).uniform(0, 1, (*expected,), dtype=x.dtype)
-    mixed = [] if axis is None else [(np.sum(directions, axis=0) * np.expand_dims(parts, axis))[None]]
+    parts, mixed = _apart(x, directions, axis)
     (x,), (d,), _, lead = match_tangents((x,), (np.concatenate([directions, *mixed, rest]),))
     level = new_level(lead)
     try:
@@ -179,6 +181,8 @@ def _along_all(name, f, x, directions, axis, summed=True):
             wanted = "a number" if axis is None else f"{(*expected,)}, a number for each example"
             cure = "sum it, or take one entry" if axis is None else "of (B, 1) take [:, 0]"
             raise ShapeError(f"{name} takes a function that returns {wanted}; f returned {_what_came(y)}: {cure}")
+        if getattr(y, "dtype", np.result_type(type(y))).kind not in "biufc":
+            raise TypeError(f"{name} takes a function that returns numbers; f returned a {type(y).__name__}")
         if not isinstance(y, Dual) or y.level != level:
             return np.zeros_like(rest, shape=(*expected,) if summed else (count,))
         if type(y) is not Curved:
@@ -190,6 +194,14 @@ def _along_all(name, f, x, directions, axis, summed=True):
         return y.tangent[-1] if summed else y.tangent[count:]
     finally:
         LIVE.pop(level, None)
+
+
+def _apart(x, directions, axis):
+    """A random part for each example, and the sum of the directions as far as that."""
+    if axis is None:
+        return None, []
+    parts = (1 + Rng(0).uniform(0, 1, np.delete(x.shape, axis).tolist())).astype(x.dtype)
+    return parts, [(np.sum(directions, axis=0) * np.expand_dims(parts, axis))[None]]
 
 
 def _require_apart(name, d, count, parts):

@@ -13,6 +13,7 @@ from tests.support.checks import direction, moving
 
 SMOOTH = [c for c in CATALOGUE if c.draws]
 X = np.array([1.0, 2.0, 0.5])
+ROOT = dg.implicit(lambda y, a: y**3 - a, np.cbrt)
 
 
 def along_lines(case):
@@ -97,6 +98,8 @@ def test_polynomials_exactly():
     assert dg.laplacian(lambda x: 3.0)(X) == 0
     assert np.array_equal(dg.hessian_diag(lambda x: 3.0)(X), np.zeros(3))
     assert dg.laplacian(np.sin)(0.5) == -np.sin(0.5)
+    assert dg.laplacian(np.sum)(X[:0]) == dg.divergence(np.sin)(X[:0]) == 0
+    assert dg.hessian_diag(np.sum)(X[:0]).shape == (0,)
 
 
 def bumpy(x):
@@ -278,6 +281,9 @@ def test_a_network_costs_one_pass(monkeypatch):
         (lambda: dg.laplacian(np.sum, argnums=1), TypeError, "has no keyword 'argnums': argnum="),
         (lambda: dg.laplacian(np.sum, chunk=0)(X), ValueError, "got chunk=0"),
         (lambda: dg.laplacian(lambda x: np.sum((x - x.mean(0)) ** 2, 1), axis=-1)(np.eye(3)), ValueError, "f mixes"),
+        (lambda: dg.divergence(lambda x: x - x.mean(0), axis=-1)(np.eye(3)), ValueError, "f mixes the examples"),
+        (lambda: dg.laplacian(lambda x: "3")(X), TypeError, "returns numbers; f returned a str"),
+        (lambda: dg.laplacian(lambda x: ROOT(x[0]))(X), NotImplementedError, "nest dg.jvp"),
     ],
 )  # fmt: skip
 def test_bad_input(call, error, says):
