@@ -30,7 +30,9 @@ def bend(y, call):
         return y
     last = count if each else 1
     if call.whole is not None:
-        return rebuild(structure, [_with_last(v, d, level, last) for v, d in _defined(outputs, quietly(call.whole))])
+        return rebuild(
+            structure, [_with_last_of(v, d, level, last) for v, d in _beside_definition(outputs, quietly(call.whole))]
+        )
     seconds = quietly(_seconds, call, outputs, count, each)
     bent = [_bend_one(v, s, level, last) for v, s in zip(outputs, seconds, strict=True)]
     return rebuild(structure, bent)
@@ -49,12 +51,12 @@ def _bend_one(v, second, level, last):
     return Dual(v.primal, np.concatenate([d[:-last], bent.astype(d.dtype)]), level)
 
 
-def _defined(outputs, result):
+def _beside_definition(outputs, result):
     """Each output beside what the definition of a composite function makes of it."""
     return zip(outputs, flatten(result)[0], strict=True)
 
 
-def _with_last(v, defined, level, last):
+def _with_last_of(v, defined, level, last):
     """A Dual with the last tangents of what its definition makes."""
     if not _is_ours(v, level):
         return v

@@ -151,7 +151,7 @@ def divergence(f: Function, argnum: int = 0, axis: int | None = None, chunk: Chu
 
         def push(start, stop):
             directions = _coordinates(x, axis, start, stop)
-            parts, mixed = _apart(x, directions, axis)
+            parts, mixed = _random_parts(x, directions, axis)
             y, d = jvp(of_one, (x,), (np.concatenate([directions, *mixed]),))
             if is_container(y) or np.shape(y) != x.shape:
                 raise ShapeError(f"divergence takes a field of the shape of x, {x.shape}; f returned {_what_came(y)}")
@@ -172,7 +172,7 @@ def _along_all(name, f, x, directions, axis, summed=True):
     """The second derivatives of f along directions: their sum, or each."""
     count, expected = len(directions), () if axis is None else np.delete(x.shape, axis).tolist()
     rest = np.zeros_like(directions, shape=(1 if summed else count, *x.shape))
-    parts, mixed = _apart(x, directions, axis)
+    parts, mixed = _random_parts(x, directions, axis)
     (x,), (d,), _, lead = match_tangents((x,), (np.concatenate([directions, *mixed, rest]),))
     level = new_level(lead)
     try:
@@ -196,7 +196,7 @@ def _along_all(name, f, x, directions, axis, summed=True):
         LIVE.pop(level, None)
 
 
-def _apart(x, directions, axis):
+def _random_parts(x, directions, axis):
     """A random part for each example, and the sum of the directions as far as that."""
     if axis is None:
         return None, []
