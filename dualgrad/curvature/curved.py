@@ -6,8 +6,10 @@ import numpy as np
 
 from ..custom import custom_jvp
 from ..dispatch import precedence
-from ..dual import Dual, as_array, as_arrays, lead_of, make, store, without_rule
+from ..dual import Dual, as_array, as_arrays, lead_of, make, primal, store, without_rule
 from ..operators import operators
+from ..rules.absorb import parts
+from ..rules.declare import nested_as
 from ..rules.keywords import call_with_keywords
 from ..rules.writes import WRITES
 from ..tables import KINDS, METHODS, RULES
@@ -47,8 +49,8 @@ class Curved(operators(_of_curved), Dual):
 
     __slots__ = ("count", "summed")
 
-    def __init__(self, primal: Any, tangent: Any, level: int, count: int, summed: bool, frozen: bool = False) -> None:
-        super().__init__(primal, tangent, level, frozen)
+    def __init__(self, value: Any, tangent: Any, level: int, count: int, summed: bool, frozen: bool = False) -> None:
+        super().__init__(value, tangent, level, frozen)
         self.count: int = count
         self.summed: bool = summed
 
@@ -95,6 +97,14 @@ class Curved(operators(_of_curved), Dual):
         if by.__class__ is not np.ndarray or by.dtype is not self.dtype or by.shape != self.shape[-1:]:
             return self + by
         return Curved(self.primal + by, self.tangent, self.level, self.count, self.summed)
+
+    def as_deep(self, dy):
+        """A tangent of this, of a higher level, as deep as it is: `nested_as`."""
+        p, d = parts(dy, self.level)
+        if d is None:
+            d = np.zeros_like(primal(self), shape=self.tangent.shape[:1] + dy.shape, dtype=dy.dtype)
+        p, d = nested_as(self.primal, p), nested_as(self.primal, d)
+        return Curved(p, d, self.level, self.count, self.summed)
 
     def joined(self, leaves, shape):
         """Numbers and Duals as one array."""

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from ..arguments import as_primal, match_tangents
+from ..backend import like as on_device
+from ..backend import to_numpy
 from ..chunks import in_chunks
 from ..dual import LIVE, Dual, lift, new_level, primal
 from ..errors import ShapeError
@@ -200,13 +202,14 @@ def _random_parts(x, directions, axis):
     """A random part for each example, and the sum of the directions as far as that."""
     if axis is None:
         return None, []
-    parts = (1 + Rng(0).uniform(0, 1, np.delete(x.shape, axis).tolist())).astype(x.dtype)
+    parts = on_device((1 + Rng(0).uniform(0, 1, np.delete(x.shape, axis).tolist())).astype(x.dtype), primal(x))
     return parts, [(np.sum(directions, axis=0) * np.expand_dims(parts, axis))[None]]
 
 
 def _require_apart(name, d, count, parts):
     """Raise where a number depends on another example than its own: along a direction with a random part for each of
     them it then does not move by its own part."""
+    d, parts = to_numpy(d), to_numpy(parts)
     own, together = parts * np.sum(d[:count], axis=0), d[count]
     bound = np.finfo(d.dtype).eps ** 0.5 * np.max(parts * np.sum(np.abs(d[:count]), axis=0), initial=0)
     if np.any(np.abs(own - together) > bound):
@@ -250,13 +253,13 @@ def _how_many(x, axis):
 
 def _coordinates(x, axis, start, stop):
     """Directions start, ..., stop - 1 of the coordinates, of all examples at once."""
-    basis = np.zeros_like(primal(x), shape=(stop - start, *x.shape))
+    basis = np.zeros((stop - start, *x.shape), x.dtype)
     rows = np.arange(stop - start)
     if axis is None:
         basis.reshape(stop - start, x.size)[rows, start + rows] = 1
     else:
         np.moveaxis(basis, axis % x.ndim + 1, 1)[rows, start + rows] = 1
-    return basis
+    return on_device(basis, primal(x))
 
 
 def _along_columns(x, sigma, axis):

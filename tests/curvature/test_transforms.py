@@ -11,6 +11,7 @@ from dualgrad.curvature import bending, fast
 from dualgrad.curvature.curved import Curved
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import direction, moving
+from tests.support.strict import device, host
 
 EVERY = [c for c in CATALOGUE if c.draws]
 BY_FUNCTION = {f: list(calls) for f, calls in itertools.groupby(EVERY, key=lambda c: c.function)}
@@ -76,6 +77,18 @@ def test_a_wrong_bend_is_noticed(module, way, monkeypatch):
 
     monkeypatch.setattr(module, way, wrong)
     assert faults(SMOOTH[::20])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_it_nests_with_jvp_inside_and_outside():
+    v, at = np.array([1.0, 0.5]), np.full(2, 1e-3)
+    for case in SMOOTH[::12]:
+        f = along_lines(case)
+        expected = dg.jvp(lambda x, f=f: sum(nested(f, x, e) for e in np.eye(2)), (at,), (v,))[1]
+        outside = dg.jvp(dg.laplacian(f), (at,), (v,))[1]
+        inside = dg.laplacian(lambda x, f=f: dg.jvp(f, (x,), (v,))[1])(at)
+        bound = 1e-6 * max(1, abs(expected))
+        assert abs(outside - expected) <= bound and abs(inside - expected) <= bound, case  # noqa: PT018
 
 
 HARMONIC = {
@@ -198,6 +211,18 @@ def test_nests_with_jvp_over_parameters_and_with_taylor():
     np.testing.assert_allclose(inside, outside, rtol=1e-10)
     gradient = dg.jvp(dg.laplacian(bumpy), (X,), (X,))[1]
     np.testing.assert_allclose(gradient, dg.jvp(lambda x: np.trace(dg.hessian(bumpy)(x)), (X,), (X,))[1], rtol=1e-9)
+
+
+def test_on_a_device():
+    points, sigma = np.linspace(0.1, 1, 6).reshape(2, 3), np.arange(6.0).reshape(3, 2)
+    u = lambda x: np.sum(np.tanh(x) * x / (1 + np.sort(x)), axis=-1)  # noqa: E731
+    for op in (
+        lambda x, s: dg.laplacian(u, axis=-1)(x),
+        lambda x, s: dg.second_order(u, x, s, axis=-1),
+        lambda x, s: dg.hessian_diag(lambda x: np.sum(u(x)))(x),
+        lambda x, s: dg.divergence(np.sin, axis=-1)(x),
+    ):
+        np.testing.assert_allclose(host(op(device(points), device(sigma))), op(points, sigma), rtol=1e-12)
 
 
 # ---------------------------------------------------------------------- rules of one's own, infinities, cost
