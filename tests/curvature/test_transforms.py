@@ -11,6 +11,7 @@ from dualgrad.curvature import bending, fast
 from dualgrad.curvature.curved import Curved
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import direction, moving
+from tests.support.layers import LAYERS, LOSSES
 from tests.support.strict import device, host
 
 EVERY = [c for c in CATALOGUE if c.draws]
@@ -180,6 +181,32 @@ def test_networks(name, dtype):
     f = lambda x: loss(net(params, x), np.ones((1, 1), dtype))  # noqa: E731
     expected = np.trace(dg.hessian(f)(one).reshape(3, 3))
     np.testing.assert_allclose(dg.laplacian(f)(one), expected, rtol=rtol, atol=1e-5)
+
+
+def check_along_two(f, x):
+    """tr σᵀ H σ along two random directions of x against nested jvp."""
+    sigma = np.random.default_rng(2).normal(size=(*np.shape(x), 2))
+    terms = [nested(f, x, v) for v in np.moveaxis(sigma, -1, 0)]
+    np.testing.assert_allclose(dg.second_order(f, x, sigma), sum(terms), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer(name):
+    layer, shape = LAYERS[name]
+    params = layer.init(rng=0, dtype=np.float64)
+    check_along_two(lambda x: np.sum(np.sin(3 * layer(params, x))), np.random.default_rng(0).normal(size=shape))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss(name):
+    loss, shape, target = LOSSES[name]
+    check_along_two(lambda x: loss(x, target), np.random.default_rng(0).normal(size=shape))
+
+
+def test_the_parameters_of_an_objective():
+    params, points = NETS["tanh"].init(rng=0, dtype=float), np.random.default_rng(0).normal(size=(5, 3))
+    bound = dg.nn.Objective(NETS["tanh"], dg.nn.mse).bind(points, points[:, :1])
+    check_along_two(lambda w: bound(params.at(w)), params.vector)
 
 
 def test_directions_of_each_example():
