@@ -33,6 +33,7 @@ from .zero import ZERO
 if TYPE_CHECKING:
     from . import directions, estimators, nn, online, optim, testing, workers
     from .checkpoint import load, save
+    from .curvature import divergence, hessian_diag, laplacian, second_order
     from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
     from .linearized import operator, propagate
     from .random import Rng
@@ -66,16 +67,19 @@ __all__ = [
     "defjvp",
     "derivative",
     "directions",
+    "divergence",
     "dual",
     "estimators",
     "extend",
     "fixed_point",
     "grad",
     "hessian",
+    "hessian_diag",
     "hvp",
     "implicit",
     "jacfwd",
     "jvp",
+    "laplacian",
     "load",
     "nn",
     "online",
@@ -84,6 +88,7 @@ __all__ = [
     "primal",
     "propagate",
     "save",
+    "second_order",
     "supported",
     "taylor",
     "testing",
@@ -96,9 +101,11 @@ __all__ = [
 
 _LATER = {
     "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
-    "argmin": "equations", "directions": None, "estimators": None, "fixed_point": "equations", "implicit": "equations",
+    "argmin": "equations", "directions": None, "divergence": "curvature", "estimators": None,
+    "fixed_point": "equations", "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature",
     "load": "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None,
-    "propagate": "linearized", "save": "checkpoint", "testing": None, "trace": "tracing", "workers": None,
+    "propagate": "linearized", "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing",
+    "workers": None,
 }  # fmt: skip
 
 

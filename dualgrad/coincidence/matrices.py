@@ -38,4 +38,4 @@ def rounding(values):
 
 def depth(x):
     """How often x is differentiated already."""
-    return 1 + depth(x.primal) if x.__class__ is Dual else x.order - 1 if isinstance(x, Dual) else 0
+    return 1 + depth(x.primal) if x.__class__ is Dual else getattr(x, "order", 3) - 1 if isinstance(x, Dual) else 0

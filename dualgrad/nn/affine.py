@@ -8,7 +8,9 @@ from ..zero import ZERO
 def plus_row(y, b):
     """y + b, into y, a product that nobody else has, where both are plain and of one precision."""
     plain = y.__class__ is b.__class__ is np.ndarray and y.dtype is b.dtype and b.shape == y.shape[-1:]
-    return np.add(y, b, out=y) if plain else y + b
+    if plain:
+        return np.add(y, b, out=y)
+    return y.raised(b) if hasattr(y, "raised") else y + b
 
 
 def row_tangent(db, ndim, n=1):

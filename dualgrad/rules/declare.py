@@ -191,7 +191,7 @@ def _parameters(function):
 def nested_as(y, dy):
     """``dy`` nested as deeply as ``y``, so that a buffer of such values takes tangents of every outer level."""
     if y.__class__ is not Dual:
-        return dy
+        return y.as_deep(dy) if hasattr(y, "as_deep") else dy
     p, d = parts(dy, y.level)
     like = y if d is None or type(dy) is not type(y) else dy
     if d is None:

@@ -5,13 +5,13 @@ from scipy import special as sp
 
 from ..dual import primal
 from ..rules.declare import elementwise
-from .densities import beta_density
+from .densities import incomplete_beta_slope
 from .shared import as_number
 from .tails import SQRT_2PI, fixed
 
 _shapes = fixed("betainc", "its shapes")
-elementwise(sp.betainc, _shapes, _shapes, lambda y, a, b, x: beta_density(a - 1, b - 1, a, b, x))
-elementwise(sp.betaincc, _shapes, _shapes, lambda y, a, b, x: -beta_density(a - 1, b - 1, a, b, x))
+elementwise(sp.betainc, _shapes, _shapes, lambda y, a, b, x: incomplete_beta_slope(a - 1, b - 1, a, b, x))
+elementwise(sp.betaincc, _shapes, _shapes, lambda y, a, b, x: -incomplete_beta_slope(a - 1, b - 1, a, b, x))
 
 
 def _student(y, df, t):

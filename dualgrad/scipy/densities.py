@@ -45,7 +45,7 @@ def _bent(x, a):
 
 
 @all_in_double
-def gamma_density(a, x):
+def incomplete_gamma_slope(a, x):
     """xᵃ⁻¹ exp(-x) / Γ(a), whose derivative is that of a - 1 less itself; 0 at the poles of Γ."""
     low = np.where(a < _FROM, a, 1)
     near = sp.gammasgn(low) * np.exp(sp.xlogy(low - 1, x) - x - sp.gammaln(low))
@@ -57,14 +57,14 @@ def gamma_density(a, x):
 
 
 elementwise(
-    gamma_density,
+    incomplete_gamma_slope,
     fixed("the density", "its shape"),
-    lambda y, a, x: gamma_density(a - 1, x) - gamma_density(a, x),
+    lambda y, a, x: incomplete_gamma_slope(a - 1, x) - incomplete_gamma_slope(a, x),
 )
 
 
 @all_in_double
-def beta_density(p, q, a, b, x):
+def incomplete_beta_slope(p, q, a, b, x):
     """xᵖ (1 - x)^q / B(a, b); p = a - 1 and q = b - 1 make the density, and less its derivatives."""
     near = sp.xlogy(p, x) + sp.xlog1py(q, -x) - sp.betaln(a, b)
     large = (np.minimum(a, b) >= _FROM) & (x > 0) & (x < 1)
@@ -82,9 +82,9 @@ def _share_of(p, y):
 
 
 elementwise(
-    beta_density,
+    incomplete_beta_slope,
     *[fixed("the density", "its shape")] * 4,
     lambda y, p, q, a, b, x: (
-        _share_of(p, beta_density(p - 1, q, a, b, x)) - _share_of(q, beta_density(p, q - 1, a, b, x))
+        _share_of(p, incomplete_beta_slope(p - 1, q, a, b, x)) - _share_of(q, incomplete_beta_slope(p, q - 1, a, b, x))
     ),
 )

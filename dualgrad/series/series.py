@@ -246,6 +246,8 @@ def one_by_one(function, args, kwargs):
     lead_of(top)
     if top.__class__ is Dual or KINDS.get(function) == "constant" or function in WRITES:
         return RULES[function](*args, **kwargs)
+    if top.__class__ is not Series:
+        return top.__array_function__(function, (), args, kwargs)
     if level in _RUNNING:
         return _lazily(function, leaves, structure, level)
     _RUNNING[level] = {}

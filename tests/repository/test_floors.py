@@ -29,7 +29,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["arguments", "custom", "scipy", "directions", "optim"],
     ["pushforward"],
     ["series", "tracing", "transforms"],
-    ["nn", "equations", "linearized"],
+    ["nn", "equations", "linearized", "curvature"],
     ["estimators"],
     ["online"],
     ["testing", "typing"],
