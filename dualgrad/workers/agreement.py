@@ -62,7 +62,7 @@ def _described(error):
     named = next((kind for kind in kinds if kind in errors.__all__), None)
     try:
         text = str(error)
-    except Exception:
+    except Exception:  # of an error of somebody's own, whose words cannot be had
         text = "an error without words"
     return named or DualgradError.__name__, text if named == kinds[0] else f"{kinds[0]}: {text}"
 

@@ -162,7 +162,7 @@ def timed(function: Callable[[Any], Any], task: Any) -> tuple[float, Any]:
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
-        except Exception:
+        except Exception:  # whatever pickle, or the error's own constructor, objects to
             raise DualgradError(f"{type(error).__name__}: {error}") from None
         raise
     return time.perf_counter() - start, found

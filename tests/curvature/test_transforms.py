@@ -45,6 +45,10 @@ def nested(f, x, v):
     return dg.jvp(lambda x: dg.jvp(f, (x,), (v,))[1], (x,), (v,))[1]
 
 
+# calls of the catalogue warn by themselves, with plain numbers too: of numbers out of range, of what is deprecated
+as_numpy_warns = pytest.mark.filterwarnings("ignore")
+
+
 def faults(cases):
     """The calls of which the Laplacian is not what nested jvp gives; of every fourth also the diagonal."""
     found, at = [], np.zeros(2)
@@ -58,13 +62,13 @@ def faults(cases):
     return found
 
 
-@pytest.mark.filterwarnings("ignore")
+@as_numpy_warns
 @pytest.mark.parametrize("part", range(2))
 def test_every_function_bends_as_nested_jvp_says(part):
     assert faults(SMOOTH[part::2]) == []
 
 
-@pytest.mark.filterwarnings("ignore")
+@as_numpy_warns
 @pytest.mark.parametrize(
     ("module", "way"),
     [(bending, "_inner_product"), (bending, "_entrywise"), (bending, "_one_by_one"), (fast, "_moved")],
@@ -80,7 +84,7 @@ def test_a_wrong_bend_is_noticed(module, way, monkeypatch):
     assert faults(SMOOTH[::20])
 
 
-@pytest.mark.filterwarnings("ignore")
+@as_numpy_warns
 def test_it_nests_with_jvp_inside_and_outside():
     v, at = np.array([1.0, 0.5]), np.full(2, 1e-3)
     for case in SMOOTH[::12]:

@@ -15,6 +15,7 @@ from ...directions import Orthogonal
 from ...directions.base import as_direction
 from ...layout import Layout
 from ...random import RngLike, as_rng
+from ...settings import fingerprint
 from ...tree import Tree
 from ...workers import Alone, Pool, Workers, digest
 from ...workers.agreement import dealt, require_workers, together
@@ -31,7 +32,7 @@ from .in_place import InPlace
 from .journal import Journal, mark_of
 from .plan import Answer, Plan
 from .replicas import RECENT, Replica, Task, pushed_by_replica
-from .standing import Standing, digest_of_state, fingerprint, header_of, require_alike
+from .standing import Standing, digest_of_state, header_of, require_alike
 
 _DIRECTIONS = 8  # of a chunk
 
@@ -216,7 +217,7 @@ class Shared(Estimator):
         """
         return attempted(self, self._estimate, objective, params, rng)
 
-    def _estimate(self, objective, params, rng, remembers=False):
+    def _estimate(self, objective, params, rng):
         plan = self._plan()
         at, rng, value, slopes = self._measured(plan, objective, params, rng)
         gradient = self._finite(at, value, plan.gradient(at, slopes, rng, self.made), slopes)

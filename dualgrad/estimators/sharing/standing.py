@@ -1,6 +1,5 @@
 """Standing: from where a worker makes a step, which must be from where all others do."""
 
-import hashlib
 import json
 from typing import Any, NamedTuple
 
@@ -39,11 +38,6 @@ def digest_of_buffers(params: Any) -> str | None:
     """The digest of running statistics; None without any."""
     buffers = getattr(params, "buffers", None)
     return digest(buffers) if buffers else None
-
-
-def fingerprint(header: Any) -> str:
-    """Sixteen hexadecimal digits of plain data."""
-    return hashlib.blake2b(json.dumps(header).encode(), digest_size=8).hexdigest()
 
 
 def digest_of_state(estimator: Any, params: Any) -> str:

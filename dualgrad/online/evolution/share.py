@@ -4,7 +4,6 @@ Particles are advanced in units whose size does not depend on how many workers t
 product changes the last bits of its rows.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from ...backend import Array
 from ...checks import positive_count
 from ...errors import DriftError, LayoutError
 from ...random import Rng
-from ...settings import plain_data
+from ...settings import fingerprint
 from ...tree import Tree
 from ...workers import Workers, digest
 from ...workers.agreement import dealt, odd_ones, require_workers, together
@@ -55,7 +54,7 @@ class Share:
         losses = losses.astype(np.float64).tobytes()
         if self.workers.size == 1:
             return Said(losses, "", "", "", "")
-        of_settings, of_stream, of_data = map(_digest_of_plain, ((settings, self.chunk), rng.place(), data))
+        of_settings, of_stream, of_data = map(fingerprint, ((settings, self.chunk), rng.place(), data))
         return Said(losses, of_settings, digest(params), of_stream, of_data)
 
     def losses_of_all(self, step: Callable[[], Said]) -> Array:
@@ -91,8 +90,3 @@ def _share_in_words(share):
     if not isinstance(share, dict) or set(share) != {"rank", "size", "chunk"}:
         return f"{share!r:.80}"
     return f"worker {share['rank']} of {share['size']} (chunk={share['chunk']})"
-
-
-def _digest_of_plain(data):
-    """Sixteen hexadecimal digits of any data that workers are given."""
-    return hashlib.blake2b(repr(plain_data(data)).encode(), digest_size=8).hexdigest()
