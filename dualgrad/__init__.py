@@ -1,6 +1,6 @@
 """Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
 
-from . import rules  # noqa: F401, I001  (the tables, before what shares their functions)
+from . import rules, array_api  # noqa: F401, I001  (the tables, before what shares their functions)
 import importlib
 import threading
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .checkpoint import load, save
     from .curvature import divergence, hessian_diag, laplacian, second_order
     from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
-    from .linearized import operator, propagate
+    from .linearized import linearize, operator, propagate
     from .random import Rng
     from .tracing import Trace, trace
 
@@ -80,6 +80,7 @@ __all__ = [
     "jacfwd",
     "jvp",
     "laplacian",
+    "linearize",
     "load",
     "nn",
     "online",
@@ -100,12 +101,11 @@ __all__ = [
 
 
 _LATER = {
-    "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
-    "argmin": "equations", "directions": None, "divergence": "curvature", "estimators": None,
-    "fixed_point": "equations", "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature",
-    "load": "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None,
-    "propagate": "linearized", "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing",
-    "workers": None,
+    "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing", "argmin":
+    "equations", "directions": None, "divergence": "curvature", "estimators": None, "fixed_point": "equations",
+    "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature", "linearize": "linearized", "load":
+    "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None, "propagate": "linearized",
+    "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing", "workers": None,
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import operator
 import numpy as np
 
 from .errors import TangentLossError
+from .tables import MAKERS
 
 # By names of their own: np.add is a look-up more.
 add, subtract, multiply, divide, matmul = np.add, np.subtract, np.multiply, np.divide, np.matmul
@@ -59,6 +60,7 @@ class AsArray:
     def __ceil__(self): return math.ceil(self.primal)
     def __trunc__(self): return math.trunc(self.primal)
     def __dir__(self): return [name for name in object.__dir__(self) if name not in _HIDDEN]
+    def __array_namespace__(self, *, api_version=None): return MAKERS[np](self, api_version)
     def fill(self, value): self[...] = value
 
     shape = property(lambda self: self.primal.shape)

@@ -68,10 +68,8 @@ def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: bool = Fa
         raise TypeError("jvp takes a tuple of primals and a tuple of tangents: jvp(f, (x,), (v,))")
     if len(primals) != len(tangents):
         raise StructureError(f"got {len(primals)} primals and {len(tangents)} tangents; expected one tangent a primal")
-    if all(map(_plain_pair, primals, tangents)):
-        xs, vs, structure, lead = primals, tangents, None, ()
-    else:
-        xs, vs, structure, lead = match_tangents(primals, tangents)
+    plain = all(map(is_plain_pair, primals, tangents))
+    xs, vs, structure, lead = (primals, tangents, None, ()) if plain else match_tangents(primals, tangents)
     level = new_level(lead)
     try:
         duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
@@ -103,7 +101,7 @@ def _in_user_terms(error):
     return of_object_array(error, next(filter(None, asked), None)) if asked else None
 
 
-def _plain_pair(x, v):
+def is_plain_pair(x, v):
     """Whether a primal and its tangent are NumPy arrays that need no further look: the common case, kept fast."""
     if not x.__class__ is v.__class__ is np.ndarray:
         return False

@@ -11,11 +11,11 @@ from ..dual import Dual, lift, primal
 from ..errors import TangentLossError
 from ..layout import Layout, ravel
 from ..params import with_entries
-from ..pushforward import jvp
 from ..random import Rng
 from ..transforms import jacfwd
 from ..transforms.basis import Chunk
 from ..tree import Function, Tree, leaves, map_leaves
+from .linearization import linearize
 
 
 def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
@@ -33,7 +33,7 @@ def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
     Returns
     -------
     A LinearOperator of shape (m, n), for the n entries of x and the m of f(x), both in the order of `Layout`. ``J @ v``
-    is one pass, and ``J @ V`` one for all columns of V.
+    is one pass of the linear part of f, by `linearize`, and ``J @ V`` one for all columns of V.
 
     Raises
     ------
@@ -93,7 +93,7 @@ class Products:
             raise TypeError(
                 "dg.operator got real and complex arrays; expected one or the other: x + 0j of the real ones"
             )
-        y = jvp(f, (x,), (x,))[0]
+        y, self.push = linearize(f, x)
         for what, tree in (("x", x), ("f(x)", y)):
             if any(isinstance(a, Dual) for a in leaves(tree)):
                 raise TangentLossError(
@@ -118,9 +118,10 @@ class Products:
         rows = V.T.astype(self.vector.dtype)
 
         def push(start, stop):
-            d = jvp(self.f, (self.x,), (self.layout.tree(rows[start:stop]),))[1]
-            return self.of_y.rows(d, stop - start)
+            return self.of_y.rows(self.push(self.layout.tree(rows[start:stop])), stop - start)
 
+        if len(rows) == 1:
+            return self.of_y.vector(self.push(self.layout.tree(rows[0])))[:, None]
         return np.concatenate(in_chunks(push, len(rows), self.chunk)).T
 
     def transposed(self, u):

@@ -19,7 +19,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["errors", "random", "zero", "vectors", "unwritten"],
     ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
-    ["inputs", "params", "chunks"],
+    ["array_api", "inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
     ["dispatch"],
@@ -36,6 +36,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["dualgrad"],  # the roof: what users see
 ]
 LATER = {  # imported when they are asked for, by name
+    "array_api": "the module that stands for NumPy in array_api_compat, where that asks",
     "cures": "the names in dualgrad.scipy, which needs SciPy",
     "dualgrad": "what not every program needs, so that it is imported in less time",
     "testing": "strategies, which need Hypothesis",
