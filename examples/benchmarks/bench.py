@@ -17,6 +17,7 @@ import timeit
 import costs
 import guesses
 import layers
+import sensitivities
 import small
 import streams
 from timing import rivals, show, take_turns
@@ -476,7 +477,7 @@ def jets(jax, x, order):
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
-} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES | sensitivities.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()
