@@ -2,43 +2,94 @@
 
 from timing import show, take_turns
 
+WAYS = "differences", "full", "partial"
+
 
 def sensitivities(args):
-    """∂y(t1)/∂p by dualgrad, steps by the errors of all or of y alone, and by central differences: times and errors."""
+    """∂y(t1)/∂p by central differences and by dualgrad, steps by the errors of all or of y alone: times and errors."""
+    rows, found = [], {}
+    for name, problem in problems(args.smoke).items():
+        wrong = errors(problem, args.smoke)
+        for method, rtol in problem[-1]:
+            calls = {way: lambda way=way, p=problem, m=method, r=rtol: jacobian(p, way, m, r) for way in WAYS}
+            one = {"one solution": lambda p=problem, m=method, r=rtol: solution(p, m, r)}
+            t, off = take_turns(one | calls, args.rounds), {way: wrong(calls[way]()) for way in WAYS}
+            found[f"{name}, {method}, {rtol:.0e}"] = {"µs": t, "wrong": off}
+            cells = [f"{t[way] / 1000:.0f} ms, {off[way]:.0e}" for way in WAYS]
+            rows.append([f"{name}, {method}, {rtol:.0e}", f"{t['one solution'] / 1000:.1f} ms", *cells, *ratios(t)])
+    header = ["problem, method, rtol", "one solution", *WAYS, "full / d.", "partial / d."]
+    show("Sensitivities to all parameters at equal rtol, their largest error by column", header, rows)
+    return found
+
+
+def sensitivities_to(args):
+    """The same where each way has the largest rtol, by half decades, with which its error is below a bound."""
+    rows, found = [], {}
+    for name, problem in problems(args.smoke).items():
+        wrong, (method, _) = errors(problem, args.smoke), problem[-1][-1]
+        for bound in (1e-5,) if args.smoke else (1e-5, 1e-7, 1e-9):
+            rtols = {way: coarsest(problem, way, method, wrong, bound) for way in WAYS}
+            if None in rtols.values():
+                none = [way for way in WAYS if rtols[way] is None]
+                rows.append(
+                    [f"{name}, {method}, {bound:.0e}", *("-" if w in none else "reached" for w in WAYS), "-", "-"]
+                )
+                continue
+            t = take_turns(
+                {way: lambda way=way, p=problem, m=method, r=r: jacobian(p, way, m, r) for way, r in rtols.items()},
+                args.rounds,
+            )
+            found[f"{name}, {method}, {bound:.0e}"] = {"µs": t, "rtol": rtols}
+            cells = [f"{t[way] / 1000:.0f} ms, {rtols[way]:.0e}" for way in WAYS]
+            rows.append([f"{name}, {method}, {bound:.0e}", *cells, *ratios(t)])
+    header = ["problem, method, error", *WAYS, "full / d.", "partial / d."]
+    show("Sensitivities to all parameters at equal error, each with the rtol that it needs", header, rows)
+    return found
+
+
+def ratios(t):
+    return [f"{t.ratio(way, 'differences'):.2f}" for way in ("full", "partial")]
+
+
+def coarsest(problem, way, method, wrong, bound):
+    """The largest rtol that is fine enough, or None."""
+    for half in range(6, 27):
+        if wrong(jacobian(problem, way, method, 10 ** (-half / 2))) <= bound:
+            return 10 ** (-half / 2)
+    return None
+
+
+def errors(problem, smoke):
+    """The largest error of a Jacobian beside the largest entry of each column."""
     import numpy as np
+
+    exact = jacobian(problem, "full", problem[-1][-1][0], 1e-8 if smoke else 1e-12, 1e-14)
+    return lambda J: np.max(np.abs(J - exact) / np.max(np.abs(exact), 0))
+
+
+def solution(problem, method, rtol):
+    """y(t1) by SciPy."""
+    from scipy import integrate as si
+
+    return at_end(si.solve_ivp, problem, problem[1], method, rtol)
+
+
+def jacobian(problem, way, method, rtol, atol=None):
+    """∂y(t1)/∂p in one of the ways."""
     from scipy import integrate as si
 
     import dualgrad as dg
     from dualgrad.scipy import integrate
 
-    rows, found = [], {}
-    for name, (f, p, y0, t1, methods) in problems(args.smoke).items():
+    if way == "differences":
+        return differences(lambda p: at_end(si.solve_ivp, problem, p, method, rtol), problem[1])
+    f = lambda p: at_end(integrate.solve_ivp, problem, p, method, rtol, atol, error_control=way)  # noqa: E731
+    return dg.jacfwd(f)(problem[1])
 
-        def end(solve, p, f=f, y0=y0, t1=t1, **options):
-            return solve(f, (0.0, t1), y0, args=(p,), **options).y[:, -1]
 
-        close = {"method": methods[-1][0], "rtol": 1e-8 if args.smoke else 1e-12, "atol": 1e-14}
-        exact = dg.jacfwd(lambda p, end=end, close=close: end(integrate.solve_ivp, p, **close))(p)
-        for method, rtol in methods:
-            options = {"method": method, "rtol": rtol, "atol": rtol / 100}
-            ways = {
-                "one solution": lambda end=end, p=p, o=options: end(si.solve_ivp, p, **o),
-                "differences": lambda end=end, p=p, o=options: differences(lambda p: end(si.solve_ivp, p, **o), p),
-                "full": lambda end=end, p=p, o=options: dg.jacfwd(lambda p: end(integrate.solve_ivp, p, **o))(p),
-                "partial": lambda end=end, p=p, o=options: dg.jacfwd(
-                    lambda p: end(integrate.solve_ivp, p, error_control="partial", **o)
-                )(p),
-            }
-            t = take_turns(ways, args.rounds)
-            wrong = {way: np.max(np.abs(call() - exact) / np.max(np.abs(exact), 0)) for way, call in ways.items()
-                     if way != "one solution"}  # fmt: skip
-            found[f"{name}, {method}"] = {"µs": t, "wrong": wrong}
-            cells = [f"{t[way] / 1000:.0f} ms, {wrong[way]:.0e}" for way in wrong]
-            ratios = [f"{t.ratio(way, 'differences'):.2f}" for way in ("full", "partial")]
-            rows.append([f"{name}, {method}, {rtol:.0e}", f"{t['one solution'] / 1000:.1f} ms", *cells, *ratios])
-    header = ["problem, method, rtol", "one solution", "differences", "full", "partial", "full / d.", "partial / d."]
-    show("Sensitivities to all parameters, their largest error by column", header, rows)
-    return found
+def at_end(solve, problem, p, method, rtol, atol=None, **options):
+    f, _, y0, end, _ = problem
+    return solve(f, (0.0, end), y0, method, args=(p,), rtol=rtol, atol=atol or rtol / 100, **options).y[:, -1]
 
 
 def differences(f, p):
@@ -105,4 +156,4 @@ def problems(smoke):
     }  # fmt: skip
 
 
-TABLES = {"sensitivities": sensitivities}
+TABLES = {"sensitivities": sensitivities, "sensitivities-to": sensitivities_to}
