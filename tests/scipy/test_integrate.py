@@ -550,6 +550,34 @@ def test_quad_of_series_of_complex_numbers_and_its_account():
     assert account["neval"] == 21
 
 
+VECTORS = {  # f(x, *p), p, a and b of p, the integral in closed form
+    "one axis": (lambda x, s: np.exp(-s * x) * np.arange(1.0, 4), [2.0], lambda s: (0.0, np.inf),
+                 lambda s: np.arange(1.0, 4) / s),
+    "two axes": (lambda x, s, t: np.stack([[x, s * x], [s + 0 * x, x * x]]), [0.7, 1.9], lambda s, t: (s, t),
+                 lambda s, t: np.stack([[(t * t - s * s) / 2, s * (t * t - s * s) / 2],
+                                        [s * (t - s), (t**3 - s**3) / 3]])),
+    "a number": (lambda x, s: np.cos(s * x), [1.3], lambda s: (0.0, s), lambda s: np.sin(s * s) / s),
+    "complex": (lambda x, s: np.exp(1j * s * x) * np.ones(2), [1.3], lambda s: (0.0, 1.0),
+                lambda s: (np.exp(1j * s) - 1) / (1j * s) * np.ones(2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ["args", "closure"])
+@pytest.mark.parametrize("case", VECTORS.values(), ids=VECTORS)
+def test_quad_vec(case, route):
+    func, p, limits, exact = case
+
+    def integral(v):
+        given = tuple(v)
+        f, args = (func, given) if route == "args" else (lambda x: func(x, *given), ())
+        return integrate.quad_vec(f, *limits(*given), args=args, epsrel=1e-10)[0]
+
+    require_same_derivatives(integral, lambda v: exact(*v), np.array(p), 2, 1e-8)
+    value, expected = integral(np.array(p)), si.quad_vec(func, *limits(*p), args=tuple(p), epsrel=1e-10)[0]
+    np.testing.assert_array_equal(value, expected)
+    np.testing.assert_array_equal(dg.jvp(integral, (np.array(p),), (np.ones(len(p)),))[0], expected)
+
+
 def test_quad_evaluates_a_point_once_for_all_tangents():
     asked = []
     dg.jacfwd(lambda p: integrate.quad(lambda x: asked.append(x) or np.exp(p @ p * x), 0, 1)[0])(np.ones(5))
@@ -601,6 +629,8 @@ REFUSED = {
     "weight": (lambda a: integrate.quad(np.exp, 0, a, weight="cos", wvar=2)[0], NotImplementedError, "weight"),
     "points": (lambda a: integrate.quad(np.exp, 0, 1, points=[a / 2])[0], NotImplementedError, "a Dual as points"),
     "complex integrand": (lambda a: integrate.quad(lambda x: 1j * a * x, 0, 1)[0], TypeError, "complex_func=True"),
+    "workers": (lambda a: integrate.quad_vec(lambda x: a * x, 0, 1, workers=2)[0], NotImplementedError, "workers=1"),
+    "norm": (lambda a: integrate.quad_vec(np.exp, 0, a, epsrel=a)[0], NotImplementedError, "a Dual as epsrel"),
     "solve_ivp of SciPy": (lambda a: si.solve_ivp(lambda t, y: -a * y, (0, 1), [1.0]).y, dg.TangentLossError,
                            "write dualgrad.scipy.integrate.solve_ivp"),
     "odeint of SciPy": (lambda a: si.odeint(lambda y, t: -a * y, 1.0, [0, 1]), dg.TangentLossError,

@@ -8,7 +8,8 @@ from scipy import integrate as si
 from ..shared import others
 from .initial_value import solve_ivp
 from .odepack import odeint
+from .quad_of_vectors import quad_vec
 from .quadpack import quad
 
-__all__ = ["odeint", "quad", "solve_ivp"]
+__all__ = ["odeint", "quad", "quad_vec", "solve_ivp"]
 __getattr__ = others(si)

@@ -72,36 +72,38 @@ def quad(
     }  # fmt: skip
     if not LIVE:
         return si.quad(func, a, b, args, **options)
-    for name, setting in options.items():
-        if isinstance(as_array(setting), Dual):
-            raise NotImplementedError(
-                f"scipy.integrate.quad has no rule for a Dual as {name}: pass dg.primal(...) if it is a constant"
-            )
+    limits = movable_limits("quad", a, b, options)
     args = args if isinstance(args, tuple) else (args,)
-    limits = [as_array(a), as_array(b)]
+    one = lambda x: as_array(func(x, *args))  # noqa: E731
+    y, *others = at_all_levels(lambda duals: _integrated(one, limits, duals, options), [args])
+    return (at_limits(y, one, limits), *others)
+
+
+def movable_limits(name, a, b, options):
+    """Both limits; a named error for a Dual where none can be."""
+    for setting, given in options.items():
+        if isinstance(as_array(given), Dual):
+            raise NotImplementedError(
+                f"scipy.integrate.{name} has no rule for a Dual as {setting}: pass dg.primal(...) if it is a constant"
+            )
+    limits = as_array(a), as_array(b)
     for limit in limits:
-        _require_movable(limit, options)
+        if duals_by_level(limit) and options.get("weight") is not None:
+            raise NotImplementedError(
+                f"scipy.integrate.{name} has no rule for a limit that is a Dual beside weight=: write the weight into "
+                "func, or pass dg.primal(...) if the limit is a constant"
+            )
+        if isinstance(limit, Dual) and not np.isfinite(primal(limit)):
+            raise ValueError(f"an infinite limit of {name} has no tangent: pass dg.primal(...) of it")
+    return limits
 
-    def f(x):
-        return func(x, *args)
 
-    y, *others = at_all_levels(lambda duals: _integrated(f, limits, duals, options), [args])
+def at_limits(y, f, limits):
+    """The integral y at the plain values of the limits, at the limits."""
     for sign, limit in zip((-1, 1), limits, strict=True):
         if isinstance(limit, Dual):
-            y = y + sign * carried(lambda x, _: as_array(f(x)), float(primal(limit)), 0.0, infinitesimal(limit))
-    return (y, *others)
-
-
-def _require_movable(limit, options):
-    if not duals_by_level(limit):
-        return
-    if options["weight"] is not None:
-        raise NotImplementedError(
-            "scipy.integrate.quad has no rule for a limit that is a Dual beside weight=: write the weight into func, "
-            "or pass dg.primal(...) if the limit is a constant"
-        )
-    if not np.isfinite(primal(limit)):
-        raise ValueError("an infinite limit of quad has no tangent: pass dg.primal(...) of it")
+            y = y + sign * carried(lambda x, _: f(x), float(primal(limit)), 0.0, infinitesimal(limit))
+    return y
 
 
 def _integrated(f, limits, duals, options):
@@ -112,7 +114,7 @@ def _integrated(f, limits, duals, options):
     def part(k):
         def component(x, *_):
             if x not in seen:
-                seen[x] = components.vector(np.reshape(as_array(f(x)), (1,)), dtype)
+                seen[x] = components.vector(np.reshape(f(x), (1,)), dtype)
             return seen[x][k]
 
         return component
