@@ -1,6 +1,6 @@
 """Speed of dualgrad against its rivals, measured in one run on one core, the contestants taking turns.
 
-    python examples/benchmarks/bench.py            every table of docs/benchmarks.md
+    python examples/benchmarks/bench.py            every table of docs/benchmarks.md and differential-equations.md
     python examples/benchmarks/bench.py --smoke    dualgrad alone, a few rounds: does it run?
 
 A figure is the best time over the rounds. A ratio is the median, over the rounds, of the ratio of two neighbouring
