@@ -113,10 +113,10 @@ def of_scipy(public):
     if any(getattr(home, name, None) in KINDS for home in (np, np.linalg, np.fft)):
         home = "np" if hasattr(np, name) else "np.linalg" if hasattr(np.linalg, name) else "np.fft"
         return f"{public} would drop the tangent of a Dual: write {home}.{name}"
-    if module in ("scipy.linalg", "scipy.special"):
+    if module in ("scipy.linalg", "scipy.special", "scipy.integrate"):
         twins = importlib.import_module(f"dualgrad.{module}")
         if name in twins.__all__ or getattr(twins, name, None) in KINDS:
-            return f"{public} would drop the tangent of a Dual: write dualgrad.{public} (import dualgrad.scipy)"
+            return f"{public} would drop the tangent of a Dual: write dualgrad.{public} (import dualgrad.{module})"
     return (
         f"{public} would drop the tangent of a Dual, and there is no rule for {public} yet: wrap it with @dg.custom_jvp"
         f" and its derivative, or write it with {'dualgrad.scipy.stats or ' * ('.rv_' in public)}np.* functions"

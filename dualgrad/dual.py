@@ -120,13 +120,12 @@ class Dual(Operators):
         return f"{self.primal} + ε {self.tangent}"
 
     def __getitem__(self, index: Any) -> "Dual":
-        lead = lead_of(self)
+        lead, basic = lead_of(self), index.__class__ is int or is_basic(index)
         refuse_dual_index(index)
-        primal = self.primal[index]
-        frozen = self.frozen and is_basic(index)
+        primal, frozen = self.primal[index], self.frozen and basic
         if not lead:
             return Dual(primal, self.tangent[index], self.level, frozen)
-        if is_basic(index):
+        if basic:
             index = index if isinstance(index, tuple) else (index,)
             tangent = self.tangent[(slice(None), *index)]
             a_number = not primal.ndim and Ellipsis not in index  # which NumPy copies

@@ -27,7 +27,7 @@ def total_degree(r):
         a = todo.pop()
         if isinstance(a, Dual):
             found[a.level] = max(found.get(a.level, 0), a.order if isinstance(a, Series) else 1)
-            todo += _multiples(a)
+            todo += multiples(a)
     return sum(found.values())
 
 
@@ -35,7 +35,7 @@ def of_degree(r, degree, inverse):
     """J⁻¹ r of the terms of one degree, and zeros for the others."""
     if not isinstance(r, Dual):
         return np.zeros_like(r) if degree else inverse(r)
-    terms = [of_degree(a, degree - k, inverse) for k, a in enumerate(_multiples(r))]
+    terms = [of_degree(a, degree - k, inverse) for k, a in enumerate(multiples(r))]
     if not isinstance(r, Series):
         return r.renewed(*terms)
     y = Series(terms[0], r.order, r.level, None)
@@ -43,6 +43,6 @@ def of_degree(r, degree, inverse):
     return y
 
 
-def _multiples(a):
+def multiples(a):
     """What multiplies 1, ε or 1, t, t², ..."""
     return [a.coefficient(k) for k in range(a.order + 1)] if isinstance(a, Series) else [a.primal, a.tangent]

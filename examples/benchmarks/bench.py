@@ -1,6 +1,6 @@
 """Speed of dualgrad against its rivals, measured in one run on one core, the contestants taking turns.
 
-    python examples/benchmarks/bench.py            every table of docs/benchmarks.md
+    python examples/benchmarks/bench.py            every table of docs/benchmarks.md and differential-equations.md
     python examples/benchmarks/bench.py --smoke    dualgrad alone, a few rounds: does it run?
 
 A figure is the best time over the rounds. A ratio is the median, over the rounds, of the ratio of two neighbouring
@@ -17,6 +17,7 @@ import timeit
 import costs
 import guesses
 import layers
+import sensitivities
 import small
 import streams
 from timing import rivals, show, take_turns
@@ -476,7 +477,7 @@ def jets(jax, x, order):
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
-} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES | sensitivities.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()

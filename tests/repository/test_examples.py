@@ -47,6 +47,16 @@ def test_digits_prints_its_table_and_saves_its_figure(tmp_path):
     assert str(figures[0]) in printed
 
 
+def test_predator_prey_finds_the_rates_and_saves_its_figure(tmp_path):
+    pytest.importorskip("scipy")
+    printed = run("predator_prey.py", "--output", tmp_path)
+    rows = [line.split() for line in printed.splitlines() if "±" in line]
+    assert [row[0] for row in rows] == ["a", "b", "c", "d"]
+    for _, true, found, _, deviation in rows:
+        assert abs(float(found) - float(true)) < 3 * float(deviation)
+    assert (tmp_path / "lotka-volterra.png").read_bytes().startswith(PNG)
+
+
 EXPERIMENTS = {
     "directions.py": ["training is stable with one direction", "LowRank signs less dense signs", "√(2/(π p))"],
     "copy_task.py": ["DODGE, TBPTT(3)", "guessing: 0.693", "64 random directions are better than 8"],

@@ -30,7 +30,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["pushforward"],
     ["series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
-    ["estimators"],
+    ["estimators", "scipy.integrate"],
     ["online"],
     ["testing", "typing"],
     ["dualgrad"],  # the roof: what users see
