@@ -71,11 +71,6 @@ def solve(
 
 
 def _solve_of(a, b, lower, overwrite_a, overwrite_b, check_finite, assume_a, transposed):
-    if np.ndim(a) > 2 and 1 < np.ndim(b) < np.ndim(a):
-        raise NotImplementedError(
-            f"solve of Duals got stacks of shapes {np.shape(a)} and {np.shape(b)}; expected b with as many axes as a, "
-            "b[..., None] for a stack of vectors"
-        )
     a, b = as_assumed(as_lapack_takes(a), assume_a, lower), as_lapack_takes(b)
     return np.linalg.solve(np.swapaxes(a, -1, -2) if transposed else a, b)
 
