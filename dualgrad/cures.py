@@ -57,7 +57,8 @@ _IMAGINARY = frozenset({"imag", "real", "angle", "iscomplexobj", "isrealobj", "c
 _OBJECT = re.compile(  # what NumPy and SciPy say of object arrays
     r"no callable \w+ method|not supported for the input types|dtype\('O'\)|object arrays?\b|dtype=object|\('object'\)|"
     r"type 'object'|numpy\.object_|non-numeric|not a proper array of floats|so to use a where mask|REFS_OK|"
-    r"valid indices|used as indices|unsupported data types in input|is read-only|no attribute '(arctan2|hypot|fmod)'"
+    r"valid indices|used as indices|unsupported data types in input|is read-only|no attribute '(arctan2|hypot|fmod)'|"
+    r"([Ss]upport|nsupported|Unknown) dtype object|No matching signature|array type not sup|not available for this type"
 )
 
 # ---------------------------------------------------------------------- plain numbers and arrays asked of a Dual
@@ -89,8 +90,7 @@ def _of_frames(frames):
         if is_within(frame.f_code, OURS[1:]) and (name in ASKING or name.startswith("assert_")):
             return of_numpy(name)
     of_scipy_s = [frame for frame in reversed(frames) if frame.f_globals.get("__name__", "").startswith("scipy.")]
-    names = [_public(frame.f_globals["__name__"], frame.f_code.co_qualname) for frame in of_scipy_s]
-    return of_scipy(next((name for name in names if "._" not in name), names[0])) if names else None
+    return counterparts().of_scipy(of_scipy_s) if of_scipy_s else None
 
 
 def of_numpy(name):
@@ -98,29 +98,14 @@ def of_numpy(name):
     return f"np.{name} would drop the tangent of a Dual: write {ASKING.get(name, 'dg.primal(x) for x in assertions')}"
 
 
-def _public(module, name):
-    """``scipy.integrate.quad`` for a function found in scipy.integrate._quadpack_py."""
-    parts = [p for p in module.split(".") if not p.startswith("_")]
-    first = name.partition(".")[0]
-    while len(parts) > 2 and not hasattr(sys.modules.get(".".join(parts)), first):
-        parts.pop()
-    return ".".join([*parts, name.removesuffix(".__init__").removesuffix(".__call__").partition(".<locals>")[0]])
+def counterparts():
+    """What is known of SciPy, imported when it is asked for."""
+    return importlib.import_module("dualgrad.counterparts")
 
 
-def of_scipy(public):
-    """The twin in `dualgrad.scipy` of a function of SciPy, or that there is none."""
-    module, _, name = public.rpartition(".")
-    if any(getattr(home, name, None) in KINDS for home in (np, np.linalg, np.fft)):
-        home = "np" if hasattr(np, name) else "np.linalg" if hasattr(np.linalg, name) else "np.fft"
-        return f"{public} would drop the tangent of a Dual: write {home}.{name}"
-    if module in ("scipy.linalg", "scipy.special", "scipy.integrate"):
-        twins = importlib.import_module(f"dualgrad.{module}")
-        if name in twins.__all__ or getattr(twins, name, None) in KINDS:
-            return f"{public} would drop the tangent of a Dual: write dualgrad.{public} (import dualgrad.{module})"
-    return (
-        f"{public} would drop the tangent of a Dual, and there is no rule for {public} yet: wrap it with @dg.custom_jvp"
-        f" and its derivative, or write it with {'dualgrad.scipy.stats or ' * ('.rv_' in public)}np.* functions"
-    )
+def sparse_operand(constant):
+    """A sparse matrix of SciPy as an operand of NumPy's functions beside a Dual."""
+    return importlib.import_module("dualgrad.scipy.sparse").as_operand(constant)
 
 
 def _of_call(text, expression, frame, direct):
@@ -234,7 +219,9 @@ def objection():
 @functools.lru_cache(4096)
 def _objection(code):
     """What stands against a function; None for one of the libraries, whose caller is to be asked."""
-    if is_within(code, (*OURS, SCIPY)):
+    if is_within(code, (SCIPY,)):
+        return counterparts().objection_to(code)
+    if is_within(code, OURS):
         return of_numpy(code.co_name) if code.co_name in UNSAFE else None
     is_complex = any(isinstance(c, complex) for c in code.co_consts) or not _IMAGINARY.isdisjoint(code.co_names)
     return COMPLEX if is_complex else ""
@@ -267,7 +254,7 @@ def no_rule(function):
     if reason := REFUSED.get(function) or REFUSED.get(getattr(function, "__module__", None)):
         return f"{name} cannot take a Dual: {reason}"
     if name.startswith("scipy.special."):
-        return of_scipy(name)
+        return counterparts().twin_of(name)
     return (
         f"{name} has no tangent rule: add one with dg.defjvp({name}, rule), where rule(primals, tangents) returns "
         f"(y, dy), or write it with functions that have one; the nearest supported: {_nearest(function)}"

@@ -19,7 +19,7 @@ import numpy as np
 from . import cures
 from .backend import Array
 from .errors import LevelError, ShapeError, TangentLossError
-from .frames import OURS
+from .frames import OURS, SPARSE
 from .operators import operators
 from .tables import MAKERS, METHODS, RULES, SEQUENCES
 from .tree import Tree, is_container, leaf, leaves, map_leaves
@@ -155,6 +155,9 @@ class Dual(Operators):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """The object array of the entries, of which NumPy makes np.array([x, y]), np.r_, np.full and np.vectorize."""
         note_asked(self)
+        asking = sys._getframe(1).f_code
+        if asking.co_name in ("_matmul_dispatch", "dot") and asking.co_filename.startswith(SPARSE):
+            return np.broadcast_to(alone(self), self.shape if asking.co_name == "dot" else ())  # our turn, says SciPy
         if copy is False:
             raise ValueError("a Dual cannot be a plain array without a copy: leave copy=False out")
         if dtype is not None and dtype != OBJECT:
@@ -303,12 +306,17 @@ def note_asked(x):
         ASKED[x.level] = None
 
 
+def alone(x):
+    """The object array without axes that has a Dual in it."""
+    array = np.empty((), object)
+    array[()] = x
+    return array
+
+
 def entries(x):
     """The object array of the entries of a Dual; `lift` is its inverse."""
     if isinstance(x.primal, np.generic):
-        array = np.empty((), object)
-        array[()] = x
-        return array
+        return alone(x)
     flat = np.ravel(x) if x.ndim else np.copy(x)[None]
     return np.fromiter((flat[k] for k in range(x.size)), object, x.size).reshape(x.shape)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 OURS = tuple(os.path.dirname(file) + os.sep for file in (__file__, np.__file__))
 SCIPY = os.path.join(os.path.dirname(os.path.dirname(np.__file__)), "scipy") + os.sep
+SPARSE = SCIPY + os.path.join("sparse", "_")  # the private files of scipy.sparse, which make its matrices
 
 
 class Place(NamedTuple):

@@ -21,7 +21,7 @@ from itertools import zip_longest
 import numpy as np
 
 from ..backend import is_host
-from ..cures import COMPLEX, qualified_name
+from ..cures import COMPLEX, qualified_name, sparse_operand
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import ShapeError, TangentLossError
 from ..tables import KINDS, RULES, SEQUENCES
@@ -54,10 +54,15 @@ def top_level(args):
     return level, LIVE[level]
 
 
+_EVERYDAY = {int, float, bool, *np.sctypeDict.values()}  # the usual constants
+
+
 def is_unusual(constant):
     """Whether a constant operand needs `_constant_operand`."""
     kind = constant.__class__
-    return constant.dtype is OBJECT if kind is np.ndarray else kind is list or kind is tuple or kind is complex
+    if kind is np.ndarray:
+        return constant.dtype is OBJECT
+    return kind not in _EVERYDAY and (kind in (list, tuple, complex) or kind.__module__.startswith("scipy.sparse"))
 
 
 def _constant_operand(dual, constant):
@@ -66,6 +71,8 @@ def _constant_operand(dual, constant):
     if constant.__class__ is complex and dual.ndim == 0 and dual.level in ASKED and dual.dtype.kind != "c":
         raise TangentLossError(COMPLEX)
     constant = RULES[np.ndarray](constant) if constant.__class__ in (list, tuple) else lift(constant)
+    if constant.__class__.__module__.startswith("scipy.sparse"):
+        return sparse_operand(constant)
     if constant.__class__ is np.ndarray and constant.dtype.kind == "O":
         raise TypeError("got an array of Python objects beside a Dual; expected numbers")
     return constant

@@ -12,7 +12,7 @@ def trailing(axis, ndim):
     """``axis`` counted from the end, so that it means the same with a lead axis in front; None means every axis."""
     if axis is None:
         return tuple(range(-ndim, 0))
-    if isinstance(axis, (tuple, list)):
+    if isinstance(axis, (tuple, list, range)):
         return tuple(trailing(a, ndim) for a in axis)
     if not -ndim <= axis < ndim:
         raise np.exceptions.AxisError(axis, ndim)

@@ -1,9 +1,9 @@
-"""SciPy's special functions and matrix functions on Duals: ``from dualgrad.scipy import special, linalg``.
+"""SciPy's special functions and matrix functions on Duals: ``from dualgrad.scipy import special, linalg, fft, sparse``.
 
 Importing it gives the ufuncs of ``scipy.special`` their rules. SciPy's other functions take no Duals, whatever one
 registers, so those with a rule stand here under the same names: they call SciPy on plain arrays and the rule on Duals.
-Every other name of the two modules is SciPy's own. So it is with the distributions of SciPy, which are imported when
-they are asked for: ``from dualgrad.scipy import stats``.
+Every other name of these modules is SciPy's own. So it is with the distributions of SciPy and its filters, which are
+imported when they are asked for: ``from dualgrad.scipy import stats, signal``.
 """
 
 try:
@@ -19,12 +19,14 @@ with lasting():
         betas,
         elliptic,
         exponential,
+        fft,
         gammas,
         hypergeometric,
         linalg,
         logarithms,
         robust,
+        sparse,
         special,
     )
 
-__all__ = ["linalg", "special"]
+__all__ = ["fft", "linalg", "sparse", "special"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..backend import is_host
+from ..cures import sparse_operand
 from ..custom import custom_jvp
 from ..dual import (
     LIVE,
@@ -50,8 +51,10 @@ class _SeriesRules(dict):
 
 
 def _operand(a):
-    """The operand of a ufunc: a list is an array, and one Dual where there is one in it."""
+    """The operand of a ufunc: a list is an array, and one Dual where there is one in it; so is a sparse matrix."""
     a = as_array(a)
+    if a.__class__.__module__.startswith("scipy.sparse"):
+        return sparse_operand(a)
     return np.asarray(a) if isinstance(a, (list, tuple)) else a
 
 

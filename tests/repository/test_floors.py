@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors", "unwritten"],
-    ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
+    ["tree", "counterparts", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
     ["array_api", "inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
@@ -37,7 +37,8 @@ FLOORS = [  # from the ground up: the rooms of each floor
 ]
 LATER = {  # imported when they are asked for, by name
     "array_api": "the module that stands for NumPy in array_api_compat, where that asks",
-    "cures": "the names in dualgrad.scipy, which needs SciPy",
+    "cures": "counterparts, where SciPy runs; and sparse matrices, which need SciPy",
+    "counterparts": "the names in dualgrad.scipy, which needs SciPy",
     "dualgrad": "what not every program needs, so that it is imported in less time",
     "testing": "strategies, which need Hypothesis",
     "testing.fronts": "a library's front, which needs the library",

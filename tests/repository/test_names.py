@@ -33,10 +33,14 @@ TWICE = {  # one thing, in two places
     "poisson": "the same",
     "logistic": "the same, and the function",
     "cauchy": "the same",
+    "inv": "a function of SciPy, and the rule of that of np.linalg",
+    "cholesky": "the same",
+    "eigh": "the same",
 }
 FILES = {  # the same part of several rooms
     "__init__": "a folder's", "base": "what its files share",
-    "linalg": "the functions of np.linalg, and of scipy.linalg",
+    "linalg": "the functions of np.linalg, of scipy.linalg, and of scipy.sparse.linalg",
+    "fft": "the functions of np.fft, and of scipy.fft",
     "forward_gradient": "the estimator of that name, and its like in online",
 }  # fmt: skip
 

@@ -330,7 +330,9 @@ def test_a_ufunc_without_a_rule_is_refused(name):
     "f", [lambda t: scipy.linalg.inv(t * np.eye(2)), lambda t: scipy.linalg.inv([[t, 0.0], [0.0, 1.0]])]
 )
 def test_a_plain_function_of_scipy_is_refused(f):
-    with pytest.raises(dg.TangentLossError, match=r"^scipy\.linalg\.inv would drop .* write np\.linalg\.inv"):
+    with pytest.raises(
+        dg.TangentLossError, match=r"^scipy\.linalg\.inv would drop .* write dualgrad\.scipy\.linalg\.inv"
+    ):
         dg.derivative(f)(2.0)
 
 

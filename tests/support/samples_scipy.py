@@ -5,7 +5,7 @@
 
 import numpy as np
 
-from dualgrad.scipy import linalg, special
+from dualgrad.scipy import fft, linalg, signal, special
 from tests.support.cases import Rows, above, inside, positive, real, z
 
 ROWS = Rows()
@@ -126,3 +126,91 @@ case(linalg.cho_solve, (z(2, 2), False), real(2, 2))
 for trans in (0, 1, 2):
     case(linalg.lu_solve, (above(3, 3), [1, 2, 2]), real(3), trans=trans)
 case(linalg.lu_solve, (z(2, 2), [1, 1]), real(2, 2), trans=2)
+
+# ---------------------------------------------------------------------- banded and dense matrices
+
+for shape in ((4,), (4, 2)):
+    case(
+        linalg.solve_banded,
+        (1, 1),
+        above(3, 4),
+        real(*shape),
+        _call=lambda w, ab, b: linalg.solve_banded(w, WIDE + ab, b),
+    )
+WIDE = np.array([[0.0], [6.0], [0.0]])
+case(linalg.solve_banded, (1, 2), inside(4, 4), real(4), _call=lambda w, ab, b: linalg.solve_banded(w, DEEP + ab, b))
+DEEP = np.array([[0.0], [0.0], [6.0], [0.0]])
+case(linalg.solve_banded, (0, 3), inside(4, 2), z(2), _call=lambda w, ab, b: linalg.solve_banded(w, LAST + ab, b))
+LAST = np.array([[0.0], [0.0], [0.0], [6.0]])
+case(linalg.solve_banded, (1, 1), np.array([[0.0, 1, 1], [4, 5, 6], [1, 1, 0]]), z(3, 2))
+for lower in (False, True):
+    rise = np.array([[6.0], [0.0], [0.0]][:: 1 if lower else -1])
+    call = lambda ab, b, rise=rise, lower=lower: linalg.solveh_banded(rise + ab, b, lower=lower)  # noqa: E731
+    case(linalg.solveh_banded, inside(3, 4), real(4), _call=call)
+    case(linalg.solveh_banded, inside(3, 4), real(4, 2), _call=call)
+FAR = 6 * np.eye(3)
+for kind in (None, "gen", "sym", "pos", "her", "diagonal", "tridiagonal", "upper triangular", "lower triangular"):
+    for lower in (False, True):
+        call = lambda a, b, k=kind, low=lower: linalg.solve(FAR + a, b, assume_a=k, lower=low)  # noqa: E731
+        case(linalg.solve, real(3, 3), real(3), _call=call)
+case(linalg.solve, real(3, 3), np.ones(3), _call=lambda a, b: linalg.solve(FAR + a, b, transposed=True))
+case(linalg.solve, real(2, 3, 3), real(2, 3, 2), _call=lambda a, b: linalg.solve(FAR + a, b))
+for kind in (None, "pos", "sym"):
+    case(linalg.inv, real(3, 3), _call=lambda a, k=kind: linalg.inv(FAR + a, assume_a=k, lower=True))
+case(linalg.inv, z(2, 2, 2), _call=lambda a: linalg.inv(FAR[:2, :2] + a))
+case(linalg.det, real(3, 3), _call=lambda a: linalg.det(FAR + a))
+case(linalg.det, z(2, 2))
+case(linalg.norm, real(3))
+case(linalg.norm, real(3, 2), axis=1, keepdims=True)
+case(linalg.norm, real(3, 2), ord=1)
+for lower in (False, True):
+    case(linalg.cholesky, real(3, 3), _call=lambda a, low=lower: linalg.cholesky(FAR + a, lower=low))
+    case(linalg.cho_factor, real(3, 3), _call=lambda a, low=lower: linalg.cho_factor(FAR + a, low)[0])
+case(linalg.lu_factor, real(3, 3), _call=lambda a: linalg.lu_factor(a + np.diag([3.0, 2.0, 4.0])[[1, 2, 0]])[0])
+case(linalg.lu_factor, z(2, 2), _call=lambda a: linalg.lu_factor(a + 4 * np.eye(2))[0])
+case(linalg.logm, real(3, 3), _call=lambda a: linalg.logm(FAR + a))
+case(linalg.logm, z(2, 2), _call=lambda a: linalg.logm(a + 4 * np.eye(2)))
+squares = lambda found: (found[0], found[1] ** 2)  # noqa: E731  (whose signs jump)
+APART = np.diag([1.0, 5.0, 9.0])
+for lower in (False, True):
+    call = lambda a, low=lower: linalg.eigh(APART + a, lower=low, eigvals_only=True)  # noqa: E731
+    case(linalg.eigh, real(3, 3), _call=call)
+case(linalg.eigh, real(3, 3), _call=lambda a: squares(linalg.eigh(APART + a)))
+case(linalg.eigh, real(3, 3), real(3, 3), _call=lambda a, b: squares(linalg.eigh(APART + a, FAR + b)))
+case(linalg.eigh, real(3, 3), _call=lambda a: squares(linalg.eigh(APART + a, subset_by_index=[1, 2])))
+case(linalg.toeplitz, real(3))
+case(linalg.toeplitz, z(3))
+case(linalg.toeplitz, real(3), real(4))
+case(linalg.block_diag, real(2, 3), real(2), real())
+
+# ---------------------------------------------------------------------- filters and transforms
+
+for mode in ("full", "valid", "same"):
+    for f in (signal.convolve, signal.correlate):
+        case(f, real(5), real(3), mode)
+        case(f, z(2), real(4), mode)
+        case(f, real(3, 4), real(2, 2), mode)
+    for f in (signal.fftconvolve, signal.oaconvolve):
+        case(f, real(5), real(3), mode, _call=lambda x, h, mode, f=f: np.real(f(x, h, mode)))
+        case(f, z(4, 2), real(3, 1), mode, axes=[0])
+for a in (above(1), above(3)):
+    case(signal.lfilter, real(2), a, real(6))
+case(signal.lfilter, real(4), above(3), real(2, 5))
+case(signal.lfilter, real(3), above(3), real(2, 5), zi=real(2, 2))
+case(signal.lfilter, real(4), above(2), real(5, 2), axis=0, zi=real(3, 2))
+case(signal.lfilter, [1.0, 2.0], [2.0, 1.0, 0.5], real(5))
+case(signal.lfilter, z(2), z(2), z(4))
+for name in ("fft", "ifft", "hfft"):
+    case(getattr(fft, name), z(4, 2), n=5, axis=0, norm="ortho")
+for name in ("rfft", "irfft", "ihfft"):
+    case(getattr(fft, name), real(4, 2), n=6, axis=0)
+for name in ("fft2", "ifft2", "hfft2", "rfft2", "irfft2", "ihfft2"):
+    case(getattr(fft, name), real(2, 3, 4), axes=(0, 1), norm="forward")
+for name in ("fftn", "ifftn", "hfftn", "rfftn", "irfftn", "ihfftn"):
+    case(getattr(fft, name), real(3, 4))
+    case(getattr(fft, name), real(2, 3, 4), s=(4, 6), axes=(0, 2))
+for name in ("dct", "idct", "dst", "idst"):
+    case(getattr(fft, name), real(4, 2), type=3, n=5, axis=0, norm="ortho")
+for name in ("dctn", "idctn", "dstn", "idstn"):
+    case(getattr(fft, name), real(3, 4))
+    case(getattr(fft, name), real(2, 3, 4), type=3, axes=(0, 1), norm="ortho", orthogonalize=False)
