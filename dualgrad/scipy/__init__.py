@@ -16,15 +16,17 @@ from ..extend import lasting
 with lasting():
     from . import (  # noqa: F401
         bessel,
-        betas,
         elliptic,
         exponential,
         gammas,
         hypergeometric,
+        incomplete_beta,
+        incomplete_gamma,
         linalg,
         logarithms,
         robust,
         special,
+        student,
     )
 
 __all__ = ["linalg", "special"]
