@@ -429,6 +429,19 @@ along("betaincc", 2, 3.5, within=from_zero)
 along("stdtr", 1, within=moderate)
 along("stdtr", 4.5, within=moderate)
 
+
+def between(x):
+    """Away from the ends, where inverses grow without bound or lose the digits of 1 - x."""
+    return 1e-3 < x < 0.9
+
+
+along("gammaincinv", 3, within=between)
+along("gammainccinv", 0.5, within=between)
+along("chdtri", 5, within=between)
+along("betaincinv", 2, 3.5, within=between)
+along("betainccinv", 2, 3.5, within=between)
+along("stdtrit", 4.5, within=between)
+
 along("ellipk", within=lambda x: -1e4 < x < 1)
 along("ellipe", within=lambda x: -1e4 < x < 1)
 along("spence", within=positive)

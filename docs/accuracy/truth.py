@@ -8,6 +8,7 @@ no derivative (a kink) a coefficient is NaN; where it has no value (a pole, anot
 
 import functools
 import math
+from functools import partial
 
 from mpmath import mp, mpf
 
@@ -615,22 +616,27 @@ def _power(x, p):
     return Jet.constant(1) if p == 0 else power(x, p)
 
 
+def _gamma_density(a, x):
+    return _power(x, mpf(a) - 1) * exp(-x) / mp.gamma(a)
+
+
 def gammainc(a, x):
-    at = x.c[0]
-    return integrate(mp.gammainc(a, 0, at, regularized=True), _power(x, mpf(a) - 1) * exp(-x) / mp.gamma(a), x)
+    return integrate(mp.gammainc(a, 0, x.c[0], regularized=True), _gamma_density(a, x), x)
 
 
 def gammaincc(a, x):
-    at = x.c[0]
-    return integrate(mp.gammainc(a, at, regularized=True), -_power(x, mpf(a) - 1) * exp(-x) / mp.gamma(a), x)
+    return integrate(mp.gammainc(a, x.c[0], regularized=True), -_gamma_density(a, x), x)
+
+
+def _beta_density(a, b, x):
+    return _power(x, mpf(a) - 1) * _power(1 - x, mpf(b) - 1) / mp.beta(a, b)
 
 
 def betainc(a, b, x):
     at = x.c[0]
     if not 0 <= at <= 1:
         raise ValueError("outside of the domain")
-    slope = _power(x, mpf(a) - 1) * _power(1 - x, mpf(b) - 1) / mp.beta(a, b)
-    return integrate(mp.betainc(a, b, 0, at, regularized=True), slope, x)
+    return integrate(mp.betainc(a, b, 0, at, regularized=True), _beta_density(a, b, x), x)
 
 
 def chdtr(v, x):
@@ -645,12 +651,63 @@ def betaincc(a, b, x):
     return betainc(b, a, 1 - x)
 
 
+def _student_density(v, t):
+    return power(1 + t * t / v, -(v + 1) / 2) / (mp.sqrt(v) * mp.beta(v / 2, mpf(1) / 2))
+
+
 def stdtr(v, t):
     """By the incomplete beta function at ν / (ν + t²), which does not cancel in the tail."""
     v, at = mpf(v), t.c[0]
     tail = mp.betainc(v / 2, mpf(1) / 2, 0, v / (v + at * at), regularized=True) / 2
-    slope = power(1 + t * t / v, -(v + 1) / 2) / (mp.sqrt(v) * mp.beta(v / 2, mpf(1) / 2))
-    return integrate(1 - tail if at > 0 else tail, slope, t)
+    return integrate(1 - tail if at > 0 else tail, _student_density(v, t), t)
+
+
+def _quantile(area, density, start, p):
+    """The y of area(y) = p, by Newton's method from SciPy's, and its derivatives by those of the area."""
+    if not 0 < p.c[0] < 1:
+        raise ValueError("outside of the domain")
+    y = mpf(float(start(float(p.c[0]))))
+    for _ in range(12):
+        at = Jet.constant(y)
+        step = (area(at).c[0] - p.c[0]) / density(at).c[0]
+        y -= step
+        if abs(step) <= abs(y) * mp.eps * 1000:
+            break
+    return solve(y, lambda y: 1 / density(y), p)
+
+
+def gammaincinv(a, p):
+    from scipy.special import gammaincinv as start
+
+    return _quantile(partial(gammainc, a), partial(_gamma_density, a), partial(start, a), p)
+
+
+def gammainccinv(a, q):
+    from scipy.special import gammainccinv as start
+
+    return _quantile(partial(gammaincc, a), lambda x: -_gamma_density(a, x), partial(start, float(a)), q)
+
+
+def chdtri(v, q):
+    return gammainccinv(mpf(v) / 2, q) * 2
+
+
+def betaincinv(a, b, p):
+    from scipy.special import betaincinv as start
+
+    return _quantile(partial(betainc, a, b), partial(_beta_density, a, b), partial(start, a, b), p)
+
+
+def betainccinv(a, b, q):
+    from scipy.special import betainccinv as start
+
+    return _quantile(partial(betaincc, a, b), lambda x: -_beta_density(a, b, x), partial(start, a, b), q)
+
+
+def stdtrit(v, p):
+    from scipy.special import stdtrit as start
+
+    return _quantile(partial(stdtr, v), partial(_student_density, mpf(v)), partial(start, v), p)
 
 
 # ---------------------------------------------------------------------- elliptic, hypergeometric and other functions

@@ -253,7 +253,7 @@ def _unary(function, partial=None, over=None, finite=False, quotient=None):
 def _several(function, partials):
     def push(*args):
         level, lead = top_level(args)
-        args, tangents = zip(*(parts(lift(a), level) for a in args), strict=True)
+        args, tangents = zip(*(parts(_constant_operand(next(duals_in(args)), a), level) for a in args), strict=True)
         y = function(*args)
         moving = [(f, d) for f, d in zip(partials, tangents, strict=True) if d is not None]
         d = quietly(lambda: sum(product(f(y, *args), pad_lead(d, np.ndim(y)) if lead else d) for f, d in moving))

@@ -16,17 +16,19 @@ from ..extend import lasting
 with lasting():
     from . import (  # noqa: F401
         bessel,
-        betas,
         elliptic,
         exponential,
         fft,
         gammas,
         hypergeometric,
+        incomplete_beta,
+        incomplete_gamma,
         linalg,
         logarithms,
         robust,
         sparse,
         special,
+        student,
     )
 
 __all__ = ["fft", "linalg", "sparse", "special"]

@@ -7,9 +7,9 @@ from scipy import special as sp
 
 from ..slopes import cauchy as cauchy_bump
 from ..slopes import logistic_slope, normal_density
-from . import areas
+from . import densities
 from .distributions import ContinuousDistribution
-from .tails import SQRT_2PI, digamma_gap
+from .tails import SQRT_2PI
 
 LOG_2, LOG_PI, LOG_SQRT_2PI = math.log(2), math.log(math.pi), math.log(SQRT_2PI)
 
@@ -150,7 +150,7 @@ class Cauchy(ContinuousDistribution):
         return cauchy_bump(x) / math.pi
 
     def _logpdf(self, x):
-        return -LOG_PI - areas.log_one_plus_square(x)
+        return -LOG_PI - densities.log_one_plus_square(x)
 
     def _cdf(self, x):
         return np.arctan2(1, -x) / math.pi
@@ -202,7 +202,7 @@ class Weibull(ContinuousDistribution):
 
     def _pdf(self, x, c):
         powers = lambda x: c * x ** (c - 1) * np.exp(-(x**c))  # noqa: E731
-        return areas.at_edge(x == 0, powers, lambda x: np.exp(self._logpdf(x, c)), x)
+        return densities.at_edge(x == 0, powers, lambda x: np.exp(self._logpdf(x, c)), x)
 
     def _logpdf(self, x, c):
         return np.log(c) + sp.xlogy(c - 1, x) - x**c
@@ -221,101 +221,3 @@ class Weibull(ContinuousDistribution):
 
     def _entropy(self, c):
         return -np.euler_gamma / c - np.log(c) + np.euler_gamma + 1
-
-
-class Gamma(ContinuousDistribution):
-    """xᵃ⁻¹ e⁻ˣ / Γ(a), x >= 0."""
-
-    shapes, low = ("a",), 0.0
-
-    def _pdf(self, x, a):
-        return areas.gamma_density(a, x)
-
-    def _logpdf(self, x, a):
-        return areas.log_gamma_density(a, x)
-
-    def _cdf(self, x, a):
-        return areas.gamma_below(a, x)
-
-    def _sf(self, x, a):
-        return areas.gamma_above(a, x)
-
-    def _ppf(self, q, a):
-        return areas.gamma_quantile(a, q)
-
-    def _entropy(self, a):
-        few, many = np.where(a < 250, a, 1.0), np.where(a < 250, 250.0, a)
-        exact = sp.psi(few) * (1 - few) + few + sp.gammaln(few)
-        series = LOG_SQRT_2PI + 0.5 + np.log(many) / 2 - 1 / (3 * many)
-        return np.where(a < 250, exact, series - many**-2.0 / 12 - many**-3.0 / 90 + many**-4.0 / 120)
-
-
-class ChiSquared(Gamma):
-    """The gamma distribution of a = df/2, twice as wide."""
-
-    shapes = ("df",)
-
-    def _pdf(self, x, df):
-        return super()._pdf(x / 2, df / 2) / 2
-
-    def _logpdf(self, x, df):
-        return super()._logpdf(x / 2, df / 2) - LOG_2
-
-    def _cdf(self, x, df):
-        return super()._cdf(x / 2, df / 2)
-
-    def _sf(self, x, df):
-        return super()._sf(x / 2, df / 2)
-
-    def _ppf(self, q, df):
-        return 2 * super()._ppf(q, df / 2)
-
-    def _entropy(self, df):
-        return super()._entropy(df / 2) + LOG_2
-
-
-class Beta(ContinuousDistribution):
-    """xᵃ⁻¹ (1 - x)ᵇ⁻¹ / B(a, b), 0 <= x <= 1."""
-
-    shapes, low, high = ("a", "b"), 0.0, 1.0
-
-    def _pdf(self, x, a, b):
-        return areas.beta_density(a, b, x)
-
-    def _logpdf(self, x, a, b):
-        return areas.log_beta_density(a, b, x)
-
-    def _cdf(self, x, a, b):
-        return areas.beta_below(a, b, x)
-
-    def _sf(self, x, a, b):
-        return areas.beta_above(a, b, x)
-
-    def _ppf(self, q, a, b):
-        return areas.beta_quantile(a, b, q)
-
-    def _entropy(self, a, b):
-        return sp.betaln(a, b) + (a - 1) * digamma_gap(a, b) + (b - 1) * digamma_gap(b, a)
-
-
-class Student(ContinuousDistribution):
-    """(1 + x²/ν)^(-(ν + 1)/2) / (√ν B(ν/2, 1/2)), ν = df."""
-
-    shapes = ("df",)
-
-    def _logpdf(self, x, df):
-        return areas.log_student_density(df, x)
-
-    def _cdf(self, x, df):
-        return areas.student_below(df, x)
-
-    def _sf(self, x, df):
-        return areas.student_below(df, -x)
-
-    def _ppf(self, q, df):
-        return areas.student_quantile(df, q)
-
-    def _entropy(self, df):
-        nu = np.where(np.isinf(df), 1.0, df)
-        student = (nu + 1) / 2 * digamma_gap(nu / 2, 0.5) + np.log(math.pi * nu) / 2 - areas.log_half_step(nu / 2)
-        return np.where(np.isinf(df), LOG_SQRT_2PI + 0.5, student)

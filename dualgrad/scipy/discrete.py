@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special as sp
 
 from ..dual import primal
-from . import areas
+from . import densities
 from .distributions import DiscreteDistribution
 
 
@@ -26,13 +26,13 @@ class Poisson(DiscreteDistribution):
 
     def _pmf(self, k, mu):
         powers = lambda mu: mu**k * np.exp(-mu - sp.gammaln(k + 1))  # noqa: E731
-        return areas.at_edge(primal(mu) == 0, powers, lambda mu: np.exp(self._logpmf(k, mu)), mu)
+        return densities.at_edge(primal(mu) == 0, powers, lambda mu: np.exp(self._logpmf(k, mu)), mu)
 
     def _cdf(self, k, mu):
-        return areas.gamma_above(k + 1, mu)
+        return sp.gammaincc(k + 1, mu)
 
     def _sf(self, k, mu):
-        return areas.gamma_below(k + 1, mu)
+        return sp.gammainc(k + 1, mu)
 
     def _entropy(self, mu):
         """-Σ p log p, as far as 20 standard deviations above the mean; near μ = 0 it is -μ log μ."""
@@ -60,13 +60,13 @@ class Binomial(DiscreteDistribution):
     def _pmf(self, k, n, p):
         powers = lambda p: sp.binom(n, k) * p**k * (1 - p) ** (n - k)  # noqa: E731
         edge = (primal(p) == 0) | (primal(p) == 1)
-        return areas.at_edge(edge, powers, lambda p: np.exp(self._logpmf(k, n, p)), p)
+        return densities.at_edge(edge, powers, lambda p: np.exp(self._logpmf(k, n, p)), p)
 
     def _cdf(self, k, n, p):
-        return areas.beta_above(k + 1, n - k, p)
+        return sp.betaincc(k + 1, n - k, p)
 
     def _sf(self, k, n, p):
-        return areas.beta_below(k + 1, n - k, p)
+        return sp.betainc(k + 1, n - k, p)
 
     def _entropy(self, n, p):
         """Σ -P log P; next to a certain outcome, where all but one P are 0, it is that of the first two."""
@@ -129,7 +129,7 @@ class Geometric(DiscreteDistribution):
 
     def _logcdf(self, k, p):
         powers = lambda p: np.log1p(-((1 - p) ** k))  # noqa: E731
-        return areas.at_edge(primal(p) == 1, powers, lambda p: np.log(-np.expm1(k * np.log1p(-p))), p)
+        return densities.at_edge(primal(p) == 1, powers, lambda p: np.log(-np.expm1(k * np.log1p(-p))), p)
 
     def _logsf(self, k, p):
         return k * np.log1p(-p)

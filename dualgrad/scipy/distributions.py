@@ -7,6 +7,7 @@ own, its tangent that of the formula.
 
 from collections.abc import Callable
 from inspect import Parameter, Signature
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from scipy import stats as ss
 from ..backend import is_array
 from ..dispatch import own
 from ..dual import Dual, primal
-from ..errors import TangentLossError
 from ..rules.declare import composite
+from .frozen import Frozen
 
 TINY = np.finfo(float).tiny  # below it a tail has lost digits
 SAFE = 0.5  # inside every support, and every range of a shape parameter; where an entry is outside, it stands for it
@@ -45,48 +46,57 @@ class Distribution:
 
     def __init__(self, name: str) -> None:
         self.name, self.of_scipy = name, getattr(ss, name)
-        for function in self.functions:
-            self._declare(function, ["q" if function == "ppf" else self.variable])
-        self._declare("entropy", [])
+        self.declared = (*self.functions, "entropy")
+        for function in self.declared:
+            self._declare(function, self._signature(function))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "of_scipy":
             raise AttributeError(name)
         return getattr(self.of_scipy, name)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """SciPy's frozen distribution, of plain parameters."""
-        if any(isinstance(a, Dual) for a in (*args, *kwargs.values())):
-            raise TangentLossError(
-                f"{self.name}(...) is frozen by SciPy, which would drop the tangent of a Dual: give the parameters to "
-                f"the function instead, as in stats.{self.name}.cdf(x, ...)"
-            )
-        return self.of_scipy(*args, **kwargs)
+    def __call__(self, *args: Any, **kwargs: Any) -> Frozen:
+        """The distribution with these parameters, as SciPy's frozen one."""
+        return Frozen(self, args, kwargs)
 
     def __repr__(self) -> str:
         return f"<dualgrad.scipy.stats.{self.name}>"
 
-    def _declare(self, name, variable):
-        """The function of SciPy under the signature that it documents, and its definition."""
-        original = getattr(self.of_scipy, name)
+    @property
+    def parameters(self) -> Signature:
+        """Those of a frozen distribution."""
+        return self._signature("entropy")
 
-        def function(*args):
-            return original(*args)
-
+    def _signature(self, name: str) -> Signature:
+        """The one that SciPy documents."""
         kind = Parameter.POSITIONAL_OR_KEYWORD
+        variable = [] if name == "entropy" else ["q" if name == "ppf" else self.variable]
         places = [Parameter(p, kind) for p in (*variable, *self.shapes)]
         places += [Parameter(p, kind, default=1 if p == "scale" else 0) for p in self.located]
-        function.__signature__, function.__doc__ = Signature(places), original.__doc__
+        return Signature(places)
+
+    def _declare(self, name, signature):
+        """The function of SciPy under a signature, and its definition."""
+        original = getattr(self.of_scipy, name)
+
+        def function(*args, **kwargs):
+            return original(*args, **kwargs)
+
+        function.__signature__, function.__doc__ = signature, original.__doc__
         function.__name__, function.__qualname__ = name, f"{self.name}.{name}"
         function.__module__ = "dualgrad.scipy.stats"
         function = own(function)
         formula = getattr(self, f"_define_{name}")
-        composite(function, lambda *args: formula(*[a if is_array(a) else np.asarray(a) for a in args]))
+        composite(function, lambda *args, **kwargs: formula(*map(_as_operand, args), **kwargs))
         setattr(self, name, function)
 
     def _valid(self, *shapes):
         """Whether these are parameters of the distribution."""
         return np.all([s > 0 for s in np.broadcast_arrays(*map(primal, shapes))], 0) if shapes else True
+
+
+def _as_operand(a):
+    return a if is_array(a) or isinstance(a, (bool, NoneType, ss.Covariance)) else np.asarray(a)
 
 
 def nowhere(valid, y, *args):

@@ -1,4 +1,4 @@
-"""Functions of the gamma function: its reciprocal, quotients and products, and the incomplete one along x."""
+"""Functions of the gamma function: its reciprocal, quotients and products."""
 
 from typing import Any
 
@@ -9,9 +9,8 @@ from scipy import special as sp
 from ..dispatch import dispatched
 from ..dual import primal
 from ..rules.declare import composite, constant, elementwise
-from .densities import incomplete_gamma_slope
 from .shared import as_number
-from .tails import digamma_gap, fixed
+from .tails import digamma_gap
 
 constant(sp.gammasgn)
 
@@ -100,12 +99,3 @@ def _binom_slope(y, n, k, which):
 
 elementwise(sp.poch, _poch_slope, lambda y, z, m: y * sp.digamma(z + m))
 elementwise(sp.binom, lambda y, n, k: _binom_slope(y, n, k, which=0), lambda y, n, k: _binom_slope(y, n, k, which=1))
-
-elementwise(sp.gammainc, fixed("gammainc", "its shape"), lambda y, a, x: incomplete_gamma_slope(a, x))
-elementwise(sp.gammaincc, fixed("gammaincc", "its shape"), lambda y, a, x: -incomplete_gamma_slope(a, x))
-elementwise(
-    sp.chdtr, fixed("chdtr", "its degrees of freedom"), lambda y, v, x: incomplete_gamma_slope(v / 2, x / 2) / 2
-)
-elementwise(
-    sp.chdtrc, fixed("chdtrc", "its degrees of freedom"), lambda y, v, x: -incomplete_gamma_slope(v / 2, x / 2) / 2
-)

@@ -19,13 +19,13 @@ from ..extend import lasting
 from .shared import others
 
 __all__ = [
-    "bernoulli", "beta", "binom", "cauchy", "chi2", "expon", "gamma", "geom", "laplace", "logistic", "lognorm", "norm",
-    "poisson", "t", "uniform", "weibull_min",
+    "bernoulli", "beta", "binom", "cauchy", "chi2", "dirichlet", "expon", "gamma", "geom", "laplace", "logistic",
+    "lognorm", "multivariate_normal", "norm", "poisson", "t", "uniform", "weibull_min",
 ]  # fmt: skip
 __getattr__ = others(ss)
 
 with lasting():
-    from . import continuous, discrete
+    from . import continuous, discrete, gamma_family, multivariate
 
     norm = continuous.Normal("norm")
     expon = continuous.Exponential("expon")
@@ -35,11 +35,13 @@ with lasting():
     cauchy = continuous.Cauchy("cauchy")
     lognorm = continuous.LogNormal("lognorm")
     weibull_min = continuous.Weibull("weibull_min")
-    gamma = continuous.Gamma("gamma")
-    beta = continuous.Beta("beta")
-    chi2 = continuous.ChiSquared("chi2")
-    t = continuous.Student("t")
+    gamma = gamma_family.Gamma("gamma")
+    beta = gamma_family.Beta("beta")
+    chi2 = gamma_family.ChiSquared("chi2")
+    t = gamma_family.Student("t")
     poisson = discrete.Poisson("poisson")
     bernoulli = discrete.Bernoulli("bernoulli")
     binom = discrete.Binomial("binom")
     geom = discrete.Geometric("geom")
+    multivariate_normal = multivariate.MultivariateNormal("multivariate_normal")
+    dirichlet = multivariate.Dirichlet("dirichlet")

@@ -193,7 +193,7 @@ elementwise(
 
 # ---------------------------------------------------------------------- gamma functions
 
-_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 
 
 @own
@@ -209,7 +209,7 @@ def polygamma_gap(n, a, b):
     total, u = math.factorial(n) * total, a + 16
     total = total + (math.factorial(n - 1) * _gap_of_powers(u, b, n) if n else -np.log1p(b / u))
     total = total + math.factorial(n) / 2 * _gap_of_powers(u, b, n + 1)
-    for k, c in enumerate(_BERNOULLI, 1):
+    for k, c in enumerate(BERNOULLI, 1):
         total = total + c * math.factorial(2 * k + n - 1) / math.factorial(2 * k) * _gap_of_powers(u, b, 2 * k + n)
     return ((-1) ** (n + 1) * total).astype(kind)[()]
 

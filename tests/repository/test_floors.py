@@ -26,9 +26,9 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["extend"],
     ["slopes lengths exponentials", "coincidence ties"],  # what such lines are written with
     ["rules"],  # the tables
-    ["arguments", "custom", "scipy", "directions", "optim"],
+    ["arguments", "custom", "directions", "optim"],
     ["pushforward"],
-    ["series", "tracing", "transforms"],
+    ["scipy", "series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
     ["estimators", "scipy.integrate"],
     ["online"],

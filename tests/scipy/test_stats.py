@@ -31,7 +31,6 @@ class Truth(NamedTuple):
     above: object
     entropy: object
     points: list  # of (z, *shapes)
-    held: tuple = ()  # positions of the shapes along which the areas are refused
 
 
 def student(z, v):
@@ -56,11 +55,11 @@ def beta_entropy(a, b):
     return mp.log(mp.beta(a, b)) - part
 
 
-def whole(pmf, low, last, points, held=()):
+def whole(pmf, low, last, points):
     """A discrete distribution by its masses."""
     masses = lambda k, *s: mp.fsum(pmf(j, *s) for j in range(low, int(k) + 1))  # noqa: E731
     entropy = lambda *s: -mp.fsum(p * mp.log(p) for p in (pmf(j, *s) for j in range(low, last(*s) + 1)))  # noqa: E731
-    return Truth(pmf, masses, lambda k, *s: 1 - masses(k, *s), entropy, points, held)
+    return Truth(pmf, masses, lambda k, *s: 1 - masses(k, *s), entropy, points)
 
 
 def binomial(k, n, p):
@@ -93,17 +92,17 @@ TRUTHS = {
     "gamma": Truth(lambda z, a: z ** (a - 1) * mp.exp(-z) / mp.gamma(a),
                    lambda z, a: mp.gammainc(a, 0, z, regularized=True),
                    lambda z, a: mp.gammainc(a, z, regularized=True), gamma_entropy,
-                   [(0.7, 0.5), (3.0, 2.5), (60.0, 2.0)], (1,)),
+                   [(0.7, 0.5), (3.0, 2.5), (60.0, 2.0)]),
     "beta": Truth(lambda z, a, b: z ** (a - 1) * (1 - z) ** (b - 1) / mp.beta(a, b),
-                  lambda z, a, b: mp.betainc(a, b, 0, z, regularized=True),
+                  lambda z, a, b: mp.re(mp.betainc(a, b, 0, z, regularized=True)),
                   lambda z, a, b: mp.betainc(a, b, z, 1, regularized=True), beta_entropy,
-                  [(0.3, 0.5, 2.5), (0.8, 3.0, 2.0), (0.01, 4.0, 3.0)], (1, 2)),
+                  [(0.3, 0.5, 2.5), (0.8, 3.0, 2.0), (0.01, 4.0, 3.0)]),
     "chi2": Truth(lambda z, k: (z / 2) ** (k / 2 - 1) * mp.exp(-z / 2) / mp.gamma(k / 2) / 2,
                   lambda z, k: mp.gammainc(k / 2, 0, z / 2, regularized=True),
                   lambda z, k: mp.gammainc(k / 2, z / 2, regularized=True),
-                  lambda k: gamma_entropy(k / 2) + mp.log(2), [(0.7, 1.0), (3.0, 4.5), (100.0, 3.0)], (1,)),
+                  lambda k: gamma_entropy(k / 2) + mp.log(2), [(0.7, 1.0), (3.0, 4.5), (100.0, 3.0)]),
     "t": Truth(student, student_below, lambda z, v: student_below(-z, v), student_entropy,
-               [(0.1, 1.0), (-1.7, 4.5), (40.0, 3.0), (-1e4, 2.5), (2.0, 1e5)], (1,)),
+               [(0.1, 1.0), (-1.7, 4.5), (40.0, 3.0), (-1e4, 2.5), (2.0, 1e5)]),
     "poisson": whole(lambda k, mu: mu**k * mp.exp(-mu) / mp.factorial(k), 0, lambda mu: 60,
                      [(0.0, 0.7), (3.0, 2.5), (20.0, 4.0)]),
     "bernoulli": whole(lambda k, p: binomial(k, 1, p), 0, lambda p: 1, [(0.0, 0.3), (1.0, 0.8)]),
@@ -111,7 +110,6 @@ TRUTHS = {
     "geom": whole(lambda k, p: (1 - p) ** (k - 1) * p, 1, lambda p: 400, [(1.0, 0.3), (4.0, 0.6), (9.0, 0.25)]),
 }  # fmt: skip
 CONTINUOUS = [name for name in TRUTHS if isinstance(getattr(stats, name), ContinuousDistribution)]
-AREAS = {"cdf", "logcdf", "sf", "logsf", "ppf"}
 LOC, SCALE = 0.4, 1.7
 
 
@@ -140,9 +138,7 @@ def truth(name, function):
 
 def moving(name, function, count):
     """The positions of the arguments that may be Duals."""
-    held = set(TRUTHS[name].held if function in AREAS else ())
-    if name not in CONTINUOUS:
-        held |= {0, count - 1} | ({1} if name == "binom" else set())
+    held = set() if name in CONTINUOUS else {0, count - 1} | ({1} if name == "binom" else set())
     return [k for k in range(count) if k not in held and (k or function != "entropy")]
 
 
@@ -230,16 +226,16 @@ def test_values_are_scipy_s_and_those_of_the_formulas(name):
             if function == "ppf" and name not in CONTINUOUS:
                 continue
             found = getattr(of, f"_define_{function}")(*args)
+        if function == "pdf":  # SciPy calls some 0 · inf at the end of the line
+            found = np.where(np.isinf(args[0]) & np.isnan(expected), expected, found)
         if function in ("logcdf", "logsf"):  # NaN, so that the tangent is; and SciPy calls 0 some that is undefined
             found = np.where(np.isnan(found) & np.isin(expected, [-INF, 0.0]), expected, found)
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-15, err_msg=function)
 
 
-def slopes(function, *args, held=()):
-    """The derivatives along each argument but those that are held."""
-    free = [k for k in range(len(args)) if k not in held]
-    place = lambda v: [v[free.index(k)] if k in free else a for k, a in enumerate(args)]  # noqa: E731
-    return dg.jacfwd(lambda v: function(*place(v)))(np.array([args[k] for k in free], float)).tolist()
+def slopes(function, *args):
+    """The derivatives along each argument."""
+    return dg.jacfwd(lambda v: function(*v))(np.array(args, float)).tolist()
 
 
 @pytest.mark.parametrize("name", CONTINUOUS)
@@ -250,11 +246,10 @@ def test_outside_of_the_support_and_of_the_parameters(name):
     none = [(0.5, *shapes, 0.0, -1.0), (NAN, *shapes, 0.0, 1.0)]
     none += [(0.5, *(-s for s in shapes), 0.0, 1.0)] if shapes else []
     for f in of.functions:
-        held = TRUTHS[name].held if f in AREAS else ()
         for x in beyond if f != "ppf" else []:
-            assert set(slopes(getattr(of, f), x, *shapes, LOC, SCALE, held=held)) == {0.0}, f
+            assert set(slopes(getattr(of, f), x, *shapes, LOC, SCALE)) == {0.0}, f
         for args in [*none, (1.5, *shapes, 0.0, 1.0)] if f == "ppf" else none:
-            assert np.isnan(slopes(getattr(of, f), *args, held=held)).all(), (f, args)
+            assert np.isnan(slopes(getattr(of, f), *args)).all(), (f, args)
 
 
 EDGES = [
@@ -314,7 +309,9 @@ def test_the_slope_of_the_areas_is_the_density_everywhere(name):
     with np.errstate(all="ignore"):
         for f, sign in (("cdf", 1), ("sf", -1)):
             d = dg.jvp(lambda x, f=f: getattr(of, f)(x, *shapes), (x,), (np.ones_like(x),))[1]
-            np.testing.assert_allclose(d, sign * of.pdf(x, *shapes), rtol=1e-10)
+            there = np.isfinite(x)
+            np.testing.assert_allclose(d[there], sign * of.pdf(x[there], *shapes), rtol=1e-10)
+            assert all(v == 0 or np.isnan(v) for v in d[~there])
 
 
 @every
@@ -354,10 +351,6 @@ def test_single_precision_is_scipy_s():
 @pytest.mark.parametrize(
     ("f", "says"),
     [
-        (lambda a: stats.gamma.cdf(1.0, a), "cdf, sf and ppf of gamma and chi2 have no rule along this parameter yet"),
-        (lambda a: stats.chi2.logsf(1.0, a), "of gamma and chi2"),
-        (lambda a: stats.beta.ppf(0.5, 2.0, a), "of beta have no rule"),
-        (lambda a: stats.t.sf(0.5, a), "of t have no rule"),
         (lambda k: stats.poisson.pmf(k, 1.0), "poisson.pmf has no derivative along k, which counts whole numbers"),
         (lambda loc: stats.geom.cdf(2, 0.5, loc), "geom.cdf has no derivative along loc"),
         (lambda n: stats.binom.logpmf(1, n, 0.5), r"along n, .* pass dg.primal\(n\)"),
@@ -365,7 +358,10 @@ def test_single_precision_is_scipy_s():
         (lambda n: stats.binom.entropy(n, 0.5), "binom.entropy has no derivative along n"),
         (lambda x: ss.norm.logpdf(x), r"^scipy.stats.\S*logpdf would drop .* write it with dualgrad.scipy.stats or"),
         (lambda x: stats.norm.isf(x), "no rule for scipy.stats"),
-        (lambda x: stats.norm(x).cdf(1.0), r"frozen by SciPy.* as in stats.norm.cdf\(x"),
+        (
+            lambda x: stats.norm(x).rvs(),
+            r"stats.norm\(...\).rvs is SciPy's own and would drop .* logsf, ppf, entropy take",
+        ),
     ],
 )
 def test_refused(f, says):
@@ -383,11 +379,8 @@ def test_signatures_and_other_names_are_scipy_s():
     assert stats.norm.rvs(random_state=3) == ss.norm.rvs(random_state=3)
     assert stats.gamma(2.0, scale=3.0).cdf(1.0) == stats.gamma.cdf(1.0, 2.0, scale=3.0)
     assert stats.linregress is ss.linregress
-    assert (
-        {f.name for f in vars(stats).values() if isinstance(f, ContinuousDistribution | DiscreteDistribution)}
-        == set(stats.__all__)
-        == set(TRUTHS)
-    )
+    swept = {f.name for f in vars(stats).values() if isinstance(f, ContinuousDistribution | DiscreteDistribution)}
+    assert swept == set(TRUTHS) == set(stats.__all__) - {"multivariate_normal", "dirichlet"}
 
 
 def test_the_rules_outlive_a_block_and_scipy_s_distributions_come_when_asked_for():

@@ -68,10 +68,12 @@ case(special.poch, positive(3), 2.5)
 case(special.binom, above(2, 3), positive(3), _call=lambda n, k: special.binom(n + 2, k))
 case(special.binom, 9.5, positive(3))
 for f in (special.gammainc, special.gammaincc, special.chdtr, special.chdtrc, special.stdtr):
-    case(f, np.array([0.5, 2.0]), positive(3, 2))
+    case(f, above(2), positive(3, 2))
     case(f, 20.0, positive(3))
-for f in (special.betainc, special.betaincc):
-    case(f, np.array([0.5, 2.0]), 1.5, inside(3, 2), _call=lambda a, b, x, f=f: f(a, b, (1 + x) / 2))
+for f in (special.gammaincinv, special.gammainccinv, special.chdtri, special.stdtrit):
+    case(f, above(2), inside(3, 2), _call=lambda a, p, f=f: f(a, (2 + p) / 4))
+for f in (special.betainc, special.betaincc, special.betaincinv, special.betainccinv):
+    case(f, above(2), above(3, 1), inside(3, 2), _call=lambda a, b, x, f=f: f(a, b, (2 + x) / 4))
     case(f, 20.0, 30.0, inside(3), _call=lambda a, b, x, f=f: f(a, b, (1 + x) / 2))
 for f in (special.ellipk, special.ellipe):
     case(f, inside(2, 3))
