@@ -7,6 +7,7 @@ import numpy as np
 from ..arguments import as_primal, match_tangents
 from ..backend import like as on_device
 from ..backend import to_numpy
+from ..bent import ESCAPED
 from ..chunks import in_chunks
 from ..dual import LIVE, Dual, lift, new_level, primal
 from ..errors import ShapeError
@@ -15,7 +16,7 @@ from ..pushforward import evaluated, jvp
 from ..random import Rng
 from ..transforms.basis import Chunk, argument, is_complex, named
 from ..tree import Function, is_container, returned
-from .curved import ESCAPED, Curved
+from .curved import Curved
 
 
 @hinted
