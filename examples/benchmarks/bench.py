@@ -16,6 +16,7 @@ import timeit
 
 import costs
 import guesses
+import laplacians
 import layers
 import small
 import streams
@@ -476,7 +477,7 @@ def jets(jax, x, order):
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
-} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
+} | laplacians.TABLES | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()
