@@ -92,9 +92,8 @@ def curl(f: Function, argnum: int = 0, axis: int | None = None) -> Function:
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
-    >>> turning = lambda x: np.stack([-x[1], x[0], x[2]])
-    >>> dg.curl(turning)(np.array([1.0, 2.0, 3.0]))
-    array([0., 0., 2.])
+    >>> dg.curl(lambda x: np.stack([x[1], x[2], x[0]]) ** 2)(np.array([1.0, 2.0, 3.0]))
+    array([-6., -2., -4.])
     >>> dg.curl(lambda x: np.stack([-x[..., 1], x[..., 0]], -1), axis=-1)(np.ones((4, 2)))
     array([2., 2., 2., 2.])
     """
