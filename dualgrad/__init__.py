@@ -33,7 +33,7 @@ from .zero import ZERO
 if TYPE_CHECKING:
     from . import directions, estimators, nn, online, optim, testing, workers
     from .checkpoint import load, save
-    from .curvature import divergence, hessian_diag, laplacian, second_order
+    from .curvature import biharmonic, curl, divergence, hessian_diag, laplacian, second_order
     from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
     from .linearized import linearize, operator, propagate
     from .random import Rng
@@ -63,6 +63,8 @@ __all__ = [
     "TangentLossError",
     "Trace",
     "argmin",
+    "biharmonic",
+    "curl",
     "custom_jvp",
     "defjvp",
     "derivative",
@@ -101,11 +103,12 @@ __all__ = [
 
 
 _LATER = {
-    "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing", "argmin":
-    "equations", "directions": None, "divergence": "curvature", "estimators": None, "fixed_point": "equations",
-    "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature", "linearize": "linearized", "load":
-    "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None, "propagate": "linearized",
-    "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing", "workers": None,
+    "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
+    "argmin": "equations", "biharmonic": "curvature", "curl": "curvature", "directions": None,
+    "divergence": "curvature", "estimators": None, "fixed_point": "equations", "hessian_diag": "curvature",
+    "implicit": "equations", "laplacian": "curvature", "linearize": "linearized", "load": "checkpoint", "nn": None,
+    "online": None, "operator": "linearized", "optim": None, "propagate": "linearized", "save": "checkpoint",
+    "second_order": "curvature", "testing": None, "trace": "tracing", "workers": None,
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The operators and methods of a Dual, one a line: each is the NumPy function it stands for, by its rule.
 
-A Dual looks in the tables (`dualgrad.tables`), a Series and a traced Dual in one of their own: three classes, of which
+A Dual looks in the tables (`dualgrad.tables`), a Series, a Bent and a traced Dual in one of their own: classes of which
 Python asks the right operand first where that is of a subclass. Type checkers read operators.pyi, since the classes are
 made when the module runs.
 """

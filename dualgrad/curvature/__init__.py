@@ -5,6 +5,8 @@ linear in the tangents sends all K + 1 through at once, by the rules of `dualgra
 one (`dualgrad.curvature.bending`).
 """
 
-from .transforms import divergence, hessian_diag, laplacian, second_order
+from .biharmonics import biharmonic
+from .fields import curl, divergence
+from .transforms import hessian_diag, laplacian, second_order
 
-__all__ = ["divergence", "hessian_diag", "laplacian", "second_order"]
+__all__ = ["biharmonic", "curl", "divergence", "hessian_diag", "laplacian", "second_order"]

@@ -1,8 +1,5 @@
 """What bends: the second derivative of one operation along each tangent of its operands, added to what is carried."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from ..dual import LIVE, Dual, new_level, pad_lead
@@ -12,15 +9,6 @@ from ..tables import KINDS
 from ..tree import flatten, rebuild
 
 
-class Call(NamedTuple):
-    """A call of a function, as one of the operands that move alone; and the whole call where it is composite."""
-
-    function: Any
-    along: Callable[..., Any]
-    operands: list[Any]
-    whole: Callable[[], Any] | None
-
-
 def bend(y, call):
     """The result with the second derivatives ∂²f[Jₖ, Jₖ] added to those that the rule for tangents has sent on."""
     first = call.operands[0]
@@ -28,7 +16,7 @@ def bend(y, call):
     outputs, structure = flatten(y)
     if not count or not any(_is_ours(v, level) for v in outputs):
         return y
-    last = count if each else 1
+    last = first.last
     if call.whole is not None:
         return rebuild(
             structure, [_with_last_of(v, d, level, last) for v, d in _beside_definition(outputs, quietly(call.whole))]

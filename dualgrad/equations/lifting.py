@@ -1,15 +1,15 @@
 """Lifting: the tangents of a root, degree by degree, by Newton's method with one plain Jacobian.
 
 The tangents of all levels, and the powers of t of a series, are nilpotent: products of more than m of them vanish, for
-m levels, and a series of order n counts n times. Let x be right up to terms of degree d, and J plain. Then x - J⁻¹ F(x)
-is right up to degree d + 1: what is wrong in it is (I - J⁻¹ J(x)) times what was wrong in x, and J(x) - J has degree 1.
-The terms of degree d + 1 are the only ones that change, so J y = b is solved once for each tangent.
+m levels, where a series of order n counts n times, and one with second derivatives twice. Let x be right up to terms of
+degree d, and J plain. Then x - J⁻¹ F(x) is right up to degree d + 1: what is wrong in it is (I - J⁻¹ J(x)) times what
+was wrong in x, and J(x) - J has degree 1. The terms of degree d + 1 are the only ones that change, so J y = b is solved
+once for each tangent.
 """
 
 import numpy as np
 
 from ..dual import Dual
-from ..series.series import Series
 
 
 def lifted(residual, x, r, inverse):
@@ -26,8 +26,9 @@ def total_degree(r):
     while todo:
         a = todo.pop()
         if isinstance(a, Dual):
-            found[a.level] = max(found.get(a.level, 0), a.order if isinstance(a, Series) else 1)
-            todo += multiples(a)
+            parts = multiples(a)
+            found[a.level] = max(found.get(a.level, 0), len(parts) - 1)
+            todo += parts
     return sum(found.values())
 
 
@@ -36,13 +37,9 @@ def of_degree(r, degree, inverse):
     if not isinstance(r, Dual):
         return np.zeros_like(r) if degree else inverse(r)
     terms = [of_degree(a, degree - k, inverse) for k, a in enumerate(multiples(r))]
-    if not isinstance(r, Series):
-        return r.renewed(*terms)
-    y = Series(terms[0], r.order, r.level, None)
-    y.known = terms
-    return y
+    return r.of_degrees(terms) if hasattr(r, "of_degrees") else r.renewed(*terms)
 
 
 def multiples(a):
     """What multiplies 1, ε or 1, t, t², ..."""
-    return [a.coefficient(k) for k in range(a.order + 1)] if isinstance(a, Series) else [a.primal, a.tangent]
+    return a.by_degree() if hasattr(a, "by_degree") else [a.primal, a.tangent]

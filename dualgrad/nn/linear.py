@@ -111,7 +111,7 @@ class Linear(Layer):
         return Linear.forward(self, p, x), pullback
 
     def _check(self, x):
-        if np.ndim(x) == 0 or x.shape[-1] != self.in_features:
+        if getattr(x, "ndim", 0) == 0 or x.shape[-1] != self.in_features:
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected (..., {self.in_features})")
 
 

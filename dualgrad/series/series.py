@@ -8,30 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..backend import is_host
-from ..cures import sparse_operand
-from ..custom import custom_jvp
-from ..dual import (
-    LIVE,
-    Dual,
-    as_array,
-    as_arrays,
-    is_basic,
-    lead_of,
-    lift,
-    make,
-    new_level,
-    refuse_dual_index,
-    require_writable,
-    store,
-    without_rule,
-)  # fmt: skip
-from ..operators import operators
+from ..bent import answering
+from ..dual import LIVE, Dual, as_array, is_basic, lead_of, lift, new_level, refuse_dual_index, require_writable, store
 from ..rules.absorb import absorb, absorbing_bilinear, has_nan, quietly
 from ..rules.declare import plus
-from ..rules.keywords import call_with_keywords
 from ..rules.writes import WRITES
 from ..scratch import empty_like
-from ..tables import KINDS, METHODS, RULES
+from ..tables import KINDS, RULES
 from ..ties import TIED, where_tied
 from ..tree import LEAF, flatten, leaf, map_leaves, unflatten
 
@@ -41,28 +24,8 @@ OF_TABLES = {function: RULES[function] for function in TIED}  # another rule has
 _RUNNING = {}  # level -> {what is being computed: its result}, while an operation of that level runs
 
 
-class _SeriesRules(dict):
-    """What stands in for the rule tables when the operators of a Series look a function up."""
-
-    def __missing__(self, function):
-        of = _operand if isinstance(function, np.ufunc) else as_array
-        self[function] = lambda *args, **kwargs: apply(function, tuple(map(of, args)), kwargs)
-        return self[function]
-
-
-def _operand(a):
-    """The operand of a ufunc: a list is an array, and one Dual where there is one in it; so is a sparse matrix."""
-    a = as_array(a)
-    if a.__class__.__module__.startswith("scipy.sparse"):
-        return sparse_operand(a)
-    return np.asarray(a) if isinstance(a, (list, tuple)) else a
-
-
-_rules = _SeriesRules()
-
-
 @leaf
-class Series(operators(_rules), Dual):
+class Series(answering(lambda function, args, kwargs: apply(function, args, kwargs))):
     """x₀ + x₁ t + ... + xₙ tⁿ with array coefficients: the first ones ``known``, the rest by ``following(k)``.
 
     Programs receive Series inside `taylor`. It is a Dual with more coefficients: where the two meet, Python and NumPy
@@ -70,6 +33,8 @@ class Series(operators(_rules), Dual):
     """
 
     __slots__ = ("following", "known", "order", "rest")
+
+    axes = 1  # in front of those of the value, in ``rest``
 
     def __init__(
         self, value: Any, order: int, level: int, following: Callable[[int], Any] | None, frozen: bool = False
@@ -100,19 +65,6 @@ class Series(operators(_rules), Dual):
         following = lambda k: (k + 1) * self.coefficient(k + 1)  # noqa: E731
         return Series(following(0), self.order - 1, self.level, following)
 
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        if ufunc not in RULES:
-            return without_rule(ufunc, method, inputs, kwargs)
-        inputs = tuple(map(_operand, inputs))
-        if method != "__call__":
-            return METHODS[method](ufunc, *inputs, **kwargs)
-        return call_with_keywords(ufunc, _rules[ufunc], inputs, kwargs) if kwargs else apply(ufunc, inputs, {})
-
-    def __array_function__(self, func, types, args, kwargs):
-        if func not in RULES and not isinstance(func, custom_jvp):
-            return make(self, func, args, kwargs)
-        return apply(func, as_arrays(func, args), {name: as_array(a) for name, a in kwargs.items()})
-
     def __getitem__(self, index):
         lead_of(self)
         refuse_dual_index(index)
@@ -137,17 +89,23 @@ class Series(operators(_rules), Dual):
         if before := self.following:
             self.following = lambda k: written(k, before(k))
 
-    def joined(self, leaves, shape):
-        """Numbers and series as one array."""
-        return np.reshape(np.stack(leaves), shape)
+    def by_degree(self):
+        """x₀, ..., xₙ."""
+        return [self.coefficient(k) for k in range(self.order + 1)]
 
-    def through(self, thing, by_engine, *args, **kwargs):
-        """A loss or cell that was called with this among its arguments: its function, operation by operation."""
-        return by_engine(*args, **kwargs)
+    def of_degrees(self, parts):
+        """The series of other coefficients."""
+        y = Series(parts[0], self.order, self.level, None)
+        y.known = list(parts)
+        return y
 
-    def through_layer(self, layer, p, x, kwargs):
-        """A layer that was called with this among its arguments."""
-        return layer.forward(p, x, **kwargs)
+    def of_rest(self, value, rest):
+        """The series of a value and the rest of its coefficients."""
+        return stacked(value, rest, self.level)
+
+    def with_care(self, function, args, kwargs):
+        """A function, coefficient by coefficient."""
+        return one_by_one(function, args, kwargs)
 
     def revalued(self, value):
         """The same with another value."""

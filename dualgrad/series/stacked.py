@@ -1,5 +1,7 @@
 """Recurrences on plain arrays, where x₁, ..., xₙ lie in one array X of shape ``(n, *shape)``: all of a result at once.
 
+Along K directions X is of shape ``(n, K, *shape)``.
+
 What `dualgrad.series.series` makes of any rule is said here again of the few functions that programs are made of, for
 speed: a sum over coefficients is one product, and large arrays go block by block, so that the coefficients of a block
 stay in cache. x is the first coefficient, and D stands for j xⱼ. A result with a NaN in it, or where a quotient or a
@@ -10,11 +12,12 @@ import functools
 
 import numpy as np
 
+from ..dual import Dual
 from ..rules.absorb import quietly
 from ..scratch import empty, empty_like
 from ..tables import RULES
 from .scaling import is_normal
-from .series import OF_TABLES, Series, graded, one_by_one
+from .series import OF_TABLES, graded
 from .strict import strictly
 from .together import AT_ONCE, push_linear, stacked_or_careful
 
@@ -38,11 +41,12 @@ def at_once(function, guarded=False):
 
 def found(function, args, value, recurrence, values, stacks, guarded=False):
     """The series of a value that a recurrence finds."""
-    rest = empty((len(stacks[0]), *value.shape), value.dtype)
+    lead = next(x.axes for x in args if isinstance(x, Dual))
+    rest = empty((*stacks[0].shape[:lead], *value.shape), value.dtype)
     if rest.size > ENTRIES_AT_ONCE and isinstance(function, np.ufunc) and all(v.shape == value.shape for v in values):
-        recurrence = functools.partial(_by_blocks, recurrence)
+        recurrence = functools.partial(_by_blocks, recurrence, value.shape)
     elif any(s.ndim < rest.ndim for s in stacks):  # entries that meet several of the other's
-        stacks = [s.reshape(len(s), *(1,) * (rest.ndim - s.ndim), *s.shape[1:]) for s in stacks]
+        stacks = [s.reshape(*s.shape[:lead], *(1,) * (rest.ndim - s.ndim), *s.shape[lead:]) for s in stacks]
     try:
         (strictly if guarded else quietly)(recurrence, rest, *values, *stacks)
     except FloatingPointError:
@@ -50,12 +54,11 @@ def found(function, args, value, recurrence, values, stacks, guarded=False):
     return stacked_or_careful(value, rest, function, args, {})
 
 
-def _by_blocks(recurrence, rest, *operands):
+def _by_blocks(recurrence, shape, rest, *operands):
     """A recurrence of operands of as many entries as the result, a block of entries at a time."""
-    shape = rest.shape[1:]
     rest, *operands = (a.reshape(*a.shape[: a.ndim - len(shape)], -1) for a in (rest, *operands))
-    step = max(1, ENTRIES_AT_ONCE // len(rest))
-    for start in range(0, rest.shape[1], step):
+    step = max(1, ENTRIES_AT_ONCE * rest.shape[-1] // rest.size)
+    for start in range(0, rest.shape[-1], step):
         recurrence(*(a[..., start : start + step] for a in (rest, *operands)))
 
 
@@ -118,9 +121,9 @@ def of_quotient(Z, z, y, Y, X=None):
 
 def push_quotient(function, x, y):
     """x / y."""
-    if y.__class__ is not Series:
+    if not isinstance(y, Dual):
         return push_linear(function, x, y)
-    moves = x.__class__ is Series
+    moves = isinstance(x, Dual)
     value = function(x.primal if moves else x, y.primal)
     stacks = _rests(y, x) if moves else [y.rest]
     return found(function, (x, y), value, of_quotient, [value, y.primal], stacks, guarded=True)
@@ -157,7 +160,7 @@ def of_power(Z, z, x, X, n):
     np.multiply(X, n * z / x, out=Z)
     for k in range(2, len(Z) + 1):
         weights = [(n * j - (k - j)) / k for j in range(1, k)]
-        terms = X[: k - 1] * np.array(weights, z.real.dtype).reshape((-1,) + (1,) * z.ndim)
+        terms = X[: k - 1] * np.array(weights, z.real.dtype).reshape((-1,) + (1,) * (X.ndim - 1))
         Z[k - 1] += watched(terms, Z, k) / x
 
 
@@ -182,15 +185,15 @@ def _watched_product(x, X, y, Y):
 
 def push_power(function, x, n):
     """xⁿ for a number n: of a whole one below the order products, of another, where the value allows, by Miller."""
-    if x.__class__ is not Series or n.__class__ not in (int, float):
-        return one_by_one(function, (x, n), {})
+    if n.__class__ not in (int, float):
+        return (x if isinstance(x, Dual) else n).with_care(function, (x, n), {})
     value = function(x.primal, n)
     if 0 < n <= max(2, x.order - 1) and n == int(n):
         recurrence = functools.partial(of_whole_power, n=int(n))
     elif is_normal(value):
         recurrence = functools.partial(of_power, n=n)
     else:
-        return quietly(one_by_one, function, (x, n), {})
+        return quietly(x.with_care, function, (x, n), {})
     return found(function, (x, n), value, recurrence, [value, x.primal], [x.rest], guarded=True)
 
 

@@ -26,7 +26,7 @@ def rule_for(function, args, kwargs):
     xs = [a for a in args if a.__class__ is Series]
     if not xs or any(x.rest is None or x.level != xs[0].level for x in xs) or xs[0].level not in LIVE:
         return None
-    if not all(a.__class__ is Series or _is_constant(a) for a in args) or not all(map(_is_constant, kwargs.values())):
+    if not all(a.__class__ is Series or is_constant(a) for a in args) or not all(map(is_constant, kwargs.values())):
         return None
     kind = KINDS.get(function)
     if (kind == "linear" or kind == "bilinear" and len(xs) == 1) and function not in WRITES:
@@ -43,7 +43,7 @@ def rule_for(function, args, kwargs):
 SHORT_CUTS.append(rule_for)
 
 
-def _is_constant(a):
+def is_constant(a):
     """Whether an argument is no Dual, nor holds one."""
     if a.__class__ is np.ndarray:
         return a.dtype is not OBJECT
@@ -52,9 +52,10 @@ def _is_constant(a):
 
 def stacked_or_careful(value, rest, function, args, kwargs):
     """The series of what was found at once, if anything was; where a NaN is in it, what is found one by one."""
+    x = next(a for a in args if isinstance(a, Dual))
     if rest is None or quietly(has_nan, rest):
-        return quietly(one_by_one, function, args, kwargs)
-    return stacked(value, rest, next(a.level for a in args if a.__class__ is Series))
+        return quietly(x.with_care, function, args, kwargs)
+    return x.of_rest(value, rest)
 
 
 def push_linear(function, *args, **kwargs):

@@ -16,6 +16,7 @@ import timeit
 
 import costs
 import guesses
+import laplacians
 import layers
 import sensitivities
 import small
@@ -477,7 +478,9 @@ def jets(jax, x, order):
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
-} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES | sensitivities.TABLES  # fmt: skip
+}  # fmt: skip
+for module in (laplacians, layers, guesses, small, costs, streams, sensitivities):
+    TABLES |= module.TABLES
 
 if __name__ == "__main__":
     main()

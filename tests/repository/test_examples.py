@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import dualgrad as dg
+
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
@@ -72,6 +74,7 @@ EXPERIMENTS = {
     "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
     "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
     "control.py": ["without torque", "ES, whole episodes", "PES"],
+    "physics_informed.py": ["Relative error", "Allen-Cahn", "forward gradient, n = 4", "Backprop, layers"],
     "prompt_tuning.py": ["W^T", "prompt tokens", "last layer alone"],
 }
 
@@ -103,6 +106,25 @@ def test_an_experiment_asks_for_a_mode(script):
     assert done.returncode == 2
     assert "--quick" in done.stderr
     assert "--full" in done.stderr
+
+
+def test_stacked_layers_are_the_forward_laplacian(monkeypatch):
+    """Rows of value, tangents and second derivatives, as `dg.second_order` and `dg.jvp` have them; with a right vjp."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    layers = importlib.import_module("stacked_layers")
+    points, plain = np.random.default_rng(0).normal(size=(5, 3)), dg.nn.networks.mlp([3, 6, 4, 1], dg.nn.Tanh)
+    params = plain.init(rng=0, dtype=float)
+    u = lambda x: plain(params, x)[:, 0]  # noqa: E731
+    for second in (1, 2, 3):
+        net = layers.stacked((3, 6, 4, 1), second)
+        value, *slopes, bent = net(params, layers.seeded(points)).T
+        np.testing.assert_allclose(value, u(points), rtol=1e-13)
+        units = [np.broadcast_to(e, points.shape) for e in np.eye(3)]
+        np.testing.assert_allclose(slopes, [dg.jvp(u, (points,), (e,))[1] for e in units], rtol=1e-12)
+        np.testing.assert_allclose(bent, dg.second_order(u, points, np.eye(3)[:, :second], axis=-1), rtol=1e-11)
+        for layer, width in ((layers.StackedTanh(second), 4), (layers.StackedLinear(4, 2), 4)):
+            weights = layer.init(rng=0, dtype=float)
+            dg.testing.check_vjp(layer, weights, np.random.default_rng(1).normal(size=(2, 5, width)))
 
 
 def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):

@@ -27,7 +27,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["slopes lengths exponentials", "coincidence ties"],  # what such lines are written with
     ["rules"],  # the tables
     ["arguments", "custom", "directions", "optim"],
-    ["pushforward"],
+    ["pushforward", "bent"],
     ["scipy", "series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
     ["estimators", "scipy.integrate"],
