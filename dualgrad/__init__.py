@@ -25,6 +25,7 @@ from .layout import Layout
 from .lowrank import LowRank
 from .outer_product import OuterProduct
 from .params import Params
+from .patterns import sparsity
 from .pushforward import jvp
 from .series import taylor
 from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
@@ -89,6 +90,7 @@ __all__ = [
     "propagate",
     "save",
     "second_order",
+    "sparsity",
     "supported",
     "taylor",
     "testing",

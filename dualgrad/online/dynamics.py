@@ -16,6 +16,7 @@ from ..estimators.point import as_params, is_real
 from ..inputs import as_data
 from ..layout import Layout
 from ..params import with_entries
+from ..patterns import sparsity
 from ..pushforward import jvp
 from ..settings import layout_of, plain_data
 from ..transforms import grad
@@ -69,6 +70,7 @@ class SystemDynamics(Arrays):
         self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
         self.set_like(self.thetas.vector(params))
         self.names = layout_of(params)
+        self.reach = None  # where J and D can be other than zero at any step, once that is known
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
 
@@ -256,10 +258,47 @@ class Transition:
             return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
         return self.jacobian() @ G + self.influence()
 
+    @property
+    def reach_is_known(self):
+        """Whether `structure` is that of every step."""
+        return self._dynamics.reach is not None
+
+    def structure(self):
+        """Where J and D can be other than zero: for all values, or at these where the step asks for values."""
+        dynamics = self._dynamics
+        if dynamics.reach is not None:
+            return dynamics.reach
+
+        def after(pair):
+            return dynamics.states.leaves(dynamics.system.step(pair[0], self._x, pair[1]), "state", lead=None)
+
+        at = self._state, self._params
+        try:
+            found = dynamics.reach = Reach(sparsity(after, at, at=None).toarray(), dynamics)
+        except NotImplementedError:
+            found = Reach(sparsity(after, at).toarray(), dynamics)
+        return found
+
     def norms(self, blocks=None):
         """‖D_i‖ for every entry i of the state, ``(N,)``; over each block of parameters ``(K, p)``, ``(K, N)``."""
         squares = np.square(self.influence(), dtype=np.float64)
         return np.sqrt(squares.sum(-1) if blocks is None else blocks @ squares.T).astype(self._dynamics.dtype)
+
+
+class Reach:
+    """A transition with a 1 for every derivative that can be other than zero."""
+
+    def __init__(self, there, dynamics):
+        there = there.astype(dynamics.dtype)
+        self._J, self._D = there[:, : dynamics.size], there[:, dynamics.size :]
+
+    def push(self, v):
+        """J v."""
+        return v @ self._J.T
+
+    def propagate(self, G):
+        """J G + D."""
+        return self._J @ G + self._D
 
 
 def _ones(tree):

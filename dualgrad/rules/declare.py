@@ -521,6 +521,7 @@ def composite(function, definition, as_given=False, wraps=False, around=None, se
             result = define(positional, {name: operand(name, a, dtype) for name, a in kwargs.items()})
         return result if any(result is a for a in args) else with_value(result, y, level)
 
+    push.definition = definition  # for modes that have no values
     register_rule([function], "composite", push, around, operands=0, sequence=sequence)
 
 

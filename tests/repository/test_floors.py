@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors", "unwritten"],
-    ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
+    ["tree", "cures", "outer_product lowrank", "coloring sparsity_pattern", "star_coloring", "operators"],
     ["dual", "layout"],
     ["inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
@@ -28,6 +28,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["rules"],  # the tables
     ["arguments", "custom", "scipy", "directions", "optim"],
     ["pushforward"],
+    ["patterns"],
     ["series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
     ["estimators"],
