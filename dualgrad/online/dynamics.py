@@ -5,13 +5,14 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from ..backend import is_host
 from ..dual import Dual
-from ..errors import LayoutError, NonFiniteError, ShapeError
+from ..errors import LayoutError, NonFiniteError, ShapeError, TangentLossError
 from ..estimators.point import as_params, is_real
 from ..inputs import as_data
 from ..layout import Layout
@@ -264,20 +265,24 @@ class Transition:
         return self._dynamics.reach is not None
 
     def structure(self):
-        """Where J and D can be other than zero: for all values, or at these where the step asks for values."""
-        dynamics = self._dynamics
+        """Where J and D can be other than zero: for all values, or at these where the step asks for some."""
+        dynamics, x = self._dynamics, self._x
         if dynamics.reach is not None:
             return dynamics.reach
 
-        def after(pair):
-            return dynamics.states.leaves(dynamics.system.step(pair[0], self._x, pair[1]), "state", lead=None)
+        def after(state, params, x):
+            return dynamics.states.leaves(dynamics.system.step(state, x, params), "state", lead=None)
 
+        inputs, structure = flatten(x)
+        moving = [] if x is None else [a for a in inputs if getattr(a, "dtype", np.dtype(object)).kind == "f"]
         at = self._state, self._params
-        try:
-            found = dynamics.reach = Reach(sparsity(after, at, at=None).toarray(), dynamics)
-        except NotImplementedError:
-            found = Reach(sparsity(after, at).toarray(), dynamics)
-        return found
+        if x is None or len(moving) == len(inputs):  # others may be an index
+            of_all = lambda given: after(given[0], given[1], rebuild(structure, given[2]) if moving else x)  # noqa: E731
+            with contextlib.suppress(NotImplementedError, TangentLossError):
+                found = sparsity(of_all, (*at, moving), at=None)
+                dynamics.reach = Reach(found.toarray(), dynamics)
+                return dynamics.reach
+        return Reach(sparsity(lambda pair: after(*pair, x), at).toarray(), dynamics)
 
     def norms(self, blocks=None):
         """‖D_i‖ for every entry i of the state, ``(N,)``; over each block of parameters ``(K, p)``, ``(K, N)``."""
@@ -290,7 +295,7 @@ class Reach:
 
     def __init__(self, there, dynamics):
         there = there.astype(dynamics.dtype)
-        self._J, self._D = there[:, : dynamics.size], there[:, dynamics.size :]
+        self._J, self._D, _ = np.split(there, [dynamics.size, dynamics.size + dynamics.thetas.size], axis=1)
 
     def push(self, v):
         """J v."""

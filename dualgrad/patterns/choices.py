@@ -13,21 +13,14 @@ def where(step, condition, *choices):
     run = step.run
     if not choices:
         return np.where(primal(condition))
-    if not step.moving:
-        return step.results(lambda v: run.empty(v.shape))
-    if run.owns(condition) and run.any_value:
-        masks = dict.fromkeys(("x", "y"), True)
-    else:
-        holds = np.asarray(primal(condition), bool)
-        masks = {"x": holds, "y": ~holds}
-    shape, together = np.shape(step.values), None
-    for name, a in zip("xy", choices, strict=True):
+    unknown = run.owns(condition) and run.any_value
+    holds = True if unknown else np.asarray(primal(condition), bool)
+    shape = np.shape(step.values)
+    together = run.empty(shape)
+    for mask, a in ((holds, choices[0]), (unknown | ~np.asarray(holds), choices[1]), (unknown, condition)):
         if run.owns(a) and not a.inert:
-            bits = np.where(masks[name], _padded(a.tangent, len(shape)), NONE)
-            together = bits if together is None else together | bits
-    if together is None:
-        return step.dense()
-    return step.results(lambda v: step.spread(together, shape))
+            together = together | np.where(mask, _padded(a.tangent, len(shape)), NONE)
+    return step.results(lambda v: together)
 
 
 def _padded(bits, ndim):
@@ -85,12 +78,10 @@ def power(step, x, n):
 
 def multiply(step, x, y):
     """Not along the zeros of a constant."""
-    constant = y if step.run.owns(x) else x
-    if not step.run.owns(constant):
-        there = np.asarray(primal(constant)) != 0
-        if not there.all():
-            return step.entrywise([np.broadcast_to(there, np.shape(step.values))])
-    return step.entrywise()
+    masks = {id(a): step.may_count(b) for a, b in ((x, y), (y, x))}
+    if x is y or all(there.all() for there in masks.values()):
+        return step.entrywise()
+    return step.entrywise([np.broadcast_to(masks[id(a)], np.shape(step.values)) for a in step.operands])
 
 
 def divide(step, x, y):

@@ -105,16 +105,17 @@ def _pass(f, x, bits, any_value, curved):
     leaves, structure = flatten(x)
     words, ends = len(bits), np.cumsum([0, *map(np.size, leaves)])
     run = Pass(words, AnyValue if any_value else Dependent, any_value, [] if curved else None)
+    bits = np.concatenate([bits, run.empty((bits.shape[1],))[:any_value]])
     try:
         given = [
-            run.made(leaf, bits[:, a:b].reshape(words, *np.shape(leaf)), frozen=True)
+            run.made(leaf, bits[:, a:b].reshape(run.words, *np.shape(leaf)), frozen=True)
             for leaf, a, b in zip(leaves, ends, ends[1:], strict=False)
         ]
         outputs, _ = flatten(returned(evaluated(f, [rebuild(structure, given)])))
         sets = [np.concatenate([run.empty((0,)), *(_of_output(lift(y), run) for y in outputs)], axis=1)]
         for part in zip(*run.meetings, strict=True) if run.meetings else [()] * 2 * curved:
             sets.append(np.concatenate([run.empty((0,)), *part], axis=1))
-        return sets
+        return [s[:words] for s in sets]
     finally:
         run.close()
 

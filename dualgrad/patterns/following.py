@@ -149,7 +149,7 @@ def _by_kind(step, args, kwargs):
     if kind == "constant":
         return _constant(step)
     if not step.moving and function not in WRITES:
-        return step.results(lambda v: run.empty(v.shape)) if run.any_value else _inert(step)
+        return _inert(step)
     own = _OWN.get(function)
     if _is_entrywise(function):
         _meet_entrywise(step, args)

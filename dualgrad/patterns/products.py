@@ -121,15 +121,17 @@ def sum_of_products(step, *args, **kwargs):
     if any(letters is None for letters, _ in terms) or _sizes_differ(terms):
         return bilinear(step)
     moving = [t for t in terms if step.run.owns(t[1]) and not t[1].inert]
-    constants = [t for t in terms if not step.run.owns(t[1])]
+    masks = [(names, step.may_count(a)) for names, a in terms]
+    constants = [mask for mask, (_, a) in zip(masks, terms, strict=True) if not step.run.owns(a)]
     for n, first in enumerate(moving):
         for second in moving[:n]:
             _meet(step.run, first, second, constants, output)
     together = step.run.empty(np.shape(step.values))
-    for letters, a in moving:
-        bits, letters = a.tangent, letters
-        for names, c in constants:
-            there = np.asarray(primal(c)) != 0
+    for k, (letters, a) in enumerate(terms):
+        if not step.run.owns(a) or a.inert:
+            continue
+        bits = a.tangent
+        for names, there in masks[:k] + masks[k + 1 :]:
             if not there.all():
                 bits, letters = _masked(bits, letters, names, there, output)
         together = together | _laid_out(bits, letters, output, np.ndim(step.values))
@@ -159,8 +161,7 @@ def _meet(run, first, second, constants, output):
         return
     (left, a), (right, b) = first, second
     bits = b.tangent
-    for names, c in constants:
-        there = np.asarray(primal(c)) != 0
+    for names, there in constants:
         if not there.all():
             bits, right = _masked(bits, right, names, there, output + left)
     shared = sorted(set(left) & set(right))

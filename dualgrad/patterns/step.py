@@ -24,13 +24,16 @@ class NeedsValueError(NotImplementedError):
 class Pass:
     """A pass of f over sets of so many words: at the values of x, or for ``any_value``.
 
+    For all values there is one word more, which says that an entry may change though it has no derivative, as that of
+    ``np.floor`` does: an entry whose set is empty is constant, and may be counted on to be 0.
+
     ``kind`` is the class of what travels. ``meetings``, a list where second derivatives are asked for, takes pairs of
     arrays of sets ``(words, m)``: in each pair of sets all inputs of the one may meet all of the other in a product.
     """
 
     def __init__(self, words, kind, any_value=False, meetings=None):
-        self.words, self.kind, self.any_value, self.meetings = words, kind, any_value, meetings
-        self.level, self.entered = new_level((words,)), set()
+        self.words, self.kind, self.any_value, self.meetings = words + any_value, kind, any_value, meetings
+        self.level, self.entered = new_level((self.words,)), set()
 
     def close(self):
         """End the pass."""
@@ -46,8 +49,11 @@ class Pass:
         return np.zeros((self.words, *shape), WORD)
 
     def without_inputs(self, value):
-        """A value that depends on no input: for all values still unknown."""
-        return self.made(value, self.empty(np.shape(value)), inert=True)
+        """A value that depends on no input, and may change."""
+        bits = self.empty(np.shape(value))
+        if self.any_value:
+            bits[-1] = 1
+        return self.made(value, bits, inert=not self.any_value)
 
     def owns(self, a):
         """Whether ``a`` travels in this pass."""
@@ -128,6 +134,13 @@ class Step:
     def spread(self, bits, shape):
         """Sets as those of a larger shape, in memory of their own."""
         return broadcast(bits, (self.run.words,), shape, WORD)
+
+    def may_count(self, a):
+        """Where an operand is not a constant 0."""
+        there = np.asarray(self.plain(a)) != 0
+        if not self.run.owns(a):
+            return there
+        return np.ones_like(there) if a.inert else there | np.any(a.tangent, axis=0)
 
     def entrywise(self, masks=None):
         """The union of the operands' sets, entry by entry; where a mask is false, without that operand's."""

@@ -1,4 +1,4 @@
-"""SnAp(n) of a step of one's own: the entries that it keeps are those of the step's structure, from the first step on."""
+"""SnAp(n) of a step of one's own: what it keeps are the entries of the step's structure, from the first step on."""
 
 import numpy as np
 import pytest
@@ -34,8 +34,8 @@ def structure(f, params, x):
     rng, J, D = np.random.default_rng(1), False, False
     for _ in range(3):
         s, x = rng.uniform(0.5, 1, N), rng.uniform(0.5, 1, IN)
-        J = J | (dg.jacfwd(lambda s: f(s, x, params))(s) != 0)
-        blocks = dg.tree.leaves(dg.jacfwd(lambda p: f(s, x, p))(params))
+        J = J | (dg.jacfwd(lambda s, x=x: f(s, x, params))(s) != 0)
+        blocks = dg.tree.leaves(dg.jacfwd(lambda p, s=s, x=x: f(s, x, p))(params))
         D = D | (np.concatenate([b.reshape(N, -1) for b in blocks], axis=1) != 0)
     return J, D
 
@@ -67,6 +67,28 @@ def test_the_structure_of_a_step_of_ones_own(n):
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-14)
 
 
+def by_data(s, x, p):
+    """The first input is 0 at first: that of a step says nothing about the others."""
+    return step(s, x, p) + x[0] * p["w"][0] * s[::-1]
+
+
+def by_index(s, x, p):
+    """An input that is an index."""
+    return np.tanh(p["w"][:, x] * (s + 1))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_inputs_change_from_step_to_step(n):
+    params, xs, ys = params_and_data()
+    xs[0] = 0
+    expected = masked_influence(by_data, n, params, xs, ys)
+    np.testing.assert_allclose(by_learner(by_data, n, params, xs, ys), expected, rtol=1e-12, atol=1e-14)
+    indices = [0, 1, 2, 0, 3, 1]
+    reached = [np.count_nonzero(g) for g in by_learner(by_index, 1, params, indices, ys)]
+    assert np.all(np.diff(reached[1:]) >= 0)  # what was once reached stays so
+    assert reached[-1] == 16
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_as_a_cell_of_dualgrad(n):
     network = online.Network(dg.nn.RNNCell(IN, N), dg.nn.Linear(N, 1), dg.nn.mse)
@@ -81,12 +103,12 @@ def test_as_a_cell_of_dualgrad(n):
 
 def test_it_is_found_once_unless_the_step_asks_for_values(monkeypatch):
     calls, real = [], dynamics_module.sparsity
-    monkeypatch.setattr(dynamics_module, "sparsity", lambda *args, **kw: calls.append(kw) or real(*args, **kw))
+    monkeypatch.setattr(dynamics_module, "sparsity", lambda f, x, at="x": calls.append(at) or real(f, x, at))
     by_learner(step, 2, *params_and_data())
-    assert calls == [{"at": None}]
+    assert calls == [None]
     calls.clear()
     by_learner(with_a_branch, 2, *params_and_data())
-    assert calls == [{"at": None}, {}] * STEPS
+    assert calls == [None, "x"] * STEPS
 
 
 def test_a_step_that_fails_keeps_what_was_reached():
