@@ -28,6 +28,7 @@ from .params import Params
 from .patterns import sparsity
 from .pushforward import jvp
 from .series import taylor
+from .sparsity_pattern import SparsityPattern
 from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
 
@@ -60,6 +61,7 @@ __all__ = [
     "Rng",
     "ShapeError",
     "SingularError",
+    "SparsityPattern",
     "StructureError",
     "TangentLossError",
     "Trace",

@@ -18,6 +18,7 @@ import costs
 import guesses
 import layers
 import small
+import sparse
 import streams
 from timing import rivals, show, take_turns
 
@@ -476,7 +477,7 @@ def jets(jax, x, order):
 TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
-} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES  # fmt: skip
+} | layers.TABLES | guesses.TABLES | small.TABLES | costs.TABLES | streams.TABLES | sparse.TABLES  # fmt: skip
 
 if __name__ == "__main__":
     main()
