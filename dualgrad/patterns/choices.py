@@ -8,7 +8,7 @@ from ..tables import RULES
 from .bits import NONE, union
 
 
-def where(step, condition, *choices):
+def chosen_where(step, condition, *choices):
     """The chosen branch; both where the condition is one for all values."""
     run = step.run
     if not choices:
@@ -19,11 +19,11 @@ def where(step, condition, *choices):
     together = run.empty(shape)
     for mask, a in ((holds, choices[0]), (unknown | ~np.asarray(holds), choices[1]), (unknown, condition)):
         if run.owns(a) and not a.inert:
-            together = together | np.where(mask, _padded(a.tangent, len(shape)), NONE)
+            together = together | np.where(mask, _with_axes(a.tangent, len(shape)), NONE)
     return step.results(lambda v: together)
 
 
-def _padded(bits, ndim):
+def _with_axes(bits, ndim):
     return bits.reshape(bits.shape[:1] + (1,) * (ndim + 1 - bits.ndim) + bits.shape[1:])
 
 
@@ -45,7 +45,7 @@ def extremum(step, a, axis=None, out=None, keepdims=False, **kw):
     return step.results(lambda v: step.spread(bits, v.shape))
 
 
-def sort(step, a, axis=-1, **kw):
+def sorted_along(step, a, axis=-1, **kw):
     """Entries in another order; for all values, in any along the axis."""
     if not step.run.any_value:
         return None
@@ -55,12 +55,12 @@ def sort(step, a, axis=-1, **kw):
     return step.results(lambda v: step.spread(bits, v.shape))
 
 
-def partition(step, a, kth, axis=-1, **kw):
+def partitioned(step, a, kth, axis=-1, **kw):
     """As `sort`."""
-    return sort(step, a, axis)
+    return sorted_along(step, a, axis)
 
 
-def sign(step, z):
+def sign_of(step, z):
     """Constant for real numbers."""
     if z.dtype.kind == "c":
         return step.entrywise()
@@ -76,7 +76,7 @@ def power(step, x, n):
     return step.entrywise()
 
 
-def multiply(step, x, y):
+def product_of(step, x, y):
     """Not along the zeros of a constant."""
     masks = {id(a): step.may_count(b) for a, b in ((x, y), (y, x))}
     if x is y or all(there.all() for there in masks.values()):
@@ -84,9 +84,9 @@ def multiply(step, x, y):
     return step.entrywise([np.broadcast_to(masks[id(a)], np.shape(step.values)) for a in step.operands])
 
 
-def divide(step, x, y):
+def quotient_of(step, x, y):
     """Not where a constant 0 is divided."""
-    return multiply(step, x, y) if step.run.owns(y) and not step.run.owns(x) else step.entrywise()
+    return product_of(step, x, y) if step.run.owns(y) and not step.run.owns(x) else step.entrywise()
 
 
 def part(step, z):
@@ -101,7 +101,7 @@ def part(step, z):
 # ---------------------------------------------------------------------- arrays of the kind of another
 
 
-def buffer(step, a, *args, **kwargs):
+def empty_buffer(step, a, *args, **kwargs):
     """A buffer that depends on nothing, to write into."""
     y = step.values
     return step.run.made(y, step.run.empty(y.shape)) if y.dtype.kind in "fc" else y
@@ -117,7 +117,7 @@ def filled(step, a, fill_value, *args, **kwargs):
     return step.run.made(y, bits)
 
 
-def copied(step, a, *args, **kwargs):
+def copied_sets(step, a, *args, **kwargs):
     """A copy to write into."""
     return step.run.made(step.values, a.tangent.copy())
 

@@ -31,13 +31,13 @@ def _bends(function, count, i, j):
         rng = Rng(0)
         xs = [rng.uniform(low, high, 16) for low, high in ranges]
         with np.errstate(all="ignore"):
-            second = _second(function, xs, i, j)
+            second = _second_derivative(function, xs, i, j)
         if not np.all(second == 0):
             return True
     return False
 
 
-def _second(function, xs, i, j):
+def _second_derivative(function, xs, i, j):
     def along(k, f):
         def slope(*args):
             g = lambda x: f(*args[:k], x, *args[k + 1 :])  # noqa: E731

@@ -17,10 +17,10 @@ from ..tree import Function, Tree, flatten, rebuild, returned
 from .bits import distinct, members, one_each, union_by_index, words_for
 from .dependent import AnyValue, Dependent
 from .meetings import pairs_met
-from .step import Pass
+from .operation import Pass
 
 GUESS = 4  # colors of blocks in order, tried first
-AT_ONCE = 192  # entries of x that one pass takes without looking at blocks first
+INPUTS_AT_ONCE = 192  # entries of x that one pass takes without looking at blocks first
 MEMORY = 2**28  # bytes of the sets of one result of an operation
 NOT_THE_SAME = (
     "f did not do the same when it was called again; sparsity calls it twice: give it the same random numbers"
@@ -94,10 +94,10 @@ def _looked_at(f, x, at, curved):
     leaves = [primal(as_primal(leaf, structure, k)) for k, leaf in enumerate(leaves)]
     n, x = sum(map(np.size, leaves)), rebuild(structure, leaves)
     look = lambda *bits: _pass(f, x, np.concatenate(bits), at is None, curved)  # noqa: E731
-    if n <= AT_ONCE:
+    if n <= INPUTS_AT_ONCE:
         sets = look(one_each(np.arange(n), words_for(n)))
         return [members(s) for s in _with_distinct_meetings(sets)], (sets[0].shape[1], n)
-    return _by_blocks(look, n)
+    return _look_by_blocks(look, n)
 
 
 def _pass(f, x, bits, any_value, curved):
@@ -141,7 +141,7 @@ def _with_distinct_meetings(sets):
 # ---------------------------------------------------------------------- blocks first
 
 
-def _by_blocks(look, n):
+def _look_by_blocks(look, n):
     """By blocks of entries, and by the places in blocks that nothing has two of: in one pass where those of one color
     are far apart, as they are for bands, else in two."""
     words = max(1, round((4 * n) ** 0.5 / 64))

@@ -11,13 +11,13 @@ from ..errors import LevelError
 from ..rules.writes import WRITES
 from ..tables import KINDS, RULES
 from ..tree import flatten, map_leaves, rebuild
-from . import choices, linear_maps, products
+from . import choices, linear_maps, sums_of_products
 from .curved_in import curved_pairs
-from .step import NeedsValueError, Pass, Step
+from .operation import NeedsValueError, Operation, Pass
 
 __all__ = ["NeedsValueError", "Pass", "followed", "followed_entrywise", "through_rule", "without_values"]
 
-_MATRICES = {
+_OF_MATRICES = {
     getattr(np.linalg, name)
     for name in "inv solve pinv det slogdet cholesky qr eigh eigvalsh eig eigvals svd svdvals".split()
     if hasattr(np.linalg, name)
@@ -25,17 +25,17 @@ _MATRICES = {
 _OF_THEIR_SHAPE = {np.nonzero, np.flatnonzero, np.argwhere}
 _BY_DEFINITION = {np.piecewise, np._core.umath.clip}
 _OWN = {
-    np.where: choices.where, np.sign: choices.sign, np.power: choices.power, np.multiply: choices.multiply,
-    np.divide: choices.divide,
+    np.where: choices.chosen_where, np.sign: choices.sign_of, np.power: choices.power, np.multiply: choices.product_of,
+    np.divide: choices.quotient_of,
     np.real: choices.part, np.imag: choices.part,
-    np.zeros_like: choices.buffer, np.ones_like: choices.buffer, np.empty_like: choices.buffer,
-    np.full_like: choices.filled, np.copy: choices.copied, np.pad: choices.padded,
-    np.sort: choices.sort, np.partition: choices.partition,
+    np.zeros_like: choices.empty_buffer, np.ones_like: choices.empty_buffer, np.empty_like: choices.empty_buffer,
+    np.full_like: choices.filled, np.copy: choices.copied_sets, np.pad: choices.padded,
+    np.sort: choices.sorted_along, np.partition: choices.partitioned,
     np.concatenate: linear_maps.joined_along, np.cumsum: linear_maps.running,
     np.sum: linear_maps.summed, np.mean: linear_maps.summed,
     **dict.fromkeys((np.max, np.min, np.amax, np.amin), choices.extremum),
     **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), choices.larger_or_smaller),
-    **dict.fromkeys(products.SPELLED, products.sum_of_products),
+    **dict.fromkeys(sums_of_products.SPELLED, sums_of_products.sum_of_products),
     **{getattr(np.fft, name): linear_maps.along_axes(-1) for name in "fft ifft rfft irfft hfft ihfft".split()},
     **{getattr(np.fft, name): linear_maps.along_axes((-2, -1)) for name in "fft2 ifft2 rfft2 irfft2".split()},
     **{getattr(np.fft, name): linear_maps.along_axes(None) for name in "fftn ifftn rfftn irfftn".split()},
@@ -71,7 +71,7 @@ def followed(function, args, kwargs):
     lead_of(top)
     if any(type(a) is Dual and a.level == run.level for a in leaves):
         raise NotImplementedError("sparsity met a Dual that has no sets of inputs")
-    step = Step(run, function, args, kwargs)
+    step = Operation(run, function, args, kwargs)
     return without_values(lambda: _by_kind(step, args, kwargs), run, function, args, kwargs)
 
 
@@ -90,7 +90,7 @@ def followed_entrywise(function, args):
         return None
     if run.meetings is None and function in _JOINING and (y := _joined_sets(run, function, args)) is not None:
         return y
-    step = Step(run, function, args, {})
+    step = Operation(run, function, args, {})
     return without_values(lambda: _by_kind(step, args, {}), run, function, args, {})
 
 
@@ -125,7 +125,7 @@ def without_values(call, run, function, args, kwargs):
             or isinstance(function, custom_jvp)
             or getattr(function, "__name__", "") in ("reduce", "accumulate", "reduceat", "outer")
         )
-        step = Step(run, function, args, kwargs)
+        step = Operation(run, function, args, kwargs)
         closed = any(callable(a) and not hasattr(a, "dtype") for a in step.leaves)  # which may depend on more
         if not known or closed or function in WRITES or _has_a_shape_of_values(step) or "out" in kwargs:
             raise
@@ -147,7 +147,7 @@ def _by_kind(step, args, kwargs):
     if isinstance(function, custom_jvp):
         return _by_its_rule(step)
     if kind == "constant":
-        return _constant(step)
+        return _constant_results(step)
     if not step.moving and function not in WRITES:
         return _inert(step)
     own = _OWN.get(function)
@@ -161,8 +161,8 @@ def _by_kind(step, args, kwargs):
     if kind == "linear":
         return linear_maps.linear(step)
     if kind == "bilinear":
-        return products.bilinear(step)
-    return _of_matrices(step) if function in _MATRICES else _by_its_rule(step)
+        return sums_of_products.bilinear(step)
+    return _of_matrices(step) if function in _OF_MATRICES else _by_its_rule(step)
 
 
 def _by_definition(step, args, kwargs):
@@ -180,7 +180,7 @@ def _inert(step):
     return rebuild(structure, [step.run.without_inputs(v) if ours(v) else v for v in outputs])
 
 
-def _constant(step):
+def _constant_results(step):
     """Plain values at x; for all values, something that is not known."""
     if not step.run.any_value:
         return step.values
@@ -244,10 +244,10 @@ def through_rule(run, function, step=None):
 
     @functools.wraps(function, updated=())
     def call(*args, **kwargs):
-        whole = Step(run, function, args, kwargs) if step is None else step
+        whole = Operation(run, function, args, kwargs) if step is None else step
         level = new_level(())
         try:
-            replace = {k: _pair(run, whole.leaves[k], level) for k in whole.moving}
+            replace = {k: _value_and_sets(run, whole.leaves[k], level) for k in whole.moving}
             y = whole.filled(replace | {k: whole.leaves[k] for k in whole.mine if k not in replace}, function)
             return map_leaves(lambda v: _put_together(run, v, level), y)
         finally:
@@ -256,7 +256,7 @@ def through_rule(run, function, step=None):
     return call
 
 
-def _pair(run, a, level):
+def _value_and_sets(run, a, level):
     """A Dual of a level whose tangent has the sets; its primal has them only where second derivatives are asked for."""
     value = a if run.meetings is not None else run.without_inputs(a.value)
     tangent = run.made(np.ones_like(a.value)[()], a.tangent)

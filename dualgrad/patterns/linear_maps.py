@@ -9,8 +9,8 @@ from ..tables import RULES
 from ..tree import flatten, rebuild
 from .bits import NONE, WORD, union, union_by_index
 
-LARGEST = 2**27  # entries of a structure that is found out column by column
-AT_ONCE = 2**21
+LARGEST_STRUCTURE = 2**27  # entries of a structure that is found out column by column
+COLUMNS_AT_ONCE = 2**21
 
 
 def linear(step):
@@ -18,7 +18,7 @@ def linear(step):
     y = step.values
     if len(step.moving) == 1 and y.__class__ is np.ndarray and np.may_share_memory(y, step.operands[0].value):
         return _viewed(step)
-    found = _moved(step)
+    found = _entries_moved(step)
     return probed(step, step.moving) if found is None else found
 
 
@@ -33,9 +33,9 @@ def _viewed(step):
     return step.run.made(step.values, y.tangent, frozen=y.frozen)
 
 
-def _moved(step):
+def _entries_moved(step):
     """The results where each entry is one entry of an operand, or depends on none; None where some are not."""
-    places = _places(step)
+    places = _places_moved(step)
     if not places:
         return None
     values, structure = flatten(step.values)
@@ -47,15 +47,15 @@ def _moved(step):
     return rebuild(structure, results)
 
 
-_KNOWN = {}  # a call, but for the values -> the numbers of the entries
+_KNOWN_PLACES = {}  # a call, but for the values -> the numbers of the entries
 MOST_KNOWN, LARGEST_KNOWN = 256, 2**16
 
 
 def _note(step, places):
     if step.args and step.args[0] is step.operands[0] and (key := _key(step.function, step.args, step.kwargs)):
-        if len(_KNOWN) >= MOST_KNOWN:
-            _KNOWN.clear()
-        _KNOWN[key] = places
+        if len(_KNOWN_PLACES) >= MOST_KNOWN:
+            _KNOWN_PLACES.clear()
+        _KNOWN_PLACES[key] = places
 
 
 def _key(function, args, kwargs):
@@ -69,7 +69,7 @@ def _key(function, args, kwargs):
 
 def recalled(run, function, args, kwargs):
     """The result of a call that moves entries as another did before; None where there was none."""
-    places = _KNOWN.get(_key(function, args, kwargs)) if args and run.owns(args[0]) else None
+    places = _KNOWN_PLACES.get(_key(function, args, kwargs)) if args and run.owns(args[0]) else None
     if places is None:
         return None
     x = args[0]
@@ -78,7 +78,7 @@ def recalled(run, function, args, kwargs):
     return run.made(y, np.take(known, places, axis=1), x.inert)
 
 
-def _places(step):
+def _places_moved(step):
     """For each result the numbers of the entries of the operands that its entries are; empty where some are none.
 
     Two tangents say so, the numbers of the entries and random ones beside them: where an entry has number j and not
@@ -95,11 +95,11 @@ def _places(step):
         made, _ = flatten(step.filled(replace, RULES[step.function]))
     finally:
         LIVE.pop(level)
-    places = [_numbers(y, level, drawn) for y in made]
+    places = [_numbers_of_entries(y, level, drawn) for y in made]
     return [] if any(p is None for p in places) else places
 
 
-def _numbers(y, level, drawn):
+def _numbers_of_entries(y, level, drawn):
     """Which entry each entry of a result is, 0 for none; None where it is no entry."""
     if not isinstance(y, Dual) or y.level != level:
         return np.zeros(np.shape(y), int)
@@ -120,28 +120,28 @@ def probed(step, moving, held=None):
     sets = [step.run.empty(np.shape(v)) for v in outputs]
     for k in moving:
         a = step.leaves[k]
-        if a.size * sum(map(np.size, outputs)) > LARGEST:
+        if a.size * sum(map(np.size, outputs)) > LARGEST_STRUCTURE:
             return step.dense()
         others = {j: v for j, v in (held or {}).items() if j != k}
         bits = np.reshape(a.tangent, (step.run.words, -1))
-        for n, (rows, cols) in enumerate(_structure(step, k, others, outputs)):
+        for n, (rows, cols) in enumerate(_structure_along(step, k, others, outputs)):
             met = union_by_index(bits, rows, cols, np.size(outputs[n]))
             sets[n] = sets[n] | met.reshape(sets[n].shape)
     results = [step.result(v, lambda v, b=b: b) for v, b in zip(outputs, sets, strict=True)]
     return rebuild(structure, results)
 
 
-def _structure(step, place, others, outputs):
+def _structure_along(step, place, others, outputs):
     """For each result the pairs (entry of it, entry of the operand) of what is linear in an operand."""
     a, found = step.leaves[place], [([], []) for _ in outputs]
     is_complex = a.dtype.kind == "c"
-    at_once = max(1, AT_ONCE // max([a.size, *map(np.size, outputs)], default=1))
+    at_once = max(1, COLUMNS_AT_ONCE // max([a.size, *map(np.size, outputs)], default=1))
     for start in range(0, a.size, at_once):
         cols = np.arange(start, min(start + at_once, a.size))
         for unit in (1, 1j) if is_complex else (1,):
             basis = np.zeros((len(cols), a.size), complex if is_complex else float)
             basis[np.arange(len(cols)), cols] = unit
-            for (rows, columns), y in zip(found, _pushed(step, place, others, a, basis), strict=True):
+            for (rows, columns), y in zip(found, _columns_pushed(step, place, others, a, basis), strict=True):
                 if y is not None:
                     col, row = np.nonzero(np.reshape(y, (len(cols), -1)))
                     rows.append(row)
@@ -149,7 +149,7 @@ def _structure(step, place, others, outputs):
     return [(np.concatenate([[], *r]).astype(int), np.concatenate([[], *c]).astype(int)) for r, c in found]
 
 
-def _pushed(step, place, others, a, basis):
+def _columns_pushed(step, place, others, a, basis):
     level = new_level((len(basis),))
     try:
         x = Dual(np.zeros(a.shape, basis.dtype), basis.reshape(-1, *a.shape), level, True)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 AT_ONCE_PAIRS = 2**22
-MANY = 2**27
+MANY_PAIRS = 2**27
 
 
 def pairs_met(first, second, n):
@@ -16,7 +16,7 @@ def pairs_met(first, second, n):
     count = 1 + max(int(p[0].max(initial=-1)) for p in (first, second))
     counts = [np.bincount(rows, minlength=count) for rows, _ in (first, second)]
     each = counts[0] * counts[1]
-    if each.sum() > MANY:
+    if each.sum() > MANY_PAIRS:
         return _by_product(first, second, n, count)
     starts = [np.cumsum(c) - c for c in counts]
     ends = [*np.searchsorted(np.cumsum(each), np.arange(0, each.sum(), AT_ONCE_PAIRS)), count]

@@ -11,7 +11,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import coloring, sparsity_pattern, star_coloring
 from dualgrad.star_coloring import star_colors
-from tests.patterns.test_sparsity import bands, brusselator, heat
+from tests.support.differences import bands, brusselator, heat
 
 X = np.linspace(0.3, 0.9, 12)
 

@@ -9,10 +9,20 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad.patterns import bits, detection, following, hessian_pattern, linear_maps, meetings, products, step
+from dualgrad.patterns import (
+    bits,
+    detection,
+    following,
+    hessian_pattern,
+    linear_maps,
+    meetings,
+    operation,
+    sums_of_products,
+)
 from dualgrad.testing.programs import STEPS, Program
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import outputs
+from tests.support.differences import bands, brusselator, heat
 
 EVERY = [c for c in CATALOGUE if c.draws and all(np.prod(d.shape) for d in c.draws)]
 PARTS = 4
@@ -48,7 +58,7 @@ def faults(cases, at="x"):
         xs, f = case.sample(np.random.default_rng(0)), numbers(case)
         try:
             pattern = dg.sparsity(f, xs, at=at).toarray()
-        except step.NeedsValueError:
+        except operation.NeedsValueError:
             assert at is None
             continue
         there = entries_of(f, xs)
@@ -70,7 +80,7 @@ def test_no_function_of_the_catalogue_misses_an_entry(part, at):
 @as_numpy_warns
 @pytest.mark.parametrize("at", ["x", None])
 def test_nor_by_blocks(at, monkeypatch):
-    monkeypatch.setattr(detection, "AT_ONCE", 0)
+    monkeypatch.setattr(detection, "INPUTS_AT_ONCE", 0)
     for size in (1, 64):
         monkeypatch.setattr(detection, "GUESS", size)
         assert faults(EVERY[::4], at)[0] == []
@@ -82,7 +92,7 @@ def test_enough_functions_are_followed_for_all_values():
         try:
             with np.errstate(all="ignore"):
                 dg.sparsity(numbers(case), case.sample(np.random.default_rng(0)), at=None)
-        except step.NeedsValueError:
+        except operation.NeedsValueError:
             refused.append(case)
     assert len(refused) < 0.05 * len(EVERY)
 
@@ -108,15 +118,15 @@ def without_last(original):
     [
         (linear_maps, "union", without_last),
         (linear_maps, "union_by_index", without_last),
-        (products, "_laid_out", without_last),
-        (step.Step, "spread", without_last),
+        (sums_of_products, "_by_letters", without_last),
+        (operation.Operation, "spread", without_last),
         (following, "_is_entrywise", lambda original: lambda function: True),
-        (linear_maps, "_numbers", lambda original: lambda y, level, drawn: np.zeros(np.shape(y), int)),
+        (linear_maps, "_numbers_of_entries", lambda original: lambda y, level, drawn: np.zeros(np.shape(y), int)),
     ],
 )
 def test_a_fault_is_noticed(module, name, fault, monkeypatch):
     monkeypatch.setattr(module, name, fault(getattr(module, name)))
-    monkeypatch.setattr(linear_maps, "_KNOWN", {})
+    monkeypatch.setattr(linear_maps, "_KNOWN_PLACES", {})
     try:
         found = faults(EVERY[::3])[0]
     except Exception as error:  # some faults make shapes that do not fit
@@ -150,9 +160,9 @@ def test_a_thousand_programs_miss_no_entry():
 
 
 @as_numpy_warns
-@pytest.mark.parametrize("at_once", [detection.AT_ONCE, 0])
+@pytest.mark.parametrize("at_once", [detection.INPUTS_AT_ONCE, 0])
 def test_nor_do_their_hessians(at_once, monkeypatch):
-    monkeypatch.setattr(detection, "AT_ONCE", at_once)
+    monkeypatch.setattr(detection, "INPUTS_AT_ONCE", at_once)
     there, given = 0, 0
     for program in itertools.islice(programs(400), 0 if at_once else 1, None, 2):
         x = program.x
@@ -174,32 +184,12 @@ def rows(*lines):
     return np.array([[int(c) for c in line] for line in lines], bool)
 
 
-def bands(n, *offsets):
-    return sum(np.eye(n, k=k, dtype=bool) for k in offsets)
-
-
-def laplacian(w):
-    return np.roll(w, 1, 0) + np.roll(w, -1, 0) + np.roll(w, 1, 1) + np.roll(w, -1, 1) - 4 * w
-
-
-def brusselator(y):
-    n = round((y.size / 2) ** 0.5)
-    u, v = y[: n * n].reshape(n, n), y[n * n :].reshape(n, n)
-    du = 1.0 + u**2 * v - 4.4 * u + 10 * laplacian(u)
-    return np.concatenate([du.ravel(), (3.4 * u - u**2 * v + 10 * laplacian(v)).ravel()])
-
-
 def grid(n):
     """The Brusselator's pattern: five points of a periodic grid for each species, and the other one at the point."""
     ring = bands(n, -1, 0, 1, n - 1, 1 - n)
     here = np.eye(n, dtype=bool)
     field = np.kron(here, ring) | np.kron(ring, here)
     return np.block([[field, np.eye(n * n, dtype=bool)], [np.eye(n * n, dtype=bool), field]])
-
-
-def heat(u):
-    left, right = np.concatenate([u[:1], u[:-1]]), np.concatenate([u[1:], u[-1:]])
-    return u**3 + left - 2 * u + right
 
 
 SPARSE = np.array([[1.0, 0, 2], [0, 0, 3]])
@@ -308,9 +298,9 @@ def test_known_patterns_of_hessians(name):
 def test_what_a_matrix_of_many_sets_meets(monkeypatch):
     f = lambda x: np.sum(np.sin(np.tri(12) @ x))  # noqa: E731
     small = hessian_pattern(f, np.ones(12))
-    monkeypatch.setattr(meetings, "MANY", 0)
+    monkeypatch.setattr(meetings, "MANY_PAIRS", 0)
     assert hessian_pattern(f, np.ones(12)) == small
-    monkeypatch.setattr(meetings, "MANY", 2**27)
+    monkeypatch.setattr(meetings, "MANY_PAIRS", 2**27)
     monkeypatch.setattr(meetings, "AT_ONCE_PAIRS", 3)
     assert hessian_pattern(f, np.ones(12)) == small
 
@@ -470,7 +460,7 @@ def test_blocks_give_what_all_at_once_gives(f, memory, monkeypatch):
     x = np.linspace(0.1, 1, 800)
     monkeypatch.setattr(detection, "MEMORY", memory)
     by_blocks = dg.sparsity(f, x)
-    monkeypatch.setattr(detection, "AT_ONCE", 1000)
+    monkeypatch.setattr(detection, "INPUTS_AT_ONCE", 1000)
     assert dg.sparsity(f, x) == by_blocks
     assert np.array_equal(np.array(by_blocks), dg.sparsity(f, x, at=None))
 

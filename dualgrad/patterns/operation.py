@@ -66,7 +66,7 @@ class Pass:
             self.meetings.append(tuple(flat))
 
 
-class Step:
+class Operation:
     """A call of a function with operands of a pass among its arguments; ``values`` is what it gives of the values."""
 
     def __init__(self, run, function, args, kwargs):

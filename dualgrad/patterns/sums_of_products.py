@@ -34,11 +34,11 @@ def _random_where(there, a):
 # ---------------------------------------------------------------------- as np.einsum would have them
 
 
-def _named(ndim, first=0):
+def _letters_of(ndim, first=0):
     return _LETTERS[first : first + ndim]
 
 
-def _matmul(a, b):
+def _spell_matmul(a, b):
     n, m = np.ndim(a), np.ndim(b)
     loops = _LETTERS[: max(n, m) - 2] if max(n, m) > 2 else ""
     left = ("x" if n == 1 else loops[len(loops) - (n - 2) :] + "wx", a)
@@ -46,56 +46,56 @@ def _matmul(a, b):
     return [left, right], loops + ("" if n == 1 else "w") + ("" if m == 1 else "y")
 
 
-def _dot(a, b):
+def _spell_dot(a, b):
     n, m = np.ndim(a), np.ndim(b)
     if n == 0 or m == 0:
-        return [(_named(n), a), (_named(m), b)], _named(max(n, m))
-    left, right = _named(n), list(_named(m, n))
+        return [(_letters_of(n), a), (_letters_of(m), b)], _letters_of(max(n, m))
+    left, right = _letters_of(n), list(_letters_of(m, n))
     right[-1 if m == 1 else -2] = left[-1]
     right = "".join(right)
     return [(left, a), (right, b)], (left[:-1] + right).replace(left[-1], "")
 
 
-def _inner(a, b):
+def _spell_inner(a, b):
     n, m = np.ndim(a), np.ndim(b)
     if n == 0 or m == 0:
-        return _dot(a, b)
-    left, right = _named(n), _named(m - 1, n)
+        return _spell_dot(a, b)
+    left, right = _letters_of(n), _letters_of(m - 1, n)
     return [(left, a), (right + left[-1], b)], left[:-1] + right
 
 
-def _tensordot(a, b, axes=2):
+def _spell_tensordot(a, b, axes=2):
     n, m = np.ndim(a), np.ndim(b)
     if isinstance(axes, (int, np.integer)):
         axes = list(range(n - axes, n)), list(range(axes))
     first, second = (np.atleast_1d(x).tolist() for x in axes)
-    left, right = _named(n), list(_named(m, n))
+    left, right = _letters_of(n), list(_letters_of(m, n))
     for i, j in zip(first, second, strict=True):
         right[j] = left[i]
     shared = {left[i] for i in first}
     return [(left, a), ("".join(right), b)], "".join(c for c in left + "".join(right) if c not in shared)
 
 
-def _outer(a, b):
+def _spell_outer(a, b):
     return [("a", np.ravel(a)), ("b", np.ravel(b))], "ab"
 
 
-def _vdot(a, b):
+def _spell_vdot(a, b):
     return [("a", np.ravel(a)), ("a", np.ravel(b))], ""
 
 
-def _core(left, right, output):
+def _spell_core(left, right, output):
     """A generalized ufunc with these letters behind its loops."""
 
     def spell(a, b):
         n, m = np.ndim(a) - len(left), np.ndim(b) - len(right)
-        loops = _named(max(n, m))
+        loops = _letters_of(max(n, m))
         return [(loops[len(loops) - n :] + left, a), (loops[len(loops) - m :] + right, b)], loops + output
 
     return spell
 
 
-def _einsum(*operands, optimize=False):
+def _spell_einsum(*operands, optimize=False):
     if not isinstance(operands[0], str):
         operands = from_sublists(operands)
     subscripts, *operands = operands
@@ -104,11 +104,13 @@ def _einsum(*operands, optimize=False):
 
 
 SPELLED = {
-    np.matmul: _matmul, np.dot: _dot, np.inner: _inner, np.tensordot: _tensordot, np.linalg.tensordot: _tensordot,
-    np.outer: _outer, np.linalg.outer: _outer, np.vdot: _vdot, np.vecdot: _core("x", "x", ""), np.einsum: _einsum,
+    np.matmul: _spell_matmul, np.dot: _spell_dot, np.inner: _spell_inner, np.einsum: _spell_einsum,
+    np.tensordot: _spell_tensordot, np.linalg.tensordot: _spell_tensordot,
+    np.outer: _spell_outer, np.linalg.outer: _spell_outer, np.vdot: _spell_vdot,
+    np.vecdot: _spell_core("x", "x", ""),
 }  # fmt: skip
 if hasattr(np, "matvec"):
-    SPELLED |= {np.matvec: _core("yx", "x", "y"), np.vecmat: _core("x", "xy", "y")}
+    SPELLED |= {np.matvec: _spell_core("yx", "x", "y"), np.vecmat: _spell_core("x", "xy", "y")}
 
 
 def sum_of_products(step, *args, **kwargs):
@@ -133,8 +135,8 @@ def sum_of_products(step, *args, **kwargs):
         bits = a.tangent
         for names, there in masks[:k] + masks[k + 1 :]:
             if not there.all():
-                bits, letters = _masked(bits, letters, names, there, output)
-        together = together | _laid_out(bits, letters, output, np.ndim(step.values))
+                bits, letters = _along_nonzeros(bits, letters, names, there, output)
+        together = together | _by_letters(bits, letters, output, np.ndim(step.values))
     return step.results(lambda v: together)
 
 
@@ -163,12 +165,12 @@ def _meet(run, first, second, constants, output):
     bits = b.tangent
     for names, there in constants:
         if not there.all():
-            bits, right = _masked(bits, right, names, there, output + left)
+            bits, right = _along_nonzeros(bits, right, names, there, output + left)
     shared = sorted(set(left) & set(right))
-    run.meet(*(_laid_out(sets, letters, shared, len(shared)) for sets, letters in ((a.tangent, left), (bits, right))))
+    run.meet(*(_by_letters(sets, letters, shared, len(shared)) for sets, letters in ((a.tangent, left), (bits, right))))
 
 
-def _laid_out(bits, letters, output, ndim):
+def _by_letters(bits, letters, output, ndim):
     """Sets with an axis for each letter of the output, of length 1 where they have none."""
     bits, letters = _reduced(bits, letters, output)
     order = [letters.index(c) for c in output if c in letters]
@@ -176,7 +178,7 @@ def _laid_out(bits, letters, output, ndim):
     return np.expand_dims(bits, [1 + n for n, c in enumerate(output) if c not in letters])
 
 
-def _masked(bits, letters, names, there, output):
+def _along_nonzeros(bits, letters, names, there, output):
     """The union along the nonzeros of a constant, for its letters that are in the output or in the operand."""
     away = tuple(n for n, c in enumerate(names) if c not in letters and c not in output)
     there, names = np.any(there, axis=away), "".join(c for c in names if c in letters or c in output)
