@@ -1,10 +1,11 @@
 """sparsity: passes of a function over bit sets, and what they say about its Jacobian.
 
-A set for each entry of x would take n / 64 words. Two passes take fewer: the first over blocks of entries, whose
-numbers are the bits. Blocks that no result has both of can share their bits in the second, which says which entries
-of a block: as the columns of a compressed Jacobian do.
+A set for each entry of x would take n / 64 words. It takes fewer to know the blocks of entries that a result depends on,
+and, apart from that, their places in the blocks: blocks that no result has both of share the bits of their places, as
+the columns of a compressed Jacobian do. Which blocks those are is guessed; where that fails a second pass knows.
 """
 
+import functools
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ from .meetings import pairs_met
 from .operation import Pass
 
 GUESS = 4  # colors of blocks in order, tried first
+KEPT = 2**14  # inputs up to which colors are guessed, and the sets that are begun with are kept
 INPUTS_AT_ONCE = 192  # entries of x that one pass takes without looking at blocks first
 MEMORY = 2**28  # bytes of the sets of one result of an operation
 NOT_THE_SAME = (
@@ -33,7 +35,7 @@ def sparsity(f: Function, x: Tree, at: Literal["x"] | None = "x") -> SparsityPat
     Parameters
     ----------
     f : callable
-        A function of an array or tree, written with ``np.*`` and operators. It is called twice, and must do the same.
+        A function of an array or tree, written with ``np.*`` and operators. It may be called twice, and must do the same.
     x : array, number, or tree of them
         n floating numbers in all.
     at : {"x", None}
@@ -144,17 +146,13 @@ def _with_distinct_meetings(sets):
 def _look_by_blocks(look, n):
     """By blocks of entries, and by the places in blocks that nothing has two of: in one pass where those of one color
     are far apart, as they are for bands, else in two."""
-    words = max(1, round((4 * n) ** 0.5 / 64))
-    shift = (-(-n // (64 * words)) - 1).bit_length()  # blocks of 2**shift
-    block, place, size = np.arange(n) >> shift, np.arange(n) & (1 << shift) - 1, 1 << shift
-    count = int(block[-1]) + 1
-    color = np.arange(count) % GUESS
-    both = look(one_each(block, words), one_each(color[block] * size + place, words_for(GUESS * size)))
+    shift, block, place, color, first, guess = _guessed(n) if n <= KEPT else _guessed.__wrapped__(n)
+    words, size, both = len(first), 1 << shift, look(first, guess) if n <= KEPT else look(first)
     coarse, shape = [sets[:words] for sets in both], (both[0].shape[1], n)
-    known = _blocks_by_color(coarse, color)
+    known = _blocks_by_color(coarse, color) if n <= KEPT else None
     if known is not None:
         return _with_places([sets[words:] for sets in both], known, shift, 0), shape
-    color = _block_colors(np.concatenate(coarse, axis=1), count)
+    color = _block_colors(np.concatenate(coarse, axis=1), len(color))
     number, total = color[block] * size + place, (int(color.max()) + 1) * size
     known = _blocks_by_color(coarse, color)
     if total >= n:
@@ -167,6 +165,19 @@ def _look_by_blocks(look, n):
             raise ValueError(NOT_THE_SAME)
         found.append(_with_places(fine, known, shift, start))
     return [tuple(map(np.concatenate, zip(*parts, strict=True))) for parts in zip(*found, strict=True)], shape
+
+
+@functools.lru_cache(maxsize=8)
+def _guessed(n):
+    """Blocks of n inputs, in the order of a few colors that change at half, where another field may begin: how many
+    bits a place in one takes, each input's block and place, the colors of the blocks, and the sets of both passes."""
+    words = max(1, round((4 * n) ** 0.5 / 64))
+    shift = (-(-n // (64 * words)) - 1).bit_length()
+    block, place = np.arange(n) >> shift, np.arange(n) & (1 << shift) - 1
+    blocks = np.arange(int(block[-1]) + 1)
+    color = blocks % GUESS + GUESS * (2 * blocks >= len(blocks))
+    number = (color[block] << shift) + place
+    return shift, block, place, color, one_each(block, words), one_each(number, words_for(2 * GUESS << shift))
 
 
 def _with_places(fine, known, shift, start):

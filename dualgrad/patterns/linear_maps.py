@@ -69,6 +69,8 @@ def _key(function, args, kwargs):
 
 def recalled(run, function, args, kwargs):
     """The result of a call that moves entries as another did before; None where there was none."""
+    if function is np.concatenate:
+        return _joined_at_once(run, *args, **kwargs)
     places = _KNOWN_PLACES.get(_key(function, args, kwargs)) if args and run.owns(args[0]) else None
     if places is None:
         return None
@@ -76,6 +78,15 @@ def recalled(run, function, args, kwargs):
     y = function(x.value, *args[1:], **kwargs)
     known = np.concatenate([run.empty((1,)), x.tangent.reshape(run.words, -1)], axis=1)
     return run.made(y, np.take(known, places, axis=1), x.inert)
+
+
+def _joined_at_once(run, arrays, axis=0, **kwargs):
+    """Pieces of floating numbers one after another, of which all travel in the pass; None for others."""
+    if kwargs or axis is None or not all(a.__class__ is run.kind and a.run is run for a in arrays):
+        return None
+    y = np.concatenate([a.value for a in arrays], axis)
+    bits = np.concatenate([a.tangent for a in arrays], axis if axis < 0 else axis + 1)
+    return run.made(y, bits, all(a.inert for a in arrays)) if y.dtype.kind in "fc" else None
 
 
 def _places_moved(step):
@@ -159,16 +170,7 @@ def _columns_pushed(step, place, others, a, basis):
         LIVE.pop(level)
 
 
-# ---------------------------------------------------------------------- pieces and sums
-
-
-def joined_along(step, arrays, axis=0, **kwargs):
-    """The pieces of np.concatenate; None where they are not simply one after another."""
-    run, y = step.run, step.values
-    if axis is None or kwargs or y.dtype.kind not in "fc":
-        return None
-    pieces = [a.tangent if run.owns(a) else run.empty(np.shape(a)) for a in arrays]
-    return run.made(y, np.concatenate(pieces, axis if axis < 0 else axis + 1))
+# ---------------------------------------------------------------------- sums
 
 
 def summed(step, a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):
