@@ -81,7 +81,8 @@ class SparsityPattern:
         same = self.shape == other.shape and np.array_equal(self.rows, other.rows)
         return bool(same and np.array_equal(self.cols, other.cols))
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        raise TypeError("unhashable type: 'SparsityPattern'")
 
     def __repr__(self) -> str:
         return f"SparsityPattern({self.shape[0]} x {self.shape[1]}, {self.nnz} entries)"

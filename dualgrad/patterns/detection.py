@@ -1,8 +1,8 @@
 """sparsity: passes of a function over bit sets, and what they say about its Jacobian.
 
-A set for each entry of x would take n / 64 words. It takes fewer to know the blocks of entries that a result depends on,
-and, apart from that, their places in the blocks: blocks that no result has both of share the bits of their places, as
-the columns of a compressed Jacobian do. Which blocks those are is guessed; where that fails a second pass knows.
+A set for each entry of x would take n / 64 words. It takes fewer to know the blocks of entries that a result depends
+on, and, apart from that, their places in the blocks: blocks that no result has both of share the bits of their places,
+as the columns of a compressed Jacobian do. Which blocks those are is guessed; where that fails a second pass knows.
 """
 
 import functools
@@ -35,7 +35,7 @@ def sparsity(f: Function, x: Tree, at: Literal["x"] | None = "x") -> SparsityPat
     Parameters
     ----------
     f : callable
-        A function of an array or tree, written with ``np.*`` and operators. It may be called twice, and must do the same.
+        A function of an array or tree, written with ``np.*`` and operators. Called twice it must do the same.
     x : array, number, or tree of them
         n floating numbers in all.
     at : {"x", None}
