@@ -23,6 +23,7 @@ from dualgrad.testing.programs import STEPS, Program
 from tests.support.catalogue import CATALOGUE
 from tests.support.checks import outputs
 from tests.support.differences import bands, brusselator, heat
+from tests.support.layers import LAYERS, LOSSES
 
 EVERY = [c for c in CATALOGUE if c.draws and all(np.prod(d.shape) for d in c.draws)]
 PARTS = 4
@@ -397,6 +398,21 @@ def test_networks_by_their_layers():
         [b.reshape(2, -1) for b in dg.tree.leaves(dg.jacfwd(lambda p: network(p, np.ones((1, 3))))(params))], axis=1
     )
     assert np.array_equal(of_params, dense != 0)
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_no_layer_or_loss_misses_an_entry(part):
+    made = {name: (layer, layer.init(rng=0, dtype=float), shape) for name, (layer, shape) in LAYERS.items()}
+    calls = {name: (lambda x, f=f, p=p: f(p, x), shape) for name, (f, p, shape) in made.items()}
+    calls |= {name: (lambda x, f=f, y=y: f(x, y), shape) for name, (f, shape, y) in LOSSES.items()}
+    for name in list(calls)[part::2]:
+        f, shape = calls[name]
+        x = np.random.default_rng(0).normal(size=shape)
+        if x.size:
+            there = np.reshape(dg.jacfwd(f)(x) != 0, (-1, x.size))
+            pattern = dg.sparsity(f, x).toarray()
+            assert not np.any(there & ~pattern), name
+            assert pattern.sum() <= 1.5 * there.sum(), name
 
 
 def test_trees_in_the_order_of_their_layout():
