@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from ..arguments import as_primal
+from ..backend import is_array, is_host
 from ..dual import Dual, lift, primal
 from ..pushforward import evaluated
 from ..sparsity_pattern import SparsityPattern
@@ -94,6 +95,8 @@ def _looked_at(f, x, at, curved):
         raise ValueError(f"got at={at!r}; expected 'x', for the branches taken at x, or None, for all values")
     leaves, structure = flatten(x)
     leaves = [primal(as_primal(leaf, structure, k)) for k, leaf in enumerate(leaves)]
+    if not all(is_host(leaf) or not is_array(leaf) for leaf in leaves):
+        raise TypeError("sparsity works on arrays of NumPy, got one on a device: give it a copy of x on the host")
     n, x = sum(map(np.size, leaves)), rebuild(structure, leaves)
     look = lambda *bits: _pass(f, x, np.concatenate(bits), at is None, curved)  # noqa: E731
     if n <= INPUTS_AT_ONCE:

@@ -24,6 +24,7 @@ from tests.support.catalogue import CATALOGUE
 from tests.support.checks import outputs
 from tests.support.differences import bands, brusselator, heat
 from tests.support.layers import LAYERS, LOSSES
+from tests.support.strict import device
 
 EVERY = [c for c in CATALOGUE if c.draws and all(np.prod(d.shape) for d in c.draws)]
 PARTS = 4
@@ -435,6 +436,7 @@ def test_trees_in_the_order_of_their_layout():
         (lambda x: float(x[0]), X, {}, dg.TangentLossError, "float"),
         (np.sin, X, {"at": 3}, ValueError, "got at=3; expected 'x'"),
         (3, X, {}, TypeError, "expected a function"),
+        (np.sin, device(X), {}, TypeError, "on a device: give it a copy of x on the host"),
     ],
 )
 def test_bad_input(f, x, options, error, message):
