@@ -22,7 +22,7 @@ from .meetings import pairs_met
 from .operation import Pass
 
 GUESS = 4  # colors of blocks in order, tried first
-KEPT = 2**14  # inputs up to which colors are guessed, and the sets that are begun with are kept
+GUESSED_UP_TO = 2**14  # inputs up to which colors are guessed, and the sets that are begun with are kept
 INPUTS_AT_ONCE = 192  # entries of x that one pass takes without looking at blocks first
 MEMORY = 2**28  # bytes of the sets of one result of an operation
 NOT_THE_SAME = (
@@ -149,10 +149,10 @@ def _with_distinct_meetings(sets):
 def _look_by_blocks(look, n):
     """By blocks of entries, and by the places in blocks that nothing has two of: in one pass where those of one color
     are far apart, as they are for bands, else in two."""
-    shift, block, place, color, first, guess = _guessed(n) if n <= KEPT else _guessed.__wrapped__(n)
-    words, size, both = len(first), 1 << shift, look(first, guess) if n <= KEPT else look(first)
+    shift, block, place, color, first, guess = _guessed(n) if n <= GUESSED_UP_TO else _guessed.__wrapped__(n)
+    words, size, both = len(first), 1 << shift, look(first, guess) if n <= GUESSED_UP_TO else look(first)
     coarse, shape = [sets[:words] for sets in both], (both[0].shape[1], n)
-    known = _blocks_by_color(coarse, color) if n <= KEPT else None
+    known = _blocks_by_color(coarse, color) if n <= GUESSED_UP_TO else None
     if known is not None:
         return _with_places([sets[words:] for sets in both], known, shift, 0), shape
     color = _block_colors(np.concatenate(coarse, axis=1), len(color))
