@@ -25,8 +25,10 @@ from .layout import Layout
 from .lowrank import LowRank
 from .outer_product import OuterProduct
 from .params import Params
+from .patterns import sparsity
 from .pushforward import jvp
 from .series import taylor
+from .sparsity_pattern import SparsityPattern
 from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
 
@@ -59,6 +61,7 @@ __all__ = [
     "Rng",
     "ShapeError",
     "SingularError",
+    "SparsityPattern",
     "StructureError",
     "TangentLossError",
     "Trace",
@@ -92,6 +95,7 @@ __all__ = [
     "propagate",
     "save",
     "second_order",
+    "sparsity",
     "supported",
     "taylor",
     "testing",

@@ -7,19 +7,24 @@ import numpy as np
 from .backend import is_array
 from .errors import ShapeError
 from .random import Rng
+from .sparsity_pattern import SparsityPattern, as_sparse
 
 
 class Pattern:
     """Where a Jacobian may have entries: their rows and columns, in the order in which they were given.
 
     ``given`` is a boolean array of shape (rows, columns) or ``y.shape + x.shape``, a SciPy sparse matrix or array, or
-    a pair (rows, columns) of integer arrays; the Jacobian comes back in kind. An entry given twice is one entry.
+    a pair (rows, columns) of integer arrays; the Jacobian comes back in kind. An entry given twice is one entry. Of a
+    `SparsityPattern` it comes back as a ``csr_array`` of SciPy where that is installed, and dense where not.
     """
 
-    def __init__(self, given, y_shape, x_shape):
+    def __init__(self, given, y_shape, x_shape, of="Jacobian"):
+        self.of = of
         self.given, self.shape = given, (int(np.prod(y_shape)), int(np.prod(x_shape)))
         self.whole = (*y_shape, *x_shape)
-        if hasattr(given, "tocoo"):
+        if isinstance(given, SparsityPattern):
+            self.rows, self.cols, found = given.rows, given.cols, given.shape
+        elif hasattr(given, "tocoo"):
             entries, found = given.tocoo(copy=True), given.shape
             entries.sum_duplicates()
             self.rows, self.cols = entries.row, entries.col
@@ -32,10 +37,10 @@ class Pattern:
         else:
             raise TypeError(
                 f"got a sparsity pattern of type {type(given).__name__}; expected a boolean array, a SciPy sparse "
-                "array or a pair (rows, columns) of integer arrays"
+                "array, a pair (rows, columns) of integer arrays, what dg.sparsity returns, or 'auto'"
             )
         if tuple(found) != self.shape:
-            raise ShapeError(f"the sparsity pattern has {found}; the Jacobian has shape {self.shape}")
+            raise ShapeError(f"the sparsity pattern has {found}; the {self.of} has shape {self.shape}")
 
     def _pair(self, given):
         rows, cols = (np.asarray(part) if np.size(part) else np.zeros(np.shape(part), int) for part in given)
@@ -52,21 +57,60 @@ class Pattern:
             outside = index[(index < 0) | (index >= n)]
             if outside.size:
                 raise ShapeError(
-                    f"the sparsity pattern has {what} {outside[0]}; the Jacobian has shape {self.shape}, so that "
+                    f"the sparsity pattern has {what} {outside[0]}; the {self.of} has shape {self.shape}, so that "
                     f"{what}s run from 0 to {n - 1}"
                 )
         return rows, cols
 
     def filled(self, values):
         """The Jacobian with these entries, in the form of the pattern."""
+        if hasattr(self.given, "tocoo") and not isinstance(values, np.ndarray):
+            raise TypeError(
+                "a sparse array holds plain numbers, and the entries are not within another derivative: give the "
+                "pattern as (rows, columns), of which the entries come back as one array"
+            )
+        if isinstance(self.given, SparsityPattern):
+            sparse = as_sparse(values, self)
+            return self._dense(values) if sparse is None else sparse.tocsr()
         if hasattr(self.given, "tocoo"):
             kind = type(self.given.tocoo())
             return kind((values, (self.rows, self.cols)), shape=self.shape).asformat(self.given.format)
         if isinstance(self.given, (tuple, list)):
             return values
+        return self._dense(values)
+
+    def _dense(self, values):
         dense = np.zeros(self.shape, values.dtype)
         dense[self.rows, self.cols] = values
         return dense.reshape(self.whole)
+
+    def kept(self, name, make):
+        """What is made of the pattern: of a `SparsityPattern` once for all calls."""
+        made = self.given.made if isinstance(self.given, SparsityPattern) else {}
+        if name not in made:
+            made[name] = make()
+        return made[name]
+
+    def _once(self):
+        """The places of the entries, each once."""
+        if isinstance(self.given, SparsityPattern):
+            return slice(None)
+        return np.unique(self.rows * np.int64(self.shape[1]) + self.cols, return_index=True)[1]
+
+    def compare(self, values, v, expected):
+        """Raise where J v from these entries is not what it is expected to be."""
+        once = self.kept("once", self._once)
+        rows, terms = self.rows[once], values[once] * v[self.cols[once]]
+        found, size = (np.bincount(rows, t, self.shape[0]) for t in (terms, np.abs(terms)))
+        off = np.abs(expected - found)
+        bound = 1e3 * np.finfo(v.dtype).eps * np.maximum(np.abs(size), np.abs(expected))
+        if np.any(off > bound):
+            row = int(np.argmax(off - bound))
+            raise ValueError(
+                f"f depends on entries outside the sparsity pattern: row {row} of its {self.of} along a random "
+                f"direction is {expected[row]:.6g}, and {found[row]:.6g} by the pattern; complete the pattern, or "
+                "leave it out"
+            )
 
 
 def colors(rows, cols, shape):
@@ -85,14 +129,16 @@ def colors(rows, cols, shape):
     by_column = np.argsort(cols, kind="stable")
     ends = np.searchsorted(cols[by_column], np.arange(shape[1] + 1)).tolist()
     rows_of = rows[by_column].tolist()
-    used = [set() for _ in range(shape[0])]  # row -> the colors in it
+    used = [0] * shape[0]  # row -> the colors in it, as bits
     found = []
     for start, stop in itertools.pairwise(ends):
-        taken = set().union(*(used[i] for i in rows_of[start:stop]))
-        color = next(c for c in range(len(taken) + 1) if c not in taken)
-        for i in rows_of[start:stop]:
-            used[i].add(color)
-        found.append(color)
+        taken, here = 0, rows_of[start:stop]
+        for i in here:
+            taken |= used[i]
+        free = ~taken & (taken + 1)  # the lowest bit that is not there
+        for i in here:
+            used[i] |= free
+        found.append(free.bit_length() - 1)
     return np.array(found, dtype=int)
 
 
@@ -107,30 +153,13 @@ def compressed(push, x, pattern, in_chunks):
     ValueError
         When f has an entry outside the pattern.
     """
-    color = colors(pattern.rows, pattern.cols, pattern.shape)
+    color = pattern.kept("columns", lambda: colors(pattern.rows, pattern.cols, pattern.shape))
 
     def along(start, stop):
         return push((color == np.arange(start, stop)[:, None]).astype(x.dtype))
 
     columns = np.concatenate(in_chunks(along, int(color.max(initial=-1)) + 1))
     values = columns[color[pattern.cols], pattern.rows]
-    _check(push, x, pattern, values)
-    return pattern.filled(values)
-
-
-def _check(push, x, pattern, values):
     v = Rng(0).normal(pattern.shape[1]).astype(x.dtype)
-    once = np.unique(pattern.rows * np.int64(pattern.shape[1]) + pattern.cols, return_index=True)[1]
-    rows, terms = pattern.rows[once], values[once] * v[pattern.cols[once]]
-    found, size = np.zeros((2, pattern.shape[0]), terms.dtype)
-    np.add.at(found, rows, terms)
-    np.add.at(size, rows, np.abs(terms))
-    expected = push(v[None])[0]
-    off = np.abs(expected - found)
-    bound = 1e3 * np.finfo(x.dtype).eps * np.maximum(np.abs(size), np.abs(expected))
-    if np.any(off > bound):
-        row = int(np.argmax(off - bound))
-        raise ValueError(
-            f"f depends on entries outside the sparsity pattern: row {row} of its Jacobian along a random direction is "
-            f"{expected[row]:.6g}, and {found[row]:.6g} by the pattern; complete the pattern, or leave it out"
-        )
+    pattern.compare(values, v, push(v[None])[0])
+    return pattern.filled(values)

@@ -5,17 +5,19 @@ gives ℓ, its cotangent H = ∂ℓ/∂s and what θ does to it directly. Everyt
 system; `Network` has the same in closed form. Vectors may have leading axes.
 """
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from ..backend import is_host
 from ..dual import Dual
-from ..errors import LayoutError, NonFiniteError, ShapeError
+from ..errors import LayoutError, NonFiniteError, ShapeError, TangentLossError
 from ..estimators.point import as_params, is_real
 from ..inputs import as_data
 from ..layout import Layout
 from ..params import with_entries
+from ..patterns import sparsity
 from ..pushforward import jvp
 from ..settings import layout_of, plain_data
 from ..transforms import grad
@@ -69,6 +71,7 @@ class SystemDynamics(Arrays):
         self.states, self.thetas = layout_of_numbers(system.init_state, "state"), layout_of_numbers(params, "params")
         self.set_like(self.thetas.vector(params))
         self.names = layout_of(params)
+        self.reach = None  # where J and D can be other than zero at any step, once that is known
         self.recurrent = slice(0, self.thetas.size)  # the parameters that move the state
         self.owners = np.arange(self.thetas.size)  # parameters of one owner are kept together when they are split
 
@@ -256,10 +259,51 @@ class Transition:
             return self.tangent(G.T, self._dynamics.eye(G.shape[1])).T
         return self.jacobian() @ G + self.influence()
 
+    @property
+    def reach_is_known(self):
+        """Whether `structure` is that of every step."""
+        return self._dynamics.reach is not None
+
+    def structure(self):
+        """Where J and D can be other than zero: for all values, or at these where the step asks for some."""
+        dynamics, x = self._dynamics, self._x
+        if dynamics.reach is not None:
+            return dynamics.reach
+
+        def after(state, params, x):
+            return dynamics.states.leaves(dynamics.system.step(state, x, params), "state", lead=None)
+
+        inputs, structure = flatten(x)
+        moving = [] if x is None else [a for a in inputs if getattr(a, "dtype", np.dtype(object)).kind == "f"]
+        at = self._state, self._params
+        if x is None or len(moving) == len(inputs):  # others may be an index
+            of_all = lambda given: after(given[0], given[1], rebuild(structure, given[2]) if moving else x)  # noqa: E731
+            with contextlib.suppress(NotImplementedError, TangentLossError):
+                found = sparsity(of_all, (*at, moving), at=None)
+                dynamics.reach = Reach(found.toarray(), dynamics)
+                return dynamics.reach
+        return Reach(sparsity(lambda pair: after(*pair, x), at).toarray(), dynamics)
+
     def norms(self, blocks=None):
         """‖D_i‖ for every entry i of the state, ``(N,)``; over each block of parameters ``(K, p)``, ``(K, N)``."""
         squares = np.square(self.influence(), dtype=np.float64)
         return np.sqrt(squares.sum(-1) if blocks is None else blocks @ squares.T).astype(self._dynamics.dtype)
+
+
+class Reach:
+    """A transition with a 1 for every derivative that can be other than zero."""
+
+    def __init__(self, there, dynamics):
+        there = there.astype(dynamics.dtype)
+        self._J, self._D, _ = np.split(there, [dynamics.size, dynamics.size + dynamics.thetas.size], axis=1)
+
+    def push(self, v):
+        """J v."""
+        return v @ self._J.T
+
+    def propagate(self, G):
+        """J G + D."""
+        return self._J @ G + self._D
 
 
 def _ones(tree):

@@ -19,8 +19,9 @@ class SnAp(OnlineEstimator):
 
     Notes
     -----
-    Cost: for one cell and n = 1, two forward passes, for of J only its diagonal is needed; else that of `RTRL`, for a
-    `System` twice that, since where it reaches is found out at every step.
+    Cost: for one cell and n = 1, two forward passes, for of J only its diagonal is needed; else that of `RTRL`.
+    Where it reaches is known for cells of dualgrad, and found by `sparsity` for a step of one's own: for all values at
+    the first step, or, where the step asks for values, at every one.
     Memory: for one cell and n = 1, p numbers (an LSTM's 2 p) for every stream; else N p.
     Bias: what goes through other units. Variance: none.
     When: a cheap gradient without noise; as a candidate of `dualgrad.estimators.Dodge`.
@@ -67,12 +68,11 @@ class SnAp(OnlineEstimator):
         return {"G": np.where(reached, G, 0), "reached": reached}
 
     def _reached(self, before, transitions):
-        """Where D, J D, ..., J^(n-1) D can be other than zero: for cells by their structure, else where they were."""
-        known = all(hasattr(T, "structure") for T in transitions)
-        if known and before.any():
+        """Where D, J D, ..., J^(n-1) D can be other than zero, by the structure of a cell or of a step of one's own."""
+        if before.any() and all(getattr(T, "reach_is_known", False) for T in transitions):
             return before
         D, J = np.zeros(before.shape), np.eye(len(before))
-        for T in (T.structure() if known else T for T in transitions):
+        for T in (T.structure() if hasattr(T, "structure") else T for T in transitions):
             D, J = T.propagate(D), T.push(J)
         J, reached = J.T != 0, (D != 0) | before
         for _ in range(self.n - 1):

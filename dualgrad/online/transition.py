@@ -20,6 +20,8 @@ class CellTransition:
     transition of the cell that feeds it.
     """
 
+    reach_is_known = True  # whether `structure` is that of every step
+
     def __init__(self, cell, p, factors, rows, own, size, below):
         self.cell, self.p, self.factors, self.rows, self.own, self.size, self.below = (
             cell, p, factors, rows, own, size, below,

@@ -522,12 +522,12 @@ def composite(function, definition, as_given=False, wraps=False, around=None, se
         if as_given:  # and first: np.cov writes into its weights
             result, y = define(args, kwargs), value()
         else:
-            y = value()
-            dtype = _inexact(y)
+            dtype = _inexact(y := value())
             positional = [operand(name, a, dtype) for name, a in zip_longest(names[: len(args)], args)]
             result = define(positional, {name: operand(name, a, dtype) for name, a in kwargs.items()})
         return result if any(result is a for a in args) else with_value(result, y, level)
 
+    push.definition = definition  # for modes that have no values
     register_rule([function], "composite", push, around, operands=0, sequence=sequence)
 
 

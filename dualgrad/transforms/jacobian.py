@@ -9,6 +9,7 @@ from ..chunks import in_chunks
 from ..coloring import Pattern, compressed
 from ..dual import primal
 from ..hints import hinted
+from ..patterns import sparsity as detected
 from ..pushforward import jvp
 from ..tree import Function, flatten, returned, unflatten
 from .basis import Chunk, argument, halves, is_complex, named, push_basis
@@ -26,15 +27,16 @@ def jacfwd(f: Function, argnum: int = 0, chunk: Chunk = None, sparsity: Any = No
     chunk : int or "auto", optional
         How many columns to push in one pass (128 by default); memory grows with it. "auto" measures two small passes
         and keeps the rest within 256 MiB (`dualgrad.chunks.BUDGET`) beside the result.
-    sparsity : boolean array, SciPy sparse array, or pair (rows, columns) of integer arrays, optional
-        Where the Jacobian of one real array with respect to another may have entries. Columns that share no row are
-        pushed together; a random direction more checks the pattern.
+    sparsity : "auto", SparsityPattern, boolean array, SciPy sparse array, or pair (rows, columns), optional
+        Where the Jacobian of one real array with respect to another may have entries: "auto" finds out, at each x, by
+        `sparsity`. Columns that share no row are pushed together; a random direction more checks the pattern.
 
     Returns
     -------
     A function of the arguments of f, whose result has shape ``y.shape + x.shape``; trees nest as in JAX, the output's
     structure outside and the argument's inside. At complex x, f is taken to be holomorphic. With ``sparsity`` the
-    result is as the pattern: dense, of SciPy's kind, or the entries at (rows, columns) alone.
+    result is as the pattern: dense, of SciPy's kind, or the entries at (rows, columns) alone; for "auto", and what
+    `sparsity` returns, a ``csr_array`` of SciPy where that is installed, and dense where not.
 
     Raises
     ------
@@ -85,8 +87,13 @@ def _sparse_jacobian(f, x, chunk, sparsity):
     if not is_array(x) or is_complex(x) or not is_array(y := returned(f(x))):
         raise TypeError("jacfwd(sparsity=...) takes a function of one real array that returns one array")
     push = lambda v: jvp(f, (x,), (np.reshape(v, (len(v), *x.shape)),))[1].reshape(len(v), np.size(y))  # noqa: E731
-    pattern = Pattern(sparsity, y.shape, x.shape)
+    pattern = Pattern(detected(f, x) if is_auto(sparsity) else sparsity, y.shape, x.shape)
     return compressed(push, x, pattern, lambda along, count: in_chunks(along, count, chunk))
+
+
+def is_auto(sparsity):
+    """Whether a pattern is to be found out."""
+    return isinstance(sparsity, str) and sparsity == "auto"
 
 
 def _holomorphic(d):

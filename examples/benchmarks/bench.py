@@ -20,6 +20,7 @@ import laplacians
 import layers
 import sensitivities
 import small
+import sparse
 import streams
 from timing import rivals, show, take_turns
 
@@ -479,7 +480,7 @@ TABLES = {
     "overhead": overhead, "chain": chain, "mlp": mlp, "step": step, "many": many, "signs": signs, "taylor": taylor,
     "second": second,
 }  # fmt: skip
-for module in (laplacians, layers, guesses, small, costs, streams, sensitivities):
+for module in (laplacians, layers, guesses, small, costs, streams, sensitivities, sparse):
     TABLES |= module.TABLES
 
 if __name__ == "__main__":

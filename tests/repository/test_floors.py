@@ -17,7 +17,15 @@ PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
     ["backend", "checks", "frames", "hints", "scratch", "tables"],
     ["errors", "random", "zero", "vectors", "unwritten"],
-    ["tree", "counterparts", "cures", "outer_product lowrank", "coloring", "operators"],
+    [
+        "tree",
+        "counterparts",
+        "cures",
+        "outer_product lowrank",
+        "coloring sparsity_pattern",
+        "star_coloring",
+        "operators",
+    ],
     ["dual", "layout"],
     ["array_api", "inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
@@ -28,6 +36,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["rules"],  # the tables
     ["arguments", "custom", "directions", "optim"],
     ["pushforward", "bent"],
+    ["patterns"],
     ["scipy", "series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
     ["estimators", "scipy.integrate"],
