@@ -13,6 +13,7 @@
 #                nothing; ARGS="--only tanh" one function and its row; ARGS=--rivals measures JAX and PyTorch again
 #                (installs them)
 # make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
+# make compare   rewrite docs/compare.md, dualgrad beside other libraries; ARGS=--measure asks those again (installs them)
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
 # make test-fronts  the tests of the kit over PyTorch's and JAX's random numbers (installs them); make test skips them
@@ -47,7 +48,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs coverage api verification tutorial elsewhere accuracy dist bench bench-smoke clean
+        lint docs coverage api verification tutorial elsewhere accuracy compare dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -129,6 +130,9 @@ accuracy: $(call ready,test) $(if $(findstring --rivals,$(ARGS)),$(call ready,be
 dist: $(call ready,dist)
 	$(PYTHON) docs/check_dist.py
 
+compare: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,compare))
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) docs/make_compare.py $(ARGS)
+
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
 
@@ -153,7 +157,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(addprefix $(VENV)/.ready-,lint test fronts mpi docs dist bench): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test fronts mpi docs dist bench compare): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 
