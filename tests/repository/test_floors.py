@@ -19,7 +19,8 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["errors", "random", "zero", "vectors", "unwritten"],
     ["tree", "cures", "outer_product lowrank", "coloring", "operators"],
     ["dual", "layout"],
-    ["array_api", "inputs", "params", "chunks"],
+    ["array_api", "vector_space"],
+    ["inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
     ["dispatch"],
