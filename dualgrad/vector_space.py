@@ -126,7 +126,8 @@ def _as_scalar(c):
 
 
 def _length(x):
-    """The norm of a vector, or of several along leading axes, scaled by its largest entry where squares overflow."""
+    """The norm of a vector, or of several along leading axes, scaled by a power of two of the size of its entries."""
     peak = np.max(np.abs(x), axis=-1, keepdims=True, initial=0)
-    scale = np.where((peak > 0) & np.isfinite(peak), peak, 1).astype(peak.dtype)
-    return (scale * np.linalg.norm(x / scale, axis=-1, keepdims=True))[..., 0]
+    usual = (peak > 0) & np.isfinite(peak)
+    scale = np.ldexp(np.ones_like(peak), np.where(usual, np.frexp(np.where(usual, peak, 1))[1] - 1, 0))
+    return (scale * np.linalg.norm(x / scale, axis=-1, keepdims=True))[..., 0][()]
