@@ -11,7 +11,6 @@ levels in progress to their lead axes: ``()`` for one direction, ``(K,)`` for K 
 import itertools
 import numbers
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -104,12 +103,6 @@ class Dual(Operators):
             if asking.co_name in _NUMBERS_AT_THE_END and asking.co_filename.startswith(OURS[1]):
                 raise AttributeError("dtype")
         return self.primal.dtype
-
-    def __len__(self) -> int:
-        return len(self.primal)
-
-    def __iter__(self) -> Iterator["Dual"]:
-        return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
         lead = LIVE.get(self.level)

@@ -61,6 +61,8 @@ class AsArray:
     def __trunc__(self): return math.trunc(self.primal)
     def __dir__(self): return [name for name in object.__dir__(self) if name not in _HIDDEN]
     def __array_namespace__(self, *, api_version=None): return MAKERS[np](self, api_version)
+    def __len__(self): return len(self.primal)
+    def __iter__(self): return (self[i] for i in range(len(self)))
     def fill(self, value): self[...] = value
 
     shape = property(lambda self: self.primal.shape)
@@ -121,7 +123,7 @@ def operators(rules):
         def __sub__(self, other): return rules[subtract](self, other)
         def __rsub__(self, other): return rules[subtract](other, self)
         def __isub__(self, other): return self.assigned(rules[subtract](self, other))
-        def __mul__(self, other): return rules[multiply](self, other)
+        def __mul__(self, other): return NotImplemented if _defers_to(other) else rules[multiply](self, other)
         def __rmul__(self, other): return rules[multiply](other, self)
         def __imul__(self, other): return self.assigned(rules[multiply](self, other))
         def __truediv__(self, other): return rules[divide](self, other)
@@ -206,6 +208,11 @@ def _set_imag(x, value):
     if x.dtype.kind != "c":
         raise TypeError("a real Dual has no imaginary part to set: make it of complex entries, x + 0j")
     x.imag[...] = value
+
+
+def _defers_to(other):
+    """Whether the other operand has an operator of its own, as Params have: NumPy's sign of that."""
+    return getattr(other, "__array_ufunc__", other) is None
 
 
 # ---------------------------------------------------------------------- powers

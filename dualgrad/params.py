@@ -13,6 +13,7 @@ from .errors import LayoutError
 from .layout import Layout
 from .tree import Function, Tree, flatten, is_container, leaves, rebuild, register
 from .unwritten import Unwritten
+from .vector_space import VectorSpace
 
 ByName: TypeAlias = dict[str, Array]
 
@@ -20,8 +21,11 @@ ByName: TypeAlias = dict[str, Array]
 _WRITING = threading.Lock()
 
 
-class Params(Mapping[str, Array]):
+class Params(VectorSpace, Mapping[str, Array]):
     """A mapping from dotted names to arrays that are views into one contiguous ``vector``.
+
+    They add up, are multiplied by numbers and have inner products like that vector: ``p + q``, ``p - q``, ``2 * p``,
+    ``p / 2``, ``p @ q``, ``p.norm()``; in place with ``p += q`` and ``p *= 2``.
 
     Parameters
     ----------

@@ -262,3 +262,125 @@ def test_params_without_entries_stay_params():
     estimator = dg.estimators.ForwardGradient(dg.directions.Rademacher())
     found = estimator.estimate(dg.nn.Objective(layer, dg.nn.mse).bind(x, x), params, rng=0)
     assert found.gradient.size == 0
+
+
+# ---------------------------------------------------------------------- arithmetic
+
+SUMS = {
+    "p + q": lambda p, q: p + q,
+    "p - q": lambda p, q: p - q,
+    "2 * p": lambda p, q: 2 * p,
+    "p * 0.5": lambda p, q: p * 0.5,
+    "p / 4": lambda p, q: p / 4,
+    "-p": lambda p, q: -p,
+    "+p": lambda p, q: +p,
+    "np.float64(3) * p": lambda p, q: np.float64(3) * p,
+    "np.array(3.0) * p": lambda p, q: np.array(3.0) * p,
+    "sum([p, q, p])": lambda p, q: sum([p, q, p]),
+    "p - 0.1 * (p + q)": lambda p, q: p - 0.1 * (p + q),
+}
+
+
+def pair(dtype, lead=()):
+    """Two of one layout."""
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=(*lead, *shape)).astype(dtype)  # noqa: E731
+    layout = dg.Params({"w": np.zeros((2, 3), dtype), "b": np.zeros(2, dtype)}).layout
+    return tuple(dg.Params.from_vector(layout, draw(8)) for _ in range(2))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8", "c16"])
+@pytest.mark.parametrize("operate", SUMS.values(), ids=SUMS)
+def test_they_are_vectors(operate, dtype):
+    for lead in ((), (3,)):
+        p, q = pair(dtype, lead)
+        before = p.vector.copy()
+        found = operate(p, q)
+        assert type(found) is dg.Params
+        assert found.layout is p.layout
+        scalar = lambda v: v.astype(dtype)  # noqa: E731
+        np.testing.assert_allclose(found.vector, scalar(np.asarray(operate(p.vector, q.vector))), rtol=1e-6)
+        assert found.dtype == dtype
+        found.vector[:] = 0
+        np.testing.assert_array_equal(p.vector, before)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
+def test_in_place(dtype):
+    p, q = pair(dtype)
+    view, expected = p["w"], (p.vector - 2 * q.vector) * 3 / 4 + q.vector
+    same = p
+    p -= 2 * q
+    p *= 3
+    p /= np.float64(4)
+    p += {"w": q["w"], "b": q["b"]}
+    assert p is same
+    np.testing.assert_allclose(p.vector, expected, rtol=1e-5)
+    assert np.shares_memory(view, p.vector)
+
+
+def test_products_and_norms():
+    p, q = pair("f8")
+    assert p @ q == p.vector @ q.vector
+    assert p @ {"w": q["w"], "b": q["b"]} == p @ q
+    np.testing.assert_allclose(p.norm(), np.sqrt(p @ p))
+    many, _ = pair("c16", (4,))
+    np.testing.assert_allclose(many.norm(), np.linalg.norm(many.vector, axis=-1))
+    assert pair("f4")[0].norm().dtype == np.float32
+    tiny = 1e-200 * p
+    np.testing.assert_allclose(tiny.norm(), 1e-200 * p.norm())
+    assert dg.Params({"a": np.zeros(2)}).norm() == 0
+    assert np.isnan(dg.Params({"a": np.array([np.nan])}).norm())
+    assert dg.Params({"a": np.array([np.inf, 1])}).norm() == np.inf
+
+
+def test_buffers_go_with_the_first():
+    p, q = pair("f8")
+    kept = dg.Params(p, {"mean": np.ones(2)})
+    for found in (kept - q, q + kept, 2 * kept, -kept):
+        np.testing.assert_array_equal(found.buffers["mean"], [1, 1])
+        assert found.buffers["mean"] is not kept.buffers["mean"]
+
+
+def test_arithmetic_has_derivatives():
+    p, q = pair("f8")
+
+    def f(p, t):
+        return (p - t * (2 * p + q)).norm() + p @ (p / 2 - q * t)
+
+    def of_vectors(v, t):
+        return np.linalg.norm(v - t * (2 * v + q.vector)) + v @ (v / 2 - q.vector * t)
+
+    g = dg.grad(f)(p, 0.3)
+    np.testing.assert_allclose(g.vector, dg.grad(of_vectors)(p.vector, 0.3))
+    np.testing.assert_allclose(
+        dg.derivative(lambda t: f(p, t))(0.3), dg.derivative(lambda t: of_vectors(p.vector, t))(0.3)
+    )
+    along = dg.jvp(lambda p: 2 * p - q, (p,), (pair("f8", (3,))[0],))[1]
+    assert along.vector.shape == (3, 8)
+
+
+REFUSED = {
+    "another layout": (lambda p, q: p + dg.Params({"w": np.ones(2)}), dg.LayoutError, "the same names and shapes"),
+    "other names": (lambda p, q: p + {"w": p["w"]}, dg.LayoutError, "the same names and shapes"),
+    "a number": (lambda p, q: p + 1, TypeError, "unsupported operand"),
+    "an array": (lambda p, q: p + p.vector, TypeError, "ufunc|unsupported"),
+    "times an array": (lambda p, q: p * np.ones(8), TypeError, "ufunc|unsupported"),
+    "an array times": (lambda p, q: np.ones(8) * p, TypeError, "ufunc|unsupported"),
+    "entry by entry": (lambda p, q: p * q, TypeError, "unsupported operand"),
+    "a bool": (lambda p, q: True * p, TypeError, "unsupported operand"),
+    "a ufunc": (lambda p, q: np.sin(p), TypeError, "does not support ufuncs"),
+    "in place, complex": (lambda p, q: p.__imul__(1j), TypeError, "same_kind"),
+    "in place, with tangents": (
+        lambda p, q: dg.jvp(lambda p: p.__iadd__(q), (p,), (q,)), TypeError, r"write p = p \+ q",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "error", "says"), REFUSED.values(), ids=REFUSED)
+def test_what_is_no_vector_is_refused(call, error, says):
+    p, q = pair("f8")
+    before = p.vector.copy()
+    with pytest.raises(error, match=says):
+        call(p, q)
+    np.testing.assert_array_equal(p.vector, before)

@@ -6,10 +6,21 @@ The rate ``lr`` is a number or a schedule, a function from the step number t = 1
 from .adam import Adam, AdamW, StableAdamW
 from .kalman import KalmanQDOP
 from .rmsprop import RMSprop
-from .schedules import constant, cosine, exponential, inverse_sqrt, warmup
+from .schedules import (
+    constant,
+    cosine,
+    cosine_restarts,
+    exponential,
+    inverse_sqrt,
+    linear,
+    multistep,
+    one_cycle,
+    step,
+    warmup,
+)  # fmt: skip
 from .sgd import SGD
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "KalmanQDOP", "RMSprop", "StableAdamW", "constant", "cosine", "exponential", "inverse_sqrt",
-    "warmup",
+    "SGD", "Adam", "AdamW", "KalmanQDOP", "RMSprop", "StableAdamW", "constant", "cosine", "cosine_restarts",
+    "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle", "step", "warmup",
 ]  # fmt: skip

@@ -1,12 +1,13 @@
 """What every hyper-parameter of an optimizer or a schedule may be."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from ..checks import flag, number, real_number
+from ..checks import count, flag, number, real_number
 
 Number: TypeAlias = float | np.floating[Any]
 Rate: TypeAlias = Number | Callable[[int], Number]  # a number, or a schedule: what it is at step t = 1, 2, ...
@@ -24,16 +25,21 @@ POSITIVE = Constraint("a positive number", lambda x: 0 < x < math.inf)
 NOT_NEGATIVE = Constraint("a number that is not negative", lambda x: 0 <= x < math.inf)
 FRACTION = Constraint("a number in [0, 1)", lambda x: 0 <= x < 1)
 DECAY = Constraint("a number in [0, 1]", lambda x: 0 <= x <= 1)
+PORTION = Constraint("a number in (0, 1]", lambda x: 0 < x <= 1)
 COUNT = Constraint("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer)))
 CONSTRAINTS = {
     "lr": NOT_NEGATIVE._replace(schedule=True), "then": NOT_NEGATIVE._replace(schedule=True),
     "gamma": DECAY._replace(schedule=True), "eps": POSITIVE, "clip_norm": POSITIVE, "clip_value": POSITIVE,
     "prior": POSITIVE, "weight_decay": NOT_NEGATIVE, "decay": NOT_NEGATIVE, "final": NOT_NEGATIVE, "momentum": FRACTION,
-    "alpha": FRACTION, "steps": COUNT,
+    "alpha": FRACTION, "steps": COUNT, "total_iters": COUNT, "step_size": COUNT, "T_0": COUNT, "T_mult": COUNT,
+    "start_factor": DECAY, "end_factor": DECAY, "eta_min": NOT_NEGATIVE, "pct_start": PORTION, "div_factor": POSITIVE,
+    "final_div_factor": POSITIVE,
 }  # fmt: skip
 OPTIONAL = {"clip_norm", "clip_value"}
-SWITCHES = {"nesterov", "centered"}
+SWITCHES = {"nesterov", "centered", "three_phase"}
+CHOICES = {"anneal_strategy": ("cos", "linear")}
 PAIRS = {"betas"}
+INCREASING = {"milestones"}
 
 
 def as_hyperparameter(name, value, scheduled=True):
@@ -46,6 +52,12 @@ def as_hyperparameter(name, value, scheduled=True):
     """
     if name in SWITCHES:
         return flag(name, value)
+    if name in CHOICES:
+        if not isinstance(value, str) or value not in CHOICES[name]:
+            raise ValueError(f"got {name}={value!r}; expected one of {', '.join(map(repr, CHOICES[name]))}")
+        return value
+    if name in INCREASING:
+        return _increasing(name, value)
     if name in PAIRS:
         try:
             first, second = value
@@ -56,6 +68,17 @@ def as_hyperparameter(name, value, scheduled=True):
     if value is None and name in OPTIONAL or scheduled and kind.schedule and callable(value):
         return value
     return number(name, value, kind.expected, kind.fits)
+
+
+def _increasing(name, value):
+    """Whole numbers, each larger than the last."""
+    try:
+        found = tuple(count(name, m, "after how many steps") for m in value)
+    except TypeError:
+        raise ValueError(f"got {name}={value!r}; expected whole numbers, as (30, 60)") from None
+    if any(a >= b for a, b in itertools.pairwise(found)):
+        raise ValueError(f"got {name}={value!r}; expected each to be larger than the last")
+    return found
 
 
 def rate(lr, t, kind=NOT_NEGATIVE):

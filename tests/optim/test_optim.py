@@ -26,6 +26,40 @@ SCHEDULES = [
     (optim.exponential(0.1, 0.3), lambda t: 0.1 * math.exp(-0.3 * (t - 1))),
     (optim.cosine(0.1, 7), lambda t: 0.1 * (1 + math.cos(math.pi * (t - 1) / 7)) / 2),
     (optim.cosine(0.1, 4, final=0.02), lambda t: 0.02 + 0.08 * (1 + math.cos(math.pi * min(t - 1, 4) / 4)) / 2),
+    (optim.linear(0.1, 0.5, 0.9, 4), lambda t: 0.1 * (0.5 + 0.1 * min(t - 1, 4))),
+    (optim.step(0.1, 3, 0.5), lambda t: 0.1 * 0.5 ** math.floor((t - 1) / 3)),
+    (optim.multistep(0.1, (2, 5)), lambda t: 0.1 if t <= 2 else 0.01 if t <= 5 else 0.001),
+    (optim.cosine_restarts(0.1, 3), lambda t: 0.05 * (1 + math.cos(math.pi * ((t - 1) % 3) / 3))),
+    (
+        optim.cosine_restarts(0.1, 2, 2, 0.02),
+        lambda t: (
+            0.06 + 0.04 * math.cos(math.pi * ([0, 1] + [k / 2 for k in range(4)] * 2)[t - 1] / 2)
+            if t <= 6
+            else 0.06 + 0.04 * math.cos(math.pi * (t - 7) / 8)
+        ),
+    ),
+    (
+        optim.one_cycle(0.1, 11, 3 / 11, "linear", 10, 100),
+        lambda t: 0.01 + 0.045 * (t - 1) if t <= 3 else 0.1 - (0.1 - 1e-4) * min(t - 3, 8) / 8,
+    ),
+    (
+        optim.one_cycle(0.1, 11, 3 / 11, div_factor=10, final_div_factor=100),
+        lambda t: (
+            0.055 - 0.045 * math.cos(math.pi * (t - 1) / 2)
+            if t <= 3
+            else 0.05005 + 0.04995 * math.cos(math.pi * min(t - 3, 8) / 8)
+        ),
+    ),
+    (
+        optim.one_cycle(0.1, 11, 3 / 11, "linear", 10, 100, three_phase=True),
+        lambda t: (
+            0.01 + 0.045 * (t - 1)
+            if t <= 3
+            else 0.1 - 0.045 * (t - 3)
+            if t <= 5
+            else 0.01 - (0.01 - 1e-4) * min(t - 5, 6) / 6
+        ),
+    ),
     (optim.warmup(3, 0.1), lambda t: 0.1 * min(1, t / 3)),
     (optim.warmup(3, optim.inverse_sqrt(0.1)), lambda t: 0.1 * t / 3 if t <= 3 else 0.1 / (t - 3) ** 0.5),
 ]

@@ -11,13 +11,13 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import optim
-from dualgrad.optim.hyperparameters import CONSTRAINTS, OPTIONAL, PAIRS, SWITCHES
+from dualgrad.optim.hyperparameters import CHOICES, CONSTRAINTS, INCREASING, OPTIONAL, PAIRS, SWITCHES
 from dualgrad.settings import plain_data
 from tests.support.optimizers import MAKERS, every
 
 DTYPES = [np.float16, np.float32, np.float64, np.complex64, np.complex128]
 dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
-SCHEDULED = [optim.constant, optim.inverse_sqrt, optim.exponential, optim.cosine, optim.warmup]
+SCHEDULED = [getattr(optim, name) for name in optim.__all__ if name.islower()]
 
 
 def same(a, b):
@@ -480,13 +480,14 @@ def test_nonsense_is_refused_and_changes_nothing(make):
 def test_every_hyper_parameter_is_in_a_table():
     classes = {type(make()) for make in MAKERS.values()} | set(SCHEDULED)
     names = {name for made in classes for name in made.__dataclass_fields__}
-    assert names == {*CONSTRAINTS, *SWITCHES, *PAIRS}
+    assert names == {*CONSTRAINTS, *SWITCHES, *PAIRS, *CHOICES, *INCREASING}
     for made in SCHEDULED:
-        good = {"lr": 0.1, "steps": 3, "decay": 0.1, "final": 0.0, "then": 0.1}
+        good = {"lr": 0.1, "steps": 3, "decay": 0.1, "final": 0.0, "then": 0.1, "milestones": (2, 5)}
+        good |= {"step_size": 2, "T_0": 3, "gamma": 0.5}
         names = list(inspect.signature(made).parameters)
         for name, value in itertools.product(names, NONSENSE):
             try:
-                schedule = made(**{n: good[n] for n in names} | {name: value})
+                schedule = made(**{n: good[n] for n in names if n in good} | {name: value})
             except ValueError as error:
                 refusal = str(error)
                 assert f"got {name}=" in refusal

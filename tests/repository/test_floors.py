@@ -27,7 +27,8 @@ FLOORS = [  # from the ground up: the rooms of each floor
         "operators",
     ],
     ["dual", "layout"],
-    ["array_api", "inputs", "params", "chunks"],
+    ["array_api", "vector_space"],
+    ["inputs", "params", "chunks"],
     ["settings", "checkpoint", "workers"],
     ["rules.absorb rules.lead rules.declare"],  # what makes a line of a table a rule
     ["dispatch"],
