@@ -104,7 +104,7 @@ def _written_down(function, args, kwargs):
     if (
         not all(map(_is_recorded, duals))
         or kwargs.get("out") is not None
-        or not _is_linear(function, kind, args, duals)
+        or not _is_linear_in(function, kind, args, duals)
     ):
         raise UnrecordedError
     return top.record.add(function, args, kwargs)
@@ -125,7 +125,7 @@ def _put_together(function, structure, leaves):
     return function(*args, **kwargs)
 
 
-def _is_linear(function, kind, args, recorded):
+def _is_linear_in(function, kind, args, recorded):
     """Whether a function is linear in those of its operands that are recorded."""
     if function is operator.getitem:
         return True
