@@ -45,8 +45,6 @@ class Answers(dict):
 
 def _operand(a):
     """The operand of a ufunc: a list is an array, and one Dual where there is one in it; so is a sparse matrix."""
-    if a.__class__ is list and a and isinstance(a[0], (int, float)):
-        return np.asarray(a)
     a = as_array(a)
     if a.__class__.__module__.startswith("scipy.sparse"):
         return sparse_operand(a)

@@ -7,11 +7,24 @@ import numpy as np
 from scipy import special as sp
 from scipy.stats import Covariance
 
-from ..dual import primal
+from ..dual import Dual, primal
 from ..rules.declare import duals_in
 from .distributions import Distribution
 from .linalg import solve_triangular
 from .tails import SQRT_2PI, digamma_gap
+
+ACROSS = (
+    "multivariate_normal got a singular covariance beside a Dual (allow_singular=True): it has a density on its "
+    "support, and no derivatives across it: move x and mean along the support of a constant covariance, or give a "
+    "regular one, with eigenvalues above 2e-10 times the largest"
+)
+
+
+def moves(x, bound):
+    """Whether a tangent of any level is above a bound."""
+    if not isinstance(x, Dual):
+        return False
+    return moves(x.primal, bound) or moves(x.tangent, bound) or bool(np.any(np.abs(primal(x.tangent)) > bound))
 
 
 class MultivariateDistribution(Distribution):
@@ -36,6 +49,12 @@ class MultivariateNormal(MultivariateDistribution):
 
     def _factor(self, mean, cov):
         """The mean as a vector, and the factor of the covariance as a matrix."""
+        mean, matrix = self._as_matrix(mean, cov)
+        return mean, np.linalg.cholesky(self._regular(matrix))
+
+    @staticmethod
+    def _as_matrix(mean, cov):
+        """The mean as a vector and the covariance as a matrix."""
         if isinstance(cov, Covariance):
             cov = cov.covariance
         cov = 1.0 if cov is None else cov
@@ -46,28 +65,42 @@ class MultivariateNormal(MultivariateDistribution):
             mean = np.broadcast_to(mean, np.shape(cov)[:1])
         n = np.shape(mean)[0]
         matrix = cov if np.ndim(cov) == 2 else np.reshape(cov, (-1, 1)) * np.eye(n)
-        return mean, np.linalg.cholesky(self._regular(np.reshape(matrix, (n, n))))
+        return mean, np.reshape(matrix, (n, n))
+
+    @staticmethod
+    def _is_singular(cov):
+        """Whether SciPy would call it so."""
+        sizes = np.abs(np.linalg.eigvalsh(primal(cov)))
+        return sizes.size > 0 and np.min(sizes) <= 1e6 * np.finfo(np.float64).eps * np.max(sizes)
 
     def _regular(self, cov):
-        """The covariance, refused where SciPy would call it singular."""
-        plain = primal(cov)
-        sizes = np.abs(np.linalg.eigvalsh(plain))
-        if plain.size and np.min(sizes) <= 1e6 * np.finfo(np.float64).eps * np.max(sizes):
-            raise NotImplementedError(
-                f"multivariate_normal got a singular covariance beside a Dual (allow_singular=True): on its support "
-                f"alone it has a density, whose derivatives across it do not exist; give a regular one, with "
-                f"eigenvalues above 2e-10 times the largest, which is {np.max(sizes):.3g}"
-            )
+        """The covariance, refused where it is singular."""
+        if self._is_singular(cov):
+            raise NotImplementedError(ACROSS)
         return cov
 
     def _define_logpdf(self, x, mean, cov, allow_singular):
-        mean, factor = self._factor(mean, cov)
+        mean, cov = self._as_matrix(mean, cov)
         n = np.shape(mean)[0]
         x = np.reshape(x, (-1, 1)) if np.ndim(x) < 2 and n == 1 else x
         gap = x - mean
-        white = solve_triangular(factor, np.reshape(gap, (-1, n)).T, lower=True)
+        rows = np.reshape(gap, (-1, n)).T
+        if isinstance(cov, np.ndarray) and self._is_singular(cov):
+            white, log_volume = self._on_support(cov, rows)
+        else:
+            factor = np.linalg.cholesky(self._regular(cov))
+            white, log_volume = solve_triangular(factor, rows, lower=True), self._log_volume(factor, n)
         square = np.reshape(np.sum(white * white, 0), np.shape(gap)[:-1])
-        return np.squeeze(-square / 2 - self._log_volume(factor, n))
+        return np.squeeze(-square / 2 - log_volume)
+
+    def _on_support(self, cov, rows):
+        """What a constant singular covariance makes of gaps that stay on its support, and the log volume there."""
+        sizes, axes = np.linalg.eigh(cov)
+        kept = np.abs(sizes) > 1e6 * np.finfo(np.float64).eps * np.max(np.abs(sizes))
+        if moves(np.matmul(axes[:, ~kept].T, rows), 1e-12):
+            raise NotImplementedError(ACROSS)
+        scale = np.sqrt(sizes[kept])
+        return np.matmul((axes[:, kept] / scale).T, rows), np.sum(np.log(scale)) + scale.size * np.log(SQRT_2PI)
 
     @staticmethod
     def _log_volume(factor, n):

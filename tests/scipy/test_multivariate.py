@@ -195,12 +195,33 @@ def test_marginals_and_frozen_parameters():
     assert dg.grad(lambda m: np.sum(stats.multivariate_normal(m, cov).mean))(mean).tolist() == [1, 1, 1]
 
 
+def test_along_the_support_of_a_constant_singular_covariance():
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    flat = turn[:, :2] @ np.diag([0.5, 2.0]) @ turn[:, :2].T
+    mean, start = turn @ [0.3, -0.2, 0.7], np.array([1.0, 0.4])
+
+    def inside(steps):
+        return turn[:, :2] @ steps + 0.7 * turn[:, 2]
+
+    for name in ("pdf", "logpdf"):
+        density = getattr(stats.multivariate_normal, name)
+        of_two = lambda steps: density(steps, np.array([0.3, -0.2]), np.diag([0.5, 2.0]))  # noqa: B023, E731
+        on_support = lambda steps: density(inside(steps), mean, flat, True)  # noqa: B023, E731
+        np.testing.assert_allclose(on_support(start), of_two(start))
+        np.testing.assert_allclose(dg.grad(on_support)(start), dg.grad(of_two)(start), rtol=1e-10)
+        np.testing.assert_allclose(dg.hessian(on_support)(start), dg.hessian(of_two)(start), rtol=1e-10, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("f", "error", "says"),
     [
         (lambda m: stats.multivariate_normal.cdf(m, np.zeros(2)), NotImplementedError, "no rule for cdf and logcdf"),
         (lambda m: stats.multivariate_normal(m).logcdf(m), NotImplementedError, "integrates by random points"),
-        (lambda m: stats.multivariate_normal.pdf(m, m, np.ones((2, 2)), True), NotImplementedError, "got a singular"),
+        (
+            lambda m: stats.multivariate_normal.pdf(0 * m, m, np.ones((2, 2)), True),
+            NotImplementedError,
+            "got a singular",
+        ),
         (lambda m: stats.multivariate_normal.pdf(m, m, np.ones((2, 2))), np.linalg.LinAlgError, "positive definite"),
         (lambda m: stats.multivariate_normal(m).rvs(), dg.TangentLossError, "marginal take Duals"),
         (lambda m: stats.multivariate_normal(m).nothing, AttributeError, "has no nothing"),
