@@ -1,6 +1,7 @@
 """What there is, each shown by a program that runs: a feature that a library has not has none."""
 
 import warnings
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +51,12 @@ FEATURES = [
                 "experimental"),
     }),
     Feature("sparse Jacobians", {
-        "dualgrad": 'dg.jacfwd(lambda x: x**2, sparsity="auto")(X)', "JAX": ("__import__('asdex')", "by asdex"),
+        "dualgrad": 'dg.jacfwd(lambda x: x**2, sparsity="auto")(X)', "JAX": ("installed('asdex')", "by asdex"),
     }),
     Feature("sensitivities of differential equations, forward", {
         "dualgrad": ("dg.jacfwd(lambda y: integrate.solve_ivp(lambda t, y: -y, (0, 1), y).y[:, -1])(X)",
                      "every method of SciPy"),
-        "JAX": ("__import__('diffrax')", "by diffrax"),
+        "JAX": ("installed('diffrax')", "by diffrax"),
     }),
     Feature("functions that are given by an equation", {
         "dualgrad": "dg.jacfwd(dg.implicit(lambda y, a: y**3 - a, np.cbrt))(X)", "advect": "advect.implicit_root",
@@ -110,7 +111,13 @@ def shown(library, feature):
     if not found:
         return ""
     program, says = found if isinstance(found, tuple) else (found, "yes")
-    names = library.names | {"numpy": np, "X": library.array(X), "T": library.array(X), "written": written}
+    names = library.names | {
+        "numpy": np,
+        "X": library.array(X),
+        "T": library.array(X),
+        "written": written,
+        "installed": version,
+    }
     names |= vars(library)
     if library.name == "dualgrad":
         names |= {"nn": library.dg.nn, "testing": library.dg.testing}

@@ -24,8 +24,8 @@ class Library:
 
     @property
     def version(self):
-        """As it is installed."""
-        return importlib.metadata.version(self.package)
+        """As it is installed, or lies here."""
+        return self.dg.__version__ if type(self) is Library else importlib.metadata.version(self.package)
 
     def array(self, x):
         """A plain array as one of the library's."""
