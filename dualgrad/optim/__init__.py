@@ -3,8 +3,11 @@
 The rate ``lr`` is a number or a schedule, a function from the step number t = 1, 2, ... to a rate.
 """
 
+from .adagrad import Adagrad
 from .adam import Adam, AdamW, StableAdamW
+from .corrected import NAdam, RAdam
 from .kalman import KalmanQDOP
+from .lion import Lion
 from .rmsprop import RMSprop
 from .schedules import (
     constant,
@@ -21,6 +24,6 @@ from .schedules import (
 from .sgd import SGD
 
 __all__ = [
-    "SGD", "Adam", "AdamW", "KalmanQDOP", "RMSprop", "StableAdamW", "constant", "cosine", "cosine_restarts",
-    "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle", "step", "warmup",
+    "SGD", "Adagrad", "Adam", "AdamW", "KalmanQDOP", "Lion", "NAdam", "RAdam", "RMSprop", "StableAdamW", "constant",
+    "cosine", "cosine_restarts", "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle", "step", "warmup",
 ]  # fmt: skip

@@ -20,7 +20,11 @@ class Adam(Optimizer):
     lr : float or schedule, not negative
     betas : pair of float, in [0, 1)
     eps : positive float
-    clip_norm, clip_value : as in `SGD`
+    weight_decay : float, not negative
+        weight_decay w is added to g (L2), as in torch; `AdamW` decays the parameters by themselves.
+    amsgrad : bool
+        The largest v of all steps so far stands for v (Reddi et al. 2018).
+    clip_norm, clip_value, maximize : as in `SGD`
 
     Examples
     --------
@@ -34,18 +38,25 @@ class Adam(Optimizer):
     lr: Rate = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    weight_decay: float = 0
+    amsgrad: bool = False
 
-    state_names = ("m", "v")
-    _by_blocks = True
+    squares = ("v", "largest")
+    _by_blocks = _adds_decay = True
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The vectors it keeps."""
+        return ("m", "v") + ("largest",) * self.amsgrad
 
     def _bounds(self, rate, largest):
         state_bound = self.betas[0] * self._state_bound + largest
         step_bound = state_bound / self.eps / math.sqrt(1 - self.betas[1])
         return state_bound, max(largest * largest, max(1, rate) * step_bound)
 
-    def _update(self, rate, w, g, m, v):
+    def _update(self, rate, w, g, m, v, largest=None):
         self._average(g, m, v)
-        self._move(rate, w, m, v)
+        self._move(rate, w, m, v if largest is None else np.maximum(v, largest, out=largest))
 
     def _average(self, g, m, v):
         (b1, b2), a = self.betas, scratch(m)
@@ -68,7 +79,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    lr, betas, eps, amsgrad, clip_norm, clip_value, maximize : as in `Adam`
     weight_decay : float, not negative
 
     Examples
@@ -81,6 +92,8 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 1e-2
+
+    _adds_decay = False
 
     def _bounds(self, rate, largest):
         state_bound, step_bound = super()._bounds(rate, largest)
@@ -101,7 +114,7 @@ class StableAdamW(AdamW):
 
     Parameters
     ----------
-    lr, betas, eps, clip_norm, clip_value : as in `Adam`
+    lr, betas, eps, clip_norm, clip_value, maximize : as in `Adam`
     weight_decay : float, not negative
 
     Examples
@@ -120,6 +133,11 @@ class StableAdamW(AdamW):
     eps: float = 1e-6
 
     _by_blocks, _by_tensor = False, True
+
+    def _agree(self):
+        super()._agree()
+        if self.amsgrad:
+            raise ValueError(f"got {self!r}; its rate is of v itself: expected amsgrad=False, or AdamW")
 
     def _bounds(self, rate, largest):
         state_bound, step_bound = super()._bounds(rate, largest)

@@ -33,10 +33,11 @@ CONSTRAINTS = {
     "prior": POSITIVE, "weight_decay": NOT_NEGATIVE, "decay": NOT_NEGATIVE, "final": NOT_NEGATIVE, "momentum": FRACTION,
     "alpha": FRACTION, "steps": COUNT, "total_iters": COUNT, "step_size": COUNT, "T_0": COUNT, "T_mult": COUNT,
     "start_factor": DECAY, "end_factor": DECAY, "eta_min": NOT_NEGATIVE, "pct_start": PORTION, "div_factor": POSITIVE,
-    "final_div_factor": POSITIVE,
+    "final_div_factor": POSITIVE, "dampening": DECAY, "momentum_decay": NOT_NEGATIVE, "lr_decay": NOT_NEGATIVE,
+    "initial_accumulator_value": NOT_NEGATIVE,
 }  # fmt: skip
 OPTIONAL = {"clip_norm", "clip_value"}
-SWITCHES = {"nesterov", "centered", "three_phase"}
+SWITCHES = {"nesterov", "centered", "three_phase", "maximize", "amsgrad"}
 CHOICES = {"anneal_strategy": ("cos", "linear")}
 PAIRS = {"betas"}
 INCREASING = {"milestones"}

@@ -119,8 +119,8 @@ class KalmanQDOP(Optimizer):
 
     def _clipping(self, norms):
         if self.clip_value is not None:
-            return lambda g: np.clip(g, -self.clip_value, self.clip_value)
-        factor = self._shortened(norms)
+            return lambda g: np.clip(-g if self.maximize else g, -self.clip_value, self.clip_value)
+        factor = self._factor(norms)
         return (lambda g: g) if factor == 1 else lambda g: factor * g
 
     def _sweep(self, rate, clip, w, g, precision, slope):

@@ -21,6 +21,7 @@ from .memory import Memory
 from .schedules import Schedule
 
 _TAKEN = "how many were taken"
+LATER = {"maximize": False, "weight_decay": 0, "dampening": 0, "amsgrad": False}  # settings of the second version
 
 
 @runtime_checkable
@@ -42,18 +43,21 @@ class Optimizer:
     """A step in place, and the state it needs.
 
     State is one vector per name and leaf of the parameters (a single one for Params), made at the first step;
-    ``steps`` counts the steps taken. A hyper-parameter may be changed at any time, and is checked then.
+    ``steps`` counts the steps taken. A hyper-parameter may be changed at any time, and is checked then. The gradient is
+    clipped, turned round where the objective is to be maximized, and gets weight_decay w added (L2), in this order.
     """
 
     clip_norm: float | None = None
     clip_value: float | None = None
+    maximize: bool = False
 
-    grown = ()  # what its saved states have gained, version by version
+    grown = ({},)  # what its saved states have gained, version by version: in the second, `LATER` settings
     state_names = ()
     squares = ("v",)  # those of them that cannot be negative
     precision = np.float32  # what the moments have at least
     _by_blocks = False  # whether an update takes the gradient block by block
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
+    _adds_decay = False  # whether weight_decay w is a part of the gradient
 
     def __post_init__(self) -> None:
         self._agree()
@@ -89,7 +93,8 @@ class Optimizer:
 
     def __repr__(self) -> str:
         names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only)]
-        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names if getattr(self, name) is not None)
+        shown = {name: getattr(self, name) for name in names}
+        given = ", ".join(f"{name}={v!r}" for name, v in shown.items() if v != LATER.get(name))
         return f"{type(self).__name__}({given})"
 
     # ------------------------------------------------------------------ a step
@@ -124,7 +129,7 @@ class Optimizer:
         for size, name in zip(norms, names, strict=True):
             if not math.isfinite(size):
                 raise self._refused(f"gradient{name} is not finite")
-        state_bound, step_bound = self._bounds(lr, self._largest(norms))
+        state_bound, step_bound = self._bounds(lr, self._largest(norms) + self._largest_decay(leaves))
         own = vars(self)
         own["steps"] += 1
         try:
@@ -164,7 +169,15 @@ class Optimizer:
 
     def _sweep(self, lr, clip, *arrays):
         for w, g, *state in blocks(*arrays):
-            self._update(lr, w, clip(g), **dict(zip(self.state_names, state, strict=True)))
+            self._update(lr, w, self._decayed(w, clip(g)), **dict(zip(self.state_names, state, strict=True)))
+
+    def _decayed(self, w, g):
+        """g + weight_decay w, into scratch."""
+        if not self._adds_decay or not self.weight_decay:
+            return g
+        decayed = np.multiply(self.weight_decay, w, out=scratch(g))
+        decayed += g
+        return decayed
 
     # ------------------------------------------------------------------ clipping, and what cannot overflow
 
@@ -172,16 +185,25 @@ class Optimizer:
         """A bound of the entries of the gradient, once it is clipped."""
         return min(math.hypot(*norms), self.clip_norm or math.inf, self.clip_value or math.inf)
 
+    def _largest_decay(self, leaves):
+        """A bound of the entries that L2 adds to them."""
+        decays = self._adds_decay and self.weight_decay
+        return self.weight_decay * float(max(map(norm, leaves), default=0)) if decays else 0
+
     def _clipping(self, norms):
         """What clips a block of the gradient, into scratch: as torch's clip_grad_value_ and clip_grad_norm_."""
         if self.clip_value is not None:
-            return lambda g: np.clip(g, -self.clip_value, self.clip_value, out=scratch(g))
-        factor = self._shortened(norms)
+            low, high = -self.clip_value, self.clip_value
+            if self.maximize:
+                return lambda g: np.clip(np.negative(g, out=(a := scratch(g))), low, high, out=a)
+            return lambda g: np.clip(g, low, high, out=scratch(g))
+        factor = self._factor(norms)
         return (lambda g: g) if factor == 1 else lambda g: np.multiply(factor, g, out=scratch(g))
 
-    def _shortened(self, norms):
-        """What clip_norm multiplies a gradient by whose leaves have these norms."""
-        return 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+    def _factor(self, norms):
+        """What a gradient is multiplied by whose leaves have these norms: by clip_norm, and to maximize."""
+        shorter = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        return -shorter if self.maximize else shorter
 
     def _bounds(self, lr, largest):
         """Bounds from the largest entry of the gradient: of the state, and of all that the step computes.
@@ -265,7 +287,12 @@ class Optimizer:
 
     def _recognised(self, state):
         """The state, if it is one of this kind of optimizer with these hyper-parameters."""
+        settings = state.get("settings") if isinstance(state, dict) else None
+        first = isinstance(settings, dict) and state.get("version", 1) == 1
         state = of_this_version(self, state)
+        if first:
+            known = {name: LATER[name] for name in self._settings() if name in LATER} | settings
+            state["settings"] = {name: known[name] for name in self._settings() if name in known} | settings
         if state.get("kind") == type(self).__name__ and "settings" in state:
             self._require_settings(state["settings"])
         without_names = "shapes" in state and "settings" not in state  # as an earlier version saved it

@@ -24,7 +24,9 @@ class RMSprop(Optimizer):
     eps : positive float
     momentum : float, in [0, 1)
     centered : bool
-    clip_norm, clip_value : as in `SGD`
+    weight_decay : float, not negative
+        weight_decay w is added to g (L2).
+    clip_norm, clip_value, maximize : as in `SGD`
 
     Examples
     --------
@@ -40,8 +42,9 @@ class RMSprop(Optimizer):
     eps: float = 1e-8
     momentum: float = 0
     centered: bool = False
+    weight_decay: float = 0
 
-    _by_blocks = True
+    _by_blocks = _adds_decay = True
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -12,18 +12,23 @@ from .optimizer import Optimizer
 
 @dataclass(eq=False, repr=False)
 class SGD(Optimizer):
-    """w ← w - lr m, with m ← momentum m + g (torch's convention); plain w ← w - lr g without momentum.
+    """w ← w - lr m, with m ← momentum m + (1 - dampening) g, m ← g at first; plain w ← w - lr g without momentum.
 
-    Nesterov's momentum looks one step ahead: w ← w - lr (g + momentum m) (Sutskever et al. 2013, as in torch).
+    Nesterov's momentum looks one step ahead: w ← w - lr (g + momentum m) (Sutskever et al. 2013). All as in torch.
 
     Parameters
     ----------
     lr : float or schedule, not negative
     momentum : float, in [0, 1)
     nesterov : bool
+    dampening : float, in [0, 1]
+    weight_decay : float, not negative
+        weight_decay w is added to g (L2).
     clip_norm, clip_value : positive float, optional
         One of them: the largest norm of the gradient over all leaves, or the largest size of its entries. The norm is
         added up without BLAS, to the same bits on every CPU (0.5 ms for 669,706 numbers, where BLAS takes 0.03).
+    maximize : bool
+        Steps along the gradient instead of against it.
 
     Examples
     --------
@@ -37,13 +42,17 @@ class SGD(Optimizer):
     lr: Rate
     momentum: float = 0
     nesterov: bool = False
+    dampening: float = 0
+    weight_decay: float = 0
 
-    _by_blocks = True
+    _by_blocks = _adds_decay = True
 
     def _agree(self):
         super()._agree()
         if self.nesterov and not self.momentum:
             raise ValueError(f"got {self!r}; expected a momentum above 0 for nesterov=True")
+        if self.nesterov and self.dampening:
+            raise ValueError(f"got {self!r}; expected no dampening for nesterov=True")
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -56,7 +65,8 @@ class SGD(Optimizer):
 
     def _sweep(self, rate, clip, w, g, *momentum):
         """w ← w - (lr c) v where the gradient is c v and not written out: a pass less than the product takes."""
-        if g.__class__ is not Unwritten or momentum or self.clip_norm or self.clip_value:
+        as_it_is = not (momentum or self.clip_norm or self.clip_value or self.weight_decay or self.maximize)
+        if g.__class__ is not Unwritten or not as_it_is:
             return super()._sweep(rate, clip, w, g, *momentum)
         for part, step in blocks(w, g.scaled(rate)):
             part -= step
@@ -65,6 +75,7 @@ class SGD(Optimizer):
         a = scratch(w)
         if momentum is not None:
             momentum *= self.momentum
-            momentum += g
+            fresh = self.dampening and self.steps > 1
+            momentum += np.multiply(1 - self.dampening, g, out=a) if fresh else g
             g = np.add(g, np.multiply(self.momentum, momentum, out=a), out=a) if self.nesterov else momentum
         w -= np.multiply(rate, g, out=a)

@@ -1,0 +1,57 @@
+"""Adagrad."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .blockwise import scratch, visible
+from .hyperparameters import Rate
+from .optimizer import Optimizer
+
+
+@dataclass(eq=False, repr=False)
+class Adagrad(Optimizer):
+    """w ← w - lr / (1 + (t - 1) lr_decay) g / (√v + eps), with v the sum of all g² (Duchi et al. 2011, as in torch).
+
+    Parameters
+    ----------
+    lr : float or schedule, not negative
+    lr_decay : float, not negative
+    weight_decay : float, not negative
+        weight_decay w is added to g (L2).
+    initial_accumulator_value : float, not negative
+        What v begins with.
+    eps : positive float
+    clip_norm, clip_value, maximize : as in `SGD`
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> w, optimizer = np.zeros(2), dg.optim.Adagrad(lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.step(w, np.array([3.0, -4.0]))
+    ...     print(w.round(4))
+    [-0.1  0.1]
+    [-0.1707  0.1707]
+    """
+
+    lr: Rate = 1e-2
+    lr_decay: float = 0
+    weight_decay: float = 0
+    initial_accumulator_value: float = 0
+    eps: float = 1e-10
+
+    state_names = ("v",)
+    _by_blocks = _adds_decay = True
+
+    def _bounds(self, rate, largest):
+        state_bound = self._state_bound + largest * largest
+        return state_bound, max(state_bound, max(1, rate) * largest / self.eps)
+
+    def _update(self, rate, w, g, v):
+        a = scratch(w)
+        v += np.square(g, out=a)
+        np.sqrt(np.add(v, self.initial_accumulator_value, out=a), out=a)
+        a += visible(self.eps, a)
+        np.divide(g, a, out=a)
+        w -= np.multiply(rate / (1 + (self.steps - 1) * self.lr_decay), a, out=a)
