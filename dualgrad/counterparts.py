@@ -52,6 +52,11 @@ def twin_of(public):
         twins = importlib.import_module(f"dualgrad.{module}")
         if name in twins.__all__ or getattr(twins, name, None) in KINDS:
             return f"{lost}: write dualgrad.{public} (import dualgrad.{module})"
+    if module == "scipy.optimize":
+        return (
+            f"{lost}: what a solver finds is differentiated by dg.implicit (roots), dg.fixed_point and dg.argmin "
+            "(minima), around a call with plain numbers"
+        )
     for home, short in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
         if module in sys.modules and getattr(home, name, None) in KINDS:
             return f"{lost}: write {short}.{name}"

@@ -14,8 +14,6 @@ NAMES = {
     "jacobian": "dg.jacfwd",
     "jacrev": "there is no reverse mode: dg.jacfwd gives the same Jacobian, column by column",
     "jit": "nothing is compiled: leave it out",
-    "linearize": "dg.jvp(f, (x,), (v,)) for one direction, or for K directions v of shape (K, *x.shape) in one pass; "
-    "dg.operator(f, x) for SciPy's solvers",
     "make_jaxpr": "dg.trace(f, (x,), (v,)) shows what is computed, operation by operation",
     "numpy": "functions are NumPy's own: import numpy as np",
     "scipy": "it is imported by itself, as SciPy is optional: import dualgrad.scipy",

@@ -12,7 +12,7 @@ from ..pushforward import is_plain_pair, jvp
 from ..random import Rng
 from ..rules.absorb import has_nan, quietly
 from ..tree import Function, Tree, flatten, map_leaves, rebuild
-from .recording import LinearRecord, Recorded, UnrecordedError
+from .recording import LinearRecord, Recorded
 
 
 def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
@@ -42,8 +42,9 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
     as all tangents of one pass; ``push`` does the same again, without f. K directions are written down
     when they are first asked for, in one more run of f.
 
-    Where a rule does to a tangent what is not a linear operation of NumPy, or x carries tangents itself, or a result is
-    NaN (an infinite slope meets a zero), ``push`` is a `jvp`: as right, and no faster. ``repr(push)`` says which.
+    Where a rule does to a tangent what is not a linear operation of NumPy, or f works with inner derivatives that write
+    into buffers, or solves differential equations, or x carries tangents itself, or a result is NaN (an infinite slope
+    meets a zero), ``push`` is a `jvp`: as right, and no faster. ``repr(push)`` says which.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def _recorded(f, primals, lead):
         y, d = jvp(f, primals, rebuild(structure, [Recorded(v, record) for v in examples]))
         record.finish(d)
         return y, record if _repeats(record, examples, d) else None
-    except UnrecordedError:
+    except Exception:  # of any kind: it may be of the record alone; where it is of f, the jvp says so
         return jvp(f, primals, primals)[0], None
     finally:
         LIVE.pop(level)

@@ -99,8 +99,8 @@ for extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     explicit_binary(extremum)(_chosen)
 
 
-def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None):
-    """min(max(x, low), high): at a bound, x and the bound share."""
+def _clip(a, a_min=None, a_max=None, *, min=None, max=None, dtype=None, casting="same_kind"):
+    """min(max(x, low), high): at a bound, x and the bound share. The value is NumPy's, and so is what it may cast."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
     a = a if low is None else np.maximum(a, low)
     return a if high is None else np.minimum(a, high)

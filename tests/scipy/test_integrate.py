@@ -671,3 +671,20 @@ def test_what_is_kept_after_its_jvp_has_ended():
     assert pickle.loads(pickle.dumps(plain))(0.3) == plain(0.3)
     with pytest.raises(dg.LevelError):
         dg.derivative(lambda a: integrate.solve_ivp(lambda t, y: -a * y, (0, 1), kept[0].y[:, 0]).y)(0.5)
+
+
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda a: integrate.solve_ivp(lambda t, y: None, (0, 1), [a]).y,
+        lambda a: integrate.solve_ivp(lambda t, y: None, (0, 1), [a], method="Radau").y,
+        lambda a: integrate.odeint(lambda y, t: None, [a], [0, 1.0]),
+        lambda a: integrate.quad(lambda x: None, 0, a)[0],
+        lambda a: integrate.quad(lambda x, a: None, 0, 1, args=(a,))[0],
+        lambda a: integrate.quad_vec(lambda x: None, 0, a)[0],
+    ],
+    ids=["RK45", "Radau", "odeint", "a limit", "args", "quad_vec"],
+)
+def test_a_forgotten_return_is_said(solve):
+    with pytest.raises(TypeError, match="did you forget return"):
+        dg.derivative(solve)(0.5)

@@ -124,7 +124,7 @@ def secant(c):
     return x1
 
 
-@program(0.3, says="dualgrad.scipy|no rule for scipy.optimize.brentq yet")
+@program(0.3, says="dg.implicit")
 def brentq_root(c):
     return scipy.optimize.brentq(lambda x: np.exp(x) - 2 - c * x, 0, 3)
 

@@ -12,6 +12,7 @@ from ...dual import LIVE, Dual, as_array, ended
 from ...equations.lifting import multiples
 from ...rules.declare import duals_in
 from ...series.series import Series, complete
+from ...tree import returned
 
 
 class NewLevel(Exception):  # noqa: N818  (no error: it says that the integration begins again)
@@ -42,8 +43,9 @@ def duals_by_level(a):
         raise ended()
     if type(a) not in (Dual, Series):
         raise NotImplementedError(
-            f"dualgrad.scipy.integrate takes no {type(a).__name__}, which dg.trace, dg.laplacian and dg.taylor along "
-            "K directions work on: nest dg.jvp, dg.grad or dg.hessian, or use dg.taylor along one"
+            "dualgrad.scipy.integrate takes the Duals of dg.jvp and of dg.taylor along one direction; dg.trace, "
+            "dg.sparsity, dg.laplacian and its kin, and dg.taylor along K directions have others: nest dg.jvp, dg.grad "
+            "or dg.hessian"
         )
     found = {a.level: a}
     for part in multiples(a):
@@ -106,7 +108,7 @@ class Components:
         """
         if self.single and self._written(y, z):
             return
-        y = as_array(y)
+        y = as_array(returned(y))
         y = y if isinstance(y, Dual) else np.asarray(y)
         if y.shape != (self.n,):
             y = np.broadcast_to(y, (self.n,))

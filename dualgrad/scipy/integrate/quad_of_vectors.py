@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import integrate as si
 
 from ...dual import LIVE, as_array, primal
+from ...tree import returned
 from .components import Components, at_all_levels
 from .quadpack import at_limits, movable_limits
 
@@ -67,7 +68,7 @@ def quad_vec(
         raise NotImplementedError("quad_vec takes tangents with workers=1 alone: they live in one process")
     limits = movable_limits("quad_vec", a, b, options)
     args = args if isinstance(args, tuple) else (args,)
-    one = lambda x: as_array(f(x, *args))  # noqa: E731
+    one = lambda x: as_array(returned(f(x, *args)))  # noqa: E731
     y, *account = at_all_levels(lambda duals: _all_entries(one, limits, duals, options), [args])
     return (at_limits(y, one, limits), *account)
 

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from scipy import integrate as si
 
 from ...dual import LIVE, Dual, as_array, primal
+from ...tree import returned
 from .components import Components, at_all_levels, duals_by_level
 from .instants import carried, infinitesimal
 
@@ -74,7 +75,7 @@ def quad(
         return si.quad(func, a, b, args, **options)
     limits = movable_limits("quad", a, b, options)
     args = args if isinstance(args, tuple) else (args,)
-    one = lambda x: as_array(func(x, *args))  # noqa: E731
+    one = lambda x: as_array(returned(func(x, *args)))  # noqa: E731
     y, *others = at_all_levels(lambda duals: _integrated(one, limits, duals, options), [args])
     return (at_limits(y, one, limits), *others)
 
