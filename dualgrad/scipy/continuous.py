@@ -38,6 +38,9 @@ class Normal(ContinuousDistribution):
     def _ppf(self, q):
         return sp.ndtri(q)
 
+    def _isf(self, q):
+        return -sp.ndtri(q)
+
     def _entropy(self):
         return LOG_SQRT_2PI + 0.5
 
@@ -61,6 +64,9 @@ class Exponential(ContinuousDistribution):
 
     def _ppf(self, q):
         return -np.log1p(-q)
+
+    def _isf(self, q):
+        return -np.log(q)
 
     def _entropy(self):
         return 1.0
@@ -86,6 +92,9 @@ class UniformInterval(ContinuousDistribution):
     def _ppf(self, q):
         return q
 
+    def _isf(self, q):
+        return 1 - q
+
     def _entropy(self):
         return 0.0
 
@@ -110,6 +119,9 @@ class Laplace(ContinuousDistribution):
 
     def _ppf(self, q):
         return np.where(q > 0.5, -np.log(2 * (1 - q)), np.log(2 * q))
+
+    def _isf(self, q):
+        return -self._ppf(q)
 
     def _entropy(self):
         return 1 + LOG_2
@@ -139,6 +151,9 @@ class Logistic(ContinuousDistribution):
     def _ppf(self, q):
         return sp.logit(q)
 
+    def _isf(self, q):
+        return -sp.logit(q)
+
     def _entropy(self):
         return 2.0
 
@@ -163,6 +178,9 @@ class Cauchy(ContinuousDistribution):
         tail = np.where(near, 0.25, np.where(q < 0.5, q, 1 - q))
         side = np.where(q < 0.5, -1.0, 1.0)
         return np.where(near, np.tan(math.pi * (np.where(near, q, 0.5) - 0.5)), side / np.tan(math.pi * tail))
+
+    def _isf(self, q):
+        return -self._ppf(q)
 
     def _entropy(self):
         return math.log(4 * math.pi)
@@ -191,6 +209,9 @@ class LogNormal(ContinuousDistribution):
     def _ppf(self, q, s):
         return np.exp(s * sp.ndtri(q))
 
+    def _isf(self, q, s):
+        return np.exp(-s * sp.ndtri(q))
+
     def _entropy(self, s):
         return 0.5 + LOG_SQRT_2PI + np.log(s)
 
@@ -218,6 +239,9 @@ class Weibull(ContinuousDistribution):
 
     def _ppf(self, q, c):
         return (-np.log1p(-q)) ** (1 / c)
+
+    def _isf(self, q, c):
+        return (-np.log(q)) ** (1 / c)
 
     def _entropy(self, c):
         return -np.euler_gamma / c - np.log(c) + np.euler_gamma + 1
