@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 def is_within(code, libraries):
-    """Whether code belongs to one of the libraries; compiled Cython tells no more than an ending, or a name of its own."""
+    """Whether code belongs to one of the libraries; of compiled Cython there is an ending, or a name of its own."""
     return code.co_filename.startswith(libraries) or code.co_filename.endswith((".pyx", "<stringsource>"))
 
 
