@@ -8,7 +8,7 @@ from scipy import special as sp
 from ..slopes import cauchy as cauchy_bump
 from ..slopes import logistic_slope, normal_density
 from . import densities
-from .distributions import ContinuousDistribution
+from .distributions import SAFE, ContinuousDistribution
 from .tails import SQRT_2PI
 
 LOG_2, LOG_PI, LOG_SQRT_2PI = math.log(2), math.log(math.pi), math.log(SQRT_2PI)
@@ -207,10 +207,10 @@ class LogNormal(ContinuousDistribution):
         return sp.log_ndtr(-np.log(x) / s)
 
     def _ppf(self, q, s):
-        return np.exp(s * sp.ndtri(q))
+        return np.where(q == 0, 0.0, np.exp(s * sp.ndtri(np.where(q == 0, SAFE, q))))
 
     def _isf(self, q, s):
-        return np.exp(-s * sp.ndtri(q))
+        return np.where(q == 1, 0.0, np.exp(-s * sp.ndtri(np.where(q == 1, SAFE, q))))
 
     def _entropy(self, s):
         return 0.5 + LOG_SQRT_2PI + np.log(s)

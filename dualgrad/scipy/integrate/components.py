@@ -34,6 +34,15 @@ def at_all_levels(integrate, given):
             found |= duals_by_level(new.dual)
 
 
+def refuse_settings(name, settings):
+    """Raise for a Dual among what is constant: tolerances, steps, weights."""
+    for setting, given in settings.items():
+        if isinstance(as_array(given), Dual):
+            raise NotImplementedError(
+                f"scipy.integrate.{name} has no rule for a Dual as {setting}: pass dg.primal(...) if it is a constant"
+            )
+
+
 def duals_by_level(a):
     """A Dual of each level that there is in ``a``; a named error where one is not of `jvp` or `taylor`."""
     if not isinstance(a, Dual):
@@ -42,8 +51,8 @@ def duals_by_level(a):
         raise ended()
     if type(a) not in (Dual, Series):
         raise NotImplementedError(
-            f"dualgrad.scipy.integrate takes no {type(a).__name__}, which dg.trace, dg.laplacian, dg.sparsity and dg.taylor "
-            "along K directions work on: nest dg.jvp, dg.grad or dg.hessian, or use dg.taylor along one"
+            f"dualgrad.scipy.integrate takes no {type(a).__name__}, which dg.trace, dg.laplacian, dg.sparsity and "
+            "dg.taylor along K directions work on: nest dg.jvp, dg.grad or dg.hessian, or use dg.taylor along one"
         )
     found = {a.level: a}
     for part in multiples(a):
