@@ -14,7 +14,7 @@ pytest.importorskip("scipy")
 import scipy.integrate
 import scipy.stats as ss
 
-from dualgrad.scipy import integrate, signal, special, stats
+from dualgrad.scipy import integrate, linalg, signal, special, stats
 from dualgrad.tables import KINDS
 
 UFUNCS = {name: f for name, f in vars(special.sp).items() if isinstance(f, np.ufunc) and f in KINDS}
@@ -108,6 +108,22 @@ def test_lists_and_numbers_for_arrays(f):
     y, dy = dg.jvp(f, (X,), (v,))
     np.testing.assert_allclose(y, f(X))
     np.testing.assert_allclose(dy, slope_of(lambda s: f(X + s * v), 0.0), atol=1e-8)
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_a_hermitian_band_has_a_real_diagonal(lower):
+    """LAPACK does not read its imaginary part, and neither does the derivative."""
+    ab = np.array([[4.0, 5.0, 6.0], [1.0, 2.0, 1.0]])[:: 1 if lower else -1] + 0.3j
+    v = np.cos(np.arange(6)).reshape(2, 3) * (1 + 2j)
+    f = lambda ab: linalg.solveh_banded(ab, np.ones(3), lower=lower)  # noqa: E731
+    found = dg.jvp(f, (ab,), (v,))[1]
+    np.testing.assert_allclose(found, slope_of(lambda s: f(ab + s * v), 0.0), atol=1e-9)
+
+
+def test_single_precision_beside_python_s_integers():
+    for f in (special.boxcox, special.boxcox1p):
+        y, dy = dg.jvp(lambda p, f=f: f(2, p), (np.float32(0.3),), (np.float32(1),))
+        assert y.dtype == dy.dtype == np.float32
 
 
 PROBLEMS = {
