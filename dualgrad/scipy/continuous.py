@@ -173,6 +173,14 @@ class Cauchy(ContinuousDistribution):
     def _sf(self, x):
         return np.arctan2(1, x) / math.pi
 
+    def _logcdf(self, x):
+        """Beyond 1e8 as log(1 / (π |x|)), for the density underflows long before the area."""
+        far = x < -1e8
+        return np.where(far, -np.log(np.where(far, -x, 1.0)) - LOG_PI, np.log(self._cdf(np.where(far, -1.0, x))))
+
+    def _logsf(self, x):
+        return self._logcdf(-x)
+
     def _ppf(self, q):
         near = np.abs(q - 0.5) < 0.25
         tail = np.where(near, 0.25, np.where(q < 0.5, q, 1 - q))

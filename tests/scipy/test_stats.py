@@ -287,6 +287,9 @@ EDGES = [
     (lambda p: stats.bernoulli.logpmf(1, p), 1.5, NAN),
     (lambda v: stats.t.logpdf(0.7, INF, scale=v), 1.0, -1 + 0.49),
     (lambda x: stats.cauchy.logpdf(x), 1e200, -2e-200),
+    (lambda x: stats.cauchy.logcdf(x), -1e300, 1e-300),
+    (lambda x: stats.cauchy.logsf(x), 1e300, -1e-300),
+    (lambda x: stats.cauchy.logsf(x), 1e9, -1e-9),
     (lambda x: stats.gamma.logsf(x, 2.0), 2000.0, NAN),  # SciPy's value is -inf: no tangent is made up
     (lambda x: stats.gamma.logsf(x, 2.0), 742.0, NAN),  # nor of a subnormal tail
     (lambda q: stats.poisson.ppf(q, 3.0), 0.4, 0.0),
