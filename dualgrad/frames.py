@@ -27,8 +27,8 @@ class Place(NamedTuple):
 
 
 def is_within(code, libraries):
-    """Whether code belongs to one of the libraries; compiled Cython tells no more than its ending."""
-    return code.co_filename.startswith(libraries) or code.co_filename.endswith(".pyx")
+    """Whether code belongs to one of the libraries; of compiled Cython there is an ending, or a name of its own."""
+    return code.co_filename.startswith(libraries) or code.co_filename.endswith((".pyx", "<stringsource>"))
 
 
 def outside(frame=None, libraries=OURS):

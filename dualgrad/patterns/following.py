@@ -72,7 +72,7 @@ def followed(function, args, kwargs):
     if any(type(a) is Dual and a.level == run.level for a in leaves):
         raise NotImplementedError("sparsity met a Dual that has no sets of inputs")
     step = Operation(run, function, args, kwargs)
-    return without_values(lambda: _by_kind(step, args, kwargs), run, function, args, kwargs)
+    return without_values(lambda: _by_kind(step, step.args, kwargs), run, function, args, kwargs)
 
 
 def followed_entrywise(function, args):
@@ -91,7 +91,7 @@ def followed_entrywise(function, args):
     if run.meetings is None and function in _JOINING and (y := _joined_sets(run, function, args)) is not None:
         return y
     step = Operation(run, function, args, {})
-    return without_values(lambda: _by_kind(step, args, {}), run, function, args, {})
+    return without_values(lambda: _by_kind(step, step.args, {}), run, function, args, {})
 
 
 def _joined_sets(run, function, args):

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from ..backend import is_array
+from ..cures import sparse_operand
 from ..dual import LIVE, Dual, new_level, pad_lead, primal
 from ..rules.lead import broadcast
 from ..tree import flatten, rebuild
@@ -66,13 +67,18 @@ class Pass:
             self.meetings.append(tuple(flat))
 
 
+def _of_sparse(a):
+    """A sparse matrix as the operand that it is of NumPy's functions."""
+    return sparse_operand(a) if a.__class__.__module__.startswith("scipy.sparse") else a
+
+
 class Operation:
     """A call of a function with operands of a pass among its arguments; ``values`` is what it gives of the values."""
 
     def __init__(self, run, function, args, kwargs):
         self.run, self.function = run, function
-        self.args, self.kwargs = args, kwargs
-        self.leaves, self.structure = flatten((tuple(args), kwargs))
+        self.args, self.kwargs = args, kwargs = tuple(map(_of_sparse, args)), kwargs
+        self.leaves, self.structure = flatten((args, kwargs))
         self.mine = [k for k, a in enumerate(self.leaves) if run.owns(a)]
         self.moving = [k for k in self.mine if not self.leaves[k].inert]
 

@@ -10,6 +10,7 @@ import threading
 
 import numpy as np
 
+from ..backend import is_host
 from ..dual import LIVE, Dual, pad_lead, primal
 
 _TREATED = contextvars.ContextVar("treated", default=False)
@@ -59,7 +60,7 @@ def product(partial, dx):
     d = partial * dx
     if isinstance(d, Dual) and d.__class__ is not Dual:  # a series
         nothing = np.isnan(primal(d)) & (primal(dx) == 0)
-        return np.where(nothing, 0, d) if np.any(nothing) else d
+        return np.where(nothing, 0, d) if not is_host(nothing) or np.any(nothing) else d
     return absorb(partial, dx) if has_nan(d) else d
 
 

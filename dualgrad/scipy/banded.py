@@ -112,7 +112,8 @@ def solveh_banded(
 
 def _solveh_banded(ab, b, overwrite_ab, overwrite_b, lower, check_finite):
     count = np.shape(ab)[0] - 1
-    given = [ab[k] for k in range(count + 1)]
+    main = 0 if lower else count
+    given = [np.real(ab[k]) if k == main else ab[k] for k in range(count + 1)]  # the diagonal counts as real
     if lower:  # row k has A[j + k, j] in column j
         rows = [shifted_in(np.conj(given[k]), k, 0) for k in range(count, 0, -1)] + given
     else:

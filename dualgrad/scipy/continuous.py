@@ -8,7 +8,7 @@ from scipy import special as sp
 from ..slopes import cauchy as cauchy_bump
 from ..slopes import logistic_slope, normal_density
 from . import densities
-from .distributions import ContinuousDistribution
+from .distributions import SAFE, ContinuousDistribution
 from .tails import SQRT_2PI
 
 LOG_2, LOG_PI, LOG_SQRT_2PI = math.log(2), math.log(math.pi), math.log(SQRT_2PI)
@@ -38,6 +38,9 @@ class Normal(ContinuousDistribution):
     def _ppf(self, q):
         return sp.ndtri(q)
 
+    def _isf(self, q):
+        return -sp.ndtri(q)
+
     def _entropy(self):
         return LOG_SQRT_2PI + 0.5
 
@@ -61,6 +64,9 @@ class Exponential(ContinuousDistribution):
 
     def _ppf(self, q):
         return -np.log1p(-q)
+
+    def _isf(self, q):
+        return -np.log(q)
 
     def _entropy(self):
         return 1.0
@@ -86,6 +92,9 @@ class UniformInterval(ContinuousDistribution):
     def _ppf(self, q):
         return q
 
+    def _isf(self, q):
+        return 1 - q
+
     def _entropy(self):
         return 0.0
 
@@ -110,6 +119,9 @@ class Laplace(ContinuousDistribution):
 
     def _ppf(self, q):
         return np.where(q > 0.5, -np.log(2 * (1 - q)), np.log(2 * q))
+
+    def _isf(self, q):
+        return -self._ppf(q)
 
     def _entropy(self):
         return 1 + LOG_2
@@ -139,6 +151,9 @@ class Logistic(ContinuousDistribution):
     def _ppf(self, q):
         return sp.logit(q)
 
+    def _isf(self, q):
+        return -sp.logit(q)
+
     def _entropy(self):
         return 2.0
 
@@ -158,11 +173,22 @@ class Cauchy(ContinuousDistribution):
     def _sf(self, x):
         return np.arctan2(1, x) / math.pi
 
+    def _logcdf(self, x):
+        """Beyond 1e8 as log(1 / (π |x|)), for the density underflows long before the area."""
+        far = x < -1e8
+        return np.where(far, -np.log(np.where(far, -x, 1.0)) - LOG_PI, np.log(self._cdf(np.where(far, -1.0, x))))
+
+    def _logsf(self, x):
+        return self._logcdf(-x)
+
     def _ppf(self, q):
         near = np.abs(q - 0.5) < 0.25
         tail = np.where(near, 0.25, np.where(q < 0.5, q, 1 - q))
         side = np.where(q < 0.5, -1.0, 1.0)
         return np.where(near, np.tan(math.pi * (np.where(near, q, 0.5) - 0.5)), side / np.tan(math.pi * tail))
+
+    def _isf(self, q):
+        return -self._ppf(q)
 
     def _entropy(self):
         return math.log(4 * math.pi)
@@ -189,7 +215,10 @@ class LogNormal(ContinuousDistribution):
         return sp.log_ndtr(-np.log(x) / s)
 
     def _ppf(self, q, s):
-        return np.exp(s * sp.ndtri(q))
+        return np.where(q == 0, 0.0, np.exp(s * sp.ndtri(np.where(q == 0, SAFE, q))))
+
+    def _isf(self, q, s):
+        return np.where(q == 1, 0.0, np.exp(-s * sp.ndtri(np.where(q == 1, SAFE, q))))
 
     def _entropy(self, s):
         return 0.5 + LOG_SQRT_2PI + np.log(s)
@@ -218,6 +247,9 @@ class Weibull(ContinuousDistribution):
 
     def _ppf(self, q, c):
         return (-np.log1p(-q)) ** (1 / c)
+
+    def _isf(self, q, c):
+        return (-np.log(q)) ** (1 / c)
 
     def _entropy(self, c):
         return -np.euler_gamma / c - np.log(c) + np.euler_gamma + 1

@@ -20,6 +20,7 @@ from ..rules.declare import composite
 from .frozen import Frozen
 
 TINY = np.finfo(float).tiny  # below it a tail has lost digits
+QUANTILES = "ppf", "isf"
 SAFE = 0.5  # inside every support, and every range of a shape parameter; where an entry is outside, it stands for it
 
 
@@ -42,6 +43,7 @@ class Distribution:
     logcdf: Callable[..., Any]
     logsf: Callable[..., Any]
     ppf: Callable[..., Any]
+    isf: Callable[..., Any]
     entropy: Callable[..., Any]
 
     def __init__(self, name: str) -> None:
@@ -70,7 +72,7 @@ class Distribution:
     def _signature(self, name: str) -> Signature:
         """The one that SciPy documents."""
         kind = Parameter.POSITIONAL_OR_KEYWORD
-        variable = [] if name == "entropy" else ["q" if name == "ppf" else self.variable]
+        variable = [] if name == "entropy" else ["q" if name in QUANTILES else self.variable]
         places = [Parameter(p, kind) for p in (*variable, *self.shapes)]
         places += [Parameter(p, kind, default=1 if p == "scale" else 0) for p in self.located]
         return Signature(places)
@@ -118,7 +120,7 @@ def log_of_area(area, *args):
 class ContinuousDistribution(Distribution):
     """A distribution with a density: ``(low, high)`` is its support in standard form, ends included if ``closed``."""
 
-    functions = ("pdf", "logpdf", "cdf", "logcdf", "sf", "logsf", "ppf")
+    functions = ("pdf", "logpdf", "cdf", "logcdf", "sf", "logsf", *QUANTILES)
     located = ("loc", "scale")
     low, high, closed = -np.inf, np.inf, True
     pdf: Callable[..., Any]
@@ -167,11 +169,17 @@ class ContinuousDistribution(Distribution):
     def _define_logsf(self, x, *args):
         return self._define(self._logsf, 0.0, -np.inf, x, args)
 
-    def _define_ppf(self, q, *args):
+    def _define_quantile(self, form, q, args):
         *shapes, loc, scale = args
         valid = self._valid(*shapes) & (primal(scale) > 0) & (0 <= primal(q)) & (primal(q) <= 1)
         inner = safe(valid, q, *shapes)
-        return nowhere(valid, loc + scale * self._ppf(*inner), q, *args)
+        return nowhere(valid, loc + scale * form(*inner), q, *args)
+
+    def _define_ppf(self, q, *args):
+        return self._define_quantile(self._ppf, q, args)
+
+    def _define_isf(self, q, *args):
+        return self._define_quantile(self._isf, q, args)
 
     def _define_entropy(self, *args):
         *shapes, loc, scale = args
@@ -184,10 +192,10 @@ class DiscreteDistribution(Distribution):
     """A distribution on the whole numbers from ``low`` to the last one.
 
     What jumps from one whole number to the next has no derivative there: a Dual as ``k``, ``loc`` or another whole
-    number is refused, but for ``ppf``, a step function of q and the shapes, which moves with ``loc``.
+    number is refused, but for ``ppf`` and ``isf``, step functions of q and the shapes, which move with ``loc``.
     """
 
-    functions = ("pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", "ppf")
+    functions = ("pmf", "logpmf", "cdf", "logcdf", "sf", "logsf", *QUANTILES)
     variable = "k"
     whole: tuple[str, ...] = ()  # shapes that are whole numbers
     low = 0
@@ -240,11 +248,17 @@ class DiscreteDistribution(Distribution):
     def _define_logsf(self, *args):
         return self._define("logsf", 0.0, -np.inf, args[0], args[1:])
 
-    def _define_ppf(self, q, *args):
+    def _define_quantile(self, function, q, args):
         *shapes, loc = args
-        self._refuse("ppf", self.shapes, shapes)
+        self._refuse(function, self.shapes, shapes)
         valid = self._valid(*shapes) & (0 <= primal(q)) & (primal(q) <= 1)
         return nowhere(valid, loc + 0.0 * primal(q) + sum(0.0 * primal(s) for s in shapes), q, *args)
+
+    def _define_ppf(self, q, *args):
+        return self._define_quantile("ppf", q, args)
+
+    def _define_isf(self, q, *args):
+        return self._define_quantile("isf", q, args)
 
     def _define_entropy(self, *args):
         self._refuse("entropy", (*self.shapes, "loc"), args)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import special as sp
 
 from ..rules.declare import elementwise
+from .shared import as_number
 from .tails import fixed, in_double
 
 
@@ -19,7 +20,7 @@ elementwise(sp.exp1, lambda y, x: _exp_over(-x))
 
 @in_double
 def expn_below(n, x):
-    """E_n; below order 0 it is E_-m = m! exp(-x) / x Σ x⁻ᵏ / (m - k)!, k = 0 ... m, of positive terms."""
+    """E_n, of a whole n; below order 0 it is E_-m = m! exp(-x) / x Σ x⁻ᵏ / (m - k)!, k = 0 ... m, of positive terms."""
     n = np.asarray(n)
     y = sp.expn(np.maximum(n, 0), x)
     for m in range(1, 1 - int(np.min(n, initial=0))):
@@ -32,7 +33,7 @@ def expn_below(n, x):
 
 
 elementwise(expn_below, fixed("expn"), lambda y, n, x: -expn_below(n - 1, x))
-elementwise(sp.expn, fixed("expn"), lambda y, n, x: -expn_below(n - 1, x))
+elementwise(sp.expn, fixed("expn"), lambda y, n, x: -expn_below(np.trunc(n) - 1, x))
 
 
 @in_double
@@ -69,9 +70,9 @@ def _boxcox_slope(log_x, p):
     return np.square(log_x) * exprel_moment(1, p * log_x)
 
 
-elementwise(sp.boxcox, lambda y, x, p: np.power(x, p - 1), lambda y, x, p: _boxcox_slope(np.log(x), p))
+elementwise(sp.boxcox, lambda y, x, p: np.power(x, p - 1), lambda y, x, p: _boxcox_slope(np.log(as_number(y, x)), p))
 elementwise(
     sp.boxcox1p,
     lambda y, x, p: np.exp((p - 1) * np.log1p(x)),
-    lambda y, x, p: _boxcox_slope(np.log1p(x), p),
+    lambda y, x, p: _boxcox_slope(np.log1p(as_number(y, x)), p),
 )

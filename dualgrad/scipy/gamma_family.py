@@ -32,6 +32,9 @@ class Gamma(ContinuousDistribution):
     def _ppf(self, q, a):
         return sp.gammaincinv(a, q)
 
+    def _isf(self, q, a):
+        return sp.gammainccinv(a, q)
+
     def _entropy(self, a):
         few, many = np.where(a < 250, a, 1.0), np.where(a < 250, 250.0, a)
         exact = sp.psi(few) * (1 - few) + few + sp.gammaln(few)
@@ -59,6 +62,9 @@ class ChiSquared(Gamma):
     def _ppf(self, q, df):
         return 2 * super()._ppf(q, df / 2)
 
+    def _isf(self, q, df):
+        return 2 * super()._isf(q, df / 2)
+
     def _entropy(self, df):
         return super()._entropy(df / 2) + LOG_2
 
@@ -83,6 +89,9 @@ class Beta(ContinuousDistribution):
     def _ppf(self, q, a, b):
         return sp.betaincinv(a, b, q)
 
+    def _isf(self, q, a, b):
+        return sp.betainccinv(a, b, q)
+
     def _entropy(self, a, b):
         return sp.betaln(a, b) + (a - 1) * digamma_gap(a, b) + (b - 1) * digamma_gap(b, a)
 
@@ -103,6 +112,9 @@ class Student(ContinuousDistribution):
 
     def _ppf(self, q, df):
         return np.where(q == 0, -np.inf, sp.stdtrit(df, q))
+
+    def _isf(self, q, df):
+        return -self._ppf(q, df)
 
     def _entropy(self, df):
         nu = np.where(np.isinf(df), 1.0, df)

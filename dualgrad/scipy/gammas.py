@@ -17,11 +17,11 @@ constant(sp.gammasgn)
 
 def _rgamma_slope(y, x):
     """-y ψ(x), on the left, where y has its zeros, by y = sin(πx) Γ(1 - x) / π."""
-    left = primal(x) < 0.5
+    left = np.real(primal(x)) < 0.5
     right = -y * sp.digamma(np.where(left, 1, x))
     if not np.any(left):
         return right
-    whole = np.rint(primal(x))
+    whole = np.rint(np.real(primal(x)))
     sign = 1 - 2 * np.mod(whole, 2)
     turn, mirrored = np.pi * np.where(left, x - whole, 0), np.where(left, 1 - x, 1)
     slope = sign * sp.gamma(mirrored) * (np.cos(turn) - np.sin(turn) / np.pi * sp.digamma(mirrored))
@@ -58,9 +58,21 @@ def _reciprocal_slope(x):
 
 
 def _poch_slope(y, z, m):
+    """Along z; where z + m is no more than 0 for a whole m by (-1)ᵐ poch(1 - z - m, m), which has no poles there."""
+    z, m = as_number(y, z), as_number(y, m)
+    count = primal(m)
+    turned = (count >= 0) & (count == np.rint(count)) & (primal(z) + count <= 0)
+    slope = _poch_slope_ahead(y, np.where(turned, 1, z), np.where(turned, 1, m))
+    if not np.any(turned):
+        return slope
+    a, b = np.where(turned, 1 - z - m, 1), np.where(turned, m, 1)
+    mirrored = (2 * np.mod(primal(b), 2) - 1) * _poch_slope_ahead(sp.poch(a, b), a, b)
+    return np.where(turned, mirrored, slope)
+
+
+def _poch_slope_ahead(y, z, m):
     """Along z: y times a difference of digammas; near 0, where that has a pole, by z / (z + m) poch(z + 1, m); left of
     it by Γ(z + m) times 1 / Γ(z)."""
-    z, m = as_number(y, z), as_number(y, m)
     near = (np.abs(primal(z)) < 2) & (primal(z) > -0.5) & (primal(z) + primal(m) > 0)
     left = (primal(z) <= 0) & ~near
     slope = y * digamma_gap(np.where(left | near, 2, z), np.where(left | near, 1, m))

@@ -1,5 +1,6 @@
 """Hypergeometric functions, along their variable."""
 
+import numpy as np
 from scipy import special as sp
 
 from ..rules.declare import elementwise
@@ -13,7 +14,7 @@ def _parameters_of(name, count):
 elementwise(
     sp.hyp1f1,
     *_parameters_of("hyp1f1", 2),
-    lambda y, a, b, x: a / b * sp.hyp1f1(a + 1, b + 1, x),
+    lambda y, a, b, x: a / b * np.where(np.equal(a, -1), 1, sp.hyp1f1(a + 1, b + 1, x)),
 )
 elementwise(
     sp.hyp2f1,

@@ -9,6 +9,7 @@ from 1e-3 to 1e5 and areas down to 1e-200, the second but for the neighbourhood 
 import numpy as np
 from scipy import special as sp
 
+from ..dual import primal
 from ..rules.declare import elementwise
 from .along_shapes import FALL, along_shapes, bell, end_of_fall, integral, piecewise
 from .densities import beta_density
@@ -106,6 +107,14 @@ elementwise(
     lambda y, m, n, a, b, x: beta_area(m, n + 1, a, b, x),
     lambda y, m, n, a, b, x: _beta_density_along_shapes(m, n, a, b, x),
 )
+
+
+def _quantile_along(m, n, a, b, x):
+    """The derivative of x, I_x(a, b) = p, along a or b; the ends of the support stay."""
+    end = ((primal(x) == 0) | (primal(x) == 1)) & (primal(a) > 0) & (primal(b) > 0)
+    return np.where(end, 0.0, -beta_area(m, n, a, b, x) / beta_density(a, b, np.where(end, 0.5, x)))
+
+
 elementwise(
     sp.betainc,
     lambda y, a, b, x: beta_area(1, 0, a, b, x),
@@ -120,13 +129,13 @@ elementwise(
 )
 elementwise(
     sp.betaincinv,
-    lambda x, a, b, p: -beta_area(1, 0, a, b, x) / beta_density(a, b, x),
-    lambda x, a, b, p: -beta_area(0, 1, a, b, x) / beta_density(a, b, x),
+    lambda x, a, b, p: _quantile_along(1, 0, a, b, x),
+    lambda x, a, b, p: _quantile_along(0, 1, a, b, x),
     lambda x, a, b, p: 1 / beta_density(a, b, x),
 )
 elementwise(
     sp.betainccinv,
-    lambda x, a, b, q: -beta_area(1, 0, a, b, x) / beta_density(a, b, x),
-    lambda x, a, b, q: -beta_area(0, 1, a, b, x) / beta_density(a, b, x),
+    lambda x, a, b, q: _quantile_along(1, 0, a, b, x),
+    lambda x, a, b, q: _quantile_along(0, 1, a, b, x),
     lambda x, a, b, q: -1 / beta_density(a, b, x),
 )

@@ -10,6 +10,7 @@ its zeros; there, relative to the first over the width of the density.
 import numpy as np
 from scipy import special as sp
 
+from ..dual import primal
 from ..rules.declare import elementwise
 from .along_shapes import FALL, along_shapes, bell, end_of_fall, integral, piecewise
 from .densities import gamma_density, log_over_digamma
@@ -73,8 +74,10 @@ elementwise(
 
 
 def _quantile_along_shape(a, x):
-    """∂x/∂a of P(a, x) = p."""
-    return -gamma_area(1, a, x) / gamma_density(a, x)
+    """∂x/∂a of P(a, x) = p; 0, the end of the support, stays."""
+    end = primal(x) == 0
+    slope = -gamma_area(1, a, x) / gamma_density(a, np.where(end, 1.0, x))
+    return np.where(end & (primal(a) > 0), 0.0, slope)
 
 
 elementwise(sp.gammainc, lambda y, a, x: gamma_area(1, a, x), lambda y, a, x: gamma_density(a, x))

@@ -89,7 +89,8 @@ class MultivariateNormal(MultivariateDistribution):
             white, log_volume = self._on_support(cov, rows)
         else:
             factor = np.linalg.cholesky(self._regular(cov))
-            white, log_volume = solve_triangular(factor, rows, lower=True), self._log_volume(factor, n)
+            white = solve_triangular(factor, rows, lower=True, check_finite=False)
+            log_volume = self._log_volume(factor, n)
         square = np.reshape(np.sum(white * white, 0), np.shape(gap)[:-1])
         return np.squeeze(-square / 2 - log_volume)
 

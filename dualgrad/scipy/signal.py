@@ -96,7 +96,7 @@ def correlate(in1: ArrayLike, in2: ArrayLike, mode: Mode = "full", method: Metho
 
 
 def _correlate(in1, in2, mode, method):
-    return convolve(in1, np.conj(in2[(slice(None, None, -1),) * np.ndim(in2)]), mode, method)
+    return convolve(in1, np.conj(in2)[(slice(None, None, -1),) * np.ndim(in2)], mode, method)
 
 
 with lasting():
@@ -134,7 +134,8 @@ def _lfilter(b, a, x, axis, zi):
     result = lfilter(*(parts(v, level)[0] for v in (b, a, x)), axis, parts(zi, level)[0])
     outputs = result if isinstance(result, tuple) else (result,)
     precise = lambda v: as_result(v if isinstance(v, Dual) else np.asarray(v), outputs[0].dtype)  # noqa: E731
-    b, a, x, zi = precise(b), precise(a), precise(x), zi if zi is None else precise(zi)
+    b, a = np.atleast_1d(precise(b)), np.atleast_1d(precise(a))
+    x, zi = precise(x), zi if zi is None else precise(zi)
     b, a = _of_one_length(*quietly(lambda: (b / a[0], a / a[0])))
     split = [parts(v, level) for v in (b, a, x, zi)]
     tangents = quietly(_filter_tangents, split, trailing(axis, np.ndim(x)), outputs, lead)

@@ -103,6 +103,8 @@ def zeta(x: ArrayLike, q: ArrayLike | None = None) -> Any:
 
 def _trigamma(x):
     """ζ(2, x), on the left by reflection: (π / sin πx)² - ζ(2, 1 - x)."""
+    if np.iscomplexobj(primal(x)):
+        raise NotImplementedError("digamma has no rule at complex points, nor loggamma its second derivative there")
     left = primal(x) < 0
     if not np.any(left):
         return zeta(2.0, x)
@@ -119,7 +121,12 @@ elementwise(polygamma, fixed("polygamma"), lambda y, n, x: polygamma(n + 1, x))
 elementwise(zeta, fixed("zeta"), lambda y, s, x: -s * zeta(s + 1, x))
 elementwise(sp.beta, lambda y, a, b: -y * digamma_gap(a, b), lambda y, a, b: -y * digamma_gap(b, a))
 elementwise(sp.betaln, lambda y, a, b: -digamma_gap(a, b), lambda y, a, b: -digamma_gap(b, a))
-elementwise(sp.hyperu, fixed("hyperu"), fixed("hyperu"), lambda y, a, b, x: -a * sp.hyperu(a + 1, b + 1, x))
+elementwise(
+    sp.hyperu,
+    fixed("hyperu"),
+    fixed("hyperu"),
+    lambda y, a, b, x: -a * np.where(np.equal(a, -1), 1, sp.hyperu(a + 1, b + 1, x)),
+)
 
 # ---------------------------------------------------------------------- logistic functions and entropies
 
@@ -141,12 +148,19 @@ elementwise(sp.kl_div, lambda out, x, y: log_ratio(x, y), lambda out, x, y: 1 - 
 
 # ---------------------------------------------------------------------- modified Bessel functions; e: times exp(-|x|)
 
+
+def _ive_slope(y, v, x):
+    if np.iscomplexobj(primal(x)):
+        raise NotImplementedError("ive has no rule at complex points z: write np.exp(-np.abs(np.real(z))) * iv(v, z)")
+    return scaled_bessel_derivative(1, v, x)
+
+
 elementwise(sp.i0, lambda y, x: bessel_derivative(1, 0, x))
 elementwise(sp.i1, lambda y, x: bessel_derivative(1, 1, x))
 elementwise(sp.iv, fixed("iv"), lambda y, v, x: bessel_derivative(1, v, x))
 elementwise(sp.i0e, lambda y, x: -np.sign(primal(x)) * bessel_moment(1, x))
 elementwise(sp.i1e, lambda y, x: bessel_moment(2, x) - bessel_moment(1, x))
-elementwise(sp.ive, fixed("ive"), lambda y, v, x: scaled_bessel_derivative(1, v, x))
+elementwise(sp.ive, fixed("ive"), _ive_slope)
 
 # ---------------------------------------------------------------------- sums of exponentials
 

@@ -265,6 +265,27 @@ def test_known_patterns_for_all_values(name):
     assert not np.any(local & ~found.toarray())  # at x there are no others
 
 
+FORMATS = "csr", "csc", "coo", "bsr", "dia", "lil", "dok"
+WITH_SPARSE = [
+    lambda a, x: a @ x**2, lambda a, x: x @ a, lambda a, x: a.dot(x), lambda a, x: a.T @ x,
+    lambda a, x: x - a, lambda a, x: np.dot(a, x), lambda a, x: np.matmul(x, a) + a @ x,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["array", "matrix"])
+@pytest.mark.parametrize("of", FORMATS)
+@pytest.mark.parametrize("at", [X, None])
+def test_constant_matrices_of_scipy(of, kind, at):
+    """Products and sums with sparse matrices of every format have the patterns of the dense ones."""
+    sparse = pytest.importorskip("scipy.sparse")
+    dense = np.eye(4, k=1) + np.diag([2.0, 0, 3, 0])
+    a = getattr(sparse, f"{of}_{kind}")(dense)
+    for f in WITH_SPARSE:
+        found = dg.sparsity(lambda x, f=f: f(a, x), X, **({"at": None} if at is None else {}))
+        expected = dg.sparsity(lambda x, f=f: f(dense, x), X)
+        assert np.array_equal(found.toarray(), expected.toarray())
+
+
 BENT = {
     "Rosenbrock's function": (
         lambda x: np.sum((1 - x[:-1]) ** 2 + 100 * (x[1:] - x[:-1] ** 2) ** 2), 30, bands(30, -1, 0, 1),

@@ -62,9 +62,6 @@ for name, moving in (("cdf", (0,)), ("pdf", (0, 1, 2)), ("logpdf", (0, 1, 2))):
 for name, moving in (("cdf", (0,)), ("pdf", (0, 1)), ("logpdf", (0, 1))):
     case(f"gamma_{name}", getattr(stats.gamma, name), moving, above(1.1, 4), above(1.1, 4))
 NORMAL = "pdf", "cdf", "sf", "logpdf", "logcdf", "logsf", "ppf", "isf"
-if not hasattr(type(stats.norm), "isf"):
-    NORMAL = NORMAL[:-1]
-    ELSEWHERE.update(dict.fromkeys(("norm_isf", "norm_isf_broadcast"), "isf has no rule yet"))
 for name in NORMAL:
     of = (lambda *shape: between(0.05, 0.95, *shape)) if name in ("ppf", "isf") else normal
     case(f"norm_{name}", getattr(stats.norm, name), (0, 1, 2), of(4), normal(4), above(1.1, 4))

@@ -15,7 +15,7 @@ pytest.importorskip("scipy")
 import scipy.stats as ss
 
 from dualgrad.scipy import stats
-from dualgrad.scipy.distributions import ContinuousDistribution, DiscreteDistribution
+from dualgrad.scipy.distributions import QUANTILES, ContinuousDistribution, DiscreteDistribution
 
 mp = pytest.importorskip("mpmath").mp
 INF, NAN = np.inf, np.nan
@@ -95,7 +95,7 @@ TRUTHS = {
                    [(0.7, 0.5), (3.0, 2.5), (60.0, 2.0)]),
     "beta": Truth(lambda z, a, b: z ** (a - 1) * (1 - z) ** (b - 1) / mp.beta(a, b),
                   lambda z, a, b: mp.re(mp.betainc(a, b, 0, z, regularized=True)),
-                  lambda z, a, b: mp.betainc(a, b, z, 1, regularized=True), beta_entropy,
+                  lambda z, a, b: mp.re(mp.betainc(a, b, z, 1, regularized=True)), beta_entropy,
                   [(0.3, 0.5, 2.5), (0.8, 3.0, 2.0), (0.01, 4.0, 3.0)]),
     "chi2": Truth(lambda z, k: (z / 2) ** (k / 2 - 1) * mp.exp(-z / 2) / mp.gamma(k / 2) / 2,
                   lambda z, k: mp.gammainc(k / 2, 0, z / 2, regularized=True),
@@ -125,10 +125,11 @@ def truth(name, function):
         if function == "entropy":
             return of.entropy(*args[1:-2]) + mp.log(args[-1]) if continuous else of.entropy(*args[1:-1])
         z, scale = standard(*args)
-        if function == "ppf":
+        if function in QUANTILES:
             (q, *shapes), (loc, scale) = args[:-2], args[-2:]
-            start = float(getattr(ss, name).ppf(float(q), *map(float, shapes)))
-            return loc + scale * mp.findroot(lambda z: of.below(z, *shapes) - q, start, tol=1e-150)
+            start = float(getattr(getattr(ss, name), function)(float(q), *map(float, shapes)))
+            area = of.below if function == "ppf" else of.above
+            return loc + scale * mp.findroot(lambda z: area(z, *shapes) / q - 1, start, tol=1e-150)
         kind = function.removeprefix("log")
         y = of.density(*z) / scale if kind in ("pdf", "pmf") else of.below(*z) if kind == "cdf" else of.above(*z)
         return mp.log(y) if function.startswith("log") else y
@@ -143,19 +144,20 @@ def moving(name, function, count):
 
 
 def arguments(name, function, point):
-    """(x, *shapes, loc, scale) for a point in standard form; q in place of x for ppf."""
+    """(x, *shapes, loc, scale) for a point in standard form; q in place of x for quantiles."""
     z, *shapes = point
     of = getattr(stats, name)
     if name not in CONTINUOUS:
         return [z, *shapes, 0.0]
-    x = float(of.cdf(z, *shapes)) if function == "ppf" else LOC + SCALE * z
+    area = {"ppf": of.cdf, "isf": of.sf}.get(function)
+    x = float(area(z, *shapes)) if area else LOC + SCALE * z
     return [x, *shapes, LOC, SCALE]
 
 
 def calls(orders):
     for name in TRUTHS:
         for function in (*getattr(stats, name).functions, "entropy"):
-            if function != "ppf" or name in CONTINUOUS:
+            if function not in QUANTILES or name in CONTINUOUS:
                 yield from (pytest.param(name, function, order, id=f"{name}.{function}-{order}") for order in orders)
 
 
@@ -165,7 +167,7 @@ def points(name, function):
         args = arguments(name, function, point)
         if name == "bernoulli" and point[0] == 1 and function == "logsf":
             continue
-        if function != "ppf" or 1e-9 < args[0] < 1 - 1e-6:
+        if function not in QUANTILES or 1e-200 < args[0] < 1 - 1e-6:
             yield args
 
 
@@ -178,7 +180,7 @@ def found_and_expected(name, function, order, args):
     if not free:
         return [], []
     with mp.workdps(100):
-        h, exact = mp.mpf(10) ** -25, truth(name, function)
+        h, exact = mp.mpf(10) ** -25 * (args[0] if function in QUANTILES else 1), truth(name, function)
 
         def along(s, v):
             return exact(*map(mp.mpf, given([mp.mpf(a) + s * mp.mpf(b) for a, b in zip(start, v, strict=True)])))
@@ -208,7 +210,7 @@ every = pytest.mark.parametrize("name", TRUTHS)
 
 def grid(name, function):
     """All of x, shapes, loc and scale against each other, flat."""
-    axes = [] if function == "entropy" else [LEVELS if function == "ppf" else GRID]
+    axes = [] if function == "entropy" else [LEVELS if function in QUANTILES else GRID]
     axes += [[3.0, 2.5] if s == "n" else SHAPES[name] for s in getattr(stats, name).shapes]
     axes += [[0.0, 0.5], [1.0, 2.5, 0.0, -1.0]] if name in CONTINUOUS else [[0.0, 2.0]]
     return [a.ravel() for a in np.meshgrid(*axes, indexing="ij")]
@@ -223,7 +225,7 @@ def test_values_are_scipy_s_and_those_of_the_formulas(name):
         with np.errstate(all="ignore"):
             expected = getattr(own, function)(*args)
             assert getattr(of, function)(*args).tobytes() == expected.tobytes()
-            if function == "ppf" and name not in CONTINUOUS:
+            if function in QUANTILES and name not in CONTINUOUS:
                 continue
             found = getattr(of, f"_define_{function}")(*args)
         if function == "pdf":  # SciPy calls some 0 · inf at the end of the line
@@ -246,9 +248,9 @@ def test_outside_of_the_support_and_of_the_parameters(name):
     none = [(0.5, *shapes, 0.0, -1.0), (NAN, *shapes, 0.0, 1.0)]
     none += [(0.5, *(-s for s in shapes), 0.0, 1.0)] if shapes else []
     for f in of.functions:
-        for x in beyond if f != "ppf" else []:
+        for x in beyond if f not in QUANTILES else []:
             assert set(slopes(getattr(of, f), x, *shapes, LOC, SCALE)) == {0.0}, f
-        for args in [*none, (1.5, *shapes, 0.0, 1.0)] if f == "ppf" else none:
+        for args in [*none, (1.5, *shapes, 0.0, 1.0)] if f in QUANTILES else none:
             assert np.isnan(slopes(getattr(of, f), *args)).all(), (f, args)
 
 
@@ -285,10 +287,15 @@ EDGES = [
     (lambda p: stats.bernoulli.logpmf(1, p), 1.5, NAN),
     (lambda v: stats.t.logpdf(0.7, INF, scale=v), 1.0, -1 + 0.49),
     (lambda x: stats.cauchy.logpdf(x), 1e200, -2e-200),
+    (lambda x: stats.cauchy.logcdf(x), -1e300, 1e-300),
+    (lambda x: stats.cauchy.logsf(x), 1e300, -1e-300),
+    (lambda x: stats.cauchy.logsf(x), 1e9, -1e-9),
     (lambda x: stats.gamma.logsf(x, 2.0), 2000.0, NAN),  # SciPy's value is -inf: no tangent is made up
     (lambda x: stats.gamma.logsf(x, 2.0), 742.0, NAN),  # nor of a subnormal tail
     (lambda q: stats.poisson.ppf(q, 3.0), 0.4, 0.0),
     (lambda loc: stats.poisson.ppf(0.4, 3.0, loc), 0.0, 1.0),
+    (lambda q: stats.poisson.isf(q, 3.0), 0.4, 0.0),
+    (lambda loc: stats.geom.isf(0.4, 0.3, loc), 0.0, 1.0),
     (lambda mu: stats.poisson.entropy(mu), 0.0, INF),
     (lambda p: stats.bernoulli.entropy(p), 1.0, -INF),
     (lambda p: stats.binom.entropy(4, p), 0.0, INF),
@@ -357,10 +364,11 @@ def test_single_precision_is_scipy_s():
         (lambda n: stats.binom.ppf(0.4, n, 0.5), "binom.ppf has no derivative along n"),
         (lambda n: stats.binom.entropy(n, 0.5), "binom.entropy has no derivative along n"),
         (lambda x: ss.norm.logpdf(x), r"^scipy.stats.\S*logpdf would drop .* write it with dualgrad.scipy.stats or"),
-        (lambda x: stats.norm.isf(x), "no rule for scipy.stats"),
+        (lambda x: stats.norm.mean(x), "no rule for scipy.stats"),
+        (lambda n: stats.binom.isf(0.4, n, 0.5), "binom.isf has no derivative along n"),
         (
             lambda x: stats.norm(x).rvs(),
-            r"stats.norm\(...\).rvs is SciPy's own and would drop .* logsf, ppf, entropy take",
+            r"stats.norm\(...\).rvs is SciPy's own and would drop .* logsf, ppf, isf, entropy take",
         ),
     ],
 )

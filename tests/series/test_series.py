@@ -775,6 +775,19 @@ def operations(order, monkeypatch):
     return count
 
 
+SMOOTH = """sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arctanh exp expm1 exp2 log log1p log2 log10 sqrt
+cbrt square reciprocal sinc abs""".split()
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_functions_of_one_operand_on_a_device(name):
+    """No branch asks a device for a number."""
+    f, x = getattr(np, name), np.array([0.3, 0.7, 0.2])
+    on = dg.taylor(f, strict.device(x), strict.device(np.ones(3)), 4)
+    for found, expected in zip(on, dg.taylor(f, x, np.ones(3), 4), strict=True):
+        np.testing.assert_allclose(strict.host(found), expected, rtol=1e-12)
+
+
 def test_cost_is_quadratic_in_the_order(monkeypatch):
     """Second differences of the count are constant: a polynomial of degree two in the order."""
     counts = [operations(n, monkeypatch) for n in (4, 8, 12, 16, 20)]

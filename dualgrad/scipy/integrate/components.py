@@ -35,6 +35,15 @@ def at_all_levels(integrate, given):
             found |= duals_by_level(new.dual)
 
 
+def refuse_settings(name, settings):
+    """Raise for a Dual among what is constant: tolerances, steps, weights."""
+    for setting, given in settings.items():
+        if isinstance(as_array(given), Dual):
+            raise NotImplementedError(
+                f"scipy.integrate.{name} has no rule for a Dual as {setting}: pass dg.primal(...) if it is a constant"
+            )
+
+
 def duals_by_level(a):
     """A Dual of each level that there is in ``a``; a named error where one is not of `jvp` or `taylor`."""
     if not isinstance(a, Dual):

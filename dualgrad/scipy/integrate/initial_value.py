@@ -8,7 +8,7 @@ from scipy import integrate as si
 
 from ...dual import LIVE, primal
 from .augmented import Augmented
-from .components import at_all_levels
+from .components import at_all_levels, refuse_settings
 from .problems import Problem
 from .trajectories import lifted_solution
 from .ways import ErrorControl, Way, is_full
@@ -78,6 +78,7 @@ def solve_ivp(
     full = is_full(error_control)
     if not LIVE and not dense_output:
         return si.solve_ivp(fun, t_span, y0, method, t_eval, dense_output, events, vectorized, args, **options)
+    refuse_settings("solve_ivp", {name: given for name, given in options.items() if name != "jac"})
     problem = Problem(fun, t_span, y0, t_eval, events, vectorized, args)
     way = Way(method, options, full)
     return at_all_levels(lambda duals: _with_tangents(problem, way, dense_output, duals), [y0, problem.args])

@@ -9,7 +9,7 @@ from scipy import integrate as si
 
 from ...dual import LIVE, as_array, primal
 from .augmented import Augmented
-from .components import at_all_levels
+from .components import at_all_levels, refuse_settings
 from .instants import at_times
 from .problems import Problem
 from .ways import ErrorControl, banded, is_full, tolerances
@@ -75,6 +75,7 @@ def odeint(
     }  # fmt: skip
     if not LIVE:
         return si.odeint(func, y0, t, args, Dfun, col_deriv, tfirst=tfirst, **options)
+    refuse_settings("odeint", options)
     times = as_array(t)
     if not np.size(times):
         raise ValueError("got no times t; expected at least that of y0")

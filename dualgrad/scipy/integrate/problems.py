@@ -1,5 +1,7 @@
 """An initial value problem, its functions as dualgrad calls them: with their arguments filled in, one y at a time."""
 
+from types import NoneType
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -13,7 +15,7 @@ class Problem:
     """y' = f(t, y) from a beginning to an end, with what is asked about it."""
 
     def __init__(self, fun, t_span, y0, t_eval, events, vectorized, args):
-        self.fun, self.args, self.vectorized = fun, () if args is None else tuple(args), vectorized
+        self.fun, self.args, self.vectorized = fun, _in_a_tuple(args), vectorized
         y0 = as_array(y0)
         self.y0 = y0 if isinstance(y0, Dual) else np.asarray(y0)
         if self.y0.ndim != 1:
@@ -66,6 +68,12 @@ class Problem:
             return lambda t, y: J
         alone = Problem(self.fun, (0.0, 0.0), self.y0, None, None, self.vectorized, constants)
         return lambda t, y: jacfwd(lambda y: _alone_along(y, alone.slope(t, y)), sparsity=sparsity)(y)
+
+
+def _in_a_tuple(args):
+    if not isinstance(args, (tuple, list, NoneType)) and np.ndim(args) == 0:
+        raise TypeError("got args that cannot be unpacked; expected a tuple, args=(p,) for one parameter")
+    return () if args is None else tuple(args)
 
 
 def _alone_along(y, r):

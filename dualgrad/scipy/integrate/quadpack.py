@@ -9,7 +9,7 @@ from scipy import integrate as si
 
 from ...dual import LIVE, Dual, as_array, primal
 from ...tree import returned
-from .components import Components, at_all_levels, duals_by_level
+from .components import Components, at_all_levels, duals_by_level, refuse_settings
 from .instants import carried, infinitesimal
 
 
@@ -82,11 +82,7 @@ def quad(
 
 def movable_limits(name, a, b, options):
     """Both limits; a named error for a Dual where none can be."""
-    for setting, given in options.items():
-        if isinstance(as_array(given), Dual):
-            raise NotImplementedError(
-                f"scipy.integrate.{name} has no rule for a Dual as {setting}: pass dg.primal(...) if it is a constant"
-            )
+    refuse_settings(name, options)
     limits = as_array(a), as_array(b)
     for limit in limits:
         if duals_by_level(limit) and options.get("weight") is not None:
