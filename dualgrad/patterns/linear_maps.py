@@ -170,7 +170,16 @@ def _columns_pushed(step, place, others, a, basis):
         LIVE.pop(level)
 
 
-# ---------------------------------------------------------------------- sums
+# ---------------------------------------------------------------------- sparse matrices, and sums
+
+
+def along_sparse(step, x, y):
+    """np.matmul with a sparse matrix of SciPy: along the entries that it stores."""
+    left = hasattr(x, "matrix")
+    a, entries = (y, x.matrix.tocoo()) if left else (x, y.matrix.T.tocoo())
+    axis = -2 if left and a.ndim > 1 else -1
+    met = union_by_index(np.moveaxis(a.tangent, axis, -1), entries.row, entries.col, entries.shape[0])
+    return step.results(lambda v: np.moveaxis(met, -1, axis))
 
 
 def summed(step, a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):

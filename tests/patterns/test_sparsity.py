@@ -310,6 +310,59 @@ def test_what_a_matrix_of_many_sets_meets(monkeypatch):
 # ---------------------------------------------------------------------- at x, and for all values
 
 
+def test_sparse_matrices_go_along_what_they_store():
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    for (m, n), form, at in itertools.product([(3, 3), (4, 3), (3, 5), (0, 2)], "csr csc coo lil".split(), ["x", None]):
+        dense = rng.normal(size=(m, n)) * (rng.random((m, n)) < 0.4)
+        A, B = sparse.csr_array(dense).asformat(form), sparse.csc_array(dense.T).asformat(form)
+        for calls, size in {
+            ((lambda x, A=A: A @ x), (lambda x, A=dense: A @ x)): n,
+            ((lambda x, A=A: A.dot(x)), (lambda x, A=dense: A @ x)): n,
+            ((lambda x, B=B: x @ B), (lambda x, A=dense: x @ A.T)): n,
+            ((lambda x, A=A: A @ np.stack([x, 0 * x], 1)), (lambda x, A=dense: A @ np.stack([x, 0 * x], 1))): n,
+            (
+                (lambda x, A=A, n=n: A @ x.reshape(2, n, 2) + np.sin(x[0])),
+                (lambda x, A=dense, n=n: A @ x.reshape(2, n, 2) + np.sin(x[0])),
+            ): 4 * n,
+            ((lambda x, A=A, s=(m, n): A + x.reshape(s)), (lambda x, A=dense, s=(m, n): A + x.reshape(s))): m * n,
+        }.items():
+            x = rng.normal(size=size) + 3
+            found, expected = (dg.sparsity(f, x, at=at) for f in calls)
+            assert np.array_equal(found.toarray(), expected.toarray())
+            if size != 4 * n:  # SciPy's product of a matrix and plain stacks is none
+                cubes = [lambda x, f=f: np.sum(f(x) ** 3) for f in calls]
+                np.testing.assert_allclose(
+                    dg.hessian(cubes[0], sparsity="auto")(x).toarray(), dg.hessian(cubes[1])(x), atol=1e-9
+                )
+
+
+def test_a_large_sparse_matrix_is_not_written_out():
+    sparse = pytest.importorskip("scipy.sparse")
+    n = 50_000
+    A = sparse.diags_array([np.ones(n), np.ones(n - 1)], offsets=[0, 1], format="csr")
+    assert dg.sparsity(lambda x: (A @ x) ** 2, np.ones(n)).nnz == 2 * n - 1
+
+
+@pytest.mark.parametrize("at", ["x", None])
+def test_a_root_depends_on_all_of_its_parameters(at):
+    root = dg.implicit(
+        lambda x, p: {"u": x["u"] ** 2 - p["a"], "v": x["v"] - p["b"]}, lambda p: {"u": np.sqrt(p["a"]), "v": p["b"]}
+    )
+    f = lambda x: np.stack([root({"a": x[:2], "b": x[2]})["u"][0] * x[3], root({"a": x[:2], "b": 1.0})["v"]])  # noqa: E731
+    found = dg.sparsity(f, np.linspace(1, 2, 5), at=at)
+    assert np.array_equal(found.toarray(), rows("11110", "11000"))
+    g = lambda x: np.sum(root({"a": x[:2], "b": x[2]})["u"] * x[3:])  # noqa: E731
+    x = np.linspace(1, 2, 5)
+    np.testing.assert_allclose(dg.hessian(g, sparsity="auto")(x).toarray(), dg.hessian(g)(x), atol=1e-12)
+
+
+def test_what_a_root_depends_on_beside_its_parameters_is_not_left_out():
+    f = lambda x: dg.implicit(lambda z, a: z - a * x, lambda a: a * dg.primal(x))(2.0)  # noqa: E731
+    with pytest.raises(NotImplementedError, match="takes a Dual apart"):
+        dg.sparsity(f, np.ones(3))
+
+
 def test_branches_taken_at_x():
     relu = lambda x: np.maximum(x, 0)  # noqa: E731
     assert np.array_equal(dg.sparsity(relu, X), np.diag(X > 0))

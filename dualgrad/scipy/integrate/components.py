@@ -42,8 +42,8 @@ def duals_by_level(a):
         raise ended()
     if type(a) not in (Dual, Series):
         raise NotImplementedError(
-            f"dualgrad.scipy.integrate takes no {type(a).__name__}, which dg.trace, dg.laplacian and dg.taylor along "
-            "K directions work on: nest dg.jvp, dg.grad or dg.hessian, or use dg.taylor along one"
+            f"dualgrad.scipy.integrate takes no {type(a).__name__}, which dg.trace, dg.sparsity, dg.laplacian and "
+            "dg.taylor along K directions work on: nest dg.jvp, dg.grad or dg.hessian, or use dg.taylor along one"
         )
     found = {a.level: a}
     for part in multiples(a):
