@@ -97,7 +97,7 @@ def _written_down(function, args, kwargs):
     if type(top) is not Recorded:
         return top.__array_function__(function, (), args, kwargs)
     if function in _FACTS:
-        return _called_with(function, structure, list(map(primal, leaves)))
+        return _performed(function, structure, list(map(primal, leaves)))
     kind = KINDS.get(function)
     if kind == "composite":
         return RULES[function](*args, **kwargs)
@@ -117,7 +117,7 @@ def _taken_apart(args, kwargs):
     return list(args), None
 
 
-def _called_with(function, structure, leaves):
+def _performed(function, structure, leaves):
     """The call with these leaves."""
     if structure is None:
         return function(*leaves)
@@ -167,7 +167,7 @@ class LinearRecord:
         """What a function makes of its arguments, as Recorded ones. Constants are copied: they may be buffers."""
         leaves, structure = _taken_apart(args, kwargs)
         places = [(k, a.slot) for k, a in enumerate(leaves) if _is_recorded(a)]
-        y = _called_with(function, structure, [a.primal if _is_recorded(a) else a for a in leaves])
+        y = _performed(function, structure, [a.primal if _is_recorded(a) else a for a in leaves])
         if y is ZERO:
             return y
         constants = [None if _is_recorded(a) else a.copy() if isinstance(a, np.ndarray) else a for a in leaves]
@@ -212,7 +212,7 @@ class LinearStep:
         leaves = self.constants.copy()
         for k, slot in self.places:
             leaves[k] = values[slot]
-        y = _called_with(self.function, self.structure, leaves)
+        y = _performed(self.function, self.structure, leaves)
         for slot in self.done_with:
             values[slot] = None
         if self.many:
