@@ -404,6 +404,38 @@ def test_writes_views_and_copies():
     assert np.array_equal(dg.sparsity(f, X), there)
 
 
+def _into_a_buffer(make):
+    def f(x):
+        y = make(x).copy()
+        y[1:] = x[:-1] * y[:-1]
+        return y
+
+    return f
+
+
+_MADE = {
+    "np.zeros": lambda x: np.zeros(4, like=x) + 1, "np.ones": lambda x: np.ones(4, like=x),
+    "np.empty": lambda x: np.empty(4, like=x) + 1, "np.full": lambda x: np.full(4, 2.0, like=x),
+    "np.array": lambda x: np.array([1.0, 2, 3, 4], like=x), "np.arange": lambda x: np.arange(4.0, like=x) + 1,
+    "np.eye": lambda x: np.eye(4, like=x)[1] + 1,
+}  # fmt: skip
+WITHOUT_VALUES = {name: _into_a_buffer(make) for name, make in _MADE.items()} | {
+    "np.put": lambda x: [y := x.copy(), np.put(y, [3, 0], x[1:3])][0],
+    "np.copyto": lambda x: [y := x.copy(), np.copyto(y[1:], x[:-1])][0],
+    "np.copyto, where": lambda x: [y := x.copy(), np.copyto(y, x[::-1], where=np.arange(4) > 1)][0],
+    "np.putmask": lambda x: [y := x.copy(), np.putmask(y, np.arange(4) > 1, x[::-1])][0],
+    "np.place": lambda x: [y := x.copy(), np.place(y, np.arange(4) > 1, x[:1])][0],
+    "np.fill_diagonal": lambda x: [y := np.zeros_like(x, shape=(2, 2)), np.fill_diagonal(y, x[1:3])][0],
+    "np.put_along_axis": lambda x: [y := x.copy(), np.put_along_axis(y, np.array([1, 0]), x[2:], 0)][0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", WITHOUT_VALUES.values(), ids=WITHOUT_VALUES)
+def test_what_makes_and_fills_arrays_needs_no_values(f):
+    x = np.linspace(1, 2, 4)
+    assert np.array_equal(dg.sparsity(f, x, at=None).toarray(), np.reshape(dg.jacfwd(f)(x), (-1, 4)) != 0)
+
+
 def test_derivatives_within_and_without():
     inner = lambda x: dg.jvp(lambda y: y**2 * y[::-1], (x,), (np.array([1.0, 0, 0, 1]),))[1]  # noqa: E731
     assert not np.any((dg.jacfwd(inner)(X) != 0) & ~dg.sparsity(inner, X).toarray())
