@@ -3,7 +3,7 @@
 import numpy as np
 
 from .backend import is_array, is_host
-from .dual import LIVE, Dual, lift, prototype
+from .dual import LIVE, Dual, lift, primal
 from .errors import LevelError, ShapeError
 from .rules.declare import nested_as
 from .tree import flatten, leaves_like, paths
@@ -73,7 +73,7 @@ def _checked_tangent(v, x, lead, structure, k):
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")
     if not is_array(v) or isinstance(v, np.generic):
         v = np.asarray(v) if isinstance(x, np.ndarray) else np.asarray(v)[()]  # one can be written into, as its primal
-    if is_host(prototype(v)) != is_host(prototype(x)) and not hasattr(v, "dense"):  # factors have no place of their own
+    if is_host(primal(v)) != is_host(primal(x)) and not hasattr(v, "dense"):  # factors have no place of their own
         raise TypeError(
             f"tangents{paths(structure)[k]} is a {type(v).__name__} and its primal a {type(x).__name__}; expected both "
             "on one device"

@@ -285,14 +285,6 @@ def primal(x: Tree) -> Any:
     return map_leaves(primal, x) if is_container(x) else x
 
 
-def prototype(x):
-    """A plain array of the library, shape and dtype of ``x``, whose values are not to be looked at: x may be one that
-    has none (`sparsity` for all values)."""
-    while isinstance(x, Dual):
-        x = x.value if hasattr(x, "value") else x.primal
-    return x
-
-
 _NUMERIC = (numbers.Number, np.generic, np.ndarray, Dual)
 
 # ---------------------------------------------------------------------- object arrays, which NumPy makes of Duals

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
-from ..dual import LIVE, Dual, ended, prototype
+from ..dual import LIVE, Dual, ended
 from ..tables import KINDS, MAKERS, RULES
 from .absorb import parts
 from .declare import _strip, nested_as, require_room, with_value
@@ -75,6 +75,14 @@ def _numbers(leaves, shape):
         device = leaves[on_host.index(False)]
         y = np.stack([on_device(np.asarray(a), device) if h else a for a, h in zip(leaves, on_host, strict=True)])
     return y if len(shape) == 1 else y.reshape(shape + y.shape[1:])
+
+
+def prototype(x):
+    """A plain array of the library, shape and dtype of ``x``, whose values are not to be looked at: x may be one that
+    has none (`sparsity` for all values)."""
+    while isinstance(x, Dual):
+        x = x.value if hasattr(x, "value") else x.primal
+    return x
 
 
 RULES[np.ndarray] = joined  # what makes one Dual of an object array

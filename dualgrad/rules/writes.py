@@ -4,10 +4,11 @@ import numpy as np
 
 from ..backend import is_host
 from ..backend import like as on_device
-from ..dual import Dual, before_lead, lead_of, match_level, prototype, refuse_dual_index, require_writable
+from ..dual import Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
 from ..tables import METHODS
 from .declare import refuse_others, register_rule
+from .makers import prototype
 
 # ---------------------------------------------------------------------- ufunc.at
 

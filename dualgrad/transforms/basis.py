@@ -7,7 +7,7 @@ import numpy as np
 
 from ..arguments import as_primal
 from ..chunks import in_chunks
-from ..dual import prototype
+from ..dual import primal
 from ..pushforward import jvp
 from ..tree import flatten, rebuild, unflatten
 
@@ -53,8 +53,8 @@ def push_basis(f, x, chunk):
     def push(k, unit, start, stop):
         """The tangents of f along basis directions of leaf k, the other leaves at rest."""
         nonlocal y
-        rest = [np.zeros_like(prototype(o), shape=(stop - start, *o.shape)) for o in xs]
-        rest[k] = _basis(prototype(xs[k]), start, stop, unit)
+        rest = [np.zeros_like(primal(o), shape=(stop - start, *o.shape)) for o in xs]
+        rest[k] = _basis(primal(xs[k]), start, stop, unit)
         y, d = jvp(f, (x,), (unflatten(structure, rest),))
         return d
 
