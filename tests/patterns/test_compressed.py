@@ -54,7 +54,8 @@ def test_a_wrong_star_coloring_is_noticed():
 def test_colors_are_few():
     for pattern, count in (
         (bands(40, 0), 1), (bands(40, -1, 0, 1), 3), (bands(40, -2, -1, 0, 1, 2), 5),
-        (bands(40, 0) | (np.arange(40) == 0)[:, None] | (np.arange(40) == 0), 2),
+        *((bands(40, 0) | (np.arange(40) == k)[:, None] | (np.arange(40) == k), 2) for k in (0, 1, 20, 38, 39)),
+        (bands(40, -1, 0, 1) | (np.arange(40) == 39)[:, None] | (np.arange(40) == 39), 4),
     ):  # fmt: skip
         assert star_colors(*np.nonzero(pattern), 40).max() + 1 == count
 
@@ -239,6 +240,15 @@ def test_within_another_derivative():
 
 
 # ---------------------------------------------------------------------- costs
+
+
+@pytest.mark.parametrize("f", [lambda x: np.sum(x) ** 2, np.linalg.norm, lambda x: np.log(np.sum(np.exp(x)))])
+def test_a_hessian_without_zeros_is_found_in_a_moment(f):
+    pytest.importorskip("scipy.sparse")
+    x = np.linspace(0.1, 1, 200)
+    dense, found = dg.hessian(f), dg.hessian(f, sparsity="auto")
+    np.testing.assert_allclose(found(x).toarray(), dense(x), atol=1e-10)
+    assert least(lambda: found(x), 1) < 1 + 20 * least(lambda: dense(x), 2)
 
 
 def least(f, times):

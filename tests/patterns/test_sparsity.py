@@ -303,6 +303,7 @@ def test_what_a_matrix_of_many_sets_meets(monkeypatch):
     monkeypatch.setattr(meetings, "MANY_PAIRS", 0)
     assert hessian_pattern(f, np.ones(12)) == small
     monkeypatch.setattr(meetings, "MANY_PAIRS", 2**27)
+    monkeypatch.setattr(meetings, "TERMS_A_PAIR", 0)
     monkeypatch.setattr(meetings, "AT_ONCE_PAIRS", 3)
     assert hessian_pattern(f, np.ones(12)) == small
 
