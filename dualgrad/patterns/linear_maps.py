@@ -182,6 +182,24 @@ def along_sparse(step, x, y):
     return step.results(lambda v: np.moveaxis(met, -1, axis))
 
 
+MOST_SHIFTS = 64
+
+
+def convolved(step, a, v, mode="full"):
+    """np.convolve with a constant of few nonzeros, each of which shifts the other operand."""
+    a, v = (a, v) if step.run.owns(a) else (v, a)
+    if step.run.owns(v) or np.ndim(a) != 1 or np.ndim(v) != 1 or mode not in ("full", "same", "valid"):
+        return None
+    shifts, least = np.flatnonzero(v), min(a.size, len(v))
+    if len(shifts) > MOST_SHIFTS:
+        return None
+    met = step.run.empty((a.size + len(v) - 1,))
+    for k in shifts:
+        met[:, k : k + a.size] |= a.tangent
+    start = {"full": 0, "same": (least - 1) // 2, "valid": least - 1}[mode]
+    return step.results(lambda v: met[:, start : start + v.size].copy())
+
+
 def summed(step, a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):
     """The union along the axes of a sum or a mean."""
     if not step.run.owns(a):

@@ -338,6 +338,23 @@ def test_sparse_matrices_go_along_what_they_store():
                 )
 
 
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("at", ["x", None])
+def test_convolutions_go_along_the_nonzeros_of_what_is_constant(mode, at):
+    rng = np.random.default_rng(0)
+    for n, m in itertools.product(range(1, 8), range(1, 8)):
+        kernel, x = rng.normal(size=m) * (rng.random(m) < 0.6), rng.normal(size=n)
+        for v in (kernel, kernel + 1j * kernel, kernel.tolist()):
+            for f in (lambda x, v=v: np.convolve(x, v, mode), lambda x, v=v: np.convolve(v, x, mode=mode)):
+                found = dg.sparsity(f, x, at=at).toarray()
+                assert np.array_equal(found, dg.jacfwd(f)(x) != 0), (n, m, v)
+
+
+def test_a_long_convolution_is_a_band():
+    kernel, x = np.array([1.0, 0, -2, 1]), np.ones(50_000)
+    assert dg.sparsity(lambda x: np.convolve(x, kernel, "same") ** 2, x).nnz == 3 * 50_000 - 4
+
+
 def test_a_large_sparse_matrix_is_not_written_out():
     sparse = pytest.importorskip("scipy.sparse")
     n = 50_000
