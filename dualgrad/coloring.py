@@ -15,7 +15,8 @@ class Pattern:
 
     ``given`` is a boolean array of shape (rows, columns) or ``y.shape + x.shape``, a SciPy sparse matrix or array, or
     a pair (rows, columns) of integer arrays; the Jacobian comes back in kind. An entry given twice is one entry. Of a
-    `SparsityPattern` it comes back as a ``csr_array`` of SciPy where that is installed, and dense where not.
+    `SparsityPattern` it comes back as a ``csr_array`` of SciPy where that is installed, and dense where not; in half
+    precision, of which SciPy has no sparse arrays, always dense.
     """
 
     def __init__(self, given, y_shape, x_shape, of="Jacobian"):
@@ -69,6 +70,8 @@ class Pattern:
                 "a sparse array holds plain numbers, and the entries are not within another derivative: give the "
                 "pattern as (rows, columns), of which the entries come back as one array"
             )
+        if hasattr(self.given, "tocoo") and values.dtype == np.float16:  # of which SciPy has no sparse arrays
+            return self._dense(values)
         if isinstance(self.given, SparsityPattern):
             sparse = as_sparse(values, self)
             return self._dense(values) if sparse is None else sparse.tocsr()
@@ -80,7 +83,7 @@ class Pattern:
         return self._dense(values)
 
     def _dense(self, values):
-        dense = np.zeros(self.shape, values.dtype)
+        dense = np.zeros_like(values, shape=self.shape)
         dense[self.rows, self.cols] = values
         return dense.reshape(self.whole)
 
@@ -101,7 +104,7 @@ class Pattern:
         """Raise where J v from these entries is not what it is expected to be."""
         once = self.kept("once", self._once)
         rows, terms = self.rows[once], values[once] * v[self.cols[once]]
-        found, size = (np.bincount(rows, t, self.shape[0]) for t in (terms, np.abs(terms)))
+        found, size = (_sums_by_row(rows, t, self.shape[0]) for t in (terms, np.abs(terms)))
         off = np.abs(expected - found)
         bound = 1e3 * np.finfo(v.dtype).eps * np.maximum(np.abs(size), np.abs(expected))
         if np.any(off > bound):
@@ -111,6 +114,14 @@ class Pattern:
                 f"direction is {expected[row]:.6g}, and {found[row]:.6g} by the pattern; complete the pattern, or "
                 "leave it out"
             )
+
+
+def _sums_by_row(rows, terms, count):
+    if np.can_cast(terms.dtype, np.float64):
+        return np.bincount(rows, terms, count)
+    sums = np.zeros(count, terms.dtype)
+    np.add.at(sums, rows, terms)
+    return sums
 
 
 def colors(rows, cols, shape):

@@ -12,7 +12,7 @@ from .random import Rng
 
 
 def star_colors(rows, cols, n):
-    """A star coloring of the graph whose edges are the entries off the diagonal: greedy, in the order of the vertices.
+    """A star coloring of the graph whose edges are the entries off the diagonal: greedy, the most neighbours first.
 
     Parameters
     ----------
@@ -25,24 +25,26 @@ def star_colors(rows, cols, n):
     integer array, one color a vertex, 0, 1, ...
     """
     beside = neighbours(rows, cols, n)
-    color = [-1] * n
-    for v in range(n):
-        taken = set()
+    color, seen = [-1] * n, [0] * n  # seen: the colors beside each vertex, as bits
+    twice = {}  # color -> the vertices beside which it is more than once
+    for v in sorted(
+        range(n), key=lambda v: -len(beside[v])
+    ):  # many neighbours first: those of a hub share a color then
+        taken = 0
         for w in beside[v]:
             if color[w] < 0:
-                taken.update(color[x] for x in beside[w])  # so that w will not lie between two of one color
+                taken |= seen[w]  # so that w will not lie between two of one color
                 continue
-            taken.add(color[w])
-            for x in beside[w]:
-                if color[x] >= 0 and x != v and _ends_alike(beside, color, x, w):
-                    taken.add(color[x])
-        color[v] = next(c for c in range(n) if c not in taken)
+            taken |= 1 << color[w]
+            for x in beside[w] if color[w] in twice else ():
+                if color[x] >= 0 and x in twice[color[w]]:  # v, w, x and another of w's color would have two colors
+                    taken |= 1 << color[x]
+        color[v] = (~taken & (taken + 1)).bit_length() - 1  # the lowest that is not there
+        for x in beside[v]:
+            if seen[x] >> color[v] & 1:
+                twice.setdefault(color[v], set()).add(x)
+            seen[x] |= 1 << color[v]
     return np.array(color, dtype=int)
-
-
-def _ends_alike(beside, color, x, w):
-    """Whether x has another neighbour of the color of w, so that v, w, x and it would have two colors."""
-    return any(color[y] == color[w] and y != w for y in beside[x])
 
 
 def neighbours(rows, cols, n):

@@ -57,13 +57,13 @@ class VectorSpace:
         return self._moved(c, np.divide)
 
     def __matmul__(self, other: Any) -> Any:
-        """Σ p q over all entries, as of two arrays: complex numbers are not conjugated."""
+        """Σ p q over all entries, a number for each of K directions: complex numbers are not conjugated."""
         found = self._vector_beside(other)
-        return NotImplemented if found is None else self.vector @ found
+        return NotImplemented if found is None else _dotted(self.vector, found)
 
     def __rmatmul__(self, other: Any) -> Any:
         found = self._vector_beside(other)
-        return NotImplemented if found is None else found @ self.vector
+        return NotImplemented if found is None else _dotted(found, self.vector)
 
     def norm(self) -> Any:
         """√Σ |p|² over all entries, which neither overflows nor vanishes before its value does.
@@ -71,8 +71,8 @@ class VectorSpace:
         Examples
         --------
         >>> import dualgrad as dg, numpy as np
-        >>> (dg.Params({"w": np.array([3e200, 0.0]), "b": np.array([4e200])})).norm()
-        np.float64(5e+200)
+        >>> print(f"{dg.Params({'w': np.array([3e200, 0.0]), 'b': np.array([4e200])}).norm():.6g}")
+        5e+200
         """
         return np.linalg.norm(self.vector) if isinstance(self.vector, Dual) else _length(self.vector)
 
@@ -103,6 +103,10 @@ class VectorSpace:
             raise TypeError(
                 f"{type(self).__name__} with tangents cannot be changed in place: write p = p + q, or p = c * p"
             )
+        if np.ndim(found) > np.ndim(self.vector):
+            raise LayoutError(
+                f"got {len(found)} directions to add to {self!r} in place, which has no room for them: write p = p + q"
+            )
         ufunc(self.vector, found, out=self.vector, casting="same_kind")
         return self
 
@@ -120,9 +124,16 @@ def _as_scalar(c):
     """A number, of Python where it has no tangent, so that float32 stays float32; None for what is none."""
     if isinstance(c, Dual):
         return c if not c.ndim else None
-    if isinstance(c, bool) or not isinstance(c, numbers.Number) and not (is_array(c) and not np.ndim(c)):
+    if is_array(c) and not np.ndim(c):
+        c = c.item()
+    if isinstance(c, (bool, np.bool)) or not isinstance(c, numbers.Complex):
         return None
-    return c.item() if isinstance(c, (np.generic, np.ndarray)) else c
+    return float(c) if isinstance(c, numbers.Real) else complex(c)  # beside which NumPy makes no objects
+
+
+def _dotted(a, b):
+    """Σ a b along the last axis."""
+    return a @ b if np.ndim(b) == 1 else b @ a if np.ndim(a) == 1 else np.sum(a * b, axis=-1)
 
 
 def _length(x):

@@ -1,6 +1,8 @@
 """Params: names, views into one vector, and what happens to them inside a jvp."""
 
 import copy
+import decimal
+import fractions
 import pickle
 
 import numpy as np
@@ -334,6 +336,39 @@ def test_products_and_norms():
     assert dg.Params({"a": np.array([np.inf, 1])}).norm() == np.inf
 
 
+@pytest.mark.parametrize("of", ["plain", "dual"])
+def test_products_of_many(of):
+    many, others = pair("f8", (3,))
+    one = pair("f8")[1]
+    each = [dg.Params.from_vector(many.layout, v) for v in many.vector]
+    for p, q in ((many, one), (one, many), (many, others), (others, many)):
+        f = (lambda t: (t * p) @ q) if of == "dual" else lambda t: p @ q  # noqa: B023
+        expected = np.sum(p.vector * q.vector, axis=-1)
+        found = dg.derivative(f)(2.0) if of == "dual" else f(2.0)
+        np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(many @ one, [p @ one for p in each])
+
+
+NUMBERS = [
+    2, -3, 10**30, 2.5, True - 0.5, 1j, fractions.Fraction(1, 3), np.int8(3), np.uint64(2**63), np.float16(0.1),
+    np.float32(0.1), np.longdouble(0.1), np.complex64(1 + 1j), np.array(2), np.array(0.25, "f4"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("c", NUMBERS, ids=repr)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "c8"])
+def test_every_kind_of_number(c, dtype):
+    p, _ = pair(dtype)
+    plain = complex(c) if np.iscomplexobj(c) else float(c)
+    for found, expected in ((c * p, plain * p.vector), (p * c, plain * p.vector), (p / c, p.vector / plain)):
+        assert (
+            found.dtype
+            == expected.dtype
+            == np.result_type(dtype, np.result_type(p.dtype, 1j) if np.iscomplexobj(c) else dtype)
+        )
+        np.testing.assert_array_equal(found.vector, expected)
+
+
 def test_buffers_go_with_the_first():
     p, q = pair("f8")
     kept = dg.Params(p, {"mean": np.ones(2)})
@@ -370,6 +405,11 @@ REFUSED = {
     "entry by entry": (lambda p, q: p * q, TypeError, "unsupported operand"),
     "a bool": (lambda p, q: True * p, TypeError, "unsupported operand"),
     "a ufunc": (lambda p, q: np.sin(p), TypeError, "does not support ufuncs"),
+    "a decimal": (lambda p, q: decimal.Decimal(2) * p, TypeError, "unsupported operand"),
+    "a bool of NumPy": (lambda p, q: np.bool(True) * p, TypeError, "unsupported operand|ufunc"),
+    "an array of one": (lambda p, q: p * np.ones(1), TypeError, "unsupported operand|ufunc"),
+    "too large": (lambda p, q: p * 10**400, OverflowError, "too large"),
+    "directions in place": (lambda p, q: p.__iadd__(pair("f8", (3,))[0]), dg.LayoutError, r"3 directions.*p = p \+ q"),
     "in place, complex": (lambda p, q: p.__imul__(1j), TypeError, "same_kind"),
     "in place, with tangents": (
         lambda p, q: dg.jvp(lambda p: p.__iadd__(q), (p,), (q,)), TypeError, r"write p = p \+ q",

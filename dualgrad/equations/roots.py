@@ -81,6 +81,8 @@ def implicit(residual: Function, solve: Function, linear_solve: LinearSolve = No
 class Root:
     """What `implicit` and its kin make: ``maker`` of ``given``, the function that says which x it is."""
 
+    one_operation = True  # to sparsity: each entry of the root depends on every parameter
+
     def __init__(self, maker, given, residual, solve, linear_solve, scale):
         for function in (given, solve):
             if not callable(function):

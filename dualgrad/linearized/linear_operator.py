@@ -46,8 +46,8 @@ def operator(f: Function, x: Tree, chunk: Chunk = None) -> Any:
 
     Notes
     -----
-    Forward mode has no product with Jᵀ. Where one is asked for (``J.T``, `lsmr`, `svds`), J is formed by `jacfwd`,
-    once, in n directions, and multiplies from then on.
+    Forward mode has no product with Jᵀ. Where one is asked for (``J.T``, `lsmr`, `svds`), J is formed, once,
+    in n directions, and multiplies from then on.
 
     Examples
     --------
@@ -129,7 +129,7 @@ class Products:
 
     @functools.cached_property
     def formed(self):
-        return jacfwd(self._entries, chunk=self.chunk)(self.vector)
+        return self.of_columns(np.eye(self.vector.size))
 
     def _entries(self, v):
         return self.of_y.vector(map_leaves(lift, self.f(with_entries(self.x, v, self.layout))))

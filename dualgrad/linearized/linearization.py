@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import match_tangents
-from ..backend import is_array, is_host
+from ..backend import is_array, is_host, to_numpy
 from ..dual import LIVE, Dual, lift, new_level, primal
 from ..pushforward import is_plain_pair, jvp
 from ..random import Rng
@@ -35,6 +35,9 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
     ------
     ShapeError, StructureError, TypeError
         As `jvp`.
+    ValueError
+        From ``push``, where f runs once more and gives another value: it is random, or an array that it uses has been
+        written to.
 
     Notes
     -----
@@ -60,7 +63,7 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
         raise TypeError(f"dg.linearize got a {type(f).__name__}; expected a function: dg.linearize(f, x)")
     primals = map_leaves(_kept, primals)
     y, record = _recorded(f, primals, ())
-    return y, Pushforward(f, primals, record)
+    return y, Pushforward(f, primals, y, record)
 
 
 def _kept(x):
@@ -70,8 +73,9 @@ def _kept(x):
 class Pushforward:
     """The tangents of f at x: by a record for each number of directions, or by `jvp`."""
 
-    def __init__(self, f, primals, record):
+    def __init__(self, f, primals, y, record):
         self.f, self.primals, self.records = f, primals, {(): record}
+        self.values = [np.array(to_numpy(a)) for a in flatten(primal(y))[0]]
 
     def __call__(self, *tangents: Tree) -> Any:
         """∂f(x) v."""
@@ -80,18 +84,40 @@ class Pushforward:
         if lead is None:
             vs, lead = match_tangents(self.primals, tangents)[1::2]
         if lead not in self.records:
-            self.records[lead] = _recorded(self.f, self.primals, lead)[1]
+            y, record = _recorded(self.f, self.primals, lead)
+            self._require_same(y)
+            self.records[lead] = record
         record = self.records[lead]
         if record is not None:
             found = quietly(record.replay, vs)
             if not any(map(has_nan, flatten(found)[0])):
                 return found
-        return jvp(self.f, self.primals, tangents)[1]
+        y, d = jvp(self.f, self.primals, tangents)
+        self._require_same(y)
+        return d
+
+    def _require_same(self, y):
+        """Raise where f has another value than at first, up to rounding."""
+        values = [to_numpy(a) for a in flatten(primal(y))[0]]
+        if len(values) != len(self.values) or not all(map(_alike, self.values, values)):
+            raise ValueError(
+                "f did not do the same when it was called again: linearize takes a deterministic f, whose constants "
+                "stay as they are: give it the same random numbers, and copies of the arrays it uses"
+            )
 
     def __repr__(self):
         record = self.records[()]
         by = f"{len(record.steps)} operations" if record else "by jvp"
         return f"<the tangents of {getattr(self.f, '__name__', self.f)}: {by}>"
+
+
+def _alike(a, b):
+    """Whether two values are one up to rounding."""
+    if np.shape(a) != np.shape(b) or a.dtype.kind not in "fc":
+        return np.shape(a) == np.shape(b) and bool(np.all(a == b))
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= 1e3 * np.finfo(a.dtype).eps * np.max(np.abs(a), initial=0, where=np.isfinite(a))
+    return bool(np.all(near | (a == b) | (a != a) & (b != b)))
 
 
 def _plain_lead(primals, tangents):

@@ -193,7 +193,7 @@ class LinearRecord:
         values = [*tangents, *[None] * (self.slots - len(tangents))]
         for step in self.steps:
             step.run(values)
-        found = [np.copy(zero) if slot is None else values[slot] for slot, zero in self.outputs]
+        found = [zero.copy() if slot is None else values[slot][()] for slot, zero in self.outputs]
         return rebuild(self.structure, found)
 
 

@@ -56,7 +56,8 @@ class SnAp(OnlineEstimator):
         if self._by_units:
             return self._units_init()
         shape = self.dynamics.size, self.dynamics.recurrent.stop
-        return {"G": self.dynamics.zeros(shape), "reached": np.zeros(shape, bool)}
+        n = shape[0]
+        return {"G": self.dynamics.zeros(shape), "D": np.zeros(shape, bool), "J": np.zeros((n, n), bool)}
 
     def propagate(self, memory: Any, transitions: list[Any]) -> Any:
         if self._by_units:
@@ -64,20 +65,18 @@ class SnAp(OnlineEstimator):
         G = memory["G"]
         for T in transitions:
             G = T.propagate(G)
-        reached = self._reached(memory["reached"], transitions)
-        return {"G": np.where(reached, G, 0), "reached": reached}
+        D, J = self._structure(memory, transitions)
+        return {"G": np.where(_reached(D, J, self.n), G, 0), "D": D, "J": J}
 
-    def _reached(self, before, transitions):
-        """Where D, J D, ..., J^(n-1) D can be other than zero, by the structure of a cell or of a step of one's own."""
-        if before.any() and all(getattr(T, "reach_is_known", False) for T in transitions):
-            return before
-        D, J = np.zeros(before.shape), np.eye(len(before))
+    def _structure(self, memory, transitions):
+        """Where D and J have been other than zero, by the structure of a cell or of a step of one's own."""
+        D, J = memory["D"], memory["J"]
+        if D.any() and all(getattr(T, "reach_is_known", False) for T in transitions):
+            return D, J
+        now, push = np.zeros(D.shape), np.eye(len(J))
         for T in (T.structure() if hasattr(T, "structure") else T for T in transitions):
-            D, J = T.propagate(D), T.push(J)
-        J, reached = J.T != 0, (D != 0) | before
-        for _ in range(self.n - 1):
-            reached = reached | (J.astype(float) @ reached.astype(float) > 0)
-        return reached
+            now, push = T.propagate(now), T.push(push)
+        return D | (now != 0), J | (push.T != 0)
 
     def influence(self, memory: Any, H: Array, transition: Any) -> Array:
         return self._units_influence(memory, H, transition) if self._by_units else H @ memory["G"]
@@ -108,3 +107,11 @@ class SnAp(OnlineEstimator):
         if self._by_units:
             return 2.0
         return 1.0 + (1 if hasattr(self.system, "cells") else 2) * self.units**2
+
+
+def _reached(D, J, n):
+    """Where D, J D, ..., J^(n-1) D can be other than zero."""
+    reached = D
+    for _ in range(n - 1):
+        reached = D | (J.astype(float) @ reached.astype(float) > 0)
+    return reached

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cures import sparse_operand
 from ..custom import custom_jvp
 from ..dual import Dual, as_array, as_arrays, make, primal, require_writable, store, without_rule
 from ..errors import LevelError, TangentLossError
@@ -14,6 +15,7 @@ from ..tables import METHODS, RULES
 from ..tree import leaf
 from .following import NeedsValueError, Pass, followed, followed_entrywise, through_rule, without_values
 from .linear_maps import recalled
+from .operation import Operation
 
 _VALUE = Dual.__dict__["primal"]
 
@@ -30,6 +32,8 @@ class _DependentRules(dict):
 
 
 def _listed(a):
+    if a.__class__.__module__.startswith("scipy.sparse"):
+        return sparse_operand(a)
     return np.asarray(a) if a.__class__ is list and a and isinstance(a[0], (int, float)) else as_array(a)
 
 
@@ -136,7 +140,10 @@ class Dependent(operators(_of_dependents), Dual):
         return np.reshape(np.stack(leaves), shape)
 
     def through(self, thing, by_engine, *args, **kwargs):
-        """A loss or cell that was called with this among its arguments: its function; by its rule where it has one."""
+        """A loss or cell that was called with this among its arguments: its function; by its rule where it has one.
+        What says that it is one operation (a root) depends on all that it is given."""
+        if getattr(thing, "one_operation", False):
+            return Operation(self.run, thing, args, kwargs).dense()
         return (by_engine if is_ours(thing, ("jvp", "step_jvp")) else through_rule(self.run, thing))(*args, **kwargs)
 
     def through_layer(self, layer, p, x, kwargs):

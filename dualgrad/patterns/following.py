@@ -31,7 +31,7 @@ _OWN = {
     np.zeros_like: choices.empty_buffer, np.ones_like: choices.empty_buffer, np.empty_like: choices.empty_buffer,
     np.full_like: choices.filled, np.copy: choices.copied_sets, np.pad: choices.padded,
     np.sort: choices.sorted_along, np.partition: choices.partitioned,
-    np.cumsum: linear_maps.running,
+    np.cumsum: linear_maps.running, np.convolve: linear_maps.convolved,
     np.sum: linear_maps.summed, np.mean: linear_maps.summed,
     **dict.fromkeys((np.max, np.min, np.amax, np.amin), choices.extremum),
     **dict.fromkeys((np.maximum, np.minimum, np.fmax, np.fmin), choices.larger_or_smaller),

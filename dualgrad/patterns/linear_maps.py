@@ -170,7 +170,34 @@ def _columns_pushed(step, place, others, a, basis):
         LIVE.pop(level)
 
 
-# ---------------------------------------------------------------------- sums
+# ---------------------------------------------------------------------- sparse matrices, and sums
+
+
+def along_sparse(step, x, y):
+    """np.matmul with a sparse matrix of SciPy: along the entries that it stores."""
+    left = hasattr(x, "matrix")
+    a, entries = (y, x.matrix.tocoo()) if left else (x, y.matrix.T.tocoo())
+    axis = -2 if left and a.ndim > 1 else -1
+    met = union_by_index(np.moveaxis(a.tangent, axis, -1), entries.row, entries.col, entries.shape[0])
+    return step.results(lambda v: np.moveaxis(met, -1, axis))
+
+
+MOST_SHIFTS = 64
+
+
+def convolved(step, a, v, mode="full"):
+    """np.convolve with a constant of few nonzeros, each of which shifts the other operand."""
+    a, v = (a, v) if step.run.owns(a) else (v, a)
+    if step.run.owns(v) or np.ndim(a) != 1 or np.ndim(v) != 1 or mode not in ("full", "same", "valid"):
+        return None
+    shifts, least = np.flatnonzero(v), min(a.size, len(v))
+    if len(shifts) > MOST_SHIFTS:
+        return None
+    met = step.run.empty((a.size + len(v) - 1,))
+    for k in shifts:
+        met[:, k : k + a.size] |= a.tangent
+    start = {"full": 0, "same": (least - 1) // 2, "valid": least - 1}[mode]
+    return step.results(lambda v: met[:, start : start + v.size].copy())
 
 
 def summed(step, a, axis=None, dtype=None, out=None, keepdims=False, initial=0, where=True):

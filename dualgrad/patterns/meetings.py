@@ -6,6 +6,7 @@ import numpy as np
 
 AT_ONCE_PAIRS = 2**22
 MANY_PAIRS = 2**27
+TERMS_A_PAIR, FEW_ENTRIES = 2**8, 2**24  # what a product of matrices adds up in the time of one pair, and their size
 
 
 def pairs_met(first, second, n):
@@ -16,7 +17,8 @@ def pairs_met(first, second, n):
     count = 1 + max(int(p[0].max(initial=-1)) for p in (first, second))
     counts = [np.bincount(rows, minlength=count) for rows, _ in (first, second)]
     each = counts[0] * counts[1]
-    if each.sum() > MANY_PAIRS:
+    faster = count * n**2 < TERMS_A_PAIR * each.sum() and max(count, n) * n < FEW_ENTRIES
+    if faster or each.sum() > MANY_PAIRS:
         return _by_product(first, second, n, count)
     starts = [np.cumsum(c) - c for c in counts]
     ends = [*np.searchsorted(np.cumsum(each), np.arange(0, each.sum(), AT_ONCE_PAIRS)), count]
@@ -35,8 +37,9 @@ def _both_ways(i, j, n):
 
 
 def _by_product(first, second, n, count):
-    """As a product of matrices of 0 and 1: where sets are so large that the result is dense."""
+    """As a product of matrices of 0 and 1: where the sets are large."""
     left, right = (np.zeros((count, n), np.float32) for _ in range(2))
     for matrix, (rows, cols) in ((left, first), (right, second)):
         matrix[rows, cols] = 1
-    return _both_ways(*np.nonzero(left.T @ right), n)
+    there = left.T @ right > 0
+    return np.flatnonzero(there | there.T)

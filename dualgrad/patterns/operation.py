@@ -18,7 +18,8 @@ class NeedsValueError(NotImplementedError):
     def __init__(self):
         super().__init__(
             "sparsity(at=None) is for all values of x, and here f asks for one: an if or bool(x), an index made of x, "
-            "dg.primal(x), or a shape that depends on values; write np.where, or leave at=None out for the pattern at x"
+            "dg.primal(x), a derivative inside, np.array([x, y]), ufunc.at, or a shape that depends on values; write "
+            "np.where, np.stack([x, y]), or leave at=None out for the pattern at x"
         )
 
 

@@ -6,7 +6,7 @@ from ..dual import primal
 from ..random import Rng
 from ..rules.einsum import from_sublists, spelled_out
 from .bits import union, union_by_index
-from .linear_maps import probed
+from .linear_maps import along_sparse, probed
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -115,6 +115,8 @@ if hasattr(np, "matvec"):
 
 def sum_of_products(step, *args, **kwargs):
     """The sets of a sum of products: along the nonzeros of the constants, over whatever index is summed."""
+    if any(hasattr(a, "matrix") for a in args[:2]):
+        return along_sparse(step, *args)
     try:
         terms, output = SPELLED[step.function](*args, **kwargs)
     except TypeError:  # keywords such as axis=

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..backend import is_array, is_host, to_numpy
 from ..backend import like as on_device
-from ..dual import LIVE, Dual, ended, primal
+from ..dual import LIVE, Dual, ended
 from ..tables import KINDS, MAKERS, RULES
 from .absorb import parts
 from .declare import _strip, nested_as, require_room, with_value
@@ -59,7 +59,7 @@ def _joined(leaves, shape):
     pairs = [parts(a, level) for a in leaves]
     y = _joined([p for p, _ in pairs], shape)
     if any(d is None for _, d in pairs):
-        zero = np.zeros_like(primal(y), shape=lead + y.shape[len(shape) :])
+        zero = np.zeros_like(prototype(y), shape=lead + y.shape[len(shape) :])
         pairs = [(p, zero if d is None else d) for p, d in pairs]
     d = _joined([d for _, d in pairs], (len(leaves),) if lead else shape)
     d = d.swapaxes(0, 1).reshape(lead + y.shape) if lead else d
@@ -77,6 +77,14 @@ def _numbers(leaves, shape):
     return y if len(shape) == 1 else y.reshape(shape + y.shape[1:])
 
 
+def prototype(x):
+    """A plain array of the library, shape and dtype of ``x``, whose values are not to be looked at: x may be one that
+    has none (`sparsity` for all values)."""
+    while isinstance(x, Dual):
+        x = x.value if hasattr(x, "value") else x.primal
+    return x
+
+
 RULES[np.ndarray] = joined  # what makes one Dual of an object array
 
 # ---------------------------------------------------------------------- np.array and its kin
@@ -86,7 +94,7 @@ def _holding(y, like):
     """The array ``y`` as a Dual of the level of ``like``, which can be written into; whole numbers stay plain."""
     if isinstance(y, Dual) and (not isinstance(like, Dual) or y.level >= like.level):
         return y
-    y = y if isinstance(y, Dual) else on_device(y, primal(like))
+    y = y if isinstance(y, Dual) else on_device(y, prototype(like))
     if not isinstance(like, Dual) or not np.issubdtype(y.dtype, np.inexact):
         return y
     buffer = np.zeros_like(like, dtype=y.dtype, shape=y.shape)
@@ -119,7 +127,7 @@ def _asarray(like, a, dtype=None, order=None, *, copy=None, device=None):
 def _full(like, shape, fill_value, dtype=None, order="C", *, device=None):
     fill = _asarray(like, fill_value, dtype, device=device)
     if not isinstance(fill, Dual):
-        return on_device(np.full(shape, fill_value, dtype, order), primal(like))
+        return on_device(np.full(shape, fill_value, dtype, order), prototype(like))
     return np.full_like(like, fill, dtype=fill.dtype, order=order, shape=shape)
 
 
@@ -133,7 +141,7 @@ def _arange(like, start, stop=None, step=None, dtype=None, *, device=None):
     y = _arange(top.primal, *_strip(given, top.level), dtype=dtype, device=device)
     require_room(y.dtype)
     start, step = (0, 1) if stop is None else (start, 1) if step is None else (start, step)
-    line = start + step * on_device(np.arange(len(y), dtype=y.dtype), primal(like))
+    line = start + step * on_device(np.arange(len(y), dtype=y.dtype), prototype(like))
     return _holding(with_value(line, y, top.level) if isinstance(line, Dual) else line, like)
 
 

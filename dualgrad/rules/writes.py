@@ -4,10 +4,11 @@ import numpy as np
 
 from ..backend import is_host
 from ..backend import like as on_device
-from ..dual import Dual, before_lead, lead_of, match_level, primal, refuse_dual_index, require_writable
+from ..dual import Dual, before_lead, lead_of, match_level, refuse_dual_index, require_writable
 from ..errors import TangentLossError
 from ..tables import METHODS
 from .declare import refuse_others, register_rule
+from .makers import prototype
 
 # ---------------------------------------------------------------------- ufunc.at
 
@@ -16,7 +17,7 @@ def ufunc_at(ufunc, a, indices, *b):
     """``ufunc.at``: repeated indices count as often as they stand there."""
     _require_dual(f"np.{ufunc.__name__}.at", a)
     refuse_dual_index(indices)
-    shape = np.shape(primal(a)[indices])
+    shape = np.shape(prototype(a)[indices])
     b = [np.broadcast_to(x, shape) if np.ndim(x) else x for x in b]  # NumPy's own forgets it for some indices
     if ufunc in (np.add, np.subtract) and a.__class__ is Dual:
         _add_at(ufunc, a, indices, *b)
@@ -81,10 +82,10 @@ def _writing(function, names):
         a, *settings, v = (given[k] for k in names)
         _require_dual(f"np.{function.__name__}", a)
         require_writable(a)
-        settings, rest, target = tuple(settings), args[len(names) :], primal(a)
+        settings, rest, target = tuple(settings), args[len(names) :], prototype(a)
         refuse_others(function, settings + rest, kw)
         write = lambda into, values: function(into, *settings, values, *rest, **kw)  # noqa: E731
-        write(np.copy(target), primal(v))  # it may refuse
+        write(np.copy(target), prototype(v))  # it may refuse
         if function is np.copyto and a.ndim and not rest and "where" not in kw:
             a[...] = v
             return

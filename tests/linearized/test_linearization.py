@@ -1,5 +1,6 @@
 """The tangents of a record are those of jvp: every function of the catalogue, layers, buffers; what is not recorded."""
 
+import contextlib
 import itertools
 
 import numpy as np
@@ -144,6 +145,69 @@ def test_what_is_changed_afterwards_does_not_count():
     v = X.copy()
     dg.linearize(lambda x: x, X)[1](v)[:] = 7
     np.testing.assert_array_equal(v, X)
+
+
+def drawn(x, rng=dg.Rng(0)):  # noqa: B008 - the same generator at every call is the point
+    return x * rng.normal(3)
+
+
+def counted(x, calls=[0]):  # noqa: B006
+    calls[0] += 1
+    return {"y": x * calls[0], "n": 3}
+
+
+def clipped_by_draws(x):
+    return _clipped(drawn(x))
+
+
+@dg.custom_jvp
+def _clipped(x):
+    return x
+
+
+_clipped.defjvp(lambda primals, tangents: (primals[0], np.clip(tangents[0], -1, 1)))
+
+NOT_THE_SAME = {"random": drawn, "a state": counted, "random, by jvp": clipped_by_draws}
+
+
+@pytest.mark.parametrize("f", NOT_THE_SAME.values(), ids=NOT_THE_SAME)
+def test_an_f_that_does_something_else_is_found_where_it_runs_again(f):
+    y, push = dg.linearize(f, X)
+    for v in (X, np.eye(3)):
+        with contextlib.suppress(ValueError):
+            found = push(v)
+            assert v is X, f"{found}: tangents of another f"
+            np.testing.assert_allclose(dg.tree.leaves(found)[0], dg.tree.leaves(y)[0])
+    with pytest.raises(ValueError, match="did not do the same when it was called again"):
+        push(np.eye(3))
+
+
+def test_constants_that_are_written_to_are_found_where_f_runs_again():
+    scale = X.copy()
+    J = dg.operator(lambda x: x * scale, X)
+    _, push = dg.linearize(lambda x: {"y": x * scale, "inf": np.inf - 0 * x, "n": np.arange(3)}, X)
+    before = push(X)["y"]
+    push(np.eye(3))
+    scale[1] = 9
+    np.testing.assert_array_equal(push(X)["y"], before)
+    np.testing.assert_array_equal(push(np.eye(3))["y"], np.diag(X))  # known already
+    for again in (lambda: push(np.eye(3)[:2]), lambda: J.T @ X):
+        with pytest.raises(ValueError, match="copies of the arrays it uses"):
+            again()
+
+
+def test_a_value_that_is_no_number_is_the_same_again():
+    push = dg.linearize(lambda x: np.stack([x[0], np.nan * x[1], np.inf * x[2]]), X)[1]
+    for v in (X, np.eye(3)):
+        assert np.isnan(push(v)).any()
+
+
+def test_zeros_are_of_the_kind_of_jvp():
+    f = lambda x: (3, np.float32(2), np.arange(2), x[0])  # noqa: E731
+    for v in (X, np.eye(3)):
+        for found, expected in zip(dg.linearize(f, X)[1](v), dg.jvp(f, (X,), (v,))[1], strict=True):
+            assert type(found) is type(expected)
+            assert np.result_type(found) == np.result_type(expected)
 
 
 def test_it_nests():

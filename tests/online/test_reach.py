@@ -89,6 +89,26 @@ def test_inputs_change_from_step_to_step(n):
     assert reached[-1] == 16
 
 
+def entry_by_entry(s, x, p):
+    """The same structure at every step, which is not known beforehand: a list of numbers."""
+    h = p["w"] * MASK @ s + p["v"] @ x
+    return np.array([np.tanh(a) for a in h])
+
+
+def by_turns(s, x, p):
+    """One structure after the other."""
+    return np.tanh(p["w"] * (MASK if x[0] > 0 else np.eye(N)) @ s + p["v"] @ x)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("f", [entry_by_entry, by_turns])
+def test_it_does_not_reach_further_from_step_to_step(f, n):
+    params, xs, ys = params_and_data()
+    xs[:, 0] = [0.5, -1, 2, 1, -1, 0.5]
+    found = by_learner(f, n, params, xs, ys)
+    np.testing.assert_allclose(found, masked_influence(f, n, params, xs, ys), rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_as_a_cell_of_dualgrad(n):
     network = online.Network(dg.nn.RNNCell(IN, N), dg.nn.Linear(N, 1), dg.nn.mse)

@@ -54,7 +54,8 @@ def test_a_wrong_star_coloring_is_noticed():
 def test_colors_are_few():
     for pattern, count in (
         (bands(40, 0), 1), (bands(40, -1, 0, 1), 3), (bands(40, -2, -1, 0, 1, 2), 5),
-        (bands(40, 0) | (np.arange(40) == 0)[:, None] | (np.arange(40) == 0), 2),
+        *((bands(40, 0) | (np.arange(40) == k)[:, None] | (np.arange(40) == k), 2) for k in (0, 1, 20, 38, 39)),
+        (bands(40, -1, 0, 1) | (np.arange(40) == 39)[:, None] | (np.arange(40) == 39), 4),
     ):  # fmt: skip
         assert star_colors(*np.nonzero(pattern), 40).max() + 1 == count
 
@@ -194,6 +195,41 @@ def test_bad_input(f, x, sparsity, error, message):
         dg.hessian(f, sparsity=sparsity)(x)
 
 
+@pytest.mark.parametrize("transform", [dg.jacfwd, dg.hessian])
+def test_a_dense_result_within_another_derivative(transform):
+    f = {dg.jacfwd: lambda y, t: np.sin(t * y) * y, dg.hessian: lambda y, t: np.sum(np.sin(t * y))}[transform]
+    for x in (X[:3], X[:3].astype(np.float32)):
+        entries = lambda t, x=x, **given: transform(lambda y: f(y, t), **given)(x) * t  # noqa: E731
+        for lead in ((), (2,)):
+            t, v = x.dtype.type(0.7), np.ones(lead, x.dtype)[()]
+            found = dg.jvp(lambda t: entries(t, sparsity=np.eye(3, dtype=bool)), (t,), (v,))  # noqa: B023
+            for a, b in zip(found, dg.jvp(entries, (t,), (v,)), strict=True):
+                assert a.dtype == b.dtype == x.dtype
+                np.testing.assert_allclose(a, b, 1e-5 if x.dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("dtype", "efdg")
+def test_every_precision_has_a_result_of_every_kind(dtype):
+    sparse = pytest.importorskip("scipy.sparse")
+    x, pattern = X.astype(dtype), dg.sparsity(heat, X)
+    for given in ("auto", pattern, pattern.toarray(), pattern.tocoo(), (pattern.rows, pattern.cols)):
+        J = dg.jacfwd(heat, sparsity=given)(x)
+        assert J.dtype == dtype
+        J = J.toarray() if sparse.issparse(J) else J
+        expected = dg.jacfwd(heat)(x)
+        expected = expected[given] if isinstance(given, tuple) else expected
+        np.testing.assert_allclose(J, expected, {"e": 1e-2, "f": 1e-5}.get(dtype, 1e-12))
+
+
+def test_complex_results_of_real_numbers():
+    f = lambda x: np.exp(1j * x) * heat(x)  # noqa: E731
+    for given in ("auto", np.ones((12, 12), bool)):
+        J = dg.jacfwd(f, sparsity=given)(X)
+        np.testing.assert_allclose(J.toarray() if hasattr(J, "toarray") else J, dg.jacfwd(f)(X), 1e-12)
+    with pytest.raises(ValueError, match="outside the sparsity pattern"):
+        dg.jacfwd(f, sparsity=np.eye(12, dtype=bool))(X)
+
+
 def test_within_another_derivative():
     cube = lambda y: y**3  # noqa: E731
     entries = lambda x: dg.jacfwd(cube, sparsity=([0, 1, 2], [0, 1, 2]))(x)  # noqa: E731
@@ -204,6 +240,15 @@ def test_within_another_derivative():
 
 
 # ---------------------------------------------------------------------- costs
+
+
+@pytest.mark.parametrize("f", [lambda x: np.sum(x) ** 2, np.linalg.norm, lambda x: np.log(np.sum(np.exp(x)))])
+def test_a_hessian_without_zeros_is_found_in_a_moment(f):
+    pytest.importorskip("scipy.sparse")
+    x = np.linspace(0.1, 1, 200)
+    dense, found = dg.hessian(f), dg.hessian(f, sparsity="auto")
+    np.testing.assert_allclose(found(x).toarray(), dense(x), atol=1e-10)
+    assert least(lambda: found(x), 1) < 1 + 20 * least(lambda: dense(x), 2)
 
 
 def least(f, times):

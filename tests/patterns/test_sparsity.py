@@ -324,11 +324,82 @@ def test_what_a_matrix_of_many_sets_meets(monkeypatch):
     monkeypatch.setattr(meetings, "MANY_PAIRS", 0)
     assert hessian_pattern(f, np.ones(12)) == small
     monkeypatch.setattr(meetings, "MANY_PAIRS", 2**27)
+    monkeypatch.setattr(meetings, "TERMS_A_PAIR", 0)
     monkeypatch.setattr(meetings, "AT_ONCE_PAIRS", 3)
     assert hessian_pattern(f, np.ones(12)) == small
 
 
 # ---------------------------------------------------------------------- at x, and for all values
+
+
+def test_sparse_matrices_go_along_what_they_store():
+    sparse = pytest.importorskip("scipy.sparse")
+    rng = np.random.default_rng(0)
+    for (m, n), form, at in itertools.product([(3, 3), (4, 3), (3, 5), (0, 2)], "csr csc coo lil".split(), ["x", None]):
+        dense = rng.normal(size=(m, n)) * (rng.random((m, n)) < 0.4)
+        A, B = sparse.csr_array(dense).asformat(form), sparse.csc_array(dense.T).asformat(form)
+        for calls, size in {
+            ((lambda x, A=A: A @ x), (lambda x, A=dense: A @ x)): n,
+            ((lambda x, A=A: A.dot(x)), (lambda x, A=dense: A @ x)): n,
+            ((lambda x, B=B: x @ B), (lambda x, A=dense: x @ A.T)): n,
+            ((lambda x, A=A: A @ np.stack([x, 0 * x], 1)), (lambda x, A=dense: A @ np.stack([x, 0 * x], 1))): n,
+            (
+                (lambda x, A=A, n=n: A @ x.reshape(2, n, 2) + np.sin(x[0])),
+                (lambda x, A=dense, n=n: A @ x.reshape(2, n, 2) + np.sin(x[0])),
+            ): 4 * n,
+            ((lambda x, A=A, s=(m, n): A + x.reshape(s)), (lambda x, A=dense, s=(m, n): A + x.reshape(s))): m * n,
+        }.items():
+            x = rng.normal(size=size) + 3
+            found, expected = (dg.sparsity(f, x, at=at) for f in calls)
+            assert np.array_equal(found.toarray(), expected.toarray())
+            if size != 4 * n:  # SciPy's product of a matrix and plain stacks is none
+                cubes = [lambda x, f=f: np.sum(f(x) ** 3) for f in calls]
+                np.testing.assert_allclose(
+                    dg.hessian(cubes[0], sparsity="auto")(x).toarray(), dg.hessian(cubes[1])(x), atol=1e-9
+                )
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("at", ["x", None])
+def test_convolutions_go_along_the_nonzeros_of_what_is_constant(mode, at):
+    rng = np.random.default_rng(0)
+    for n, m in itertools.product(range(1, 8), range(1, 8)):
+        kernel, x = rng.normal(size=m) * (rng.random(m) < 0.6), rng.normal(size=n)
+        for v in (kernel, kernel + 1j * kernel, kernel.tolist()):
+            for f in (lambda x, v=v: np.convolve(x, v, mode), lambda x, v=v: np.convolve(v, x, mode=mode)):
+                found = dg.sparsity(f, x, at=at).toarray()
+                assert np.array_equal(found, dg.jacfwd(f)(x) != 0), (n, m, v)
+
+
+def test_a_long_convolution_is_a_band():
+    kernel, x = np.array([1.0, 0, -2, 1]), np.ones(50_000)
+    assert dg.sparsity(lambda x: np.convolve(x, kernel, "same") ** 2, x).nnz == 3 * 50_000 - 4
+
+
+def test_a_large_sparse_matrix_is_not_written_out():
+    sparse = pytest.importorskip("scipy.sparse")
+    n = 50_000
+    A = sparse.diags_array([np.ones(n), np.ones(n - 1)], offsets=[0, 1], format="csr")
+    assert dg.sparsity(lambda x: (A @ x) ** 2, np.ones(n)).nnz == 2 * n - 1
+
+
+@pytest.mark.parametrize("at", ["x", None])
+def test_a_root_depends_on_all_of_its_parameters(at):
+    root = dg.implicit(
+        lambda x, p: {"u": x["u"] ** 2 - p["a"], "v": x["v"] - p["b"]}, lambda p: {"u": np.sqrt(p["a"]), "v": p["b"]}
+    )
+    f = lambda x: np.stack([root({"a": x[:2], "b": x[2]})["u"][0] * x[3], root({"a": x[:2], "b": 1.0})["v"]])  # noqa: E731
+    found = dg.sparsity(f, np.linspace(1, 2, 5), at=at)
+    assert np.array_equal(found.toarray(), rows("11110", "11000"))
+    g = lambda x: np.sum(root({"a": x[:2], "b": x[2]})["u"] * x[3:])  # noqa: E731
+    x = np.linspace(1, 2, 5)
+    np.testing.assert_allclose(dg.hessian(g, sparsity="auto")(x).toarray(), dg.hessian(g)(x), atol=1e-12)
+
+
+def test_what_a_root_depends_on_beside_its_parameters_is_not_left_out():
+    f = lambda x: dg.implicit(lambda z, a: z - a * x, lambda a: a * dg.primal(x))(2.0)  # noqa: E731
+    with pytest.raises(NotImplementedError, match="takes a Dual apart"):
+        dg.sparsity(f, np.ones(3))
 
 
 def test_branches_taken_at_x():
@@ -370,6 +441,38 @@ def test_writes_views_and_copies():
 
     there = dg.jacfwd(f)(X) != 0
     assert np.array_equal(dg.sparsity(f, X), there)
+
+
+def _into_a_buffer(make):
+    def f(x):
+        y = make(x).copy()
+        y[1:] = x[:-1] * y[:-1]
+        return y
+
+    return f
+
+
+_MADE = {
+    "np.zeros": lambda x: np.zeros(4, like=x) + 1, "np.ones": lambda x: np.ones(4, like=x),
+    "np.empty": lambda x: np.empty(4, like=x) + 1, "np.full": lambda x: np.full(4, 2.0, like=x),
+    "np.array": lambda x: np.array([1.0, 2, 3, 4], like=x), "np.arange": lambda x: np.arange(4.0, like=x) + 1,
+    "np.eye": lambda x: np.eye(4, like=x)[1] + 1,
+}  # fmt: skip
+WITHOUT_VALUES = {name: _into_a_buffer(make) for name, make in _MADE.items()} | {
+    "np.put": lambda x: [y := x.copy(), np.put(y, [3, 0], x[1:3])][0],
+    "np.copyto": lambda x: [y := x.copy(), np.copyto(y[1:], x[:-1])][0],
+    "np.copyto, where": lambda x: [y := x.copy(), np.copyto(y, x[::-1], where=np.arange(4) > 1)][0],
+    "np.putmask": lambda x: [y := x.copy(), np.putmask(y, np.arange(4) > 1, x[::-1])][0],
+    "np.place": lambda x: [y := x.copy(), np.place(y, np.arange(4) > 1, x[:1])][0],
+    "np.fill_diagonal": lambda x: [y := np.zeros_like(x, shape=(2, 2)), np.fill_diagonal(y, x[1:3])][0],
+    "np.put_along_axis": lambda x: [y := x.copy(), np.put_along_axis(y, np.array([1, 0]), x[2:], 0)][0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", WITHOUT_VALUES.values(), ids=WITHOUT_VALUES)
+def test_what_makes_and_fills_arrays_needs_no_values(f):
+    x = np.linspace(1, 2, 4)
+    assert np.array_equal(dg.sparsity(f, x, at=None).toarray(), np.reshape(dg.jacfwd(f)(x), (-1, 4)) != 0)
 
 
 def test_derivatives_within_and_without():

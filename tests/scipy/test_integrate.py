@@ -653,7 +653,7 @@ def test_other_modes_are_refused_in_words():
     under = lambda a: integrate.quad(np.sin, 0, a[0])[0]  # noqa: E731
     for f in (decayed, until, under):
         for mode in (dg.laplacian(f), lambda x, f=f: dg.trace(f, (x,), (x,))):
-            with pytest.raises(NotImplementedError, match=r"takes no (Curved|Traced)"):
+            with pytest.raises(NotImplementedError, match="have others"):
                 mode(np.array([0.5]))
 
 
