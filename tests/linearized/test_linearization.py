@@ -258,3 +258,13 @@ ERRORS = {
 def test_what_is_wrong_is_said(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_solver_whose_steps_depend_on_the_directions():
+    integrate = pytest.importorskip("dualgrad.scipy.integrate")
+    x = np.array([0.5, 0.8])
+    f = lambda k: integrate.solve_ivp(lambda t, y: -k * y, (0, 1), np.ones(2)).y[:, -1]  # noqa: E731
+    push = dg.linearize(f, x)[1]
+    for v in (np.ones(2), np.array([0.0, 50.0]), 30 * np.eye(2)):
+        np.testing.assert_array_equal(push(v), dg.jvp(f, (x,), (v,))[1])
+    np.testing.assert_allclose(dg.operator(f, x) @ x, -np.exp(-x) * x, rtol=1e-3)
