@@ -74,7 +74,7 @@ class VectorSpace:
         >>> print(f"{dg.Params({'w': np.array([3e200, 0.0]), 'b': np.array([4e200])}).norm():.6g}")
         5e+200
         """
-        return np.linalg.norm(self.vector) if isinstance(self.vector, Dual) else _length(self.vector)
+        return np.linalg.norm(self.vector) if isinstance(self.vector, Dual) else _scaled_norm(self.vector)
 
     # ------------------------------------------------------------------ operands
 
@@ -136,7 +136,7 @@ def _dotted(a, b):
     return a @ b if np.ndim(b) == 1 else b @ a if np.ndim(a) == 1 else np.sum(a * b, axis=-1)
 
 
-def _length(x):
+def _scaled_norm(x):
     """The norm of a vector, or of several along leading axes, scaled by a power of two of the size of its entries."""
     peak = np.max(np.abs(x), axis=-1, keepdims=True, initial=0)
     usual = (peak > 0) & np.isfinite(peak)
