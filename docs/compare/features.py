@@ -122,6 +122,6 @@ def shown(library, feature):
     if library.name == "dualgrad":
         names |= {"nn": library.dg.nn, "testing": library.dg.testing}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # libraries warn of what they deprecate
         eval(program, names)
     return says

@@ -173,7 +173,7 @@ def answer(library, probe):
 
     library.names |= {"derivative": derivative, "filled": filled}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # wrong answers come with warnings, of which none is the answer
         try:
             f = library.program(text)
             for _ in range(probe.order):

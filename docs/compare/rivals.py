@@ -264,7 +264,7 @@ def installed():
     found = []
     for kind in LIBRARIES:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of what their imports deprecate
             try:
                 found.append(kind())
             except ImportError as error:

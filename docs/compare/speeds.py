@@ -93,7 +93,7 @@ def measure(libraries, row, seconds):
     """{column: microseconds}, and None where a library does not get through; all in turns, for so many seconds."""
     ways, best = {}, {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # libraries warn of what they deprecate
         for library in libraries:
             try:
                 for column, run in runs(library, row).items():

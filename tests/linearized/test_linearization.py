@@ -151,7 +151,7 @@ def drawn(x, rng=dg.Rng(0)):  # noqa: B008 - the same generator at every call is
     return x * rng.normal(3)
 
 
-def counted(x, calls=[0]):  # noqa: B006
+def counted(x, calls=[0]):  # noqa: B006 - what is kept between calls is the point
     calls[0] += 1
     return {"y": x * calls[0], "n": 3}
 

@@ -35,7 +35,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("schedule", "make"), PAIRS, ids=lambda x: repr(x) if isinstance(x, optim.linear) else None)
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore")  # torch warns that rates are set before a step
 def test_schedules(schedule, make):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
     theirs, own = make(optimizer), []

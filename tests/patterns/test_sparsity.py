@@ -31,7 +31,7 @@ PARTS = 4
 X = np.array([1.0, -2.0, 3.0, 0.5])
 
 # calls of the catalogue warn by themselves, with plain numbers too: of numbers out of range, of what is deprecated
-as_numpy_warns = pytest.mark.filterwarnings("ignore")
+as_numpy_warns = pytest.mark.filterwarnings("ignore")  # of numbers out of range, of what is deprecated
 
 
 def numbers(case):

@@ -100,7 +100,7 @@ def test_right_or_refused(name):
     f, at = CALLS[name]
     v = np.random.default_rng(1).standard_normal(at.shape)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # SciPy warns of what it makes of nonsense
         try:
             _, found = dg.jvp(f, (at,), (v,))
         except (dg.DualgradError, NotImplementedError, TypeError, ValueError):
