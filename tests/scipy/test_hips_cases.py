@@ -100,39 +100,27 @@ def definite(n):
     return m.T @ m + np.eye(n)
 
 
-if hasattr(stats.multivariate_normal, "logpdf") and "multivariate_normal" in stats.__all__:
-    mvn = stats.multivariate_normal
-    for name in ("pdf", "logpdf"):
-        f = of_symmetric(getattr(mvn, name), 2)
-        case(f"mvn_{name}", f, (0, 1, 2), normal(4), normal(4), definite(4), allow_singular=False)
-        case(f"mvn_{name}_broadcast", f, (0, 1, 2), normal(5, 4), normal(4), definite(4))
+mvn = stats.multivariate_normal
+for name in ("pdf", "logpdf"):
+    f = of_symmetric(getattr(mvn, name), 2)
+    case(f"mvn_{name}", f, (0, 1, 2), normal(4), normal(4), definite(4), allow_singular=False)
+    case(f"mvn_{name}_broadcast", f, (0, 1, 2), normal(5, 4), normal(4), definite(4))
 
-        def inside(x, mean, cov, name=name):
-            x = np.concatenate([x[:2], mean[2:]])
-            return of_symmetric(getattr(stats.multivariate_normal, name), 2)(x, mean, cov, allow_singular=True)
+    def inside(x, mean, cov, name=name):
+        x = np.concatenate([x[:2], mean[2:]])
+        return of_symmetric(getattr(mvn, name), 2)(x, mean, cov, allow_singular=True)
 
-        flat = np.diag([1.0, 1.0, 0.0, 0.0])
-        case("mvn_sing_cov", inside, (0, 1), np.append(normal(2), [0, 0]), np.append(normal(2), [0, 0]), flat)
-    case("mvn_entropy", of_symmetric(mvn.entropy, 1), (0, 1), 10 * normal(4), definite(4))
-else:
-    ELSEWHERE.update(dict.fromkeys(
-        ("mvn_pdf", "mvn_logpdf", "mvn_entropy", "mvn_sing_cov", "mvn_pdf_broadcast", "mvn_logpdf_broadcast"),
-        "multivariate_normal has no rule yet",
-    ))  # fmt: skip
+    flat = np.diag([1.0, 1.0, 0.0, 0.0])
+    case("mvn_sing_cov", inside, (0, 1), np.append(normal(2), [0, 0]), np.append(normal(2), [0, 0]), flat)
+case("mvn_entropy", of_symmetric(mvn.entropy, 1), (0, 1), 10 * normal(4), definite(4))
 
-if "dirichlet" in stats.__all__:
-    weights = between(1.2, 2.2, 4)
-    point = above(0.2, 4)
-    point /= point.sum()
-    for name in ("pdf", "logpdf"):
-        f = getattr(stats.dirichlet, name)
-        case(f"dirichlet_{name}_x", lambda x, alpha, f=f: f(x / np.sum(x), alpha), (0,), point, weights)
-        case(f"dirichlet_{name}_alpha", f, (1,), point, weights)
-else:
-    ELSEWHERE.update(dict.fromkeys(
-        ("dirichlet_pdf_x", "dirichlet_pdf_alpha", "dirichlet_logpdf_x", "dirichlet_logpdf_alpha"),
-        "dirichlet has no rule yet",
-    ))  # fmt: skip
+weights = between(1.2, 2.2, 4)
+point = above(0.2, 4)
+point /= point.sum()
+for name in ("pdf", "logpdf"):
+    f = getattr(stats.dirichlet, name)
+    case(f"dirichlet_{name}_x", lambda x, alpha, f=f: f(x / np.sum(x), alpha), (0,), point, weights)
+    case(f"dirichlet_{name}_alpha", f, (1,), point, weights)
 
 # ---------------------------------------------------------------------- sums of exponentials
 
