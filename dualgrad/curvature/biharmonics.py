@@ -54,7 +54,7 @@ def biharmonic(
     Notes
     -----
     In up to four dimensions it is the sum of the fourth derivatives along 1, 3, 6 or 12 directions, by `taylor`: those
-    of the diagonals of a regular hexagon, an icosahedron or a 24-cell, over which the mean of (u·ξ)⁴ is 3 |ξ|⁴ / n(n +
+    of the diagonals of a regular hexagon, an icosahedron or a 24-cell, over which the mean of (u·ξ)⁴ is 3 ‖ξ‖⁴ / n(n +
     2), as over the sphere (Delsarte, Goethals and Seidel 1977). In more it is the Laplacian of the Laplacian, in passes
     of (n + 2)² arrays.
 

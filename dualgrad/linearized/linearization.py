@@ -22,12 +22,12 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
     ----------
     f : callable
         A function of the primals, written with ``np.*`` and operators, and deterministic.
-    *primals : array, number, or tree of them (dict, list, tuple, Params)
+    primals : array, number, or tree of them (dict, list, tuple, Params)
         As in `jvp`; they are copied.
 
     Returns
     -------
-    y : f(*primals)
+    y : the value of f
     push : callable
         ``push(*tangents)``: one tangent a primal, or K directions in each, as in `jvp`, whose second result it returns.
 
