@@ -27,17 +27,15 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
 
     Returns
     -------
-    y : the value of f
-    push : callable
-        ``push(*tangents)``: one tangent a primal, or K directions in each, as in `jvp`, whose second result it returns.
+    y, push : the value of f; and a function of tangents, one a primal, or K directions in each, as in `jvp`, whose second
+    result it returns.
 
     Raises
     ------
     ShapeError, StructureError, TypeError
         As `jvp`.
     ValueError
-        From ``push``, where f runs once more and gives another value: it is random, or an array that it uses has been
-        written to.
+        From ``push``, where f runs again and has another value: it is random, or an array it uses has been written to.
 
     Notes
     -----
