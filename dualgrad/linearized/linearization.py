@@ -27,8 +27,8 @@ def linearize(f: Function, *primals: Tree) -> tuple[Any, Callable[..., Any]]:
 
     Returns
     -------
-    y, push : the value of f; and a function of tangents, one a primal, or K directions in each, as in `jvp`, whose second
-    result it returns.
+    y, push : the value of f; and a function of tangents, one a primal, or K directions in each, as in `jvp`, whose
+    second result it returns.
 
     Raises
     ------
