@@ -13,10 +13,18 @@ from ..dual import primal
 from ..hints import hinted
 from ..random import RngLike
 from ..series import taylor
-from ..transforms.basis import Chunk, argument, named
+from ..transforms.basis import Chunk, named
 from ..tree import Function
 from .drawn import drawing
-from .passes import along_columns, array_of, how_many, require_apart, require_numbers_of, shape_of_result, uneven_parts
+from .passes import (
+    along_columns,
+    array_and_function,
+    how_many,
+    require_apart,
+    require_numbers_of,
+    shape_of_result,
+    uneven_parts,
+)
 from .transforms import laplacian
 
 ROUND = Gaussian, Sphere, Orthogonal  # no direction of space is more likely than another
@@ -77,8 +85,7 @@ def biharmonic(
 
     @named("biharmonic", f)
     def operator(*args, **kwargs):
-        x = array_of("biharmonic", argument(args, argnum, kwargs))
-        of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
+        x, of_one = array_and_function("biharmonic", f, args, argnum, kwargs)
         size = how_many(x, axis)
         if draw is None and size > max(DIAGONALS):
             return laplacian(laplacian(of_one, 0, axis, chunk), 0, axis, chunk)(x)

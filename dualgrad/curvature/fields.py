@@ -9,10 +9,10 @@ from ..errors import ShapeError
 from ..hints import hinted
 from ..pushforward import jvp
 from ..random import RngLike
-from ..transforms.basis import Chunk, argument, named
+from ..transforms.basis import Chunk, named
 from ..tree import Function, is_container
 from .drawn import drawing
-from .passes import array_of, coordinates, how_many, require_apart, uneven_parts, what_came
+from .passes import array_and_function, coordinates, how_many, require_apart, uneven_parts, what_came
 
 
 @hinted
@@ -47,7 +47,7 @@ def divergence(
 
     @named("divergence", f)
     def operator(*args, **kwargs):
-        x, of_one = field_at("divergence", f, args, argnum, kwargs)
+        x, of_one = array_and_function("divergence", f, args, argnum, kwargs)
         count = how_many(x, axis)
         if draw is not None:
             drawn = draw.along(x, axis)
@@ -100,7 +100,7 @@ def curl(f: Function, argnum: int = 0, axis: int | None = None) -> Function:
 
     @named("curl", f)
     def operator(*args, **kwargs):
-        x, of_one = field_at("curl", f, args, argnum, kwargs)
+        x, of_one = array_and_function("curl", f, args, argnum, kwargs)
         count = how_many(x, axis)
         if count not in (2, 3) or axis is None and x.ndim != 1:
             wanted = "(3,) or (2,)" if axis is None else "3 or 2 coordinates"
@@ -113,12 +113,6 @@ def curl(f: Function, argnum: int = 0, axis: int | None = None) -> Function:
         return turned[0] if count == 2 else np.stack(turned, axis=place - 1)
 
     return operator
-
-
-def field_at(name, f, args, argnum, kwargs):
-    """The argument of a field, and the field as a function of it alone."""
-    x = array_of(name, argument(args, argnum, kwargs))
-    return x, lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)
 
 
 def slopes_of_field(name, f, x, directions, axis):

@@ -12,7 +12,7 @@ from ..bent import ESCAPED
 from ..dual import LIVE, Dual, lift, new_level, primal
 from ..errors import ShapeError
 from ..pushforward import evaluated
-from ..transforms.basis import is_complex
+from ..transforms.basis import argument, is_complex, of_argument
 from ..tree import is_container, returned
 from .curved import Curved
 
@@ -95,6 +95,11 @@ def require_apart(name, d, count, parts):
 def what_came(y):
     """What f returned, in words."""
     return f"a {type(y).__name__}" if is_container(y) else f"shape {np.shape(y)}"
+
+
+def array_and_function(name, f, args, argnum, kwargs):
+    """The argument to differentiate, as an array, and f as a function of it alone."""
+    return array_of(name, argument(args, argnum, kwargs)), of_argument(f, args, argnum, kwargs)
 
 
 def array_of(name, x):

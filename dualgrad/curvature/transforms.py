@@ -8,10 +8,10 @@ from ..chunks import in_chunks
 from ..directions.base import DirectionSampler
 from ..hints import hinted
 from ..random import RngLike
-from ..transforms.basis import Chunk, argument, named
+from ..transforms.basis import Chunk, named
 from ..tree import Function
 from .drawn import drawing
-from .passes import along_all, along_columns, array_of, coordinates, how_many
+from .passes import along_all, along_columns, array_and_function, array_of, coordinates, how_many
 
 
 @hinted
@@ -87,8 +87,7 @@ def laplacian(
 
     @named("laplacian", f)
     def operator(*args, **kwargs):
-        x = array_of("laplacian", argument(args, argnum, kwargs))
-        of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
+        x, of_one = array_and_function("laplacian", f, args, argnum, kwargs)
         count = how_many(x, axis)
         if draw is None:
             along = lambda start, stop: coordinates(x, axis, start, stop)  # noqa: E731
@@ -113,8 +112,7 @@ def hessian_diag(f: Function, argnum: int = 0, chunk: Chunk = None) -> Function:
 
     @named("hessian_diag", f)
     def diagonal(*args, **kwargs):
-        x = array_of("hessian_diag", argument(args, argnum, kwargs))
-        of_one = lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)  # noqa: E731
+        x, of_one = array_and_function("hessian_diag", f, args, argnum, kwargs)
 
         def push(start, stop):
             return along_all("hessian_diag", of_one, x, coordinates(x, None, start, stop), None, False)

@@ -68,11 +68,11 @@ class Recorded(operators(_RecordedRules()), Dual):
 
     def __setitem__(self, index, value):
         _require_nothing([value])
-        self.record.add(operator.setitem, (self, index, value), {})
+        self.record.add(operator.setitem, *_taken_apart((self, index, value), {}))
 
     def astype(self, *args, **kwargs):
         """`Dual.astype`."""
-        return self.record.add(_in_dtype, (self, *args), kwargs)
+        return self.record.add(_in_dtype, *_taken_apart((self, *args), kwargs))
 
     def joined(self, leaves, shape):
         """Numbers and tangents as one array."""
@@ -107,7 +107,7 @@ def _written_down(function, args, kwargs):
         or not _is_linear_in(function, kind, args, duals)
     ):
         raise UnrecordedError
-    return top.record.add(function, args, kwargs)
+    return top.record.add(function, leaves, structure)
 
 
 def _taken_apart(args, kwargs):
@@ -163,9 +163,8 @@ class LinearRecord:
         self.slots += 1
         return self.slots - 1
 
-    def add(self, function, args, kwargs):
-        """What a function makes of its arguments, as Recorded ones. Constants are copied: they may be buffers."""
-        leaves, structure = _taken_apart(args, kwargs)
+    def add(self, function, leaves, structure):
+        """What a function makes of a call, as Recorded ones. Constants are copied: they may be buffers."""
         places = [(k, a.slot) for k, a in enumerate(leaves) if _is_recorded(a)]
         y = _performed(function, structure, [a.primal if _is_recorded(a) else a for a in leaves])
         if y is ZERO:

@@ -42,7 +42,13 @@ class Adam(Optimizer):
     amsgrad: bool = False
 
     squares = ("v", "largest")
+    _has_amsgrad = True
     _by_blocks = _adds_decay = True
+
+    def _agree(self):
+        super()._agree()
+        if self.amsgrad and not self._has_amsgrad:
+            raise ValueError(f"got {self!r}, which takes v itself: expected amsgrad=False, or Adam or AdamW")
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -132,12 +138,7 @@ class StableAdamW(AdamW):
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-6
 
-    _by_blocks, _by_tensor = False, True
-
-    def _agree(self):
-        super()._agree()
-        if self.amsgrad:
-            raise ValueError(f"got {self!r}; its rate is of v itself: expected amsgrad=False, or AdamW")
+    _by_blocks, _by_tensor, _has_amsgrad = False, True, False
 
     def _bounds(self, rate, largest):
         state_bound, step_bound = super()._bounds(rate, largest)

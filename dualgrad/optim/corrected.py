@@ -34,10 +34,7 @@ class NAdam(Adam):
     lr: Rate = 2e-3
     momentum_decay: float = 4e-3
 
-    def _agree(self):
-        super()._agree()
-        if self.amsgrad:
-            raise ValueError(f"got {self!r}; expected amsgrad=False, or Adam")
+    _has_amsgrad = False
 
     def _share(self, t):
         """μₜ."""
@@ -88,10 +85,7 @@ class RAdam(Adam):
     array([0.9, 2.5])
     """
 
-    def _agree(self):
-        super()._agree()
-        if self.amsgrad:
-            raise ValueError(f"got {self!r}; expected amsgrad=False, or Adam")
+    _has_amsgrad = False
 
     def _move(self, rate, w, m, v):
         (b1, b2), t, a = self.betas, self.steps, scratch(w)

@@ -38,6 +38,11 @@ def argument(args, argnum, kwargs):
     raise ValueError(f"got argnum={argnum!r} and {len(args)} positional arguments; expected one place among them")
 
 
+def of_argument(f, args, argnum, kwargs):
+    """f as a function of the argument to differentiate alone."""
+    return lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs)
+
+
 def is_complex(x):
     """Whether the entries are complex."""
     return np.issubdtype(x.dtype, np.complexfloating)

@@ -11,7 +11,7 @@ from ..patterns import hessian_pattern
 from ..pushforward import jvp
 from ..star_coloring import compressed_symmetric
 from ..tree import Function, Tree, is_container, returned
-from .basis import Chunk, argument, is_complex, named
+from .basis import Chunk, argument, is_complex, named, of_argument
 from .gradient import grad
 from .jacobian import is_auto, jacfwd
 
@@ -57,7 +57,7 @@ def hessian(f: Function, argnum: int = 0, chunk: Chunk = None, sparsity: Any = N
         if sparsity is None:
             return jacfwd(jacfwd(f, argnum, chunk), argnum, chunk)(*args, **kwargs)
         x = argument(args, argnum, kwargs)
-        return _sparse_hessian(lambda x: f(*args[:argnum], x, *args[argnum + 1 :], **kwargs), x, chunk, sparsity)
+        return _sparse_hessian(of_argument(f, args, argnum, kwargs), x, chunk, sparsity)
 
     return second
 
