@@ -8,7 +8,7 @@ the cost of a step is (1 - cos φ) + φ̇²/100 + torque²/1000, with φ = 0 upr
 import time
 
 import numpy as np
-from experiment import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
+from lab import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
 
 from dualgrad import Rng, online, optim
 

@@ -11,7 +11,7 @@ its own best rate of the paper's grid, equal updates, and the loss at equal time
 """
 
 import numpy as np
-from experiment import arguments, axes, band, final, learn, save, shortest, spread, table, tuned
+from lab import arguments, axes, band, final, learn, save, shortest, spread, table, tuned
 
 import dualgrad as dg
 from dualgrad import directions, nn, optim

@@ -16,7 +16,7 @@ import time
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table, tuned
+from lab import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table, tuned
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim

@@ -12,7 +12,7 @@ of 2e-3, 2e-4 and 2e-5. The last part is its CIFAR section, on digits drawn at 3
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table
+from lab import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim

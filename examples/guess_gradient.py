@@ -13,7 +13,7 @@ spectra), sweep (figure 6: optimizers and rates), subspaces (figures 2 and 10).
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, grouped, learn, run, save, spread, table, tuned, verdicts
+from lab import arguments, axes, band, final, grouped, learn, run, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim

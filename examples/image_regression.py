@@ -11,7 +11,7 @@ for both, each at its own best rate, equal updates, and the PSNR at equal time b
 """
 
 import numpy as np
-from experiment import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned
+from lab import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned
 
 import dualgrad as dg
 from dualgrad import nn, optim

@@ -8,7 +8,7 @@ raises the first unit at once and lowers it in the long run. The loss is (s₁ -
 import time
 
 import numpy as np
-from experiment import arguments, axes, final, grouped, run, save, table, verdicts
+from lab import arguments, axes, final, grouped, run, save, table, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, online, optim

@@ -5,7 +5,7 @@ for dh/dt = θ - h by Euler's steps: with rescaling v̄ has a limit as dt → 0,
 """
 
 import numpy as np
-from experiment import arguments, axes, grouped, run, save, table, verdicts
+from lab import arguments, axes, grouped, run, save, table, verdicts
 
 from dualgrad import online
 

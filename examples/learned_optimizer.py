@@ -8,8 +8,8 @@ of the loss of the next batch.
 import time
 
 import numpy as np
-from experiment import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
-from inner_training import Inner, data, episode, zeros_like
+from lab import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
+from lab.inner_training import Inner, data, episode, zeros_like
 
 import dualgrad as dg
 from dualgrad import online, optim

@@ -8,8 +8,8 @@ derivative. Hypergradients are RTRL with two parameters: jvps of the layers' pul
 import time
 
 import numpy as np
-from experiment import arguments, axes, final, grouped, run, save, spread, table, tuned, verdicts
-from inner_training import Inner, data, episode, zeros_like
+from lab import arguments, axes, final, grouped, run, save, spread, table, tuned, verdicts
+from lab.inner_training import Inner, data, episode, zeros_like
 
 import dualgrad as dg
 from dualgrad import online, optim

@@ -11,7 +11,7 @@ it; the last two also without local losses. All by Adam at 1e-3, as in the paper
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, run, save, shortest, spread, table, verdicts
+from lab import arguments, axes, band, final, learn, run, save, shortest, spread, table, verdicts
 
 import dualgrad as dg
 from dualgrad import estimators, nn, optim

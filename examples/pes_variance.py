@@ -5,7 +5,7 @@ PES has less variance than one perturbation for the whole episode (ES, NRES); wh
 """
 
 import numpy as np
-from experiment import arguments, axes, grouped, run, save, table, verdicts
+from lab import arguments, axes, grouped, run, save, table, verdicts
 
 import dualgrad as dg
 from dualgrad import online

@@ -13,7 +13,7 @@ layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would 
 import time
 
 import numpy as np
-from experiment import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned, verdicts
+from lab import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned, verdicts
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg

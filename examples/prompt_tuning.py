@@ -12,7 +12,7 @@ import functools
 
 import numpy as np
 from datasets import accuracy, batches, images
-from experiment import arguments, axes, band, final, learn, save, spread, table, tuned, verdicts
+from lab import arguments, axes, band, final, learn, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim

@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 from compressors import ctw_bits, gzip_bits
-from experiment import arguments, axes, grouped, run, save, spread, table
+from lab import arguments, axes, grouped, run, save, spread, table
 from texts import anbn, anbn_entropy, english, music, music_entropy
 
 import dualgrad as dg

@@ -7,7 +7,7 @@ from exp(θ₁) to exp(θ₂). The objective is the sum of f over the steps. In 
 import time
 
 import numpy as np
-from experiment import arguments, axes, final, grouped, run, save, spread, table, verdicts
+from lab import arguments, axes, final, grouped, run, save, spread, table, verdicts
 
 from dualgrad import online, optim
 

@@ -28,7 +28,7 @@ import dualgrad as dg
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
-from experiment import axes, save, table  # noqa: E402
+from lab import axes, save, table  # noqa: E402
 
 OVER_TCP = {  # a message to the same machine goes over the loopback, where it is counted: MPICH and Open MPI
     "MPIR_CVAR_CH4_NETMOD": "ofi", "MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": "lo",
