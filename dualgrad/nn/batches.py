@@ -10,10 +10,74 @@ from ..backend import like
 from ..checks import count, flag, positive_count
 from ..errors import DualgradError, ShapeError
 from ..inputs import as_data, as_input
-from ..random import Rng
-from ..tree import flatten, paths, rebuild
+from ..random import Rng, RngLike, as_rng
+from ..tree import LEAF, flatten, paths, rebuild
 
 WEIGHTS = "weights"  # the keyword of `bind` that has one number an example, whatever the model
+
+
+class InBatches:
+    """What gives an objective its batches."""
+
+    def batches(
+        self, x: Any, y: Any, size: int, *, rng: RngLike = None, shuffle: bool = True, drop_last: bool = False,
+        axis: int | tuple[int, int] = 0, weights: Any = None, **keywords: Any,
+    ) -> Iterator[Any]:  # fmt: skip
+        """The objective on the batches of one epoch, one after another.
+
+        Parameters
+        ----------
+        x, y : array, or tuple, list or dict of arrays
+            All examples, along the first axis of each array; on a device, batches are there too.
+        size : int
+            How many examples a batch has; the last has fewer where they do not come out even.
+        rng : int, numpy.random.Generator or Rng
+            For the order, and for the masks of Dropout where ``train=True`` and the model draws some. Pass one `Rng`
+            through all epochs: an int gives the same order each time.
+        shuffle : bool
+            Each epoch in another order; otherwise as they are, for which no rng is needed.
+        drop_last : bool
+            Leave out a last batch that has fewer examples.
+        axis : int or pair of int
+            Along which axis the examples are, in x and in y: ``(1, 0)`` for sequences ``(T, N, n)`` with a class each.
+        weights : array, optional
+            One weight an example, of which each batch gets its own.
+        **keywords : what `bind` takes
+            Such as ``train=True``. Those with a row for each example (``model.by_example``: lengths, masks of padding)
+            are given for all examples, along their first axis.
+
+        Returns
+        -------
+        iterator of BoundObjective
+
+        Raises
+        ------
+        ShapeError
+            For arrays of different numbers of examples, or none.
+        ValueError, TypeError
+            For a size that leaves no batch, no rng to shuffle with.
+        DualgradError
+            When it is asked for the next batch after another call has gone on with its epoch.
+
+        Notes
+        -----
+        The place in the epoch is part of the stream's state. Where the state of an `Rng` was saved after k batches (or
+        the loop was left there), the next call with the same arguments goes on with batch k + 1, in the same order; the
+        epoch after that is a new one. A NumPy Generator keeps no place, and begins a new epoch each time.
+
+        Examples
+        --------
+        >>> import dualgrad as dg, numpy as np
+        >>> objective = dg.nn.Objective(dg.nn.Linear(1, 1), dg.nn.mse)
+        >>> x, rng = np.arange(5.0)[:, None], dg.Rng(0)
+        >>> [batch.x.ravel().tolist() for batch in objective.batches(x, x, 2, rng=rng)]
+        [[3.0, 1.0], [4.0, 0.0], [2.0]]
+        >>> [batch.x.ravel().tolist() for batch in objective.batches(x, x, 2, shuffle=False, drop_last=True)]
+        [[0.0, 1.0], [2.0, 3.0]]
+        """
+        given = keywords | ({} if weights is None else {"weights": weights})
+        rng = None if rng is None else as_rng(rng)
+        return Examples(self, x, y, axis, given).epoch(size, rng, shuffle, drop_last)
 
 
 class Examples:
@@ -61,10 +125,11 @@ class Examples:
 
     def rows(self, chosen: Any) -> dict[str, Any]:
         """``x``, ``y`` and the keywords that have rows, of chosen examples: a slice, or an array of their numbers."""
-        return {
-            name: rebuild(structure, [_taken(a, axis, chosen) for a in leaves])
-            for name, (leaves, structure, axis) in self.parts.items()
-        }
+        found = {}
+        for name, (leaves, structure, axis) in self.parts.items():
+            taken = [_taken(a, axis, chosen) for a in leaves]
+            found[name] = taken[0] if structure is LEAF else rebuild(structure, taken)
+        return found
 
     def bound(self, chosen: Any, **more: Any) -> Any:
         """The objective on chosen examples."""
@@ -117,5 +182,5 @@ def _axes_of_examples(axis):
 
 def _taken(a, axis, chosen):
     """Examples of an array, which stay where it lives."""
-    index = chosen if isinstance(chosen, slice) else like(chosen, a)
+    index = chosen if isinstance(chosen, slice) or a.__class__ is np.ndarray else like(chosen, a)
     return a[(slice(None),) * axis + (index,)] if axis else a[index]

@@ -1,6 +1,6 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,9 +12,9 @@ from ..inputs import as_input
 from ..outer_product import OuterProduct
 from ..params import Params, is_plain
 from ..pushforward import jvp
-from ..random import RngLike, as_rng
+from ..random import as_rng
 from ..zero import ZERO
-from .batches import Examples
+from .batches import InBatches
 from .layer import Layer, shown, with_buffers
 from .losses import Loss
 from .tangents import with_zeros
@@ -22,7 +22,7 @@ from .types import Input, Parameters, Tangent, Tangents
 from .user_rules import takes_lead
 
 
-class Objective:
+class Objective(InBatches):
     """A model and a loss.
 
     Examples
@@ -59,66 +59,6 @@ class Objective:
         if "rng" in kwargs:
             kwargs["rng"] = _Frozen(kwargs["rng"])
         return BoundObjective(self.model, self.loss, x, y, kwargs)
-
-    def batches(
-        self, x: Any, y: Any, size: int, *, rng: RngLike = None, shuffle: bool = True, drop_last: bool = False,
-        axis: int | tuple[int, int] = 0, weights: Any = None, **keywords: Any,
-    ) -> Iterator["BoundObjective"]:  # fmt: skip
-        """The objective on the batches of one epoch, one after another.
-
-        Parameters
-        ----------
-        x, y : array, or tuple, list or dict of arrays
-            All examples, along the first axis of each array; on a device, batches are there too.
-        size : int
-            How many examples a batch has; the last has fewer where they do not come out even.
-        rng : int, numpy.random.Generator or Rng
-            For the order, and for the masks of Dropout where ``train=True`` and the model draws some. Pass one `Rng`
-            through all epochs: an int gives the same order each time.
-        shuffle : bool
-            Each epoch in another order; otherwise as they are, for which no rng is needed.
-        drop_last : bool
-            Leave out a last batch that has fewer examples.
-        axis : int or pair of int
-            Along which axis the examples are, in x and in y: ``(1, 0)`` for sequences ``(T, N, n)`` with a class each.
-        weights : array, optional
-            One weight an example, of which each batch gets its own.
-        **keywords : what `bind` takes
-            Such as ``train=True``. Those with a row for each example (``model.by_example``: lengths, masks of padding)
-            are given for all examples, along their first axis.
-
-        Returns
-        -------
-        iterator of BoundObjective
-
-        Raises
-        ------
-        ShapeError
-            For arrays of different numbers of examples, or none.
-        ValueError, TypeError
-            For a size that leaves no batch, no rng to shuffle with.
-        DualgradError
-            When it is asked for the next batch after another call has gone on with its epoch.
-
-        Notes
-        -----
-        The place in the epoch is part of the stream's state. Where the state of an `Rng` was saved after k batches (or
-        the loop was left there), the next call with the same arguments goes on with batch k + 1, in the same order; the
-        epoch after that is a new one. A NumPy Generator keeps no place, and begins a new epoch each time.
-
-        Examples
-        --------
-        >>> import dualgrad as dg, numpy as np
-        >>> objective = dg.nn.Objective(dg.nn.Linear(1, 1), dg.nn.mse)
-        >>> x, rng = np.arange(5.0)[:, None], dg.Rng(0)
-        >>> [batch.x.ravel().tolist() for batch in objective.batches(x, x, 2, rng=rng)]
-        [[3.0, 1.0], [4.0, 0.0], [2.0]]
-        >>> [batch.x.ravel().tolist() for batch in objective.batches(x, x, 2, shuffle=False, drop_last=True)]
-        [[0.0, 1.0], [2.0, 3.0]]
-        """
-        given = keywords | ({} if weights is None else {"weights": weights})
-        rng = None if rng is None else as_rng(rng)
-        return Examples(self, x, y, axis, given).epoch(size, rng, shuffle, drop_last)
 
 
 class _Frozen:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..checks import count, flag
-from ..nn.batches import Examples
+from ..nn.batches import WEIGHTS, Examples
+from ..nn.layer import Layer
 from ..nn.objective import Objective
 from ..random import RngLike, as_rng
-from ..tree import Tree
+from ..tree import Tree, leaves
 from .bars import bar_of
 from .early_stopping import EarlyStopping
 from .history import OWN_COLUMNS, History
@@ -124,7 +125,7 @@ def fit(
     (True, 200, 'epochs')
     """
     require_match(estimator, optimizer)
-    objective = _require_objective(objective)
+    objective, params = _require_objective(objective), _require_arrays(params)
     if rng is None:
         raise TypeError("fit draws random numbers, for order and directions: pass rng=, a seed or dg.Rng(seed)")
     watched = _watched(early_stopping, validation, metrics)
@@ -138,6 +139,7 @@ def fit(
     run = Run(plan, params, estimator, optimizer, stream)
     keeper = Keeper(checkpoint, run, stream, axis)
     keeper.load()
+    run.try_validation()
     run.train(bar_of(flag("progress", progress)), keeper.save)
     return run.history
 
@@ -151,6 +153,17 @@ def _require_objective(objective):
     )
 
 
+def _require_arrays(params):
+    """Raise unless the leaves can be moved where they lie."""
+    for leaf in leaves(params):
+        if not getattr(getattr(leaf, "flags", None), "writeable", hasattr(leaf, "shape")):
+            raise TypeError(
+                f"fit trains params in place; got a leaf of {type(leaf).__name__}: give Params, or arrays that can be "
+                "written, for a number np.array(0.5)"
+            )
+    return params
+
+
 def _as_examples(name, objective, data, axis, train):
     """The examples of a data set, with the keywords that the model takes."""
     if (
@@ -162,9 +175,11 @@ def _as_examples(name, objective, data, axis, train):
         given = f"a {type(data).__name__}" + (f" of {len(data)}" if hasattr(data, "__len__") else "")
         raise TypeError(f"got {name} that is {given}; expected (x, y), or (x, y, dict of keywords)")
     x, y, *rest = data
-    takes = getattr(objective.model, "takes", ())
-    keywords = {"train": True} if train and "train" in takes else {}
-    return Examples(objective, x, y, axis, keywords | (rest[0] if rest else {}))
+    given, model = rest[0] if rest else {}, objective.model
+    if isinstance(model, Layer):
+        model.accepted({key: value for key, value in given.items() if key != WEIGHTS})
+    keywords = {"train": True} if train and "train" in getattr(model, "takes", ()) else {}
+    return Examples(objective, x, y, axis, keywords | given)
 
 
 def _watched(early_stopping, validation, metrics):

@@ -8,6 +8,7 @@ from ..backend import like, to_numpy
 from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
 from ..layout import Layout
+from ..nn.layer import Layer
 from ..params import Params
 from ..settings import difference, plain_data
 from ..tree import leaves
@@ -17,6 +18,7 @@ from .run import Run, copied_params
 _SECONDS = 3.0  # between two saves of an epoch
 _SHARE = 20  # times as long as a save takes, at least
 KIND = "dualgrad.fit"
+_FOLLOWS = {"by_example", "integers", "layers", "takes"}  # attributes of containers that the children make
 
 
 class Keeper:
@@ -93,7 +95,7 @@ class Keeper:
         done = state["epoch"] + bool(state["under_way"][1])
         if self.run.plan.epochs < done:
             raise ValueError(
-                f"got epochs={self.run.plan.epochs}; {name} is in epoch {done}: epochs count from the start of the run"
+                f"got epochs={self.run.plan.epochs}; {name} has begun epoch {done}: epochs count from the run's start"
             )
 
     def _history(self, state):
@@ -113,7 +115,7 @@ def _compared(run, rng, axis):
     seed = rng.state_dict()["seed"]
     layout = Layout.of(run.params)
     return {
-        "model": plain_data(objective.model), "loss": plain_data(objective.loss),
+        "model": _described_model(objective.model), "loss": plain_data(objective.loss),
         "params": {name: list(shape) for name, shape in layout.shapes.items()},
         "dtypes": sorted({str(leaf.dtype) for leaf in leaves(run.params)}),
         "data": _of_data(plan.examples), "validation": None if plan.validation is None else _of_data(plan.validation),
@@ -122,6 +124,16 @@ def _compared(run, rng, axis):
         "estimator": _kind(run.estimator), "optimizer": _kind(run.optimizer), "lr": _rate(run.optimizer),
         "seed": {name: value for name, value in seed.items() if name != "spawned"},
     }  # fmt: skip
+
+
+def _described_model(model):
+    """A model as plain data: of this package's layers every public attribute, their children's too."""
+    if isinstance(model, dict):
+        return {name: _described_model(layer) for name, layer in model.items()}
+    if not isinstance(model, Layer) or type(model).__module__.partition(".")[0] != __package__.partition(".")[0]:
+        return plain_data(model)
+    public = {name: value for name, value in vars(model).items() if name[0] != "_" and name not in _FOLLOWS}
+    return {"kind": type(model).__name__} | {name: _described_model(value) for name, value in public.items()}
 
 
 def _of_data(examples):

@@ -81,6 +81,11 @@ class Run:
         self._update = update_of(plan.examples.objective.model, params, estimator, optimizer)
         self._each = len(plan.examples.starts(plan.batch_size, plan.drop_last))
 
+    def try_validation(self) -> None:
+        """Raise now what a first batch of the validation set would raise after an epoch."""
+        if self.plan.validation is not None:
+            validated(self.plan.validation, self.params, self.plan.batch_size, self.plan.metrics, 1)
+
     def train(self, bar: Quiet, save: Callable[[bool], None]) -> None:
         """The epochs that are left. ``save(now)`` is asked after every update and, with True, where it is to be."""
         with kept_interrupts() as asked, contextlib.closing(bar):

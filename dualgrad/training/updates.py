@@ -75,16 +75,18 @@ class Statistics:
 
 def _by_gradient(params, estimator, optimizer, statistics):
     """An estimate of the gradient, and a step along it."""
-    step = optimizer.step
+
+    def estimated(batch, rng):
+        return estimator.estimate(batch, params, rng=rng)
 
     def update(batch, rng):
         if statistics is None:
-            estimate = estimator.estimate(batch, params, rng=rng)
-        else:
-            estimate, fresh = statistics.of(batch, lambda: estimator.estimate(batch, params, rng=rng))
-        step(params, estimate.gradient)
-        if statistics is not None:
-            write_buffers(params.buffers, fresh)
+            estimate = estimated(batch, rng)
+            optimizer.step(params, estimate.gradient)
+            return estimate
+        estimate, fresh = statistics.of(batch, lambda: estimated(batch, rng))
+        optimizer.step(params, estimate.gradient)
+        write_buffers(params.buffers, fresh)
         return estimate
 
     return update

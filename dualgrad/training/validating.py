@@ -11,7 +11,11 @@ from ..tree import Tree
 
 
 def validated(
-    examples: Examples, params: Tree, size: int, metrics: Mapping[str, Callable[[Any, Any], Any]]
+    examples: Examples,
+    params: Tree,
+    size: int,
+    metrics: Mapping[str, Callable[[Any, Any], Any]],
+    batches: int | None = None,
 ) -> dict[str, float]:
     """``val_loss`` and the metrics, each the mean over the examples of what its batches give.
 
@@ -19,7 +23,7 @@ def validated(
     """
     model, loss = examples.objective.model, examples.objective.loss
     sums, counted, weighed = dict.fromkeys(["val_loss", *metrics], 0.0), 0, 0.0
-    for begin in examples.starts(size):
+    for begin in examples.starts(size)[:batches]:
         rows = examples.rows(slice(begin, begin + size))
         n = min(size, examples.n - begin)
         x, y, weights = rows.pop("x"), rows.pop("y"), rows.pop(WEIGHTS, None)
@@ -37,6 +41,8 @@ def validated(
 
 def as_float(name: str, value: Any) -> float:
     """One number, of NumPy or a device, as Python's."""
+    if isinstance(value, float):  # NumPy's too
+        return float(value)
     found = to_numpy(value)
     if found.shape != () or found.dtype.kind not in "biuf":
         raise TypeError(f"{name} gave {value!r:.80}; expected one real number")
