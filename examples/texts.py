@@ -1,7 +1,12 @@
 """Texts to predict: two generators with known entropy rates, and English from Python's own help or a file."""
 
+import ast
+import importlib
+import inspect
 import math
 from itertools import accumulate
+
+import numpy as np
 
 import dualgrad as dg
 
@@ -68,3 +73,41 @@ def english(path=None):
             text = file.read()
     common = {c for c in set(text) if text.count(c) >= len(text) / 20_000}
     return "".join(c if c in common else " " for c in text)
+
+
+MODULES = ["argparse", "ast", "calendar", "cmd", "configparser", "datetime", "difflib", "enum", "fractions", "inspect",
+           "ipaddress", "mailbox", "optparse", "pickle", "platform", "shutil", "statistics", "subprocess", "tarfile",
+           "tempfile", "textwrap", "threading", "typing", "uuid", "zipfile"]  # fmt: skip
+
+
+def python_lines(most=60, test=500):
+    """Lines of Python's own library, of code (0) and of its docstrings (1), for a model to tell which.
+
+    Train and test sets as `dualgrad.fit` takes them, ``(x, y, {"lengths": lengths})``: the characters' numbers, padded
+    with zeros ``(N, most)``, the classes, both as often, and how many characters each line has. Other versions of
+    Python have other lines.
+    """
+    found = {0: set(), 1: set()}
+    for name in MODULES:
+        source = inspect.getsource(importlib.import_module(name))
+        documented = _docstring_lines(ast.parse(source))
+        for number, line in enumerate(source.splitlines(), 1):
+            text = line.strip()
+            if 8 <= len(text) <= most and text.isascii() and text[0] != "#" and '"""' not in text:
+                found[int(number in documented)].add(text)
+    count, rng = min(map(len, found.values())), np.random.default_rng(0)
+    dealt = [(t, c) for c in found for t in rng.permutation(sorted(found[c]))[:count]]
+    order = rng.permutation(len(dealt))
+    x, y = np.zeros((len(dealt), most), int), np.array([dealt[k][1] for k in order])
+    lengths = np.array([len(dealt[k][0]) for k in order])
+    for row, k in zip(x, order, strict=True):
+        row[: len(dealt[k][0])] = np.frombuffer(dealt[k][0].encode(), np.uint8)
+    parts = slice(test, None), slice(test)
+    return [(x[part], y[part], {"lengths": lengths[part]}) for part in parts]
+
+
+def _docstring_lines(tree):
+    """The numbers of the lines on which docstrings stand."""
+    kinds = ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef
+    first = [node.body[0] for node in ast.walk(tree) if isinstance(node, kinds) and ast.get_docstring(node) is not None]
+    return {number for node in first for number in range(node.lineno, node.end_lineno + 1)}

@@ -2,8 +2,9 @@
 
 from .command_line import arguments, one_thread
 from .curves import at_best_rates, curves, final, grouped, shortest, spread
-from .figures import axes, band
+from .figures import axes, axes_beside_images, band
 from .learning import learn
+from .options import options
 from .pools import run, tuned
 from .results import save
 from .tables import table, verdicts
@@ -12,12 +13,14 @@ __all__ = [
     "arguments",
     "at_best_rates",
     "axes",
+    "axes_beside_images",
     "band",
     "curves",
     "final",
     "grouped",
     "learn",
     "one_thread",
+    "options",
     "run",
     "save",
     "shortest",

@@ -3,16 +3,21 @@
 from .curves import curves
 
 
-def axes(count, height=3.4, columns=None):
-    """A figure of ``count`` plots."""
+def pyplot():
+    """Matplotlib, without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
+    import matplotlib.pyplot
 
+    return matplotlib.pyplot
+
+
+def axes(count, height=3.4, columns=None):
+    """A figure of ``count`` plots."""
     columns = columns or count
     rows = -(-count // columns)
-    figure, grid = plt.subplots(
+    figure, grid = pyplot().subplots(
         rows, columns, figsize=(4.4 * columns, height * rows), layout="constrained", squeeze=False
     )
     for ax in grid.flat[count:]:
@@ -20,6 +25,19 @@ def axes(count, height=3.4, columns=None):
     for ax in grid.flat[:count]:
         ax.grid(alpha=0.3)
     return figure, list(grid.flat[:count])
+
+
+def axes_beside_images(title, rows, columns):
+    """A plot, and beside it a grid of images under a title."""
+    figure = pyplot().figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1.5, 1])
+    right.suptitle(title)
+    cells = list(right.subplots(rows, columns).flat)
+    for cell in cells:
+        cell.set_axis_off()
+    plot = left.subplots()
+    plot.grid(alpha=0.3)
+    return plot, cells
 
 
 def band(ax, runs, column, label, **style):
