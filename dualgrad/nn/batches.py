@@ -151,7 +151,8 @@ class Examples:
         if shuffle and rng is None:
             raise TypeError("shuffled batches need randomness: pass rng=, or shuffle=False")
         takes = getattr(self.objective.model, "takes", ())
-        masks = {"rng": rng} if rng is not None and self.fixed.get("train") and "rng" in takes else {}
+        drawing = "rng" in takes and ("train" not in takes or self.fixed.get("train", False))
+        masks = {"rng": rng} if drawing and rng is not None else {}
         name = f"{self.n} by {size}{', shuffled' * shuffle}{', whole batches' * bool(drop_last)}"
         return self._batches(starts, Rng(0) if rng is None else rng, shuffle, name, masks)
 

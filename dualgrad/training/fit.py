@@ -140,7 +140,7 @@ def fit(
     keeper = Keeper(checkpoint, run, stream, axis)
     keeper.load()
     run.try_validation()
-    run.train(bar_of(flag("progress", progress)), keeper.save)
+    run.train(bar_of(flag("progress", progress)), keeper)
     return run.history
 
 

@@ -117,6 +117,7 @@ GATHERING = {
     "LowRank": lambda: estimators.ForwardGradient(directions.LowRank(), n=5),
     "signs": lambda: estimators.ForwardGradient(directions.Rademacher(), n=3),
     "Dodge": lambda: estimators.Dodge(estimators.Oracle(), 0.5),
+    "Reptile": lambda: estimators.Reptile(2, 0.1),
     "Shared": lambda: estimators.Shared(estimators.ForwardGradient(directions.LowRank(), n=3), chunk=2),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
 from dualgrad.checkpoint import atomic
 from dualgrad.training import resuming
+from tests.support import strict
 from tests.support.training import BATCHES, EPOCHS, alike, arguments, fitted, outcome
 
 SHORT = {"epochs": 2, "batch_size": 9}  # three batches, the last of five examples
@@ -104,6 +106,7 @@ def test_a_run_that_is_complete_is_returned_at_once(tmp_path, monkeypatch):
 CHILD = """
 import os, signal, sys
 from dualgrad.training import resuming
+from tests.support import strict
 from tests.support.training import fitted
 resuming._SECONDS = resuming._SHARE = 0
 if sys.argv[2] != "-":
@@ -254,3 +257,20 @@ def test_a_checkpoint_that_cannot_be_written_is_told_before_the_first_update(tmp
     with pytest.raises(FileNotFoundError, match="folder does not exist"):
         dg.fit(**given)
     assert given["optimizer"].steps == 0
+
+
+@pytest.mark.parametrize("estimator", [estimators.Backprop, lambda: estimators.ForwardGradient(directions.LowRank())])
+def test_a_run_on_a_device_goes_on_there(tmp_path, estimator):
+    def there(**more):
+        given = arguments(estimator=estimator(), optimizer=optim.Adam(0.01), early_stopping=None, **more)
+        x, y = map(strict.device, given["data"])
+        params = given["params"].to(SimpleNamespace(asarray=strict.device))
+        history = dg.fit(**given | {"params": params, "data": (x, y), "validation": (x, y)})
+        assert isinstance(params.vector, strict.DeviceArray)
+        assert isinstance(history.best.vector, strict.DeviceArray)
+        numbers = [params.vector, history.best.vector, *params.buffers.values()]
+        return [strict.host(a) for a in numbers], history["val_loss"], history["accuracy"]
+
+    whole = there()
+    there(epochs=1, checkpoint=tmp_path / "run.npz")
+    assert alike(there(checkpoint=tmp_path / "run.npz"), whole)
