@@ -15,8 +15,8 @@ from ..tree import leaves
 from .history import History
 from .run import Run, copied_params
 
-_SECONDS = 3.0  # between two saves of an epoch
-_SHARE = 20  # times as long as a save takes, at least
+_SECONDS = 3.0  # between two saves of an epoch, at least
+_SHARE = 20  # times as long as a save takes between two of them, at least; half of it after an epoch
 KIND = "dualgrad.fit"
 _FOLLOWS = {"by_example", "integers", "layers", "takes"}  # attributes of containers that the children make
 
@@ -25,7 +25,7 @@ class Keeper:
     """The file of a run; without a path, nothing."""
 
     def __init__(self, path: Any, run: Run, rng: Any, axis: Any) -> None:
-        self.path, self.run, self._due = path, run, 0.0
+        self.path, self.run, self._ended, self._took = path, run, 0.0, 0.0
         if path is None:
             return
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
@@ -34,14 +34,23 @@ class Keeper:
 
     # ------------------------------------------------------------------ save
 
-    def save(self, now: bool) -> None:
-        """Save, now or if it is time to."""
-        if self.path is None or not now and time.monotonic() < self._due:
-            return
-        begun = time.monotonic()
-        save(self.path, self._state())
-        end = time.monotonic()
-        self._due = end + max(_SECONDS, _SHARE * (end - begun))
+    def save(self) -> None:
+        """Save, if there is a path."""
+        if self.path is not None:
+            begun = time.monotonic()
+            save(self.path, self._state())
+            self._ended = time.monotonic()
+            self._took = self._ended - begun
+
+    def after_update(self) -> None:
+        """Save, if it is time to."""
+        if self.path is not None and time.monotonic() >= self._ended + max(_SECONDS, _SHARE * self._took):
+            self.save()
+
+    def after_epoch(self) -> None:
+        """Save, unless epochs are so short that most of the time would go into saves."""
+        if time.monotonic() >= self._ended + _SHARE / 2 * self._took:
+            self.save()
 
     def _state(self):
         run, history = self.run, self.run.history

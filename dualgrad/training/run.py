@@ -87,11 +87,11 @@ class Run:
             validated(self.plan.validation, self.params, self.plan.batch_size, self.plan.metrics, 1)
 
     def train(self, bar: Quiet, keeper: Any) -> None:
-        """The epochs that are left; ``keeper.save(now)`` is asked after every update, with True where it is due."""
+        """The epochs that are left; the keeper saves on the way."""
         with kept_interrupts() as asked, contextlib.closing(bar):
             bar.begin(self.plan.epochs, self._each, self.updates)
             if self.why_over() is None:
-                keeper.save(True)
+                keeper.save()
             while self.why_over() is None:
                 self._one_epoch(bar, asked, keeper)
             if self.history.best_epoch is None:
@@ -116,7 +116,7 @@ class Run:
                 bar.updated(self.epoch + 1, -(-self.seen // plan.batch_size), self.total / self.seen)
                 if asked:
                     self._interrupted(keeper)
-                keeper.save(False)
+                keeper.after_update()
             row = self._row()
         except Exception as error:
             error.history = self.history
@@ -128,9 +128,9 @@ class Run:
         row["seconds"] = time.perf_counter() - begun
         self._end_epoch(row)
         bar.end_epoch(row)
-        keeper.save(True)
         if asked:
             self._interrupted(keeper)
+        keeper.after_epoch() if self.why_over() is None else keeper.save()
 
     def _one_update(self, batch):
         """One batch."""
@@ -163,7 +163,7 @@ class Run:
 
     def _interrupted(self, keeper) -> NoReturn:
         """Save, and raise."""
-        keeper.save(True)
+        keeper.save()
         self.history.stopped = "interrupted"
         instead = "nothing was kept, for want of a checkpoint" if keeper.path is None else "the same call goes on"
         error = KeyboardInterrupt(

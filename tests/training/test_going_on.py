@@ -49,7 +49,7 @@ def moments(monkeypatch):
 
     replace = os.replace
     monkeypatch.setattr(atomic.os, "replace", lambda *names: (passing(), replace(*names), passing()))
-    monkeypatch.setattr(atomic.os, "fsync", before(os.fsync))
+    monkeypatch.setattr(atomic.os, "fsync", before(lambda file: None))
     monkeypatch.setattr(estimators.ForwardGradient, "estimate", before(estimators.ForwardGradient.estimate))
     return seen, at
 
@@ -64,9 +64,11 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_bit_for_bit(tmp_path, eager,
         path = tmp_path / f"{k}.npz"
         at[0] = k
         seen.clear()
+        monkeypatch.setattr(resuming, "_SECONDS", 0)
         with pytest.raises(Killed):
             fitted(**SHORT, checkpoint=path)
         at[0] = None
+        monkeypatch.setattr(resuming, "_SECONDS", 60)
         assert alike(fitted(**SHORT, checkpoint=path), whole), k
 
 
