@@ -105,8 +105,8 @@ def fit(
             model.update_buffers(params, batch.x, **batch.keywords())
             optimizer.step(params, estimate.gradient)
 
-    but for ``update_buffers``, which takes a second pass: here the layers note the statistics of a batch in the pass that
-    the estimate makes anyway, the first if it makes several.
+    but for ``update_buffers``, which takes a second pass: here the layers note the statistics of a batch in the pass
+    that the estimate makes anyway, the first if it makes several.
 
     Examples
     --------
