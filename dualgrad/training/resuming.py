@@ -82,6 +82,7 @@ class Keeper:
                 if hasattr(thing, "load_state_dict"):
                     thing.load_state_dict(old)
             raise CheckpointError(f"{self.path} does not fit this call: {error}") from error
+        self.settings = state["settings"]  # with the rate that the run began with
         run.epoch, run.updates, run.history, run.best = state["epoch"], state["updates"], history, state["best_value"]
         run.total, run.seen, run.seconds = state["under_way"]
         _write(run.params, state["params"])

@@ -247,6 +247,43 @@ def test_what_makes_no_difference_may_change(tmp_path):
     assert alike(found, whole)
 
 
+def test_a_rate_that_a_callback_changes_goes_on(tmp_path):
+    """In new objects, and in those of the run itself, as in a notebook."""
+
+    def halve(after):
+        after.optimizer.lr *= 0.5
+
+    usual = {"callbacks": [halve], "early_stopping": None, "epochs": 5}
+    whole = fitted(optimizer=optim.Adam(0.04), **usual)
+    assert [row["lr"] for row in whole["rows"]] == [0.04, 0.02, 0.01, 0.005, 0.0025]
+    optimizer = optim.Adam(0.04)
+    for epochs, own in ((1, optimizer), (2, optimizer), (3, optim.Adam(0.04)), (4, optim.Adam(0.04)), (5, optimizer)):
+        if epochs == 5:
+            own.lr = 0.0025  # as the run left it
+        found = fitted(optimizer=own, checkpoint=tmp_path / "run.npz", **usual | {"epochs": epochs})
+    assert alike(found, whole)
+
+
+def test_a_run_that_a_callback_ended_goes_on_where_there_are_more_epochs(tmp_path):
+    end = {"callbacks": [lambda after: after.epoch == 2], "early_stopping": None, "checkpoint": tmp_path / "run.npz"}
+    for epochs, made, stopped in ((5, 2, "callback"), (5, 2, "callback"), (6, 6, "epochs")):
+        found = fitted(epochs=epochs, **end)
+        assert len(found["rows"]) == made
+        assert found["stopped"] == stopped
+    whole = fitted(epochs=6, early_stopping=None)
+    assert alike(found, whole)
+
+
+def test_a_run_that_stopped_early_goes_on_with_more_patience(tmp_path):
+    usual = {"epochs": 12, "optimizer": None, "checkpoint": tmp_path / "run.npz"}
+    made = []
+    for patience in (1, 1, 2, 12):
+        found = fitted(**usual | {"optimizer": optim.SGD(0.5), "early_stopping": patience})
+        made.append(len(found["rows"]))
+    assert made[0] == made[1] < made[2] < made[3] == 12
+    assert alike(found, fitted(epochs=12, optimizer=optim.SGD(0.5), early_stopping=None))
+
+
 @pytest.mark.parametrize("tree", [{"params": np.ones(3)}, [1.0], {"kind": "dualgrad.fit", "version": 2}])
 def test_a_file_of_another_kind_is_refused(tmp_path, tree):
     dg.save(tmp_path / "run.npz", tree)
