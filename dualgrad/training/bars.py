@@ -91,7 +91,7 @@ class Tqdm(Quiet):
 
     def begin(self, epochs: int, updates: int, done: int) -> None:
         self.epochs, self.last = epochs, 0.0
-        self.bar = self.tqdm(total=epochs * updates, initial=done, unit="update", dynamic_ncols=True)
+        self.bar = self.tqdm(total=epochs * updates, initial=done, unit=" updates", dynamic_ncols=True)
 
     def updated(self, epoch: int, k: int, loss: float) -> None:
         now = time.monotonic()

@@ -12,6 +12,7 @@ from ..nn.layer import Layer
 from ..params import Params
 from ..settings import difference, plain_data
 from ..tree import leaves
+from ..workers import digest
 from .history import History
 from .run import Run, copied_params
 
@@ -148,8 +149,14 @@ def _described_model(model):
 
 def _of_data(examples):
     """Shapes and digests of a data set, and its keywords."""
-    found = {name: [plain_data(leaf) for leaf in parts[0]] for name, parts in examples.parts.items()}
+    found = {name: [_of_array(leaf) for leaf in parts[0]] for name, parts in examples.parts.items()}
     return found | {"keywords": plain_data(examples.fixed)}
+
+
+def _of_array(a):
+    """An array by its dtype, its shape and a digest, for which numbers are not copied."""
+    kind = getattr(getattr(a, "dtype", None), "kind", "")
+    return f"{a.dtype}{list(a.shape)} {digest(a)}" if kind and kind in "biufc" else plain_data(a)
 
 
 def _kind(thing):
