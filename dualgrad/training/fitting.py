@@ -138,8 +138,8 @@ def fit(
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
     keeper = Keeper(checkpoint, run, stream, axis)
-    keeper.load()
     run.try_validation()
+    keeper.load()
     run.train(bar_of(flag("progress", progress)), keeper)
     return run.history
 

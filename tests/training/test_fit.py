@@ -365,6 +365,43 @@ def test_a_function_with_a_tree_of_arrays():
     assert np.any(found[0]["b"])
 
 
+class Padded(nn.Layer):
+    """The mean of the first entries of each example, as many as its length says, times a weight."""
+
+    takes = by_example = frozenset({"lengths"})
+
+    def shapes(self):
+        return {"w": (2,)}
+
+    def initial(self, name, shape, rng, dtype):
+        return np.ones(shape, dtype)
+
+    def forward(self, p, x, lengths):
+        seen = np.arange(x.shape[1]) < lengths[:, None]
+        return np.mean(x * seen, axis=1, keepdims=True) * p["w"]
+
+
+def test_keywords_with_a_row_an_example_go_with_it():
+    lengths, found = np.arange(14) % 4, []
+    for train in (dg.fit, hand_written):
+        objective = nn.Objective(nn.Sequential(Padded(), nn.Tanh()), nn.mse)
+        params = objective.model.init(rng=0, dtype=np.float64)
+        how = {"estimator": estimators.ForwardGradient(directions.Gaussian()), "optimizer": optim.Adam(0.05), "rng": 2}
+        if train is dg.fit:
+            keywords = {"lengths": lengths}
+            history = dg.fit(
+                objective, params, (X, Y, keywords), validation=(X, Y, keywords), epochs=3, batch_size=4,
+                progress=False, **how,
+            )  # fmt: skip
+            expected = float(objective.bind(X, Y, lengths=lengths)(params))
+            assert history[-1]["val_loss"] == pytest.approx(expected, rel=1e-12)
+        else:
+            train(objective, params, (X, Y), epochs=3, batch_size=4, lengths=lengths, **how)
+        found.append(params)
+    assert same(*found)
+    assert np.all(found[0].vector != 1)
+
+
 # ---------------------------------------------------------------------- errors
 
 
