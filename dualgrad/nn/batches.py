@@ -103,6 +103,8 @@ class Examples:
         parts |= {k: (as_input(v, objective, k), axes[1] if k == WEIGHTS else 0) for k, v in rows.items()}
         self.parts = {name: (*flatten(tree), axis) for name, (tree, axis) in parts.items()}
         self.n: int = self._counted()
+        plain = all(s is LEAF and not a and x[0].__class__ is np.ndarray for x, s, a in self.parts.values())
+        self._arrays = {name: leaves[0] for name, (leaves, _, _) in self.parts.items()} if plain else None
 
     def _counted(self):
         """The number of examples, on which all arrays agree."""
@@ -125,6 +127,8 @@ class Examples:
 
     def rows(self, chosen: Any) -> dict[str, Any]:
         """``x``, ``y`` and the keywords that have rows, of chosen examples: a slice, or an array of their numbers."""
+        if self._arrays is not None:
+            return {name: a[chosen] for name, a in self._arrays.items()}
         found = {}
         for name, (leaves, structure, axis) in self.parts.items():
             taken = [_taken(a, axis, chosen) for a in leaves]

@@ -113,7 +113,7 @@ class Run:
             for batch in plan.examples.epoch(plan.batch_size, self.data, plan.shuffle, plan.drop_last):
                 self._one_update(batch)
                 self.seconds = time.perf_counter() - begun
-                bar.updated(self.epoch + 1, -(-self.seen // plan.batch_size), self.total / self.seen)
+                bar.updated(self)
                 if asked:
                     self._interrupted(keeper)
                 keeper.after_update()
@@ -134,9 +134,10 @@ class Run:
 
     def _one_update(self, batch):
         """One batch."""
-        value = as_float("the loss", self._update(batch, self.draws).value)
-        n = min(self.plan.batch_size, self.plan.examples.n - self.seen)
-        self.total, self.seen, self.updates = self.total + value * n, self.seen + n, self.updates + 1
+        value, n = self._update(batch, self.draws).value, min(self.plan.batch_size, self.plan.examples.n - self.seen)
+        self.total += as_float("the loss", value) * n
+        self.seen += n
+        self.updates += 1
 
     def _row(self):
         """The row of the epoch that has ended."""
