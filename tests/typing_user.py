@@ -490,6 +490,25 @@ def program_training_loop() -> None:
 # ---------------------------------------------------------------------- files
 
 
+def program_fit() -> None:
+    def halve(after: dg.training.AfterEpoch) -> bool:
+        after.optimizer.lr *= 0.5
+        return bool(after.history[-1]["loss"] < 1e-3)
+
+    objective = nn.Objective(nn.Linear(2, 1), nn.mse)
+    params, x = objective.model.init(rng=0, dtype=np.float64), np.ones((6, 2))
+    for batch in objective.batches(x, x[:, :1], 2, rng=dg.Rng(0)):
+        print(float(batch(params)))
+    history = dg.fit(
+        objective, params, (x, x[:, :1]), estimator=estimators.Backprop(), optimizer=optim.SGD(0.1), epochs=4,
+        batch_size=3, validation=(x, x[:, :1]), metrics={"gap": lambda p, y: float(np.max(np.abs(p - y)))},
+        early_stopping=dg.training.EarlyStopping(2, metric="gap"), callbacks=[halve], progress=False, rng=0,
+    )  # fmt: skip
+    rates: list[Any] = history["lr"]
+    row: dict[str, Any] = history[0]
+    print(rates, row["epoch"], history.stopped, nn.accuracy(np.eye(2), np.arange(2)))
+
+
 def program_files() -> None:
     tree: dict[str, Any] = {"w": np.ones(2)}
     dg.save("run.npz", tree)

@@ -103,6 +103,8 @@ class Examples:
         parts |= {k: (as_input(v, objective, k), axes[1] if k == WEIGHTS else 0) for k, v in rows.items()}
         self.parts = {name: (*flatten(tree), axis) for name, (tree, axis) in parts.items()}
         self.n: int = self._counted()
+        plain = all(s is LEAF and not a and x[0].__class__ is np.ndarray for x, s, a in self.parts.values())
+        self._arrays = {name: leaves[0] for name, (leaves, _, _) in self.parts.items()} if plain else None
 
     def _counted(self):
         """The number of examples, on which all arrays agree."""
@@ -125,6 +127,8 @@ class Examples:
 
     def rows(self, chosen: Any) -> dict[str, Any]:
         """``x``, ``y`` and the keywords that have rows, of chosen examples: a slice, or an array of their numbers."""
+        if self._arrays is not None:
+            return {name: a[chosen] for name, a in self._arrays.items()}
         found = {}
         for name, (leaves, structure, axis) in self.parts.items():
             taken = [_taken(a, axis, chosen) for a in leaves]
@@ -151,7 +155,8 @@ class Examples:
         if shuffle and rng is None:
             raise TypeError("shuffled batches need randomness: pass rng=, or shuffle=False")
         takes = getattr(self.objective.model, "takes", ())
-        masks = {"rng": rng} if rng is not None and self.fixed.get("train") and "rng" in takes else {}
+        drawing = "rng" in takes and ("train" not in takes or self.fixed.get("train", False))
+        masks = {"rng": rng} if drawing and rng is not None else {}
         name = f"{self.n} by {size}{', shuffled' * shuffle}{', whole batches' * bool(drop_last)}"
         return self._batches(starts, Rng(0) if rng is None else rng, shuffle, name, masks)
 

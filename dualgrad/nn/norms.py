@@ -256,7 +256,8 @@ class BatchNorm(_Norm):
     -----
     With ``train=True`` the statistics are those of the batch and T(d) = (d - mean d - x̂ mean(x̂ d)) / √(var + ε);
     otherwise they are the running ones, ``params.buffers``, and T(d) = d / √(running_var + ε). Calls change nothing:
-    ``model.update_buffers(params, x)`` advances the running statistics, once a step (Ioffe and Szegedy 2015).
+    ``model.update_buffers(params, x)`` advances the running statistics, once a step, as `dualgrad.fit` does without a
+    pass of its own (Ioffe and Szegedy 2015).
 
     Raises
     ------

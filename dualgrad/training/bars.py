@@ -36,8 +36,8 @@ class Quiet:
     def begin(self, epochs: int, updates: int, done: int) -> None:
         """A run of so many epochs of so many updates, of which some are done."""
 
-    def updated(self, epoch: int, k: int, loss: float) -> None:
-        """Update k of an epoch is done; ``loss`` is the mean so far."""
+    def updated(self, run: Any) -> None:
+        """An update of a `Run` is done."""
 
     def end_epoch(self, row: dict[str, Any]) -> None:
         """An epoch is done."""
@@ -63,11 +63,13 @@ class Overwritten(Lines):
         super().begin(epochs, updates, done)
         self.last, self.width = time.monotonic(), 0
 
-    def updated(self, epoch: int, k: int, loss: float) -> None:
+    def updated(self, run: Any) -> None:
         now = time.monotonic()
         if now - self.last >= 1:
             self.last = now
-            self._show(f"epoch {epoch}/{self.epochs}  update {k}/{self.updates}  loss {as_cell(loss)}")
+            done = run.updates - run.epoch * self.updates
+            loss = as_cell(run.total / run.seen)
+            self._show(f"epoch {run.epoch + 1}/{self.epochs}  update {done}/{self.updates}  loss {loss}")
 
     def _show(self, text):
         print(f"\r{text:<{self.width}}", end="", file=sys.stderr, flush=True)
@@ -91,14 +93,14 @@ class Tqdm(Quiet):
 
     def begin(self, epochs: int, updates: int, done: int) -> None:
         self.epochs, self.last = epochs, 0.0
-        self.bar = self.tqdm(total=epochs * updates, initial=done, unit="update", dynamic_ncols=True)
+        self.bar = self.tqdm(total=epochs * updates, initial=done, unit=" updates", dynamic_ncols=True)
 
-    def updated(self, epoch: int, k: int, loss: float) -> None:
+    def updated(self, run: Any) -> None:
         now = time.monotonic()
         if now - self.last >= 0.5:
             self.last = now
-            self.bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
-            self.bar.set_postfix_str(f"loss {as_cell(loss)}{self.said}", refresh=False)
+            self.bar.set_description(f"epoch {run.epoch + 1}/{self.epochs}", refresh=False)
+            self.bar.set_postfix_str(f"loss {as_cell(run.total / run.seen)}{self.said}", refresh=False)
         self.bar.update()
 
     def end_epoch(self, row: dict[str, Any]) -> None:

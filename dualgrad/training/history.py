@@ -13,8 +13,9 @@ class History:
     """What a run of `dualgrad.fit` was like: one row an epoch, and the parameters of the best.
 
     A row is a dict: ``epoch`` (from 1 on), ``updates`` (so far), ``loss`` (the mean of the estimates' values in the
-    epoch, over its examples), ``val_loss`` and metrics where there is a validation set, ``lr`` (of the last update,
-    where the optimizer has one) and ``seconds`` (of the epoch, evaluation included).
+    epoch, over its examples; those of SPSA and MeZO are losses of points around), ``val_loss`` and metrics where there
+    is a validation set, ``lr`` (of the last update, where the optimizer has one) and ``seconds`` (of the epoch,
+    evaluation included).
 
     ``history[k]`` is a row, ``history["val_loss"]`` a column. It prints as a table, and shows as one in a notebook.
 

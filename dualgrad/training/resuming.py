@@ -12,11 +12,12 @@ from ..nn.layer import Layer
 from ..params import Params
 from ..settings import difference, plain_data
 from ..tree import leaves
+from ..workers import digest
 from .history import History
 from .run import Run, copied_params
 
-_SECONDS = 3.0  # between two saves of an epoch
-_SHARE = 20  # times as long as a save takes, at least
+_SECONDS = 3.0  # between two saves of an epoch, at least
+_SHARE = 20  # times as long as a save takes between two of them, at least; half of it after an epoch
 KIND = "dualgrad.fit"
 _FOLLOWS = {"by_example", "integers", "layers", "takes"}  # attributes of containers that the children make
 
@@ -25,7 +26,7 @@ class Keeper:
     """The file of a run; without a path, nothing."""
 
     def __init__(self, path: Any, run: Run, rng: Any, axis: Any) -> None:
-        self.path, self.run, self._due = path, run, 0.0
+        self.path, self.run, self._ended, self._took = path, run, 0.0, 0.0
         if path is None:
             return
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
@@ -34,14 +35,23 @@ class Keeper:
 
     # ------------------------------------------------------------------ save
 
-    def save(self, now: bool) -> None:
-        """Save, now or if it is time to."""
-        if self.path is None or not now and time.monotonic() < self._due:
-            return
-        begun = time.monotonic()
-        save(self.path, self._state())
-        end = time.monotonic()
-        self._due = end + max(_SECONDS, _SHARE * (end - begun))
+    def save(self) -> None:
+        """Save, if there is a path."""
+        if self.path is not None:
+            begun = time.monotonic()
+            save(self.path, self._state())
+            self._ended = time.monotonic()
+            self._took = self._ended - begun
+
+    def after_update(self) -> None:
+        """Save, if it is time to."""
+        if self.path is not None and time.monotonic() >= self._ended + max(_SECONDS, _SHARE * self._took):
+            self.save()
+
+    def after_epoch(self) -> None:
+        """Save, unless epochs are so short that most of the time would go into saves."""
+        if time.monotonic() >= self._ended + _SHARE / 2 * self._took:
+            self.save()
 
     def _state(self):
         run, history = self.run, self.run.history
@@ -73,6 +83,7 @@ class Keeper:
                 if hasattr(thing, "load_state_dict"):
                     thing.load_state_dict(old)
             raise CheckpointError(f"{self.path} does not fit this call: {error}") from error
+        self.settings = state["settings"]  # with the rate that the run began with
         run.epoch, run.updates, run.history, run.best = state["epoch"], state["updates"], history, state["best_value"]
         run.total, run.seen, run.seconds = state["under_way"]
         _write(run.params, state["params"])
@@ -138,8 +149,14 @@ def _described_model(model):
 
 def _of_data(examples):
     """Shapes and digests of a data set, and its keywords."""
-    found = {name: [plain_data(leaf) for leaf in parts[0]] for name, parts in examples.parts.items()}
+    found = {name: [_of_array(leaf) for leaf in parts[0]] for name, parts in examples.parts.items()}
     return found | {"keywords": plain_data(examples.fixed)}
+
+
+def _of_array(a):
+    """An array by its dtype, its shape and a digest, for which numbers are not copied."""
+    kind = getattr(getattr(a, "dtype", None), "kind", "")
+    return f"{a.dtype}{list(a.shape)} {digest(a)}" if kind and kind in "biufc" else plain_data(a)
 
 
 def _kind(thing):

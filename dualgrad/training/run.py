@@ -86,14 +86,14 @@ class Run:
         if self.plan.validation is not None:
             validated(self.plan.validation, self.params, self.plan.batch_size, self.plan.metrics, 1)
 
-    def train(self, bar: Quiet, save: Callable[[bool], None]) -> None:
-        """The epochs that are left. ``save(now)`` is asked after every update and, with True, where it is to be."""
+    def train(self, bar: Quiet, keeper: Any) -> None:
+        """The epochs that are left; the keeper saves on the way."""
         with kept_interrupts() as asked, contextlib.closing(bar):
             bar.begin(self.plan.epochs, self._each, self.updates)
             if self.why_over() is None:
-                save(True)
+                keeper.save()
             while self.why_over() is None:
-                self._one_epoch(bar, asked, save)
+                self._one_epoch(bar, asked, keeper)
             if self.history.best_epoch is None:
                 self.history.best = copied_params(self.params)
                 self.history.best_epoch = self.epoch or None
@@ -107,16 +107,16 @@ class Run:
             return "early stopping"
         return "epochs" if self.epoch >= self.plan.epochs else None
 
-    def _one_epoch(self, bar, asked, save):
+    def _one_epoch(self, bar, asked, keeper):
         plan, begun = self.plan, time.perf_counter() - self.seconds
         try:
             for batch in plan.examples.epoch(plan.batch_size, self.data, plan.shuffle, plan.drop_last):
                 self._one_update(batch)
                 self.seconds = time.perf_counter() - begun
-                bar.updated(self.epoch + 1, -(-self.seen // plan.batch_size), self.total / self.seen)
+                bar.updated(self)
                 if asked:
-                    self._interrupted(save)
-                save(False)
+                    self._interrupted(keeper)
+                keeper.after_update()
             row = self._row()
         except Exception as error:
             error.history = self.history
@@ -128,15 +128,16 @@ class Run:
         row["seconds"] = time.perf_counter() - begun
         self._end_epoch(row)
         bar.end_epoch(row)
-        save(True)
         if asked:
-            self._interrupted(save)
+            self._interrupted(keeper)
+        keeper.after_epoch() if self.why_over() is None else keeper.save()
 
     def _one_update(self, batch):
         """One batch."""
-        value = as_float("the loss", self._update(batch, self.draws).value)
-        n = min(self.plan.batch_size, self.plan.examples.n - self.seen)
-        self.total, self.seen, self.updates = self.total + value * n, self.seen + n, self.updates + 1
+        value, n = self._update(batch, self.draws).value, min(self.plan.batch_size, self.plan.examples.n - self.seen)
+        self.total += as_float("the loss", value) * n
+        self.seen += n
+        self.updates += 1
 
     def _row(self):
         """The row of the epoch that has ended."""
@@ -161,13 +162,14 @@ class Run:
         if any(isinstance(answer, (bool, np.bool_)) and answer for answer in found):
             self.history.stopped = "callback"
 
-    def _interrupted(self, save) -> NoReturn:
+    def _interrupted(self, keeper) -> NoReturn:
         """Save, and raise."""
-        save(True)
+        keeper.save()
         self.history.stopped = "interrupted"
+        instead = "nothing was kept, for want of a checkpoint" if keeper.path is None else "the same call goes on"
         error = KeyboardInterrupt(
-            f"training stopped after {self.updates} updates, in epoch {min(self.epoch + 1, self.plan.epochs)}; params "
-            "are as these left them, and the same call with its checkpoint goes on"
+            f"training stopped after {self.updates} updates, in epoch {min(self.epoch + 1, self.plan.epochs)}: params "
+            f"are as these left them, and {instead}"
         )
         error.history = self.history
         raise error

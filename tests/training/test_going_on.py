@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,51 +18,14 @@ import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
 from dualgrad.checkpoint import atomic
 from dualgrad.training import resuming
+from tests.support import strict
+from tests.support.training import BATCHES, EPOCHS, alike, arguments, fitted, outcome
 
-EPOCHS, BATCHES = 3, 4
 SHORT = {"epochs": 2, "batch_size": 9}  # three batches, the last of five examples
 
 
 class Killed(BaseException):
     """What ends a run in the middle of anything."""
-
-
-def arguments(**changed):
-    """A call of fit, made anew: all that keeps state is in it."""
-    data = np.random.default_rng(0)
-    x, y = data.standard_normal((23, 5)).astype(np.float32), data.integers(0, 3, 23)
-    model = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm(6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3))
-    usual = {
-        "objective": nn.Objective(model, nn.cross_entropy), "params": model.init(rng=1), "data": (x, y),
-        "estimator": estimators.ForwardGradient(directions.LowRank(), n=3, baseline=0.5),
-        "optimizer": optim.Adam(optim.cosine(0.05, steps=12)), "epochs": EPOCHS, "batch_size": 6,
-        "validation": (x[::2], y[::2]), "metrics": {"accuracy": nn.accuracy}, "early_stopping": 10, "rng": 4,
-        "progress": False,
-    }  # fmt: skip
-    return usual | changed
-
-
-def outcome(given, history):
-    """All that a run leaves, but for its seconds."""
-    rows = [{name: v for name, v in row.items() if name != "seconds"} for row in history.rows]
-    best = history.best
-    return {
-        "params": given["params"], "buffers": given["params"].buffers, "best": best, "best buffers": best.buffers,
-        "rows": rows, "best_epoch": history.best_epoch, "stopped": history.stopped,
-        "optimizer": given["optimizer"].state_dict(), "estimator": given["estimator"].state_dict(),
-    }  # fmt: skip
-
-
-def fitted(**changed):
-    given = arguments(**changed)
-    return outcome(given, dg.fit(**given))
-
-
-def alike(a, b):
-    (xs, s), (ys, t) = dg.tree.flatten(a), dg.tree.flatten(b)
-    return s == t and all(
-        np.asarray(x).dtype == np.asarray(y).dtype and np.array_equal(x, y) for x, y in zip(xs, ys, strict=True)
-    )
 
 
 @pytest.fixture
@@ -85,7 +49,7 @@ def moments(monkeypatch):
 
     replace = os.replace
     monkeypatch.setattr(atomic.os, "replace", lambda *names: (passing(), replace(*names), passing()))
-    monkeypatch.setattr(atomic.os, "fsync", before(os.fsync))
+    monkeypatch.setattr(atomic.os, "fsync", before(lambda file: None))
     monkeypatch.setattr(estimators.ForwardGradient, "estimate", before(estimators.ForwardGradient.estimate))
     return seen, at
 
@@ -100,9 +64,11 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_bit_for_bit(tmp_path, eager,
         path = tmp_path / f"{k}.npz"
         at[0] = k
         seen.clear()
+        monkeypatch.setattr(resuming, "_SECONDS", 0)
         with pytest.raises(Killed):
             fitted(**SHORT, checkpoint=path)
         at[0] = None
+        monkeypatch.setattr(resuming, "_SECONDS", 60)
         assert alike(fitted(**SHORT, checkpoint=path), whole), k
 
 
@@ -140,8 +106,11 @@ def test_a_run_that_is_complete_is_returned_at_once(tmp_path, monkeypatch):
 
 
 CHILD = """
-import os, signal, sys, tests.training.test_going_on as t
-t.resuming._SECONDS = t.resuming._SHARE = 0
+import os, signal, sys
+from dualgrad.training import resuming
+from tests.support import strict
+from tests.support.training import fitted
+resuming._SECONDS = resuming._SHARE = 0
 if sys.argv[2] != "-":
     calls, replace = [], os.replace
     def replacing(*names):
@@ -151,7 +120,7 @@ if sys.argv[2] != "-":
         replace(*names)
     os.replace = replacing
 print("begun", flush=True)
-t.fitted(checkpoint=sys.argv[1], epochs=15, early_stopping=None)
+fitted(checkpoint=sys.argv[1], epochs=15, early_stopping=None)
 """
 
 
@@ -278,6 +247,43 @@ def test_what_makes_no_difference_may_change(tmp_path):
     assert alike(found, whole)
 
 
+def test_a_rate_that_a_callback_changes_goes_on(tmp_path):
+    """In new objects, and in those of the run itself, as in a notebook."""
+
+    def halve(after):
+        after.optimizer.lr *= 0.5
+
+    usual = {"callbacks": [halve], "early_stopping": None, "epochs": 5}
+    whole = fitted(optimizer=optim.Adam(0.04), **usual)
+    assert [row["lr"] for row in whole["rows"]] == [0.04, 0.02, 0.01, 0.005, 0.0025]
+    optimizer = optim.Adam(0.04)
+    for epochs, own in ((1, optimizer), (2, optimizer), (3, optim.Adam(0.04)), (4, optim.Adam(0.04)), (5, optimizer)):
+        if epochs == 5:
+            own.lr = 0.0025  # as the run left it
+        found = fitted(optimizer=own, checkpoint=tmp_path / "run.npz", **usual | {"epochs": epochs})
+    assert alike(found, whole)
+
+
+def test_a_run_that_a_callback_ended_goes_on_where_there_are_more_epochs(tmp_path):
+    end = {"callbacks": [lambda after: after.epoch == 2], "early_stopping": None, "checkpoint": tmp_path / "run.npz"}
+    for epochs, made, stopped in ((5, 2, "callback"), (5, 2, "callback"), (6, 6, "epochs")):
+        found = fitted(epochs=epochs, **end)
+        assert len(found["rows"]) == made
+        assert found["stopped"] == stopped
+    whole = fitted(epochs=6, early_stopping=None)
+    assert alike(found, whole)
+
+
+def test_a_run_that_stopped_early_goes_on_with_more_patience(tmp_path):
+    usual = {"epochs": 12, "optimizer": None, "checkpoint": tmp_path / "run.npz"}
+    made = []
+    for patience in (1, 1, 2, 12):
+        found = fitted(**usual | {"optimizer": optim.SGD(0.5), "early_stopping": patience})
+        made.append(len(found["rows"]))
+    assert made[0] == made[1] < made[2] < made[3] == 12
+    assert alike(found, fitted(epochs=12, optimizer=optim.SGD(0.5), early_stopping=None))
+
+
 @pytest.mark.parametrize("tree", [{"params": np.ones(3)}, [1.0], {"kind": "dualgrad.fit", "version": 2}])
 def test_a_file_of_another_kind_is_refused(tmp_path, tree):
     dg.save(tmp_path / "run.npz", tree)
@@ -290,3 +296,20 @@ def test_a_checkpoint_that_cannot_be_written_is_told_before_the_first_update(tmp
     with pytest.raises(FileNotFoundError, match="folder does not exist"):
         dg.fit(**given)
     assert given["optimizer"].steps == 0
+
+
+@pytest.mark.parametrize("estimator", [estimators.Backprop, lambda: estimators.ForwardGradient(directions.LowRank())])
+def test_a_run_on_a_device_goes_on_there(tmp_path, estimator):
+    def there(**more):
+        given = arguments(estimator=estimator(), optimizer=optim.Adam(0.01), early_stopping=None, **more)
+        x, y = map(strict.device, given["data"])
+        params = given["params"].to(SimpleNamespace(asarray=strict.device))
+        history = dg.fit(**given | {"params": params, "data": (x, y), "validation": (x, y)})
+        assert isinstance(params.vector, strict.DeviceArray)
+        assert isinstance(history.best.vector, strict.DeviceArray)
+        numbers = [params.vector, history.best.vector, *params.buffers.values()]
+        return [strict.host(a) for a in numbers], history["val_loss"], history["accuracy"]
+
+    whole = there()
+    there(epochs=1, checkpoint=tmp_path / "run.npz")
+    assert alike(there(checkpoint=tmp_path / "run.npz"), whole)

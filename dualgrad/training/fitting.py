@@ -66,9 +66,9 @@ def fit(
     early_stopping : int or EarlyStopping, optional
         So many epochs in a row without a better ``val_loss`` end the run.
     checkpoint : path, optional
-        Where the run is saved: at its start, after every epoch, every few seconds in between, and on Ctrl-C. The same
-        call goes on from there bit for bit, whatever the moment it was killed, and ``params`` are then those of the
-        file; a run that is complete is returned at once.
+        Where the run is saved: at its start, after every epoch (after some, where a save takes more than a tenth of
+        one), every few seconds in between, and on Ctrl-C. The same call goes on from there bit for bit, whatever the
+        moment it was killed, and ``params`` are then those of the file; a run that is complete is returned at once.
     callbacks : functions
         Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run.
     progress : bool
@@ -99,14 +99,14 @@ def fit(
     -----
     An epoch is this loop, to the bit::
 
-        data, draws = dg.Rng(rng).spawn(2)
+        data, draws = dg.Rng(rng).spawn(2)                                # once, before the first epoch
         for batch in objective.batches(x, y, batch_size, rng=data, train=True):
             estimate = estimator.estimate(batch, params, rng=draws)
+            model.update_buffers(params, batch.x, **batch.keywords())
             optimizer.step(params, estimate.gradient)
-            objective.model.update_buffers(params, batch.x, **batch.keywords())   # before the step
 
-    but for the last line, which takes a second pass: here layers note the statistics of the batch in the pass that the
-    estimate makes (the first of several).
+    but for ``update_buffers``, which takes a second pass: here the layers note the statistics of a batch in the pass
+    that the estimate makes anyway, the first if it makes several.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def fit(
     (True, 200, 'epochs')
     """
     require_match(estimator, optimizer)
-    objective, params = _require_objective(objective), _require_arrays(params)
+    objective, params = _require_objective(objective), _require_movable(params)
     if rng is None:
         raise TypeError("fit draws random numbers, for order and directions: pass rng=, a seed or dg.Rng(seed)")
     watched = _watched(early_stopping, validation, metrics)
@@ -138,9 +138,9 @@ def fit(
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
     keeper = Keeper(checkpoint, run, stream, axis)
-    keeper.load()
     run.try_validation()
-    run.train(bar_of(flag("progress", progress)), keeper.save)
+    keeper.load()
+    run.train(bar_of(flag("progress", progress)), keeper)
     return run.history
 
 
@@ -153,7 +153,7 @@ def _require_objective(objective):
     )
 
 
-def _require_arrays(params):
+def _require_movable(params):
     """Raise unless the leaves can be moved where they lie."""
     for leaf in leaves(params):
         if not getattr(getattr(leaf, "flags", None), "writeable", hasattr(leaf, "shape")):
