@@ -80,10 +80,16 @@ def _test(row):
     if not path:
         yield f"{row.torch}: there is no test {row.test!r}"
     elif is_there(row.here) and (ROOT / path).is_file():
-        text = (ROOT / path).read_text("utf-8")
-        short = row.here.rpartition(".")[2]
+        text, short = _with_support(ROOT / path), row.here.rpartition(".")[2]
         if row.test != "own" and not re.search(rf"\b({short}|{_function_of(short)})\b", text):
             yield f"{row.torch}: {path} has no {short}"
+
+
+def _with_support(path):
+    """A test and the catalogues that it runs over."""
+    text = path.read_text("utf-8")
+    names = re.findall(r"^from (?:tests|\.)\.support\.(\w+) import", text, re.MULTILINE)
+    return text + "".join((path.parents[1] / "support" / f"{name}.py").read_text("utf-8") for name in names)
 
 
 def _function_of(name):
@@ -174,7 +180,7 @@ def order(row: Row, theirs: dict) -> list:
     """The arguments that both have, in our order, where it is not torch's; else none."""
     if not row.is_name or not is_there(row.here):
         return []
-    own = _defaults(row.here)
+    own = [p.name for p in inspect.signature(eval(row.here, SCOPE)).parameters.values() if p.kind is not p.KEYWORD_ONLY]
     shared = [row.renamed.get(name, name) for name in theirs if name not in HOW]
     shared = [name for name in shared if name in own]
     ours = [name for name in own if name in shared]

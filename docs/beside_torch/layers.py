@@ -37,8 +37,7 @@ POOLING = [
     Row("MaxPool1d", "nn.MaxPool1d", "signals (B, L, C)", "layers", without=INDICES),
     Row("MaxPool2d", "nn.MaxPool2d", "images (B, H, W, C)", "weights", without=INDICES),
     Row("AvgPool1d", "nn.AvgPool1d", "signals (B, L, C)", "layers"),
-    Row("AvgPool2d", "nn.AvgPool2d", "images (B, H, W, C)", "weights",
-        without={"divisor_override": "a factor behind it"}),
+    Row("AvgPool2d", "nn.AvgPool2d", "images (B, H, W, C)", "weights"),
     Row("AdaptiveAvgPool1d", "nn.AdaptiveAvgPool1d", test="layers"),
     Row("AdaptiveAvgPool2d", "nn.AdaptiveAvgPool2d", "to one place: `nn.GlobalAvgPool2d`", "layers"),
     Row("AdaptiveMaxPool1d", "nn.AdaptiveMaxPool1d", test="layers", without=INDICES),
@@ -59,20 +58,23 @@ SHAPE = [
     Row("UpsamplingNearest2d", "nn.Upsample(scale_factor=2)({}, i)", call="UpsamplingNearest2d(scale_factor=2)(i)"),
     Row("UpsamplingBilinear2d", 'nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)({}, i)',
         call="UpsamplingBilinear2d(scale_factor=2)(i)"),
-    Row("PixelShuffle",
-        "np.reshape(np.transpose(np.reshape(i, (2, 4, 6, 2, 2, 2)), (0, 1, 4, 2, 5, 3)), (2, 8, 12, 2))",
-        "of (2, 4, 6, 8) to (2, 8, 12, 2)", call="PixelShuffle(2)(i)"),
+    Row("PixelShuffle", "nn.PixelShuffle", test="layers"),
     Row("PixelUnshuffle",
         "np.reshape(np.transpose(np.reshape(i, (2, 2, 2, 3, 2, 8)), (0, 1, 3, 5, 2, 4)), (2, 2, 3, 32))",
         "of (2, 4, 6, 8) to (2, 2, 3, 32)", call="PixelUnshuffle(2)(i)"),
     Row("ChannelShuffle", "np.reshape(np.swapaxes(np.reshape(i, (2, 4, 6, 2, 4)), -1, -2), i.shape)", "of two groups",
         call="ChannelShuffle(2)(i)"),
     *(
-        Row(f"{kind}Pad{n}d", f"np.pad({a}, {widths}{mode})", call=f"{kind}Pad{n}d({value})({a})")
-        for kind, mode, value in (
-            ("Zero", "", "1"), ("Constant", ", constant_values=3.0", "1, 3.0"), ("Reflection", ', mode="reflect"', "1"),
-            ("Replication", ', mode="edge"', "1"), ("Circular", ', mode="wrap"', "1"),
-        )
+        Row(f"{kind}Pad{n}d", f"nn.{kind}Pad{n}d", test="layers")
+        for kind in ("Zero", "Reflection", "Replication", "Circular") for n in (1, 2)
+    ),
+    *(
+        Row(f"{kind}Pad3d", f"np.pad(v, ((0, 0), (1, 1), (1, 1), (1, 1), (0, 0)){mode})", call=f"{kind}Pad3d(1)(v)")
+        for kind, mode in (("Zero", ""), ("Reflection", ', mode="reflect"'), ("Replication", ', mode="edge"'),
+                           ("Circular", ', mode="wrap"'))
+    ),
+    *(
+        Row(f"ConstantPad{n}d", f"np.pad({a}, {widths}, constant_values=3.0)", call=f"ConstantPad{n}d(1, 3.0)({a})")
         for n, a, widths in (
             (1, "j", "((0, 0), (1, 1), (0, 0))"), (2, "i", "((0, 0), (1, 1), (1, 1), (0, 0))"),
             (3, "v", "((0, 0), (1, 1), (1, 1), (1, 1), (0, 0))"),
@@ -90,19 +92,20 @@ NORMS = [
     *same("BatchNorm1d BatchNorm2d BatchNorm3d", "nn.BatchNorm", "of any number of axes; statistics advance by "
           "`model.update_buffers`, not in a call", "weights", without=BIAS | STATISTICS),
     *same("InstanceNorm1d InstanceNorm2d InstanceNorm3d", "nn.InstanceNorm", "of any number of axes", "layers",
-          without=BIAS | {"momentum": "no running statistics", "track_running_stats": "no running statistics"}),
+          without=BIAS),
     *absent("SyncBatchNorm", "a worker normalises over its own rows"),
     *absent("LocalResponseNorm CrossMapLRN2d", "norms of batches and groups took its place"),
     Row("Dropout", "nn.Dropout", "with `train=True, rng=rng`; one mask for all calls of a batch", "weights"),
-    *absent("Dropout1d Dropout2d Dropout3d", "one mask an entry here; whole channels: a factor drawn in a layer of "
-            "your own"),
+    Row("Dropout1d", "nn.Dropout1d", "whole channels", "dropped"),
+    Row("Dropout2d", "nn.Dropout2d", "whole channels", "dropped"),
+    *absent("Dropout3d", NO_VOLUMES),
     *absent("AlphaDropout FeatureAlphaDropout", "for networks of SELU alone; hardly used"),
 ]  # fmt: skip
 
 SEQUENCES = [
-    Row("RNN", "nn.RNN", "one bias, the sum of torch's two", "weights", without=PROJECTION),
-    Row("GRU", "nn.GRU", "", "weights", without=PROJECTION),
-    Row("LSTM", "nn.LSTM", "one bias, the sum of torch's two", "weights", without=PROJECTION),
+    Row("RNN", "nn.RNN", "one bias, the sum of torch's two", "recurrent", without=PROJECTION),
+    Row("GRU", "nn.GRU", "", "recurrent", without=PROJECTION),
+    Row("LSTM", "nn.LSTM", "one bias, the sum of torch's two", "recurrent", without=PROJECTION),
     Row("RNNCell", "nn.RNNCell", "`cell(p, h, x)`", "cells"),
     Row("GRUCell", "nn.GRUCell", "`cell(p, h, x)`", "cells"),
     Row("LSTMCell", "nn.LSTMCell", "`cell(p, (h, c), x)`", "cells"),

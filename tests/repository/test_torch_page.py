@@ -44,7 +44,7 @@ def test_the_tables_are_so_and_the_page_is_theirs():
         (Row("Linear", "nn.Linear", test="weights", without={"bias": "why"}), "Linear has bias"),
         (Row("Linear", "nn.Linear", test="weights", renamed={"bias": "offset"}), "has no bias"),
         (Row("Linear", "nn.Linear", test="weights", without={"rank": "why"}), "Linear has no rank"),
-        (Row("Softmax", "nn.Softmax", test="weights"), "has no dim"),
+        (Row("Flatten", "nn.Flatten", test="weights", without={"start_dim": "why"}), "has no end_dim"),
         (Row("Softsign", "x / (1 + abs(x))"), "compared with nothing"),
         (Row("Softsign", "nn.Soft()({}, x)", call="Softsign()(x)"), "no nn.Soft"),
         (Row("Softsign", "nn.ELU(beta=1)({}, x)", call="Softsign()(x)"), r"no nn.ELU\(beta\)"),
