@@ -198,6 +198,11 @@ def _alike(one, other):
     return one == other or "" not in (one, other) and ast.literal_eval(one) == ast.literal_eval(other)
 
 
+def arrived() -> list:
+    """What is awaited and there."""
+    return sorted(name for name in AWAITED if ((ROOT / name).is_file() if "/" in name else is_there(name)))
+
+
 def ready(row: Row) -> bool:
     """Whether all that a program names is there."""
     return bool(row.here) and not unresolved(row.here)

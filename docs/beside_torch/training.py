@@ -34,7 +34,7 @@ SCHEDULES = [
     Row("CosineAnnealingWarmRestarts", "optim.cosine_restarts", test="schedules"),
     Row("OneCycleLR", "optim.one_cycle", test="schedules", renamed={"max_lr": "lr", "total_steps": "steps"},
         without=NO_MOMENTUM | {"epochs": "`steps`", "steps_per_epoch": "`steps`"}),
-    Row("ReduceLROnPlateau", "optim.plateau", test="plateau"),
+    Row("ReduceLROnPlateau", "optim.plateau", "told of an epoch by `optimizer.observe(value)`", "plateau"),
     Row("ConstantLR", "lambda t: 0.3 * (0.5 if t <= 4 else 1)", call="ConstantLR(o, 0.5, 4)"),
     Row("PolynomialLR", "lambda t: 0.3 * (1 - min(t - 1, 8) / 8) ** 2", call="PolynomialLR(o, 8, 2.0)"),
     Row("LambdaLR", "lambda t: 0.3 * 0.9 ** (t - 1)", "any function of t = 1, 2, ...",
