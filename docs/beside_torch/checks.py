@@ -81,8 +81,15 @@ def _test(row):
         yield f"{row.torch}: there is no test {row.test!r}"
     elif is_there(row.here) and (ROOT / path).is_file():
         text, short = _with_support(ROOT / path), row.here.rpartition(".")[2]
-        if row.test != "own" and not re.search(rf"\b({short}|{_function_of(short)})\b", text):
+        if row.test != "own" and not (_has(text, short) or _has(text, _function_of(short))):
             yield f"{row.torch}: {path} has no {short}"
+
+
+def _has(text, name):
+    """Whether a program has a name, written out or put together: ``f"MaxPool{n}d"``."""
+    made = re.findall(r'f"((?:\w*\{\w+\})+\w*)"', text)
+    made = [re.sub(r"\{\w+\}", r"\\w+", pattern) for pattern in made if re.search("[A-Z][a-z]{2}", pattern)]
+    return bool(re.search(rf"\b{name}\b(?!\{{)", text)) or any(re.fullmatch(pattern, name) for pattern in made)
 
 
 def _with_support(path):

@@ -96,8 +96,8 @@ NORMS = [
     *absent("SyncBatchNorm", "a worker normalises over its own rows"),
     *absent("LocalResponseNorm CrossMapLRN2d", "norms of batches and groups took its place"),
     Row("Dropout", "nn.Dropout", "with `train=True, rng=rng`; one mask for all calls of a batch", "weights"),
-    Row("Dropout1d", "nn.Dropout1d", "whole channels", "dropped"),
-    Row("Dropout2d", "nn.Dropout2d", "whole channels", "dropped"),
+    Row("Dropout1d", "nn.Dropout1d", "whole channels", "masked"),
+    Row("Dropout2d", "nn.Dropout2d", "whole channels", "masked"),
     *absent("Dropout3d", NO_VOLUMES),
     *absent("AlphaDropout FeatureAlphaDropout", "for networks of SELU alone; hardly used"),
 ]  # fmt: skip

@@ -16,6 +16,6 @@ TESTS = {
                    "parameters after every step, in float64, float32 and complex128, clipped and not"),
     "schedules": ("tests/optim/test_of_torch.py", "test_schedules", "rates of 40 steps"),
     "layers": ("tests/nn/test_layers_beside_torch.py", "", "value, tangents, K directions, factors and pullback"),
-    "dropped": ("tests/nn/test_layers_beside_torch.py", "", "what a mask does to whole channels"),
+    "masked": ("tests/nn/test_nn.py", "test_jvp_is_the_engines", "rules with a mask of ours: torch draws others"),
     "plateau": ("tests/optim/test_of_torch.py", "", "rates, step by step"),
 }  # fmt: skip

@@ -121,6 +121,12 @@ def test_a_habit_is_a_program_that_runs(row, tmp_path):
     exec(row.here, scope)
 
 
+def test_a_test_has_a_name_that_it_writes_out_or_puts_together():
+    text = 'getattr(nn, f"MaxPool{n}d"), [f"{kind}Pad{n}d" for ...], nn.ReLU(), f"{a}{b}"'
+    found = ["MaxPool1d", "MaxPool2d", "ZeroPad3d", "ReLU"]
+    assert [name for name in [*found, "ReLU6", "AvgPool1d", "MaxPool", "Mish"] if checks._has(text, name)] == found
+
+
 def test_what_a_program_names_is_found():
     program = "nn.Objective(f, loss=nn.mse).batches(x, size=2)(np.pad(x, mode='edge'))"
     assert checks.mentioned(program) == {
