@@ -11,7 +11,7 @@ MODELS = {
     "nn.LayerNorm(5)": "as in torch",
     "nn.BatchNorm(5)": "statistics are `params.buffers`",
     "nn.RNN(2, 3)": "the bias is the sum of torch's two; `to_torch` gives it to the first",
-    "nn.LSTM(2, 3)": "gates i, f, g, o, as in torch; the bias as in `RNN`",
+    "nn.LSTM(2, 3)": "gates i, f, g, o; of more layers `l0.bias`, `l0_reverse.bias`, `l1.bias`, ...",
     "nn.GRU(2, 3)": "gates r, z, n, as in torch; both biases",
     "nn.MultiHeadAttention(4, 2)": "q, k, v side by side, as in torch",
 }
