@@ -10,7 +10,7 @@ AWAITED = {
     "nn.PositionalEmbedding", "nn.SmoothL1", "nn.KLDiv", "nn.GaussianNLL", "nn.Hinge", "optim.Averaged",
     "optim.plateau", "dg.fit",
     "nn.Objective.batches", "tests/nn/test_layers_beside_torch.py", "tests/nn/test_losses_of_torch.py",
-    "tests/nn/test_recurrent_of_torch.py",
+    "tests/nn/test_recurrent_of_torch.py", "tests/nn/test_attention_of_torch.py", "nn.CrossAttention",
     *(f"nn.{name}({argument})" for name, arguments in {
         "Conv1d": "padding_mode", "Conv2d": "padding_mode", "MaxPool2d": "ceil_mode",
         "AvgPool2d": "ceil_mode count_include_pad", "Embedding": "padding_idx",

@@ -111,7 +111,8 @@ SEQUENCES = [
     Row("LSTMCell", "nn.LSTMCell", "`cell(p, (h, c), x)`", "cells"),
     *absent("RNNBase", "`nn.RNN`, `nn.GRU` and `nn.LSTM`"),
     *absent("RNNCellBase", "`nn.Cell`"),
-    Row("MultiheadAttention", "nn.MultiHeadAttention", "examples first: (B, L, E)", "weights", without={
+    Row("MultiheadAttention", "nn.MultiHeadAttention", "of (B, L, E) to itself; to a memory `nn.CrossAttention`; "
+        "`key_padding_mask`, `attn_mask` in the call", "attention", without={
         "add_bias_kv": "append a row to the keys", "add_zero_attn": "append a row of zeros",
         "kdim": "project the keys in front", "vdim": "project the values in front", "batch_first": "always"}),
     Row("TransformerEncoderLayer", "nn.TransformerBlock", "norms first, GELU: what torch does with "
@@ -120,8 +121,8 @@ SEQUENCES = [
             "activation": "GELU", "norm_first": "always", "batch_first": "always", "layer_norm_eps": "1e-5",
             "bias": "always"}),
     *absent("TransformerEncoder", "`nn.Sequential(nn.TransformerBlock(...), ..., nn.LayerNorm(n))`"),
-    *absent("TransformerDecoderLayer TransformerDecoder Transformer", "no ready block: `nn.MultiHeadAttention` in a "
-            "layer of your own, or decoders without an encoder by `causal=True`"),
+    *absent("TransformerDecoderLayer TransformerDecoder Transformer", "no ready block: `nn.CrossAttention` in a layer "
+            "of your own; decoders without an encoder by `causal=True`"),
 ]  # fmt: skip
 
 CONTAINERS = [
@@ -149,5 +150,6 @@ ALONE = {
     "nn.Residual": "x + f(x)", "nn.Parallel": "branches side by side", "nn.Transposed": "on the last axis but one",
     "nn.Reshape": "any shape of an example", "nn.LocalMixerBlock": "patches that train by local losses",
     "nn.LeakyRNN": "units that leak, fixed or learned", "nn.LeakyRNNCell": "its step", "nn.Cell": "a step of your own",
+    "nn.CrossAttention": "attention to a memory, torch's MultiheadAttention of three inputs",
     "nn.PositionalEmbedding": "learned positions, added", "nn.Parameter": "an array to learn, as a layer",
 }  # fmt: skip

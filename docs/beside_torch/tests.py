@@ -12,6 +12,7 @@ TESTS = {
                   "all settings together: value, tangents, factors and pullback, of padded sequences too"),
     "own": ("tests/nn/test_own_layers.py", "test_natural_code_is_right_for_every_number_of_directions",
             "layers of one's own, against the engine"),
+    "attention": ("tests/nn/test_attention_of_torch.py", "", "masks of every kind, memories, weights: all rules"),
     "optimizers": ("tests/optim/test_optim.py", "test_torch_agrees_step_for_step",
                    "parameters after every step, in float64, float32 and complex128, clipped and not"),
     "schedules": ("tests/optim/test_of_torch.py", "test_schedules", "rates of 40 steps"),
