@@ -14,6 +14,8 @@
 #                (installs them)
 # make dist      the source distribution and the wheel, in dist; checked, installed beside NumPy alone, and tried there
 # make compare   rewrite docs/compare.md, dualgrad beside other libraries; ARGS=--measure asks those again (installs them)
+# make torch     rewrite docs/torch.md, torch's layers, losses, optimizers and schedules beside ours; ARGS=--measure asks torch
+#                for its names again (installs it)
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
 # make test-fronts  the tests of the kit over PyTorch's and JAX's random numbers (installs them); make test skips them
@@ -48,7 +50,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs coverage api verification tutorial elsewhere accuracy compare dist bench bench-smoke clean
+        lint docs coverage api verification tutorial elsewhere accuracy compare torch dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -67,7 +69,8 @@ test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad $(addprefix --ignore-glob=*/fronts/,torch_* jax_*)
 
-FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py) tests/optim/test_of_torch.py
+FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py) tests/optim/test_of_torch.py \
+               tests/repository/test_torch_names.py
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)
@@ -132,6 +135,9 @@ dist: $(call ready,dist)
 
 compare: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,compare))
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) docs/make_compare.py $(ARGS)
+
+torch: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,fronts))
+	$(PYTHON) docs/make_torch.py $(ARGS)
 
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)
