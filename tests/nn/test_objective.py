@@ -93,7 +93,7 @@ class Scaled(Natural):
 
 MIXED = nn.Sequential(nn.Linear(5, 5), Natural(), nn.Tanh(), Forward(), nn.Linear(5, 2))
 PAIRS = {name: (layer, x, nn.mse, None) for name, (layer, x) in (LAYERS | INTEGERS).items()}
-PAIRS |= {f"Linear, {name}": (nn.Linear(5, 5), x, loss, y) for name, (loss, x, y) in LOSSES.items()}
+PAIRS |= {f"Linear, {name}": (nn.Linear(x[-1], x[-1]), x, loss, y) for name, (loss, x, y) in LOSSES.items()}
 PAIRS |= {
     "sum": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="sum"), np.array([0, 2, 1, 1])),
     "none": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="none"), np.array([0, 2, 1, 1])),
