@@ -29,7 +29,7 @@ def _number(expected, fits):
     return check
 
 
-def _numbers(expected, fits, axes=None):
+def _numbers_or_none(expected, fits, axes=None):
     """A check that a setting is None, or real numbers of so many axes that fit: an array, or what makes one."""
 
     def check(name, value):
@@ -44,7 +44,7 @@ def _numbers(expected, fits, axes=None):
     return check
 
 
-def _whole(name, value):
+def _integer(name, value):
     """A whole number."""
     return count(name, value, "a whole number", -math.inf)
 
@@ -71,11 +71,11 @@ _Arguments = ParamSpec("_Arguments")
 _Made = TypeVar("_Made")
 
 POSITIVE_NUMBER = _number("a positive number", lambda x: 0 < x < math.inf)
-NOT_NEGATIVE = _number("a number that is not negative", lambda x: 0 <= x < math.inf)
+NO_NEGATIVE_NUMBER = _number("a number that is not negative", lambda x: 0 <= x < math.inf)
 SHARE = _number("a number from 0 to 1", lambda x: 0 <= x <= 1)
-ONE_PER_CLASS = _numbers("None, or a number per class, none negative", lambda x: x >= 0, 1)
-SCALES = _numbers("None, or numbers that are not negative", lambda x: x >= 0)
-INTEGER, FLAG = _whole, flag
+ONE_PER_CLASS = _numbers_or_none("None, or a number per class, none negative", lambda x: x >= 0, 1)
+SCALES = _numbers_or_none("None, or numbers that are not negative", lambda x: x >= 0)
+INTEGER, FLAG = _integer, flag
 _finite = _number("a finite number", math.isfinite)
 _not_0 = _number("a finite number other than 0", lambda x: x != 0 and math.isfinite(x))
 _not_nan = _number("a number", lambda x: not math.isnan(x))

@@ -19,7 +19,16 @@ from ...zero import ZERO
 from ..layer import INPUT, by_engine
 from ..types import Curve, Input, Reduction, Scalar, Shape, Tangent
 from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
-from .weighing import UNWEIGHTED, Masses, as_reduction, check_weights, divisor, in_dtype_of, reduced, spread
+from .weighing import (
+    UNWEIGHTED,
+    Masses,
+    as_reduction,
+    check_weights,
+    divisor,
+    in_dtype_of,
+    reduced_losses,
+    spread_weights,
+)
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
@@ -213,7 +222,7 @@ class Loss(ByForward):
         """What each loss is multiplied by, and what it counts in a mean; None for 1."""
         if weights is None:
             return UNWEIGHTED
-        weights = spread(self, weights, each)
+        weights = spread_weights(self, weights, each)
         return weights, weights
 
     def weighs(self, target: Array, /) -> bool:
@@ -260,7 +269,7 @@ class Loss(ByForward):
         if pair := self._short(prediction, target, ZERO, reduction, weights, settings):
             return pair[0]
         each, _ = self._evaluated(prediction, target, settings)
-        return reduced(self, each, reduction, self._masses(prediction, target, each, weights, settings))
+        return reduced_losses(self, each, reduction, self._masses(prediction, target, each, weights, settings))
 
     def push(
         self, prediction: Array, target: Array, dprediction: Tangent, reduction: Reduction | None = None,
@@ -282,11 +291,11 @@ class Loss(ByForward):
         each, slope = self._evaluated(prediction, target, settings)
         reduction = self.reduction if reduction is None else reduction
         masses = self._masses(prediction, target, each, weights, settings)
-        value = reduced(self, each, reduction, masses)
+        value = reduced_losses(self, each, reduction, masses)
         if dprediction is ZERO:
             return value, ZERO
         d = self._gathered(slope() * dprediction, prediction, each)
-        return value, reduced(self, d, reduction, masses, each.shape)
+        return value, reduced_losses(self, d, reduction, masses, each.shape)
 
     def vjp(
         self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
@@ -305,7 +314,7 @@ class Loss(ByForward):
                 return self._scattered(dy, prediction, each) * slope()
             return quietly(product, slope(), self._scattered(dy * factors, prediction, each))
 
-        return reduced(self, each, reduction, masses), pullback
+        return reduced_losses(self, each, reduction, masses), pullback
 
 
 class PlainLoss(Loss):

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...backend import Array
 from ...dual import primal
-from ..setting_checks import NOT_NEGATIVE, POSITIVE_NUMBER
+from ..setting_checks import NO_NEGATIVE_NUMBER, POSITIVE_NUMBER
 from ..types import Curve, Reduction
 from .base import Loss, PlainLoss
 from .weighing import require_pair
@@ -124,7 +124,7 @@ class SmoothL1(Loss, name="smooth_l1"):
 
     elementwise: bool = True
     settings: Mapping[str, Any] = {"beta": 1.0}
-    fits: Mapping[str, Any] = {"beta": NOT_NEGATIVE}
+    fits: Mapping[str, Any] = {"beta": NO_NEGATIVE_NUMBER}
 
     def __init__(self, reduction: Reduction = "mean", beta: float = 1.0):
         super().__init__(reduction, beta=beta)

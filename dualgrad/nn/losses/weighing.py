@@ -44,7 +44,7 @@ def check_weights(loss, weights, shape, reduction, kind):
         )
 
 
-def spread(loss, weights, each):
+def spread_weights(loss, weights, each):
     """Weights with the axes of the losses, in their precision."""
     if weights.shape != each.shape[: weights.ndim]:
         raise ShapeError(
@@ -77,7 +77,7 @@ def divisor(loss, reduction, shape, counts=None):
     return mass if counts.size == n else mass * (n / counts.size)
 
 
-def reduced(loss, each, reduction, masses=UNWEIGHTED, shape=None):
+def reduced_losses(loss, each, reduction, masses=UNWEIGHTED, shape=None):
     """Losses of a shape, the last axes of what is given (a lead axis stays), weighted and reduced."""
     factors, counts = masses
     if factors is not None:
