@@ -208,3 +208,22 @@ def test_settings_are_differentiated():
         (lambda b: nn.smooth_l1(z, 0 * z, beta=b), np.array(0.7)),
     ):
         assert check_jvp(f, (at,)).passed
+
+
+def test_a_probability_of_0_moves_as_steeply_as_it_does():
+    x, t = np.log([0.5, 0.3, 0.2]), np.array([0.0, 1.0, 0.0])
+    each, slopes = dg.jvp(lambda t: nn.kl_div(x, t, "none"), (t,), (np.array([1.0, 1.0, 0.0]),))
+    np.testing.assert_allclose(each, [0, -x[1], 0])
+    np.testing.assert_allclose(slopes, [-np.inf, 1 - x[1], 0])
+
+
+@pytest.mark.parametrize("case", {case.name: case for case in CASES if case.x.ndim == 2}.values(), ids=str)
+def test_series_and_traces(case):
+    v = np.random.default_rng(0).standard_normal(case.x.shape)
+    f = lambda x: case.loss(x, case.target, weights=np.arange(len(x)))  # noqa: E731
+    first = lambda t: dg.jvp(lambda t: f(case.x + t * v), (t,), (1.0,))[1]  # noqa: E731
+    series = dg.taylor(f, case.x, v, order=2)
+    np.testing.assert_allclose(series[:2], [f(case.x), first(0.0)], 1e-12)
+    second = dg.jvp(first, (0.0,), (1.0,))[1]
+    np.testing.assert_allclose(series[2], second / 2, 1e-10, 1e-13)
+    np.testing.assert_allclose(dg.trace(f, (case.x,), (v,)).tangent, first(0.0), 1e-12)

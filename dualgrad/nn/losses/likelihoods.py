@@ -64,7 +64,8 @@ class KLDiv(Loss, name="kl_div"):
             t = np.exp(target)
             return quietly(product, target - x, t), lambda: -t
         positive = primal(target) > 0
-        entropy = np.where(positive, target * np.log(np.where(positive, target, 1)), 0)
+        at_0 = quietly(product, -np.inf, np.where(positive, 0, target))  # 0, whose derivative is infinite
+        entropy = np.where(positive, target * np.log(np.where(positive, target, 1)), at_0)
         return entropy - quietly(product, x, target), lambda: -1.0 * target
 
 
