@@ -434,6 +434,13 @@ def test_what_takes_no_weights_says_so():
             call()
 
 
+def test_local_losses_take_no_weights():
+    model = nn.networks.LocalMixer(4, 2, 2, 3, channels=4, groups=2, blocks=2)
+    objective = nn.Objective(model, nn.cross_entropy).bind(np.ones((2, 4, 4, 2)), np.array([0, 1]), weights=np.ones(2))
+    with pytest.raises(dg.DualgradError, match="local=True takes no weights of examples: bind without"):
+        chains_of("a guess", objective, local=True)
+
+
 def test_weights_may_move():
     objective, params = weighted("examples")
     f = lambda w: nn.Objective(SEQUENCES, nn.mse).bind(objective.x, objective.y, weights=w)(params)  # noqa: E731
