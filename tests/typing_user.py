@@ -448,14 +448,23 @@ def program_losses() -> None:
     total: float = float(nn.mse(x, y, "sum"))
     reductions: list[Reduction] = ["mean", "sum", "none"]
     sizes: list[int] = [np.size(nn.mse(x, y, reduction=reduction)) for reduction in reductions]
-    assert sizes == [1, 1, 3]
-    assert total == each.sum() == 3 * mean
+    assert sizes == [1, 1, 6]
+    assert total == each.sum() == 6 * mean
     model = nn.Linear(2, 2)
     params = nn.initialise(model.init(rng=np.int64(0)), "orthogonal", rng=np.random.default_rng(0))
     batch = nn.Objective(model, nn.MSE(reduction="none")).bind(x, y)
     each = batch(params)
     each, slopes = batch.jvp(params, params)
-    assert each.shape == slopes.shape == (3,)
+    assert each.shape == slopes.shape == (3, 2)
+    mask = np.array([True, False, True])
+    weighted = nn.Objective(model, nn.CrossEntropy(weight=[1.0, 2.0], ignore_index=0)).bind(x, [0, 1, 1], weights=mask)
+    each = weighted.per_example(params)
+    divergence: nn.KLDiv = nn.KLDiv(reduction="batchmean", log_target=True)
+    mean = nn.kl_div(np.log(x), x, reduction="batchmean")
+    mean = nn.gaussian_nll(x, y, reduction="mean", var=2.0) + nn.smooth_l1(x, y, "mean", beta=0.5)
+    assert each[0] == 0
+    assert mean != 0
+    assert divergence.reduction == "batchmean"
 
 
 def batches(x: Array, y: Array, size: int, rng: dg.Rng) -> Iterator[tuple[Array, Array]]:

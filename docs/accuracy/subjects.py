@@ -619,7 +619,7 @@ cross_entropy(" of distributions", smoothed(1), lambda z: np.full_like(z, 1 / z.
 def loss(name, truth, *cases, torch=None, jax=None, **settings):
     """A loss of a prediction and a constant target."""
     f = getattr(nn, name)
-    program = lambda x, y: f(x[..., None], y[..., None], reduction="none")  # noqa: E731
+    program = lambda x, y: f(x, y, reduction="none")  # noqa: E731
     add("Losses", f"nn.{name}", program, truth, *cases, torch=torch, jax=jax, **settings)
 
 

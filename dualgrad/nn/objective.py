@@ -1,9 +1,11 @@
 """Objective: a model and a loss, bound to a batch: the function of the parameters that training minimises."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..backend import Array
 from ..dual import Dual
@@ -50,15 +52,25 @@ class Objective(InBatches):
     def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise TypeError(f"{self!r} has no batch yet: objective.bind(x, y) gives the function of params to call")
 
-    def bind(self, x: Input, y: Input, **kwargs: Any) -> "BoundObjective":
-        """The objective on one batch: a function of the parameters; keywords reach the model.
+    def bind(self, x: Input, y: Input, *, weights: ArrayLike | None = None, **kwargs: Any) -> "BoundObjective":
+        """The objective on one batch: a function of the parameters; keywords reach the model, and ``weights`` the loss.
 
         ``x`` and ``y`` are made arrays here, once, where the model and the loss take arrays.
         ``rng`` is advanced once, here: every call of the bound objective draws the same masks.
+        ``weights``, or a mask, are one number or truth value per example, ``(B,)``, or per step of one, ``(B, T)``:
+        each loss is multiplied by its weight, and the mean is Σ w ℓ / Σ w, as of every `Loss`.
+
+        Examples
+        --------
+        >>> import dualgrad as dg, numpy as np
+        >>> objective = dg.nn.Objective(dg.nn.Identity(), dg.nn.mse)
+        >>> x, y, seen = np.array([[1.0], [5.0], [2.0]]), np.zeros((3, 1)), np.array([True, False, True])
+        >>> objective.bind(x, y, weights=seen)({})
+        np.float64(2.5)
         """
         if "rng" in kwargs:
             kwargs["rng"] = _Frozen(kwargs["rng"])
-        return BoundObjective(self.model, self.loss, x, y, kwargs)
+        return BoundObjective(self.model, self.loss, x, y, kwargs, weights)
 
 
 class _Frozen:
@@ -89,35 +101,45 @@ class BoundObjective:
     x: Any
     y: Any
     kwargs: dict[str, Any]
+    weights: Any
 
     _layout = None  # that of Params whose names and shapes were found to be the model's
 
-    def __init__(self, model: Callable[..., Any], loss: Callable[..., Any], x: Input, y: Input, kwargs: dict[str, Any]):
+    def __init__(
+        self, model: Callable[..., Any], loss: Callable[..., Any], x: Input, y: Input, kwargs: dict[str, Any],
+        weights: ArrayLike | None = None,
+    ):  # fmt: skip
         self.x = as_input(x, model) if getattr(model, "_of_an_array", False) else x
         self.y = as_input(y, loss, "a target") if getattr(loss, "_of_arrays", False) else y
         self.model, self.loss, self.kwargs = model, loss, kwargs
+        self.weights = None if weights is None else _weights_of(loss, weights)
         self._direct = _has_rules(model, loss) and _is_plain(self.x, model) and _is_plain(self.y, loss)
         if self._direct:
             self._shapes, self._at_once = model.shapes(), (takes_lead(model), takes_lead(loss))
 
     def __repr__(self) -> str:
         batch = [shown(a) if hasattr(a, "dtype") else type(a).__name__ for a in (self.x, self.y)]
-        return f"{Objective(self.model, self.loss)!r}.bind({', '.join([*batch, *self.kwargs])})"
+        named = [*([] if self.weights is None else ["weights"]), *self.kwargs]
+        return f"{Objective(self.model, self.loss)!r}.bind({', '.join([*batch, *named])})"
 
     def keywords(self) -> dict[str, Any]:
         """What the model is called with beside its input; a stream of draws begins anew each time."""
         return {k: v.again() if isinstance(v, _Frozen) else v for k, v in self.kwargs.items()}
 
+    def loss_keywords(self) -> dict[str, Any]:
+        """What the loss is called with beside prediction and target: its weights, where there are some."""
+        return {} if self.weights is None else {"weights": self.weights}
+
     def __call__(self, params: Parameters) -> Any:
         if not self._is_direct() or self.kwargs or params.__class__ is not Params or params.buffers:
-            return self.loss(self.model(params, self.x, **self.keywords()), self.y)
+            return self.loss(self.model(params, self.x, **self.keywords()), self.y, **self.loss_keywords())
         if self._knows(params):
             x = self.model.forward(_as_dict(params), self.x)
         else:
             x = self.model(params, self.x)
             self._layout = params.layout if is_plain(params) else None
-        if not _is_prediction(x, self.loss):
-            return self.loss(x, self.y)
+        if self.weights is not None or not _is_prediction(x, self.loss):
+            return self.loss(x, self.y, **self.loss_keywords())
         self.loss.check(x, self.y)
         return self.loss.forward(x, self.y)
 
@@ -129,9 +151,21 @@ class BoundObjective:
         """Whether these are plain Params of the layout that was found to be the model's."""
         return params.__class__ is Params and params.layout is self._layout and is_plain(params)
 
+    def is_weighted(self) -> bool:
+        """Whether the loss is a mean in which examples may count different amounts: a mean of such means is another."""
+        if not isinstance(self.loss, Loss) or self.loss.reduction in ("sum", "none"):
+            return False
+        return self.weights is not None or self.loss.weighs(self.y)
+
     def per_example(self, params: Parameters) -> Array:
-        """The loss of every example, shape ``(B,)``."""
-        return self.loss(self.model(params, self.x, **self.keywords()), self.y, reduction="none")
+        """The loss of every example, shape ``(B,)``, or of every step of one, ``(B, T)``: `Loss.per_example`.
+
+        Their mean is the loss, or their sum that of ``reduction="sum"``.
+        """
+        prediction = self.model(params, self.x, **self.keywords())
+        if isinstance(self.loss, Loss):
+            return self.loss.per_example(prediction, self.y, self.weights)
+        return self.loss(prediction, self.y, reduction="none", **self.loss_keywords())
 
     def jvp(self, params: Parameters, tangents: Tangents) -> tuple[Any, Tangent]:
         """The loss and its slopes: those of ``dg.jvp(objective, (params,), (tangents,))`` bit for bit, in less time.
@@ -176,8 +210,14 @@ class BoundObjective:
         x, dx = (model.jvp if self._at_once[0] else model.push)(p, self.x, dp, ZERO, **keywords)
         if dx.__class__ is not np.ndarray or not _is_prediction(x, loss):
             return None
-        loss.check(x, self.y)
-        value, slopes = (loss.jvp if self._at_once[1] else loss.push)(x, self.y, dx, loss.reduction, None)
+        weights = self.weights
+        if weights is None:
+            loss.check(x, self.y)
+        elif weights.__class__ is Dual:
+            return None
+        else:
+            weights = loss._given(x, self.y, loss.reduction, weights, {})[2]
+        value, slopes = (loss.jvp if self._at_once[1] else loss.push)(x, self.y, dx, loss.reduction, weights)
         return None if slopes is ZERO or value.__class__ is Dual else (value, slopes)
 
     def vjp(self, params: Parameters, **kwargs: Any) -> tuple[Any, dict[str, Array]]:
@@ -187,7 +227,7 @@ class BoundObjective:
                 raise DualgradError(f"the {what} {part!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
         keywords = self.model.accepted(self.keywords() | kwargs)
         prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
-        value, pull_loss = self.loss.vjp(prediction, self.y)
+        value, pull_loss = self.loss.vjp(prediction, self.y, **self.loss_keywords())
         gradient, _ = pull_model(pull_loss(1.0))
         return value, gradient
 
@@ -201,6 +241,13 @@ def _has_rules(model, loss):
         return False
     ours = all(getattr(type(model), name) is getattr(Layer, name) for name in ("__call__", "require", "accepted"))
     return ours and all(getattr(type(loss), name) is getattr(Loss, name) for name in ("__call__", "examples", "push"))
+
+
+def _weights_of(loss, weights):
+    """Weights as an array, for a loss that takes some."""
+    if not isinstance(loss, Loss) and "weights" not in inspect.signature(loss).parameters:
+        raise TypeError(f"got weights for the loss {shown(loss)}, which takes none: weigh inside of it")
+    return as_input(weights, loss, "weights", "biuf")
 
 
 def _is_plain(a, owner):

@@ -6,8 +6,11 @@ import math
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+import numpy as np
+
 from ..backend import is_array, is_host
 from ..checks import count, flag, number, positive_count
+from ..dual import Dual
 
 
 def _number(expected, fits):
@@ -24,6 +27,26 @@ def _number(expected, fits):
         return number(name, value, expected, fits)
 
     return check
+
+
+def _numbers_or_none(expected, fits, axes=None):
+    """A check that a setting is None, or real numbers of so many axes that fit: an array, or what makes one."""
+
+    def check(name, value):
+        if value is None or is_array(value) and not is_host(value) or isinstance(value, Dual):
+            return value
+        found = np.asarray(value) if isinstance(value, (list, tuple, int, float, np.generic)) else value
+        wrong = isinstance(value, (bool, np.bool_)) or not is_array(found) or found.dtype.kind not in "biuf"
+        if wrong or not found.size or axes not in (None, found.ndim) or not np.all(np.isfinite(found) & fits(found)):
+            raise ValueError(f"got {name}={value!r}; expected {expected}")
+        return found
+
+    return check
+
+
+def _integer(name, value):
+    """A whole number."""
+    return count(name, value, "a whole number", -math.inf)
 
 
 def _choice(*names):
@@ -48,7 +71,11 @@ _Arguments = ParamSpec("_Arguments")
 _Made = TypeVar("_Made")
 
 POSITIVE_NUMBER = _number("a positive number", lambda x: 0 < x < math.inf)
+NO_NEGATIVE_NUMBER = _number("a number that is not negative", lambda x: 0 <= x < math.inf)
 SHARE = _number("a number from 0 to 1", lambda x: 0 <= x <= 1)
+ONE_PER_CLASS = _numbers_or_none("None, or a number per class, none negative", lambda x: x >= 0, 1)
+SCALES = _numbers_or_none("None, or numbers that are not negative", lambda x: x >= 0)
+INTEGER, FLAG = _integer, flag
 _finite = _number("a finite number", math.isfinite)
 _not_0 = _number("a finite number other than 0", lambda x: x != 0 and math.isfinite(x))
 _not_nan = _number("a number", lambda x: not math.isnan(x))

@@ -16,7 +16,7 @@ Scalar: TypeAlias = np.floating[Any]
 Shape: TypeAlias = tuple[int, ...]
 Shapes: TypeAlias = dict[str, Shape]
 State: TypeAlias = Any  # of a cell: an array, or a tuple of them
-Reduction: TypeAlias = Literal["mean", "sum", "none"]
+Reduction: TypeAlias = Literal["mean", "sum", "none", "batchmean"]  # the last of `nn.kl_div` alone
 
 Tangent: TypeAlias = Any  # an array, with K in front for K directions; an `OuterProduct`; or `ZERO`
 Tangents: TypeAlias = Mapping[str, Tangent]

@@ -224,7 +224,7 @@ class OnlineEstimator:
         at = Point(self, objective, params)
         network = Network.of(objective.model, objective.loss, streams=objective.x.shape[1])
         prediction, _ = objective.model.vjp(with_buffers(at.params), objective.x)
-        value, pull_loss = objective.loss.vjp(prediction, objective.y)
+        value, pull_loss = objective.loss.vjp(prediction, objective.y, **objective.loss_keywords())
         require_finite(self, value)
         run, dy = copy.copy(self).start(network, at.params, rng=rng), pull_loss(1.0)
         total = cost = 0

@@ -38,7 +38,7 @@ def test_a_loss_is_an_instance_of_a_public_class_by_the_same_name(name):
     kind = type(loss)
     assert kind.__name__.lower() == name.replace("_", "")
     assert getattr(nn, kind.__name__) is kind
-    assert inspect.getsource(kind).startswith((f"class {kind.__name__}(Loss", f"class {kind.__name__}(PlainLoss"))
+    assert inspect.getsource(kind).startswith(f"class {kind.__name__}(")
     assert repr(loss) == repr(kind()) == f"nn.{name}"
     assert loss.__doc__.splitlines()[0] in pydoc.render_doc(loss)
     assert plain_data(loss)["kind"] == name

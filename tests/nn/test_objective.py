@@ -7,6 +7,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn
+from dualgrad.estimators.chain.chains import chains_of
 from tests.support.layers import INTEGERS, LAYERS, LOSSES
 
 leads = pytest.mark.parametrize("n", [None, 1, 3], ids=["one", "K=1", "K=3"])
@@ -93,7 +94,7 @@ class Scaled(Natural):
 
 MIXED = nn.Sequential(nn.Linear(5, 5), Natural(), nn.Tanh(), Forward(), nn.Linear(5, 2))
 PAIRS = {name: (layer, x, nn.mse, None) for name, (layer, x) in (LAYERS | INTEGERS).items()}
-PAIRS |= {f"Linear, {name}": (nn.Linear(5, 5), x, loss, y) for name, (loss, x, y) in LOSSES.items()}
+PAIRS |= {f"Linear, {name}": (nn.Linear(x[-1], x[-1]), x, loss, y) for name, (loss, x, y) in LOSSES.items()}
 PAIRS |= {
     "sum": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="sum"), np.array([0, 2, 1, 1])),
     "none": (nn.Linear(5, 3), (4, 5), nn.cross_entropy.using(reduction="none"), np.array([0, 2, 1, 1])),
@@ -340,6 +341,144 @@ def test_every_call_draws_the_same():
     v = dg.directions.Rademacher().sample(params, rng=0)
     same(objective.jvp(params, v), objective.jvp(params, v))
     same(objective.jvp(params, v)[:1] * 2, (objective(params),) * 2)
+
+
+# ---------------------------------------------------------------------- weights of the batch
+
+SEQUENCES = nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+WEIGHTED = {
+    "examples": (nn.mse, (6, 5), None, np.arange(6.0)),
+    "entries": (nn.huber, (6, 5), None, np.arange(18.0).reshape(6, 3)),
+    "a mask": (nn.cross_entropy, (6, 5), np.arange(6) % 3, np.arange(6) % 2 == 0),
+    "steps": (nn.cross_entropy, (2, 4, 5), np.arange(8).reshape(2, 4) % 3, np.array([[1, 1, 1, 0], [1, 0, 0, 0]])),
+    "steps, ignored too": (
+        nn.cross_entropy.using(weight=[1.0, 2.0, 0.5]), (2, 4, 5), np.where(np.arange(8) % 4, 1, -100).reshape(2, 4),
+        np.arange(8).reshape(2, 4),
+    ),
+    "a sum": (nn.mae.using(reduction="sum"), (6, 5), None, np.arange(-2.0, 4)),
+    "none": (nn.bce_with_logits.using(reduction="none"), (6, 5), np.full((6, 3), 0.3), np.arange(6.0)),
+    "variances": (nn.gaussian_nll.using(var=0.5), (6, 5), None, [1, 0, 2, 0, 1, 1]),
+}  # fmt: skip
+weighted_by = pytest.mark.parametrize("by", WEIGHTED)
+
+
+def weighted(by, dtype=np.float64):
+    loss, shape, y, weights = WEIGHTED[by]
+    rng, params = np.random.default_rng(1), SEQUENCES.init(rng=1, dtype=dtype)
+    y = rng.standard_normal((*shape[:-1], 3)).astype(dtype) if y is None else y
+    return nn.Objective(SEQUENCES, loss).bind(rng.standard_normal(shape).astype(dtype), y, weights=weights), params
+
+
+@leads
+@dtypes
+@weighted_by
+@pytest.mark.usefixtures("no_engine")
+def test_weights_reach_the_loss_by_the_rules_as_by_the_engine(by, dtype, n):
+    objective, params = weighted(by, dtype)
+    _, _, _, weights = WEIGHTED[by]
+    expected = objective.loss(SEQUENCES(params, objective.x), objective.y, weights=weights)
+    for at in (params, dict(params)):
+        same([objective(at)], [expected])
+    for sampler in (dg.directions.Gaussian(), dg.directions.LowRank()):
+        v = sampler.sample(params, rng=2, n=n)
+        same(objective.jvp(params, v), by_engine(objective, params, v))
+
+
+@weighted_by
+def test_weights_reach_gradients_and_the_losses_of_examples(by):
+    objective, params = weighted(by)
+    reduction = objective.loss.reduction
+    if reduction == "none":
+        assert objective.per_example(params).shape == (6,)
+        return
+    value, gradient = objective.vjp(params)
+    exact = dg.grad(objective)(params)
+    estimate = dg.estimators.Backprop().estimate(objective, params)
+    for name, g in exact.items():
+        np.testing.assert_allclose(gradient[name], g, 1e-11, 1e-13)
+        np.testing.assert_allclose(estimate.gradient[name], g, 1e-11, 1e-13)
+    each = objective.per_example(params)
+    assert each.shape == objective.x.shape[:-1]
+    for found in (value, each.sum() if reduction == "sum" else each.mean()):
+        np.testing.assert_allclose(found, objective(params), 1e-12)
+    (chain,) = chains_of("a guess", objective)
+    z = SEQUENCES(params, objective.x)
+    np.testing.assert_array_equal(
+        chain.loss(z)[1], objective.loss.vjp(z, objective.y, weights=objective.weights)[1](1.0)
+    )
+
+
+def test_a_mask_leaves_examples_out():
+    objective, params = weighted("a mask")
+    kept = objective.weights
+    part = nn.Objective(SEQUENCES, nn.cross_entropy).bind(objective.x[kept], objective.y[kept])
+    v = dg.directions.Gaussian().sample(params, rng=0, n=3)
+    for found, expected in zip(objective.jvp(params, v), part.jvp(params, v), strict=True):
+        np.testing.assert_allclose(found, expected, 1e-13)
+    assert "weights" in repr(objective)
+
+
+def test_what_takes_no_weights_says_so():
+    model = nn.Linear(5, 3)
+    params = model.init(rng=0, dtype=np.float64)
+    own = lambda x, y: np.mean((x - y) ** 2)  # noqa: E731
+    with pytest.raises(TypeError, match="which takes none: weigh inside of it"):
+        nn.Objective(model, own).bind(X, X[:, :3], weights=np.ones(4))
+    own = lambda x, y, weights: np.sum(weights[:, None] * (x - y) ** 2)  # noqa: E731
+    objective = nn.Objective(model, own).bind(X, X[:, :3], weights=np.arange(4.0))
+    same([objective(params)], [nn.mse(model(params, X), X[:, :3], "sum", np.arange(4.0))])
+    objective = nn.Objective(model, nn.mse).bind(X, X[:, :3], weights=np.ones(3))
+    v = params.zeros_like()
+    for call in (lambda: objective(params), lambda: objective.jvp(params, v), lambda: by_engine(objective, params, v)):
+        with pytest.raises(dg.ShapeError, match=r"weights of shape \(3,\); expected \(4,\) or \(4, 3\)"):
+            call()
+
+
+def test_local_losses_take_no_weights():
+    model = nn.networks.LocalMixer(4, 2, 2, 3, channels=4, groups=2, blocks=2)
+    objective = nn.Objective(model, nn.cross_entropy).bind(np.ones((2, 4, 4, 2)), np.array([0, 1]), weights=np.ones(2))
+    with pytest.raises(dg.DualgradError, match="local=True takes no weights of examples: bind without"):
+        chains_of("a guess", objective, local=True)
+
+
+def test_weights_may_move():
+    objective, params = weighted("examples")
+    f = lambda w: nn.Objective(SEQUENCES, nn.mse).bind(objective.x, objective.y, weights=w)(params)  # noqa: E731
+    assert dg.testing.check_jvp(f, (np.arange(1.0, 7),)).passed
+
+
+def test_the_steps_of_a_sequence_are_weighed_online():
+    model = nn.Sequential(nn.RNN(3, 4), nn.Linear(4, 2))
+    params, rng = model.init(rng=0, dtype=np.float64), np.random.default_rng(0)
+    x, y = rng.standard_normal((5, 2, 3)), rng.integers(0, 2, (5, 2))
+    batch = nn.Objective(model, nn.cross_entropy).bind(x, y, weights=np.arange(10).reshape(5, 2) % 3)
+    found, exact = dg.online.RTRL().estimate(batch, params), batch.vjp(params)
+    np.testing.assert_allclose(found.value, exact[0], 1e-12)
+    for name, g in exact[1].items():
+        np.testing.assert_allclose(found.gradient[name], g, 1e-10, 1e-12)
+
+
+@pytest.mark.parametrize("by", ["weights", "weight", "ignore_index", "a sum"])
+def test_means_of_shards_are_not_weighted_means(by):
+    """They are refused, and sums are right: weights times shards over the weight of all."""
+    rng, model = np.random.default_rng(0), nn.Linear(5, 3)
+    x, y, w, params = rng.standard_normal((6, 5)), np.arange(6) % 3, np.arange(1.0, 7), model.init(rng=0, dtype=float)
+    settings = {
+        "weight": {"weight": [1.0, 2.0, 3.0]},
+        "ignore_index": {"ignore_index": 0},
+        "a sum": {"reduction": "sum"},
+    }
+    objective = nn.Objective(model, nn.cross_entropy.using(**settings.get(by, {})))
+    given = {"weights": w} if by == "weights" else {"weights": 2 * w / w.sum()} if by == "a sum" else {}
+    parts = [slice(0, 2), slice(2, 6)]
+    bind = lambda k: objective.bind(x[parts[k]], y[parts[k]], **{n: a[parts[k]] for n, a in given.items()})  # noqa: E731
+    shared = dg.estimators.Shared(dg.estimators.ForwardGradient(dg.directions.Gaussian(), n=2), shards=2)
+    if by == "a sum":
+        whole = nn.Objective(model, nn.cross_entropy).bind(x, y, weights=w)
+        np.testing.assert_allclose(shared.estimate(bind, params, rng=0).value, whole(params), 1e-12)
+    else:
+        with pytest.raises(dg.DualgradError, match="not that over all examples where these have weights"):
+            shared.estimate(bind, params, rng=0)
 
 
 def test_a_small_batch_takes_few_calls():

@@ -163,4 +163,19 @@ LOSSES = {
     "huber, narrow": (nn.huber.using(delta=0.3), (2, 4, 5), RNG.standard_normal((2, 4, 5))),
     "bce_with_logits": (nn.bce_with_logits, (4, 5), RNG.random((4, 5))),
     "mse": (nn.mse, (4, 5), RNG.standard_normal((4, 5))),
-}
+    "mse of numbers": (nn.mse, (4,), RNG.standard_normal(4)),
+    "cross_entropy, weighted": (
+        nn.cross_entropy.using(weight=np.arange(5.0), ignore_index=CLASSES[0]), (4, 5), CLASSES,
+    ),
+    "nll, weighted": (
+        nn.nll.using(weight=np.arange(1.0, 6.0)), (2, 4, 5), np.array([[0, -100, 3, 4], [1, 1, -100, 2]]),
+    ),
+    "bce_with_logits, weighted": (
+        nn.bce_with_logits.using(weight=np.arange(5.0), pos_weight=np.arange(5.0)[::-1]), (4, 5), RNG.random((4, 5)),
+    ),
+    "smooth_l1": (nn.smooth_l1.using(beta=0.7), (4, 5), RNG.standard_normal((4, 5))),
+    "hinge": (nn.hinge, (4, 5), np.where(RNG.random((4, 5)) < 0.5, -1.0, 1.0)),
+    "kl_div": (nn.kl_div.using(reduction="batchmean", log_target=True), (4, 5), np.log(SOFT)),
+    "gaussian_nll": (nn.gaussian_nll.using(log_var=True), (4, 6), RNG.standard_normal((4, 3))),
+    "gaussian_nll, of a variance": (nn.gaussian_nll.using(var=0.4, full=True), (4, 5), RNG.standard_normal((4, 5))),
+}  # fmt: skip

@@ -52,10 +52,17 @@ def chains_of(estimator, objective, local=False):
             raise DualgradError(
                 f"the local losses are nn.cross_entropy; got the loss {objective.loss!r}: bind that one"
             )
+        if objective.weights is not None:
+            raise DualgradError(
+                f"{estimator!r} with local=True takes no weights of examples: bind without weights=, and leave out the "
+                "examples of weight 0"
+            )
         chains = list(_local(objective.model, objective.y))
     else:
         steps = unrolled(objective.model)
-        chains = [Chain(steps, len(steps), lambda z: _value_and_gradient(objective.loss, z, objective.y))]
+        weighted = objective.loss_keywords()
+        loss = lambda z: _value_and_gradient(objective.loss, z, objective.y, **weighted)  # noqa: E731
+        chains = [Chain(steps, len(steps), loss)]
     training = bool(objective.kwargs.get("train"))
     for chain in chains:
         for step in chain.steps:
@@ -109,6 +116,6 @@ def _inner(layer):
         yield from _inner(child)
 
 
-def _value_and_gradient(loss, z, y):
-    value, pull = loss.vjp(z, y)
+def _value_and_gradient(loss, z, y, **weighted):
+    value, pull = loss.vjp(z, y, **weighted)
     return value, pull(1.0)

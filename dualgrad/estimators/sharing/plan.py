@@ -135,6 +135,12 @@ class Plan:
                 f"{asks!r}: objective({shard}) gave {loss!r:.60}; expected the loss of that shard, a function of the "
                 "parameters: lambda shard: objective.bind(*load(step, shard))"
             )
+        if isinstance(loss, BoundObjective) and loss.is_weighted():
+            raise DualgradError(
+                f"{asks!r} takes the mean over shards, which is not that over all examples where these have weights, a "
+                f"weight per class or an ignored target, as those of shard {shard}: take loss.using(reduction='sum') "
+                "and weights=weights * shards / total, where total is what the examples of all shards weigh"
+            )
         return loss
 
     # ------------------------------------------------------------------ all units together

@@ -1,4 +1,4 @@
-"""Loss: what all losses share: reductions, weights, and rules like those of a layer."""
+"""Loss: what all losses share: settings, and rules like those of a layer."""
 
 import copyreg
 import functools
@@ -19,6 +19,16 @@ from ...zero import ZERO
 from ..layer import INPUT, by_engine
 from ..types import Curve, Input, Reduction, Scalar, Shape, Tangent
 from ..user_rules import by_direction, drop_inherited_rules, is_builtin, takes_lead
+from .weighing import (
+    UNWEIGHTED,
+    Masses,
+    as_reduction,
+    check_weights,
+    divisor,
+    in_dtype_of,
+    reduced_losses,
+    spread_weights,
+)
 
 _NAMED = {}  # the classes of the losses of this package, by the names of their instances
 
@@ -54,16 +64,18 @@ class ByForward:
 class Loss(ByForward):
     """What losses share: the reduction over examples, weights, and jvp where the prediction is a Dual.
 
-    A loss defines ``evaluate(prediction, target, **settings) -> each, slope``: one number per example, and a function
-    that returns its derivative from the same intermediates; ``check(prediction, target)``; and the names of its own
-    keywords, with their defaults, in ``settings``, and functions ``name, value -> value`` that check some of them, in
-    ``fits``. One that has a ``jvp(prediction, target, dprediction, reduction, weights)`` of its own is given one
-    direction at a time unless its class says ``lead = True``, as a `Layer` is. One that overrides ``forward`` or
-    ``evaluate`` inherits no rule of another.
+    A loss defines ``evaluate(prediction, target, **settings) -> each, slope``: one number per example, or per entry of
+    the prediction, and a function that returns its derivative from the same intermediates;
+    ``check(prediction, target)``; and the names of its own keywords, with their defaults, in ``settings``, and
+    functions ``name, value -> value`` that check some of them, in ``fits``. One of a number per entry says
+    ``elementwise = True``. One that has a ``jvp(prediction, target, dprediction, reduction, weights)`` of its own is
+    given one direction at a time unless its class says ``lead = True``, as a `Layer` is. One that overrides ``forward``
+    or ``evaluate`` inherits no rule of another.
 
     Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
-    "none" over the examples, and ``weights``, or a boolean mask, of one number per example: each loss is multiplied by
-    its weight, and the mean is Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults,
+    "none" over all numbers it has, as in torch, and ``weights``, or a boolean mask: of the shape of these, or of their
+    first axes, as ``(B,)`` for one number an example. Each loss is multiplied by its weight, and the mean is
+    Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults,
     and so is ``Class(reduction="mean", **settings)``, of which ``nn.mse`` and its kin are the instances.
 
     Value, tangent and cotangent are in the precision of the prediction, whatever that of target and weights.
@@ -80,11 +92,14 @@ class Loss(ByForward):
     >>> import dualgrad as dg, numpy as np
     >>> x, y = np.array([[1.0, 3.0], [0.0, 0.0]]), np.ones((2, 2))
     >>> dg.nn.mse(x, y, reduction="none")
-    array([2., 1.])
+    array([[0., 4.],
+           [1., 1.]])
     >>> dg.nn.mse(x, y, weights=np.array([True, False]))
     np.float64(2.0)
     >>> dg.nn.mse.using(reduction="sum")(x, y)
-    np.float64(3.0)
+    np.float64(6.0)
+    >>> dg.nn.mse.per_example(x, y)
+    array([2., 1.])
     """
 
     evaluate: Callable[..., Curve]
@@ -93,6 +108,9 @@ class Loss(ByForward):
     reduction: Reduction = "mean"
     given: Mapping[str, Any] = {}
     lead = True
+    elementwise: bool = False
+    reductions: tuple[Reduction, ...] = ("mean", "sum", "none")
+    _read_by_check: tuple[str, ...] = ()  # settings without which `check` cannot say whether the target fits
     _known_as = "Loss"  # under which reprs, pickles and saved settings know it
     _of_arrays = False  # whether prediction and target are arrays, and nothing else that a loss of one's own may take
 
@@ -106,7 +124,7 @@ class Loss(ByForward):
         cls._of_arrays = is_builtin(cls, "evaluate")
 
     def __init__(self, reduction: Reduction = "mean", **settings: Any):
-        self.reduction = _reduction(reduction)
+        self.reduction = as_reduction(self, reduction)
         self.given = {name: v for name, v in self._known(settings).items() if not _same(v, self.settings[name])}
 
     def __repr__(self) -> str:
@@ -138,7 +156,7 @@ class Loss(ByForward):
 
     @overload
     def __call__(
-        self, prediction: Input, target: Input, reduction: Literal["mean", "sum"],
+        self, prediction: Input, target: Input, reduction: Literal["mean", "sum", "batchmean"],
         weights: ArrayLike | None = None, **settings: Any,
     ) -> Scalar: ...  # fmt: skip
 
@@ -149,7 +167,7 @@ class Loss(ByForward):
     ) -> Any: ...  # fmt: skip
 
     def __call__(self, prediction, target, reduction=None, weights=None, **settings):
-        reduction = self.reduction if reduction is None else _reduction(reduction)
+        reduction = self.reduction if reduction is None else as_reduction(self, reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
         others = target, weights, *settings.values(), *self.given.values()
         if type(prediction) is not Dual or any(isinstance(a, Dual) for a in others):  # whose tangents the engine knows
@@ -176,16 +194,16 @@ class Loss(ByForward):
             target = as_input(target, self, "a target", "biuf")
         else:
             prediction, target = lift(prediction), lift(target)
-        self.check(primal(prediction), target)
-        examples = self.examples(primal(prediction), target)
+        settings = self._known(settings) if settings else settings
+        read = {name: value for name, value in settings.items() if name in self._read_by_check}
+        (self.using(**read) if read else self).check(primal(prediction), target)
+        shape = self.examples(primal(prediction), target)
         if weights is not None:
             weights = as_input(weights, self, "weights", "biuf")
-            if weights.shape != examples:
-                raise ShapeError(f"{self!r} got weights of shape {weights.shape}; expected {examples}, one an example")
-            _check_weights(self, weights, reduction, primal(prediction).dtype)
-        if reduction == "mean" and 0 in examples:
+            check_weights(self, weights, shape, reduction, primal(prediction).dtype)
+        if reduction not in ("sum", "none") and 0 in shape:
             raise ShapeError(f"{self!r} got a prediction of shape {np.shape(prediction)}; no examples have no mean")
-        return prediction, target, weights, self._known(settings) if settings else settings
+        return prediction, target, weights, settings
 
     def check(self, prediction: Array, target: Array, /) -> None:
         """Raise unless prediction and target fit each other; a loss of one's own may leave it out."""
@@ -193,12 +211,54 @@ class Loss(ByForward):
     def _evaluated(self, prediction, target, settings):
         """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""
         if self._of_arrays and target.ndim == prediction.ndim:
-            target = _in_dtype_of(target, prediction)
+            target = in_dtype_of(target, prediction)
         return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
 
     def examples(self, prediction: Array, target: Array, /) -> Shape:
-        """The shape of the losses of the examples."""
-        return prediction.shape[:-1]
+        """The shape of the losses: one number per entry, or per example."""
+        return target.shape if self.elementwise else prediction.shape[:-1]
+
+    def _masses(self, prediction, target, each, weights, settings) -> Masses:
+        """What each loss is multiplied by, and what it counts in a mean; None for 1."""
+        if weights is None:
+            return UNWEIGHTED
+        weights = spread_weights(self, weights, each)
+        return weights, weights
+
+    def weighs(self, target: Array, /) -> bool:
+        """Whether a mean over this target is one in which examples count different amounts, without ``weights``."""
+        return False
+
+    def _gathered(self, products, prediction, each):
+        """The tangents of the losses, of those of the entries of the prediction times their slopes."""
+        return products if each.ndim == prediction.ndim else np.sum(products, axis=-1)
+
+    def _scattered(self, cotangents, prediction, each):
+        """The transpose of that; of one number for all losses it is the number."""
+        return cotangents[..., None] if np.ndim(cotangents) and each.ndim < prediction.ndim else cotangents
+
+    def per_example(self, prediction: Input, target: Input, weights: ArrayLike | None = None) -> Array:
+        """One number per example, ``prediction.shape[:-1]``, or ``(B,)`` for B numbers: their mean is the loss, or
+        their sum with ``reduction="sum"``. Of an example's own entries it is the mean, or the sum; with weights, each
+        is multiplied by its weight over their mean.
+
+        Examples
+        --------
+        >>> import dualgrad as dg, numpy as np
+        >>> x, y = np.array([[1.0, 3.0], [0.0, 0.0]]), np.ones((2, 2))
+        >>> dg.nn.mse.per_example(x, y, weights=np.array([True, False]))
+        array([4., 0.])
+        """
+        summed = self.reduction == "sum"
+        prediction, target, weights, _ = self._given(prediction, target, "none", weights, {})
+        losses = each = self(prediction, target, "none", weights)
+        if each.ndim == prediction.ndim > 1:
+            each = np.sum(each, axis=-1) if summed else np.mean(each, axis=-1)
+        if summed or self.reduction == "none" or 0 in losses.shape:
+            return each
+        _, counts = self._masses(primal(prediction), target, losses, weights, {})
+        share = math.prod(losses.shape) / divisor(self, self.reduction, losses.shape, counts)
+        return each if counts is None and share == 1 else each * share
 
     def forward(
         self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
@@ -209,7 +269,7 @@ class Loss(ByForward):
         if pair := self._short(prediction, target, ZERO, reduction, weights, settings):
             return pair[0]
         each, _ = self._evaluated(prediction, target, settings)
-        return _reduce(each, reduction, weights)
+        return reduced_losses(self, each, reduction, self._masses(prediction, target, each, weights, settings))
 
     def push(
         self, prediction: Array, target: Array, dprediction: Tangent, reduction: Reduction | None = None,
@@ -230,30 +290,31 @@ class Loss(ByForward):
         """The loss and its tangent, ⟨slope, dprediction⟩ for every example."""
         each, slope = self._evaluated(prediction, target, settings)
         reduction = self.reduction if reduction is None else reduction
+        masses = self._masses(prediction, target, each, weights, settings)
+        value = reduced_losses(self, each, reduction, masses)
         if dprediction is ZERO:
-            return _reduce(each, reduction, weights), ZERO
-        d = np.sum(slope() * dprediction, axis=-1)
-        return _reduce(each, reduction, weights), _reduce(d, reduction, weights, each.ndim)
+            return value, ZERO
+        d = self._gathered(slope() * dprediction, prediction, each)
+        return value, reduced_losses(self, d, reduction, masses, each.shape)
 
     def vjp(
         self, prediction: Array, target: Array, reduction: Reduction | None = None, weights: Array | None = None,
         **settings: Any,
     ) -> tuple[Any, Callable[[Any], Array]]:  # fmt: skip
         """The loss, and its pullback: a cotangent of the loss to one of the prediction."""
-        reduction = self.reduction if reduction is None else _reduction(reduction)
+        reduction = self.reduction if reduction is None else as_reduction(self, reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
         each, slope = self._evaluated(prediction, target, settings)
-        if weights is None:
-            share = 1 / each.size if reduction == "mean" else 1
-        else:
-            share = _in_dtype_of(weights, each)
-            share = share / np.sum(share) if reduction == "mean" else share
+        masses = factors, counts = self._masses(prediction, target, each, weights, settings)
+        share = 1 / divisor(self, reduction, each.shape, counts)
 
         def pullback(dy):
-            scale = dy * share
-            return (scale[..., None] if np.ndim(scale) else scale) * slope()
+            dy = dy * share
+            if factors is None:
+                return self._scattered(dy, prediction, each) * slope()
+            return quietly(product, slope(), self._scattered(dy * factors, prediction, each))
 
-        return _reduce(each, reduction, weights), pullback
+        return reduced_losses(self, each, reduction, masses), pullback
 
 
 class PlainLoss(Loss):
@@ -263,60 +324,9 @@ class PlainLoss(Loss):
         super().__init__(reduction)
 
 
-def _reduction(reduction):
-    if not isinstance(reduction, str) or reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"got reduction={reduction!r}; expected 'mean', 'sum' or 'none'")
-    return reduction
-
-
 def _same(value, default):
-    """Whether a setting is the default, a plain number: one that is differentiated never is."""
+    """Whether a setting is the default, a plain one: one that is differentiated never is."""
     return value.__class__ is default.__class__ and value == default
-
-
-def _check_weights(loss, weights, reduction, kind):
-    """Finite numbers; for a mean, not negative, and not all 0. On a device, looking would cost a wait."""
-    w = primal(weights)
-    if w.__class__ is not np.ndarray:
-        return
-    if w.dtype != kind:
-        with np.errstate(over="ignore"):
-            w = w.astype(kind)
-    mass, least = w.sum(dtype=np.float64), w.min(initial=0)
-    if not math.isfinite(mass):
-        raise ValueError(f"{loss!r} got weights that sum to {mass}; expected finite numbers")
-    if reduction == "mean" and w.size and (least < 0 or mass == 0):
-        raise ValueError(
-            f"{loss!r} got weights from {least} that sum to {mass}; a mean is over weights that are not negative, nor "
-            "all 0: reduction='sum' or 'none' takes any"
-        )
-
-
-def _in_dtype_of(a, like):
-    """An array in the precision of another: targets as the prediction, weights or a mask as the losses."""
-    kind = primal(like).dtype
-    return a if a.dtype == kind else a.astype(kind)
-
-
-def _reduce(each, reduction, weights=None, ndim=None):
-    """Mean or sum over examples, the last ``ndim`` axes (a lead axis stays)."""
-    ndim = each.ndim if ndim is None else ndim
-    if weights is not None:
-        weights = _in_dtype_of(weights, each)
-        each = quietly(product, each, weights)
-    if reduction == "none":
-        return each
-    total = np.sum(each, axis=tuple(range(-ndim, 0))) if ndim else each
-    if reduction == "sum":
-        return total
-    mass = math.prod(each.shape[each.ndim - ndim :]) if weights is None else np.sum(weights)
-    return total / mass
-
-
-def require_pair(loss, x, target):
-    """A prediction and a target of one shape."""
-    if np.ndim(x) == 0 or np.shape(target) != x.shape or not x.shape[-1]:
-        raise ShapeError(f"{loss!r} got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}")
 
 
 def _named(name, settings):

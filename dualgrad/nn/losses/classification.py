@@ -1,24 +1,51 @@
-"""Losses of classes: logits or log-probabilities against integer classes, distributions or probabilities."""
+"""Losses of classes: logits or log-probabilities against integer classes or distributions."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...backend import Array
 from ...dual import primal
 from ...errors import ShapeError
 from ...exponentials import entry, exponentials, from_the_largest, replaced
 from ...rules.absorb import product, quietly
-from ...slopes import logistic, softplus
 from ...zero import ZERO
-from ..setting_checks import SHARE
+from ..setting_checks import INTEGER, ONE_PER_CLASS, SHARE
 from ..types import Curve, Reduction, Tangent
-from .base import Loss, PlainLoss, require_pair
+from .base import Loss
+from .weighing import setting_like
 
 
-class CrossEntropy(Loss, name="cross_entropy"):
-    """ℓ = log Σ eᶻ - z_y ;  dℓ = ⟨softmax z - y, dz⟩.
+class _ClassLoss(Loss):
+    """What losses of classes share: a weight per class, and targets that are ignored."""
+
+    _read_by_check: tuple[str, ...] = ("ignore_index",)
+
+    def weighs(self, target: Array) -> bool:
+        if target.dtype.kind not in "iu":
+            return False
+        own = {**self.settings, **self.given}
+        return own["weight"] is not None or bool(np.any(target == own["ignore_index"]))
+
+    def _masses(self, z, target, each, weights, settings):
+        """An ignored target is one of weight 0; of the others each counts what its class weighs."""
+        factors, counts = super()._masses(z, target, each, weights, settings)
+        if target.ndim == z.ndim:
+            return factors, counts
+        own = {**self.settings, **self.given, **settings}
+        classes, kept = _classes(target, own["ignore_index"])
+        if kept is not None:
+            factors = kept.astype(primal(each).dtype) if factors is None else factors * kept
+        if own["weight"] is None:
+            return factors, factors
+        weight = _class_weight(self, z, own["weight"])[classes]
+        return factors, weight if factors is None else factors * weight
+
+
+class CrossEntropy(_ClassLoss, name="cross_entropy"):
+    """ℓ = w_y (log Σ eᶻ - z_y) ;  dℓ = w_y ⟨softmax z - y, dz⟩.
 
     Parameters
     ----------
@@ -26,6 +53,11 @@ class CrossEntropy(Loss, name="cross_entropy"):
     target : integer classes, shape ``(...)``, or distributions, shape ``(..., classes)``
     reduction, weights
         As for every `Loss`.
+    weight : array of ``(classes,)``, or None
+        The weight w of each class. As in torch, the mean over integer classes is Σ ℓ / Σ w_y, and that over
+        distributions t, whose losses are -Σ w_c t_c log softmax(z)_c, is over the number of examples.
+    ignore_index : int
+        Targets of this class count nothing: neither in a value or derivative, nor in a mean.
     label_smoothing : float
         The share of the target that is spread evenly over all classes.
 
@@ -34,21 +66,26 @@ class CrossEntropy(Loss, name="cross_entropy"):
     ShapeError
         When the shapes do not fit.
     ValueError
-        When a class is out of range.
+        When a class is out of range, and for a mean where every target is ignored (in torch that is NaN).
 
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
     >>> dg.nn.cross_entropy(np.zeros((2, 4)), np.array([0, 3]))
     np.float64(1.3862943611198906)
+    >>> dg.nn.cross_entropy(np.zeros((2, 4)), np.array([0, -100]), "none", weight=[2.0, 1.0, 1.0, 1.0])
+    array([2.77258872, 0.        ])
     """
 
-    settings: Mapping[str, Any] = {"label_smoothing": 0.0}
-    fits: Mapping[str, Any] = {"label_smoothing": SHARE}
+    settings: Mapping[str, Any] = {"weight": None, "ignore_index": -100, "label_smoothing": 0.0}
+    fits: Mapping[str, Any] = {"weight": ONE_PER_CLASS, "ignore_index": INTEGER, "label_smoothing": SHARE}
     lead = True
 
-    def __init__(self, reduction: Reduction = "mean", label_smoothing: float = 0.0):
-        super().__init__(reduction, label_smoothing=label_smoothing)
+    def __init__(
+        self, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100,
+        label_smoothing: float = 0.0,
+    ):  # fmt: skip
+        super().__init__(reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
 
     def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or not z.shape[-1]:
@@ -58,40 +95,49 @@ class CrossEntropy(Loss, name="cross_entropy"):
         if target.ndim < z.ndim:
             _check_classes(self, z, target)
 
-    def evaluate(self, z: Array, target: Array, label_smoothing: float) -> Curve:
+    def evaluate(
+        self, z: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+    ) -> Curve:
         at, shifted, e, rest = exponentials(z)
-        mass = 1 if target.ndim < z.ndim else np.sum(target, axis=-1, keepdims=True)
-        mass = (1 - label_smoothing) * mass + label_smoothing
+        target = _classes(target, ignore_index)[0] if target.ndim < z.ndim else target
+        weight = None if weight is None else _class_weight(self, z, weight)
+        mass = _mass(target, z.ndim, label_smoothing, weight)
 
         def slope():
-            """p - t, at the largest p as (1 - t) - (1 - p)."""
-            t, share = _distribution(z, target, label_smoothing), mass / (1 + rest)
+            """mass p - t, at the largest p as (mass - t) - mass (1 - p)."""
+            t, share = _distribution(z, target, label_smoothing, weight), mass / (1 + rest)
             return replaced(share * e - t, at, (mass - entry(t, at)) - share * rest)
 
-        return (np.log1p(rest) * mass)[..., 0] - _entry_of_class(shifted, target, z.ndim, label_smoothing), slope
+        found = _entry_of_class(shifted, target, z.ndim, label_smoothing, weight)
+        return (np.log1p(rest) * mass)[..., 0] - found, slope
 
     def jvp(
         self, z: Array, target: Array, dz: Tangent, reduction: Reduction | None = None, weights: Array | None = None,
         **settings: Any,
     ) -> tuple[Any, Tangent]:  # fmt: skip
-        """⟨p - t, dz⟩, with dz measured from that of the largest logit: Σ (p - t) = 0."""
+        """⟨mass p - t, dz⟩, with dz measured from that of the largest logit: Σ (mass p - t) = 0."""
         if pair := self._short(z, target, dz, self.reduction if reduction is None else reduction, weights, settings):
             return pair
         return super().jvp(z, target, dz if dz is ZERO else from_the_largest(z, dz), reduction, weights, **settings)
 
     def _short(self, z, target, dz, reduction, weights, settings):
-        """The mean over plain examples of integer classes."""
+        """The mean over plain examples of integer classes, of which none is ignored."""
         plain = z.__class__ is target.__class__ is np.ndarray and (dz is ZERO or dz.__class__ is np.ndarray)
-        if plain and target.ndim < z.ndim and reduction == "mean" and weights is None and not (settings or self.given):
+        if not plain or target.ndim == z.ndim or reduction != "mean" or weights is not None or settings or self.given:
+            return None
+        if z.shape[-1] >= -self.settings["ignore_index"] and target.min(initial=0) < 0:
+            return None
+        try:
             return _mean_of_classes(z, target, dz)
-        return None
+        except IndexError:  # one is ignored, or out of range
+            return None
 
 
 cross_entropy: CrossEntropy = CrossEntropy()
 
 
-class NLL(PlainLoss, name="nll"):
-    """ℓ = -z_y for log-probabilities z ;  dℓ = -dz_y.
+class NLL(_ClassLoss, name="nll"):
+    """ℓ = -w_y z_y for log-probabilities z ;  dℓ = -w_y dz_y.
 
     Parameters
     ----------
@@ -99,6 +145,8 @@ class NLL(PlainLoss, name="nll"):
     target : integer classes, shape ``(...)``
     reduction, weights
         As for every `Loss`.
+    weight, ignore_index
+        As for `CrossEntropy`.
 
     Examples
     --------
@@ -107,6 +155,12 @@ class NLL(PlainLoss, name="nll"):
     np.float64(1.3862943611198906)
     """
 
+    settings: Mapping[str, Any] = {"weight": None, "ignore_index": -100}
+    fits: Mapping[str, Any] = {"weight": ONE_PER_CLASS, "ignore_index": INTEGER}
+
+    def __init__(self, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100):
+        super().__init__(reduction, weight=weight, ignore_index=ignore_index)
+
     def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:
             raise ShapeError(
@@ -114,64 +168,44 @@ class NLL(PlainLoss, name="nll"):
             )
         _check_classes(self, z, target)
 
-    def evaluate(self, z: Array, target: Array) -> Curve:
-        return -_entry_of_class(z, target, z.ndim, 0.0), lambda: -1.0 * _distribution(z, target, 0.0)
+    def evaluate(self, z: Array, target: Array, weight: Array | None, ignore_index: int) -> Curve:
+        target, _ = _classes(target, ignore_index)
+        weight = None if weight is None else _class_weight(self, z, weight)
+        each = -_entry_of_class(z, target, z.ndim, 0.0, weight)
+        return each, lambda: -1.0 * _distribution(z, target, 0.0, weight)
 
 
 nll: NLL = NLL()
-
-
-class BCEWithLogits(PlainLoss, name="bce_with_logits"):
-    """ℓ = mean of log(1 + eᶻ) - z t over features ;  dℓ = ⟨(σ(z) - t) / features, dz⟩.
-
-    Parameters
-    ----------
-    prediction : logits z
-    target : probabilities t, of the same shape
-    reduction, weights
-        As for every `Loss`.
-
-    Raises
-    ------
-    ValueError
-        For targets outside of [0, 1].
-
-    Examples
-    --------
-    >>> import dualgrad as dg, numpy as np
-    >>> dg.nn.bce_with_logits(np.zeros((2, 1)), np.array([[0.0], [1.0]]))
-    np.float64(0.6931471805599453)
-    """
-
-    def check(self, z: Array, target: Array) -> None:
-        require_pair(self, z, target)
-        if target.__class__ is np.ndarray and not np.all((target >= 0) & (target <= 1)):
-            raise ValueError(f"{self!r} got targets {target.min()} to {target.max()}; expected 0 to 1")
-
-    def evaluate(self, z: Array, target: Array) -> Curve:
-        right = primal(z) > 0
-        each = quietly(product, z, np.where(right, 1 - target, -target)) + softplus(np.where(right, -z, z))
-
-        def slope():
-            """σ(z) - t, as (1 - t) - σ(-z) where σ is near 1."""
-            return np.where(right, (1 - target) - logistic(-z), logistic(z) - target) / z.shape[-1]
-
-        return np.mean(each, axis=-1), slope
-
-
-bce_with_logits: BCEWithLogits = BCEWithLogits()
 
 
 # ---------------------------------------------------------------------- shared formulas
 
 
 def _check_classes(loss, z, target):
-    """Integer classes, in range."""
+    """Integer classes, in range or ignored."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {target.dtype}")
     if target.__class__ is np.ndarray and target.size and _largest_or_negative(target) >= z.shape[-1]:
-        low, high = target.min(), target.max()
-        raise ValueError(f"{loss!r} got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
+        ignored = loss.given.get("ignore_index", loss.settings["ignore_index"])
+        seen = target[target != ignored]
+        if seen.size and _largest_or_negative(seen) >= z.shape[-1]:
+            low, high = seen.min(), seen.max()
+            raise ValueError(f"{loss!r} got classes {low} to {high}; expected 0 to {z.shape[-1] - 1}")
+
+
+def _classes(target, ignored):
+    """Integer classes with 0 for those that are ignored, and which are not: None for all."""
+    kept = target != ignored
+    if target.__class__ is np.ndarray and np.all(kept):
+        return target, None
+    return np.where(kept, target, 0), kept
+
+
+def _class_weight(loss, z, weight):
+    """A weight per class, in the precision of the logits."""
+    if np.shape(weight) != z.shape[-1:]:
+        raise ShapeError(f"{loss!r} got a weight of shape {np.shape(weight)}; expected {z.shape[-1:]}, one a class")
+    return setting_like(weight, z)
 
 
 def _largest_or_negative(target):
@@ -198,18 +232,31 @@ def _mean_of_classes(z, target, dz):
     return value, slopes.sum(-1) / len(y)
 
 
-def _entry_of_class(z, target, ndim, smoothing):
-    """z_y: the entry of each example's class, or its mean under the target distribution."""
+def _mass(target, ndim, smoothing, weight):
+    """The sum over classes of the target distribution times their weights."""
+    if weight is None:
+        mass = 1 if target.ndim < ndim else np.sum(target, axis=-1, keepdims=True)
+        return (1 - smoothing) * mass + smoothing
+    mass = weight[target][..., None] if target.ndim < ndim else np.sum(weight * target, axis=-1, keepdims=True)
+    return (1 - smoothing) * mass + smoothing * np.mean(weight) if smoothing else mass
+
+
+def _entry_of_class(z, target, ndim, smoothing, weight):
+    """z_y times the weight of the class: the entry of each example's, or its mean under the target distribution."""
     if target.ndim == ndim:
-        found = np.sum(quietly(product, z, target), axis=-1)
+        found = np.sum(quietly(product, z, target if weight is None else weight * target), axis=-1)
     else:
         rows = z.reshape((target.size, z.shape[-1]))
         found = rows[np.arange(target.size, like=primal(z)), target.reshape(-1)].reshape(z.shape[:-1])
-    return found if not smoothing else (1 - smoothing) * found + smoothing * np.mean(z, axis=-1)
+        found = found if weight is None else quietly(product, found, weight[target])
+    if not smoothing:
+        return found
+    return (1 - smoothing) * found + smoothing * np.mean(z if weight is None else quietly(product, z, weight), axis=-1)
 
 
-def _distribution(z, target, smoothing):
-    """The target as distributions over classes, scaled as softmax is."""
+def _distribution(z, target, smoothing, weight):
+    """The target as distributions over classes, scaled as softmax is, times the weights of the classes."""
     if target.ndim < z.ndim:
         target = (target[..., None] == np.arange(z.shape[-1], like=primal(z))).astype(primal(z).dtype)
-    return target if not smoothing else (1 - smoothing) * target + smoothing / z.shape[-1]
+    target = target if not smoothing else (1 - smoothing) * target + smoothing / z.shape[-1]
+    return target if weight is None else weight * target

@@ -1,4 +1,4 @@
-"""Losses of numbers: a prediction and a target of one shape."""
+"""Losses of numbers: a prediction and a target of one shape, and a loss for every entry."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +7,14 @@ import numpy as np
 
 from ...backend import Array
 from ...dual import primal
-from ..setting_checks import POSITIVE_NUMBER
+from ..setting_checks import NO_NEGATIVE_NUMBER, POSITIVE_NUMBER
 from ..types import Curve, Reduction
-from .base import Loss, PlainLoss, require_pair
+from .base import Loss, PlainLoss
+from .weighing import require_pair
 
 
 class MSE(PlainLoss, name="mse"):
-    """ℓ = mean (x - y)² over features ;  dℓ = ⟨2 (x - y) / features, dx⟩; the mean over all is torch's MSELoss.
+    """ℓ = (x - y)², for every entry ;  dℓ = 2 (x - y) dx; torch's MSELoss.
 
     Raises
     ------
@@ -27,19 +28,21 @@ class MSE(PlainLoss, name="mse"):
     np.float64(2.0)
     """
 
+    elementwise: bool = True
+
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
 
     def evaluate(self, x: Array, target: Array) -> Curve:
         error = x - target
-        return np.mean(error * error, axis=-1), lambda: 2 / x.shape[-1] * error
+        return error * error, lambda: 2 * error
 
 
 mse: MSE = MSE()
 
 
 class MAE(PlainLoss, name="mae"):
-    """ℓ = mean of abs(x - y) over features ;  dℓ = ⟨sign(x - y) / features, dx⟩, with sign 0 = 0; torch's L1Loss.
+    """ℓ = abs(x - y), for every entry ;  dℓ = sign(x - y) dx, with sign 0 = 0; torch's L1Loss.
 
     Examples
     --------
@@ -48,19 +51,21 @@ class MAE(PlainLoss, name="mae"):
     np.float64(1.0)
     """
 
+    elementwise: bool = True
+
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
 
     def evaluate(self, x: Array, target: Array) -> Curve:
         error = x - target
-        return np.mean(np.abs(error), axis=-1), lambda: np.sign(primal(error)) / x.shape[-1]
+        return np.abs(error), lambda: np.sign(primal(error))
 
 
 mae: MAE = MAE()
 
 
 class Huber(Loss, name="huber"):
-    """ℓ = mean of e²/2, or δ (abs(e) - δ/2) where abs(e) > δ, e = x - y ;  dℓ = ⟨clip(e, -δ, δ) / features, dx⟩.
+    """ℓ = e²/2, or δ (abs(e) - δ/2) where abs(e) > δ, e = x - y, for every entry ;  dℓ = clip(e, -δ, δ) dx.
 
     Parameters
     ----------
@@ -76,6 +81,7 @@ class Huber(Loss, name="huber"):
     np.float64(1.25)
     """
 
+    elementwise: bool = True
     settings: Mapping[str, Any] = {"delta": 1.0}
     fits: Mapping[str, Any] = {"delta": POSITIVE_NUMBER}
 
@@ -90,7 +96,49 @@ class Huber(Loss, name="huber"):
         e = primal(error)
         near, sign = np.abs(e) <= delta, np.sign(e)
         each = np.where(near, 0.5 * error * error, delta * (sign * error - 0.5 * delta))
-        return np.mean(each, axis=-1), lambda: np.where(near, error, delta * sign) / x.shape[-1]
+        return each, lambda: np.where(near, error, delta * sign)
 
 
 huber: Huber = Huber()
+
+
+class SmoothL1(Loss, name="smooth_l1"):
+    """ℓ = e²/2β, or abs(e) - β/2 where abs(e) > β, e = x - y, for every entry ;  dℓ = clip(e/β, -1, 1) dx.
+
+    That is `Huber` of δ = β over β, and `MAE` where β is 0; torch's SmoothL1Loss.
+
+    Parameters
+    ----------
+    prediction, target : arrays of one shape
+    reduction, weights
+        As for every `Loss`.
+    beta : float
+        Not negative.
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> dg.nn.smooth_l1(np.array([1.5, 4.0]), np.array([1.0, 1.0]), reduction="none", beta=2.0)
+    array([0.0625, 2.    ])
+    """
+
+    elementwise: bool = True
+    settings: Mapping[str, Any] = {"beta": 1.0}
+    fits: Mapping[str, Any] = {"beta": NO_NEGATIVE_NUMBER}
+
+    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0):
+        super().__init__(reduction, beta=beta)
+
+    def check(self, x: Array, target: Array) -> None:
+        require_pair(self, x, target)
+
+    def evaluate(self, x: Array, target: Array, beta: float) -> Curve:
+        error = x - target
+        e = primal(error)
+        near, sign = np.abs(e) < beta, np.sign(e)
+        small = np.where(near, error, 0)
+        share = small / (beta if primal(beta) > 0 else 1)
+        return np.where(near, 0.5 * share * small, sign * error - 0.5 * beta), lambda: np.where(near, share, sign)
+
+
+smooth_l1: SmoothL1 = SmoothL1()
