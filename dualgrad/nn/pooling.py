@@ -74,12 +74,13 @@ class _MaxPool(_Pooling):
     def _shares(self, x, count):
         """The maximum, and w_k for every place in the window."""
         v = primal(x)
-        slices = list(self.patches.slices(self.patches.pad(v, -np.inf), count))
+        wide = self.patches.pad(v, -np.inf)
+        slices = list(self.patches.slices(wide, count))
         top = functools.reduce(np.maximum, slices)
         hits = [s == top for s in slices]
         many = _how_many(hits)
         if on_host(top):  # on a device, looking would cost a wait
-            if np.min(many, initial=1) == 0 or any(self.patches.padding) and np.min(top, initial=0) == -np.inf:
+            if np.min(many, initial=1) == 0 or wide is not v and np.min(top, initial=0) == -np.inf:
                 hits = self._hits_inside(v, slices, top, count)
                 many = _how_many(hits)
             if np.max(many, initial=1) == 1:
