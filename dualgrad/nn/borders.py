@@ -38,16 +38,16 @@ def unbordered(y: Array, widths: Widths, mode: str = "zeros") -> Array:
     """The transpose of `bordered`: what stands in the border is added where it came from."""
     for axis, (before, after) in enumerate(widths, -1 - len(widths)):
         size = y.shape[axis] - before - after
-        inner = y[_along(axis, slice(before, before + size))]
+        inner = y[_entries_along(axis, slice(before, before + size))]
         if mode != "zeros" and before + after:
             inner = inner + np.zeros_like(inner)  # one's own
             came = np.pad(np.arange(size), (before, after), BORDERS[mode])
             for k in (*range(before), *range(before + size, len(came))):
-                inner[_along(axis, slice(came[k], came[k] + 1))] += y[_along(axis, slice(k, k + 1))]
+                inner[_entries_along(axis, slice(came[k], came[k] + 1))] += y[_entries_along(axis, slice(k, k + 1))]
         y = inner
     return y
 
 
-def _along(axis, entries):
+def _entries_along(axis, entries):
     """An index of those entries of an axis counted from the end."""
     return (..., entries, *(slice(None),) * (-1 - axis))

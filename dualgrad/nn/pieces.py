@@ -38,7 +38,7 @@ class Hardsigmoid(Activation):
 
     def curve(self, x: Array) -> Curve:
         inside = np.abs(primal(x)) < 3
-        return _piecewise(x, lambda x: x / 6 + 0.5, 1), lambda: np.where(inside, 1 / 6, 0).astype(primal(x).dtype)
+        return _three_pieces(x, lambda x: x / 6 + 0.5, 1), lambda: np.where(inside, 1 / 6, 0).astype(primal(x).dtype)
 
 
 class Hardswish(Activation):
@@ -56,7 +56,7 @@ class Hardswish(Activation):
     """
 
     def curve(self, x: Array) -> Curve:
-        return _piecewise(x, lambda x: x * (x + 3) / 6, x), lambda: _piecewise(x, lambda x: x / 3 + 0.5, 1)
+        return _three_pieces(x, lambda x: x * (x + 3) / 6, x), lambda: _three_pieces(x, lambda x: x / 3 + 0.5, 1)
 
 
 class Hardshrink(Activation):
@@ -135,7 +135,7 @@ class Threshold(Activation):
         )
 
 
-def _piecewise(x, between, above):
+def _three_pieces(x, between, above):
     """0 up to -3, ``between`` of what lies there, and ``above`` from 3 on; a NaN stays one."""
     v = primal(x)
     inside = np.where(np.abs(v) >= 3, 0, x)  # so that nothing overflows

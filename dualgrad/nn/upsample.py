@@ -20,9 +20,9 @@ from .pooling import AXES
 from .setting_checks import POSITIVE_NUMBER
 from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
-Between: TypeAlias = Literal["nearest", "linear", "bilinear"]
+Interpolation: TypeAlias = Literal["nearest", "linear", "bilinear"]
 
-_RANKS = {"nearest": (1, 2), "linear": (1,), "bilinear": (2,)}  # the numbers of spatial axes that a mode is for
+_MODES = {"nearest": (1, 2), "linear": (1,), "bilinear": (2,)}  # the numbers of spatial axes that a mode is for
 
 
 class Upsample(Layer):
@@ -62,10 +62,10 @@ class Upsample(Layer):
 
     def __init__(
         self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None,
-        mode: Between = "nearest", align_corners: bool | None = None,
+        mode: Interpolation = "nearest", align_corners: bool | None = None,
     ):  # fmt: skip
-        if not isinstance(mode, str) or mode not in _RANKS:
-            raise ValueError(f"got mode={mode!r}; expected {' or '.join(map(repr, _RANKS))}")
+        if not isinstance(mode, str) or mode not in _MODES:
+            raise ValueError(f"got mode={mode!r}; expected {' or '.join(map(repr, _MODES))}")
         if (size is None) == (scale_factor is None):
             raise ValueError(f"got size={size!r} and scale_factor={scale_factor!r}; expected one of them")
         if align_corners is not None:
@@ -77,7 +77,7 @@ class Upsample(Layer):
         self.mode = mode
         self.align_corners = align_corners
         given = self.size if size is not None else self.scale_factor
-        if isinstance(given, tuple) and len(given) not in _RANKS[mode]:
+        if isinstance(given, tuple) and len(given) not in _MODES[mode]:
             name, value = ("size", size) if size is not None else ("scale_factor", scale_factor)
             raise ValueError(f"got {name}={value!r} with mode={mode!r}; expected one number or one for every axis")
 
@@ -90,8 +90,8 @@ class Upsample(Layer):
         """For every spatial axis: the sizes of input and output, and how many entries of the one are how many there."""
         n = np.ndim(x) - 2
         each = self.size or self.scale_factor
-        if n not in _RANKS[self.mode] or isinstance(each, tuple) and len(each) != n:
-            expected = " or ".join(AXES[n] for n in _RANKS[self.mode] if not isinstance(each, tuple) or len(each) == n)
+        if n not in _MODES[self.mode] or isinstance(each, tuple) and len(each) != n:
+            expected = " or ".join(AXES[n] for n in _MODES[self.mode] if not isinstance(each, tuple) or len(each) == n)
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
         each = each if isinstance(each, tuple) else (each,) * n
         spatial = x.shape[1:-1]
