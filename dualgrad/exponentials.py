@@ -63,6 +63,9 @@ def replaced(own, at, value):
     """The array with a value at an index of each row; plain ones, which are nobody else's, in place."""
     if own.__class__ is not np.ndarray:
         return np.where(at == np.arange(own.shape[-1], like=at), value, own)
+    if not own.flags.c_contiguous:  # of which a reshape might be a copy
+        np.put_along_axis(own, at, value, -1)
+        return own
     rows = own.reshape(at.size, own.shape[-1])
     rows[np.arange(at.size), at.reshape(-1)] = value.reshape(-1) if isinstance(value, np.ndarray) else value
     return own

@@ -16,12 +16,17 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .adaptive_pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d
 from .attention import MultiHeadAttention, TransformerBlock
 from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
+from .channel_dropout import Dropout1d, Dropout2d
 from .containers import Parallel, Residual, Sequential, Transposed
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose2d
+from .curves import CELU, LogSigmoid, Mish, Softsign, Tanhshrink
+from .gates import GLU, PReLU
 from .initial import initialise
+from .instance_norm import InstanceNorm
 from .layer import Layer
 from .linear import Linear
 from .local_mixer import LocalMixerBlock
@@ -51,16 +56,30 @@ from .losses import (
 )
 from .norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from .objective import BoundObjective, Objective
-from .pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from .padding_layers import (
+    CircularPad1d,
+    CircularPad2d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ZeroPad1d,
+    ZeroPad2d,
+)
+from .pieces import Hardshrink, Hardsigmoid, Hardswish, ReLU6, Softshrink, Threshold
+from .pooling import AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, LeakyRNN
-from .shape import Flatten, Identity, Reshape
+from .shape import Flatten, Identity, PixelShuffle, Reshape
 from .softmax import LogSoftmax, Softmax
 from .summary import Summary
 from .torch import from_torch, to_torch
+from .upsample import Upsample
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
     "GRU",
     "LSTM",
     "MAE",
@@ -69,17 +88,26 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AvgPool1d",
     "AvgPool2d",
     "BCEWithLogits",
     "BatchNorm",
     "Bilinear",
     "BoundObjective",
     "Cell",
+    "CircularPad1d",
+    "CircularPad2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
     "CrossEntropy",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
     "Embedding",
     "Flatten",
     "GRUCell",
@@ -87,9 +115,13 @@ __all__ = [
     "GlobalAvgPool2d",
     "GroupNorm",
     "HardTanh",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
     "Hinge",
     "Huber",
     "Identity",
+    "InstanceNorm",
     "KLDiv",
     "LSTMCell",
     "Layer",
@@ -99,15 +131,25 @@ __all__ = [
     "LeakyReLU",
     "Linear",
     "LocalMixerBlock",
+    "LogSigmoid",
     "LogSoftmax",
     "Loss",
+    "MaxPool1d",
     "MaxPool2d",
+    "Mish",
     "MultiHeadAttention",
     "Objective",
+    "PReLU",
     "Parallel",
+    "PixelShuffle",
     "RMSNorm",
     "RNNCell",
     "ReLU",
+    "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
     "Reshape",
     "Residual",
     "Sequential",
@@ -117,10 +159,17 @@ __all__ = [
     "SmoothL1",
     "Softmax",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Summary",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
     "TransformerBlock",
     "Transposed",
+    "Upsample",
+    "ZeroPad1d",
+    "ZeroPad2d",
     "accuracy",
     "bce_with_logits",
     "cross_entropy",

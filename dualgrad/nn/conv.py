@@ -12,6 +12,7 @@ from ..random import Rng
 from ..scratch import empty
 from ..zero import ZERO
 from .affine import add_row_tangent, row_sum, row_tangent
+from .borders import Border
 from .initial import uniform_fan_in
 from .joint import empty_joint, on_host
 from .layer import Layer
@@ -34,7 +35,7 @@ class Convolution(Layer):
     @checked
     def __init__(
         self, n: int, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis,
-        padding: PerAxis | str, dilation: PerAxis, groups: int, bias: bool,
+        padding: PerAxis | str, dilation: PerAxis, groups: int, bias: bool, padding_mode: Border = "zeros",
     ):  # fmt: skip
         if in_channels % groups or out_channels % groups:
             raise ValueError(
@@ -45,16 +46,16 @@ class Convolution(Layer):
         self.out_channels = out_channels
         self.groups = groups
         self.bias = bias
-        self.patches: Patches = Patches(n, kernel_size, stride, padding, dilation)
+        self.patches: Patches = Patches(n, kernel_size, stride, padding, dilation, padding_mode)
 
     def __repr__(self) -> str:
         w, short = self.patches, lambda v: v[0] if len(set(v)) == 1 else v
         settings = {
             "stride": (short(w.stride), 1),
-            "padding": (short(w.padding), 0),
+            "padding": (short(w.padding) if w.after == w.padding else "same", 0),
             "dilation": (short(w.dilation), 1),
         }
-        settings |= {"groups": (self.groups, 1), "bias": (self.bias, True)}
+        settings |= {"groups": (self.groups, 1), "bias": (self.bias, True), "padding_mode": (w.border, "zeros")}
         given = "".join(f", {name}={value!r}" for name, (value, default) in settings.items() if value != default)
         return f"{type(self).__name__}({self.in_channels}, {self.out_channels}, {short(w.size)}{given})"
 
@@ -174,8 +175,9 @@ class _Conv(Convolution):
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
         self._check(x)
-        w, columns, matrix = self.patches, self._columns(x), self._matrix(p["weight"])
+        w, matrix = self.patches, self._matrix(p["weight"])
         shape = (len(x), *w.outputs(x.shape[1:-1], self), self.out_channels)
+        columns = self._columns(x)
 
         def pullback(dy):
             rows = np.reshape(dy, (-1, self.out_channels))
@@ -207,6 +209,9 @@ class Conv2d(_Conv):
     groups : int
         The channels fall into so many groups that do not see each other.
     bias : bool
+    padding_mode : "zeros", "reflect", "replicate" or "circular"
+        What stands in the padding: zeros, or the input mirrored at its outermost entries, those repeated, or the input
+        from its other end.
 
     Notes
     -----
@@ -218,7 +223,8 @@ class Conv2d(_Conv):
     Raises
     ------
     ShapeError
-        For another rank or number of channels, and when the window is larger than the padded input.
+        For another rank or number of channels, when the window is larger than the padded input, and when the padding
+        is wider than what it mirrors or repeats.
     ValueError
         When groups do not divide the channels.
 
@@ -233,8 +239,11 @@ class Conv2d(_Conv):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis = 1,
         padding: PerAxis | str = 0, dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
+        padding_mode: Border = "zeros",
     ):  # fmt: skip
-        super().__init__(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        super().__init__(
+            2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
+        )
 
 
 class Conv1d(_Conv):
@@ -242,7 +251,7 @@ class Conv1d(_Conv):
 
     Parameters
     ----------
-    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias
+    in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
         As in `Conv2d`, along one axis.
 
     Notes
@@ -260,5 +269,8 @@ class Conv1d(_Conv):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: PerAxis, stride: PerAxis = 1,
         padding: PerAxis | str = 0, dilation: PerAxis = 1, groups: int = 1, bias: bool = True,
+        padding_mode: Border = "zeros",
     ):  # fmt: skip
-        super().__init__(1, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        super().__init__(
+            1, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
+        )

@@ -47,6 +47,8 @@ class ConvTranspose2d(Convolution):
         super().__init__(2, in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         self.output_padding: Shape = pair(output_padding, 2, "output_padding", 0)
         w = self.patches
+        if w.after != w.padding:
+            raise ValueError(f"got padding={padding!r} and an even kernel_size={kernel_size!r}; expected numbers")
         if any(o >= max(t, d) for o, t, d in zip(self.output_padding, w.stride, w.dilation, strict=True)):
             raise ValueError(f"got output_padding={output_padding!r}; expected less than the stride or the dilation")
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..backend import Array
+from ..dual import primal
 from ..errors import ShapeError
 from ..outer_product import OuterProduct
 from ..random import Rng
@@ -22,10 +23,13 @@ class Embedding(Layer):
     Parameters
     ----------
     num_embeddings, embedding_dim : int
+    padding_idx : int, optional
+        A row that starts at 0 and stays as it is: it has no tangent and no gradient.
 
     Notes
     -----
-    ``weight`` is ``(num_embeddings, embedding_dim)`` and starts normal, as in torch.
+    ``weight`` is ``(num_embeddings, embedding_dim)`` and starts normal, as in torch. (There the row of ``padding_idx``
+    has no gradient, but a tangent in forward mode.)
 
     Raises
     ------
@@ -48,18 +52,23 @@ class Embedding(Layer):
     lead = True
 
     @checked
-    def __init__(self, num_embeddings: int, embedding_dim: int):
+    def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
+        self.padding_idx = None if padding_idx is None else _row_of("padding_idx", padding_idx, num_embeddings)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.num_embeddings}, {self.embedding_dim})"
+        still = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{type(self).__name__}({self.num_embeddings}, {self.embedding_dim}{still})"
 
     def shapes(self) -> Shapes:
         return {"weight": (self.num_embeddings, self.embedding_dim)}
 
     def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
-        return rng.normal(shape, dtype=dtype)
+        weight = rng.normal(shape, dtype=dtype)
+        if self.padding_idx is not None:
+            weight[self.padding_idx] = 0
+        return weight
 
     def _check(self, x):
         if getattr(x, "dtype", np.dtype(object)).kind not in "iu":
@@ -67,25 +76,41 @@ class Embedding(Layer):
         if x.__class__ is np.ndarray and x.size and not (x.min() >= 0 and x.max() < self.num_embeddings):
             raise ValueError(f"{self!r} got indices {x.min()} to {x.max()}; expected 0 to {self.num_embeddings - 1}")
 
+    def _kept_still(self, x, still, d):
+        """What is looked up, with ``still`` where x is the row that does not move."""
+        return d if self.padding_idx is None else np.where(np.expand_dims(x == self.padding_idx, -1), still, d)
+
     def forward(self, p: Parameters, x: Array) -> Array:
         self._check(x)
-        return np.take(p["weight"], x, axis=0)
+        w = p["weight"]
+        y = np.take(w, x, axis=0)
+        return y if self.padding_idx is None or primal(w) is w else self._kept_still(x, primal(w)[self.padding_idx], y)
 
     def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
-        dw = dp["weight"]
+        y, dw = Embedding.forward(self, p, x), dp["weight"]
+        if dw is ZERO:
+            return y, ZERO
         if isinstance(dw, OuterProduct):
-            return Embedding.forward(self, p, x), dw.a[..., x, None] * np.reshape(
-                dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1)
-            )
-        return Embedding.forward(self, p, x), dw if dw is ZERO else np.take(dw, x, axis=-2)
+            dy = dw.a[..., x, None] * np.reshape(dw.b, (*dw.b.shape[:-1], *(1,) * x.ndim, -1))
+        else:
+            dy = np.take(dw, x, axis=-2)
+        return y, self._kept_still(x, 0, dy)
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
         def pullback(dy):
             dw = np.zeros_like(dy, shape=(self.num_embeddings, self.embedding_dim))
-            np.add.at(dw, np.reshape(x, -1), np.reshape(dy, (-1, self.embedding_dim)))
+            np.add.at(dw, np.reshape(x, -1), np.reshape(self._kept_still(x, 0, dy), (-1, self.embedding_dim)))
             return {"weight": dw}, ZERO
 
         return Embedding.forward(self, p, x), pullback
+
+
+def _row_of(name, value, count):
+    """The number of a row, counted from the end where it is negative."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or not -count <= value < count:
+        raise ValueError(f"got {name}={value!r}; expected a whole number from {-count} to {count - 1}")
+    return int(value) % count
 
 
 class Bilinear(Layer):

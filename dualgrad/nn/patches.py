@@ -12,6 +12,7 @@ import numpy as np
 
 from ..backend import Array
 from ..errors import ShapeError
+from .borders import bordered, require_reach, unbordered
 from .layer import Layer
 from .types import Shape
 
@@ -28,37 +29,61 @@ def pair(value, n, what, least):
 
 
 class Patches:
-    """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis."""
+    """The geometry of a sliding window: size, stride, padding and dilation, one number per spatial axis.
 
-    def __init__(self, n: int, size: PerAxis, stride: PerAxis, padding: PerAxis | str, dilation: PerAxis):
+    ``border`` says what stands in the padding; with ``ceil`` the last window may reach beyond it at the end.
+    """
+
+    def __init__(
+        self, n: int, size: PerAxis, stride: PerAxis, padding: PerAxis | str, dilation: PerAxis,
+        border: str = "zeros", ceil: bool = False,
+    ):  # fmt: skip
         self.n = n
         self.size: Shape = pair(size, n, "kernel_size", 1)
         self.stride: Shape = pair(stride, n, "stride", 1)
         self.dilation: Shape = pair(dilation, n, "dilation", 1)
-        if isinstance(padding, str) and padding == "valid":
-            padding = 0
-        elif isinstance(padding, str) and padding == "same":
-            if set(self.stride) != {1} or any(d * (k - 1) % 2 for d, k in zip(self.dilation, self.size, strict=True)):
-                raise ValueError("padding='same' needs stride 1 and an odd kernel_size")
-            padding = tuple(d * (k - 1) // 2 for d, k in zip(self.dilation, self.size, strict=True))
-        self.padding: Shape = pair(padding, n, "padding", 0)
         self.span: Shape = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.size, strict=True))
+        self.border = border
+        self.ceil = ceil
+        padding = 0 if isinstance(padding, str) and padding == "valid" else padding
+        same = isinstance(padding, str) and padding == "same"
+        if same and set(self.stride) != {1}:
+            raise ValueError(f"padding='same' needs stride 1; got stride={stride!r}")
+        half = tuple((s - 1) // 2 for s in self.span)
+        self.padding: Shape = half if same else pair(padding, n, "padding", 0)
+        self.after: Shape = tuple(s - 1 - p for s, p in zip(self.span, half, strict=True)) if same else self.padding
 
     def outputs(self, spatial: Shape, layer: Layer | None = None) -> Shape:
         """How many patches fit along each axis of an input of the layer."""
-        padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
-        if 0 in spatial or any(h < s for h, s in zip(padded, self.span, strict=True)):
+        sides = zip(spatial, self.padding, self.after, strict=True)
+        padded = tuple(h + before + after for h, before, after in sides)
+        fit = zip(spatial, padded, self.padding, self.span, self.stride, strict=True)
+        counts = tuple(self._count(*sizes) for sizes in fit)
+        if 0 in spatial or min(counts) < 1:
             raise ShapeError(
                 f"{layer!r} got an input of size {spatial}: it is empty, or a window of {self.span} is larger than the "
                 f"padded input of {padded}"
             )
-        return tuple((h - s) // t + 1 for h, s, t in zip(padded, self.span, self.stride, strict=True))
+        if self.border != "zeros":
+            require_reach(spatial, self._widths(spatial), self.border, layer)
+        return counts
+
+    def _count(self, size, padded, before, span, stride):
+        if not self.ceil:
+            return (padded - span) // stride + 1
+        count = -(-(padded - span) // stride) + 1
+        return count - 1 if (count - 1) * stride >= size + before else count  # no window in the padding alone
+
+    def _widths(self, spatial):
+        """The padding before and after every axis; with ``ceil``, up to where the last window ends."""
+        if not self.ceil:
+            return tuple(zip(self.padding, self.after, strict=True))
+        fit = zip(self.outputs(spatial), self.stride, self.span, spatial, self.padding, self.after, strict=True)
+        return tuple((before, max(after, (m - 1) * t + s - h - before)) for m, t, s, h, before, after in fit)
 
     def pad(self, x: Array, value: float = 0) -> Array:
-        if not any(self.padding):
-            return x
-        widths = [(0, 0)] * (x.ndim - self.n - 1) + [(p, p) for p in self.padding] + [(0, 0)]
-        return np.pad(x, widths, constant_values=value)
+        widths = self._widths(x.shape[-1 - self.n : -1])
+        return bordered(x, widths, self.border, value) if any(map(any, widths)) else x
 
     def unfold(self, x: Array, value: float = 0) -> Array:
         """x ``(..., H, W, C)`` -> its patches ``(..., H', W', kh, kw, C)``; a view where there is no padding."""
@@ -76,13 +101,12 @@ class Patches:
 
     def fold(self, patches: Array, spatial: Shape) -> Array:
         """The transpose of `unfold`: patches ``(..., H', W', kh, kw, C)`` summed into ``(..., H, W, C)``."""
-        n, count = self.n, patches.shape[-1 - 2 * self.n : -1 - self.n]
-        padded = tuple(h + 2 * p for h, p in zip(spatial, self.padding, strict=True))
+        n, count, widths = self.n, patches.shape[-1 - 2 * self.n : -1 - self.n], self._widths(spatial)
+        padded = tuple(h + before + after for h, (before, after) in zip(spatial, widths, strict=True))
         total = np.zeros_like(patches, shape=patches.shape[: -1 - 2 * n] + padded + patches.shape[-1:])
         for offsets in itertools.product(*map(range, self.size)):
             total[(..., *self._place(offsets, count), slice(None))] += patches[(..., *offsets, slice(None))]
-        inner = [slice(p, p + h) for h, p in zip(spatial, self.padding, strict=True)]
-        return total[(..., *inner, slice(None))] if any(self.padding) else total
+        return unbordered(total, widths, self.border) if any(map(any, widths)) else total
 
     def _place(self, offsets, count):
         return [

@@ -1,4 +1,4 @@
-"""Softmax and its logarithm, over the last axis."""
+"""Softmax and its logarithm, over one axis."""
 
 import numpy as np
 
@@ -10,8 +10,34 @@ from .layer import Layer
 from .types import Parameters, Pulled, Pushed, Tangent, Tangents
 
 
-class Softmax(Layer):
-    """y = eˣ / Σ eˣ over the last axis ;  dy = y (dx - ⟨y, dx⟩) ;  dx = y (ȳ - ⟨y, ȳ⟩).
+class _OverClasses(Layer):
+    """A function of one axis, computed along the last."""
+
+    def __init__(self, dim: int = -1):
+        if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
+            raise ValueError(f"got dim={dim!r}; expected the number of an axis")
+        self.dim = int(dim)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({'' if self.dim == -1 else f'dim={self.dim}'})"
+
+    def _axis(self, x):
+        """The axis counted from the end."""
+        n = np.ndim(x)
+        axis = self.dim - n if self.dim >= 0 else self.dim
+        if not -n <= axis < 0 or not x.shape[axis]:
+            expected = "(..., classes)" if self.dim == -1 else f"classes along axis {self.dim}"
+            raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
+        return axis
+
+
+class Softmax(_OverClasses):
+    """y = eˣ / Σ eˣ over an axis ;  dy = y (dx - ⟨y, dx⟩) ;  dx = y (ȳ - ⟨y, ȳ⟩).
+
+    Parameters
+    ----------
+    dim : int
+        The axis; the last one by default.
 
     Examples
     --------
@@ -23,20 +49,32 @@ class Softmax(Layer):
     lead = True
 
     def forward(self, p: Parameters, x: Array) -> Array:
-        _require_classes(self, x)
-        return stable_softmax(x)
+        axis = self._axis(x)
+        return _turned_back(stable_softmax(_turned(x, axis)), axis)
 
     def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
-        y = Softmax.forward(self, p, x)
-        return y, ZERO if dx is ZERO else softmax_tangent(y, dx)
+        axis = self._axis(x)
+        y = stable_softmax(_turned(x, axis))
+        dy = ZERO if dx is ZERO else _turned_back(softmax_tangent(y, _turned(dx, axis)), axis)
+        return _turned_back(y, axis), dy
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
-        y = Softmax.forward(self, p, x)
-        return y, lambda dy: ({}, softmax_tangent(y, dy))
+        axis = self._axis(x)
+        y = stable_softmax(_turned(x, axis))
+
+        def pullback(dy):
+            return {}, _turned_back(softmax_tangent(y, _turned(dy, axis)), axis)
+
+        return _turned_back(y, axis), pullback
 
 
-class LogSoftmax(Layer):
-    """y = x - log Σ eˣ over the last axis ;  dy = dx - ⟨softmax x, dx⟩ ;  dx = ȳ - softmax(x) Σ ȳ.
+class LogSoftmax(_OverClasses):
+    """y = x - log Σ eˣ over an axis ;  dy = dx - ⟨softmax x, dx⟩ ;  dx = ȳ - softmax(x) Σ ȳ.
+
+    Parameters
+    ----------
+    dim : int
+        The axis; the last one by default.
 
     Examples
     --------
@@ -48,26 +86,34 @@ class LogSoftmax(Layer):
     lead = True
 
     def forward(self, p: Parameters, x: Array) -> Array:
-        _require_classes(self, x)
-        _, shifted, _, rest = exponentials(x)
-        return less(shifted, np.log1p(rest))
+        axis = self._axis(x)
+        _, shifted, _, rest = exponentials(_turned(x, axis))
+        return _turned_back(less(shifted, np.log1p(rest)), axis)
 
     def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
-        _require_classes(self, x)
-        _, shifted, e, rest = exponentials(x)
-        return less(shifted, np.log1p(rest)), ZERO if dx is ZERO else log_softmax_tangent(e / (1 + rest), dx)
+        axis = self._axis(x)
+        _, shifted, e, rest = exponentials(_turned(x, axis))
+        y = _turned_back(less(shifted, np.log1p(rest)), axis)
+        if dx is ZERO:
+            return y, ZERO
+        return y, _turned_back(log_softmax_tangent(e / (1 + rest), _turned(dx, axis)), axis)
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
-        _require_classes(self, x)
-        at, shifted, e, rest = exponentials(x)
+        axis = self._axis(x)
+        at, shifted, e, rest = exponentials(_turned(x, axis))
 
         def pullback(dy):
+            dy = _turned(dy, axis)
             others = np.sum(dy, axis=-1, keepdims=True) - dy
-            return {}, one_minus_softmax(at, e, rest) * dy - e / (1 + rest) * others
+            return {}, _turned_back(one_minus_softmax(at, e, rest) * dy - e / (1 + rest) * others, axis)
 
-        return less(shifted, np.log1p(rest)), pullback
+        return _turned_back(less(shifted, np.log1p(rest)), axis), pullback
 
 
-def _require_classes(layer, x):
-    if np.ndim(x) == 0 or not x.shape[-1]:
-        raise ShapeError(f"{layer!r} got an input of shape {np.shape(x)}; expected (..., classes)")
+def _turned(x, axis):
+    """x with the axis last."""
+    return x if axis == -1 else np.moveaxis(x, axis, -1)
+
+
+def _turned_back(y, axis):
+    return y if axis == -1 else np.moveaxis(y, -1, axis)

@@ -628,7 +628,7 @@ def test_bad_inputs_are_named(name):
         (lambda: nn.Conv2d(3, 4, 3, groups=2), "groups=2; expected groups that divide both"),
         (lambda: nn.Conv2d(3, 4, 0), "got kernel_size=0; expected a whole number from 1 on"),
         (lambda: nn.Conv2d(3, 4, (1, 2, 3)), "got kernel_size=.*expected a whole number from 1 on, or 2"),
-        (lambda: nn.Conv2d(3, 4, 2, padding="same"), "needs stride 1 and an odd"),
+        (lambda: nn.Conv2d(3, 4, 3, 2, padding="same"), "needs stride 1; got stride=2"),
         (lambda: nn.GroupNorm(3, 4), "the groups must divide"),
         (lambda: nn.MultiHeadAttention(5, 2), "the heads must divide"),
         (lambda: nn.Dropout(1.1), "got p=1.1; expected a number from 0 to 1"),

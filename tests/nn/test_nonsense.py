@@ -22,7 +22,16 @@ GOOD = {  # a constructor, settings that are right, and the shape of an input
     nn.Conv2d: ({"in_channels": 4, "out_channels": 2, "kernel_size": 3}, (2, 6, 7, 4)),
     nn.ConvTranspose2d: ({"in_channels": 4, "out_channels": 2, "kernel_size": 3}, (2, 3, 2, 4)),
     nn.MaxPool2d: ({"kernel_size": 2}, (2, 4, 4, 3)),
+    nn.MaxPool1d: ({"kernel_size": 2}, (2, 4, 3)),
     nn.AvgPool2d: ({"kernel_size": 2}, (2, 4, 4, 3)),
+    nn.AvgPool1d: ({"kernel_size": 2}, (2, 4, 3)),
+    nn.PReLU: ({}, (2, 4)),
+    nn.Threshold: ({"threshold": 0.1, "value": 2.0}, (2, 4)),
+    nn.InstanceNorm: ({"num_features": 4}, (3, 5, 4)),
+    nn.Dropout1d: ({}, (2, 3, 4)),
+    nn.Dropout2d: ({}, (2, 3, 2, 4)),
+    nn.Upsample: ({"scale_factor": 2}, (2, 4, 4, 3)),
+    nn.PixelShuffle: ({"upscale_factor": 2}, (2, 2, 3, 4)),
     nn.GlobalAvgPool2d: ({}, (2, 4, 4, 3)),
     nn.BatchNorm: ({"num_features": 4}, (3, 4)),
     nn.LayerNorm: ({"normalized_shape": 4}, (3, 4)),
@@ -51,10 +60,18 @@ GOOD = {  # a constructor, settings that are right, and the shape of an input
 }
 ACTIVATIONS = (
     nn.ELU, nn.GELU, nn.SELU, nn.HardTanh, nn.LeakyReLU, nn.LogSoftmax, nn.ReLU, nn.Sigmoid, nn.SiLU, nn.Sine,
-    nn.Softmax, nn.Softplus, nn.Tanh,
+    nn.Softmax, nn.Softplus, nn.Tanh, nn.CELU, nn.GLU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.LogSigmoid,
+    nn.Mish, nn.ReLU6, nn.Softshrink, nn.Softsign, nn.Tanhshrink,
 )  # fmt: skip
 CELLS = nn.RNNCell, nn.LeakyRNNCell, nn.GRUCell, nn.LSTMCell
 GOOD |= dict.fromkeys(ACTIVATIONS, ({}, (2, 4)))
+for pad in ("Zero", "Reflection", "Replication", "Circular"):
+    GOOD |= {getattr(nn, f"{pad}Pad1d"): ({"padding": 1}, (2, 4, 3))}
+    GOOD |= {getattr(nn, f"{pad}Pad2d"): ({"padding": 1}, (2, 4, 4, 3))}
+for pool in (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d):
+    GOOD |= {pool: ({"output_size": 2}, (2, 4, 3))}
+for pool in (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d):
+    GOOD |= {pool: ({"output_size": 2}, (2, 4, 4, 3))}
 GOOD |= dict.fromkeys(CELLS, ({"input_size": 4, "hidden_size": 3}, (2, 4)))
 GOOD |= dict.fromkeys((nn.RNN, nn.LeakyRNN, nn.GRU, nn.LSTM), ({"input_size": 4, "hidden_size": 3}, (5, 2, 4)))
 NONSENSE = [

@@ -209,9 +209,10 @@ BY_HAND = {
     ),
 }  # fmt: skip
 OURS = SimpleNamespace(
-    **{name: getattr(nn, name) for name in nn.__all__}, AdaptiveAvgPool2d=lambda n: nn.GlobalAvgPool2d(),
+    **{name: getattr(nn, name) for name in nn.__all__},
     Unflatten=lambda axis, shape: nn.Reshape(*shape[1:], shape[0]), BatchNorm1d=nn.BatchNorm,
 )  # fmt: skip
+OURS.AdaptiveAvgPool2d = lambda n: nn.GlobalAvgPool2d()
 OURS.LayerNorm = lambda shape: nn.LayerNorm(shape if isinstance(shape, int) else (*shape[1:], shape[0]))
 
 
@@ -297,6 +298,7 @@ def pairs(torch):
         (nn.MaxPool2d(3, 2, 1), t.MaxPool2d(3, 2, 1), images(2, 6, 7, 3), pictures),
         (nn.AvgPool2d((3, 2), 2, 1), t.AvgPool2d((3, 2), 2, 1), images(2, 6, 7, 3), pictures),
         (nn.GlobalAvgPool2d(), t.AdaptiveAvgPool2d(1), images(2, 6, 7, 3), (pictures[0], lambda y: y[:, :, 0, 0])),
+        *more_pairs(t, wide, same, pictures),
         (nn.LayerNorm(5), t.LayerNorm(5), images(2, 5), same),
         (nn.RMSNorm(5), t.RMSNorm(5), images(2, 5), same),
         (nn.GroupNorm(2, 4), t.GroupNorm(2, 4), images(2, 3, 3, 4), pictures),
@@ -320,6 +322,43 @@ def pairs(torch):
         (nn.HardTanh(0, 6), t.ReLU6(), wide, same),
         (nn.Softmax(), t.Softmax(dim=-1), wide, same),
         (nn.LogSoftmax(), t.LogSoftmax(dim=-1), wide, same),
+    ]  # fmt: skip
+
+
+def more_pairs(t, wide, same, pictures):
+    signal, image = images(2, 6, 4), images(2, 5, 6, 4)
+    made = [
+        (name, (), wide, same)
+        for name in (
+            "Mish",
+            "CELU",
+            "Softsign",
+            "LogSigmoid",
+            "Tanhshrink",
+            "Hardsigmoid",
+            "Hardswish",
+            "Hardshrink",
+            "Softshrink",
+            "ReLU6",
+            "PReLU",
+        )
+    ]
+    made += [("Threshold", (0.1, 2.0), wide, same), ("PReLU", (4,), image, pictures)]
+    made += [(f"{kind}Pool1d", (3, 2, 1), signal, pictures) for kind in ("Max", "Avg")]
+    for n, x in ((1, signal), (2, image)):
+        made += [(f"Adaptive{kind}Pool{n}d", (3,), x, pictures) for kind in ("Max", "Avg")]
+        made += [(f"{kind}Pad{n}d", (2,), x, pictures) for kind in ("Zero", "Reflection", "Replication", "Circular")]
+        made += [(f"Dropout{n}d", (), x, pictures)]
+    made = [(getattr(nn, name)(*args), getattr(t, name)(*args), x, maps) for name, args, x, maps in made]
+    up = {"scale_factor": 2.0, "mode": "bilinear"}
+    return [
+        *made, (nn.Upsample(**up), t.Upsample(**up), image, pictures),
+        (nn.InstanceNorm(4, affine=True), t.InstanceNorm1d(4, affine=True), signal, pictures),
+        (nn.InstanceNorm(4, track_running_stats=True), t.InstanceNorm2d(4, track_running_stats=True), image, pictures),
+        (nn.Softmax(dim=1), t.Softmax(dim=1), signal, same),
+        (nn.Embedding(5, 3, padding_idx=2), t.Embedding(5, 3, padding_idx=2), np.array([[0, 4], [2, 2]]), same),
+        (nn.Conv2d(4, 2, 2, padding="same", padding_mode="reflect"),
+         t.Conv2d(4, 2, 2, padding="same", padding_mode="reflect"), image, pictures),
     ]  # fmt: skip
 
 
@@ -1034,7 +1073,13 @@ COMPARED = {
     "LSTM": nn.LSTM(2, 3), "GRU": nn.GRU(2, 3), "MultiHeadAttention": nn.MultiHeadAttention(4, 2),
     "TransformerBlock": nn.TransformerBlock(4, 2, dropout=0.1), "LeakyReLU": nn.LeakyReLU(), "ELU": nn.ELU(),
     "GELU": nn.GELU(), "Softplus": nn.Softplus(), "HardTanh": nn.HardTanh(), "Flatten": nn.Flatten(),
-    "Embedding": nn.Embedding(3, 2),
+    "Embedding": nn.Embedding(3, 2), "MaxPool1d": nn.MaxPool1d(2), "AvgPool1d": nn.AvgPool1d(2), "CELU": nn.CELU(),
+    "Upsample": nn.Upsample(size=3), "InstanceNorm": nn.InstanceNorm(3), "PReLU": nn.PReLU(), "ReLU6": nn.ReLU6(),
+    "Hardshrink": nn.Hardshrink(), "Softshrink": nn.Softshrink(), "Threshold": nn.Threshold(0.1, 2.0),
+    "Dropout1d": nn.Dropout1d(0.3), "Dropout2d": nn.Dropout2d(0.3),
+    **{f"Adaptive{kind}Pool{n}d": getattr(nn, f"Adaptive{kind}Pool{n}d")(3) for kind in ("Max", "Avg") for n in (1, 2)},
+    **{f"{kind}Pad{n}d": getattr(nn, f"{kind}Pad{n}d")(1)
+       for kind in ("Zero", "Reflection", "Replication", "Circular") for n in (1, 2)},
 }  # fmt: skip
 
 
@@ -1095,7 +1140,7 @@ BY_SHAPE = set(
 )
 NO_MATTER = set(  # to outputs: of memory, or of gradients
     "self args kwargs inplace device dtype mode padding_idx norm_type scale_grad_by_freq sparse _weight _freeze "
-    "min_value max_value".split()
+    "min_value max_value init".split()
 )
 INSIDE = {"nhead": "self_attn.num_heads", "layer_norm_eps": "norm2.eps", "batch_first": "self_attn.batch_first"}
 

@@ -115,9 +115,9 @@ class Alignment:
         rows, end = TWINS[kind_of(cell)].rows, "" if cell is layer else "_l0"
         features, size, width = getattr(layer, "feature_shape", ()), _first_of(cell, _IN), _first_of(cell, _OUT)
         grouped = getattr(layer, "groups", 1) > 1 or features and 1 < getattr(layer, "num_groups", 1) < features[-1]
-        several = len(features) > 1
-        self._settle_axis(kind, layer, x, None if several else TWINS[kind].first, ours)
-        if rows:
+        several, shared = len(features) > 1, getattr(layer, "num_parameters", 0) == 1
+        self._settle_axis(kind, layer, x, None if several or shared else TWINS[kind].first, ours)
+        if rows and not shared:
             self._known(x, layer, ours)
             self._sized(x.order, features[-1] if features else size, layer, ours)
         if grouped or several:
@@ -136,7 +136,7 @@ class Alignment:
                 self.met.add(full)
                 if several:
                     self.norms.append((x, len(self.rows), layer, ours))
-                orders = tuple(map(held.get, roles))
+                orders = (None,) if shared else tuple(map(held.get, roles))
                 self.rows.append(
                     Counterpart(parts, full, tuple(shapes[name]), axes, orders, self.unit or (ours, theirs))
                 )
@@ -144,8 +144,7 @@ class Alignment:
 
     def _settle_axis(self, kind, layer, x, first, ours):
         """Settle which axis of torch's it is that the layer acts on, and how many there are."""
-        count = layer.patches.n if hasattr(layer, "patches") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
-        count = 1 if hasattr(layer, "cell") else count
+        count = 1 if hasattr(layer, "cell") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind, _axes_of(layer))
         fits = first is None or x.flat or x.first.settle(first)
         if not fits and (count is not None or not x.places.settle(0)):  # one axis alone is the first and the last
             raise self._crossed(layer, ours)
@@ -350,10 +349,15 @@ def _first_of(layer, names):
     return next((getattr(layer, name) for name in names if hasattr(layer, name)), None)
 
 
+def _axes_of(layer):
+    """The number of spatial axes of a convolution, a pool or a border."""
+    return getattr(getattr(layer, "patches", layer), "n", None)
+
+
 def _places(kind, layer, before):
     """The places behind a layer."""
-    if hasattr(layer, "patches"):
-        return Fact(layer.patches.n)
+    if _axes_of(layer) is not None:
+        return Fact(_axes_of(layer))
     if hasattr(layer, "cell"):
         return Fact(0 if layer.last_only else 1)
     return {GlobalAvgPool2d: Fact(0), Embedding: Fact()}.get(kind, before)

@@ -7,6 +7,8 @@ from ..shape import Identity
 from ..softmax import LogSoftmax, Softmax
 from .twins import equal, idle
 
+_PLACES = {f"{norm}{n}d": n for norm, least in (("BatchNorm", 2), ("InstanceNorm", 1)) for n in range(least, 4)}
+
 
 def dotted(prefix, name):
     """The name of a part of a layer."""
@@ -25,16 +27,23 @@ def in_settings(kind, layer, name, twin, x):
     if not {c.__name__ for c in type(twin).__mro__} & set(kind.torch.split()):
         yield f"{label(name, layer)} is a {type(twin).__name__} in torch"
         return
-    x.places.settle({"BatchNorm2d": 2, "BatchNorm3d": 3}.get(type(twin).__name__))
+    x.places.settle(_PLACES.get(type(twin).__name__))
     expected = kind.settings(layer) | (kind.training(layer) if twin.training else {})
     if isinstance(layer, (Softmax, LogSoftmax)):
-        dims = (1, -1) if x.flat else (1,) if x.first.value else (-1,)
+        dims = _dims(layer.dim, x)
         expected = {"dim": twin.dim if twin.dim in dims else dims[-1]}
     for setting, value in expected.items():
         found = attrgetter(setting)(twin)
         found = getattr(found, "__name__", type(found).__name__.lower()) if callable(found) else found
         if not equal(found, value, layer):
             yield f"{label(name, layer)} has {setting}={value!r}, and {setting}={found!r} in torch"
+
+
+def _dims(dim, x):
+    """What torch calls an axis of ours, the likeliest last: with the channels first, all others come one later."""
+    if dim == -1:
+        return (1, -1) if x.flat else (1,) if x.first.value else (-1,)
+    return (dim + 1,) if x.first.value and dim != 0 else (dim,)
 
 
 def in_chain(layer, ours, theirs, names, modules):

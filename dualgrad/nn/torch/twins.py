@@ -5,18 +5,25 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import activations as f
+from .. import adaptive_pooling as a
+from .. import curves, pieces
+from .. import padding_layers as pads
 from ..attention import MultiHeadAttention, TransformerBlock
 from ..cells import GRUCell, LSTMCell, RNNCell
+from ..channel_dropout import Dropout1d, Dropout2d
 from ..containers import Parallel, Residual, Sequential, Transposed
 from ..conv import Conv1d, Conv2d
 from ..conv_transpose import ConvTranspose2d
+from ..gates import PReLU
+from ..instance_norm import InstanceNorm
 from ..linear import Linear
 from ..lookup import Bilinear, Embedding
 from ..norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
-from ..pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from ..pooling import AvgPool1d, AvgPool2d, GlobalAvgPool2d, MaxPool1d, MaxPool2d
 from ..recurrent import GRU, LSTM, RNN
 from ..shape import Flatten, Identity, Reshape
 from ..softmax import LogSoftmax, Softmax
+from ..upsample import Upsample
 
 
 def _settings(*names, **fixed):
@@ -28,10 +35,17 @@ def _window(*names, **fixed):
     """The same with those of its window."""
 
     def settings(layer):
-        w = {"kernel_size": layer.patches.size, "stride": layer.patches.stride, "padding": layer.patches.padding}
-        return w | {name: getattr(layer.patches if name == "dilation" else layer, name) for name in names} | fixed
+        w = layer.patches
+        own = {"dilation": w.dilation, "ceil_mode": w.ceil, "padding_mode": w.border}
+        padding = w.padding if w.after == w.padding else "same"
+        window = {"kernel_size": w.size, "stride": w.stride, "padding": padding}
+        return window | {name: own[name] if name in own else getattr(layer, name) for name in names} | fixed
 
     return settings
+
+
+def _border(layer):
+    return {"padding": tuple(width for widths in reversed(layer.widths) for width in widths)}
 
 
 def _recurrent_settings(layer):
@@ -75,19 +89,33 @@ _ATTENTION = (("in_proj_weight", "qkv.weight", (1, 0), "i."), ("in_proj_bias", "
 TWINS = {
     Linear: Twin("Linear", False, (("weight", "weight", (1, 0), "io"), _BIAS)),
     Bilinear: Twin("Bilinear", False, (("weight", "weight", (1, 2, 0), "uvo"), _BIAS)),
-    Embedding: Twin("Embedding", False, (("weight", "weight", None, ".o"),), _settings(max_norm=None)),
+    Embedding: Twin("Embedding", False, (("weight", "weight", None, ".o"),),
+                    _settings(max_norm=None), _settings("padding_idx")),
     Conv1d: Twin("Conv1d", True, (("weight", "weight", (2, 1, 0), ".io"), _BIAS),
-                 _window("dilation", "groups", padding_mode="zeros")),
+                 _window("dilation", "groups", "padding_mode")),
     Conv2d: Twin("Conv2d", True, (("weight", "weight", (2, 3, 1, 0), "..io"), _BIAS),
-                 _window("dilation", "groups", padding_mode="zeros")),
+                 _window("dilation", "groups", "padding_mode")),
     ConvTranspose2d: Twin("ConvTranspose2d", True, (("weight", "weight", (2, 3, 0, 1), "..io"), _BIAS),
                           _window("dilation", "groups", "output_padding", padding_mode="zeros")),
-    MaxPool2d: Twin("MaxPool2d", True, (), _window("dilation", ceil_mode=False, return_indices=False)),
-    AvgPool2d: Twin("AvgPool2d", True, (), _window(ceil_mode=False, count_include_pad=True, divisor_override=None)),
+    MaxPool1d: Twin("MaxPool1d", True, (), _window("dilation", "ceil_mode", return_indices=False)),
+    MaxPool2d: Twin("MaxPool2d", True, (), _window("dilation", "ceil_mode", return_indices=False)),
+    AvgPool1d: Twin("AvgPool1d", True, (), _window("ceil_mode", "count_include_pad")),
+    AvgPool2d: Twin("AvgPool2d", True, (), _window("ceil_mode", "count_include_pad", "divisor_override")),
+    **{kind: Twin(kind.__name__, True, (), _settings("output_size"))
+       for kind in (a.AdaptiveAvgPool1d, a.AdaptiveAvgPool2d)},
+    **{kind: Twin(kind.__name__, True, (), _settings("output_size", return_indices=False))
+       for kind in (a.AdaptiveMaxPool1d, a.AdaptiveMaxPool2d)},
+    **{kind: Twin(kind.__name__, True, (), _border)
+       for kind in (pads.ZeroPad1d, pads.ZeroPad2d, pads.ReflectionPad1d, pads.ReflectionPad2d, pads.ReplicationPad1d,
+                    pads.ReplicationPad2d, pads.CircularPad1d, pads.CircularPad2d)},
+    Upsample: Twin("Upsample", True, (), _settings("size", "scale_factor", "mode", "align_corners",
+                                                   recompute_scale_factor=None)),
     GlobalAvgPool2d: Twin("AdaptiveAvgPool2d", True, (), _settings(output_size=1)),
     LayerNorm: Twin("LayerNorm", False, _NORM, _settings("eps")),
     RMSNorm: Twin("RMSNorm", False, _NORM[:1], _settings("eps")),
     GroupNorm: Twin("GroupNorm", True, _NORM, _settings("eps", "num_groups")),
+    InstanceNorm: Twin("InstanceNorm1d InstanceNorm2d InstanceNorm3d", True, _NORM + _RUNNING_STATISTICS,
+                       _settings("eps", "track_running_stats"), _settings("momentum")),
     BatchNorm: Twin("BatchNorm1d BatchNorm2d BatchNorm3d", True, _NORM + _RUNNING_STATISTICS, _settings("eps"),
                     _settings("momentum")),
     RNNCell: Twin("RNNCell", False, _CELL, _settings("nonlinearity")),
@@ -106,6 +134,16 @@ TWINS = {
     f.GELU: Twin("GELU", settings=_settings("approximate")),
     f.Softplus: Twin("Softplus", settings=_settings("beta", "threshold")),
     f.HardTanh: Twin("Hardtanh", settings=_settings("min_val", "max_val")),
+    PReLU: Twin("PReLU", True, _NORM[:1], _settings("num_parameters")),
+    curves.CELU: Twin("CELU", settings=_settings("alpha")), curves.Mish: Twin("Mish"),
+    curves.Softsign: Twin("Softsign"), curves.LogSigmoid: Twin("LogSigmoid"), curves.Tanhshrink: Twin("Tanhshrink"),
+    pieces.ReLU6: Twin("ReLU6 Hardtanh", settings=_settings("min_val", "max_val")),
+    pieces.Hardsigmoid: Twin("Hardsigmoid"), pieces.Hardswish: Twin("Hardswish"),
+    pieces.Hardshrink: Twin("Hardshrink", settings=_settings("lambd")),
+    pieces.Softshrink: Twin("Softshrink", settings=_settings("lambd")),
+    pieces.Threshold: Twin("Threshold", settings=_settings("threshold", "value")),
+    Dropout1d: Twin("Dropout1d", True, training=_settings("p")),
+    Dropout2d: Twin("Dropout2d", True, training=_settings("p")),
     Dropout: Twin("Dropout", training=_settings("p")), Identity: Twin("Identity"),
     Flatten: Twin("Flatten", settings=_settings(start_dim=1, end_dim=-1)),
     Reshape: Twin(""), Sequential: Twin(""), Residual: Twin(""), Parallel: Twin(""), Transposed: Twin(""),
@@ -130,7 +168,9 @@ def idle(twin):
 
 def equal(found, value, layer):
     """Whether two settings are the same; one number stands for all axes, a word for the padding it means."""
-    if found in ("same", "valid"):
+    if found == "valid":
+        found = 0
+    elif found == "same" != value:
         w = layer.patches
-        found = 0 if found == "valid" else tuple(d * (k - 1) / 2 for d, k in zip(w.dilation, w.size, strict=True))
+        found = tuple(d * (k - 1) / 2 for d, k in zip(w.dilation, w.size, strict=True))
     return bool(np.all(np.asarray(found, object) == np.asarray(value, object)))
