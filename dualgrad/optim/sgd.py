@@ -66,7 +66,7 @@ class SGD(Optimizer):
     def _sweep(self, rate, clip, w, g, *momentum):
         """w ← w - (lr c) v where the gradient is c v and not written out: a pass less than the product takes."""
         as_it_is = not (momentum or self.clip_norm or self.clip_value or self.weight_decay or self.maximize)
-        if g.__class__ is not Unwritten or not as_it_is:
+        if g.__class__ is not Unwritten or not as_it_is or self._spread is not None:
             return super()._sweep(rate, clip, w, g, *momentum)
         for part, step in blocks(w, g.scaled(rate)):
             part -= step
