@@ -98,8 +98,8 @@ class MeZO(SPSA):
     ) -> Estimate:
         """One step in place on ``params``: Params, or writable arrays in a tree.
 
-        Those that are ``frozen`` (names or patterns, as in `estimate`) are not moved; of Params it then takes a copy of
-        the others.
+        Those that are ``frozen`` (names or patterns, as in `estimate`) are not moved. Of the others among Params it
+        takes a copy, where they are not neighbours.
 
         Returns
         -------

@@ -34,7 +34,7 @@ class Moving:
     ----------
     whole : all parameters
     names : of those that move
-    params : these alone
+    params : these alone: a view of the vector of Params where they are neighbours, otherwise a copy
     """
 
     whole: Tree
@@ -54,9 +54,8 @@ class Moving:
             what = "two parameters have the same name" if repeated else "no parameter is left to move"
             raise LayoutError(f"{estimator!r}: got frozen={frozen!r} for {', '.join(every)}: {what}")
         if isinstance(params, Params):
-            layout = _layout_of(params.layout, self.names)
-            spans = [params.layout.slices[name] for name in self.names]
-            vector = side_by_side([params.vector[..., span] for span in spans])
+            layout, self._spans = _part_of(params.layout, self.names)
+            vector = side_by_side([params.vector[span] for span in self._spans])
             self.params = Params.from_vector(layout, vector)
         else:
             leaves, self._structure = flatten(params)
@@ -76,10 +75,11 @@ class Moving:
         if gradient is None:
             return None
         if isinstance(self.whole, Params):
-            layout, vector = self.whole.layout, np.zeros_like(self.whole.vector)
-            for name in self.names:
-                vector[layout.slices[name]] = gradient[name].reshape(-1)
-            return Params.from_vector(layout, vector)
+            vector, start = _zeros(self.whole.vector), 0
+            for span in self._spans:
+                vector[span] = gradient.vector[start : start + span.stop - span.start]
+                start += span.stop - span.start
+            return Params.from_vector(self.whole.layout, vector)
         zeros = {
             name: np.zeros_like(leaf)[()] if np.ndim(leaf) == 0 else np.zeros_like(leaf)
             for name, leaf in self._leaves.items()
@@ -195,6 +195,11 @@ class PartialBound(PartialWithRule):
         return value, {name: found[name] for name in self.part.names}
 
 
+def _zeros(w):
+    """Zeros like a vector, on the host of memory that is not written to."""
+    return np.zeros(w.shape, w.dtype) if w.__class__ is np.ndarray else np.zeros_like(w)
+
+
 def whole_of(objective: Any, params: Any) -> tuple[Any, Any]:
     """An objective and its parameters, those that do not move among them."""
     return (objective.whole, objective.part.joined(params)) if isinstance(objective, Partial) else (objective, params)
@@ -229,6 +234,11 @@ def _moving_names(names, patterns):
 
 
 @functools.lru_cache(maxsize=256)
-def _layout_of(layout, names):
-    """The layout of some of the names."""
-    return Params.layout_of({name: layout.shapes[name] for name in names})
+def _part_of(layout, names):
+    """The layout of some of the names, and where they are among all: neighbours as one slice."""
+    spans = []
+    for name in names:
+        place = layout.slices[name]
+        start = spans.pop().start if spans and spans[-1].stop == place.start else place.start
+        spans.append(slice(start, place.stop))
+    return Params.layout_of({name: layout.shapes[name] for name in names}), spans

@@ -54,7 +54,7 @@ class Averaged:
 
     params: Tree
     updates: int
-    grown = ()
+    grown: tuple[dict[str, Any], ...] = ()
 
     def __init__(self, params: Tree, decay: float | None = 0.999) -> None:
         self._places = matched(params, params)[3]

@@ -26,9 +26,9 @@ LATER = {  # settings of the second version and the third
 class Stored:
     """The state of an optimizer: moments by name, the count of steps, and what its schedules have seen."""
 
-    grown = ({}, {})  # what its saved states have gained, version by version: in the later two, `LATER` settings
+    grown: tuple[dict[str, Any], ...] = ({}, {})  # what its saved states have gained, version by version: in the later two, `LATER` settings
     state_names = ()
-    squares = ("v",)  # those of them that cannot be negative
+    squares: tuple[str, ...] = ("v",)  # those of them that cannot be negative
     lr: Rate
     groups: Mapping[str, Mapping[str, Any]] | None
 
