@@ -47,7 +47,7 @@ class Moving:
                 f"{estimator!r}: got frozen={frozen!r} for a {type(params).__name__}, whose entries have no names; "
                 "expected Params, or a tree of arrays"
             )
-        patterns, self.whole = _patterns(estimator, frozen), params
+        patterns, self.whole = _frozen_patterns(estimator, frozen), params
         every = tuple(params) if isinstance(params, Params) else tuple(names_of(params))
         self.names, repeated = _moving_names(every, patterns), len(set(every)) < len(every)
         if not self.names or repeated:
@@ -178,7 +178,7 @@ class PartialBound(PartialWithRule):
 
     def vjp(self, moving: Mapping[str, Any], **keywords: Any) -> tuple[Any, dict[str, Array]]:
         """The loss, and its gradient by those that move, not taken back through the layers of a `Sequential` before."""
-        model, still = self.whole.model, _still(self.whole.model, self.part.names)
+        model, still = self.whole.model, _unmoved(self.whole.model, self.part.names)
         if not still or keywords or not hasattr(self.whole.loss, "vjp"):
             return super().vjp(moving, **keywords)
         p, x, pulls, found = with_buffers(self.part.joined(moving)), self.whole.x, {}, {}
@@ -205,7 +205,7 @@ def whole_of(objective: Any, params: Any) -> tuple[Any, Any]:
     return (objective.whole, objective.part.joined(params)) if isinstance(objective, Partial) else (objective, params)
 
 
-def _still(model, moving):
+def _unmoved(model, moving):
     """The layers of a `Sequential` before the first of which something moves."""
     if type(model) is not Sequential:
         return []
@@ -213,7 +213,7 @@ def _still(model, moving):
     return list(model.children)[: moves.index(True)]
 
 
-def _patterns(estimator, frozen):
+def _frozen_patterns(estimator, frozen):
     patterns = (frozen,) if isinstance(frozen, str) else tuple(frozen)
     for pattern in patterns:
         if not isinstance(pattern, str):

@@ -41,7 +41,7 @@ class Adam(Optimizer):
     weight_decay: float = 0
     amsgrad: bool = False
 
-    squares: tuple[str, ...] = ("v", "largest")
+    squares = ("v", "largest")
     _has_amsgrad = True
     _by_blocks = _adds_decay = True
 

@@ -70,10 +70,10 @@ def as_groups(optimizer, groups):
     if wrong := [pattern for pattern in groups if not isinstance(pattern, str)]:
         raise ValueError(f"got groups with the pattern {wrong[0]!r}; expected patterns of names, as '*.bias'")
     known = [name for name in optimizer.__dataclass_fields__ if name not in NEVER]
-    return Fixed({pattern: Fixed(_checked(pattern, own, known)) for pattern, own in groups.items()}) or None
+    return Fixed({pattern: Fixed(_checked_settings(pattern, own, known)) for pattern, own in groups.items()}) or None
 
 
-def _checked(pattern, own, known):
+def _checked_settings(pattern, own, known):
     for name in own:
         if name == "clip_norm":
             raise ValueError(
@@ -100,7 +100,7 @@ def with_settings(optimizer, own):
 
 
 @functools.lru_cache(maxsize=1024)
-def dotted(path):
+def dotted_name(path):
     """The name of a leaf of a tree by the keys that lead to it: ``0.weight`` for ``[0]['weight']``."""
     keys, node = [], ast.parse(f"_{path}", mode="eval").body
     while not isinstance(node, ast.Name):
@@ -111,7 +111,7 @@ def dotted(path):
 
 def names_of(params):
     """The names of the leaves, in order."""
-    return list(params) if isinstance(params, Params) else [dotted(path) for path in paths(flatten(params)[1])]
+    return list(params) if isinstance(params, Params) else [dotted_name(path) for path in paths(flatten(params)[1])]
 
 
 def matching(patterns, names, what):
@@ -160,7 +160,7 @@ class Part(NamedTuple):
 def parts_of(optimizer, places, leaves):
     """The parts of the parameters that move."""
     packed = isinstance(places, Layout)
-    names = list(places.shapes) if packed else [dotted(path) for path, _ in places]
+    names = list(places.shapes) if packed else [dotted_name(path) for path, _ in places]
     settings = list(_settings_by_name(optimizer, names).values())
     where = list(places.slices.values()) if packed else list(range(len(names)))
     moving = [k for k, own in enumerate(settings) if not _is_frozen(own)]
@@ -169,7 +169,7 @@ def parts_of(optimizer, places, leaves):
     group = {k: distinct.index(settings[k]) for k in moving}
     if packed and len(members) > 1 and _may_blend(optimizer, members, leaves[0]):
         parts = [_spans([k for k in moving if group[k] == i], where, names) for i in range(len(members))]
-        if sum(where[k].stop - where[k].start for k in moving) < FEW * sum(len(spans) for spans, _ in parts):
+        if sum(where[k].stop - where[k].start for k in moving) < FEW_AT_ONCE * sum(len(spans) for spans, _ in parts):
             spread = Spread([(where[k], group[k]) for k in moving], places.size)
             spans = _spans(moving, where, names)
             return [Part(_blended(members, spread), *spans, _widest(members), [one.lr for one in members])]
@@ -182,7 +182,7 @@ def parts_of(optimizer, places, leaves):
     return parts
 
 
-FEW = 1 << 14  # entries a span: from here on the overhead of another one is small
+FEW_AT_ONCE = 1 << 14  # entries a span: from here on the overhead of another one is small
 BLENDED = {"lr", "weight_decay"}
 
 

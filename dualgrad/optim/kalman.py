@@ -64,7 +64,7 @@ class KalmanQDOP(Optimizer):
     lr: Rate = 1.0
 
     state_names = ("precision", "slope")
-    squares: tuple[str, ...] = ("precision",)
+    squares = ("precision",)
     precision = np.float64
     _has_groups = False
 

@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-KEPT = 3  # vectors beside the newest
+SPREADS = 3  # vectors beside the newest
 
 
 class Spread:
@@ -17,7 +17,7 @@ class Spread:
         """The numbers of the groups at the entries of ``like``, which begin where the update is."""
         vector = self.made.get(values)
         if vector is None or vector.dtype != like.dtype:
-            oldest = self.made.pop(next(iter(self.made))) if len(self.made) > KEPT else None
+            oldest = self.made.pop(next(iter(self.made))) if len(self.made) > SPREADS else None
             vector = np.empty(self.size, like.dtype) if oldest is None or oldest.dtype != like.dtype else oldest
             for place, group in self.places:
                 vector[place] = values[group]

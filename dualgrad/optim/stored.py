@@ -26,7 +26,10 @@ LATER = {  # settings of the second version and the third
 class Stored:
     """The state of an optimizer: moments by name, the count of steps, and what its schedules have seen."""
 
-    grown: tuple[dict[str, Any], ...] = ({}, {})  # what its saved states have gained, version by version: in the later two, `LATER` settings
+    grown: tuple[dict[str, Any], ...] = (
+        {},
+        {},
+    )  # what its saved states have gained, version by version: in the later two, `LATER` settings
     state_names = ()
     squares: tuple[str, ...] = ("v",)  # those of them that cannot be negative
     lr: Rate
@@ -60,8 +63,10 @@ class Stored:
         if not isinstance(self.lr, Schedule):
             del found["lr"]
         if self.groups:
-            found["groups"] = {p: {name: _plain(v) for name, v in own.items()} for p, own in self.groups.items()}
-        return {name: _plain(value) for name, value in found.items()}
+            found["groups"] = {
+                p: {name: _plain_setting(v) for name, v in own.items()} for p, own in self.groups.items()
+            }
+        return {name: _plain_setting(value) for name, value in found.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
@@ -168,6 +173,6 @@ class Stored:
             )
 
 
-def _plain(value):
+def _plain_setting(value):
     """A setting as plain data."""
     return plain_data(value) if isinstance(value, Schedule) or not callable(value) else "a function"

@@ -134,7 +134,7 @@ def test_small_and_large_parts_make_the_same_steps(name, setting, monkeypatch):
     start = dg.Params({k: rng.standard_normal(m).astype(np.float32) for k, m in (("a", 5), ("b", n), ("c", 3))})
     runs = []
     for few in (0, 1 << 30):
-        monkeypatch.setattr("dualgrad.optim.groups.FEW", few)
+        monkeypatch.setattr("dualgrad.optim.groups.FEW_AT_ONCE", few)
         params, optimizer = start.copy(), GROUPED[name](groups=groups[setting])
         for t in range(3):
             optimizer.step(params, start.at(np.random.default_rng(t).standard_normal(start.size).astype(np.float32)))
