@@ -101,11 +101,17 @@ def with_settings(optimizer, own):
 
 @functools.lru_cache(maxsize=1024)
 def dotted_name(path):
-    """The name of a leaf of a tree by the keys that lead to it: ``0.weight`` for ``[0]['weight']``."""
-    keys, node = [], ast.parse(f"_{path}", mode="eval").body
-    while not isinstance(node, ast.Name):
-        key = node.attr if isinstance(node, ast.Attribute) else ast.literal_eval(node.slice)
-        keys, node = [str(key), *keys], node.value
+    """The name of a leaf of a tree by the keys that lead to it: ``0.weight`` for ``[0]['weight']``.
+
+    Where a key is none that Python could read, it is the path itself.
+    """
+    try:
+        keys, node = [], ast.parse(f"_{path}", mode="eval").body
+        while not isinstance(node, ast.Name):
+            key = node.attr if isinstance(node, ast.Attribute) else ast.literal_eval(node.slice)
+            keys, node = [str(key), *keys], node.value
+    except (SyntaxError, ValueError, AttributeError):
+        return path
     return ".".join(keys)
 
 
@@ -161,7 +167,8 @@ def parts_of(optimizer, places, leaves):
     """The parts of the parameters that move."""
     packed = isinstance(places, Layout)
     names = list(places.shapes) if packed else [dotted_name(path) for path, _ in places]
-    settings = list(_settings_by_name(optimizer, names).values())
+    by_name = _settings_by_name(optimizer, names)
+    settings = [by_name[name] for name in names]
     where = list(places.slices.values()) if packed else list(range(len(names)))
     moving = [k for k, own in enumerate(settings) if not _is_frozen(own)]
     distinct = [own for k, own in enumerate(settings) if k in moving and own not in settings[:k]]

@@ -9,7 +9,7 @@ from ..errors import LayoutError
 from .schedules import Schedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two of them may have seen different values
 class plateau(Schedule):  # noqa: N801
     """The rate lr, times ``factor`` whenever ``patience`` epochs have gone by without a better value, and one more.
 
@@ -96,16 +96,12 @@ class plateau(Schedule):  # noqa: N801
         return dict(self._seen)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state; a `LayoutError` for what is none."""
-        self._seen.update(self.checked(state))
-
-    def checked(self, state: dict[str, Any]) -> dict[str, Any]:
-        """A saved state, if it is one."""
+        """Go on from a saved state; a `LayoutError` for what is none, and nothing has changed."""
         try:
             best, rate = float(state["best"]), real_number("rate", state["rate"], "a rate", lambda x: 0 <= x < math.inf)
             counts = {name: count(name, state[name]) for name in ("bad", "cooling")}
             if math.isnan(best) or set(state) != set(self._seen):
-                raise ValueError("it has other entries")
+                raise ValueError("its best is NaN, or it has other entries")
         except (KeyError, TypeError, ValueError) as error:
             raise LayoutError(f"got {state!r:.80} as the state of {self!r}: {error}") from None
-        return {"rate": rate, "best": best, **counts}
+        self._seen.update({"rate": rate, "best": best, **counts})

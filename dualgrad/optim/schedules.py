@@ -16,7 +16,7 @@ class Schedule:
 
 
 def observing(schedule):
-    """The schedules with a state that a schedule is made of, itself among them."""
+    """What a schedule is made of that is told how it goes, itself among them."""
     while callable(schedule):
         if hasattr(schedule, "observe"):
             yield schedule

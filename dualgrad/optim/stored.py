@@ -44,8 +44,12 @@ class Stored:
         ]
         return list(dict.fromkeys(names))
 
+    def _stateful(self):
+        """The schedules with a state that is saved."""
+        return [one for one in self._observing() if hasattr(one, "state_dict")]
+
     def _observing(self):
-        """The schedules with a state, each once."""
+        """The schedules that are told how it goes, each once."""
         rates = [getattr(self, name) for name in self.__dataclass_fields__]
         rates += [value for own in (self.groups or {}).values() for value in own.values()]
         found = {id(one): one for value in rates if callable(value) for one in observing(value)}
@@ -83,7 +87,7 @@ class Stored:
             "parameters": None if memory.places is None else described(memory.places),
             **{name: memory.state[name] for name in self._kept if name in memory.state},
         }
-        if schedules := self._observing():
+        if schedules := self._stateful():
             state["schedules"] = [one.state_dict() for one in schedules]
         return versioned(self, state)
 
@@ -101,16 +105,18 @@ class Stored:
             unchanged.
         """
         state = self._recognised(state)
-        schedules = self._observing()
+        schedules = self._stateful()
+        before = [one.state_dict() for one in schedules]
         try:
             steps, memory = self._rebuilt(state)
-            found = [one.checked(saved) for one, saved in zip(schedules, state.get("schedules", ()), strict=True)]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            for one, saved in zip(schedules, state.get("schedules", ()), strict=True):
+                one.load_state_dict(saved)
+        except (KeyError, TypeError, AttributeError, ValueError, LayoutError) as error:
+            for one, saved in zip(schedules, before, strict=True):
+                one.load_state_dict(saved)
             raise LayoutError(f"the saved state of {self!r} is damaged: {error}") from None
         if state["lr"] is not None and not callable(self.lr):
             self.lr: Rate = state["lr"]
-        for one, saved in zip(schedules, found, strict=True):
-            one.load_state_dict(saved)
         self.steps, self._memory = steps, memory
         self._state_bound = memory.largest()
 
@@ -145,7 +151,7 @@ class Stored:
         stepped = state.get("shapes" if without_names else "parameters") is not None
         expected = {"kind", "lr", "steps", *(("shapes",) if without_names else ("settings", "parameters"))}
         expected |= set(self._kept) if stepped else set()
-        expected |= {"schedules"} if self._observing() else set()
+        expected |= {"schedules"} if self._stateful() else set()
         if set(state) != expected or state["kind"] != type(self).__name__:
             raise LayoutError(
                 f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "

@@ -213,6 +213,21 @@ def test_nested_trees_and_buffers():
                     np.testing.assert_allclose(found[n], expected, rtol=1e-12, atol=1e-14)
 
 
+def test_tasks_and_shards():
+    params, batch = network()
+    names, frozen = list(params)[2:], list(params)[:2]
+    tasks = [batch(t, dg.Rng(t)) for t in range(2)]
+    a = estimators.Reptile(2, 0.1).estimate(tasks, params, rng=0, frozen=frozen)
+    b = estimators.Reptile(2, 0.1).estimate(by_hand(tasks, params, names), alone(params, names), rng=0)
+    assert a.value == b.value
+    assert all(np.array_equal(a.gradient[n], b.gradient[n]) for n in names)
+    shared = lambda: estimators.Shared(estimators.SPSA(n=3), shards=2, chunk=2)  # noqa: E731
+    a = shared().estimate(tasks.__getitem__, params, rng=0, frozen=frozen)
+    b = shared().estimate(lambda k: by_hand(tasks[k], params, names), alone(params, names), rng=0)
+    assert a.value == b.value
+    assert all(np.array_equal(a.gradient[n], b.gradient[n]) for n in names)
+
+
 @pytest.mark.parametrize("make", [lambda: estimators.MeZO(1e-3, 2), lambda: estimators.Shared(estimators.MeZO(n=2))])
 @pytest.mark.parametrize("kind", ["Params", "dict"])
 def test_a_step_in_place_moves_the_others_alone(make, kind):

@@ -1,5 +1,6 @@
 """Groups by name are separate optimizers on the parts, bit for bit; what is frozen stays; averages and plateaus."""
 
+import copy
 import fnmatch
 import itertools
 import math
@@ -11,6 +12,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import optim
+from tests.support import rooms
 from tests.support.optimizers import MAKERS
 
 GROUPED = {name: make for name, make in MAKERS.items() if name != "KalmanQDOP"}
@@ -86,7 +88,7 @@ def merged_settings(make, groups):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", GROUPED)
-def test_groups_are_separate_optimizers(name, seed):
+def test_groups_are_separate_optimizers(name, seed, tmp_path):
     """In bits, for random patterns and settings, also saved and loaded on the way; what is frozen does not move, and
     its gradient may be anything."""
     rng = np.random.default_rng([seed, *name.encode()])
@@ -106,9 +108,9 @@ def test_groups_are_separate_optimizers(name, seed):
                 gradient[n][...] = np.nan
         whole.step(params, as_kind(kind, gradient)[0])
         if t == 2:
-            state = pickle.loads(pickle.dumps(whole.state_dict()))
+            dg.save(tmp_path / "run", whole.state_dict())
             whole = make(groups=groups)
-            whole.load_state_dict(state)
+            whole.load_state_dict(dg.load(tmp_path / "run"))
         for n in SHAPES:
             assert np.array_equal(look(n), alone[n]), (groups, n)
             assert look(n).dtype == dtype
@@ -204,6 +206,60 @@ def test_what_else_is_refused():
     assert np.all(w["weight"] == 1)
     with pytest.raises(TypeError, match="cannot be changed"):
         optim.Adam(groups={"bias": {"lr": 0}}).groups["bias"]["lr"] = 1
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_groups_of_a_devices_arrays_and_copies(name):
+    groups = {"*.bias": {"lr": 0.3}, "0.*": {"maximize": True}, "1.*": {"lr": 0}, "2.weight": {"clip_value": 0.1}}
+    params, rng = dg.Params(draw(np.random.default_rng(0), np.float64)), np.random.default_rng(1)
+    there, optimizer = rooms.on_device(params), GROUPED[name](groups=groups)
+    twin = copy.deepcopy(optimizer)
+    for t in range(3):
+        g = params.at(rng.standard_normal(params.size))
+        optimizer.step(params, g)
+        twin.step(there, rooms.on_device(g))
+        if t == 1:
+            optimizer = pickle.loads(pickle.dumps(optimizer)) if name != "SGD" else copy.deepcopy(optimizer)
+    assert np.array_equal(dg.backend.to_numpy(there.vector), params.vector)
+
+
+def test_names_of_odd_trees():
+    class Key:
+        def __repr__(self):
+            return "<a key>"
+
+    key = Key()
+    w = {
+        "a.b": np.ones(1),
+        "a": {"b": np.ones(1)},
+        key: np.ones(1),
+        3: [np.ones(1)],
+        "net": dg.Params({"c.d": np.ones(1)}),
+    }
+    names = optim.SGD(0.1, groups={"*": {"lr": 0}}).frozen(w)
+    assert set(names) == {"a.b", "[<a key>]", "3.0", "net.c.d"}
+    optim.SGD(0.1, groups={"a.b": {"lr": 1.0}, "net.*": {"lr": 0.5}}).step(w, dg.tree.map_leaves(np.ones_like, w))
+    found = w["a.b"], w["a"]["b"], w[key], w[3][0], w["net"]["c.d"]
+    np.testing.assert_allclose(np.concatenate(found), [0, 0, 0.9, 0.9, 0.5])
+
+
+def test_equal_plateaus_are_two():
+    groups = {"a": {"lr": optim.plateau(1.0, 0.5, 0)}, "b": {"lr": optim.plateau(1.0, 0.5, 0)}}
+    optimizer, w = optim.SGD(0.1, groups=groups), dg.Params({"a": np.ones(1), "b": np.ones(1)})
+    for _ in range(2):
+        optimizer.groups["a"]["lr"].observe(1.0)
+    optimizer.step(w, w.at(np.ones(2)))
+    assert np.array_equal(w.vector, [0.5, 0.0])
+
+    def lower(t):
+        return lower.rate
+
+    lower.rate, lower.observe = 0.5, lambda value: setattr(lower, "rate", value)
+    optimizer = optim.SGD(lower)
+    optimizer.observe(0.25)
+    optimizer.step(w, w.at(np.ones(2)))
+    assert np.array_equal(w.vector, [0.25, -0.25])
+    optimizer.load_state_dict(optimizer.state_dict())
 
 
 def test_the_norm_that_clips_is_that_of_what_moves():
