@@ -62,6 +62,17 @@ class Unwritten:
         found._both, found.largest = float(by) * self._both, abs(by) * self.largest
         return found
 
+    def part(self, place: slice) -> "Unwritten":
+        """The entries of a slice, which holds leaves as wholes."""
+        found, start = copy.copy(self), place.start
+        found._pieces = [
+            piece._replace(place=slice(piece.place.start - start, piece.place.stop - start))
+            for piece in self._pieces
+            if start <= piece.place.start and piece.place.stop <= place.stop
+        ]
+        found.shape = (place.stop - start,)
+        return found
+
     def norm(self) -> float:
         """‖c v‖."""
         return self.largest * math.sqrt(self.shape[0])

@@ -1,7 +1,8 @@
 """Estimator: what all estimators share: an estimate on vectors, its mean and variance, and state that is saved."""
 
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..tree import Tree
 from ..unwritten import Unwritten
 from ..vectors import double, wide
 from .estimate import Estimate
+from .moving import Moving
 from .point import Point, as_params, require_finite, require_finite_gradient
 from .state import Names, Stateful, attempted
 
@@ -93,7 +95,14 @@ class Estimator(Stateful):
     def __repr__(self) -> str:
         return call_of(self, self.named)
 
-    def estimate(self, objective: Callable[[Any], Any], params: Tree, *, rng: RngLike = None) -> Estimate:
+    def estimate(
+        self,
+        objective: Callable[[Any], Any],
+        params: Tree,
+        *,
+        rng: RngLike = None,
+        frozen: str | Iterable[str] = (),
+    ) -> Estimate:
         """The loss, and the estimate of its gradient at ``params``.
 
         Parameters
@@ -103,6 +112,10 @@ class Estimator(Stateful):
         params : Params, array or number, or tree of them
         rng : int, numpy.random.Generator or Rng
             Needed by the estimators that draw.
+        frozen : str, or several
+            Names of parameters that stay where they are, or patterns (``"0.*"``), such as ``optimizer.frozen(params)``:
+            the estimate is that of the objective as a function of the others, with zeros in their places. Directions
+            are drawn for the others alone, so that the variance is that of fewer parameters.
 
         Returns
         -------
@@ -117,8 +130,11 @@ class Estimator(Stateful):
         NonFiniteError
             When the loss, a directional derivative or the estimate is NaN or infinite.
         LayoutError
-            When what it keeps from past estimates belongs to other parameters. In each case nothing has changed.
+            When what it keeps from past estimates belongs to other parameters, or no parameter is called as one of
+            ``frozen``. In each case nothing has changed.
         """
+        if frozen:
+            return self._of_moving(objective, params, rng, frozen)
         if rng is None and self.draws:
             raise TypeError(f"{self!r} draws random numbers: estimate(objective, params, rng=0)")
         rng = rng if rng is None else as_rng(rng)
@@ -126,6 +142,12 @@ class Estimator(Stateful):
         if not remembers and not self.parts:
             return self._estimate(objective, params, rng)
         return attempted(self, self._estimate, objective, params, rng, remembers)
+
+    def _of_moving(self, objective, params, rng, frozen):
+        """The estimate of a function of the parameters that are not frozen, with zeros for the others."""
+        part = Moving(self, as_params(params), frozen)
+        found = self.estimate(part.objective(objective), part.params, rng=rng)
+        return dataclasses.replace(found, gradient=part.widened(found.gradient))
 
     def _estimate(self, objective, params, rng, remembers=False):
         at = Point(self, objective, params)

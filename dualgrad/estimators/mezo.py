@@ -1,6 +1,6 @@
 """MeZO: simultaneous perturbation in place, whose directions are drawn again instead of stored."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ..scratch import empty_like
 from ..tree import Tree, leaves
 from .differences import SPSA, quotient
 from .estimate import Estimate
+from .moving import Moving
 from .point import Point, require_finite
 from .step_size import coarse, require_moved, rounded_direction
 
@@ -38,6 +39,15 @@ def as_rate(lr):
     """The rate of a step, a number."""
     expected = "a number that is not negative (of a schedule, its value)"
     return real_number("lr", lr, expected, lambda x: 0 <= x < np.inf)
+
+
+def stepped_moving(estimator, objective, params, lr, rng, frozen):
+    """A step in place of the parameters that are not frozen."""
+    movable(params)
+    part = Moving(estimator, params, frozen)
+    found = estimator.step(part.objective(objective), part.params, lr=lr, rng=rng)
+    part.write()
+    return found
 
 
 class MeZO(SPSA):
@@ -77,8 +87,19 @@ class MeZO(SPSA):
     def __init__(self, eps: float = 1e-3, n: int = 1, directions: Independent | None = None) -> None:
         super().__init__(eps, n, Gaussian() if directions is None else directions)
 
-    def step(self, objective: Callable[[Any], Any], params: Tree, *, lr: float, rng: RngLike) -> Estimate:
+    def step(
+        self,
+        objective: Callable[[Any], Any],
+        params: Tree,
+        *,
+        lr: float,
+        rng: RngLike,
+        frozen: str | Iterable[str] = (),
+    ) -> Estimate:
         """One step in place on ``params``: Params, or writable arrays in a tree.
+
+        Those that are ``frozen`` (names or patterns, as in `estimate`) are not moved. Of the others among Params it
+        takes a copy, where they are not neighbours.
 
         Returns
         -------
@@ -95,6 +116,8 @@ class MeZO(SPSA):
         TypeError, ValueError
             For parameters that cannot be moved, or a rate that is negative; nothing has changed.
         """
+        if frozen:
+            return stepped_moving(self, objective, params, lr, rng, frozen)
         rng, slopes, values, starts = as_rng(rng), [], [], []
         vectors, lr = movable(params), as_rate(lr)
         few, at = coarse(self, params), Point(self, objective, params)

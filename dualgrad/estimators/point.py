@@ -19,6 +19,7 @@ from ..pushforward import jvp
 from ..random import Rng
 from ..tree import Tree, flatten, rebuild
 from ..vectors import all_finite, in_kind
+from .moving import PartialBound
 
 
 class Point:
@@ -56,7 +57,7 @@ class Point:
     def jvp(self, V: Rows | FactorRows) -> tuple[Any, Any]:
         """L, and its slopes g·v_i: one number for one direction."""
         tangents = V.tree(self.layout)
-        if self.objective.__class__ is BoundObjective:
+        if self.objective.__class__ in (BoundObjective, PartialBound):
             value, slopes = self.objective.jvp(self.params, tangents)
         else:
             value, slopes = jvp(self.objective, (self.params,), (tangents,))

@@ -1,6 +1,7 @@
 """What online estimators share: an episode run step by step, each step's loss and gradient, and state that is saved."""
 
 import copy
+import dataclasses
 from typing import Any, Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..backend import Array, is_array, is_host, to_numpy
 from ..backend import like as on_device
 from ..errors import DualgradError, LayoutError
 from ..estimators.estimate import Estimate
+from ..estimators.moving import Partial, whole_of
 from ..estimators.point import Point, require_finite, require_finite_gradient
 from ..estimators.state import Names
 from ..nn.layer import with_buffers
@@ -216,6 +218,9 @@ class OnlineEstimator:
         The network is a `Sequential` of recurrent layers and a readout over ``(T, B, n)``; so any online estimator is a
         candidate of `dualgrad.estimators.Dodge`. The episode that was started is left alone.
         """
+        if isinstance(objective, Partial):
+            found = self.estimate(*whole_of(objective, params), rng=rng)
+            return dataclasses.replace(found, gradient=objective.part.taken(found.gradient))
         last_only = require_recurrent(self, objective)[-1].last_only
         if objective.kwargs:
             raise DualgradError(

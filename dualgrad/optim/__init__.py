@@ -5,9 +5,11 @@ The rate ``lr`` is a number or a schedule, a function from the step number t = 1
 
 from .adagrad import Adagrad
 from .adam import Adam, AdamW, StableAdamW
+from .averaged import Averaged
 from .corrected import NAdam, RAdam
 from .kalman import KalmanQDOP
 from .lion import Lion
+from .plateau import plateau
 from .rmsprop import RMSprop
 from .schedules import (
     constant,
@@ -24,6 +26,7 @@ from .schedules import (
 from .sgd import SGD
 
 __all__ = [
-    "SGD", "Adagrad", "Adam", "AdamW", "KalmanQDOP", "Lion", "NAdam", "RAdam", "RMSprop", "StableAdamW", "constant",
-    "cosine", "cosine_restarts", "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle", "step", "warmup",
+    "SGD", "Adagrad", "Adam", "AdamW", "Averaged", "KalmanQDOP", "Lion", "NAdam", "RAdam", "RMSprop", "StableAdamW",
+    "constant", "cosine", "cosine_restarts", "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle",
+    "plateau", "step", "warmup",
 ]  # fmt: skip

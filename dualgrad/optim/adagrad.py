@@ -22,7 +22,7 @@ class Adagrad(Optimizer):
     initial_accumulator_value : float, not negative
         What v begins with.
     eps : positive float
-    clip_norm, clip_value, maximize : as in `SGD`
+    clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
     --------

@@ -24,7 +24,7 @@ class Adam(Optimizer):
         weight_decay w is added to g (L2), as in torch; `AdamW` decays the parameters by themselves.
     amsgrad : bool
         The largest v of all steps so far stands for v (Reddi et al. 2018).
-    clip_norm, clip_value, maximize : as in `SGD`
+    clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
     --------
@@ -85,7 +85,7 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, amsgrad, clip_norm, clip_value, maximize : as in `Adam`
+    lr, betas, eps, amsgrad, clip_norm, clip_value, maximize, groups : as in `Adam`
     weight_decay : float, not negative
 
     Examples
@@ -120,7 +120,7 @@ class StableAdamW(AdamW):
 
     Parameters
     ----------
-    lr, betas, eps, clip_norm, clip_value, maximize : as in `Adam`
+    lr, betas, eps, clip_norm, clip_value, maximize, groups : as in `Adam`
     weight_decay : float, not negative
 
     Examples

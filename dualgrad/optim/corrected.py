@@ -19,7 +19,7 @@ class NAdam(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, weight_decay, clip_norm, clip_value, maximize : as in `Adam`
+    lr, betas, eps, weight_decay, clip_norm, clip_value, maximize, groups : as in `Adam`
     momentum_decay : float, not negative
 
     Examples
@@ -74,7 +74,7 @@ class RAdam(Adam):
 
     Parameters
     ----------
-    lr, betas, eps, weight_decay, clip_norm, clip_value, maximize : as in `Adam`
+    lr, betas, eps, weight_decay, clip_norm, clip_value, maximize, groups : as in `Adam`
 
     Examples
     --------

@@ -27,6 +27,7 @@ FRACTION = Constraint("a number in [0, 1)", lambda x: 0 <= x < 1)
 DECAY = Constraint("a number in [0, 1]", lambda x: 0 <= x <= 1)
 PORTION = Constraint("a number in (0, 1]", lambda x: 0 < x <= 1)
 COUNT = Constraint("a positive whole number", lambda x: x > 0 and isinstance(x, (int, np.integer)))
+WHOLE = Constraint("a whole number that is not negative", lambda x: x >= 0 and isinstance(x, (int, np.integer)))
 CONSTRAINTS = {
     "lr": NOT_NEGATIVE._replace(schedule=True), "then": NOT_NEGATIVE._replace(schedule=True),
     "gamma": DECAY._replace(schedule=True), "eps": POSITIVE, "clip_norm": POSITIVE, "clip_value": POSITIVE,
@@ -34,11 +35,12 @@ CONSTRAINTS = {
     "alpha": FRACTION, "steps": COUNT, "total_iters": COUNT, "step_size": COUNT, "T_0": COUNT, "T_mult": COUNT,
     "start_factor": DECAY, "end_factor": DECAY, "eta_min": NOT_NEGATIVE, "pct_start": PORTION, "div_factor": POSITIVE,
     "final_div_factor": POSITIVE, "dampening": DECAY, "momentum_decay": NOT_NEGATIVE, "lr_decay": NOT_NEGATIVE,
-    "initial_accumulator_value": NOT_NEGATIVE,
+    "initial_accumulator_value": NOT_NEGATIVE, "factor": FRACTION, "patience": WHOLE, "threshold": NOT_NEGATIVE,
+    "cooldown": WHOLE, "min_lr": NOT_NEGATIVE,
 }  # fmt: skip
 OPTIONAL = {"clip_norm", "clip_value"}
 SWITCHES = {"nesterov", "centered", "three_phase", "maximize", "amsgrad"}
-CHOICES = {"anneal_strategy": ("cos", "linear")}
+CHOICES = {"anneal_strategy": ("cos", "linear"), "threshold_mode": ("rel", "abs"), "mode": ("min", "max")}
 PAIRS = {"betas"}
 INCREASING = {"milestones"}
 

@@ -66,6 +66,7 @@ class KalmanQDOP(Optimizer):
     state_names = ("precision", "slope")
     squares = ("precision",)
     precision = np.float64
+    _has_groups = False
 
     def _bounds(self, rate, largest):
         rows = [largest] if self._rows is None else map(norm, self._rows)

@@ -22,7 +22,7 @@ class Lion(Optimizer):
     betas : pair of float, in [0, 1)
     weight_decay : float, not negative
         Decoupled, as in `AdamW`.
-    clip_norm, clip_value, maximize : as in `SGD`
+    clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
     --------

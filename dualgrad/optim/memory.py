@@ -22,7 +22,7 @@ class Memory:
     def fitting(self, leaves, places, optimizer):
         """The memory for these leaves: this one, or where it is new, loaded, or of another device, one made of it."""
         same = places is self.places or places == self.places
-        if not same and _by_name(places) == _by_name(self.places):  # of a tree the order does not matter
+        if not same and in_no_order(places) == in_no_order(self.places):  # of a tree the order does not matter
             order = [[name for name, _ in self.places].index(name) for name, _ in places]
             reordered = {name: [vs[k] for k in order] for name, vs in self.state.items()}
             return Memory(reordered, places).fitting(leaves, places, optimizer)
@@ -46,7 +46,7 @@ class Memory:
                 _state_array(v, w, kind, f"the state {name!r} of {optimizer!r}")
                 for v, w, kind in zip(self.state.get(name, leaves), leaves, moments, strict=True)
             ]
-            for name in optimizer.state_names
+            for name in optimizer._kept
         }
         return Memory(state, places, leaves, moments)
 
@@ -59,6 +59,10 @@ class Memory:
     def arrays(self):
         """All arrays of the state."""
         return [v for vs in self.state.values() for v in vs]
+
+    def largest(self):
+        """The largest size of an entry."""
+        return max((float(np.max(np.abs(v), initial=0)) for v in self.arrays()), default=0.0)
 
     def tensors(self, arrays):
         """The arrays of a leaf, tensor by tensor."""
@@ -76,7 +80,7 @@ def _state_array(v, w, kind, what):
     return on_device(v.astype(kind, copy=False), w)
 
 
-def _by_name(places):
+def in_no_order(places):
     """Names and shapes of a tree, in no order."""
     return dict(places) if isinstance(places, tuple) else places
 

@@ -1,27 +1,24 @@
 """Optimizer: what all share. Checks before anything changes, the rate, clipping, state by name, and work in blocks."""
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..backend import to_numpy
 from ..checks import count
-from ..errors import LayoutError, NonFiniteError
-from ..settings import difference, of_this_version, plain_data, versioned
+from ..errors import NonFiniteError
+from ..layout import Layout
 from ..tree import Tree
 from ..vectors import all_finite
 from .blockwise import blocks, norm, scratch, steady_norm
-from .hyperparameters import Rate, as_hyperparameter, rate
-from .leaves import described, matched, rebuilt, shapes_of, steppable
+from .groups import Portion, as_groups, frozen_names, names_of, parts_of, portions_of, with_settings
+from .hyperparameters import as_hyperparameter, rate
+from .leaves import matched, steppable
 from .memory import Memory
-from .schedules import Schedule
-
-_TAKEN = "how many were taken"
-LATER = {"maximize": False, "weight_decay": 0, "dampening": 0, "amsgrad": False}  # settings of the second version
+from .per_group import PerGroup
+from .stored import LATER, TAKEN, Stored
 
 
 @runtime_checkable
@@ -39,25 +36,31 @@ class GradientOptimizer(Protocol):
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Optimizer:
+class Optimizer(Stored):
     """A step in place, and the state it needs.
 
     State is one vector per name and leaf of the parameters (a single one for Params), made at the first step;
     ``steps`` counts the steps taken. A hyper-parameter may be changed at any time, and is checked then. The gradient is
     clipped, turned round where the objective is to be maximized, and gets weight_decay w added (L2), in this order.
+
+    ``groups`` are settings by pattern of names: ``{"*.bias": {"weight_decay": 0}, "0.*": {"lr": 0}}``, any
+    hyper-parameter but clip_norm. Of several patterns that match a name the later counts, setting by setting. Patterns
+    are those of `fnmatch.fnmatchcase`, names those of Params; in a tree the keys with dots between. The number 0 for lr
+    freezes: nothing of these parameters moves, no average either, and their gradient is not looked at.
     """
 
     clip_norm: float | None = None
     clip_value: float | None = None
     maximize: bool = False
+    groups: Mapping[str, Mapping[str, Any]] | None = None
 
-    grown = ({},)  # what its saved states have gained, version by version: in the second, `LATER` settings
-    state_names = ()
-    squares = ("v",)  # those of them that cannot be negative
     precision = np.float32  # what the moments have at least
     _by_blocks = False  # whether an update takes the gradient block by block
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
     _adds_decay = False  # whether weight_decay w is a part of the gradient
+    _has_groups = True
+    _cut = _spread = None  # the parts of the parameters, and where several groups are that are stepped as one
+    _frozen = None, ()
 
     def __post_init__(self) -> None:
         self._agree()
@@ -66,17 +69,20 @@ class Optimizer:
     def _set(self, name, value):
         """A hyper-parameter is checked when it is set; a name that is none is an error."""
         if name in self.__dataclass_fields__:
-            before, value = vars(self).get(name), as_hyperparameter(name, value)
+            before = vars(self).get(name)
+            value = as_groups(self, value) if name == "groups" else as_hyperparameter(name, value)
             super().__setattr__(name, value)
+            vars(self).update(_cut=None, _frozen=(None, ()))
             try:
                 if "steps" in vars(self) and name != "lr":
                     self._agree()
                     self._memory = Memory(self._memory.state, self._memory.places)  # another momentum, another memory
+                    self._state_bound = self._memory.largest()  # also of what was frozen
             except ValueError:
                 super().__setattr__(name, before)
                 raise
         elif name == "steps":
-            super().__setattr__(name, count("steps", value, _TAKEN))
+            super().__setattr__(name, count("steps", value, TAKEN))
         elif name[0] == "_" or not type(self).__module__.startswith(__package__):  # a subclass has its own
             super().__setattr__(name, value)
         else:
@@ -90,6 +96,10 @@ class Optimizer:
         """Raise unless the hyper-parameters fit each other."""
         if self.clip_norm is not None and self.clip_value is not None:
             raise ValueError(f"got {self!r}; expected clip_norm or clip_value, not both")
+        if self.groups and not self._has_groups:
+            raise ValueError(f"got {self!r}, which takes all weights of a unit together: expected no groups")
+        for own in (self.groups or {}).values():
+            with_settings(self, own)
 
     def __repr__(self) -> str:
         names = [f.name for f in sorted(fields(self), key=lambda f: f.kw_only)]
@@ -124,22 +134,29 @@ class Optimizer:
             g if g.__class__ is np.ndarray and g.dtype == kind and w.flags.writeable else steppable(w, g, name, kind)
             for w, g, name, kind in zip(leaves, gradients, names, memory.moments, strict=True)
         ]
-        lr = rate(self.lr, self.steps + 1)
-        norms = [norm(g) if self.clip_norm is None else steady_norm(g) for g in gradients]
-        for size, name in zip(norms, names, strict=True):
-            if not math.isfinite(size):
-                raise self._refused(f"gradient{name} is not finite")
-        state_bound, step_bound = self._bounds(lr, self._largest(norms) + self._largest_decay(leaves))
+        portions = self._portions(leaves, gradients, names, memory)
+        state_bound, step_bound, norms = 0.0, 0.0, []
+        for one in portions:
+            sizes = [norm(g) if self.clip_norm is None else steady_norm(g) for g in one.gradients]
+            for size, name in zip(sizes, one.names, strict=True):
+                if not math.isfinite(size):
+                    raise self._refused(f"gradient{name} is not finite")
+            widest = one.widest
+            bounds = widest._bounds(max(one.rates), widest._largest(sizes) + widest._largest_decay(one.leaves))
+            state_bound, step_bound = max(state_bound, bounds[0]), max(step_bound, bounds[1])
+            norms += sizes
         own = vars(self)
         own["steps"] += 1
         try:
             sweep = self._sweep_all if step_bound < memory.headroom else self._sweep_copies
             with np.errstate(under="ignore"):
-                sweep(lr, self._clipping(norms), leaves, gradients, memory)
+                sweep(norms, portions, memory)
         except BaseException as error:
             own["steps"] -= 1
             if isinstance(error, FloatingPointError):
-                size = f"a gradient of norm {math.hypot(*norms):.3g} at the rate {lr:.3g}"
+                size = (
+                    f"a gradient of norm {math.hypot(*norms):.3g} at the rate {max(max(o.rates) for o in portions):.3g}"
+                )
                 raise self._refused(f"{size} is too large for {leaves[0].dtype} ({error})") from None
             raise
         own["_memory"], own["_state_bound"] = memory, state_bound
@@ -150,26 +167,53 @@ class Optimizer:
             "rate smaller, or clip the gradient"
         )
 
-    def _sweep_all(self, lr, clip, leaves, gradients, memory):
-        for k, (w, g) in enumerate(zip(leaves, gradients, strict=True)):
-            arrays = w, g, *[vs[k] for vs in memory.state.values()]
-            for part in memory.tensors(arrays) if self._by_tensor else [arrays]:
-                self._sweep(lr, clip, *part)
+    def _portions(self, leaves, gradients, names, memory):
+        """What is stepped with the same settings."""
+        t = self.steps + 1
+        if self.groups is None:
+            own = [memory.state[name] for name in self.state_names]
+            states = [[vs[k] for vs in own] for k in range(len(leaves))]
+            return [Portion(self, self, names, (rate(self.lr, t),), leaves, gradients, states)]
+        if self._cut is None or self._cut[0] is not memory:
+            vars(self)["_cut"] = memory, parts_of(self, memory.places, leaves)
+        for part in self._cut[1]:
+            vars(part.widest)["_state_bound"] = self._state_bound
+        return portions_of(self._cut[1], t, leaves, gradients, memory.state)
 
-    def _sweep_copies(self, lr, clip, leaves, gradients, memory):
+    def _sweep_all(self, norms, portions, memory):
+        for one in portions:
+            optimizer = one.optimizer
+            vars(optimizer)["steps"] = self.steps
+            lr, clip = optimizer._rate_of(one), optimizer._clipping(norms)
+            for k, (w, g, state) in enumerate(zip(one.leaves, one.gradients, one.states, strict=True)):
+                if optimizer._spread is not None:
+                    optimizer._spread.at = one.starts[k]
+                arrays = w, g, *state
+                for part in memory.tensors(arrays) if self._by_tensor and self.groups is None else [arrays]:
+                    optimizer._sweep(lr, clip, *part)
+
+    def _rate_of(self, portion):
+        """The rate, or those of several groups that are stepped as one."""
+        rates = portion.rates
+        return rates[0] if self._spread is None or len(set(rates)) == 1 else PerGroup(rates, self._spread)
+
+    def _sweep_copies(self, norms, portions, memory):
         """The same, on copies in the precision of the moments; what has overflowed raises, and nothing has changed."""
-        wide, trial = [w.astype(kind) for w, kind in zip(leaves, memory.moments, strict=True)], memory.copy()
+        wide = [one.copied(self.precision) for one in portions]
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            self._sweep_all(lr, clip, wide, gradients, trial)
-            new = [v.astype(w.dtype) for v, w in zip(wide, leaves, strict=True)] + trial.arrays()
+            self._sweep_all(norms, wide, memory)
+            new = [b.astype(a.dtype) for one, trial in zip(portions, wide, strict=True) for a, b in one.beside(trial)]
         if not all(map(all_finite, new)):
             raise FloatingPointError("overflow")
-        for old, a in zip(leaves + memory.arrays(), new, strict=True):
-            old[...] = a
+        old = [a for one, trial in zip(portions, wide, strict=True) for a, _ in one.beside(trial)]
+        for a, b in zip(old, new, strict=True):
+            a[...] = b
 
     def _sweep(self, lr, clip, *arrays):
         for w, g, *state in blocks(*arrays):
             self._update(lr, w, self._decayed(w, clip(g)), **dict(zip(self.state_names, state, strict=True)))
+            if self._spread is not None:
+                self._spread.at += w.size
 
     def _decayed(self, w, g):
         """g + weight_decay w, into scratch."""
@@ -178,6 +222,30 @@ class Optimizer:
         decayed = np.multiply(self.weight_decay, w, out=scratch(g))
         decayed += g
         return decayed
+
+    # ------------------------------------------------------------------ groups
+
+    def frozen(self, params: Tree) -> tuple[str, ...]:
+        """The names of the parameters that a group with the rate 0 keeps where they are.
+
+        Examples
+        --------
+        >>> import dualgrad as dg, numpy as np
+        >>> params = dg.Params({"0.weight": np.ones((2, 2)), "0.bias": np.ones(2), "2.weight": np.ones((2, 1))})
+        >>> dg.optim.SGD(0.1, groups={"0.*": {"lr": 0}}).frozen(params)
+        ('0.weight', '0.bias')
+        """
+        if self.groups is None:
+            return ()
+        layout = Layout.of(params)
+        if self._frozen[0] is not layout:
+            vars(self)["_frozen"] = layout, frozen_names(self, names_of(params))
+        return self._frozen[1]
+
+    def observe(self, value: float) -> None:
+        """Tell the schedules that ask for it, as `dualgrad.optim.plateau` does, the loss of an epoch."""
+        for schedule in self._observing():
+            schedule.observe(value)
 
     # ------------------------------------------------------------------ clipping, and what cannot overflow
 
@@ -211,116 +279,3 @@ class Optimizer:
         Where the second is far from overflowing the step needs no other check.
         """
         raise NotImplementedError
-
-    # ------------------------------------------------------------------ state
-
-    def reset(self) -> None:
-        """Forget all state, as after construction."""
-        self.steps: int = 0
-        self._memory, self._state_bound = Memory({}), 0.0
-
-    def _settings(self):
-        """The hyper-parameters that a state does not restore: all but a rate that is a number, or a function of which
-        nothing is known."""
-        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        if not isinstance(self.lr, Schedule):
-            del found["lr"]
-        own = {name: isinstance(value, Schedule) or not callable(value) for name, value in found.items()}
-        return {name: plain_data(value) if own[name] else "a function" for name, value in found.items()}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state as plain data for `dualgrad.save`: the rate, the step count and one entry per named vector.
-
-        Beside them are the names and shapes of the parameters, and the hyper-parameters, with which they are compared
-        when the state is loaded. The rate is None for a schedule, which goes on by the step count.
-        """
-        memory = self._memory.copy()
-        state = {
-            "kind": type(self).__name__,
-            "lr": None if callable(self.lr) else self.lr,
-            "steps": self.steps,
-            "settings": self._settings(),
-            "parameters": None if memory.places is None else described(memory.places),
-            **{name: memory.state[name] for name in self.state_names if name in memory.state},
-        }
-        return versioned(self, state)
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a saved state; its rate replaces a number, while a schedule stays.
-
-        All other hyper-parameters have to be those of the optimizer that was saved; set others after loading. The
-        names and shapes of the parameters are compared at the next step. A state that was saved before they were in it
-        is loaded with a warning.
-
-        Raises
-        ------
-        LayoutError
-            When names are missing or unknown, hyper-parameters differ, or numbers are not finite; the optimizer is
-            unchanged.
-        """
-        state = self._recognised(state)
-        try:
-            steps, memory = self._rebuilt(state)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise LayoutError(f"the saved state of {self!r} is damaged: {error}") from None
-        if state["lr"] is not None and not callable(self.lr):
-            self.lr: Rate = state["lr"]
-        self.steps, self._memory = steps, memory
-        self._state_bound = max((float(np.max(np.abs(v), initial=0)) for v in memory.arrays()), default=0.0)
-
-    def _rebuilt(self, state):
-        """Steps and memory from a state; a ValueError where they cannot be."""
-        if state["lr"] is not None:
-            as_hyperparameter("lr", state["lr"], scheduled=False)
-        places = None if state["parameters"] is None else rebuilt(state["parameters"])
-        memory = Memory(
-            {name: [np.array(to_numpy(v)) for v in state[name]] for name in self.state_names if name in state}, places
-        )
-        for name, arrays in memory.state.items():
-            if places is not None and [v.shape for v in arrays] != shapes_of(places):
-                raise ValueError(f"{name!r} does not have the shapes {shapes_of(places)} that it names")
-            if not all(map(all_finite, arrays)):
-                raise ValueError(f"{name!r} has a NaN or an infinity")
-            if name in self.squares and any(np.any(part(v) < 0) for v in arrays for part in (np.real, np.imag)):
-                raise ValueError(f"{name!r} has negative numbers, where sums of squares are expected")
-        return count("steps", state["steps"], _TAKEN), memory
-
-    def _recognised(self, state):
-        """The state, if it is one of this kind of optimizer with these hyper-parameters."""
-        settings = state.get("settings") if isinstance(state, dict) else None
-        first = isinstance(settings, dict) and state.get("version", 1) == 1
-        state = of_this_version(self, state)
-        if first:
-            known = {name: LATER[name] for name in self._settings() if name in LATER} | settings
-            state["settings"] = {name: known[name] for name in self._settings() if name in known} | settings
-        if state.get("kind") == type(self).__name__ and "settings" in state:
-            self._require_settings(state["settings"])
-        without_names = "shapes" in state and "settings" not in state  # as an earlier version saved it
-        stepped = state.get("shapes" if without_names else "parameters") is not None
-        expected = {"kind", "lr", "steps", *(("shapes",) if without_names else ("settings", "parameters"))}
-        expected |= set(self.state_names) if stepped else set()
-        if set(state) != expected or state["kind"] != type(self).__name__:
-            raise LayoutError(
-                f"got the state of {state.get('kind', 'no optimizer')!r} with {sorted(state)}; {self!r} expects "
-                f"{sorted(expected)}"
-            )
-        if without_names:
-            warnings.warn(
-                f"this state of {type(self).__name__} was saved without names and hyper-parameters, which cannot be "
-                "compared",
-                stacklevel=3,
-            )
-            return state | {"parameters": None}
-        return state
-
-    def _require_settings(self, saved):
-        """Raise where a hyper-parameter that is not restored is another one."""
-        if not isinstance(saved, dict):
-            raise LayoutError(f"the saved state of {self!r} has settings={saved!r:.80}; expected them by name")
-        current = self._settings()
-        either = {name for name in {*current, *saved} if name != "lr" or {"lr"} <= current.keys() & saved.keys()}
-        if differ := difference(*({k: v for k, v in some.items() if k in either} for some in (saved, current))):
-            raise LayoutError(
-                f"the saved state is of {type(self).__name__} with {differ}: make this one so, load, and then set what "
-                "is to change"
-            )

@@ -26,7 +26,7 @@ class RMSprop(Optimizer):
     centered : bool
     weight_decay : float, not negative
         weight_decay w is added to g (L2).
-    clip_norm, clip_value, maximize : as in `SGD`
+    clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
     --------

@@ -15,6 +15,14 @@ class Schedule:
             object.__setattr__(self, name, as_hyperparameter(name, getattr(self, name), name == "then"))
 
 
+def observing(schedule):
+    """What a schedule is made of that is told how it goes, itself among them."""
+    while callable(schedule):
+        if hasattr(schedule, "observe"):
+            yield schedule
+        schedule = getattr(schedule, "then", None)
+
+
 @dataclass(frozen=True)
 class constant(Schedule):  # noqa: N801
     """The rate lr, as the number itself.

@@ -29,6 +29,11 @@ class SGD(Optimizer):
         added up without BLAS, to the same bits on every CPU (0.5 ms for 669,706 numbers, where BLAS takes 0.03).
     maximize : bool
         Steps along the gradient instead of against it.
+    groups : dict of dicts, optional
+        Settings by pattern of names, ``{"*.bias": {"weight_decay": 0}, "0.*": {"lr": 0}}``: any of the above but
+        clip_norm, which is of the whole gradient. Where several patterns match a name, the later one counts, setting
+        by setting. Patterns are those of `fnmatch.fnmatchcase`; names in a tree are its keys with dots between. The
+        number 0 as ``lr`` freezes: parameters and averages stay as they are, and the gradient is not looked at.
 
     Examples
     --------
@@ -37,6 +42,10 @@ class SGD(Optimizer):
     >>> dg.optim.SGD(lr=0.1).step(w, np.array([1.0, -1.0]))
     >>> w
     array([0.9, 2.1])
+    >>> w, g = {"weight": np.ones(2), "bias": np.ones(1)}, {"weight": np.ones(2), "bias": np.ones(1)}
+    >>> dg.optim.SGD(lr=0.1, weight_decay=1.0, groups={"bias": {"weight_decay": 0}}).step(w, g)
+    >>> w["weight"], w["bias"]
+    (array([0.8, 0.8]), array([0.9]))
     """
 
     lr: Rate
@@ -66,7 +75,7 @@ class SGD(Optimizer):
     def _sweep(self, rate, clip, w, g, *momentum):
         """w ← w - (lr c) v where the gradient is c v and not written out: a pass less than the product takes."""
         as_it_is = not (momentum or self.clip_norm or self.clip_value or self.weight_decay or self.maximize)
-        if g.__class__ is not Unwritten or not as_it_is:
+        if g.__class__ is not Unwritten or not as_it_is or self._spread is not None:
             return super()._sweep(rate, clip, w, g, *momentum)
         for part, step in blocks(w, g.scaled(rate)):
             part -= step

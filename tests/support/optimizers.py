@@ -14,6 +14,7 @@ MAKERS = {
     "Adam with all": lambda lr=0.01, **more: optim.Adam(
         lr, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.2, amsgrad=True, maximize=True, **more
     ),
+    "Adam in a group": lambda lr=0.01, **more: optim.Adam(lr, eps=1e-6, groups={"*": {"betas": (0.8, 0.95)}}, **more),
     "AdamW": lambda lr=0.01, **more: optim.AdamW(lr, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, **more),
     "StableAdamW": lambda lr=0.01, **more: optim.StableAdamW(lr, betas=(0.8, 0.95), weight_decay=0.1, **more),
     "RMSprop": lambda lr=0.01, **more: optim.RMSprop(lr, alpha=0.9, **more),

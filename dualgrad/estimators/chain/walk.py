@@ -11,12 +11,16 @@ from .steps import ADD, SAVE, SWAP, is_norm, is_site
 
 
 class Walk:
-    """A pass along a chain. Values and pullbacks are made as far ahead as they are asked for, and dropped behind."""
+    """A pass along a chain. Values and pullbacks are made as far ahead as they are asked for, and dropped behind.
 
-    def __init__(self, chain, params, x, keywords):
+    Its sites are the layers with parameters that move, all or those of some names.
+    """
+
+    def __init__(self, chain, params, x, keywords, moving=None):
         self.steps, self.keywords, self.p, self.end = chain.steps, keywords, with_buffers(params), chain.trunk
         self.values, self.pulls, self.streams, self.stack = [x], [], [], []
-        self.sites = [k for k, step in enumerate(self.steps) if is_site(step)]
+        sites = [k for k, step in enumerate(self.steps) if is_site(step)]
+        self.sites = [k for k in sites if moving is None or not set(self.steps[k].names.values()).isdisjoint(moving)]
         self.examples, self.kept, self.reached = len(x), {}, {}
 
     def value(self, k):

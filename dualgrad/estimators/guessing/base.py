@@ -16,6 +16,7 @@ from ...vectors import double, side_by_side
 from ...zero import ZERO
 from ..chain import Sums, Walk, chains_of
 from ..estimator import Estimated, Estimator
+from ..moving import whole_of
 from ..point import Point, require_scalar
 
 
@@ -65,9 +66,8 @@ class Guess(Estimator):
     def estimated(self, at: Point, rng: Any) -> Estimated:
         value, slopes, sums, again, sites = 0.0, 0.0, Sums(at.layout, at.vector), 0, 0
         chains, x = self._begun(at)
-        objective, params = at.objective, at.params
         for chain in chains:
-            walk, loss, d, repeated = self._passes(objective, chain, params, x, rng, sums)
+            walk, loss, d, repeated = self._passes(at, chain, x, rng, sums)
             value, slopes, x = value + loss, slopes + d, walk.trunk
             again, sites = again + repeated, sites + len(walk.sites)
         passes = 1 + again / max(sites, 1)
@@ -76,24 +76,29 @@ class Guess(Estimator):
 
     def _begun(self, at):
         """The chains of a bound network that has what the method needs, and its input."""
-        objective = at.objective
+        objective, params = whole_of(at.objective, at.params)
         x = objective_input(self, objective)
         chains = chains_of(self, objective, self.local)
         self._require(objective)
-        objective.model.require(with_buffers(at.params))
+        objective.model.require(with_buffers(params))
         objective.model.accepted(objective.keywords())
         return chains, x
 
-    def _passes(self, objective, chain, params, x, rng, sums):
+    def _walk(self, at, chain, x):
+        """A pass along a chain, whose sites are the layers of which something moves."""
+        objective, params = whole_of(at.objective, at.params)
+        return Walk(chain, params, x, objective.keywords(), at.params)
+
+    def _passes(self, at, chain, x, rng, sums):
         """A pass along a chain, and a second one of the layers that are not kept: the first, its loss and slopes, and
         how many layers the second repeats."""
-        start, walk = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+        start, walk = rng.state_dict(), self._walk(at, chain, x)
         kept = 0 if self.store else self._kept(walk)
         loss, error, d, guesses = self._slopes(walk, chain, rng, kept)
         self._update(sums, walk, range(kept, len(walk.steps)), d, lambda k, i: guesses[k][i], error)
         before = [k + 1 for k in walk.sites if k < kept]
         if before:  # their values and guesses again, and each layer's pullback as it passes
-            end, second = rng.state_dict(), Walk(chain, params, x, objective.keywords())
+            end, second = rng.state_dict(), self._walk(at, chain, x)
             rng.load_state_dict(start)
             self._update(sums, second, range(before[-1]), d, lambda k, i: self._guess(second, k, rng), error)
             rng.load_state_dict(end)
@@ -103,7 +108,7 @@ class Guess(Estimator):
         """The loss, and the slopes of every example along its guesses, chain after chain: the first passes."""
         value, found, (chains, x) = 0.0, [], self._begun(at)
         for chain in chains:
-            walk = Walk(chain, at.params, x, at.objective.keywords())
+            walk = self._walk(at, chain, x)
             loss, _, d, _ = self._slopes(walk, chain, rng, len(walk.steps))
             value, x = value + loss, walk.trunk
             found.append(d.reshape(-1))
@@ -116,7 +121,7 @@ class Guess(Estimator):
         """
         sums, (chains, x) = Sums(at.layout, at.vector), self._begun(at)
         for chain in chains:
-            walk = Walk(chain, at.params, x, at.objective.keywords())
+            walk = self._walk(at, chain, x)
             own, slopes = np.split(slopes, [self.n * walk.examples])
             d, steps = own.reshape(self.n, -1), range(len(walk.steps))
             self._update(sums, walk, steps, d, lambda k, i, walk=walk: self._guess(walk, k, rng), None)
@@ -125,7 +130,7 @@ class Guess(Estimator):
 
     def _kept(self, walk):
         """The step from which on values and guesses are kept for the update: about as much as a guess has at a time."""
-        return walk.sites[-2 - math.ceil(self.ahead) :][0]
+        return walk.sites[-2 - math.ceil(self.ahead) :][0] if walk.sites else len(walk.steps)
 
     def _slopes(self, walk, chain, rng, kept):
         """A pass with tangents: the loss, its derivative at the output, d_b ``(n, B)``, and the kept guesses."""
@@ -187,9 +192,10 @@ class Guess(Estimator):
         """Every layer with parameters, and the exact derivative δ at its output."""
         if at is None:
             raise DualgradError(f"the mean of {self!r} depends on the activations: give objective and params too")
-        objective, x = at.objective, objective_input(self, at.objective)
+        objective, _ = whole_of(at.objective, at.params)
+        x = objective_input(self, objective)
         for chain in chains_of(self, objective, self.local):
-            walk = Walk(chain, at.params, x, objective.keywords())
+            walk = self._walk(at, chain, x)
             _, error = chain.loss(walk.value(len(walk.steps)))
             for k in walk.sites:
                 yield walk, k, walk.pull(k + 1, len(walk.steps), error)

@@ -4,7 +4,7 @@ import os
 import pickle
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ...checks import flag, positive_count
 from ...directions import Orthogonal
 from ...directions.base import as_direction
 from ...layout import Layout
+from ...nn.objective import BoundObjective
 from ...random import RngLike, as_rng
 from ...settings import fingerprint
 from ...tree import Tree
@@ -24,7 +25,8 @@ from ..directional import Directional
 from ..estimate import Estimate
 from ..estimator import Estimator
 from ..guessing import ActivationPerturbation
-from ..mezo import MeZO, as_rate, movable
+from ..mezo import MeZO, as_rate, movable, stepped_moving
+from ..moving import Sharded, whole_of
 from ..point import Point, require_finite
 from ..state import Names, attempted
 from .by_shard import ByShard
@@ -193,7 +195,14 @@ class Shared(Estimator):
 
     # ------------------------------------------------------------------ an estimate
 
-    def estimate(self, objective: Callable[[Any], Any], params: Tree, *, rng: RngLike = None) -> Estimate:
+    def estimate(
+        self,
+        objective: Callable[[Any], Any],
+        params: Tree,
+        *,
+        rng: RngLike = None,
+        frozen: str | Iterable[str] = (),
+    ) -> Estimate:
         """The loss, and the estimate of its gradient, the same on all workers, each of whom calls it.
 
         Parameters
@@ -204,6 +213,8 @@ class Shared(Estimator):
         params : Params, array or number, or tree of them
         rng : int, numpy.random.Generator or Rng
             Of the same seed on all workers.
+        frozen : str, or several
+            As `Estimator.estimate`; without a journal, and with no `Pool`, for which a step is one of all parameters.
 
         Returns
         -------
@@ -215,7 +226,18 @@ class Shared(Estimator):
             What fails on one worker, as `Estimator.estimate`, fails on all; and where they do not agree in settings
             (LayoutError) or parameters (DriftError). Nothing has changed.
         """
+        if frozen:
+            return self._of_moving(self._sharded(objective, frozen), params, rng, frozen)
         return attempted(self, self._estimate, objective, params, rng)
+
+    def _sharded(self, objective, frozen):
+        """The objective, or the function that makes those of shards, marked as such."""
+        if self.journal is not None or isinstance(self.workers, Pool):
+            what = "a journal" if self.journal is not None else "a Pool"
+            raise NotImplementedError(
+                f"{self!r}: got frozen={frozen!r} with {what}, which makes steps of all parameters again: leave one out"
+            )
+        return objective if self.shards == 1 or isinstance(objective, BoundObjective) else Sharded(objective)
 
     def _estimate(self, objective, params, rng):
         plan = self._plan()
@@ -224,7 +246,15 @@ class Shared(Estimator):
         self._note(slopes)
         return Estimate(value, at.layout.tree(gradient), slopes.astype(value.dtype), plan.passes())
 
-    def step(self, objective: Callable[[Any], Any], params: Tree, *, lr: float, rng: RngLike) -> Estimate:
+    def step(
+        self,
+        objective: Callable[[Any], Any],
+        params: Tree,
+        *,
+        lr: float,
+        rng: RngLike,
+        frozen: str | Iterable[str] = (),
+    ) -> Estimate:
         """One step of `MeZO` in place; see `MeZO.step`.
 
         Beside the memory of a forward pass it takes that of a copy of the parameters.
@@ -238,6 +268,8 @@ class Shared(Estimator):
         """
         if not isinstance(self.base, MeZO):
             raise TypeError(f"{self!r} makes no steps: only MeZO does; give estimate(...).gradient to an optimizer")
+        if frozen:
+            return stepped_moving(self, self._sharded(objective, frozen), params, lr, rng, frozen)
         return attempted(self, self._stepped, objective, params, as_rate(lr), rng)
 
     def _stepped(self, objective, params, lr, rng):
@@ -285,7 +317,7 @@ class Shared(Estimator):
             return None
         looked = not self._met or self.check is not None and self.made % self.check == 0
         kept["header"] = header | {"check": self.check}
-        found = digest_of_state(self.base, at.params) if looked else None
+        found = digest_of_state(self.base, whole_of(at.objective, at.params)[1]) if looked else None
         return self.made, fingerprint(kept["header"]), found
 
     def _answers(self, plan, at, rng, header):
