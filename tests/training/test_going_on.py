@@ -125,7 +125,7 @@ fitted(checkpoint=sys.argv[1], epochs=15, early_stopping=None)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
-@pytest.mark.parametrize("moment", ["1", "30", 0.07])
+@pytest.mark.parametrize("moment", ["1", "30", 0.05])
 def test_a_process_that_is_killed_goes_on(tmp_path, moment):
     path = tmp_path / "run.npz"
     root = Path(__file__).parents[2]
@@ -133,6 +133,8 @@ def test_a_process_that_is_killed_goes_on(tmp_path, moment):
     with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}) as child:
         assert child.stdout.readline() == b"begun\n"
         if not isinstance(moment, str):
+            while not path.exists():
+                time.sleep(0.001)
             time.sleep(moment)
             child.kill()
         assert child.wait() == -signal.SIGKILL
