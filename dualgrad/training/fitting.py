@@ -52,7 +52,9 @@ def fit(
     estimator : any of dg.estimators, or an object with ``estimate(objective, params, rng=)``
         `MeZO` makes its steps in place.
     optimizer : any of dg.optim, or an object with ``step(params, gradient)``
-        For `MeZO` a plain ``SGD(lr)``, of which the rate or schedule is taken.
+        For `MeZO` a plain ``SGD(lr)``, of which the rate or schedule is taken. What its groups freeze gets no
+        directions; a `dualgrad.optim.plateau` is told ``val_loss`` after every epoch (what ``early_stopping`` watches,
+        where it names another column; "loss" without validation).
     epochs : int
         Counted from the start of the run, also after it was resumed.
     batch_size : int

@@ -157,6 +157,8 @@ class Run:
         if self.plan.validation is not None and watched.better(row[watched.metric], self.best):
             self.best, self.history.best_epoch = row[watched.metric], self.epoch
             self.history.best = copied_params(self.params)
+        if hasattr(self.optimizer, "observe"):
+            self.optimizer.observe(row.get(watched.metric, row["loss"]))
         after = AfterEpoch(self.epoch, self.history, self.params, self.estimator, self.optimizer)
         found = [call(after) for call in self.plan.callbacks]
         if any(isinstance(answer, (bool, np.bool_)) and answer for answer in found):

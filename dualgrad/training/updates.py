@@ -1,5 +1,6 @@
 """Updates: what a batch does to parameters, optimizer and running statistics: estimate and step, or both in place."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -47,12 +48,24 @@ def require_match(estimator: Any, optimizer: Any) -> None:
         raise ValueError(f"got {estimator!r}, which takes its data in shards; expected shards=1 in fit")
     if isinstance(optimizer, type) or not callable(getattr(optimizer, "step", None)):
         raise TypeError(f"got optimizer={optimizer!r:.80}; expected one of dg.optim, as Adam(lr=1e-3)")
-    plain = isinstance(optimizer, SGD) and repr(optimizer) == repr(SGD(optimizer.lr))
-    if is_in_place(estimator) and not plain:
+    if is_in_place(estimator) and not _is_rate_alone(optimizer):
         raise TypeError(
-            f"{estimator!r} moves the parameters itself, in place, and takes of an optimizer its rate alone: got "
-            f"{optimizer!r}; expected dg.optim.SGD(lr), or estimators.SPSA, which goes with any"
+            f"{estimator!r} moves the parameters itself, in place, and takes of an optimizer its rate, and what is "
+            f"frozen: got {optimizer!r}; expected dg.optim.SGD(lr), or estimators.SPSA, which goes with any"
         )
+
+
+def _is_rate_alone(optimizer):
+    """Whether an optimizer is plain SGD, whose groups are frozen, if it has some."""
+    if not isinstance(optimizer, SGD) or repr(optimizer) != repr(SGD(optimizer.lr, groups=optimizer.groups)):
+        return False
+    return all(given == {"lr": 0} and not callable(given["lr"]) for given in (optimizer.groups or {}).values())
+
+
+def _frozen(estimator, call, params, optimizer):
+    """A function of nothing: the keyword that tells an estimator's method what does not move, where it takes it."""
+    knows = "frozen" in inspect.signature(getattr(estimator, call)).parameters and hasattr(optimizer, "frozen")
+    return lambda: {"frozen": names} if knows and (names := optimizer.frozen(params)) else {}
 
 
 class Statistics:
@@ -76,8 +89,10 @@ class Statistics:
 def _by_gradient(params, estimator, optimizer, statistics):
     """An estimate of the gradient, and a step along it."""
 
+    frozen = _frozen(estimator, "estimate", params, optimizer)
+
     def estimated(batch, rng):
-        return estimator.estimate(batch, params, rng=rng)
+        return estimator.estimate(batch, params, rng=rng, **frozen())
 
     def update(batch, rng):
         if statistics is None:
@@ -95,8 +110,11 @@ def _by_gradient(params, estimator, optimizer, statistics):
 def _by_own_step(params, estimator, optimizer, statistics):
     """A step of an estimator that makes it itself, at the optimizer's rate."""
 
+    frozen = _frozen(estimator, "step", params, optimizer)
+
     def step(batch, rng):
-        estimate = estimator.step(batch, params, lr=rate(optimizer.lr, optimizer.steps + 1), rng=rng)
+        lr = rate(optimizer.lr, optimizer.steps + 1)
+        estimate = estimator.step(batch, params, lr=lr, rng=rng, **frozen())
         optimizer.steps += 1
         return estimate
 
