@@ -17,6 +17,7 @@ from ..pushforward import jvp
 from ..random import Rng, RngLike, as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
+from ..tree import flatten
 from ..zero import ZERO
 from .summary import Summary, one_row
 from .types import Input, Parameters, Pulled, Pushed, Shape, Tangent, Tangents
@@ -62,6 +63,8 @@ class Layer:
     forward: Callable[..., Array]
     integers: bool = False  # whether the input is of whole numbers
     takes: frozenset[str] = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
+    by_example: frozenset[str] = frozenset()  # which of these have a row for each example
+    alone: frozenset[str] = frozenset()  # keywords of a call of the layer by itself, which containers do not hand on
     lead: bool = True  # the jvp of this class takes K directions at once
     _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
@@ -156,6 +159,8 @@ class Layer:
         p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
         x = self._array(x)
+        if kwargs and _by_forward(kwargs):
+            return self.forward(p, x, **kwargs)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if type(top) is not Dual:  # nothing moves, or all of it does as a series, or it is traced
             return self.forward(p, x, **kwargs) if top is None else top.through_layer(self, p, x, kwargs)
@@ -180,12 +185,15 @@ class Layer:
 
     def accepted(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""
-        unknown = kwargs.keys() - {"train", "rng"} - self.takes
+        known = {"train", "rng"} | self.takes | self.alone
+        unknown = kwargs.keys() - known
         if unknown:
-            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected train or rng")
+            names = ", ".join(sorted(known - {"train", "rng"}))
+            more = f"{names}, train or rng" if names else "train or rng"
+            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {more}")
         if "train" in kwargs:
             flag("train", kwargs["train"])
-        found = {name: value for name, value in kwargs.items() if name in self.takes}
+        found = {name: value for name, value in kwargs.items() if name in self.takes or name in self.alone}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
 
     @property
@@ -230,6 +238,12 @@ class Layer:
                 raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
             if found != shape:
                 raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
+
+
+def _by_forward(kwargs):
+    """Whether a keyword moves, or asks for more than the output, for which the rules of layers have no place."""
+    moves = (isinstance(leaf, Dual) for value in kwargs.values() for leaf in flatten(value)[0])
+    return bool(kwargs.get("return_state")) or any(moves)
 
 
 def by_engine(f, primals, tangents):

@@ -56,9 +56,9 @@ _not_nan = _number("a number", lambda x: not math.isnan(x))
 _COUNTS = """
 in_features out_features in1_features in2_features num_embeddings embedding_dim in_channels out_channels groups
 num_groups num_channels num_features embed_dim num_heads hidden_dim tokens channels input_size hidden_size
-size patch classes hidden symbols embedding layers
+size patch classes hidden symbols embedding layers num_layers
 """
-_FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first"
+_FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first batch_first bidirectional"
 _CHECKS = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
 _CHECKS |= {
     "normalized_shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
@@ -74,6 +74,7 @@ def checked(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made
     ValueError, with the name and what was given, where one does not fit; a default passes as it is.
     """
     parameters = inspect.signature(function).parameters
+    positional = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     defaults = {name: p.default for name, p in parameters.items() if name in _CHECKS}
 
     def fitted(name, value):
@@ -81,7 +82,7 @@ def checked(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        named = [fitted(name, value) for name, value in zip(parameters, args, strict=False)]
+        named = [fitted(name, value) for name, value in zip(positional, args, strict=False)]
         return function(*named, *args[len(named) :], **{name: fitted(name, v) for name, v in kwargs.items()})
 
     return wrapper

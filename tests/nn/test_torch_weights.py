@@ -302,7 +302,7 @@ def pairs(torch):
         (nn.GroupNorm(2, 4), t.GroupNorm(2, 4), images(2, 3, 3, 4), pictures),
         (nn.BatchNorm(4), t.BatchNorm2d(4), images(2, 3, 3, 4), pictures),
         (nn.BatchNorm(4), t.BatchNorm1d(4), images(2, 3, 4), pictures),
-        (nn.RNN(3, 4, "relu"), t.RNN(3, 4, nonlinearity="relu"), images(5, 2, 3), same),
+        (nn.RNN(3, 4, nonlinearity="relu"), t.RNN(3, 4, nonlinearity="relu"), images(5, 2, 3), same),
         (nn.GRU(3, 4), t.GRU(3, 4), images(5, 2, 3), same),
         (nn.LSTM(3, 4), t.LSTM(3, 4), images(5, 2, 3), same),
         (nn.MultiHeadAttention(4, 2), t.MultiheadAttention(4, 2, batch_first=True), images(2, 3, 4),

@@ -112,8 +112,9 @@ class Alignment:
     def _leaf(self, kind, layer, x, ours, theirs):
         """A layer that acts on one axis, or a norm of several."""
         cell = getattr(layer, "cell", layer)
-        rows, end = TWINS[kind_of(cell)].rows, "" if cell is layer else "_l0"
-        features, size, width = getattr(layer, "feature_shape", ()), _first_of(cell, _IN), _first_of(cell, _OUT)
+        rows, features = TWINS[kind_of(cell)].rows, getattr(layer, "feature_shape", ())
+        size, width = _first_of(cell, _IN), _first_of(cell, _OUT)
+        width = width and width * (1 + getattr(layer, "bidirectional", False))
         grouped = getattr(layer, "groups", 1) > 1 or features and 1 < getattr(layer, "num_groups", 1) < features[-1]
         several = len(features) > 1
         self._settle_axis(kind, layer, x, None if several else TWINS[kind].first, ours)
@@ -128,10 +129,10 @@ class Alignment:
             out = Order(1 if grouped or not any("o" in held for *_, held in rows) else None, width)
         held = dict(zip("iouv", (x.order, out, *self._halves(layer, x.order, ours)), strict=True))
         shapes = layer.shapes() | {name: shape for name, (shape, _) in layer.buffers().items()}
-        for theirs_of, name, axes, roles in rows:
+        for theirs_of, name, axes, roles in _named_rows(rows, layer):
             if name in shapes:
-                parts, full = (theirs_of,) if isinstance(theirs_of, str) else theirs_of, dotted(ours, name)
-                parts = self.names.get(full, tuple(dotted(theirs, n) + end for n in parts))
+                full = dotted(ours, name)
+                parts = self.names.get(full, tuple(dotted(theirs, n) for n in theirs_of))
                 parts = (parts,) if isinstance(parts, str) else tuple(parts)
                 self.met.add(full)
                 if several:
@@ -344,6 +345,21 @@ class Alignment:
             f"torch has the channels of an image first, and whether {label(name, layer)} gets one, of how many "
             f"channels, is not known: say {own}channels=C for the model's input, 0 where its axes stand as in torch"
         )
+
+
+def _named_rows(rows, layer):
+    """The rows of a layer's twin with the names of a tuple of torch's arrays; of a recurrent one, cell by cell."""
+    rows = [((parts,) if isinstance(parts, str) else parts, *rest) for parts, *rest in rows]
+    if not hasattr(layer, "cell"):
+        return rows
+    named = []
+    for k, run in enumerate(layer.runs()):
+        deep, back = divmod(k, 1 + layer.bidirectional)
+        end = f"_l{deep}" + "_reverse" * back
+        for parts, name, axes, roles in rows:
+            roles = roles.replace("i", ".") if deep else roles  # what a layer above reads, torch has in the same order
+            named.append((tuple(part + end for part in parts), run.names.get(name), axes, roles))
+    return named
 
 
 def _first_of(layer, names):

@@ -35,8 +35,8 @@ def _window(*names, **fixed):
 
 
 def _recurrent_settings(layer):
-    fixed = {"num_layers": 1, "bidirectional": False, "batch_first": False, "proj_size": 0}
-    return fixed | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
+    found = {name: getattr(layer, name) for name in ("num_layers", "bidirectional", "batch_first")} | {"proj_size": 0}
+    return found | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
 
 
 def _block_dropout(block):
@@ -93,9 +93,9 @@ TWINS = {
     RNNCell: Twin("RNNCell", False, _CELL, _settings("nonlinearity")),
     LSTMCell: Twin("LSTMCell", False, _CELL),
     GRUCell: Twin("GRUCell", False, _GRU),
-    RNN: Twin("RNN", False, (), _recurrent_settings),
-    LSTM: Twin("LSTM", False, (), _recurrent_settings),
-    GRU: Twin("GRU", False, (), _recurrent_settings),
+    RNN: Twin("RNN", False, (), _recurrent_settings, _settings("dropout")),
+    LSTM: Twin("LSTM", False, (), _recurrent_settings, _settings("dropout")),
+    GRU: Twin("GRU", False, (), _recurrent_settings, _settings("dropout")),
     MultiHeadAttention: Twin("MultiheadAttention", False, _ATTENTION,
                              _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
     TransformerBlock: Twin("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
