@@ -68,7 +68,7 @@ test: $(call ready,test)
 	$(PYTHON) -m pytest -q --doctest-modules dualgrad $(addprefix --ignore-glob=*/fronts/,torch_* jax_*)
 
 FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py) tests/optim/test_of_torch.py \
-	tests/nn/test_recurrent_of_torch.py
+	tests/nn/test_recurrent_of_torch.py tests/nn/test_attention_of_torch.py
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)

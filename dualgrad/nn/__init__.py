@@ -20,6 +20,7 @@ from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
 from .containers import Parallel, Residual, Sequential, Transposed
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose2d
+from .cross_attention import CrossAttention
 from .initial import initialise
 from .layer import Layer
 from .linear import Linear
@@ -69,6 +70,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CrossAttention",
     "CrossEntropy",
     "Dropout",
     "Embedding",

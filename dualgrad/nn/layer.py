@@ -159,7 +159,7 @@ class Layer:
         p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
         x = self._array(x)
-        if kwargs and _by_forward(kwargs):
+        if kwargs and _by_forward(kwargs) or isinstance(x, (tuple, list, dict)) and _moves(x):
             return self.forward(p, x, **kwargs)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if type(top) is not Dual:  # nothing moves, or all of it does as a series, or it is traced
@@ -242,8 +242,11 @@ class Layer:
 
 def _by_forward(kwargs):
     """Whether a keyword moves, or asks for more than the output, for which the rules of layers have no place."""
-    moves = (isinstance(leaf, Dual) for value in kwargs.values() for leaf in flatten(value)[0])
-    return bool(kwargs.get("return_state")) or any(moves)
+    return bool(kwargs.get("return_state")) or any(map(_moves, kwargs.values()))
+
+
+def _moves(tree):
+    return any(isinstance(leaf, Dual) for leaf in flatten(tree)[0])
 
 
 def by_engine(f, primals, tangents):

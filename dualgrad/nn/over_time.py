@@ -225,7 +225,7 @@ class Recurrent(Layer):
                 seen = [(ZERO, d) for d in ends]
             else:
                 dy = self._turned(dy)
-                seen = _apart(dy if padding is None else padding.masked(dy), len(tops))
+                seen = _with_no_state(dy if padding is None else padding.masked(dy), len(tops))
             for k in reversed(range(len(pulls))):
                 total = ZERO
                 for pull, (dys, dlast) in zip(pulls[k], seen, strict=True):
@@ -234,7 +234,7 @@ class Recurrent(Layer):
                     total = total + dx
                 if k:
                     _, total = masks[k - 1](total)
-                    seen = _apart(total, len(pulls[k - 1]))
+                    seen = _with_no_state(total, len(pulls[k - 1]))
             dp = {name: np.zeros_like(p[name]) if d is ZERO else d for name, d in dp.items() if name in dp}
             return dp, self._turned(total if padding is None else padding.masked(total))
 
@@ -250,6 +250,6 @@ def _tangents_side_by_side(ys, ds):
     return ds if ds is ZERO else _side_by_side(ds)
 
 
-def _apart(dy, count):
+def _with_no_state(dy, count):
     """The cotangents of outputs that stand side by side, each with that of a last state, ZERO."""
     return [(part, ZERO) for part in (np.split(dy, count, axis=-1) if count > 1 else [dy])]

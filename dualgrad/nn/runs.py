@@ -50,11 +50,11 @@ class Padding(NamedTuple):
 
     def chosen(self, t, new, old):
         """Of a state or its tangent: ``new`` where step t belongs to the sequence, else ``old``."""
-        return _rows_of(self.inside[t], new, old)
+        return _row_choice(self.inside[t], new, old)
 
     def at_end(self, t, dstate):
         """A cotangent of the states at the ends: what of it belongs to step t, 0 elsewhere."""
-        return map_leaves(lambda d: d if d is ZERO else _rows_of(self.lengths == t + 1, d, np.zeros_like(d)), dstate)
+        return map_leaves(lambda d: d if d is ZERO else _row_choice(self.lengths == t + 1, d, np.zeros_like(d)), dstate)
 
 
 class Run(NamedTuple):
@@ -160,7 +160,7 @@ class Run(NamedTuple):
         return ys, last, pullback
 
 
-def _rows_of(mask, a, b):
+def _row_choice(mask, a, b):
     """Of two states, or tangents ``(..., B, n)`` of them: ``a`` in the rows of the mask, else ``b``."""
     if a is ZERO and b is ZERO:
         return ZERO

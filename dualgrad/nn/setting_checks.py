@@ -64,7 +64,7 @@ _CHECKS |= {
     "normalized_shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "beta": _not_0, "omega": _not_0,
     "threshold": _not_nan, "min_val": _not_nan, "max_val": _not_nan, "approximate": _choice("none", "tanh"),
-    "nonlinearity": _choice("tanh", "relu"),
+    "nonlinearity": _choice("tanh", "relu"), "attention_dropout": SHARE,
 }  # fmt: skip
 
 

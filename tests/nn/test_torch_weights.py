@@ -1032,6 +1032,7 @@ COMPARED = {
     "GlobalAvgPool2d": nn.GlobalAvgPool2d(), "LayerNorm": nn.LayerNorm(3), "RMSNorm": nn.RMSNorm(3),
     "GroupNorm": nn.GroupNorm(2, 4), "BatchNorm": nn.BatchNorm(3), "RNNCell": nn.RNNCell(2, 3), "RNN": nn.RNN(2, 3),
     "LSTM": nn.LSTM(2, 3), "GRU": nn.GRU(2, 3), "MultiHeadAttention": nn.MultiHeadAttention(4, 2),
+    "CrossAttention": nn.CrossAttention(4, 2),
     "TransformerBlock": nn.TransformerBlock(4, 2, dropout=0.1), "LeakyReLU": nn.LeakyReLU(), "ELU": nn.ELU(),
     "GELU": nn.GELU(), "Softplus": nn.Softplus(), "HardTanh": nn.HardTanh(), "Flatten": nn.Flatten(),
     "Embedding": nn.Embedding(3, 2),

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import LayoutError
 from ..attention import MultiHeadAttention, TransformerBlock
 from ..containers import Container, Parallel, Residual, Sequential, Transposed
+from ..cross_attention import CrossAttention
 from ..lookup import Bilinear, Embedding
 from ..pooling import GlobalAvgPool2d
 from ..shape import Flatten, Reshape
@@ -18,6 +19,7 @@ from .twins import TWINS, kind_of
 
 _IN = "in_features", "in_channels", "input_size", "embed_dim"
 _OUT = "out_features", "out_channels", "hidden_size", "embedding_dim", "embed_dim"
+_ACTS_ON = {GlobalAvgPool2d: 2, MultiHeadAttention: 1, CrossAttention: 1}  # so many axes beside that of features
 _ENCODER = {"0.body.0": "norm1", "0.body.1": "self_attn", "1.body.0": "norm2", "1.body.1": "linear1",
           "1.body.2": "activation", "1.body.3": "linear2"}  # fmt: skip
 
@@ -145,7 +147,11 @@ class Alignment:
 
     def _settle_axis(self, kind, layer, x, first, ours):
         """Settle which axis of torch's it is that the layer acts on, and how many there are."""
-        count = layer.patches.n if hasattr(layer, "patches") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind)
+        count = (
+            layer.patches.n
+            if hasattr(layer, "patches")
+            else {GlobalAvgPool2d: 2, MultiHeadAttention: 1, CrossAttention: 1}.get(kind)
+        )
         count = 1 if hasattr(layer, "cell") else count
         fits = first is None or x.flat or x.first.settle(first)
         if not fits and (count is not None or not x.places.settle(0)):  # one axis alone is the first and the last

@@ -10,6 +10,7 @@ from ..cells import GRUCell, LSTMCell, RNNCell
 from ..containers import Parallel, Residual, Sequential, Transposed
 from ..conv import Conv1d, Conv2d
 from ..conv_transpose import ConvTranspose2d
+from ..cross_attention import CrossAttention
 from ..linear import Linear
 from ..lookup import Bilinear, Embedding
 from ..norms import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
@@ -97,7 +98,9 @@ TWINS = {
     LSTM: Twin("LSTM", False, (), _recurrent_settings, _settings("dropout")),
     GRU: Twin("GRU", False, (), _recurrent_settings, _settings("dropout")),
     MultiHeadAttention: Twin("MultiheadAttention", False, _ATTENTION,
-                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
+                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings("dropout")),
+    CrossAttention: Twin("MultiheadAttention", False, _ATTENTION,
+                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings("dropout")),
     TransformerBlock: Twin("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
                            _block_dropout),
     Softmax: Twin("Softmax"), LogSoftmax: Twin("LogSoftmax"), f.ReLU: Twin("ReLU"), f.SELU: Twin("SELU"),
