@@ -15,6 +15,7 @@ from .activations import (
     Softplus,
     Tanh,
 )
+from .arrays import Parameter, PositionalEmbedding
 from .attention import MultiHeadAttention, TransformerBlock
 from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
 from .containers import Parallel, Residual, Sequential, Transposed
@@ -95,6 +96,8 @@ __all__ = [
     "MultiHeadAttention",
     "Objective",
     "Parallel",
+    "Parameter",
+    "PositionalEmbedding",
     "RMSNorm",
     "RNNCell",
     "ReLU",

@@ -56,12 +56,12 @@ _not_nan = _number("a number", lambda x: not math.isnan(x))
 _COUNTS = """
 in_features out_features in1_features in2_features num_embeddings embedding_dim in_channels out_channels groups
 num_groups num_channels num_features embed_dim num_heads hidden_dim tokens channels input_size hidden_size
-size patch classes hidden symbols embedding layers num_layers
+size patch classes hidden symbols embedding layers num_layers max_len
 """
-_FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first batch_first bidirectional"
+_FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first batch_first bidirectional learned"
 _CHECKS = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
 _CHECKS |= {
-    "normalized_shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
+    "normalized_shape": _shape, "shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "beta": _not_0, "omega": _not_0,
     "threshold": _not_nan, "min_val": _not_nan, "max_val": _not_nan, "approximate": _choice("none", "tanh"),
     "nonlinearity": _choice("tanh", "relu"), "attention_dropout": SHARE,

@@ -37,6 +37,8 @@ GOOD = {  # a constructor, settings that are right, and the shape of an input
     nn.Reshape: ({"shape": (4, 3)}, (2, 3, 4)),
     nn.Identity: ({}, (2, 3)),
     nn.Sequential: ({"layers": (nn.Linear(4, 3), nn.Tanh())}, (2, 4)),
+    nn.Parameter: ({"shape": (2, 3)}, (2, 4)),
+    nn.PositionalEmbedding: ({"max_len": 4, "embedding_dim": 4}, (2, 3, 4)),
     nn.Residual: ({"layers": (nn.Linear(4, 4), nn.Tanh())}, (2, 4)),
     nn.Parallel: ({"layers": (nn.Linear(4, 3), nn.Tanh())}, (2, 4)),
     networks.mlp: ({"sizes": [4, 3, 2]}, (2, 4)),
@@ -695,6 +697,8 @@ def test_layers_and_losses_of_ones_own_take_what_they_like():
 def test_layers_promote_as_numpy_does(of_parameters, of_input):
     """Parameters of one precision and inputs of another: the value and its tangent in the wider of both."""
     for layer, x, kwargs in inputs():
+        if isinstance(layer, nn.Parameter):  # its output is not of the input
+            continue
         params, x = layer.init(rng=0, dtype=of_parameters), x.astype(of_input) if x.dtype.kind == "f" else x
         own = params or layer.buffers() and "train" not in kwargs
         kinds = [x.dtype] * (x.dtype.kind == "f") + [np.dtype(of_parameters)] * bool(own)
