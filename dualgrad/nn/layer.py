@@ -103,11 +103,11 @@ class Layer:
         """
         x = as_input(x, self)
         params = self.init(rng=0, dtype=x.dtype if x.dtype.kind == "f" else np.float32)
-        return Summary(self._rows(with_buffers(params), x, "")[0])
+        return Summary(self._summarised(with_buffers(params), x, "", set())[0])
 
-    def _rows(self, p, x, name):
-        """The rows of a summary, and the output: one row, but for a chain."""
-        row, y = one_row(self, p, x, name)
+    def _summarised(self, p, x, name, seen):
+        """The rows of a summary, and the output: one row, but for a chain. A parameter that was ``seen`` counts 0."""
+        row, y = one_row(self, p, x, name, seen)
         return [row], y
 
     def update_buffers(self, p: Parameters, x: Input, **kwargs: Any) -> None:
@@ -219,16 +219,27 @@ class Layer:
         """The names of parameters and buffers."""
         return [*self.shapes(), *self.buffers()]
 
+    def origins(self) -> Mapping[str, tuple["Layer", str]]:
+        """For each name, the layer whose it is and what it is called there; containers look into their children."""
+        return {n: (self, n) for n in self.names()}
+
+    def aliases(self) -> Mapping[str, str]:
+        """The name of what stands at each place: another one than the place's own where a layer stands twice."""
+        return {n: n for n in self.names()}
+
+    def cure(self, p: Parameters) -> str:
+        """What may be wrong with parameters of other names."""
+        if set(self.shapes()) == set(p):
+            return "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
+        return "are they of another model?"
+
     def require(self, p: Parameters) -> None:
         """Check that ``p`` has this layer's names and shapes."""
         if not isinstance(p, Mapping):
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
         names = self.names()
         if len(p) != len(names) or any(name not in p for name in names):
-            cure = "are they of another model?"
-            if set(self.shapes()) == set(p):
-                cure = "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
-            raise LayoutError(f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: {cure}")
+            raise LayoutError(f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: {self.cure(p)}")
         for name, (shape, _) in self.buffers().items():
             if np.shape(p[name]) != tuple(shape):
                 raise LayoutError(f"{self!r} got the buffer {name} of shape {np.shape(p[name])}; expected {shape}")

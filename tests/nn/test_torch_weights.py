@@ -241,7 +241,7 @@ def test_a_residual_of_attention_turns_all_its_features():
 
 CHANNELS = {"LayerNorm over two axes": 0}
 PERMUTED = {"LocalMixerBlock": ["2.body.0", "2.body.1"]}
-LACKING = {"LeakyRNN", "LeakyRNN, learned", "LocalMixer"}
+LACKING = {"LeakyRNN", "LeakyRNN, learned", "LocalMixer", "Parameter", "PositionalEmbedding"}
 
 
 @pytest.mark.parametrize("name", layers.LAYERS | layers.INTEGERS)
@@ -307,6 +307,8 @@ def pairs(torch):
         (nn.LSTM(3, 4), t.LSTM(3, 4), images(5, 2, 3), same),
         (nn.MultiHeadAttention(4, 2), t.MultiheadAttention(4, 2, batch_first=True), images(2, 3, 4),
          (lambda x: (x, x, x), same[1])),
+        (nn.CrossAttention(4, 2), t.MultiheadAttention(4, 2, batch_first=True), (images(2, 3, 4), images(2, 5, 4)),
+         (lambda pair: (*pair, pair[1]), same[1])),
         (nn.TransformerBlock(4, 2, 6),
          t.TransformerEncoderLayer(4, 2, 6, 0.0, "gelu", batch_first=True, norm_first=True), images(2, 3, 4), same),
         (nn.Flatten(), t.Flatten(), wide, same), (nn.Identity(), t.Identity(), wide, same),
@@ -989,7 +991,7 @@ class Fake:
     def state_dict(self):
         return self.state
 
-    def named_modules(self):
+    def named_modules(self, remove_duplicate=True):
         return [("", self), *self.inside.items()]
 
     def named_children(self):

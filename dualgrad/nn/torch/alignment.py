@@ -79,7 +79,7 @@ class Alignment:
             if not isinstance(count, (int, np.integer)) or count < 0:
                 raise ValueError(f"got channels={count!r}; expected a whole number from 0 on, or some by name of layer")
         self.permuted = {permuted} if isinstance(permuted, str) else set(permuted)
-        self.modules = {} if module is None else dict(module.named_modules())
+        self.modules = {} if module is None else dict(module.named_modules(remove_duplicate=False))
         self.rows, self.flats, self.norms, self.differences = [], [], [], []
         self.met, self.used, self.unit = set(), set(), None
         self.visit(model, self._given("", Features(Fact(), Fact(), Order())), "", self.names.get("", ""))
@@ -90,6 +90,8 @@ class Alignment:
             raise LayoutError(
                 f"names, channels or permuted mention {min(unmet)!r}, which changes nothing: there is {found}"
             )
+        places = model.aliases()  # a layer that stands twice has two rows of one name
+        self.rows = [row._replace(ours=places.get(row.ours, row.ours)) for row in self.rows]
         lacking = set(model.names()) - {row.ours for row in self.rows}
         if lacking:
             raise LayoutError(f"torch has nothing for {min(lacking)!r}: set it by hand")
