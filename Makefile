@@ -71,7 +71,8 @@ test: $(call ready,test)
 
 FRONT_TESTS := $(addprefix tests/testing/test_, torch_front.py jax_front.py watch.py catalogue.py) \
                tests/optim/test_of_torch.py tests/repository/test_torch_names.py \
-               $(addprefix tests/nn/test_, losses_of_torch.py layers_beside_torch.py)
+               $(addprefix tests/nn/test_, losses_of_torch.py layers_beside_torch.py recurrent_of_torch.py \
+               attention_of_torch.py)
 
 test-fronts: $(call ready,fronts)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -q $(FRONT_TESTS) $(ARGS)

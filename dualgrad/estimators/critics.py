@@ -163,8 +163,14 @@ class _Critical(Estimator):
         """The loss and the candidate; the critic then learns from this batch."""
         objective = at.objective
         layers = require_recurrent(self, objective)
-        if len(layers) > 1:
-            raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {len(layers)}")
+        count = sum(layer.num_layers for layer in layers)
+        if count > 1:
+            raise ShapeError(f"{self!r} has one critic, for one recurrent layer; the model has {count}")
+        if layers[0].batch_first or "lengths" in objective.kwargs:
+            raise ShapeError(
+                f"{self!r} learns from whole sequences (T, B, n): take nn.{type(layers[0]).__name__} without "
+                "batch_first, and bind without lengths"
+            )
         losses = objective.per_example(at.params)
         self._require(losses, objective.x)
         value, total = objective(at.params), np.sum(losses)

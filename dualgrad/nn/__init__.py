@@ -17,12 +17,14 @@ from .activations import (
     Tanh,
 )
 from .adaptive_pooling import AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d
+from .arrays import Parameter, PositionalEmbedding
 from .attention import MultiHeadAttention, TransformerBlock
 from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
 from .channel_dropout import Dropout1d, Dropout2d
 from .containers import Parallel, Residual, Sequential, Transposed
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose2d
+from .cross_attention import CrossAttention
 from .curves import CELU, LogSigmoid, Mish, Softsign, Tanhshrink
 from .gates import GLU, PReLU
 from .initial import initialise
@@ -104,6 +106,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CrossAttention",
     "CrossEntropy",
     "Dropout",
     "Dropout1d",
@@ -141,7 +144,9 @@ __all__ = [
     "Objective",
     "PReLU",
     "Parallel",
+    "Parameter",
     "PixelShuffle",
+    "PositionalEmbedding",
     "RMSNorm",
     "RNNCell",
     "ReLU",

@@ -1,17 +1,20 @@
 """Attention and mixing: layers in which the entries of a sequence, or the patches of an image, see each other."""
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..backend import Array
 from ..dual import primal
 from ..errors import ShapeError
-from ..exponentials import softmax_tangent, stable_softmax
+from ..exponentials import softmax_tangent
+from ..random import RngLike
 from ..zero import ZERO
 from .activations import GELU
 from .containers import Container, Residual, Sequential
 from .linear import Linear
+from .masks import either, ignored, limits, masked_softmax
 from .norms import Dropout, LayerNorm
 from .setting_checks import checked
 from .types import Parameters, Pulled, Pushed, Tangent, Tangents
@@ -30,11 +33,17 @@ class MultiHeadAttention(Container):
     bias : bool
     causal : bool
         Whether each position sees only itself and those before it.
+    dropout : float
+        Of the entries of A, in training mode.
 
     Notes
     -----
     Self-attention over ``(B, L, embed_dim)``. Parameters: ``qkv.weight (E, 3E)``, ``qkv.bias``, ``out.weight (E, E)``,
     ``out.bias``. Memory and cost grow with L².
+
+    Keywords of a call, which containers hand on: ``key_padding_mask`` ``(B, L)``, True where a key is ignored, and
+    ``attn_mask``, ``(L, L)``, ``(B * heads, L, L)`` or ``(B, heads, L, L)``: booleans, True where a pair is ignored, or
+    numbers that are added to the scores. A query that sees nothing attends to nothing, A = 0; torch gives NaN.
 
     Examples
     --------
@@ -47,16 +56,23 @@ class MultiHeadAttention(Container):
     lead = True
 
     @checked
-    def __init__(self, embed_dim: int, num_heads: int, bias: bool = True, causal: bool = False):
+    def __init__(
+        self, embed_dim: int, num_heads: int, bias: bool = True, causal: bool = False, dropout: float = 0.0
+    ):  # fmt: skip
         if embed_dim % num_heads:
             raise ValueError(f"got embed_dim={embed_dim} and num_heads={num_heads}; the heads must divide it")
         super().__init__({"qkv": Linear(embed_dim, 3 * embed_dim, bias), "out": Linear(embed_dim, embed_dim, bias)})
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.causal = causal
+        self.dropout = dropout
+        self._dropout = Dropout(dropout)
+        self.takes: frozenset[str] = frozenset({"key_padding_mask", "attn_mask", "train", "rng"})
+        self.by_example: frozenset[str] = frozenset({"key_padding_mask"})
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.embed_dim}, {self.num_heads}{', causal=True' if self.causal else ''})"
+        more = f"{', causal=True' if self.causal else ''}{f', dropout={self.dropout}' if self.dropout else ''}"
+        return f"{type(self).__name__}({self.embed_dim}, {self.num_heads}{more})"
 
     def _check(self, x):
         if np.ndim(x) != 3 or x.shape[-1] != self.embed_dim or not x.shape[1]:
@@ -64,61 +80,108 @@ class MultiHeadAttention(Container):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}; expected {expected}")
 
     def _heads(self, z):
-        """(..., B, L, 3 E) -> q, k, v of shape (..., B, H, L, d)."""
-        z = np.reshape(z, (*z.shape[:-1], 3, self.num_heads, self.embed_dim // self.num_heads))
-        z = np.moveaxis(z, -2, -4)  # (..., B, H, L, 3, d)
-        return z[..., 0, :], z[..., 1, :], z[..., 2, :]
+        """(..., B, L, n E) -> n arrays of shape (..., B, H, L, d)."""
+        if z is ZERO:
+            return ZERO, ZERO, ZERO
+        n = z.shape[-1] // self.embed_dim
+        z = np.reshape(z, (*z.shape[:-1], n, self.num_heads, self.embed_dim // self.num_heads))
+        z = np.moveaxis(z, -2, -4)  # (..., B, H, L, n, d)
+        return [z[..., k, :] for k in range(n)]
+
+    def _flat(self, parts):
+        """The inverse."""
+        z = np.moveaxis(np.stack(parts, -2), -4, -2)
+        return np.reshape(z, (*z.shape[:-3], len(parts) * self.embed_dim))
 
     def _joined(self, o):
         """(..., B, H, L, d) -> (..., B, L, E)."""
         o = np.swapaxes(o, -2, -3)
         return np.reshape(o, (*o.shape[:-2], self.embed_dim))
 
-    def _scores(self, q, k):
-        """q kᵀ / √d; what a causal layer may not see is -inf."""
+    def _weights(self, q, k, padding, mask, train, rng):
+        """A, and the mask of dropout on it, which may be None."""
         s = np.matmul(q, np.swapaxes(k, -1, -2)) * (1 / math.sqrt(q.shape[-1]))
-        if not self.causal:
-            return s
-        length = s.shape[-1]
-        hidden = np.triu(np.ones_like(primal(s), shape=(length, length)), 1) > 0
-        return np.where(hidden, -np.inf, s)
+        hidden, added = limits(self, s, mask)
+        hidden = either(hidden, ignored(self, k, padding))
+        s = s if added is None else s + added
+        if self.causal:
+            later = np.triu(np.ones_like(primal(s), shape=s.shape[-2:]), 1) > 0
+            hidden = either(hidden, later)
+        a = masked_softmax(s, hidden)
+        return a, self._dropout._mask(a, train, rng)
 
-    def forward(self, p: Parameters, x: Array) -> Array:
+    def _attend(self, q, k, v, *masks):
+        a, kept = self._weights(q, k, *masks)
+        return self._joined(np.matmul(_kept_of(a, kept), v))
+
+    def _attend_jvp(self, heads, tangents, *masks):
+        """A v and its tangent."""
+        (q, k, v), (dq, dk, dv) = heads, tangents
+        a, kept = self._weights(q, k, *masks)
+        dropped = _kept_of(a, kept)
+        o, do, scale = np.matmul(dropped, v), ZERO, 1 / math.sqrt(q.shape[-1])
+        if dq is not ZERO or dk is not ZERO:
+            ds = _product(dq, _across(k)) + _product(q, _across(dk))
+            do = np.matmul(_kept_of(softmax_tangent(a, ds * scale), kept), v)
+        do = do + _product(dropped, dv)
+        return self._joined(o), do if do is ZERO else self._joined(do)
+
+    def _attend_vjp(self, q, k, v, *masks):
+        """A v, and from its cotangent those of q, k and v."""
+        a, kept = self._weights(q, k, *masks)
+        dropped, scale = _kept_of(a, kept), 1 / math.sqrt(q.shape[-1])
+
+        def pullback(do):
+            do = np.swapaxes(np.reshape(do, (*do.shape[:-1], self.num_heads, q.shape[-1])), -2, -3)
+            ds = softmax_tangent(a, _kept_of(np.matmul(do, _across(v)), kept)) * scale
+            return np.matmul(ds, k), np.matmul(_across(ds), q), np.matmul(_across(dropped), do)
+
+        return self._joined(np.matmul(dropped, v)), pullback
+
+    def forward(
+        self, p: Parameters, x: Array, key_padding_mask: Any = None, attn_mask: Any = None, train: bool = False,
+        rng: RngLike = None,
+    ) -> Array:  # fmt: skip
         self._check(x)
-        q, k, v = self._heads(self.call("forward", "qkv", p, x))
-        o = np.matmul(stable_softmax(self._scores(q, k)), v)
-        return self.call("forward", "out", p, self._joined(o))
+        heads = self._heads(self.call("forward", "qkv", p, x))
+        return self.call("forward", "out", p, self._attend(*heads, key_padding_mask, attn_mask, train, rng))
 
-    def jvp(self, p: Parameters, x: Array, dp: Tangents, dx: Tangent) -> Pushed:
+    def jvp(
+        self, p: Parameters, x: Array, dp: Tangents, dx: Tangent, key_padding_mask: Any = None, attn_mask: Any = None,
+        train: bool = False, rng: RngLike = None,
+    ) -> Pushed:  # fmt: skip
         self._check(x)
         z, dz = self.call("jvp", "qkv", p, x, dp, dx)
-        q, k, v = self._heads(z)
-        a = stable_softmax(self._scores(q, k))
-        o, do = np.matmul(a, v), ZERO
-        if dz is not ZERO:
-            dq, dk, dv = self._heads(dz)
-            ds = np.matmul(dq, np.swapaxes(k, -1, -2)) + np.matmul(q, np.swapaxes(dk, -1, -2))
-            da = softmax_tangent(a, ds * (1 / math.sqrt(q.shape[-1])))
-            do = self._joined(np.matmul(da, v) + np.matmul(a, dv))
-        return self.call("jvp", "out", p, self._joined(o), dp, do)
+        o, do = self._attend_jvp(self._heads(z), self._heads(dz), key_padding_mask, attn_mask, train, rng)
+        return self.call("jvp", "out", p, o, dp, do)
 
-    def vjp(self, p: Parameters, x: Array) -> Pulled:
+    def vjp(
+        self, p: Parameters, x: Array, key_padding_mask: Any = None, attn_mask: Any = None, train: bool = False,
+        rng: RngLike = None,
+    ) -> Pulled:  # fmt: skip
         self._check(x)
         z, pull_qkv = self.call("vjp", "qkv", p, x)
-        q, k, v = self._heads(z)
-        a, scale = stable_softmax(self._scores(q, k)), 1 / math.sqrt(q.shape[-1])
-        y, pull_out = self.call("vjp", "out", p, self._joined(np.matmul(a, v)))
+        o, pull = self._attend_vjp(*self._heads(z), key_padding_mask, attn_mask, train, rng)
+        y, pull_out = self.call("vjp", "out", p, o)
 
         def pullback(dy):
             dp_out, do = pull_out(dy)
-            do = np.swapaxes(np.reshape(do, (*do.shape[:-1], self.num_heads, q.shape[-1])), -2, -3)
-            ds = softmax_tangent(a, np.matmul(do, np.swapaxes(v, -1, -2))) * scale
-            parts = np.matmul(ds, k), np.matmul(np.swapaxes(ds, -1, -2), q), np.matmul(np.swapaxes(a, -1, -2), do)
-            dz = np.moveaxis(np.stack(parts, -2), -4, -2)  # (B, L, 3, H, d)
-            dp_qkv, dx = pull_qkv(np.reshape(dz, z.shape))
+            dp_qkv, dx = pull_qkv(self._flat(pull(do)))
             return self.named("qkv", dp_qkv) | self.named("out", dp_out), dx
 
         return y, pullback
+
+
+def _kept_of(a, kept):
+    return a if kept is None else a * kept
+
+
+def _across(a):
+    return a if a is ZERO else np.swapaxes(a, -1, -2)
+
+
+def _product(a, b):
+    return ZERO if a is ZERO or b is ZERO else np.matmul(a, b)
 
 
 class TransformerBlock(Sequential):
@@ -130,11 +193,15 @@ class TransformerBlock(Sequential):
     hidden_dim : int, optional
         Width of the MLP, four times the dimension by default.
     dropout : float
+        Behind the attention and behind the MLP, in training mode.
     causal : bool
+    attention_dropout : float
+        Of the attention's weights.
 
     Notes
     -----
-    The norms stand first (torch's ``norm_first=True``), the activation is GELU.
+    The norms stand first (torch's ``norm_first=True``), the activation is GELU. The masks of `MultiHeadAttention` are
+    keywords of a call.
 
     Examples
     --------
@@ -146,10 +213,11 @@ class TransformerBlock(Sequential):
 
     @checked
     def __init__(
-        self, embed_dim: int, num_heads: int, hidden_dim: int | None = None, dropout: float = 0.0, causal: bool = False
-    ):
+        self, embed_dim: int, num_heads: int, hidden_dim: int | None = None, dropout: float = 0.0,
+        causal: bool = False, attention_dropout: float = 0.0,
+    ):  # fmt: skip
         hidden = 4 * embed_dim if hidden_dim is None else hidden_dim
-        attention = [LayerNorm(embed_dim), MultiHeadAttention(embed_dim, num_heads, causal=causal)]
+        attention = [LayerNorm(embed_dim), MultiHeadAttention(embed_dim, num_heads, True, causal, attention_dropout)]
         mlp = [LayerNorm(embed_dim), Linear(embed_dim, hidden), GELU(), Linear(hidden, embed_dim)]
         drop = [Dropout(dropout)] if dropout else []
         super().__init__(Residual(*attention, *drop), Residual(*mlp, *drop))

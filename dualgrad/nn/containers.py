@@ -13,7 +13,7 @@ from ..zero import ZERO
 from .layer import Layer
 from .tangents import with_zeros
 from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
-from .user_rules import promised
+from .user_rules import is_builtin, promised
 
 
 class Container(Layer):
@@ -30,10 +30,43 @@ class Container(Layer):
         self._of_an_array &= all(layer._of_an_array for layer in list(children.values())[:1])
         self.takes: frozenset[str] = frozenset().union(*(layer.takes for layer in children.values()))
         self.by_example: frozenset[str] = frozenset().union(*(layer.by_example for layer in children.values()))
-        self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
-        self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}
-        self._params = {k: {n: f"{k}.{n}" for n in layer.shapes()} for k, layer in children.items()}
-        self._names = {k: {n: f"{k}.{n}" for n in layer.names()} for k, layer in children.items()}
+        self._shapes: Shapes = {}
+        self._buffers: dict[str, tuple[Shape, Any]] = {}
+        self._origins: dict[str, tuple[Layer, str]] = {}
+        self._names: dict[str, dict[str, str]] = {}
+        self._aliases: dict[str, str] = {}  # of every place a parameter stands at: its name
+        self._name(children)
+        self._params = {k: {n: self._names[k][n] for n in layer.shapes()} for k, layer in children.items()}
+        self._shares = len(self._aliases) > len(self._shapes) + len(self._buffers)
+
+    def _name(self, children):
+        """Give each parameter and buffer the name of the first place at which its layer stands."""
+        first = {}
+        for k, layer in children.items():
+            shapes, buffers, origins = layer.shapes(), layer.buffers(), layer.origins()
+            names = self._names[k] = {}
+            for n in layer.names():
+                owner, own = origins[n]
+                names[n] = full = first.setdefault((id(owner), own), f"{k}.{n}")
+                self._origins[full] = owner, own
+                (self._shapes if n in shapes else self._buffers)[full] = shapes[n] if n in shapes else buffers[n]
+            for place, n in layer.aliases().items():
+                self._aliases[f"{k}.{place}"] = names[n]
+
+    def origins(self) -> Mapping[str, tuple[Layer, str]]:
+        return {n: self._origins.get(n, (self, n)) for n in self.names()}
+
+    def aliases(self) -> Mapping[str, str]:
+        return {n: n for n in self.names()} | self._aliases
+
+    def cure(self, p: Parameters) -> str:
+        if self._shares and set(p) == set(self.aliases()):
+            twice = next(f"{place!r} is {name!r}" for place, name in self._aliases.items() if place != name)
+            return (
+                f"a layer that stands at several places has its parameters once, under the first: {twice}. Before, "
+                "each place had a copy of its own: build the model of two layers, or leave the copies out"
+            )
+        return super().cure(p)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.children.values()))})"
@@ -69,8 +102,21 @@ class Container(Layer):
             raise
 
     def named(self, name: str, dp: Tangents) -> dict[str, Tangent]:
-        """A child's parameter gradients under their full names."""
+        """A child's parameter gradients under their full names; `gradients` adds those of several."""
+        if self._shares and not is_builtin(type(self), "vjp"):
+            raise NotImplementedError(
+                f"{self!r} has a layer at several places, whose gradients are to be summed: return "
+                "self.gradients({child: dp, ...}) instead of self.named(child, dp)"
+            )
         return {full: dp[n] for n, full in self._params[name].items()}
+
+    def gradients(self, found: Mapping[str, Tangents]) -> dict[str, Tangent]:
+        """The parameter gradients of children by name, under their full names; of one that stands twice, the sum."""
+        dp: dict[str, Tangent] = dict.fromkeys(self._shapes, ZERO)
+        for name, dq in found.items():
+            for n, full in self._params[name].items():
+                dp[full] = dp[full] + dq[n] if self._shares else dq[n]
+        return dp
 
 
 _IN_LAYER = "in layer "
@@ -127,21 +173,20 @@ class Sequential(Container):
             x, pullbacks[name] = self.call("vjp", name, p, x, **kwargs)
 
         def pullback(dy):
-            dp = dict.fromkeys(self._shapes, ZERO)
+            found = {}
             for name in reversed(pullbacks):
-                dq, dy = pullbacks[name](dy)
-                dp |= self.named(name, dq)
-            return dp, dy
+                found[name], dy = pullbacks[name](dy)
+            return self.gradients(found), dy
 
         return x, pullback
 
-    def _rows(self, p, x, name):
+    def _summarised(self, p, x, name, seen):
         if type(self) is not Sequential:  # a class made of a chain is one row
-            return super()._rows(p, x, name)
+            return super()._summarised(p, x, name, seen)
         rows = []
         for child, layer in self.children.items():
             inside = {n: p[full] for n, full in self._names[child].items()}
-            found, x = layer._rows(inside, x, f"{name}.{child}" if name else child)
+            found, x = layer._summarised(inside, x, f"{name}.{child}" if name else child, seen)
             rows += found
         return rows, x
 
@@ -191,7 +236,7 @@ class Residual(Container):
 
         def pullback(dy):
             (dp, dx), (dq, dz) = pull(dy), pull_around(dy)
-            return self.named("body", dp) | (self.named("shortcut", dq) if around else {}), dx + dz
+            return self.gradients({"body": dp} | ({"shortcut": dq} if around else {})), dx + dz
 
         return self._sum(y, z), pullback
 
@@ -243,12 +288,11 @@ class Parallel(Container):
         ends = np.cumsum([y.shape[-1] for y in ys])
 
         def pullback(dy):
-            dp, total = {}, ZERO
+            found, total = {}, ZERO
             for name, pull, part in zip(self.children, pulls, np.split(dy, ends[:-1], axis=-1), strict=True):
-                dq, dx = pull(part)
-                dp |= self.named(name, dq)
+                found[name], dx = pull(part)
                 total = total + dx
-            return dp, total
+            return self.gradients(found), total
 
         return self._joined(ys), pullback
 

@@ -17,6 +17,7 @@ from ..pushforward import jvp
 from ..random import Rng, RngLike, as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
+from ..tree import flatten
 from ..zero import ZERO
 from .running import gathered, require_finite_buffers, require_writable_buffers, write_buffers
 from .summary import Summary, one_row
@@ -63,7 +64,8 @@ class Layer:
     forward: Callable[..., Array]
     integers: bool = False  # whether the input is of whole numbers
     takes: frozenset[str] = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
-    by_example: frozenset[str] = frozenset()  # those of them that have a row for every example, as the input has
+    by_example: frozenset[str] = frozenset()  # which of these have a row for each example
+    alone: frozenset[str] = frozenset()  # keywords of a call of the layer by itself, which containers do not hand on
     lead: bool = True  # the jvp of this class takes K directions at once
     _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
@@ -102,11 +104,11 @@ class Layer:
         """
         x = as_input(x, self)
         params = self.init(rng=0, dtype=x.dtype if x.dtype.kind == "f" else np.float32)
-        return Summary(self._rows(with_buffers(params), x, "")[0])
+        return Summary(self._summarised(with_buffers(params), x, "", set())[0])
 
-    def _rows(self, p, x, name):
-        """The rows of a summary, and the output: one row, but for a chain."""
-        row, y = one_row(self, p, x, name)
+    def _summarised(self, p, x, name, seen):
+        """The rows of a summary, and the output: one row, but for a chain. A parameter that was ``seen`` counts 0."""
+        row, y = one_row(self, p, x, name, seen)
         return [row], y
 
     def update_buffers(self, p: Parameters, x: Input, **kwargs: Any) -> None:
@@ -158,6 +160,8 @@ class Layer:
         p = {name: lift(value) for name, value in p.items()} if p.__class__ is dict else p
         self.require(p)
         x = self._array(x)
+        if kwargs and _by_forward(kwargs) or isinstance(x, (tuple, list, dict)) and _moves(x):
+            return self.forward(p, x, **kwargs)
         top = max((v for v in (*p.values(), x) if isinstance(v, Dual)), key=lambda v: v.level, default=None)
         if type(top) is not Dual:  # nothing moves, or all of it does as a series, or it is traced
             return self.forward(p, x, **kwargs) if top is None else top.through_layer(self, p, x, kwargs)
@@ -182,12 +186,15 @@ class Layer:
 
     def accepted(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Those of the keywords that this layer takes; a name that no layer knows is an error."""
-        unknown = kwargs.keys() - {"train", "rng"} - self.takes
+        known = {"train", "rng"} | self.takes | self.alone
+        unknown = kwargs.keys() - known
         if unknown:
-            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected train or rng")
+            names = ", ".join(sorted(known - {"train", "rng"}))
+            more = f"{names}, train or rng" if names else "train or rng"
+            raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {more}")
         if "train" in kwargs:
             flag("train", kwargs["train"])
-        found = {name: value for name, value in kwargs.items() if name in self.takes}
+        found = {name: value for name, value in kwargs.items() if name in self.takes or name in self.alone}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
 
     @property
@@ -213,16 +220,27 @@ class Layer:
         """The names of parameters and buffers."""
         return [*self.shapes(), *self.buffers()]
 
+    def origins(self) -> Mapping[str, tuple["Layer", str]]:
+        """For each name, the layer whose it is and what it is called there; containers look into their children."""
+        return {n: (self, n) for n in self.names()}
+
+    def aliases(self) -> Mapping[str, str]:
+        """The name of what stands at each place: another one than the place's own where a layer stands twice."""
+        return {n: n for n in self.names()}
+
+    def cure(self, p: Parameters) -> str:
+        """What may be wrong with parameters of other names."""
+        if set(self.shapes()) == set(p):
+            return "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
+        return "are they of another model?"
+
     def require(self, p: Parameters) -> None:
         """Check that ``p`` has this layer's names and shapes."""
         if not isinstance(p, Mapping):
             raise LayoutError(f"{self!r} got a {type(p).__name__} as parameters: call layer(params, x)")
         names = self.names()
         if len(p) != len(names) or any(name not in p for name in names):
-            cure = "are they of another model?"
-            if set(self.shapes()) == set(p):
-                cure = "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
-            raise LayoutError(f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: {cure}")
+            raise LayoutError(f"{self!r} got parameters {sorted(p)}; expected {sorted(names)}: {self.cure(p)}")
         for name, (shape, _) in self.buffers().items():
             if np.shape(p[name]) != tuple(shape):
                 raise LayoutError(f"{self!r} got the buffer {name} of shape {np.shape(p[name])}; expected {shape}")
@@ -232,6 +250,15 @@ class Layer:
                 raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
             if found != shape:
                 raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
+
+
+def _by_forward(kwargs):
+    """Whether a keyword moves, or asks for more than the output, for which the rules of layers have no place."""
+    return bool(kwargs.get("return_state")) or any(map(_moves, kwargs.values()))
+
+
+def _moves(tree):
+    return any(isinstance(leaf, Dual) for leaf in flatten(tree)[0])
 
 
 def by_engine(f, primals, tangents):

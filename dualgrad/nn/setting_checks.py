@@ -84,16 +84,19 @@ _not_nan = _number("a number", lambda x: not math.isnan(x))
 _COUNTS = """
 in_features out_features in1_features in2_features num_embeddings embedding_dim in_channels out_channels groups
 num_groups num_channels num_features embed_dim num_heads hidden_dim tokens channels input_size hidden_size
-size patch classes hidden symbols embedding layers num_parameters upscale_factor
+size patch classes hidden symbols embedding layers num_layers max_len num_parameters upscale_factor
 """
-_FLAGS = "bias affine elementwise_affine causal mix_tokens last_only norm first track_running_stats"
+_FLAGS = """
+bias affine elementwise_affine causal mix_tokens last_only norm first batch_first bidirectional learned
+track_running_stats
+"""
 _CHECKS = dict.fromkeys(_COUNTS.split(), positive_count) | dict.fromkeys(_FLAGS.split(), flag)
 _CHECKS |= {
-    "normalized_shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
+    "normalized_shape": _shape, "shape": _shape, "blocks": count, "eps": POSITIVE_NUMBER, "momentum": SHARE, "p": SHARE,
     "dropout": SHARE, "negative_slope": _finite, "alpha": _finite, "init": _finite, "lambd": _finite, "value": _finite,
     "beta": _not_0, "omega": _not_0,
     "threshold": _not_nan, "min_val": _not_nan, "max_val": _not_nan, "approximate": _choice("none", "tanh"),
-    "nonlinearity": _choice("tanh", "relu"), "padding_mode": _choice(*BORDERS),
+    "nonlinearity": _choice("tanh", "relu"), "padding_mode": _choice(*BORDERS), "attention_dropout": SHARE,
 }  # fmt: skip
 
 
@@ -103,6 +106,7 @@ def checked(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made
     ValueError, with the name and what was given, where one does not fit; a default passes as it is.
     """
     parameters = inspect.signature(function).parameters
+    positional = [name for name, p in parameters.items() if p.kind is p.POSITIONAL_OR_KEYWORD]
     defaults = {name: p.default for name, p in parameters.items() if name in _CHECKS}
 
     def fitted(name, value):
@@ -110,7 +114,7 @@ def checked(function: Callable[_Arguments, _Made]) -> Callable[_Arguments, _Made
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        named = [fitted(name, value) for name, value in zip(parameters, args, strict=False)]
+        named = [fitted(name, value) for name, value in zip(positional, args, strict=False)]
         return function(*named, *args[len(named) :], **{name: fitted(name, v) for name, v in kwargs.items()})
 
     return wrapper

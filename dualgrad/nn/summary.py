@@ -38,9 +38,9 @@ class Summary:
     __repr__ = __str__
 
 
-def one_row(layer, p, x, name):
+def one_row(layer, p, x, name, seen):
     """The row of a layer at an input, and its output."""
-    names = layer.shapes()
+    names, origins = layer.shapes(), {n: (id(owner), own) for n, (owner, own) in layer.origins().items()}
     params = Params({n: p[n] for n in names}) if names else {}
     moving = (params, x) if x.dtype.kind == "f" else (params,)
     tangents = tuple(map_leaves(np.ones_like, v) for v in moving)
@@ -51,5 +51,6 @@ def one_row(layer, p, x, name):
     counted = trace(forward, moving, tangents)
     y = primal(layer.forward(p, x))
     value, tangent = counted.multiply_adds
-    parameters = sum(math.prod(shape) for shape in names.values())
+    parameters = sum(math.prod(shape) for n, shape in names.items() if origins[n] not in seen)
+    seen.update(origins.values())
     return (f"{name}: {layer!r}" if name else repr(layer), y.shape, parameters, value, value + tangent), y

@@ -114,6 +114,12 @@ class Network:
                 f"got {model!r}; expected a Sequential of recurrent layers and then a readout, such as "
                 "Sequential(nn.RNN(3, 5), nn.Linear(5, 2))"
             )
+        for layer in layers[:count]:
+            if layer.num_layers > 1 or layer.bidirectional or layer.batch_first:
+                raise DualgradError(
+                    f"{layer!r} is no step after step of one cell: online, several layers stand one after another, "
+                    "each of one direction, over (T, B, n)"
+                )
         return cls([layer.cell for layer in layers[:count]], layers[count:], loss, streams)
 
     def __repr__(self) -> str:

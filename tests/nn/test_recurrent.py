@@ -180,6 +180,6 @@ def test_bad_input_is_named():
     with pytest.raises(dg.LayoutError, match="another model"):
         cell(params, np.zeros((2, 4)), np.zeros((2, 3)))
     with pytest.raises(ValueError, match="expected 'tanh' or 'relu'"):
-        nn.RNNCell(3, 4, "sigmoid")
+        nn.RNNCell(3, 4, nonlinearity="sigmoid")
     with pytest.raises(ValueError, match="expected numbers or 'learned'"):
         nn.LeakyRNNCell(3, 4, "fixed")

@@ -242,7 +242,7 @@ def test_a_residual_of_attention_turns_all_its_features():
 
 CHANNELS = {"LayerNorm over two axes": 0}
 PERMUTED = {"LocalMixerBlock": ["2.body.0", "2.body.1"]}
-LACKING = {"LeakyRNN", "LeakyRNN, learned", "LocalMixer"}
+LACKING = {"LeakyRNN", "LeakyRNN, learned", "LocalMixer", "Parameter", "PositionalEmbedding"}
 
 
 @pytest.mark.parametrize("name", layers.LAYERS | layers.INTEGERS)
@@ -304,11 +304,13 @@ def pairs(torch):
         (nn.GroupNorm(2, 4), t.GroupNorm(2, 4), images(2, 3, 3, 4), pictures),
         (nn.BatchNorm(4), t.BatchNorm2d(4), images(2, 3, 3, 4), pictures),
         (nn.BatchNorm(4), t.BatchNorm1d(4), images(2, 3, 4), pictures),
-        (nn.RNN(3, 4, "relu"), t.RNN(3, 4, nonlinearity="relu"), images(5, 2, 3), same),
+        (nn.RNN(3, 4, nonlinearity="relu"), t.RNN(3, 4, nonlinearity="relu"), images(5, 2, 3), same),
         (nn.GRU(3, 4), t.GRU(3, 4), images(5, 2, 3), same),
         (nn.LSTM(3, 4), t.LSTM(3, 4), images(5, 2, 3), same),
         (nn.MultiHeadAttention(4, 2), t.MultiheadAttention(4, 2, batch_first=True), images(2, 3, 4),
          (lambda x: (x, x, x), same[1])),
+        (nn.CrossAttention(4, 2), t.MultiheadAttention(4, 2, batch_first=True), (images(2, 3, 4), images(2, 5, 4)),
+         (lambda pair: (*pair, pair[1]), same[1])),
         (nn.TransformerBlock(4, 2, 6),
          t.TransformerEncoderLayer(4, 2, 6, 0.0, "gelu", batch_first=True, norm_first=True), images(2, 3, 4), same),
         (nn.Flatten(), t.Flatten(), wide, same), (nn.Identity(), t.Identity(), wide, same),
@@ -1028,7 +1030,7 @@ class Fake:
     def state_dict(self):
         return self.state
 
-    def named_modules(self):
+    def named_modules(self, remove_duplicate=True):
         return [("", self), *self.inside.items()]
 
     def named_children(self):
@@ -1071,6 +1073,7 @@ COMPARED = {
     "GlobalAvgPool2d": nn.GlobalAvgPool2d(), "LayerNorm": nn.LayerNorm(3), "RMSNorm": nn.RMSNorm(3),
     "GroupNorm": nn.GroupNorm(2, 4), "BatchNorm": nn.BatchNorm(3), "RNNCell": nn.RNNCell(2, 3), "RNN": nn.RNN(2, 3),
     "LSTM": nn.LSTM(2, 3), "GRU": nn.GRU(2, 3), "MultiHeadAttention": nn.MultiHeadAttention(4, 2),
+    "CrossAttention": nn.CrossAttention(4, 2),
     "TransformerBlock": nn.TransformerBlock(4, 2, dropout=0.1), "LeakyReLU": nn.LeakyReLU(), "ELU": nn.ELU(),
     "GELU": nn.GELU(), "Softplus": nn.Softplus(), "HardTanh": nn.HardTanh(), "Flatten": nn.Flatten(),
     "Embedding": nn.Embedding(3, 2), "MaxPool1d": nn.MaxPool1d(2), "AvgPool1d": nn.AvgPool1d(2), "CELU": nn.CELU(),

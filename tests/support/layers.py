@@ -31,21 +31,26 @@ class Bound:
         v = primal(x)
         return {**p, **{name: like(b.astype(v.dtype), v) for name, b in self.buffers.items()}}
 
-    def _fresh(self):
-        """Containers hand one stream from layer to layer."""
-        return self.kwargs | ({"rng": Rng(self.kwargs["rng"])} if "rng" in self.kwargs else {})
+    def _fresh(self, x):
+        """Containers hand one stream from layer to layer; arrays of numbers are in the precision of x, beside it."""
+        v = primal(x)
+        found = {
+            k: like(a.astype(v.dtype), v) if getattr(a, "dtype", np.dtype(int)).kind == "f" else a
+            for k, a in self.kwargs.items()
+        }
+        return found | ({"rng": Rng(self.kwargs["rng"])} if "rng" in self.kwargs else {})
 
     def __call__(self, p, x):
-        return self.layer(self._with(p, x), x, **self._fresh())
+        return self.layer(self._with(p, x), x, **self._fresh(x))
 
     def forward(self, p, x):
-        return self.layer.forward(self._with(p, x), x, **self._fresh())
+        return self.layer.forward(self._with(p, x), x, **self._fresh(x))
 
     def jvp(self, p, x, dp, dx):
-        return self.layer.push(self._with(p, x), x, dp, dx, **self._fresh())
+        return self.layer.push(self._with(p, x), x, dp, dx, **self._fresh(x))
 
     def vjp(self, p, x):
-        return self.layer.vjp(self._with(p, x), x, **self._fresh())
+        return self.layer.vjp(self._with(p, x), x, **self._fresh(x))
 
 
 INTEGERS = {
@@ -175,16 +180,38 @@ LAYERS = {
         (6, 5),
     ),
     "RNN": (nn.RNN(3, 4), (3, 2, 3)),
-    "RNN, relu, last": (nn.RNN(3, 4, "relu", last_only=True), (3, 2, 3)),
+    "RNN, relu, last": (nn.RNN(3, 4, nonlinearity="relu", last_only=True), (3, 2, 3)),
     "LeakyRNN": (Bound(nn.LeakyRNN(3, 4)), (3, 2, 3)),
     "LeakyRNN, learned": (nn.LeakyRNN(3, 4, leak="learned", last_only=True), (3, 2, 3)),
     "GRU": (nn.GRU(3, 4), (3, 2, 3)),
     "GRU, last": (nn.GRU(3, 4, last_only=True), (3, 2, 3)),
     "LSTM": (nn.LSTM(3, 4), (3, 2, 3)),
     "LSTM, last": (nn.LSTM(3, 4, last_only=True), (3, 2, 3)),
+    "LSTM, deep": (Bound(nn.LSTM(3, 2, num_layers=2, bidirectional=True, dropout=0.3), train=True, rng=4), (3, 2, 3)),
+    "GRU, padded": (
+        Bound(nn.GRU(3, 2, num_layers=2, bias=False, batch_first=True), lengths=np.array([3, 1])),
+        (2, 3, 3),
+    ),
+    "RNN, padded, last": (Bound(nn.RNN(3, 2, bidirectional=True, last_only=True), lengths=np.array([1, 2])), (3, 2, 3)),
     "MultiHeadAttention": (nn.MultiHeadAttention(4, 2), (2, 3, 4)),
     "MultiHeadAttention, causal": (nn.MultiHeadAttention(4, 2, bias=False, causal=True), (2, 3, 4)),
+    "MultiHeadAttention, masked": (
+        Bound(
+            nn.MultiHeadAttention(4, 2, causal=True, dropout=0.3),
+            train=True,
+            rng=3,
+            key_padding_mask=np.array([[False, False, True], [True, True, False]]),
+        ),
+        (2, 3, 4),
+    ),
+    "CrossAttention": (
+        Bound(nn.CrossAttention(4, 2), memory=RNG.standard_normal((2, 5, 4)).astype(np.float16)),
+        (2, 3, 4),
+    ),
     "TransformerBlock": (Bound(nn.TransformerBlock(4, 2, 6, dropout=0.2), train=True, rng=2), (2, 3, 4)),
+    "PositionalEmbedding": (nn.PositionalEmbedding(5, 4), (2, 3, 4)),
+    "PositionalEmbedding of sines": (nn.PositionalEmbedding(5, 3, learned=False), (2, 3, 3)),
+    "Parameter": (nn.Parameter((2, 3), start=lambda rng, shape, dtype: rng.normal(shape, dtype=dtype)), (2, 4)),
     "Transposed": (nn.Transposed(nn.Linear(3, 5)), (2, 3, 4)),
     "LocalMixerBlock": (nn.LocalMixerBlock(3, 4, groups=2), (2, 3, 4)),
     "mlp": (nn.networks.mlp([5, 4, 3], nn.Tanh), (4, 5)),

@@ -20,17 +20,20 @@ class Step(NamedTuple):
     names: dict
 
 
-def unrolled(layer, prefix=""):
-    """The steps of a layer."""
+def unrolled(layer, prefix="", places=None):
+    """The steps of a layer; ``places`` are the model's names of what stands at each."""
+    places = layer.aliases() if places is None else places
     if type(layer).forward is Sequential.forward or hasattr(layer, "enter"):
         entering = [Step(layer, {})] if hasattr(layer, "enter") else []
-        return entering + [s for name, child in layer.children.items() for s in unrolled(child, f"{prefix}{name}.")]
+        return entering + [
+            s for name, child in layer.children.items() for s in unrolled(child, f"{prefix}{name}.", places)
+        ]
     if type(layer).forward is Residual.forward:
-        body = unrolled(layer.children["body"], f"{prefix}body.")
+        body = unrolled(layer.children["body"], f"{prefix}body.", places)
         around = layer.children.get("shortcut")
-        way = [Step(SWAP, {}), *unrolled(around, f"{prefix}shortcut.")] if around is not None else []
+        way = [Step(SWAP, {}), *unrolled(around, f"{prefix}shortcut.", places)] if around is not None else []
         return [Step(SAVE, {}), *body, *way, Step(ADD, {})]
-    return [Step(layer, {n: prefix + n for n in layer.names()})]
+    return [Step(layer, {n: places.get(prefix + n, prefix + n) for n in layer.names()})]
 
 
 def is_norm(step):

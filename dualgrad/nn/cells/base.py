@@ -44,11 +44,6 @@ class Factors(NamedTuple):
     keep: Array
 
 
-def with_one(*inputs):
-    """The inputs side by side, and a 1 for the bias."""
-    return np.concatenate([*inputs, np.ones_like(inputs[0], shape=(len(inputs[0]), 1))], axis=-1)
-
-
 class ByOutput:
     """The rules of an `output` of one's own: a tangent by the engine, and no transpose."""
 
@@ -85,6 +80,7 @@ class Cell(Layer):
 
     gates: int = 1
     parts: int = 1
+    bias: bool = True
     lead = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -95,16 +91,18 @@ class Cell(Layer):
         cls._of_arrays = is_builtin(cls, "step")  # and states no trees that a cell of one's own may take
 
     @checked
-    def __init__(self, input_size: int, hidden_size: int):
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True):
         self.input_size = input_size
         self.hidden_size = hidden_size
+        self.bias = bias
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.input_size}, {self.hidden_size})"
+        return f"{type(self).__name__}({self.input_size}, {self.hidden_size}{'' if self.bias else ', bias=False'})"
 
     def shapes(self) -> Shapes:
         n, width = self.hidden_size, self.gates * self.hidden_size
-        return {"weight_x": (self.input_size, width), "weight_h": (n, width), "bias": (width,)}
+        weights = {"weight_x": (self.input_size, width), "weight_h": (n, width)}
+        return weights | {"bias": (width,)} if self.bias else weights
 
     def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike) -> Array:
         return uniform_fan_in(rng, shape, dtype, self.hidden_size)
@@ -216,20 +214,28 @@ class Cell(Layer):
 
     def blocks(self) -> list[tuple[int, int, bool]]:
         """(m, gates n, whether its input varies) of every block of `factors`: here one, of all weights and the bias."""
-        return [(self.input_size + self.hidden_size + 1, self.gates * self.hidden_size, True)]
+        return [(self.input_size + self.hidden_size + self.bias, self.gates * self.hidden_size, True)]
+
+    def beside(self, x: Array, h: Array) -> Array:
+        """x and h side by side, and a 1 for the bias: what the one block of `factors` multiplies."""
+        one = [np.ones_like(x, shape=(len(x), 1))] if self.bias else []
+        return np.concatenate([x, h, *one], axis=-1)
 
     def affine(self, p: Parameters, x: Array, h: Array) -> Array:
         """x Wx + h Wh + b."""
-        return np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"]) + p["bias"]
+        z = np.matmul(x, p["weight_x"]) + np.matmul(h, p["weight_h"])
+        return z + p["bias"] if self.bias else z
 
     def affine_tangent(
         self, p: Parameters, x: Array, h: Array, dp: Tangents, dx: Tangent, dh: Tangent
     ) -> Tangent:  # fmt: skip
         """dx Wx + x dWx + dh Wh + h dWh + db."""
         dz = dx @ p["weight_x"] + x @ dp["weight_x"] + dh @ p["weight_h"] + h @ dp["weight_h"]
-        return add_row_tangent(dz, dp["bias"], x.shape[:-1])
+        return add_row_tangent(dz, dp.get("bias", ZERO), x.shape[:-1])
 
     def affine_pullback(self, p: Parameters, x: Array, h: Array, dz: Array) -> tuple[dict[str, Array], Array, Array]:
         """The transpose: cotangents of the parameters, of h and of x."""
-        dp = {"weight_x": outer_sum(x, dz), "weight_h": outer_sum(h, dz), "bias": row_sum(dz)}
+        dp = {"weight_x": outer_sum(x, dz), "weight_h": outer_sum(h, dz)}
+        if self.bias:
+            dp["bias"] = row_sum(dz)
         return dp, np.matmul(dz, np.transpose(p["weight_h"])), np.matmul(dz, np.transpose(p["weight_x"]))

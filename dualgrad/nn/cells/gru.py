@@ -4,6 +4,7 @@ import numpy as np
 
 from ...backend import Array
 from ...slopes import logistic, logistic_slope, sech2
+from ...zero import ZERO
 from ..affine import add_row_tangent, outer_sum, row_sum
 from ..types import Parameters, PulledState, PushedState, Shapes, State, Tangent, Tangents
 from .base import Cell, Factors
@@ -18,6 +19,7 @@ class GRUCell(Cell):
     Parameters
     ----------
     input_size, hidden_size : int
+    bias : bool
 
     Notes
     -----
@@ -36,12 +38,14 @@ class GRUCell(Cell):
 
     def shapes(self) -> Shapes:
         n = self.hidden_size
-        return {"weight_x": (self.input_size, 3 * n), "weight_h": (n, 3 * n), "bias_x": (3 * n,), "bias_h": (3 * n,)}
+        weights = {"weight_x": (self.input_size, 3 * n), "weight_h": (n, 3 * n)}
+        return weights | {"bias_x": (3 * n,), "bias_h": (3 * n,)} if self.bias else weights
 
     def _gate_values(self, p, state, x):
         n = self.hidden_size
-        u = np.matmul(x, p["weight_x"]) + p["bias_x"]
-        v = np.matmul(state, p["weight_h"]) + p["bias_h"]
+        u, v = np.matmul(x, p["weight_x"]), np.matmul(state, p["weight_h"])
+        if self.bias:
+            u, v = u + p["bias_x"], v + p["bias_h"]
         gates, inner = u[..., : 2 * n] + v[..., : 2 * n], v[..., 2 * n :]
         both = logistic(gates)
         r, z = both[..., :n], both[..., n:]
@@ -62,8 +66,8 @@ class GRUCell(Cell):
     def step_jvp(self, p: Parameters, state: State, x: Array, dp: Tangents, dstate: State, dx: Tangent) -> PushedState:
         n, (r, z, c, inner, slopes) = self.hidden_size, self._gate_values(p, state, x)
         slope_r, slope_z, rest, slope_c = slopes()
-        du = add_row_tangent(dx @ p["weight_x"] + x @ dp["weight_x"], dp["bias_x"], x.shape[:-1])
-        dv = add_row_tangent(dstate @ p["weight_h"] + state @ dp["weight_h"], dp["bias_h"], x.shape[:-1])
+        du = add_row_tangent(dx @ p["weight_x"] + x @ dp["weight_x"], dp.get("bias_x", ZERO), x.shape[:-1])
+        dv = add_row_tangent(dstate @ p["weight_h"] + state @ dp["weight_h"], dp.get("bias_h", ZERO), x.shape[:-1])
         dr = slope_r * (du[..., :n] + dv[..., :n])
         dz = slope_z * (du[..., n : 2 * n] + dv[..., n : 2 * n])
         dc = slope_c * (du[..., 2 * n :] + dr * inner + r * dv[..., 2 * n :])
@@ -77,12 +81,9 @@ class GRUCell(Cell):
             dc = slope_c * rest * dy
             dr, dz = slope_r * (inner * dc), slope_z * ((state - c) * dy)
             du, dv = np.concatenate([dr, dz, dc], axis=-1), np.concatenate([dr, dz, r * dc], axis=-1)
-            dp = {
-                "weight_x": outer_sum(x, du),
-                "weight_h": outer_sum(state, dv),
-                "bias_x": row_sum(du),
-                "bias_h": row_sum(dv),
-            }
+            dp = {"weight_x": outer_sum(x, du), "weight_h": outer_sum(state, dv)}
+            if self.bias:
+                dp |= {"bias_x": row_sum(du), "bias_h": row_sum(dv)}
             dstate = z * dy + np.matmul(dv, np.transpose(p["weight_h"]))
             return dp, dstate, np.matmul(du, np.transpose(p["weight_x"]))
 
@@ -90,7 +91,8 @@ class GRUCell(Cell):
 
     def blocks(self) -> list[tuple[int, int, bool]]:
         width = 3 * self.hidden_size
-        return [(self.input_size, width, True), (self.hidden_size, width, True), (1, width, False), (1, width, False)]
+        weights = [(self.input_size, width, True), (self.hidden_size, width, True)]
+        return weights + 2 * self.bias * [(1, width, False)]
 
     def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         (h,), (r, z, c, inner, slopes) = parts, self._gate_values(p, parts[0], x)
@@ -100,5 +102,5 @@ class GRUCell(Cell):
         gains_x = np.concatenate([dr, dz, dc], axis=-1)[:, None]
         gains = np.concatenate([dr, dz, r * dc], axis=-1)[:, None]
         one = np.ones_like(h[:, :1])
-        blocks = [(x, gains_x), (h, gains), (one, gains_x), (one, gains)]
+        blocks = [(x, gains_x), (h, gains)] + [(one, gains_x), (one, gains)] * self.bias
         return Factors((c + z * (h - c),), blocks, gains, gains_x, None, z[:, None, None])

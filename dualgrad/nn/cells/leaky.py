@@ -11,7 +11,7 @@ from ...slopes import logistic, logistic_slope
 from ...zero import ZERO
 from ..affine import row_sum, row_tangent
 from ..types import Parameters, PulledState, PushedState, Shape, Shapes, State, Tangent, Tangents
-from .base import Cell, Factors, with_one
+from .base import Cell, Factors
 
 
 def _leak(value, shape):
@@ -35,6 +35,7 @@ class LeakyRNNCell(Cell):
     input_size, hidden_size : int
     leak : float, array of hidden_size numbers, or "learned"
         α. Learned, it is the parameter ``leak`` and starts uniform on [0, 1].
+    bias : bool
 
     Examples
     --------
@@ -45,8 +46,10 @@ class LeakyRNNCell(Cell):
 
     lead = True
 
-    def __init__(self, input_size: int, hidden_size: int, leak: ArrayLike | Literal["learned"] = 0.9):
-        super().__init__(input_size, hidden_size)
+    def __init__(
+        self, input_size: int, hidden_size: int, leak: ArrayLike | Literal["learned"] = 0.9, bias: bool = True
+    ):
+        super().__init__(input_size, hidden_size, bias)
         self.learned: bool = isinstance(leak, str) and leak == "learned"
         self.leak: Any = leak if self.learned else _leak(leak, (hidden_size,))
 
@@ -96,6 +99,6 @@ class LeakyRNNCell(Cell):
     def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         (h,), a = parts, logistic(parts[0])
         ones = np.ones_like(h)[:, None]
-        blocks = [(with_one(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
+        blocks = [(self.beside(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
         keep = np.broadcast_to(p["leak"], h.shape)[:, None, None]
         return Factors((p["leak"] * h + self.affine(p, x, a),), blocks, ones, ones, logistic_slope(h), keep)

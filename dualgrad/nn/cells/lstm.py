@@ -6,7 +6,7 @@ from ...backend import Array
 from ...slopes import logistic, logistic_slope, sech2
 from ...zero import ZERO
 from ..types import Input, Parameters, PulledState, PushedState, State, Tangent, Tangents
-from .base import Cell, Factors, with_one
+from .base import Cell, Factors
 
 
 class LSTMCell(Cell):
@@ -18,6 +18,7 @@ class LSTMCell(Cell):
     Parameters
     ----------
     input_size, hidden_size : int
+    bias : bool
 
     Notes
     -----
@@ -105,4 +106,4 @@ class LSTMCell(Cell):
         gains = np.stack([np.concatenate(dh, axis=-1), np.concatenate([dc, np.zeros_like(c)], axis=-1)], axis=1)
         none = np.zeros_like(c)
         keep = np.stack([np.stack([none, through * f], axis=1), np.stack([none, f], axis=1)], axis=1)
-        return Factors((o * t, c), [(with_one(x, parts[0]), gains)], gains, gains, None, keep)
+        return Factors((o * t, c), [(self.beside(x, parts[0]), gains)], gains, gains, None, keep)

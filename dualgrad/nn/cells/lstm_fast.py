@@ -12,22 +12,24 @@ from ..joint import empty_joint
 from ..tangents import shared_lead, with_zeros
 
 
-def lstm_jvp(n, p, x, dp, dx, last_only):
-    """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``. To be called quietly: cosh
-    overflows where the slopes underflow."""
+def lstm_jvp(n, p, x, dp, dx, start, last_only):
+    """The outputs and their tangents; ``n`` hidden units, ``x`` of shape ``(T, B, in)``, from the state ``start``,
+    which does not move. To be called quietly: cosh overflows where the slopes underflow."""
     steps, batch, width = x.shape
     lead = shared_lead((dx, 3), *((dp[name], p[name].ndim) for name in p))
-    kind = np.result_type(x, *p.values())
+    kind = np.result_type(x, *start, *p.values())
     half = np.full(4 * n, 0.5, kind)
     half[2 * n : 3 * n] = 1
-    matrix = np.concatenate([p["weight_x"], p["weight_h"], p["bias"][None]]) * half
+    bias = p["bias"] if "bias" in p else np.zeros(4 * n, kind)
+    matrix = np.concatenate([p["weight_x"], p["weight_h"], bias[None]]) * half
     parameter_term = _parameter_term(p, dp, half)
 
     joint, rows, drows = empty_joint(lead, (batch, width + n + 1), kind)  # [x, h, 1] and [dx, dh, 0]
     joint[...] = 0
     rows[:, -1] = 1
     h, dh = rows[:, width:-1], drows[..., width:-1]
-    c, dc = np.zeros((batch, n), kind), np.zeros((*lead, batch, n), kind)
+    h[...] = start[0]
+    c, dc = start[1].astype(kind), np.zeros((*lead, batch, n), kind)
     z, gates, dz = empty_joint(lead, (batch, 4 * n), kind)
     s, cosh2 = np.empty_like(gates), np.empty_like(gates)
     t, part, term = np.empty_like(c), np.empty_like(c), np.empty_like(dc)
@@ -70,10 +72,11 @@ def lstm_jvp(n, p, x, dp, dx, last_only):
 
 def _parameter_term(p, dp, half):
     """The function from the rows [x, h, 1] to their product with [dWx; dWh; db], or None where no parameter moves."""
-    dwx, dwh, db = (dp[name] for name in ("weight_x", "weight_h", "bias"))
+    dwx, dwh, db = (dp.get(name, ZERO) for name in ("weight_x", "weight_h", "bias"))
     if all(d is ZERO for d in (dwx, dwh, db)):
         return None
-    if isinstance(dwx, OuterProduct) and isinstance(dwh, OuterProduct) and db is not ZERO:
+    if isinstance(dwx, OuterProduct) and isinstance(dwh, OuterProduct):
+        db = np.zeros_like(dwx.b) if db is ZERO else db
         across = np.stack([dwx.b, dwh.b, db], -2) * half  # [x·a, h·a, 1] times three rows
 
         def thin(rows, width):
@@ -83,6 +86,6 @@ def _parameter_term(p, dp, half):
             return np.matmul(left, across)
 
         return thin
-    dwx, dwh, db = with_zeros((dwx, dwh, db), (p["weight_x"], p["weight_h"], p["bias"]))
+    dwx, dwh, db = with_zeros((dwx, dwh, db), (p["weight_x"], p["weight_h"], p.get("bias", half)))
     dense = np.concatenate([np.asarray(dwx), np.asarray(dwh), db[..., None, :]], -2) * half
     return lambda rows, width: np.matmul(rows, dense)

@@ -9,7 +9,7 @@ from ...dual import primal
 from ...slopes import sech2
 from ..setting_checks import checked
 from ..types import Parameters, PulledState, PushedState, State, Tangent, Tangents
-from .base import Cell, Factors, with_one
+from .base import Cell, Factors
 
 
 class RNNCell(Cell):
@@ -18,6 +18,7 @@ class RNNCell(Cell):
     Parameters
     ----------
     input_size, hidden_size : int
+    bias : bool
     nonlinearity : "tanh" or "relu"
 
     Examples
@@ -31,8 +32,10 @@ class RNNCell(Cell):
     lead = True
 
     @checked
-    def __init__(self, input_size: int, hidden_size: int, nonlinearity: Literal["tanh", "relu"] = "tanh"):
-        super().__init__(input_size, hidden_size)
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: Literal["tanh", "relu"] = "tanh"
+    ):
+        super().__init__(input_size, hidden_size, bias)
         self.nonlinearity = nonlinearity
 
     def __repr__(self) -> str:
@@ -59,4 +62,4 @@ class RNNCell(Cell):
     def factors(self, p: Parameters, parts: tuple[Array, ...], x: Array) -> Factors:
         y, slope = self._curve(self.affine(p, x, parts[0]))
         gains = slope.astype(y.dtype, copy=False)[:, None]
-        return Factors((y,), [(with_one(x, parts[0]), gains)], gains, gains, None, np.zeros_like(gains[:, None]))
+        return Factors((y,), [(self.beside(x, parts[0]), gains)], gains, gains, None, np.zeros_like(gains[:, None]))

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import LayoutError
 from ..attention import MultiHeadAttention, TransformerBlock
 from ..containers import Container, Parallel, Residual, Sequential, Transposed
+from ..cross_attention import CrossAttention
 from ..lookup import Bilinear, Embedding
 from ..pooling import GlobalAvgPool2d
 from ..shape import Flatten, Reshape
@@ -18,6 +19,7 @@ from .twins import TWINS, kind_of
 
 _IN = "in_features", "in_channels", "input_size", "embed_dim"
 _OUT = "out_features", "out_channels", "hidden_size", "embedding_dim", "embed_dim"
+_ACTS_ON = {GlobalAvgPool2d: 2, MultiHeadAttention: 1, CrossAttention: 1}  # so many axes beside that of features
 _ENCODER = {"0.body.0": "norm1", "0.body.1": "self_attn", "1.body.0": "norm2", "1.body.1": "linear1",
           "1.body.2": "activation", "1.body.3": "linear2"}  # fmt: skip
 
@@ -77,7 +79,7 @@ class Alignment:
             if not isinstance(count, (int, np.integer)) or count < 0:
                 raise ValueError(f"got channels={count!r}; expected a whole number from 0 on, or some by name of layer")
         self.permuted = {permuted} if isinstance(permuted, str) else set(permuted)
-        self.modules = {} if module is None else dict(module.named_modules())
+        self.modules = {} if module is None else dict(module.named_modules(remove_duplicate=False))
         self.rows, self.flats, self.norms, self.differences = [], [], [], []
         self.met, self.used, self.unit = set(), set(), None
         self.visit(model, self._given("", Features(Fact(), Fact(), Order())), "", self.names.get("", ""))
@@ -88,6 +90,8 @@ class Alignment:
             raise LayoutError(
                 f"names, channels or permuted mention {min(unmet)!r}, which changes nothing: there is {found}"
             )
+        places = model.aliases()  # a layer that stands twice has two rows of one name
+        self.rows = [row._replace(ours=places.get(row.ours, row.ours)) for row in self.rows]
         lacking = set(model.names()) - {row.ours for row in self.rows}
         if lacking:
             raise LayoutError(f"torch has nothing for {min(lacking)!r}: set it by hand")
@@ -112,8 +116,9 @@ class Alignment:
     def _leaf(self, kind, layer, x, ours, theirs):
         """A layer that acts on one axis, or a norm of several."""
         cell = getattr(layer, "cell", layer)
-        rows, end = TWINS[kind_of(cell)].rows, "" if cell is layer else "_l0"
-        features, size, width = getattr(layer, "feature_shape", ()), _first_of(cell, _IN), _first_of(cell, _OUT)
+        rows, features = TWINS[kind_of(cell)].rows, getattr(layer, "feature_shape", ())
+        size, width = _first_of(cell, _IN), _first_of(cell, _OUT)
+        width = width and width * (1 + getattr(layer, "bidirectional", False))
         grouped = getattr(layer, "groups", 1) > 1 or features and 1 < getattr(layer, "num_groups", 1) < features[-1]
         several, shared = len(features) > 1, getattr(layer, "num_parameters", 0) == 1
         self._settle_axis(kind, layer, x, None if several or shared else TWINS[kind].first, ours)
@@ -128,10 +133,10 @@ class Alignment:
             out = Order(1 if grouped or not any("o" in held for *_, held in rows) else None, width)
         held = dict(zip("iouv", (x.order, out, *self._halves(layer, x.order, ours)), strict=True))
         shapes = layer.shapes() | {name: shape for name, (shape, _) in layer.buffers().items()}
-        for theirs_of, name, axes, roles in rows:
+        for theirs_of, name, axes, roles in _named_rows(rows, layer):
             if name in shapes:
-                parts, full = (theirs_of,) if isinstance(theirs_of, str) else theirs_of, dotted(ours, name)
-                parts = self.names.get(full, tuple(dotted(theirs, n) + end for n in parts))
+                full = dotted(ours, name)
+                parts = self.names.get(full, tuple(dotted(theirs, n) for n in theirs_of))
                 parts = (parts,) if isinstance(parts, str) else tuple(parts)
                 self.met.add(full)
                 if several:
@@ -144,7 +149,8 @@ class Alignment:
 
     def _settle_axis(self, kind, layer, x, first, ours):
         """Settle which axis of torch's it is that the layer acts on, and how many there are."""
-        count = 1 if hasattr(layer, "cell") else {GlobalAvgPool2d: 2, MultiHeadAttention: 1}.get(kind, _axes_of(layer))
+        known = {GlobalAvgPool2d: 2, MultiHeadAttention: 1, CrossAttention: 1}
+        count = 1 if hasattr(layer, "cell") else known.get(kind, _axes_of(layer))
         fits = first is None or x.flat or x.first.settle(first)
         if not fits and (count is not None or not x.places.settle(0)):  # one axis alone is the first and the last
             raise self._crossed(layer, ours)
@@ -343,6 +349,21 @@ class Alignment:
             f"torch has the channels of an image first, and whether {label(name, layer)} gets one, of how many "
             f"channels, is not known: say {own}channels=C for the model's input, 0 where its axes stand as in torch"
         )
+
+
+def _named_rows(rows, layer):
+    """The rows of a layer's twin with the names of a tuple of torch's arrays; of a recurrent one, cell by cell."""
+    rows = [((parts,) if isinstance(parts, str) else parts, *rest) for parts, *rest in rows]
+    if not hasattr(layer, "cell"):
+        return rows
+    named = []
+    for k, run in enumerate(layer.runs()):
+        deep, back = divmod(k, 1 + layer.bidirectional)
+        end = f"_l{deep}" + "_reverse" * back
+        for parts, name, axes, roles in rows:
+            roles = roles.replace("i", ".") if deep else roles  # what a layer above reads, torch has in the same order
+            named.append((tuple(part + end for part in parts), run.names.get(name), axes, roles))
+    return named
 
 
 def _first_of(layer, names):

@@ -14,6 +14,7 @@ from ..channel_dropout import Dropout1d, Dropout2d
 from ..containers import Parallel, Residual, Sequential, Transposed
 from ..conv import Conv1d, Conv2d
 from ..conv_transpose import ConvTranspose2d
+from ..cross_attention import CrossAttention
 from ..gates import PReLU
 from ..instance_norm import InstanceNorm
 from ..linear import Linear
@@ -49,8 +50,8 @@ def _border(layer):
 
 
 def _recurrent_settings(layer):
-    fixed = {"num_layers": 1, "bidirectional": False, "batch_first": False, "proj_size": 0}
-    return fixed | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
+    found = {name: getattr(layer, name) for name in ("num_layers", "bidirectional", "batch_first")} | {"proj_size": 0}
+    return found | ({"nonlinearity": layer.cell.nonlinearity} if isinstance(layer, RNN) else {})
 
 
 def _block_dropout(block):
@@ -121,11 +122,13 @@ TWINS = {
     RNNCell: Twin("RNNCell", False, _CELL, _settings("nonlinearity")),
     LSTMCell: Twin("LSTMCell", False, _CELL),
     GRUCell: Twin("GRUCell", False, _GRU),
-    RNN: Twin("RNN", False, (), _recurrent_settings),
-    LSTM: Twin("LSTM", False, (), _recurrent_settings),
-    GRU: Twin("GRU", False, (), _recurrent_settings),
+    RNN: Twin("RNN", False, (), _recurrent_settings, _settings("dropout")),
+    LSTM: Twin("LSTM", False, (), _recurrent_settings, _settings("dropout")),
+    GRU: Twin("GRU", False, (), _recurrent_settings, _settings("dropout")),
     MultiHeadAttention: Twin("MultiheadAttention", False, _ATTENTION,
-                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings(dropout=0.0)),
+                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings("dropout")),
+    CrossAttention: Twin("MultiheadAttention", False, _ATTENTION,
+                             _settings("num_heads", batch_first=True, add_zero_attn=False), _settings("dropout")),
     TransformerBlock: Twin("TransformerEncoderLayer", None, (), _settings(norm_first=True, activation="gelu"),
                            _block_dropout),
     Softmax: Twin("Softmax"), LogSoftmax: Twin("LogSoftmax"), f.ReLU: Twin("ReLU"), f.SELU: Twin("SELU"),

@@ -81,7 +81,11 @@ def from_torch(
             f"{'; '.join(aligned.differences)}. Make them alike, or name other layers by names=. What matters in "
             "training alone is not compared in a module in eval(), nothing in a state_dict()"
         )
-    found = {row.ours: _ours(row, given) for row in aligned.rows}
+    found = {}
+    for row in aligned.rows:
+        a = _ours(row, given)
+        if not np.array_equal(found.setdefault(row.ours, a), a, equal_nan=True):
+            raise LayoutError(f"{row.ours!r} stands at several places here, and {row.theirs[0]!r} differs from another")
     dtype = np.result_type(*found.values()) if found else None
     arrays = {name: np.array(a, dtype, order="C") for name, a in found.items()}
     return Params({name: arrays[name] for name in model.shapes()}, {name: arrays[name] for name in model.buffers()})
