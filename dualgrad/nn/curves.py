@@ -59,7 +59,7 @@ class CELU(Activation):
 
 
 class Softsign(Activation):
-    """y = x / (1 + |x|) ;  dy = dx / (1 + |x|)² ;  dx = ȳ / (1 + |x|)².
+    """y = x / (1 + abs x) ;  dy = dx / (1 + abs x)² ;  dx = ȳ / (1 + abs x)².
 
     Examples
     --------

@@ -55,7 +55,9 @@ class Embedding(Layer):
     def __init__(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None):
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
-        self.padding_idx = None if padding_idx is None else _row_of("padding_idx", padding_idx, num_embeddings)
+        self.padding_idx: int | None = (
+            None if padding_idx is None else _row_of("padding_idx", padding_idx, num_embeddings)
+        )
 
     def __repr__(self) -> str:
         still = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

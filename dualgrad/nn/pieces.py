@@ -60,7 +60,7 @@ class Hardswish(Activation):
 
 
 class Hardshrink(Activation):
-    """y = x where |x| > λ, else 0 ;  dy = dx or 0 ;  dx = ȳ or 0.
+    """y = x where abs x > λ, else 0 ;  dy = dx or 0 ;  dx = ȳ or 0.
 
     Parameters
     ----------

@@ -241,7 +241,7 @@ class AvgPool2d(_AvgPool):
         ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
     ):  # fmt: skip
         super().__init__(kernel_size, stride, padding, 1, ceil_mode)
-        self.count_include_pad = flag("count_include_pad", count_include_pad)
+        self.count_include_pad: bool = flag("count_include_pad", count_include_pad)
         self.divisor_override = divisor_override
         if divisor_override is not None:
             self.divisor_override = positive_count("divisor_override", divisor_override)
@@ -269,7 +269,7 @@ class AvgPool1d(_AvgPool):
         ceil_mode: bool = False, count_include_pad: bool = True,
     ):  # fmt: skip
         super().__init__(kernel_size, stride, padding, 1, ceil_mode)
-        self.count_include_pad = flag("count_include_pad", count_include_pad)
+        self.count_include_pad: bool = flag("count_include_pad", count_include_pad)
 
 
 class GlobalAvgPool2d(Layer):

@@ -16,7 +16,7 @@ class _OverClasses(Layer):
     def __init__(self, dim: int = -1):
         if not isinstance(dim, (int, np.integer)) or isinstance(dim, bool):
             raise ValueError(f"got dim={dim!r}; expected the number of an axis")
-        self.dim = int(dim)
+        self.dim: int = int(dim)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.dim == -1 else f'dim={self.dim}'})"

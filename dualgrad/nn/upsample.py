@@ -72,8 +72,10 @@ class Upsample(Layer):
             flag("align_corners", align_corners)
             if mode == "nearest":
                 raise ValueError(f"got align_corners={align_corners!r} with mode='nearest'; expected a linear mode")
-        self.size = _one_or_several("size", size, positive_count)
-        self.scale_factor = _one_or_several("scale_factor", scale_factor, POSITIVE_NUMBER)
+        self.size: int | tuple[int, ...] | None = _one_or_several("size", size, positive_count)
+        self.scale_factor: float | tuple[float, ...] | None = _one_or_several(
+            "scale_factor", scale_factor, POSITIVE_NUMBER
+        )
         self.mode = mode
         self.align_corners = align_corners
         given = self.size if size is not None else self.scale_factor
