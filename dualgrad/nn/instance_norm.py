@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from ..backend import Array
+from ..dual import primal
 from ..errors import ShapeError
 from .norms import Normalised, _Norm, normalise
+from .running import note
 from .setting_checks import checked
 from .types import Parameters, Shape
 
@@ -72,6 +74,8 @@ class InstanceNorm(_Norm):
     def normalised(self, x: Array, p: Parameters, train: bool = False) -> Normalised:
         if train or not self.track_running_stats:
             self._require_places(x)
+            if self.track_running_stats and len(x):
+                self._note(p, primal(x))
             return normalise(x, tuple(range(1 - x.ndim, -1)), self.eps)
         r = 1 / np.sqrt(p["running_var"] + self.eps)
         return (x - p["running_mean"]) * r, lambda d: r * d
@@ -82,11 +86,11 @@ class InstanceNorm(_Norm):
                 f"{self!r} got an input of shape {x.shape}; expected (B, ..., {x.shape[-1]}) of more than one place"
             )
 
-    def advance(self, p: Parameters, x: Array, train: bool = True) -> Array:
-        y, places = self.forward(p, x, train=True), tuple(range(1, x.ndim - 1))
-        n, m = math.prod(x.shape[1:-1]), self.momentum
-        if self.track_running_stats and len(x):
-            variance = np.mean(np.var(x, places), 0) * (n / (n - 1))
-            for name, batch in (("running_mean", np.mean(x, (0, *places))), ("running_var", variance)):
-                p[name][...] += m * (batch - p[name])
-        return y
+    def _note(self, p, x):
+        """The running statistics as a batch makes them, means over its examples."""
+        places, n, m = tuple(range(1, x.ndim - 1)), math.prod(x.shape[1:-1]), self.momentum
+        note(
+            p,
+            running_mean=lambda mean: mean + m * (np.mean(x, (0, *places)) - mean),
+            running_var=lambda var: var + m * (np.mean(np.var(x, places), 0) * (n / (n - 1)) - var),
+        )

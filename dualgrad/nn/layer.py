@@ -130,7 +130,8 @@ class Layer:
     def advanced(self, p: Parameters, x: Array, /, **kwargs: Any) -> dict[str, Array]:
         """The buffers as a batch makes them: what the layers `note`, or write themselves in `advance`."""
         fresh = {name: p[name].copy() for name in self.buffers()}
-        with gathered(fresh) as noted, np.errstate(over="ignore", invalid="ignore"):  # told by those who write them
+        places = self.aliases().values()
+        with gathered(fresh, places) as noted, np.errstate(over="ignore", invalid="ignore"):  # told where it is written
             self.advance({**p, **fresh}, x, **kwargs)
         return fresh | noted
 

@@ -303,11 +303,10 @@ class BatchNorm(_Norm):
     def _note(self, p, x):
         """The running statistics as a batch makes them."""
         axes, n, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1], self.momentum
-        mean, var = p["running_mean"], p["running_var"]
         note(
             p,
-            running_mean=lambda: mean + m * (np.mean(x, axes) - mean),
-            running_var=lambda: var + m * (np.var(x, axes) * (n / (n - 1)) - var),
+            running_mean=lambda mean: mean + m * (np.mean(x, axes) - mean),
+            running_var=lambda var: var + m * (np.var(x, axes) * (n / (n - 1)) - var),
         )
 
     def _require_examples(self, x):

@@ -1,13 +1,14 @@
 """Running statistics: what layers note of a batch in the pass that training makes anyway, written once a step.
 
 A layer that keeps statistics in buffers calls ``note(p, name=value, ...)`` in training mode, in its `forward` and in
-the rules it writes itself; each value is a function of nothing that returns the buffer as the batch makes it. Nothing
-happens, and no function is called, but for where somebody gathers: `Layer.update_buffers`, and `dualgrad.fit`.
+the rules it writes itself; each value is a function of the buffer as it is, that returns it as the batch makes it.
+Nothing happens, and no function is called, but for where somebody gathers: `Layer.update_buffers`, and `dualgrad.fit`.
 """
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from ..errors import NonFiniteError
 _HERE = threading.local()
 
 
-def note(p: Mapping[str, Array], **values: Callable[[], Array]) -> None:
-    """Say what a batch makes of buffers in ``p``: of each the first word counts, as where a step makes several passes.
+def note(p: Mapping[str, Array], **values: Callable[[Array], Array]) -> None:
+    """Say what a batch makes of buffers in ``p``: the first pass counts, where a step makes several.
 
     Examples
     --------
@@ -29,27 +30,32 @@ def note(p: Mapping[str, Array], **values: Callable[[], Array]) -> None:
     >>> from dualgrad.nn.running import gathered, note
     >>> p, x = {"largest": np.zeros(2)}, np.array([[1.0, 2.0]])
     >>> with gathered(p) as noted:
-    ...     note(p, largest=lambda: np.maximum(p["largest"], x.max(axis=0)))
+    ...     note(p, largest=lambda largest: np.maximum(largest, x.max(axis=0)))
     >>> noted
     {'largest': array([1., 2.])}
     """
     wanted = getattr(_HERE, "wanted", None)
     if wanted is None:
         return
-    names, noted = wanted
+    names, left, noted = wanted
     for name, value in values.items():
         full = names.get(id(p[name]))
-        if full is not None and full not in noted:
+        if full is not None and left[full]:
+            left[full] -= 1
             with np.errstate(over="ignore", invalid="ignore"):  # told where they are written
-                noted[full] = value()
+                noted[full] = value(noted.get(full, p[name]))
 
 
 @contextlib.contextmanager
-def gathered(buffers: Mapping[str, Array]) -> Iterator[dict[str, Array]]:
-    """What is noted in this block, and in this thread, of these buffers: a dict that fills, by their names."""
+def gathered(buffers: Mapping[str, Array], places: Iterable[str] = ()) -> Iterator[dict[str, Array]]:
+    """What is noted in this block, and in this thread, of these buffers: a dict that fills, by their names.
+
+    ``places`` has the name of a buffer as often as a pass of the model comes by it: a layer may stand at several.
+    """
     before = getattr(_HERE, "wanted", None)
     noted: dict[str, Array] = {}
-    _HERE.wanted = {id(b): name for name, b in buffers.items()}, noted
+    left = dict.fromkeys(buffers, 1) | Counter(places)
+    _HERE.wanted = {id(b): name for name, b in buffers.items()}, left, noted
     try:
         yield noted
     finally:

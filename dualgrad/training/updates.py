@@ -74,10 +74,11 @@ class Statistics:
     def __init__(self, model: Any, params: Tree, buffers: Any) -> None:
         self.model, self.params, self.buffers = model, params, buffers
         self.names = list(model.buffers()) if isinstance(model, Layer) else []
+        self.places = list(model.aliases().values()) if isinstance(model, Layer) else []
 
     def of(self, batch: Any, call: Callable[[], Any]) -> tuple[Any, dict[str, Any]]:
         """What a call returns, and the statistics that it has noted of a batch; those that it has not by a pass."""
-        with gathered(self.buffers) as noted:
+        with gathered(self.buffers, self.places) as noted:
             found = call()
         if any(name not in noted for name in self.names):
             keywords = self.model.accepted({"train": True} | batch.keywords())
