@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,37 @@ def test_stacked_layers_are_the_forward_laplacian(monkeypatch):
             dg.testing.check_vjp(layer, weights, np.random.default_rng(1).normal(size=(2, 5, width)))
 
 
+def told():
+    """What docs/scale.md states of steps of `Shared` by two processes: bytes at least, of 32, 128, and 8 × 8 slopes."""
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    return [int(row.replace(",", "")) for row in re.findall(r"^\| `Shared`, .*? \| ([\d,]+) \|", page, re.MULTILINE)]
+
+
+def test_the_bytes_that_a_shared_step_tells_are_those_of_the_documentation(monkeypatch):
+    """8 a number (n slopes and a loss a unit), 15 of the word around a unit, 63 of that around the units, of which 44
+    say where a worker stands: 18 of them, the digest, only at a first step."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    on_ranks = importlib.import_module("on_ranks")
+    cases = [{"n": n, "shards": shards, "chunk": 8} for n, shards in ((32, 1), (128, 1), (8, 8))]
+
+    def counted(comm):
+        counting = on_ranks.Counted(comm)
+        for case in cases:
+            step = on_ranks.Step(counting, (16, 32, 16, 4), 8, **case)
+            for _ in range(2):
+                before = counting.given
+                step.whole()
+                yield counting.given - before
+
+    first, second = dg.workers.threads(2, lambda comm: list(counted(comm)))
+    given = [a + b for a, b in zip(first, second, strict=True)]
+    assert given[::2] == told()
+    assert [a - b for a, b in zip(given[::2], given[1::2], strict=True)] == [2 * 18] * 3
+    for case, given_first in zip(cases, given[::2], strict=True):
+        units = case["n"] // case["chunk"] * case["shards"]
+        assert given_first == 8 * (case["n"] * case["shards"] + units) + 15 * units + 2 * 63
+
+
 def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
     printed = run("benchmarks/scaling.py", "--quick", "--output", tmp_path)
     report = json.loads((tmp_path / "scaling.json").read_text())
@@ -141,10 +173,7 @@ def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
         return
     dense, *slopes = found["wire"]["2"]
     assert dense["counted"] == 2 * 4 * found["p"]
-    for step in slopes:
-        units = -(-step["n"] // step["chunk"]) * step["shards"]
-        numbers = step["n"] * step["shards"] + units
-        assert 8 * numbers < step["counted"] < 8 * numbers + 20 * units + 60
+    assert [step["counted"] for step in slopes] == told()
     assert {turn["alone"]["total"] > 0 for case in found["efficiency"] for turn in case["turns"]} == {True}
 
 
