@@ -52,9 +52,10 @@ def one_thread():
 def learn(estimator, optimizer, params, batches, updates, evaluate, *, rng, after=None, points=20):
     """Train in place; the curve is of rows [updates, seconds of training, *evaluate(params)].
 
-    A loss or gradient that is not finite ends the run: what is left of the curve is None.
+    It has ``points`` of them, of a short run one for every five updates. A loss or gradient that is not finite ends the
+    run: what is left of the curve is None.
     """
-    curve, seconds = [[0, 0.0, *evaluate(params)]], 0.0
+    curve, seconds, points = [[0, 0.0, *evaluate(params)]], 0.0, min(points, max(1, updates // 5))
     marks = {round(k * updates / points) for k in range(1, points + 1)}
     for step in range(1, updates + 1):
         batch, started = batches(), time.perf_counter()

@@ -81,8 +81,10 @@ EXPERIMENTS = {
 
 
 @pytest.mark.parametrize("script", EXPERIMENTS)
-def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path):
-    printed = run(script, "--quick", "--output", tmp_path)
+def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path, request):
+    """With one seed, and under --full with two; copy_task.py with two always."""
+    seeds = 2 if request.config.getoption("--full") or script == "copy_task.py" else 1
+    printed = run(script, "--quick", "--seeds", seeds, "--output", tmp_path)
     for word in EXPERIMENTS[script]:
         assert word in printed
     stem = script.removesuffix(".py")
@@ -95,18 +97,25 @@ def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tm
     assert all(len(r["curve"]) >= least for r in report["runs"])
 
 
-@pytest.mark.parametrize("script", EXPERIMENTS)
-def test_an_experiment_asks_for_a_mode(script):
+def test_every_experiment_asks_for_a_mode():
+    """All in one process: what they import takes longer than what they do."""
+    program = """
+import contextlib, io, runpy, sys
+sys.path.insert(0, "examples")
+for script in sys.argv[1:]:
+    sys.argv, said, ended = [script], io.StringIO(), None
+    with contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path(f"examples/{script}", run_name="__main__")
+        except SystemExit as end:
+            ended = end.code
+    assert ended == 2 and "--quick" in said.getvalue() and "--full" in said.getvalue(), (script, ended, said.getvalue())
+    print(script)
+"""
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / script],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
+        [sys.executable, "-c", program, *EXPERIMENTS], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert "--quick" in done.stderr
-    assert "--full" in done.stderr
+    assert done.stdout.split() == list(EXPERIMENTS), done.stdout + done.stderr
 
 
 def test_stacked_layers_are_the_forward_laplacian(monkeypatch):
