@@ -12,8 +12,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PAGE = HERE / "api" / "index.md"
 PAGES = (
-    "transforms", "rules", "values", "errors", "nn", "directions", "estimators", "online", "optim", "workers",
-    "testing", "scipy", "typing",
+    "transforms", "rules", "values", "errors", "nn", "directions", "estimators", "online", "optim", "training",
+    "workers", "testing", "scipy", "typing",
 )  # fmt: skip
 HEAD = """\
 # API reference

@@ -33,13 +33,14 @@ from .transforms import derivative, grad, hessian, hvp, jacfwd, value_and_grad
 from .zero import ZERO
 
 if TYPE_CHECKING:
-    from . import directions, estimators, nn, online, optim, testing, workers
+    from . import directions, estimators, nn, online, optim, testing, training, workers
     from .checkpoint import load, save
     from .curvature import biharmonic, curl, divergence, hessian_diag, laplacian, second_order
     from .equations import ConvergenceError, SingularError, argmin, fixed_point, implicit
     from .linearized import linearize, operator, propagate
     from .random import Rng
     from .tracing import Trace, trace
+    from .training import fit
 
 __version__ = "0.1.0"
 
@@ -76,6 +77,7 @@ __all__ = [
     "dual",
     "estimators",
     "extend",
+    "fit",
     "fixed_point",
     "grad",
     "hessian",
@@ -100,6 +102,7 @@ __all__ = [
     "taylor",
     "testing",
     "trace",
+    "training",
     "tree",
     "value_and_grad",
     "workers",
@@ -109,10 +112,11 @@ __all__ = [
 _LATER = {
     "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
     "argmin": "equations", "biharmonic": "curvature", "curl": "curvature", "directions": None,
-    "divergence": "curvature", "estimators": None, "fixed_point": "equations", "hessian_diag": "curvature",
-    "implicit": "equations", "laplacian": "curvature", "linearize": "linearized", "load": "checkpoint", "nn": None,
-    "online": None, "operator": "linearized", "optim": None, "propagate": "linearized", "save": "checkpoint",
-    "second_order": "curvature", "testing": None, "trace": "tracing", "workers": None,
+    "divergence": "curvature", "estimators": None, "fit": "training", "fixed_point": "equations",
+    "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature", "linearize": "linearized",
+    "load": "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None,
+    "propagate": "linearized", "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing",
+    "training": None, "workers": None,
 }  # fmt: skip
 
 

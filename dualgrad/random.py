@@ -48,6 +48,7 @@ class Rng:
     """
 
     generator: "np.random.Generator"
+    _epochs: "dict[str, list[int]] | None" = None  # of unfinished epochs: the seed of the order, and batches given out
 
     def __init__(self, seed: RngLike) -> None:
         if isinstance(seed, Rng):  # the same stream, whatever kind of Rng it is
@@ -191,9 +192,15 @@ class Rng:
         self.generator.bit_generator.state = place
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of the stream, with its seed and how many streams were spawned: plain data for `dualgrad.save`."""
+        """The state of the stream, with its seed and how many streams were spawned: plain data for `dualgrad.save`.
+
+        Of epochs that are under way, `dualgrad.nn.Objective.batches`, it has the place.
+        """
         bits = self.generator.bit_generator
-        return {**bits.state, "seed": _plain_seed(bits.seed_seq)}
+        state = {**bits.state, "seed": _plain_seed(bits.seed_seq)}
+        return (
+            state | {"epochs": {name: list(place) for name, place in self._epochs.items()}} if self._epochs else state
+        )
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state; streams that are spawned or named then are those of the stream that was saved.
@@ -210,7 +217,7 @@ class Rng:
         if not isinstance(state, dict) or state.get("bit_generator") != kind:
             given = state.get("bit_generator") if isinstance(state, dict) else type(state).__name__
             raise ValueError(f"got the state of a {given}; this stream is a {kind}")
-        place = {name: value for name, value in state.items() if name != "seed"}
+        place = {name: value for name, value in state.items() if name not in ("seed", "epochs")}
         before, saved = (bits.state, bits.seed_seq), state.get("seed")
         try:
             rewound = saved is not None and saved == _plain_seed(bits.seed_seq)
@@ -218,7 +225,8 @@ class Rng:
             bits.__setstate__((place, seed))  # as pickle does, so that a generator that is shared goes on
             if not rewound and _integers(bits.state) != _integers(place):
                 raise ValueError(f"it has {place}")
-        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            self._epochs = _places_in_epochs(state.get("epochs", {}))
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             bits.__setstate__(before)
             raise ValueError(f"the saved state of a {kind} is damaged ({type(error).__name__}: {error})") from None
         if saved is None and isinstance(seed, np.random.SeedSequence):
@@ -253,6 +261,15 @@ def _integers(state):
     if isinstance(state, dict):
         return [_integers(state[name]) for name in sorted(state)]
     return state.tolist() if isinstance(state, np.ndarray) else state
+
+
+def _places_in_epochs(epochs):
+    """The places of epochs that are under way, checked."""
+    for name, place in epochs.items():
+        whole = isinstance(place, (list, tuple)) and len(place) == 2 and all(type(n) is int and n >= 0 for n in place)
+        if not isinstance(name, str) or not whole:
+            raise ValueError(f"its epoch {name!r} has {place!r}, where a seed and a count are expected")
+    return {name: list(place) for name, place in epochs.items()}
 
 
 def _plain_seed(seed):

@@ -143,20 +143,20 @@ def _preferred(best, others):
         names = ", ".join([best.estimator, *(row.estimator for row in rivals[:-1])])
         smallest = min([best, *rivals], key=lambda row: row.memory)
         return (
-            f"Not settled between {names} and {rivals[-1].estimator}: what they bring per second overlaps. Give it more "
-            f"seconds, or take the one of the least memory, {smallest.estimator}."
+            f"Not settled between {names} and {rivals[-1].estimator}: what they bring per second overlaps. Give it "
+            f"more seconds, or take the one of the least memory, {smallest.estimator}."
         )
     second = others[0]
     return (
-        f"Take {best.estimator}: it brings {_times(best.per_second / second.per_second)} times as much loss per second "
+        f"Take {best.estimator}: it brings {_figure(best.per_second / second.per_second)} times as much loss per second "
         f"as {second.estimator}, the next best. {_why(best, second)}"
     )
 
 
 def _why(best, second):
     gain, time = best.decrease / second.decrease, best.milliseconds / second.milliseconds
-    reason = f"A step lowers the loss {_times(gain)} times as much, and takes {_times(time)} times as long"
-    return f"{reason}, with {_times(best.memory / max(second.memory, 1))} times the memory."
+    reason = f"A step lowers the loss {_figure(gain)} times as much, and takes {_figure(time)} times as long"
+    return f"{reason}, with {_figure(best.memory / max(second.memory, 1))} times the memory."
 
 
 def _without(others):
@@ -169,5 +169,5 @@ def _lower_first(text):
     return text[0].lower() + text[1:]
 
 
-def _times(x):
+def _figure(x):
     return f"{x:.0f}" if x >= 10 else f"{x:.2g}"

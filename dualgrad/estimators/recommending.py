@@ -176,7 +176,7 @@ class _Problem:
         return float(np.reshape(slope, ()))
 
     def decrease(self, v, slope):
-        """The most that a step against v lowers the loss: of lengths in factors of 2, and a parabola through the best."""
+        """The most that a step against v lowers the loss: by lengths in factors of 2, and the vertex of a parabola."""
         if not slope > 0:
             return 0.0
         u, seen = v / np.linalg.norm(v), {}

@@ -1,6 +1,7 @@
 """Layers and losses: forward, explicit jvp and explicit vjp, side by side."""
 
 from . import networks
+from .accuracy import accuracy
 from .activations import (
     ELU,
     GELU,
@@ -108,6 +109,7 @@ __all__ = [
     "Tanh",
     "TransformerBlock",
     "Transposed",
+    "accuracy",
     "bce_with_logits",
     "cross_entropy",
     "from_torch",

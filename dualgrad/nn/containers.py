@@ -29,6 +29,7 @@ class Container(Layer):
         self.integers: bool = any(layer.integers for layer in list(children.values())[:1])
         self._of_an_array &= all(layer._of_an_array for layer in list(children.values())[:1])
         self.takes: frozenset[str] = frozenset().union(*(layer.takes for layer in children.values()))
+        self.by_example: frozenset[str] = frozenset().union(*(layer.by_example for layer in children.values()))
         self._shapes = {f"{k}.{n}": shape for k, layer in children.items() for n, shape in layer.shapes().items()}
         self._buffers = {f"{k}.{n}": start for k, layer in children.items() for n, start in layer.buffers().items()}
         self._params = {k: {n: f"{k}.{n}" for n in layer.shapes()} for k, layer in children.items()}

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..backend import Array, to_numpy
+from ..backend import Array
 from ..checks import flag
 from ..dual import LIVE, Dual, ended, lift
-from ..errors import LayoutError, NonFiniteError
+from ..errors import LayoutError
 from ..inputs import as_input
 from ..params import Params
 from ..pushforward import jvp
@@ -18,6 +18,7 @@ from ..random import Rng, RngLike, as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
 from ..zero import ZERO
+from .running import gathered, require_finite_buffers, require_writable_buffers, write_buffers
 from .summary import Summary, one_row
 from .types import Input, Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
@@ -62,6 +63,7 @@ class Layer:
     forward: Callable[..., Array]
     integers: bool = False  # whether the input is of whole numbers
     takes: frozenset[str] = frozenset()  # the keywords of forward, jvp and vjp: "train", "rng"
+    by_example: frozenset[str] = frozenset()  # those of them that have a row for every example, as the input has
     lead: bool = True  # the jvp of this class takes K directions at once
     _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
@@ -117,21 +119,21 @@ class Layer:
         """
         p, kwargs = with_buffers(p), self.accepted({"train": True} | kwargs)
         self.require(p)
-        x = self._array(x)
+        buffers = {name: p[name] for name in self.buffers()}
+        require_writable_buffers(self, buffers)
+        fresh = self.advanced(p, self._array(x), **kwargs)
+        require_finite_buffers(self, fresh)
+        write_buffers(buffers, fresh)
+
+    def advanced(self, p: Parameters, x: Array, /, **kwargs: Any) -> dict[str, Array]:
+        """The buffers as a batch makes them: what the layers `note`, or write themselves in `advance`."""
         fresh = {name: p[name].copy() for name in self.buffers()}
-        for name in fresh:
-            if not getattr(p[name].flags, "writeable", True):
-                raise TypeError(f"{self!r}: the buffer {name} is read-only; give one that can be written")
-        with np.errstate(over="ignore", invalid="ignore"):  # told below
+        with gathered(fresh) as noted, np.errstate(over="ignore", invalid="ignore"):  # told by those who write them
             self.advance({**p, **fresh}, x, **kwargs)
-        for name, value in fresh.items():
-            if not to_numpy(np.isfinite(value).all()):
-                raise NonFiniteError(f"{self!r}: this batch makes {name} NaN or infinite; all buffers are unchanged")
-        for name, value in fresh.items():
-            p[name][...] = value
+        return fresh | noted
 
     def advance(self, p: Parameters, x: Array, /, *args: Any, **kwargs: Any) -> Array:
-        """Write the buffers in ``p`` anew from the batch; returns the output in training mode."""
+        """The output in training mode; a layer that does not `note` its statistics writes its buffers in ``p`` here."""
         return self.forward(p, x, *args, **kwargs)
 
     def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike, /) -> Array:

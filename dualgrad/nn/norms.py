@@ -23,6 +23,7 @@ from ..zero import ZERO
 from .affine import add_row_tangent, row_tangent
 from .layer import Layer
 from .patches import PerAxis
+from .running import note
 from .setting_checks import checked
 from .tangents import leading
 from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
@@ -293,22 +294,24 @@ class BatchNorm(_Norm):
     def normalised(self, x: Array, p: Parameters, train: bool = False) -> Normalised:
         if train:
             self._require_examples(x)
+            self._note(p, primal(x))
             return normalise(x, tuple(range(-x.ndim, -1)), self.eps)
         r = 1 / np.sqrt(p["running_var"] + self.eps)
         return (x - p["running_mean"]) * r, lambda d: r * d
 
+    def _note(self, p, x):
+        """The running statistics as a batch makes them."""
+        axes, n, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1], self.momentum
+        mean, var = p["running_mean"], p["running_var"]
+        note(
+            p,
+            running_mean=lambda: mean + m * (np.mean(x, axes) - mean),
+            running_var=lambda: var + m * (np.var(x, axes) * (n / (n - 1)) - var),
+        )
+
     def _require_examples(self, x):
         if x.size <= x.shape[-1]:
             raise ShapeError(f"{self!r} got an input of shape {x.shape} in training mode; one example has no variance")
-
-    def advance(self, p: Parameters, x: Array, train: bool = True) -> Array:
-        self._check(x)
-        self._require_examples(x)
-        axes, n, m = tuple(range(x.ndim - 1)), x.size // x.shape[-1], self.momentum
-        y = self.forward(p, x, train=True)
-        for name, batch in (("running_mean", np.mean(x, axes)), ("running_var", np.var(x, axes) * (n / (n - 1)))):
-            p[name][...] += m * (batch - p[name])
-        return y
 
 
 class Dropout(Layer):

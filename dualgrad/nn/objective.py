@@ -14,6 +14,7 @@ from ..params import Params, is_plain
 from ..pushforward import jvp
 from ..random import as_rng
 from ..zero import ZERO
+from .batches import InBatches
 from .layer import Layer, shown, with_buffers
 from .losses import Loss
 from .tangents import with_zeros
@@ -21,7 +22,7 @@ from .types import Input, Parameters, Tangent, Tangents
 from .user_rules import takes_lead
 
 
-class Objective:
+class Objective(InBatches):
     """A model and a loss.
 
     Examples

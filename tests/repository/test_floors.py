@@ -41,6 +41,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["scipy", "series", "tracing", "transforms"],
     ["nn", "equations", "linearized", "curvature"],
     ["estimators", "scipy.integrate"],
+    ["training"],
     ["online"],
     ["testing", "typing"],
     ["dualgrad"],  # the roof: what users see
