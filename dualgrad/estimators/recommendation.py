@@ -148,8 +148,8 @@ def _preferred(best, others):
         )
     second = others[0]
     return (
-        f"Take {best.estimator}: it brings {_figure(best.per_second / second.per_second)} times as much loss per second "
-        f"as {second.estimator}, the next best. {_why(best, second)}"
+        f"Take {best.estimator}: it brings {_figure(best.per_second / second.per_second)} times as much loss per "
+        f"second as {second.estimator}, the next best. {_why(best, second)}"
     )
 
 
