@@ -25,7 +25,7 @@ def accuracies(script, kind, n, seeds):
 
 @pytest.mark.parametrize(("kind", "n", "expected"), [(None, 0, 0.986), ("LowRank", 10, 0.931)])
 def test_the_exact_gradient_and_ten_directions(script, kind, n, expected):
-    assert accuracies(script, kind, n, range(2)).mean() >= expected - 0.02
+    assert accuracies(script, kind, n, range(1)).mean() >= expected - 0.02
 
 
 @pytest.mark.slow
