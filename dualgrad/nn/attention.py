@@ -67,7 +67,8 @@ class MultiHeadAttention(Container):
         self.causal = causal
         self.dropout = dropout
         self._dropout = Dropout(dropout)
-        self.takes: frozenset[str] = frozenset({"key_padding_mask", "attn_mask", "train", "rng"})
+        self._draws = self._dropout.takes if dropout else frozenset()
+        self.takes: frozenset[str] = frozenset({"key_padding_mask", "attn_mask"}) | self._draws
         self.by_example: frozenset[str] = frozenset({"key_padding_mask"})
 
     def __repr__(self) -> str:

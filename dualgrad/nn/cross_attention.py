@@ -53,7 +53,7 @@ class CrossAttention(MultiHeadAttention):
     def __init__(self, embed_dim: int, num_heads: int, bias: bool = True, dropout: float = 0.0):
         super().__init__(embed_dim, num_heads, bias, dropout=dropout)
         self._q, self._kv = Linear(embed_dim, embed_dim, bias), Linear(embed_dim, 2 * embed_dim, bias)
-        self.takes = frozenset({"memory", "memory_key_padding_mask", "memory_mask", "train", "rng"})
+        self.takes = frozenset({"memory", "memory_key_padding_mask", "memory_mask"}) | self._draws
         self.by_example = frozenset({"memory", "memory_key_padding_mask"})
 
     def _array(self, x):

@@ -56,7 +56,7 @@ class Recurrent(Layer):
     """
 
     cell_class: type[Cell]
-    takes: frozenset[str] = frozenset({"cut", "lengths", "train", "rng"})
+    takes: frozenset[str] = frozenset({"cut", "lengths"})
     by_example: frozenset[str] = frozenset({"lengths"})
     alone: frozenset[str] = frozenset({"state", "return_state"})
     lead = True
@@ -69,6 +69,7 @@ class Recurrent(Layer):
         self.num_layers, self.bidirectional, self.batch_first = num_layers, bidirectional, batch_first
         self.dropout, self.last_only, self._runs = dropout, last_only, []
         self._dropout = Dropout(dropout)
+        self.takes |= self._dropout.takes if dropout else frozenset()
         single, size = num_layers == 1 and not bidirectional, input_size
         for k in range(num_layers):
             runs = []

@@ -1,5 +1,6 @@
 """Updates: what a batch does to parameters, optimizer and running statistics: estimate and step, or both in place."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -64,8 +65,10 @@ def _is_rate_alone(optimizer):
 
 def _frozen(estimator, call, params, optimizer):
     """A function of nothing: the keyword that tells an estimator's method what does not move, where it takes it."""
-    knows = "frozen" in inspect.signature(getattr(estimator, call)).parameters and hasattr(optimizer, "frozen")
-    return lambda: {"frozen": names} if knows and (names := optimizer.frozen(params)) else {}
+    if not hasattr(optimizer, "frozen"):
+        return dict
+    knows = functools.cache(lambda: "frozen" in inspect.signature(getattr(estimator, call)).parameters)
+    return lambda: {"frozen": names} if (names := optimizer.frozen(params)) and knows() else {}
 
 
 class Statistics:
