@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from beside_torch import activations, habits, layers, layout, losses, names, training  # noqa: E402
-from beside_torch.checks import arrived, defaults, order, problems  # noqa: E402
+from beside_torch.checks import defaults, order, problems  # noqa: E402
 from beside_torch.tests import TESTS  # noqa: E402
 
 PAGE = HERE / "torch.md"
@@ -192,8 +192,6 @@ def main():
         PAGE.write_text(text, "utf-8")
     elif PAGE.read_text("utf-8") != text:
         wrong.append("docs/torch.md is out of date: run `make torch`")
-    if came := arrived():
-        print(f"there now, so no longer to be awaited: {', '.join(came)}")
     print(*(wrong or ["docs/torch.md is up to date"]), sep="\n")
     return bool(wrong)
 

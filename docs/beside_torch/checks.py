@@ -11,7 +11,6 @@ import numpy as np
 import dualgrad as dg
 
 from . import activations, habits, layers, losses, training
-from .awaited import AWAITED
 from .rows import Row
 from .tests import TESTS
 
@@ -36,11 +35,11 @@ def problems(stored):
         for row in rows:
             yield from _row(row, stored[area].get(row.torch, ()))
     for row in [row for rows in habits.HABITS.values() for row in rows] + losses.FUNCTIONS:
-        yield from (f"{row.torch}: there is no {name}" for name in lacking(row.here))
+        yield from (f"{row.torch}: there is no {name}" for name in unresolved(row.here))
     yield from _ours()
     for name, (path, function, _) in TESTS.items():
         text = (ROOT / path).read_text("utf-8") if (ROOT / path).is_file() else ""
-        if path not in AWAITED and (f"def {function}(" if function else "def test_") not in text:
+        if (f"def {function}(" if function else "def test_") not in text:
             yield f"the test {name!r}: there is no {path}: {function}"
 
 
@@ -54,7 +53,7 @@ def _names(area, rows, theirs):
 
 def _row(row, theirs):
     """What is wrong with one."""
-    missing = lacking(row.here)
+    missing = unresolved(row.here)
     yield from (f"{row.torch}: there is no {name}" for name in missing)
     if not row.is_name:
         if not row.here and not row.note:
@@ -69,7 +68,7 @@ def _row(row, theirs):
         there = takes(row.here, row.renamed.get(argument, argument))
         if there and argument in row.without:
             yield f"{row.torch}: {row.here} has {argument}, and the table says that it has not"
-        if not there and argument not in row.without and f"{row.here}({argument})" not in AWAITED:
+        if not there and argument not in row.without:
             yield f"{row.torch}: {row.here} has no {argument}, and the table says nothing of it"
     yield from (f"{row.torch} has no {name}" for name in (row.without | row.renamed) if name not in theirs)
 
@@ -113,7 +112,7 @@ def _ours():
     beside = {row.here for rows in SAME.values() for row in rows if row.is_name}
     used = {name for rows in SAME.values() for row in rows if row.here for name in mentioned(row.here)}
     yield from (f"{name} is beside nothing of torch's, nor alone" for name in sorted(ours - beside - used - set(ALONE)))
-    yield from (f"there is no {name}, which the table has alone" for name in sorted(set(ALONE) - ours - AWAITED))
+    yield from (f"there is no {name}, which the table has alone" for name in sorted(set(ALONE) - ours))
     yield from (f"{name} is alone, and beside something of torch's" for name in sorted(set(ALONE) & beside))
 
 
@@ -147,11 +146,6 @@ def _dotted(node):
 def unresolved(program: str) -> set:
     """What a program names and dualgrad has not; arguments of NumPy's and of losses are left to the run."""
     return {name for name in mentioned(program) if not is_there(name)}
-
-
-def lacking(program: str) -> set:
-    """The same, but for what is awaited."""
-    return {name for name in unresolved(program) if not {name, name.partition("(")[0]} & AWAITED}
 
 
 def is_there(name: str) -> bool:
@@ -203,11 +197,6 @@ def _defaults(name):
 
 def _alike(one, other):
     return one == other or "" not in (one, other) and ast.literal_eval(one) == ast.literal_eval(other)
-
-
-def arrived() -> list:
-    """What is awaited and there."""
-    return sorted(name for name in AWAITED if ((ROOT / name).is_file() if "/" in name else is_there(name)))
 
 
 def ready(row: Row) -> bool:

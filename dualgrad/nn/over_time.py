@@ -18,7 +18,7 @@ from ..zero import ZERO
 from .cells import Cell
 from .layer import Layer
 from .norms import Dropout
-from .runs import Padding, Run
+from .runs import CellRun, Padding
 from .setting_checks import checked
 from .tangents import with_zeros
 from .types import Parameters, Pulled, Pushed, Shape, State, Tangent, Tangents
@@ -76,7 +76,7 @@ class Recurrent(Layer):
             for end in ("", "_reverse")[: 1 + bidirectional]:
                 cell = self.cell_class(size, hidden_size, *args, **kwargs)
                 names = {n: n if single else f"l{k}{end}.{n}" for n in cell.names()}
-                runs.append(Run(cell, names, bool(end)))
+                runs.append(CellRun(cell, names, bool(end)))
             self._runs.append(runs)
             size = hidden_size * len(runs)
         self.cell: Cell = self._runs[0][0].cell
@@ -87,7 +87,7 @@ class Recurrent(Layer):
         bias = "" if self.cell.bias else ", bias=False"
         return f"{type(self).__name__}({self.cell.input_size}, {self.cell.hidden_size}{bias}{own})"
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> list[CellRun]:
         """The cells with their names, layer by layer, in each forwards and then backwards."""
         return [run for runs in self._runs for run in runs]
 

@@ -1,4 +1,4 @@
-"""Run: one cell over a sequence in one direction, from a state on: the outputs and the last state, with their rules.
+"""CellRun: one cell over a sequence in one direction, from a state on: outputs and last state, with their rules.
 
 Where sequences are padded, what stands behind the end of one has no influence on what stands before it; so a run goes
 over all steps alike, and of each sequence keeps the state at its own end.
@@ -57,7 +57,7 @@ class Padding(NamedTuple):
         return map_leaves(lambda d: d if d is ZERO else _row_choice(self.lengths == t + 1, d, np.zeros_like(d)), dstate)
 
 
-class Run(NamedTuple):
+class CellRun(NamedTuple):
     """A cell, forwards in time or, ``reverse``, from each sequence's end; ``names`` are those of its parameters."""
 
     cell: Cell

@@ -63,7 +63,7 @@ def _is_rate_alone(optimizer):
     return all(given == {"lr": 0} and not callable(given["lr"]) for given in (optimizer.groups or {}).values())
 
 
-def _frozen(estimator, call, params, optimizer):
+def _frozen_keyword(estimator, call, params, optimizer):
     """A function of nothing: the keyword that tells an estimator's method what does not move, where it takes it."""
     if not hasattr(optimizer, "frozen"):
         return dict
@@ -93,7 +93,7 @@ class Statistics:
 def _by_gradient(params, estimator, optimizer, statistics):
     """An estimate of the gradient, and a step along it."""
 
-    frozen = _frozen(estimator, "estimate", params, optimizer)
+    frozen = _frozen_keyword(estimator, "estimate", params, optimizer)
 
     def estimated(batch, rng):
         return estimator.estimate(batch, params, rng=rng, **frozen())
@@ -114,7 +114,7 @@ def _by_gradient(params, estimator, optimizer, statistics):
 def _by_own_step(params, estimator, optimizer, statistics):
     """A step of an estimator that makes it itself, at the optimizer's rate."""
 
-    frozen = _frozen(estimator, "step", params, optimizer)
+    frozen = _frozen_keyword(estimator, "step", params, optimizer)
 
     def step(batch, rng):
         lr = rate(optimizer.lr, optimizer.steps + 1)

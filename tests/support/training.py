@@ -1,9 +1,10 @@
-"""A call of `dg.fit` with all that keeps state in it, and what it leaves."""
+"""Calls of `dg.fit`: with all that keeps state in it, and what it leaves; and with every estimator of the catalogue."""
 
 import numpy as np
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
+from tests.support.rooms import RUNS, Run, Steps, network, plain, sequence
 
 EPOCHS, BATCHES = 3, 4
 
@@ -44,3 +45,26 @@ def alike(a, b):
     return s == t and all(
         np.asarray(x).dtype == np.asarray(y).dtype and np.array_equal(x, y) for x, y in zip(xs, ys, strict=True)
     )
+
+
+_rng = np.random.default_rng(3)
+X, Y = _rng.standard_normal((14, 3)), _rng.standard_normal((14, 2))
+SEQUENCES = _rng.standard_normal((5, 14, 2)), _rng.standard_normal((5, 14, 1))
+
+
+def same(a, b):
+    """Whether two trees of arrays are equal bit for bit."""
+    return all(np.array_equal(x, y) for x, y in zip(dg.tree.leaves(a), dg.tree.leaves(b), strict=True))
+
+
+def of_network():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 2))
+    return nn.Objective(model, nn.mse), (X, Y)
+
+
+def of_sequences():
+    return nn.Objective(nn.Sequential(nn.RNN(2, 3), nn.Linear(3, 1)), nn.mse), SEQUENCES
+
+
+ESTIMATORS = {name: (make, place) for name, (kind, make, place) in RUNS.items() if kind in (Run, Steps)}
+PLACES = {network: of_network, plain: of_network, sequence: of_sequences}

@@ -15,16 +15,7 @@ from dualgrad.estimators.mezo import MeZO
 from dualgrad.optim.hyperparameters import rate
 from dualgrad.training import EarlyStopping
 from tests.support.optimizers import MAKERS
-from tests.support.rooms import RUNS, Run, Steps, network, plain, sequence
-
-rng = np.random.default_rng(3)
-X, Y = rng.standard_normal((14, 3)), rng.standard_normal((14, 2))
-SEQUENCES = rng.standard_normal((5, 14, 2)), rng.standard_normal((5, 14, 1))
-
-
-def same(a, b):
-    """Whether two trees of arrays are equal bit for bit."""
-    return all(np.array_equal(x, y) for x, y in zip(dg.tree.leaves(a), dg.tree.leaves(b), strict=True))
+from tests.support.training import ESTIMATORS, PLACES, X, Y, of_network, of_sequences, same
 
 
 def hand_written(objective, params, data, *, estimator, optimizer, epochs, batch_size, rng, **how):
@@ -48,19 +39,6 @@ def hand_written(objective, params, data, *, estimator, optimizer, epochs, batch
             total, seen = total + float(estimate.value) * n, seen + n
         losses.append(total / seen)
     return losses
-
-
-def of_network():
-    model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Dropout(0.2), nn.Linear(4, 2))
-    return nn.Objective(model, nn.mse), (X, Y)
-
-
-def of_sequences():
-    return nn.Objective(nn.Sequential(nn.RNN(2, 3), nn.Linear(3, 1)), nn.mse), SEQUENCES
-
-
-ESTIMATORS = {name: (make, place) for name, (kind, make, place) in RUNS.items() if kind in (Run, Steps)}
-PLACES = {network: of_network, plain: of_network, sequence: of_sequences}
 
 
 def both(make, place, dtype=np.float64, make_optimizer=None, **how):

@@ -8,7 +8,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import estimators, nn, optim
 from dualgrad.estimators.mezo import MeZO
-from tests.training.test_fit import ESTIMATORS, PLACES, X, Y, of_network, same
+from tests.support.training import ESTIMATORS, PLACES, X, Y, of_network, same
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
