@@ -1,0 +1,34 @@
+"""Code or prose? An LSTM reads lines of Python's own library, of all lengths, without a backward pass.
+
+    python examples/lstm.py --checkpoint lstm.npz      # killed at any moment, the same command goes on bit for bit
+    python examples/lstm.py --exact                    # beside it, the exact gradient
+"""
+
+from lab import options
+from texts import python_lines
+
+import dualgrad as dg
+from dualgrad import nn, optim
+
+args = options(__doc__, epochs=15)
+train, test = python_lines()
+model = nn.Sequential(
+    nn.Embedding(128, 16, padding_idx=0),
+    nn.LSTM(16, 32, batch_first=True, last_only=True),
+    nn.Linear(32, 2),
+)
+params = model.init(rng=args.seed)
+history = dg.fit(
+    nn.Objective(model, nn.cross_entropy),
+    params,
+    train,
+    estimator=args.estimator,
+    optimizer=optim.Adam(3e-3),
+    epochs=args.epochs,
+    batch_size=128,
+    validation=test,
+    metrics={"accuracy": nn.accuracy},
+    checkpoint=args.checkpoint,
+    rng=args.seed,
+)
+print(history)
