@@ -135,7 +135,7 @@ def draw(runs, surfaces, a, b):
         mesh = ax.pcolormesh(a, b, np.log10(np.clip(surface, 1e-3, 10)).T, cmap="viridis", rasterized=True)
         figure.colorbar(mesh, ax=ax, label="log₁₀ of the objective")
         groups = grouped([r for r in runs if r["objective"] == objective], "learner")
-        for k, ((name,), group) in enumerate(groups.items()):
+        for k, (name, group) in enumerate(groups.items()):
             for j, r in enumerate(group):
                 path = np.array(r["curve"])
                 ax.plot(path[:, 3], path[:, 4], color=f"C{k + 1}", linewidth=1.2, label=None if j else name)

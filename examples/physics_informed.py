@@ -10,10 +10,8 @@ layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would 
     python examples/physics_informed.py --full
 """
 
-import time
-
 import numpy as np
-from lab import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned, verdicts
+from lab import arguments, axes, bands, final, grouped, in_turns, learn, save, shortest, spread, table, tuned, verdicts
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg
@@ -166,10 +164,8 @@ def training(problem, method, updates, rate, seed, keep=False):
         return [float(fixed(params)), float(np.linalg.norm(error) / np.linalg.norm(expected))]
 
     optimizer = optim.Adam(optim.cosine(rate, updates))
-    curve = learn(
-        METHODS[method](), optimizer, params, lambda: batch(equation, equation.points(draws, POINTS)), updates,
-        evaluate, rng=rng,
-    )  # fmt: skip
+    batches = (batch(equation, equation.points(draws, POINTS)) for _ in range(updates))
+    curve = learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng)
     return (curve, solution(equation, params)(X)) if keep else curve
 
 
@@ -183,19 +179,13 @@ def costs(rounds=30):
         exact, v = Backprop().estimate(layers, params, rng=0).gradient.vector, np.cos(np.arange(params.size))
         slope = dg.jvp(lambda w, f=operator, p=params: f(p.at(w)), (params.vector,), (v,))[1]
         np.testing.assert_allclose(slope, exact @ v)
-        for what, call in (
-            ("loss, layers", lambda f=layers, p=params: f(p)),
-            ("loss, dg.laplacian", lambda f=operator, p=params: f(p)),
-            *((f"{m}, layers", lambda m=m, f=layers, p=params: METHODS[m]().estimate(f, p, rng=0)) for m in METHODS),
-            *((f"{m}, dg.laplacian", lambda m=m, f=operator, p=params: METHODS[m]().estimate(f, p, rng=0))
-              for m in METHODS if m != "Backprop"),
-        ):  # fmt: skip
-            times = []
-            for _ in range(rounds):
-                started = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - started)
-            found.append([name, what, f"{1e3 * min(times):.2f}"])
+        calls = {}
+        for by, f in (("layers", layers), ("dg.laplacian", operator)):
+            calls[f"loss, {by}"] = lambda f=f, p=params: f(p)
+            for m in METHODS if f is layers else list(METHODS)[1:]:
+                calls[f"{m}, {by}"] = lambda m=m, f=f, p=params: METHODS[m]().estimate(f, p, rng=0)
+        fastest = 1e3 * in_turns(calls.values(), rounds).min(axis=0)
+        found += [[name, what, f"{ms:.2f}"] for what, ms in zip(calls, fastest, strict=True)]
     return found
 
 
@@ -250,10 +240,7 @@ def draw(groups, pictures):
         shown(figure, solved, X, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop", **labels)
         shown(figure, wrong, X, np.abs(found["Backprop"] - expected), "magma", "its error", **labels)
         shown(figure, noisy, X, np.abs(found[DRAWN[1]] - expected), "magma", f"error by {DRAWN[1]}", **labels)
-        for method in METHODS:
-            band(curve, groups[problem, method], 3, method)
-        curve.set(xlabel="updates", ylabel="relative error", yscale="log")
-        curve.legend(frameon=False, fontsize=8)
+        bands(curve, {m: groups[problem, m] for m in METHODS}, 3, ylabel="relative error", yscale="log")
     return figure
 
 

@@ -97,7 +97,7 @@ def main():
 
 def report(runs, best, full):
     rows, ends = [], {}
-    for (learner,), group in grouped(runs, "learner").items():
+    for learner, group in grouped(runs, "learner").items():
         tails = np.array([r["curve"][-len(r["curve"]) // 5 :] for r in group])  # the last fifth: Adam never rests
         ends[learner], where = tails[:, :, 2].mean(1), tails[:, :, 3:].mean((0, 1))
         seconds = np.mean(final(group, 1))
@@ -118,7 +118,7 @@ def draw(runs, axis, values):
     figure, (left, right) = axes(2, height=4.2)
     mesh = left.pcolormesh(axis, axis, np.log10(np.clip(values, 1, 1e4)).T, cmap="viridis", rasterized=True)
     figure.colorbar(mesh, ax=left, label="log₁₀ of the objective")
-    for (learner,), group in grouped(runs, "learner").items():
+    for learner, group in grouped(runs, "learner").items():
         for k, r in enumerate(group):
             path = np.array(r["curve"])
             label = learner if k == 0 else None

@@ -40,8 +40,16 @@ def axes_beside_images(title, rows, columns):
     return plot, cells
 
 
-def band(ax, runs, column, label, **style):
-    """The mean over seeds, and their range around it."""
-    x, y = curves(runs, column)
+def band(ax, runs, column, label, against=0, **style):
+    """The mean over seeds, and their range around it, against updates or another column."""
+    x, y = curves(runs, against).mean(0), curves(runs, column)
     (line,) = ax.plot(x, y.mean(0), label=label, **style)
     ax.fill_between(x, y.min(0), y.max(0), color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def bands(ax, groups, column, **settings):
+    """A band for every group by its name, and the plot's title and axes."""
+    for name, runs in groups.items():
+        band(ax, runs, column, name)
+    ax.set(**{"xlabel": "updates"} | settings)
+    ax.legend(frameon=False, fontsize=8)

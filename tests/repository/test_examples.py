@@ -35,13 +35,13 @@ def run(script, *arguments):
 
 def test_digits_help_names_its_options():
     printed = run("digits.py", "--help")
-    for option in ("--steps", "--seed", "--backend", "--checkpoint", "--resume", "--output"):
+    for option in ("--epochs", "--seed", "--backend", "--checkpoint", "--output"):
         assert option in printed
 
 
 def test_digits_prints_its_table_and_saves_its_figure(tmp_path):
-    printed = run("digits.py", "--steps", 5, "--output", tmp_path)
-    for word in ("estimator", "steps", "accuracy", "seconds", "cosine", "LowRank"):
+    printed = run("digits.py", "--epochs", 1, "--output", tmp_path)
+    for word in ("estimator", "updates", "accuracy", "seconds", "cosine", "LowRank"):
         assert word in printed
     figures = list(tmp_path.glob("*.png"))
     assert len(figures) == 1
@@ -222,4 +222,4 @@ def datasets(monkeypatch):
 def test_digits_on_a_gpu(tmp_path):
     if not pytest.importorskip("cupy").is_available():
         pytest.skip("CuPy finds no device")
-    assert "LowRank" in run("digits.py", "--steps", 5, "--output", tmp_path, "--backend", "cupy")
+    assert "LowRank" in run("digits.py", "--epochs", 1, "--output", tmp_path, "--backend", "cupy")
