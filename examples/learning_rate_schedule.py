@@ -93,7 +93,7 @@ def grid(objective, row, rates, decays):
 def main():
     args = arguments(__doc__, "about 25 minutes", particles=20, window=10, episodes=120)
     data()
-    episodes, points = (args.episodes, 21) if args.full else (1, 3)
+    episodes, points = (args.episodes, 21) if args.full else (1, 2)
     common = {"particles": args.particles if args.full else 2, "window": args.window, "episodes": episodes}
     tasks = [{"learner": name, "objective": o} | common for o in OBJECTIVES for name in LEARNERS
              if not (name == EXACT and o == "validation error")]  # fmt: skip

@@ -19,6 +19,8 @@ from .guessing import (
     TransposedWeight,
 )
 from .mezo import MeZO
+from .recommendation import Recommendation, Trial
+from .recommending import recommend
 from .sharing import Shared, replay
 from .subspaces import Subspace, effective_rank, subspace
 
@@ -40,15 +42,18 @@ __all__ = [
     "MeZO",
     "Oracle",
     "QuadraticCritic",
+    "Recommendation",
     "Reptile",
     "SelfSharpening",
     "Shared",
     "Subspace",
     "SyntheticGradient",
     "TransposedWeight",
+    "Trial",
     "TruncatedBPTT",
     "diagnose",
     "effective_rank",
+    "recommend",
     "replay",
     "subspace",
 ]

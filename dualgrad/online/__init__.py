@@ -9,6 +9,8 @@ from .nobacktrack import NoBackTrack
 from .rank_one import rank_one_trick, rank_one_variance
 from .rtrl import RTRL
 from .snap import SnAp
+from .stream_fit import AfterRow, fit
+from .stream_history import StreamHistory
 from .system import System, euler
 from .uoro import UORO
 
@@ -16,6 +18,7 @@ __all__ = [
     "BPTT",
     "RTRL",
     "UORO",
+    "AfterRow",
     "EvolutionStrategies",
     "KroneckerRTRL",
     "Network",
@@ -24,10 +27,12 @@ __all__ = [
     "OnlineForwardGradient",
     "PersistentES",
     "SnAp",
+    "StreamHistory",
     "System",
     "TruncatedBPTT",
     "TruncatedES",
     "euler",
+    "fit",
     "rank_one_trick",
     "rank_one_variance",
 ]

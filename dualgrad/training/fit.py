@@ -125,7 +125,7 @@ def fit(
     (True, 200, 'epochs')
     """
     require_match(estimator, optimizer)
-    objective, params = _require_objective(objective), _require_arrays(params)
+    objective, params = _require_objective(objective), _require_movable(params)
     if rng is None:
         raise TypeError("fit draws random numbers, for order and directions: pass rng=, a seed or dg.Rng(seed)")
     watched = _watched(early_stopping, validation, metrics)
@@ -153,7 +153,7 @@ def _require_objective(objective):
     )
 
 
-def _require_arrays(params):
+def _require_movable(params):
     """Raise unless the leaves can be moved where they lie."""
     for leaf in leaves(params):
         if not getattr(getattr(leaf, "flags", None), "writeable", hasattr(leaf, "shape")):

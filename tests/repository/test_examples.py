@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -80,8 +81,10 @@ EXPERIMENTS = {
 
 
 @pytest.mark.parametrize("script", EXPERIMENTS)
-def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path):
-    printed = run(script, "--quick", "--output", tmp_path)
+def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path, request):
+    """With one seed, and under --full with two; copy_task.py with two always."""
+    seeds = 2 if request.config.getoption("--full") or script == "copy_task.py" else 1
+    printed = run(script, "--quick", "--seeds", seeds, "--output", tmp_path)
     for word in EXPERIMENTS[script]:
         assert word in printed
     stem = script.removesuffix(".py")
@@ -94,18 +97,25 @@ def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tm
     assert all(len(r["curve"]) >= least for r in report["runs"])
 
 
-@pytest.mark.parametrize("script", EXPERIMENTS)
-def test_an_experiment_asks_for_a_mode(script):
+def test_every_experiment_asks_for_a_mode():
+    """All in one process: what they import takes longer than what they do."""
+    program = """
+import contextlib, io, runpy, sys
+sys.path.insert(0, "examples")
+for script in sys.argv[1:]:
+    sys.argv, said, ended = [script], io.StringIO(), None
+    with contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path(f"examples/{script}", run_name="__main__")
+        except SystemExit as end:
+            ended = end.code
+    assert ended == 2 and "--quick" in said.getvalue() and "--full" in said.getvalue(), (script, ended, said.getvalue())
+    print(script)
+"""
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / script],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
+        [sys.executable, "-c", program, *EXPERIMENTS], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert "--quick" in done.stderr
-    assert "--full" in done.stderr
+    assert done.stdout.split() == list(EXPERIMENTS), done.stdout + done.stderr
 
 
 def test_stacked_layers_are_the_forward_laplacian(monkeypatch):
@@ -127,6 +137,37 @@ def test_stacked_layers_are_the_forward_laplacian(monkeypatch):
             dg.testing.check_vjp(layer, weights, np.random.default_rng(1).normal(size=(2, 5, width)))
 
 
+def told():
+    """What docs/scale.md states of steps of `Shared` by two processes: bytes at least, of 32, 128, and 8 × 8 slopes."""
+    page = (ROOT / "docs" / "scale.md").read_text("utf-8")
+    return [int(row.replace(",", "")) for row in re.findall(r"^\| `Shared`, .*? \| ([\d,]+) \|", page, re.MULTILINE)]
+
+
+def test_the_bytes_that_a_shared_step_tells_are_those_of_the_documentation(monkeypatch):
+    """8 a number (n slopes and a loss a unit), 15 of the word around a unit, 63 of that around the units, of which 44
+    say where a worker stands: 18 of them, the digest, only at a first step."""
+    monkeypatch.syspath_prepend(str(ROOT / "examples" / "benchmarks"))
+    on_ranks = importlib.import_module("on_ranks")
+    cases = [{"n": n, "shards": shards, "chunk": 8} for n, shards in ((32, 1), (128, 1), (8, 8))]
+
+    def counted(comm):
+        counting = on_ranks.Counted(comm)
+        for case in cases:
+            step = on_ranks.Step(counting, (16, 32, 16, 4), 8, **case)
+            for _ in range(2):
+                before = counting.given
+                step.whole()
+                yield counting.given - before
+
+    first, second = dg.workers.threads(2, lambda comm: list(counted(comm)))
+    given = [a + b for a, b in zip(first, second, strict=True)]
+    assert given[::2] == told()
+    assert [a - b for a, b in zip(given[::2], given[1::2], strict=True)] == [2 * 18] * 3
+    for case, given_first in zip(cases, given[::2], strict=True):
+        units = case["n"] // case["chunk"] * case["shards"]
+        assert given_first == 8 * (case["n"] * case["shards"] + units) + 15 * units + 2 * 63
+
+
 def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
     printed = run("benchmarks/scaling.py", "--quick", "--output", tmp_path)
     report = json.loads((tmp_path / "scaling.json").read_text())
@@ -141,10 +182,7 @@ def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
         return
     dense, *slopes = found["wire"]["2"]
     assert dense["counted"] == 2 * 4 * found["p"]
-    for step in slopes:
-        units = -(-step["n"] // step["chunk"]) * step["shards"]
-        numbers = step["n"] * step["shards"] + units
-        assert 8 * numbers < step["counted"] < 8 * numbers + 20 * units + 60
+    assert [step["counted"] for step in slopes] == told()
     assert {turn["alone"]["total"] > 0 for case in found["efficiency"] for turn in case["turns"]} == {True}
 
 

@@ -27,6 +27,7 @@ TWICE = {  # one thing, in two places
     # two things, each under a name that users know
     "power": "np.power under a name of its own, and that of a statistical test",
     "Network": "a recurrent one in online, and what strategies draw",
+    "fit": "training on batches, and on a stream",
     "TruncatedBPTT": "an estimator over sequences, and one over streams",
     "norm": "a distribution of SciPy, and the norm of a tree",
     "uniform": "the same, and one of the laws of draws that are enumerated",

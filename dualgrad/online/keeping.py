@@ -1,0 +1,116 @@
+"""StreamKeeper: the checkpoint of a learner that follows a stream."""
+
+import os
+import time
+from typing import Any
+
+from ..backend import like, to_numpy
+from ..checkpoint import load, save
+from ..errors import CheckpointError, LayoutError
+from ..params import Params
+from ..settings import difference, layout_of, plain_data
+from ..tree import leaves
+
+_PAUSE = 3.0  # between two saves
+_SAVES_APART = 20  # times as long as a save takes, at least
+KIND_ONLINE = "dualgrad.online.fit"
+
+
+class StreamKeeper:
+    """The file of a run; without a path, nothing."""
+
+    def __init__(self, path: Any, run: Any) -> None:
+        self.path, self.run, self._due = path, run, 0.0
+        if path is None:
+            return
+        if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+            raise TypeError(f"got checkpoint={path!r:.80}; expected the name of a file, or None")
+        for name in ("learner", "optimizer"):
+            thing = getattr(run, name)
+            if not all(hasattr(thing, f"{x}state_dict") for x in ("", "load_")):
+                raise TypeError(
+                    f"got {name}={thing!r:.80}, without state_dict and load_state_dict, which a checkpoint needs"
+                )
+        rng, lr = run.learner.rng, getattr(run.optimizer, "lr", None)
+        seed = None if rng is None else rng.state_dict()["seed"]
+        self.settings = {
+            "params": layout_of(run.learner.params), "every": run.every, "stream": run.stream.said(),
+            "optimizer": type(run.optimizer).__name__, "lr": "a schedule" if callable(lr) else plain_data(lr),
+            "seed": None if seed is None else {k: plain_data(v) for k, v in seed.items() if k != "spawned"},
+        }  # fmt: skip
+
+    # ------------------------------------------------------------------ save
+
+    def save(self, now: bool) -> None:
+        """Save, now or if it is time to."""
+        if self.path is None or not now and time.monotonic() < self._due:
+            return
+        begun = time.monotonic()
+        save(self.path, self._state())
+        end = time.monotonic()
+        self._due = end + max(_PAUSE, _SAVES_APART * (end - begun))
+
+    def _state(self):
+        run = self.run
+        return {
+            "kind": KIND_ONLINE, "version": 1, "settings": self.settings, "params": params_as_saved(run.params),
+            "learner": run.learner.state_dict(), "optimizer": run.optimizer.state_dict(), "stream": run.stream.state(),
+            "step": run.t, "steps": run.steps, "since": [run.total, run.seen, run.seconds], "episodes": run.episodes,
+            "rows": run.history.rows, "stopped": run.history.stopped,
+        }  # fmt: skip
+
+    # ------------------------------------------------------------------ load
+
+    def load(self) -> None:
+        """Put the run where its file says it stands, if there is one."""
+        if self.path is None or not os.path.exists(self.path):
+            return
+        run, state = self.run, load(self.path)
+        self._require_own(state)
+        before = params_as_saved(run.params), run.learner.state_dict(), run.optimizer.state_dict()
+        try:
+            self._put(state["params"], state["learner"], state["optimizer"])
+            run.stream.go_to(state["stream"])
+        except (LayoutError, ValueError, KeyError, TypeError) as error:
+            self._put(*before)
+            raise CheckpointError(f"{self.path} does not fit this call: {error}; nothing has changed") from error
+        run.t, run.episodes, run.history.rows = state["step"], state["episodes"], state["rows"]
+        run.total, run.seen, run.seconds = state["since"]
+        if state["stopped"] == "callback" and state["steps"] == run.steps:
+            run.history.stopped = "callback"
+
+    def _put(self, params, learner, optimizer):
+        write_params(self.run.params, params)  # first: a window is taken again at its parameters
+        self.run.learner.load_state_dict(learner)
+        self.run.optimizer.load_state_dict(optimizer)
+
+    def _require_own(self, state):
+        """Raise unless this is the state of the same call."""
+        name, run = os.fsdecode(self.path), self.run
+        if not isinstance(state, dict) or state.get("kind") != KIND_ONLINE:
+            raise CheckpointError(f"{name} is no checkpoint of online.fit: give another path")
+        if state.get("version") != 1:
+            raise CheckpointError(f"{name} is of version {state.get('version')!r}; this dualgrad knows 1: is it newer?")
+        current = dict(self.settings)
+        if getattr(run.optimizer, "lr", None) == state["optimizer"].get("lr"):
+            current["lr"] = state["settings"]["lr"]  # the optimizer of the run itself, whose rate was changed since
+        if differ := difference(state["settings"], current):
+            raise CheckpointError(
+                f"{name} was saved by another call: {differ}; give the same arguments, or another path. Nothing has "
+                "changed"
+            )
+        if run.steps is not None and run.steps < state["step"]:
+            raise ValueError(
+                f"got steps={run.steps}; {name} has taken {state['step']}: steps count from the run's start"
+            )
+
+
+def params_as_saved(params):
+    """Copies of the arrays of parameters, in order."""
+    return [to_numpy(a).copy() for a in ([params.vector] if isinstance(params, Params) else leaves(params))]
+
+
+def write_params(params, saved):
+    """Put saved numbers into parameters."""
+    for array, value in zip([params.vector] if isinstance(params, Params) else leaves(params), saved, strict=True):
+        array[...] = like(value, array)
