@@ -11,7 +11,22 @@ layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would 
 """
 
 import numpy as np
-from lab import arguments, axes, bands, final, grouped, in_turns, learn, save, shortest, spread, table, tuned, verdicts
+from lab import (
+    arguments,
+    axes,
+    bands,
+    final,
+    grouped,
+    heat,
+    in_turns,
+    learn,
+    save,
+    shortest,
+    spread,
+    table,
+    tuned,
+    verdicts,
+)
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg
@@ -237,18 +252,15 @@ def draw(groups, pictures):
         X, expected = PROBLEMS[problem].grid()
         solved, wrong, noisy, curve = plots[4 * k : 4 * k + 4]
         labels = {"xlabel": "x", "ylabel": "y" if problem == "Poisson" else "t"}
-        shown(figure, solved, X, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop", **labels)
-        shown(figure, wrong, X, np.abs(found["Backprop"] - expected), "magma", "its error", **labels)
-        shown(figure, noisy, X, np.abs(found[DRAWN[1]] - expected), "magma", f"error by {DRAWN[1]}", **labels)
+        errors = [np.abs(found[method] - expected) for method in DRAWN]
+        for ax, values, colours, title in (
+            (solved, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop"), (wrong, errors[0], "magma", "its error"),
+            (noisy, errors[1], "magma", f"error by {DRAWN[1]}"),
+        ):  # fmt: skip
+            heat(ax, X[..., 0], X[..., 1], values, colours)
+            ax.set(title=title, **labels)
         bands(curve, {m: groups[problem, m] for m in METHODS}, 3, ylabel="relative error", yscale="log")
     return figure
-
-
-def shown(figure, ax, X, values, colours, title, **labels):
-    mesh = ax.pcolormesh(X[..., 0], X[..., 1], values, cmap=colours, rasterized=True)
-    figure.colorbar(mesh, ax=ax)
-    ax.set(title=title, **labels)
-    ax.grid(visible=False)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What the experiments share: their command line, the loop in which they compare, runs side by side, curves, tables,
+"""What the experiments share: their command line, the loops in which they compare, runs side by side, curves, tables,
 figures, results as JSON."""
 
 from .command_line import arguments, one_thread
 from .curves import at_best_rates, beyond, curves, final, grouped, shortest, spread
-from .figures import axes, axes_beside_images, band, bands
-from .learning import epochs, learn
+from .figures import axes, axes_beside_images, band, bands, heat, ways
+from .learning import epochs, follow, follow_episodes, learn
 from .options import options
 from .pools import run, tuned
 from .results import save
@@ -22,7 +22,10 @@ __all__ = [
     "curves",
     "epochs",
     "final",
+    "follow",
+    "follow_episodes",
     "grouped",
+    "heat",
     "in_turns",
     "learn",
     "one_thread",
@@ -34,4 +37,5 @@ __all__ = [
     "table",
     "tuned",
     "verdicts",
+    "ways",
 ]

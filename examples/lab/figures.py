@@ -1,5 +1,7 @@
 """Figures: a row of plots, and the curves of several seeds as a line in a band."""
 
+import numpy as np
+
 from .curves import curves
 
 
@@ -53,3 +55,18 @@ def bands(ax, groups, column, **settings):
         band(ax, runs, column, name)
     ax.set(**{"xlabel": "updates"} | settings)
     ax.legend(frameon=False, fontsize=8)
+
+
+def heat(ax, x, y, values, cmap="viridis", **label):
+    """Values on a grid as colours, and their scale."""
+    mesh = ax.pcolormesh(x, y, values, cmap=cmap, rasterized=True)
+    ax.figure.colorbar(mesh, ax=ax, **label)
+    ax.grid(visible=False)
+
+
+def ways(ax, runs, x, y, label, color):
+    """The way of every run through the plane of two columns, with a dot at its end."""
+    for k, r in enumerate(runs):
+        way = np.array(r["curve"], dtype=float)[:, [x, y]].T
+        ax.plot(*way, color=color, linewidth=1.2, label=None if k else label)
+        ax.plot(*way[:, -1], "o", color=color, markersize=4)
