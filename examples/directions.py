@@ -15,23 +15,8 @@ import itertools
 
 import numpy as np
 from datasets import images
-from lab import (
-    arguments,
-    axes,
-    band,
-    epochs,
-    final,
-    grouped,
-    in_turns,
-    learn,
-    run,
-    save,
-    shortest,
-    spread,
-    table,
-    tuned,
-    verdicts,
-)
+from lab import arguments, epochs, final, grouped, in_turns, learn, run, save, shortest, spread, table, tuned, verdicts
+from lab.figures import axes, band
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim

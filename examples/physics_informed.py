@@ -11,22 +11,8 @@ layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would 
 """
 
 import numpy as np
-from lab import (
-    arguments,
-    axes,
-    bands,
-    final,
-    grouped,
-    heat,
-    in_turns,
-    learn,
-    save,
-    shortest,
-    spread,
-    table,
-    tuned,
-    verdicts,
-)
+from lab import arguments, final, grouped, in_turns, learn, save, shortest, spread, table, tuned, verdicts
+from lab.figures import axes, bands, heat
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg
@@ -254,8 +240,8 @@ def draw(groups, pictures):
         labels = {"xlabel": "x", "ylabel": "y" if problem == "Poisson" else "t"}
         errors = [np.abs(found[method] - expected) for method in DRAWN]
         for ax, values, colours, title in (
-            (solved, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop"), (wrong, errors[0], "magma", "its error"),
-            (noisy, errors[1], "magma", f"error by {DRAWN[1]}"),
+            (solved, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop"),
+            (wrong, errors[0], "magma", "its error"), (noisy, errors[1], "magma", f"error by {DRAWN[1]}"),
         ):  # fmt: skip
             heat(ax, X[..., 0], X[..., 1], values, colours)
             ax.set(title=title, **labels)

@@ -1,4 +1,4 @@
-"""What experiments share: their loop is that of `fit`, to the bit, and says where a run diverged; verdicts; bands."""
+"""What experiments share: their loops are those one would write, to the bit, and say where a run diverged; words."""
 
 import sys
 from pathlib import Path
@@ -7,12 +7,25 @@ import numpy as np
 import pytest
 
 import dualgrad as dg
-from dualgrad import nn, optim
+from dualgrad import nn, online, optim
 from dualgrad.estimators import Backprop, ForwardGradient
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from lab import at_best_rates, beyond, epochs, final, grouped, in_turns, learn, shortest, spread, verdicts
+from lab import (
+    at_best_rates,
+    beyond,
+    epochs,
+    final,
+    follow,
+    follow_episodes,
+    grouped,
+    in_turns,
+    learn,
+    shortest,
+    spread,
+    verdicts,
+)
 
 
 def problem(norm):
@@ -71,6 +84,54 @@ def test_a_run_goes_on_where_the_last_has_left_its_batches():
     for updates in (0, 2, 7):
         learn(Backprop(), optimizer, parts, batches, updates)
     assert np.array_equal(whole.vector, parts.vector)
+
+
+LEAK = online.System(lambda s, x, w: w * s + x, lambda s, y, w: (s[..., 0] - 1) ** 2, np.zeros(1), batched=True)
+
+
+def pes(params, system=LEAK):
+    return online.PersistentES(4, 0.1, window=5).start(system, params, rng=3)
+
+
+def test_following_a_stream_is_a_step_for_every_estimate():
+    """Windows of 5 in episodes of 10, and a row after every second window."""
+    one, other = np.array([0.5]), np.array([0.5])
+    curve = follow(
+        pes(one), optim.SGD(1e-3), lambda t: (t / 40, None, t % 10 == 9), 8, lambda w: w.tolist(), window=5, points=4
+    )
+    learner, optimizer, seen = pes(other), optim.SGD(1e-3), [0.5]
+    for t in range(40):
+        if (estimate := learner.step(t / 40, None)) is not None:
+            optimizer.step(other, estimate.gradient)
+        if t % 10 == 9:
+            learner.reset()
+            seen.append(other.item())
+    assert [row[0] for row in curve] == [0, 2, 4, 6, 8]
+    assert [row[2] for row in curve] == seen
+
+
+def test_a_stream_that_diverges_leaves_the_rest_of_its_curve_empty():
+    stream = lambda t: (np.inf if t == 25 else 1.0, None)  # noqa: E731
+    with np.errstate(all="ignore"):
+        curve = follow(pes(np.array([0.5])), optim.SGD(1e-3), stream, 8, lambda w: w.tolist(), window=5, points=4)
+    assert [row[1] is None for row in curve] == [False, False, False, True, True]
+
+
+def test_episodes_of_systems_of_their_own():
+    one, other, rng, same = np.array([0.5]), np.array([0.5]), dg.Rng(3), dg.Rng(3)
+    systems = [online.System(LEAK.step, LEAK.loss, np.array([k / 9]), batched=True) for k in range(1, 7)]
+    curve = follow_episodes(
+        online.EvolutionStrategies(4, 0.1), optim.Adam(0.05), one,
+        lambda k: (systems[k - 1], iter([(0.1, None)] * 7)), 6, lambda w: w.tolist(), rng=rng, points=3,
+    )  # fmt: skip
+    learner, optimizer = online.EvolutionStrategies(4, 0.1), optim.Adam(0.05)
+    for system in systems:
+        learner.start(system, other, rng=same)
+        for _ in range(7):
+            assert learner.step(0.1, None) is None
+        optimizer.step(other, learner.close().gradient)
+    assert [row[0] for row in curve] == [0, 2, 4, 6]
+    assert curve[-1][2] == one.item() == other.item()
 
 
 def test_runs_are_grouped_and_compared():
