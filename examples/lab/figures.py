@@ -1,4 +1,4 @@
-"""Figures: a row of plots, and the curves of several seeds as a line in a band."""
+"""Figures: a row of plots, curves of several seeds as a line in a band, values on a grid, ways through it."""
 
 import numpy as np
 
