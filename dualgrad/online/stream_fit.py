@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from ..backend import to_numpy
 from ..checks import count, flag, positive_count
 from ..errors import DualgradError
 from ..params import Params
-from ..training.history import as_cell
 from ..training.interrupts import kept_interrupts
 from ..tree import Tree, leaves
 from .incoming import OfIterator, as_stream
 from .keeping import StreamKeeper
 from .learner import OnlineEstimator
+from .stream_bar import StreamBar
 from .stream_history import StreamHistory
 from .windows import InWindows
 
@@ -276,36 +275,3 @@ def _require_started_learner(learner):
                 f"fit trains params in place; got a leaf of {type(leaf).__name__}: give Params, or arrays that can be "
                 "written, for a number np.array(0.5)"
             )
-
-
-class StreamBar:
-    """tqdm's bar on a terminal, where it is installed; else a line a row; or nothing."""
-
-    def __init__(self, run, shown):
-        self.run, self.bar, self.lines = run, None, shown
-        if not shown or not getattr(sys.stderr, "isatty", bool)():
-            return
-        try:
-            from tqdm.auto import tqdm
-        except ImportError:
-            return
-        total = min((n for n in (run.steps, run.stream.length) if n is not None), default=None)
-        self.bar, self.lines = tqdm(total=total, initial=run.t, unit="step", dynamic_ncols=True), False
-
-    def step(self):
-        """One step is done."""
-        if self.bar is not None:
-            self.bar.update()
-
-    def row(self, row):
-        """A row is done."""
-        said = "  ".join(f"{name} {as_cell(row[name])}" for name in ("loss", "episodes") if row[name] is not None)
-        if self.bar is not None:
-            self.bar.set_postfix_str(said, refresh=False)
-        elif self.lines:
-            print(f"step {row['step']}  {said}  {row['seconds']:.1f} s", file=sys.stderr, flush=True)
-
-    def close(self):
-        """The run is over."""
-        if self.bar is not None:
-            self.bar.close()

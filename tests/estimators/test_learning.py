@@ -25,7 +25,7 @@ def accuracies(script, kind, n, seeds):
 
 @pytest.mark.parametrize(("kind", "n", "expected"), [(None, 0, 0.986), ("LowRank", 10, 0.931)])
 def test_the_exact_gradient_and_ten_directions(script, kind, n, expected):
-    assert accuracies(script, kind, n, range(2)).mean() >= expected - 0.02
+    assert accuracies(script, kind, n, range(1)).mean() >= expected - 0.02
 
 
 @pytest.mark.slow
@@ -45,12 +45,12 @@ def test_low_rank_signs_learn_as_dense_ones_do(script):
     "distribution", [directions.Rademacher(), directions.LowRank(), directions.Gaussian()], ids=repr
 )
 def test_the_cosine_of_one_direction_is_that_of_theory(script, distribution):
-    """Mean |cos| of √(2/(π p)), within 10 %; 3,000 estimates have a sampling error of 1.4 %."""
+    """Mean |cos| of √(2/(π p)), within 10 %; 1,000 estimates have a sampling error of 2.4 %."""
     (x, y), _ = script.images()
     model = script.network((x, y), 128)
     params = nn.initialise(model.init(rng=0), "he_normal", rng=0)
     batch = nn.Objective(model, nn.cross_entropy).bind(x[:128], y[:128])
-    found = estimators.diagnose(estimators.ForwardGradient(distribution), batch, params, 0, samples=3000)
+    found = estimators.diagnose(estimators.ForwardGradient(distribution), batch, params, 0, samples=1000)
     assert found.abs_cosine == pytest.approx(np.sqrt(2 / np.pi / params.size), rel=0.1)
 
 

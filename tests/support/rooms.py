@@ -14,9 +14,13 @@ VALUES = {
     estimators.Estimator,
     estimators.Estimate,
     estimators.Diagnosis,
+    estimators.Recommendation,
+    estimators.Trial,
     estimators.Subspace,
     online.System,
     online.Network,
+    online.StreamHistory,
+    online.AfterRow,
 }
 EVERY = {
     thing
