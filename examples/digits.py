@@ -53,9 +53,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0, help="seed of the start, the batches and the directions")
     parser.add_argument("--backend", choices=["numpy", "cupy"], default="numpy")
     parser.add_argument("--checkpoint", metavar="DIR", type=pathlib.Path, help="keep the runs in this folder")
-    parser.add_argument(
-        "--output", metavar="DIR", type=pathlib.Path, default="output", help="(./output)"
-    )
+    parser.add_argument("--output", metavar="DIR", type=pathlib.Path, default="output", help="(./output)")
     return parser.parse_args()
 
 

@@ -40,7 +40,7 @@ def results(path):
 
 
 def assert_same(a, b, where="checkpoint"):
-    assert type(a) is type(b), where
+    assert isinstance(a, type(b)), where
     if isinstance(a, dict):
         assert a.keys() == b.keys(), where
         for key in a:
@@ -54,3 +54,46 @@ def assert_same(a, b, where="checkpoint"):
         assert_same(dict(a.buffers or {}), dict(b.buffers or {}), where)
     else:
         assert np.array_equal(a, b), where
+
+
+SCRIPTS = {"digits.py": "16", "mlp.py": "6", "cnn.py": "2"}  # epochs
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_killed_and_called_again_it_ends_bit_identical(script, tmp_path):
+    output = ["--output", tmp_path] if script == "digits.py" else ["--directions", "2"]
+    arguments = ["--epochs", SCRIPTS[script], *output, "--checkpoint"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    running = start(script, *arguments, whole)
+    killed = start(script, *arguments, broken)
+    while not broken.exists() and killed.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.3 * np.random.default_rng(len(script)).random())
+    killed.send_signal(signal.SIGKILL)
+    assert finish(killed)[0] == -signal.SIGKILL
+    code, printed, errors = finish(start(script, *arguments, broken))
+    assert code == 0, errors
+    assert "accuracy" in printed
+    code, _, errors = finish(running)
+    assert code == 0, errors
+    names = sorted(p.name for p in whole.iterdir()) if whole.is_dir() else [""]
+    assert len(names) == (4 if script == "digits.py" else 1)
+    for name in names:
+        assert_same(results(whole / name), results(broken / name))
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    for seed, code in (("0", 0), ("1", 1)):
+        found, _, errors = finish(start("mlp.py", "--epochs", "1", "--seed", seed, "--checkpoint", tmp_path / "run"))
+        assert found == code, errors
+    assert "was saved by another call" in errors
+
+
+def test_what_is_no_checkpoint_is_kept(tmp_path):
+    path = tmp_path / "dense-signs.npz"
+    path.write_text("precious")
+    code, _, errors = finish(start("digits.py", "--checkpoint", tmp_path, "--output", tmp_path))
+    assert code == 1
+    assert errors.splitlines()[-1].startswith("digits.py: ")
+    assert path.read_text() == "precious"
