@@ -145,7 +145,7 @@ def training(method, prompt, before, updates, rate, seed):
 
 def main():
     args = arguments(__doc__, "about 3 minutes", updates=400)
-    before, updates = (55, args.updates) if args.full else (1, min(5, args.updates))  # epochs of 11 updates; updates
+    before, updates = (50, args.updates) if args.full else (1, min(5, args.updates))  # epochs of 12 updates; updates
     tasks = [{"method": m, "prompt": p, "before": before, "updates": updates}
              for m, p in [*((m, True) for m in METHODS), ("backprop", False)]]  # fmt: skip
     runs, search = tuned(training, tasks, RATES if args.full else RATES[:1], args.seeds, args.jobs, "prompts", column=2)
