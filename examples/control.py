@@ -5,10 +5,10 @@ the cost of a step is (1 - cos φ) + φ̇²/100 + torque²/1000, with φ = 0 upr
 20 steps see one, windows of 5 do not.
 """
 
-import time
+from itertools import repeat
 
 import numpy as np
-from lab import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
+from lab import arguments, at_best_rates, axes, bands, final, follow_episodes, run, save, spread, table, verdicts
 
 from dualgrad import Rng, online, optim
 
@@ -52,26 +52,15 @@ def rollouts(theta, count=50, seed=1000):
     return total / HORIZON, angles
 
 
-def training(learner, window, particles, rate, env_steps, seed, points=40):
+def training(learner, window, particles, rate, env_steps, seed):
     """Adam until so many steps of the environment are spent: a curve of steps, seconds, mean cost of a step, θ."""
-    theta, (source_rng, starts) = np.zeros(FEATURES), Rng(seed).spawn(2)
-    source = LEARNERS[learner](particles, SIGMA, window) if window else online.EvolutionStrategies(particles, SIGMA)
-    adam, curve, spent, seconds, mark = optim.Adam(rate), [], 0, 0.0, env_steps / points
-    while True:
-        while spent >= mark * len(curve):
-            curve.append([int(mark * len(curve)), seconds, rollouts(theta)[0], *theta.tolist()])
-        if spent >= env_steps:
-            return curve
-        started = time.perf_counter()
-        source.start(system(starts), theta, rng=source_rng)
-        for _ in range(HORIZON):
-            estimate = source.step(None, None)
-            if estimate is not None:
-                adam.step(theta, estimate.gradient)
-        if not window:
-            adam.step(theta, source.close().gradient)
-        spent += HORIZON * particles
-        seconds += time.perf_counter() - started
+    theta, (rng, starts), spent = np.zeros(FEATURES), Rng(seed).spawn(2), HORIZON * particles  # by an episode
+    learner = LEARNERS[learner](particles, SIGMA, window) if window else online.EvolutionStrategies(particles, SIGMA)
+    curve = follow_episodes(
+        learner, optim.Adam(rate), theta, lambda k: (system(starts), repeat((None, None), HORIZON)),
+        -(-env_steps // spent), lambda theta: [rollouts(theta)[0], *theta.tolist()], rng=rng, points=40,
+    )  # fmt: skip
+    return [[episodes * spent, *row] for episodes, *row in curve]
 
 
 def main():
@@ -113,12 +102,9 @@ def report(shown, full):
 def draw(shown):
     figure, (*learning, height, swing) = axes(4, height=3.8, columns=2)
     for ax, window in zip(learning, WINDOWS, strict=True):
-        for (name, w), group in shown.items():
-            if w in (window, None):
-                band(ax, group, 2, name)
-        ax.set(xlabel="steps of the environment", ylabel="mean cost of a step", title=f"windows of {window} steps")
-        ax.set(ylim=(0.4, 2.1))
-    learning[0].legend(fontsize=7)
+        groups = {name: group for (name, w), group in shown.items() if w in (window, None)}
+        bands(ax, groups, 2, xlabel="steps of the environment", ylabel="mean cost of a step", ylim=(0.4, 2.1))
+        ax.set_title(f"windows of {window} steps")
     for name, window in [*((name, WINDOWS[0]) for name in LEARNERS), (WHOLE, None)]:
         angles = np.array(rollouts(best_policy(shown[name, window]))[1])
         height.plot(np.arange(HORIZON) * DT, np.cos(angles), label=name)

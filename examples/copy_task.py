@@ -11,7 +11,7 @@ its own best rate of the paper's grid, equal updates, and the loss at equal time
 """
 
 import numpy as np
-from lab import arguments, axes, band, final, learn, save, shortest, spread, table, tuned
+from lab import arguments, axes, band, beyond, final, grouped, learn, save, shortest, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, nn, optim
@@ -93,10 +93,8 @@ def training(method, pattern, hidden, updates, rate, seed):
     params = model.init(rng=seed)
     source, rng = dg.Rng(seed).spawn(2)
     test = objective.bind(*sequences(pattern, 500, dg.Rng(1000)))
-    return learn(
-        METHODS[method](), optim.Adam(rate), params,
-        lambda: objective.bind(*sequences(pattern, BATCH, source)), updates, lambda p: [float(test(p))], rng=rng,
-    )  # fmt: skip
+    batches = (objective.bind(*sequences(pattern, BATCH, source)) for _ in range(updates))
+    return learn(METHODS[method](), optim.Adam(rate), params, batches, updates, lambda p: [float(test(p))], rng=rng)
 
 
 def main():
@@ -108,7 +106,7 @@ def main():
     tasks = [{"method": name} | common for name in names]
     rates = RATES if args.full else RATES[:1]
     runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "copy task", better=min)
-    groups = {name: [r for r in runs if r["method"] == name] for name in names}
+    groups = grouped(runs, "method")
     save(args, "copy_task", draw(groups), report(groups, args.updates), runs + search)
 
 
@@ -120,16 +118,14 @@ def report(groups, updates):
         for name, runs in groups.items()
     ]
     columns = ["method", "rate", f"loss after {updates} updates", f"loss after {fastest:.1f} s", "seconds"]
-    claims = []
-    for claim, one, other in CLAIMS:
-        if one in groups and other in groups:
-            a, b = mean(groups[one], 2), mean(groups[other], 2)
-            noise = np.hypot(*(np.std(final(groups[name], 2)) for name in (one, other)))
-            verdict = "within the spread" if abs(a - b) <= noise else "holds" if a < b else "does not hold"
-            claims.append([claim, verdict, f"{a:.3f} against {b:.3f}"])
+    ends = {name: final(runs, 2) for name, runs in groups.items()}
+    claims = [
+        (claim, beyond(ends[other], ends[one]), f"{mean(groups[one], 2):.3f} against {mean(groups[other], 2):.3f}")
+        for claim, one, other in CLAIMS if one in groups and other in groups
+    ]  # fmt: skip
     return [
         table("Copy task: cross-entropy in nats per bit (guessing: 0.693)", columns, rows),
-        table("DODGE, figures 2 and 4, at equal updates", ["claim", "here", "losses"], claims),
+        verdicts("DODGE, figures 2 and 4, at equal updates", claims, "losses"),
     ]
 
 

@@ -65,21 +65,3 @@ def cifar10(folder):
         return x / np.float32(255), rows[:, 0].astype(int)
 
     return read("data_batch_*.bin"), read("test_batch.bin")
-
-
-def batches(objective, data, size, rng, **kwargs):
-    """An endless source of bound objectives, examples drawn with replacement."""
-    x, y = data
-
-    def draw():
-        rows = rng.integers(0, len(x), size)
-        return objective.bind(x[rows], y[rows], **kwargs)
-
-    return draw
-
-
-def accuracy(model, params, data, chunk=1000):
-    """The share of images whose largest output is their class."""
-    x, y = data
-    right = [model(params, x[k : k + chunk]).argmax(-1) == y[k : k + chunk] for k in range(0, len(x), chunk)]
-    return float(np.mean(np.concatenate(right)))

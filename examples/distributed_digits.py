@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by NumPy's import; the workers are what runs in parallel
 
-from datasets import accuracy, digits
+from datasets import digits
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim, workers
@@ -78,13 +78,13 @@ def train(args, started):
     if args.journal and comm.allgather(os.path.exists(args.journal))[0]:
         made = estimators.replay(args.journal, params, optimizer, shared, rng)
         say(comm, f"{made} steps made again from {args.journal}")
-    _, test = images()
+    _, (x, y) = images()
     begun, began, before = shared.made, time.perf_counter(), getattr(comm, "sent", 0)
     while shared.made < args.steps:
         estimate = shared.estimate(functools.partial(loss_of, rng, shared.made), params, rng=rng)
         optimizer.step(params, estimate.gradient)
         if shared.made % 100 == 0 or shared.made == args.steps:
-            steps, right = shared.made - begun, accuracy(MODEL, params, test)
+            steps, right = shared.made - begun, nn.accuracy(MODEL(params, x), y)
             costs = f"{1e3 * (time.perf_counter() - began) / steps:.1f} ms a step"
             if comm.size > 1:
                 costs += f", {(comm.sent - before) / steps:.0f} bytes sent for {params.size} parameters"

@@ -11,8 +11,8 @@ of 2e-3, 2e-4 and 2e-5. The last part is its CIFAR section, on digits drawn at 3
 """
 
 import numpy as np
-from datasets import accuracy, batches, images
-from lab import arguments, axes, band, final, grouped, learn, run, save, shortest, spread, table
+from datasets import images
+from lab import arguments, axes, band, epochs, final, grouped, learn, run, save, shortest, spread, table, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -66,18 +66,14 @@ def training(part, network, method, optimizer, rate, updates, data, seed):
     objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
     source, rng = dg.Rng(seed).spawn(2)
     seen = objective.bind(train[0][:500], train[1][:500])
-    norm = "norm" in network
 
     def evaluate(params):
         with np.errstate(all="ignore"):
-            return float(seen(params)), accuracy(model, params, test)
+            return float(seen(params)), nn.accuracy(model(params, test[0]), test[1])
 
-    def advance(params, batch):
-        model.update_buffers(params, batch.x)
-
-    draw = batches(objective, train, BATCH, source, **({"train": True} if norm else {}))
-    return learn(METHODS[method](), OPTIMIZERS[optimizer](rate), params, draw, updates, evaluate, rng=rng,
-                 after=advance if norm else None, points=10)  # fmt: skip
+    batches = epochs(objective, train, BATCH, source, **({"train": True} if "norm" in network else {}))
+    way = OPTIMIZERS[optimizer](rate)
+    return learn(METHODS[method](), way, params, batches, updates, evaluate, rng=rng, points=10)
 
 
 def main():
@@ -199,12 +195,9 @@ CLAIMS = {
 
 
 def claims(groups, names):
-    rows = [
-        [PARTS[name][0], said, "holds" if holds else "does not hold", figures]
-        for name in names for said, holds, figures in CLAIMS[name](Part(name, groups))
-    ]  # fmt: skip
-    columns = ["part", "claim", "here", "test accuracy, forward and backprop"]
-    return table("Forward Gradients Are Not All You Need", columns, rows)
+    rows = [(*claim, PARTS[name][0]) for name in names for claim in CLAIMS[name](Part(name, groups))]
+    columns = "test accuracy, forward and backprop", "part"
+    return verdicts("Forward Gradients Are Not All You Need", rows, *columns)
 
 
 # ---------------------------------------------------------------------- figure

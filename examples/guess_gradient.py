@@ -12,8 +12,8 @@ spectra), sweep (figure 6: optimizers and rates), subspaces (figures 2 and 10).
 """
 
 import numpy as np
-from datasets import accuracy, batches, images
-from lab import arguments, axes, band, final, grouped, learn, run, save, spread, table, tuned, verdicts
+from datasets import images
+from lab import arguments, axes, band, epochs, final, grouped, learn, run, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -69,10 +69,10 @@ def training(data, method, depth, width, optimizer, rate, updates, seed, cosine=
         g = estimators.Backprop().estimate(probe, params).gradient.vector
         own = np.mean([cosine_to(g, as_vector(estimator.estimate(probe, params, rng=k).gradient)) for k in range(4)])
         rank = estimators.effective_rank(np.linalg.svd(params["1.weight"], compute_uv=False))
-        return accuracy(model, params, test), accuracy(model, params, seen), float(own), float(rank)
+        return *(nn.accuracy(model(params, x), y) for x, y in (test, seen)), float(own), float(rank)
 
-    draw = batches(objective, train, BATCH, source)
-    return learn(estimator, getattr(optim, optimizer)(rate, **settings), params, draw, updates, evaluate, rng=rng)
+    way, batches = getattr(optim, optimizer)(rate, **settings), epochs(objective, train, BATCH, source)
+    return learn(estimator, way, params, batches, updates, evaluate, rng=rng)
 
 
 # ---------------------------------------------------------------------- figure 1
@@ -81,21 +81,18 @@ def training(data, method, depth, width, optimizer, rate, updates, seed, cosine=
 def along_backprop(data, depth, width, updates, samples, seed):
     """At points along backprop's way: cosines and one-step effectiveness of every method's estimates."""
     model, train, _ = network(data, depth, width)
-    objective, params = nn.Objective(model, nn.cross_entropy), started(model, seed)
-    source, rng = dg.Rng(seed).spawn(2)
-    optimizer, draw, rows = optim.AdamW(RATE), batches(objective, train, BATCH, source), []
-    for step in range(updates + 1):
-        batch = draw()
-        exact = estimators.Backprop().estimate(batch, params)
-        if step % max(1, updates // 10) == 0:
-            rows.append([step, 0.0, *probe(batch, params, exact, samples, rng)])
-        optimizer.step(params, exact.gradient)
-    return rows
+    objective, (source, others, rng) = nn.Objective(model, nn.cross_entropy), dg.Rng(seed).spawn(3)
+    batches, probed = (epochs(objective, train, BATCH, stream) for stream in (source, others))
+    return learn(
+        estimators.Backprop(), optim.AdamW(RATE), started(model, seed), batches, updates,
+        lambda params: probe(next(probed), params, samples, rng), points=10,
+    )  # fmt: skip
 
 
-def probe(batch, params, exact, samples, rng):
+def probe(batch, params, samples, rng):
     """Mean |cos| of each method, then their best loss decrease over step sizes, relative to backprop's."""
-    g, cosines, effects = exact.gradient.vector, [], []
+    exact, cosines, effects = estimators.Backprop().estimate(batch, params), [], []
+    g = exact.gradient.vector
 
     def decrease(v):
         lengths = [10.0**-k for k in range(1, 6)]
@@ -172,10 +169,8 @@ def accuracies(args, ax):
 def averaging(data, method, depth, width, guesses, seed):
     """Cosine of the average of 2, 4, 8 ... guesses, at a network trained a little. A batch of 8: mixing needs some."""
     model, train, _ = network(data, depth, width)
-    objective, params = nn.Objective(model, nn.cross_entropy), started(model, seed)
-    optimizer, draw, rng = optim.AdamW(RATE), batches(objective, train, BATCH, dg.Rng(seed)), dg.Rng(seed + 1)
-    for _ in range(20):
-        optimizer.step(params, estimators.Backprop().estimate(draw(), params).gradient)
+    objective, params, rng = nn.Objective(model, nn.cross_entropy), started(model, seed), dg.Rng(seed + 1)
+    learn(estimators.Backprop(), optim.AdamW(RATE), params, epochs(objective, train, BATCH, dg.Rng(seed)), 20)
     batch = objective.bind(train[0][:8], train[1][:8])
     g, total, rows = estimators.Backprop().estimate(batch, params).gradient.vector, 0.0, []
     for k in range(1, guesses + 1):
@@ -191,16 +186,16 @@ def bias(args, ax):
              for m in GUESSES for s in range(args.seeds)]  # fmt: skip
     runs = run(averaging, tasks, args.jobs, "bias")
     groups = grouped(runs, "method")
-    for (method,), found in groups.items():
+    for method, found in groups.items():
         band(ax, found, 2, method)
     ax.set(xscale="log", xlabel="guesses averaged", ylabel="cosine", title="Bias (fig. 4)")
 
     def growth(method):
         """How much of the final cosine the last three doublings brought."""
-        last = np.mean([[row[2] for row in r["curve"]] for r in groups[method,]], axis=0)
+        last = np.mean([[row[2] for row in r["curve"]] for r in groups[method]], axis=0)
         return 1 - last[-4] / last[-1]
 
-    rows = [[m, spread(final(groups[m,], 2)), f"{growth(m):.2f}"] for m in GUESSES]
+    rows = [[m, spread(final(groups[m], 2)), f"{growth(m):.2f}"] for m in GUESSES]
     claims = [
         ["biased guesses saturate: under a tenth is left to the last three doublings",
          all(growth(m) < 0.1 for m in ("mixing", "W^T", "downstream"))],
@@ -258,17 +253,17 @@ def sharpening(args, ax):
              for m in methods for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "sharpening")
     groups = grouped(runs, "method")
-    start = {m: np.mean([r["curve"][0][4] for r in groups[m,]]) for m in methods}
-    ends = {m: np.nanmean(final(groups[m,], 4)) for m in methods}
+    start = {m: np.mean([r["curve"][0][4] for r in groups[m]]) for m in methods}
+    ends = {m: np.nanmean(final(groups[m], 4)) for m in methods}
     rows = []
     for m in methods:
-        rank = f"{groups[m,][0]['curve'][0][5]:.1f}", spread(final(groups[m,], 5), 1)
-        accuracies = spread(final(groups[m,], 3)), spread(final(groups[m,], 2))
+        rank = f"{groups[m][0]['curve'][0][5]:.1f}", spread(final(groups[m], 5), 1)
+        accuracies = spread(final(groups[m], 3)), spread(final(groups[m], 2))
         rows.append([m, f"{start[m]:.3f}", f"{ends[m]:.3f}", *rank, *accuracies])
     for method in methods:
-        band(ax, groups[method,], 4, method)
+        band(ax, groups[method], 4, method)
     ax.set(xlabel="updates", ylabel="cosine", title="Sharpening (fig. 5)")
-    rank = {m: np.nanmean(final(groups[m,], 5)) for m in methods}
+    rank = {m: np.nanmean(final(groups[m], 5)) for m in methods}
     claims = [
         ["self-sharpening ends at a higher cosine than downstream", ends["self-sharpening"] > ends["downstream"]],
         ["its cosine rises as it trains", ends["self-sharpening"] > start["self-sharpening"]],
@@ -291,7 +286,7 @@ def layers(args, ax):
               "optimizer": "AdamW"} for m in ("downstream", "downstream 2") for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "layers")
     groups = grouped(runs, "method")
-    rows = [[m, spread(final(groups[m,], 3)), spread(final(groups[m,], 2))] for m in ("downstream", "downstream 2")]
+    rows = [[m, spread(final(groups[m], 3)), spread(final(groups[m], 2))] for m in ("downstream", "downstream 2")]
     model, train, _ = network(args.data, 6, 256 if args.full else 16)
     params = started(model, 0)
     h = np.maximum(train[0][:1].reshape(1, -1) @ params["1.weight"] + params["1.bias"], 0)
@@ -303,7 +298,7 @@ def layers(args, ax):
            title="Jacobians (fig. 7)")  # fmt: skip
     ranks = [float(estimators.effective_rank(s)) for s in spectra]
     shown = [[k + 1, f"{r:.1f}"] for k, r in enumerate(ranks)]
-    one, two = (np.nanmean(final(groups[m,], 3)) for m in ("downstream", "downstream 2"))
+    one, two = (np.nanmean(final(groups[m], 3)) for m in ("downstream", "downstream 2"))
     claims = [
         ["two downstream layers are no better than one", two <= one + 0.01],
         ["each further layer lowers the effective rank of the Jacobian", bool(np.all(np.diff(ranks) < 0))],
@@ -362,15 +357,14 @@ def subspaces(args, ax):
     width = 1024 if args.full else 16
     model, train, _ = network(args.data, 3, width)
     objective, params = nn.Objective(model, nn.cross_entropy), started(model, 0)
-    optimizer, draw, rows = optim.AdamW(RATE), batches(objective, train, BATCH, dg.Rng(0)), []
-    for step in range(101 if args.full else 3):
-        if step in (0, 2, 100):
-            found = estimators.subspace(model, params, train[0][:512], train[1][:512], rng=0)
-            for layer in found:
-                at = [min(k, len(layer.activations)) - 1 for k in (10, 100)]
-                rows.append([step, layer.name, *(f"{layer.activations[k]:.3f}" for k in at),
-                             *(f"{layer.random[k]:.3f}" for k in at), f"{layer.effective_rank:.1f}"])  # fmt: skip
-        optimizer.step(params, estimators.Backprop().estimate(draw(), params).gradient)
+    optimizer, batches, rows, done = optim.AdamW(RATE), epochs(objective, train, BATCH, dg.Rng(0)), [], 0
+    for step in (0, 2, 100) if args.full else (0, 2):
+        learn(estimators.Backprop(), optimizer, params, batches, step - done)
+        found, done = estimators.subspace(model, params, train[0][:512], train[1][:512], rng=0), step
+        for layer in found:
+            at = [min(k, len(layer.activations)) - 1 for k in (10, 100)]
+            rows.append([step, layer.name, *(f"{layer.activations[k]:.3f}" for k in at),
+                         *(f"{layer.random[k]:.3f}" for k in at), f"{layer.effective_rank:.1f}"])  # fmt: skip
     for layer in found:
         (line,) = ax.plot(layer.activations, label=layer.name)
         ax.plot(layer.random, "--", color=line.get_color(), linewidth=0.8)

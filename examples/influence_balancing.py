@@ -5,12 +5,9 @@ s ← A s + θ e with A = (1 + shift)/2 over 23 units; e is +1 for the first 10 
 raises the first unit at once and lowers it in the long run. The loss is (s₁ - 1)²/2, its minimum θ = -1/6.
 """
 
-import time
-
 import numpy as np
-from lab import arguments, axes, final, grouped, run, save, table, verdicts
+from lab import arguments, axes, curves, final, follow, grouped, run, save, table, verdicts
 
-import dualgrad as dg
 from dualgrad import directions, online, optim
 
 UNITS, POSITIVE, BEST, START = 23, 10, -1 / 6, 0.5
@@ -64,32 +61,20 @@ def truncated_influence(window):
     return total
 
 
-def training(learner, rate, updates, dtype="float64", steps=None, seed=0, points=60):
+def training(learner, rate, updates, dtype="float64", steps=None, seed=0):
     """Updates of plain gradient descent, or those of so many steps: a curve of updates, seconds, loss, θ."""
-    theta = np.array(START, dtype)
-    source = LEARNERS[learner]().start(system(dtype), theta, rng=seed)
-    step, window = optim.SGD(rate), getattr(source, "window", 1) or EPISODE
+    learner = LEARNERS[learner]().start(system(dtype), np.array(START, dtype), rng=seed)
+    whole, window = isinstance(learner, online.EvolutionStrategies), getattr(learner, "window", 1) or EPISODE
     updates = updates if steps is None else max(steps // window, 1)
-    marks = set(np.unique(np.linspace(0, updates, points + 1).astype(int))[1:].tolist())
-    curve, seconds = [[0, 0.0, true_loss(theta), START]], 0.0
-    for update in range(1, updates + 1):
-        started = time.perf_counter()
-        try:
-            for t in range(window):  # the loss of a window is that of its last step
-                estimate = source.step(None, dtype_of(dtype, t == window - 1))
-            if isinstance(source, online.EvolutionStrategies):
-                estimate = source.close()
-            step.step(theta, estimate.gradient)
-        except dg.NonFiniteError:
-            return curve + [[mark, None, None, None] for mark in sorted(marks) if mark >= update]
-        seconds += time.perf_counter() - started
-        if update in marks:
-            curve.append([update, seconds, true_loss(theta), float(theta)])
-    return curve
 
+    def at(t):
+        """The loss of a window is that of its last step."""
+        last = t % window == window - 1
+        return None, np.dtype(dtype).type(last), whole and last
 
-def dtype_of(dtype, weight):
-    return np.dtype(dtype).type(weight)
+    return follow(
+        learner, optim.SGD(rate), at, updates, lambda theta: [true_loss(theta), float(theta)], window=window, points=60
+    )
 
 
 def main():
@@ -151,11 +136,11 @@ def draw(runs):
     names = list(dict.fromkeys(r["learner"] for r in shown))
     for r in shown:
         if r["rate"] == 1e-4 or r["updates"] == max(s["updates"] for s in shown):
-            rows = np.array([[np.nan if v is None else v for v in row] for row in r["curve"]], float)
+            done, losses = (curves([r], column)[0, 1:] for column in (0, 2))
             style = "--" if r["learner"] == "DODGE, signs" else "-" if r["rate"] == 1e-4 else ":"
             label = r["learner"] + (", rate 1e-5" if r["rate"] == 1e-5 else "")
             color = f"C{names.index(r['learner'])}"
-            left.loglog(rows[1:, 0], np.clip(rows[1:, 2], 1e-25, 1e6), style, color=color, label=label, linewidth=1.3)
+            left.loglog(done, np.clip(losses, 1e-25, 1e6), style, color=color, label=label, linewidth=1.3)
     left.set(xlabel="updates", ylabel="loss", title="loss of plain gradient descent")
     left.legend(fontsize=6)
     windows = np.arange(1, 121)

@@ -68,7 +68,7 @@ def pooled(group):
 
 def report(done):
     rows, worst = [], {}
-    for (kind,), group in grouped(done, "kind").items():
+    for kind, group in grouped(done, "kind").items():
         for t, variance, error in zip(*pooled(group), strict=True):
             known = "" if kind == "Gaussian trick" else theory(kind, t, 1 - ALPHA)
             rows.append([kind, t, f"{variance:.4g} ± {error:.2g}", known and f"{known:.4g}"])
@@ -76,7 +76,7 @@ def report(done):
                 worst[kind] = max(worst.get(kind, 0), abs(variance - known) / max(error, 1e-9))
     title = f"Variance of the estimate of ∂h/∂θ, {UNITS} units, α = {ALPHA}"
     tables = [table(title, ["", "t", "measured", "theory"], rows)]
-    pools = {kind: pooled(group)[1] for (kind,), group in grouped(done, "kind").items()}
+    pools = {kind: pooled(group)[1] for kind, group in grouped(done, "kind").items()}
     growth = {kind: variance[-1] / variance[-2] for kind, variance in pools.items()}
     if len(done[0]["times"]) > 5:
         tables.append(verdicts("Claims, measured from t = 160 to 320", [
@@ -89,7 +89,7 @@ def report(done):
 
 def draw(done):
     figure, (left, right) = axes(2, height=4)
-    for (kind,), group in grouped(done, "kind").items():
+    for kind, group in grouped(done, "kind").items():
         t, variance, error = pooled(group)
         if kind == "Gaussian trick":
             left.plot(t, variance, "o--", color="tab:green", markersize=4, label=f"{kind}, measured")

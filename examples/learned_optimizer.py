@@ -5,16 +5,15 @@ w ← w - 0.01 MLP(g/√v, m/√v). The inner problem is 100 steps on an MLP 64-
 of the loss of the next batch.
 """
 
-import time
-
 import numpy as np
-from lab import arguments, at_best_rates, axes, band, final, run, save, spread, table, verdicts
-from lab.inner_training import Inner, data, episode, zeros_like
+from lab import arguments, at_best_rates, axes, bands, final, follow_episodes, run, save, spread, table, verdicts
+from lab.inner_training import data, episode, start, zeros_like
 
 import dualgrad as dg
-from dualgrad import online, optim
+from dualgrad import nn, online, optim
 
-STEPS, SIGMA, HIDDEN, SIZES = 100, 0.03, 8, (64, 16, 10)
+STEPS, SIGMA, HIDDEN = 100, 0.03, 8
+OBJECTIVE = nn.Objective(nn.networks.mlp([64, 16, 10]), nn.cross_entropy)
 WHOLE, WINDOWS, RATES = "ES, whole episodes", (1, 10), [0.003, 0.01, 0.03]
 LEARNERS = {"PES": online.PersistentES, "noise-reuse ES": online.NoiseReuseES, "truncated ES": online.TruncatedES}
 
@@ -32,11 +31,11 @@ def move(theta, g, m, v):
 
 
 def system(seed):
-    inner = Inner(SIZES)
-    weights = inner.start(seed)
+    weights = start(OBJECTIVE.model, seed)
 
     def step(state, x, theta):
-        gradient, after = inner.gradient(state["w"], x[1]), {"w": {}, "m": {}, "v": {}}
+        _, batch = x
+        (_, gradient), after = batch.vjp(state["w"]), {"w": {}, "m": {}, "v": {}}
         for name, g in gradient.items():
             m, v = (0.9 * state["m"][name] + 0.1 * g, 0.9 * state["v"][name] + 0.1 * g * g)
             after["w"][name] = state["w"][name] - move(theta, g, m, v)
@@ -44,7 +43,7 @@ def system(seed):
         return after
 
     return online.System(
-        step, lambda state, batch, theta: inner.loss(state["w"], batch) / STEPS,
+        step, lambda state, batch, theta: batch(state["w"]) / STEPS,
         {"w": weights, "m": zeros_like(weights), "v": zeros_like(weights)},
     )  # fmt: skip
 
@@ -55,32 +54,24 @@ def meta_loss(theta, seeds=(1000, 1001)):
     for seed in seeds:
         inner = system(seed)
         state = inner.init_state
-        for x, y in episode(dg.Rng(seed), STEPS):
+        for x, y in episode(OBJECTIVE, dg.Rng(seed), STEPS):
             state = inner.step(state, x, theta)
             total += float(inner.loss(state, y, theta)) / len(seeds)
     return total
 
 
-def training(learner, window, particles, episodes, rate, seed, points=15):
+def training(learner, window, particles, episodes, rate, seed):
     """Adam on the optimizer's parameters: a curve of episodes, seconds and meta-loss."""
     rng = dg.Rng(seed)
-    theta, adam = meta_parameters(rng), optim.Adam(rate)
-    source = LEARNERS[learner](particles, SIGMA, window) if window else online.EvolutionStrategies(particles, SIGMA)
-    curve, seconds = [[0, 0.0, meta_loss(theta)]], 0.0
-    marks = set(np.linspace(0, episodes, points + 1).astype(int)[1:].tolist())
-    for done in range(1, episodes + 1):
-        started = time.perf_counter()
-        source.start(system(10 * seed + done % 10), theta, rng=rng)
-        for x, y in episode(rng, STEPS):
-            estimate = source.step(x, y)
-            if estimate is not None:
-                adam.step(theta, estimate.gradient)
-        if not window:
-            adam.step(theta, source.close().gradient)
-        seconds += time.perf_counter() - started
-        if done in marks:
-            curve.append([done, seconds, meta_loss(theta)])
-    return curve
+    theta = meta_parameters(rng)
+    learner = LEARNERS[learner](particles, SIGMA, window) if window else online.EvolutionStrategies(particles, SIGMA)
+
+    def inner(k):
+        return system(10 * seed + k % 10), episode(OBJECTIVE, rng, STEPS)
+
+    return follow_episodes(
+        learner, optim.Adam(rate), theta, inner, episodes, lambda theta: [meta_loss(theta)], rng=rng, points=15
+    )
 
 
 def main():
@@ -116,11 +107,9 @@ def report(groups, full):
 def draw(groups):
     figure, panels = axes(len(WINDOWS), height=4)
     for ax, window in zip(panels, WINDOWS, strict=True):
-        for (name, w), group in groups.items():
-            if w in (window, None):
-                band(ax, group, 2, name)
-        ax.set(xlabel="episodes", ylabel="meta-loss", yscale="log", title=f"windows of {window}, of {STEPS} steps")
-    panels[0].legend(fontsize=7)
+        shown = {name: group for (name, w), group in groups.items() if w in (window, None)}
+        bands(ax, shown, 2, xlabel="episodes", ylabel="meta-loss", title=f"windows of {window}, of {STEPS} steps")
+        ax.set_yscale("log")
     return figure
 
 

@@ -5,22 +5,16 @@ objective is the loss of the next batch, or the share of validation images that 
 derivative. Hypergradients are RTRL with two parameters: jvps of the layers' pullbacks through the inner steps.
 """
 
-import time
-
 import numpy as np
-from lab import arguments, axes, final, grouped, run, save, spread, table, tuned, verdicts
-from lab.inner_training import Inner, data, episode, zeros_like
+from lab import arguments, axes, final, follow_episodes, grouped, heat, run, save, spread, table, tuned, verdicts, ways
+from lab.inner_training import data, episode, errors, start, zeros_like
 
 import dualgrad as dg
-from dualgrad import online, optim
+from dualgrad import nn, online, optim
 
-STEPS, SIGMA, SIZES, START = 200, 0.1, (64, 32, 10), (np.log(0.003), np.log(3.0))
-EXACT, WHOLE, OBJECTIVES, RATES = (
-    "RTRL (exact)",
-    "ES, whole episodes",
-    ["training loss", "validation error"],
-    [0.02, 0.1],
-)
+STEPS, SIGMA, START, RATES = 200, 0.1, (np.log(0.003), np.log(3.0)), [0.02, 0.1]
+EXACT, WHOLE, OBJECTIVES = "RTRL (exact)", "ES, whole episodes", ["training loss", "validation error"]
+INNER = nn.Objective(nn.networks.mlp([64, 32, 10]), nn.cross_entropy)
 LEARNERS = {
     "PES": lambda n, window: online.PersistentES(n, SIGMA, window),
     "truncated ES": lambda n, window: online.TruncatedES(n, SIGMA, window),
@@ -31,18 +25,17 @@ LEARNERS = {
 
 def system(objective, seed):
     """SGD with momentum; ``x`` is a step's number and its batch, ``y`` the batch of the next."""
-    inner = Inner(SIZES)
-    weights = inner.start(seed)
+    weights = start(INNER.model, seed)
 
     def step(state, x, theta):
         t, batch = x
         rate = np.exp(theta[0]) / (1 + t / STEPS) ** np.exp(theta[1])
-        g = inner.gradient(state["w"], batch)
+        _, g = batch.vjp(state["w"])
         m = {name: 0.9 * state["m"][name] + g[name] for name in g}
         return {"w": {name: state["w"][name] - rate * m[name] for name in g}, "m": m}
 
     def loss(state, batch, theta):
-        return inner.loss(state["w"], batch) if objective == OBJECTIVES[0] else inner.errors(state["w"])
+        return batch(state["w"]) if objective == OBJECTIVES[0] else errors(INNER.model, state["w"])
 
     return online.System(step, loss, {"w": weights, "m": zeros_like(weights)})
 
@@ -54,35 +47,36 @@ def true_objective(theta, objective, episodes=5):
         for seed in range(1000, 1000 + episodes):
             inner = system(objective, seed)
             state = inner.init_state
-            for x, y in episode(dg.Rng(seed), STEPS):
+            for x, y in episode(INNER, dg.Rng(seed), STEPS):
                 state = inner.step(state, x, theta)
                 total += float(inner.loss(state, y, theta))
     return total / STEPS / episodes if np.isfinite(total) else 1e3
 
 
-def training(learner, objective, particles, window, episodes, rate, seed, points=12):
+class Summed:
+    """An optimizer that takes the sum of every so many gradients for one: a window's, as the others have it."""
+
+    def __init__(self, optimizer, count):
+        self.optimizer, self.count, self.gathered = optimizer, count, []
+
+    def step(self, params, gradient):
+        self.gathered.append(gradient)
+        if len(self.gathered) == self.count:
+            self.optimizer.step(params, sum(self.gathered))
+            self.gathered = []
+
+
+def training(learner, objective, particles, window, episodes, rate, seed):
     """Adam on θ: a curve of episodes, seconds, objective, θ."""
-    theta, adam, rng, source = np.array(START), optim.Adam(rate), dg.Rng(seed), LEARNERS[learner](particles, window)
-    curve, seconds = [[0, 0.0, true_objective(theta, objective), *START]], 0.0
-    marks = set(np.linspace(0, episodes, points + 1).astype(int)[1:].tolist())
-    for done in range(1, episodes + 1):
-        started, total = time.perf_counter(), 0.0
-        source.start(system(objective, 10 * seed + done % 10), theta, rng=rng)
-        for t, (x, y) in enumerate(episode(rng, STEPS), 1):
-            estimate = source.step(x, y)
-            if learner == EXACT:  # an update every window, as the others
-                total = total + estimate.gradient
-                if t % window == 0:
-                    adam.step(theta, total)
-                    total = 0.0
-            elif estimate is not None:
-                adam.step(theta, estimate.gradient)
-        if learner == WHOLE:
-            adam.step(theta, source.close().gradient)
-        seconds += time.perf_counter() - started
-        if done in marks:
-            curve.append([done, seconds, true_objective(theta, objective), *theta.tolist()])
-    return curve
+    theta, rng, adam = np.array(START), dg.Rng(seed), optim.Adam(rate)
+
+    def inner(k):
+        return system(objective, 10 * seed + k % 10), episode(INNER, rng, STEPS)
+
+    return follow_episodes(
+        LEARNERS[learner](particles, window), Summed(adam, window) if learner == EXACT else adam, theta, inner,
+        episodes, lambda theta: [true_objective(theta, objective), *theta.tolist()], rng=rng, points=12,
+    )  # fmt: skip
 
 
 def grid(objective, row, rates, decays):
@@ -132,14 +126,10 @@ def report(runs, surfaces, full):
 def draw(runs, surfaces, a, b):
     figure, panels = axes(3, height=4)
     for ax, (objective, surface) in zip(panels, surfaces.items(), strict=False):
-        mesh = ax.pcolormesh(a, b, np.log10(np.clip(surface, 1e-3, 10)).T, cmap="viridis", rasterized=True)
-        figure.colorbar(mesh, ax=ax, label="log₁₀ of the objective")
+        heat(ax, a, b, np.log10(np.clip(surface, 1e-3, 10)).T, label="log₁₀ of the objective")
         groups = grouped([r for r in runs if r["objective"] == objective], "learner")
-        for k, ((name,), group) in enumerate(groups.items()):
-            for j, r in enumerate(group):
-                path = np.array(r["curve"])
-                ax.plot(path[:, 3], path[:, 4], color=f"C{k + 1}", linewidth=1.2, label=None if j else name)
-                ax.plot(path[-1, 3], path[-1, 4], "o", color=f"C{k + 1}", markersize=4)
+        for k, (name, group) in enumerate(groups.items()):
+            ways(ax, group, 3, 4, name, f"C{k + 1}")
         ax.set(xlabel="log a", ylabel="log b", xlim=(a[0], a[-1]), ylim=(b[0], b[-1]), title=objective)
     panels[0].legend(fontsize=7, loc="lower left")
     middle = int(np.argmin(np.abs(b - np.log(3))))

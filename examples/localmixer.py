@@ -10,8 +10,8 @@ it; the last two also without local losses. All by Adam at 1e-3, as in the paper
 """
 
 import numpy as np
-from datasets import accuracy, batches, images
-from lab import arguments, axes, band, final, learn, run, save, shortest, spread, table, verdicts
+from datasets import images
+from lab import arguments, axes, bands, epochs, final, grouped, learn, run, save, shortest, spread, table, verdicts
 
 import dualgrad as dg
 from dualgrad import estimators, nn, optim
@@ -54,18 +54,18 @@ def network(shape, mode):
 
 
 def training(data, mode, method, updates, seed):
-    """One run: its curve of updates, seconds, training and test accuracy."""
+    """One run: its curve of updates, seconds, training accuracy of up to 1,000 images, and test accuracy."""
     train, test = images(data)
     model = network(train[0].shape[1:], mode)
-    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
     source, rng = dg.Rng(seed).spawn(2)
     seen = train[0][:1000], train[1][:1000]
 
     def evaluate(params):
-        return accuracy(model, params, seen), accuracy(model, params, test)
+        return [nn.accuracy(model(params, x), y) for x, y in (seen, test)]
 
-    draw = batches(objective, train, BATCH, source)
-    return learn(METHODS[method][0](), optim.Adam(RATE), params, draw, updates, evaluate, rng=rng)
+    batches = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source)
+    estimator, params = METHODS[method][0](), model.init(rng=seed)
+    return learn(estimator, optim.Adam(RATE), params, batches, updates, evaluate, rng=rng)
 
 
 def main():
@@ -75,20 +75,14 @@ def main():
     tasks = [{"data": args.data, "mode": mode, "method": m, "updates": updates, "seed": s}
              for m in METHODS for s in range(args.seeds)]  # fmt: skip
     runs = run(training, tasks, args.jobs, "localmixer")
-    groups = {m: [r for r in runs if r["method"] == m] for m in METHODS}
+    groups = grouped(runs, "method")
     fastest = shortest(groups.values())
     rows = []
     for m, g in groups.items():
         reached = spread(final(g, 2)), spread(final(g, 3)), spread(final(g, 3, fastest))
         rows.append([m, *reached, f"{np.nanmean(final(g, 1)):.0f}", METHODS[m][1]])
-    columns = [
-        "method",
-        "training accuracy",
-        "test accuracy",
-        f"after {fastest:.1f} s",
-        "seconds",
-        "Table 1 (CIFAR-10)",
-    ]
+    reached = "training accuracy", "test accuracy", f"after {fastest:.1f} s"
+    columns = ["method", *reached, "seconds", "Table 1 (CIFAR-10)"]
     mean = {m: np.nanmean(final(g, 3)) for m, g in groups.items()}
     activation, mixing, weight = (mean[f"{m}, local losses"] for m in ("activation", "mixing", "W^T"))
     claims = [
@@ -104,10 +98,7 @@ def main():
     ]
     figure, (left, right) = axes(2)
     for column, ax, title in ((2, left, "Training"), (3, right, "Test")):
-        for m, g in groups.items():
-            band(ax, g, column, m)
-        ax.set(xlabel="updates", ylabel="accuracy", title=title)
-        ax.legend(frameon=False, fontsize=7)
+        bands(ax, groups, column, ylabel="accuracy", title=title)
     save(args, "localmixer", figure, tables, runs)
 
 

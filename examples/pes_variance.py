@@ -107,7 +107,7 @@ def draw(runs):
     for ax, regimes in ((left, REGIMES[:1] + REGIMES[3:]), (right, REGIMES[1:3])):
         for k, (regime, estimator) in enumerate((r, e) for r in regimes for e in ESTIMATORS):
             mine = [r for r in runs if (r["regime"], r["estimator"]) == (regime, estimator)]
-            points = [(n, *pooled(group)) for (n,), group in grouped(mine, "unrolls").items()]
+            points = [(n, *pooled(group)) for n, group in grouped(mine, "unrolls").items()]
             n, measured, error = np.array(points).T
             ax.errorbar(n, measured, 2 * error, fmt="o", color=f"C{k}", markersize=4)
             every = np.arange(1, int(n.max()) + 1)

@@ -10,10 +10,9 @@ layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would 
     python examples/physics_informed.py --full
 """
 
-import time
-
 import numpy as np
-from lab import arguments, axes, band, final, grouped, learn, save, shortest, spread, table, tuned, verdicts
+from lab import arguments, final, grouped, in_turns, learn, save, shortest, spread, table, tuned, verdicts
+from lab.figures import axes, bands, heat
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg
@@ -166,10 +165,8 @@ def training(problem, method, updates, rate, seed, keep=False):
         return [float(fixed(params)), float(np.linalg.norm(error) / np.linalg.norm(expected))]
 
     optimizer = optim.Adam(optim.cosine(rate, updates))
-    curve = learn(
-        METHODS[method](), optimizer, params, lambda: batch(equation, equation.points(draws, POINTS)), updates,
-        evaluate, rng=rng,
-    )  # fmt: skip
+    batches = (batch(equation, equation.points(draws, POINTS)) for _ in range(updates))
+    curve = learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng)
     return (curve, solution(equation, params)(X)) if keep else curve
 
 
@@ -183,19 +180,13 @@ def costs(rounds=30):
         exact, v = Backprop().estimate(layers, params, rng=0).gradient.vector, np.cos(np.arange(params.size))
         slope = dg.jvp(lambda w, f=operator, p=params: f(p.at(w)), (params.vector,), (v,))[1]
         np.testing.assert_allclose(slope, exact @ v)
-        for what, call in (
-            ("loss, layers", lambda f=layers, p=params: f(p)),
-            ("loss, dg.laplacian", lambda f=operator, p=params: f(p)),
-            *((f"{m}, layers", lambda m=m, f=layers, p=params: METHODS[m]().estimate(f, p, rng=0)) for m in METHODS),
-            *((f"{m}, dg.laplacian", lambda m=m, f=operator, p=params: METHODS[m]().estimate(f, p, rng=0))
-              for m in METHODS if m != "Backprop"),
-        ):  # fmt: skip
-            times = []
-            for _ in range(rounds):
-                started = time.perf_counter()
-                call()
-                times.append(time.perf_counter() - started)
-            found.append([name, what, f"{1e3 * min(times):.2f}"])
+        calls = {}
+        for by, f in (("layers", layers), ("dg.laplacian", operator)):
+            calls[f"loss, {by}"] = lambda f=f, p=params: f(p)
+            for m in METHODS if f is layers else list(METHODS)[1:]:
+                calls[f"{m}, {by}"] = lambda m=m, f=f, p=params: METHODS[m]().estimate(f, p, rng=0)
+        fastest = 1e3 * in_turns(calls.values(), rounds).min(axis=0)
+        found += [[name, what, f"{ms:.2f}"] for what, ms in zip(calls, fastest, strict=True)]
     return found
 
 
@@ -247,21 +238,15 @@ def draw(groups, pictures):
         X, expected = PROBLEMS[problem].grid()
         solved, wrong, noisy, curve = plots[4 * k : 4 * k + 4]
         labels = {"xlabel": "x", "ylabel": "y" if problem == "Poisson" else "t"}
-        shown(figure, solved, X, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop", **labels)
-        shown(figure, wrong, X, np.abs(found["Backprop"] - expected), "magma", "its error", **labels)
-        shown(figure, noisy, X, np.abs(found[DRAWN[1]] - expected), "magma", f"error by {DRAWN[1]}", **labels)
-        for method in METHODS:
-            band(curve, groups[problem, method], 3, method)
-        curve.set(xlabel="updates", ylabel="relative error", yscale="log")
-        curve.legend(frameon=False, fontsize=8)
+        errors = [np.abs(found[method] - expected) for method in DRAWN]
+        for ax, values, colours, title in (
+            (solved, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop"),
+            (wrong, errors[0], "magma", "its error"), (noisy, errors[1], "magma", f"error by {DRAWN[1]}"),
+        ):  # fmt: skip
+            heat(ax, X[..., 0], X[..., 1], values, colours)
+            ax.set(title=title, **labels)
+        bands(curve, {m: groups[problem, m] for m in METHODS}, 3, ylabel="relative error", yscale="log")
     return figure
-
-
-def shown(figure, ax, X, values, colours, title, **labels):
-    mesh = ax.pcolormesh(X[..., 0], X[..., 1], values, cmap=colours, rasterized=True)
-    figure.colorbar(mesh, ax=ax)
-    ax.set(title=title, **labels)
-    ax.grid(visible=False)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import argparse
 import pathlib
 
 import numpy as np
+from lab import axes
 from scipy import optimize
 
 import dualgrad as dg
@@ -53,15 +54,10 @@ def main():
 
 def draw(times, seen, rates, covariance):
     """What was seen and fitted, with two standard deviations, and the sensitivities of the prey."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     fine = np.linspace(0.0, END, 400)
     y, dy = counts(rates, fine), dg.jacfwd(lambda rates: counts(rates, fine))(rates)
     deviation = np.sqrt(np.einsum("itj,jk,itk->it", dy, covariance, dy))
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
+    figure, (left, right) = axes(2)
     for k, name in enumerate(("prey", "predators")):
         (line,) = left.plot(fine, y[k], label=name)
         left.fill_between(fine, y[k] - 2 * deviation[k], y[k] + 2 * deviation[k], color=line.get_color(), alpha=0.25)

@@ -11,8 +11,8 @@ for a backward pass by directional descent and activation perturbation; W^T take
 import functools
 
 import numpy as np
-from datasets import accuracy, batches, images
-from lab import arguments, axes, band, final, learn, save, spread, table, tuned, verdicts
+from datasets import images
+from lab import arguments, axes, bands, epochs, final, learn, save, spread, table, tuned, verdicts
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -107,17 +107,18 @@ def of_classes(data, low):
 
 
 @functools.cache
-def pretrained(updates, seed):
+def pretrained(passes, seed):
     """The transformer after learning 0 to 4, and its accuracy there."""
     train, test = of_classes(images(), 0)
     model = nn.Sequential(Patches(), nn.Linear(4, WIDTH), Position(), body(), MeanToken(), nn.Linear(WIDTH, 5))
-    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
-    optimizer, draw = optim.AdamW(2e-3), batches(objective, train, BATCH, dg.Rng(seed))
-    for _ in range(updates):
-        optimizer.step(params, estimators.Backprop().estimate(draw(), params).gradient)
-    return {
-        k: {n.partition(".")[2]: v for n, v in params.items() if n.startswith(f"{k}.")} for k in range(6)
-    }, accuracy(model, params, test)
+    params = model.init(rng=seed)
+    history = dg.fit(
+        nn.Objective(model, nn.cross_entropy), params, train, estimator=estimators.Backprop(),
+        optimizer=optim.AdamW(2e-3), epochs=passes, batch_size=BATCH, validation=test,
+        metrics={"accuracy": nn.accuracy}, rng=seed, progress=False,
+    )  # fmt: skip
+    parts = {k: {n.partition(".")[2]: v for n, v in params.items() if n.startswith(f"{k}.")} for k in range(6)}
+    return parts, history[-1]["accuracy"]
 
 
 def training(method, prompt, before, updates, rate, seed):
@@ -133,19 +134,18 @@ def training(method, prompt, before, updates, rate, seed):
         MeanToken(),
         nn.Linear(WIDTH, 5),
     )
-    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
     source, rng = dg.Rng(seed + 1).spawn(2)
 
     def evaluate(params):
-        return accuracy(model, params, train), accuracy(model, params, test)
+        return [nn.accuracy(model(params, x), y) for x, y in (train, test)]
 
-    draw = batches(objective, train, BATCH, source)
-    return learn(METHODS[method](), optim.AdamW(rate), params, draw, updates, evaluate, rng=rng)
+    batches, params = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source), model.init(rng=seed)
+    return learn(METHODS[method](), optim.AdamW(rate), params, batches, updates, evaluate, rng=rng)
 
 
 def main():
     args = arguments(__doc__, "about 3 minutes", updates=400)
-    before, updates = (600, args.updates) if args.full else (5, min(5, args.updates))
+    before, updates = (50, args.updates) if args.full else (1, min(5, args.updates))  # epochs of 12 updates; updates
     tasks = [{"method": m, "prompt": p, "before": before, "updates": updates}
              for m, p in [*((m, True) for m in METHODS), ("backprop", False)]]  # fmt: skip
     runs, search = tuned(training, tasks, RATES if args.full else RATES[:1], args.seeds, args.jobs, "prompts", column=2)
@@ -167,10 +167,7 @@ def main():
         verdicts("Figure 9", claims),
     ]  # fmt: skip
     figure, (ax,) = axes(1)
-    for name, g in groups.items():
-        band(ax, g, 3, name)
-    ax.set(xlabel="updates", ylabel="test accuracy", title="Prompt tuning (fig. 9)")
-    ax.legend(frameon=False, fontsize=8)
+    bands(ax, groups, 3, ylabel="test accuracy", title="Prompt tuning (fig. 9)")
     save(args, "prompt_tuning", figure, tables, runs + search)
 
 

@@ -4,11 +4,9 @@ One pass over a text, one character at a time, never storing the past. Bits per 
 and against time, with the text's true entropy rate, gzip and context tree weighting beside them.
 """
 
-import time
-
 import numpy as np
 from compressors import ctw_bits, gzip_bits
-from lab import arguments, axes, grouped, run, save, spread, table
+from lab import arguments, axes, band, grouped, run, save, spread, table
 from texts import anbn, anbn_entropy, english, music, music_entropy
 
 import dualgrad as dg
@@ -79,27 +77,23 @@ def training(text, learner, optimizer, length, seed, path=None, points=40, sampl
     """One pass: its curve of characters, seconds and bits per character since the last point; and a sample."""
     characters = source(text, length, seed, path)
     symbols = sorted(set(characters))
-    codes = np.searchsorted(symbols, list(characters))
+    codes, inputs = np.searchsorted(symbols, list(characters)), np.eye(len(symbols))
     start, draws = dg.Rng(seed).spawn(2)
     net, params = network(text, len(symbols), start)
-    online_learner, step = LEARNERS[learner]().start(net, params, rng=draws), OPTIMIZERS[optimizer]()
-    inputs, curve, seconds, at = np.eye(len(symbols)), [], 0.0, 0
-    for mark in np.linspace(0, length, points + 1).astype(int)[1:]:
-        started, bits, read = time.perf_counter(), 0.0, 0
-        try:
-            for t in range(at, mark):
-                estimate = online_learner.step(inputs[codes[t - 1]], codes[t])
-                if estimate is not None:
-                    step.step(params, estimate.gradient)
-                    bits += float(estimate.value) / np.log(2)
-                    read += getattr(online_learner, "window", 1)
-        except dg.NonFiniteError:
-            curve.append([int(mark), None, None])
-            continue
-        seconds += time.perf_counter() - started
-        curve.append([int(mark), seconds, bits / read if read else None])
-        at = mark
-    return {"curve": curve, "sample": sample(net, params, online_learner.state, codes[-1], symbols, draws, sampled)}
+    reader, points = LEARNERS[learner]().start(net, params, rng=draws), min(points, length)
+    every = length // points
+    try:
+        history = online.fit(
+            reader, OPTIMIZERS[optimizer](), lambda t: (inputs[codes[t - 1]], codes[t]), steps=every * points,
+            every=every, progress=False,
+        )  # fmt: skip
+    except dg.NonFiniteError as error:
+        history = error.history
+    rows, seconds = history.rows[:points], np.cumsum(history["seconds"]).tolist()
+    bits = [None if row["loss"] is None else row["loss"] / np.log(2) for row in rows]
+    curve = [[row["step"], at, b] for row, at, b in zip(rows, seconds, bits, strict=False)]
+    curve += [[every * k, None, None] for k in range(len(curve) + 1, points + 1)]
+    return {"curve": curve, "sample": sample(net, params, reader.state, codes[-1], symbols, draws, sampled)}
 
 
 def sample(net, params, state, code, symbols, rng, length):
@@ -190,20 +184,13 @@ def draw(texts, runs, lines):
                 for name in names:
                     group = [r for r in runs if (r["text"], r["learner"], r["optimizer"]) == (text, name, optimizer)]
                     label = name if len(shown) == 1 else f"{name}, {optimizer}"
-                    plot(ax, group, column, label)
+                    band(ax, group, 2, label, against=column, linewidth=1.2)
             for (name, bits), style in zip(lines[text].items(), ("-", "-.", "--", ":"), strict=False):
                 ax.axhline(bits, color="gray", linestyle=style, linewidth=1, label=name)
             top = max(lines[text].values()) * 1.8
             ax.set(ylim=(0, top), ylabel="bits a character", xlabel=("characters", "seconds")[column], title=title)
         all_axes[2 * k].legend(fontsize=6)
     return figure
-
-
-def plot(ax, group, column, label):
-    rows = [np.array([[np.nan if v is None else v for v in row] for row in r["curve"]], float) for r in group]
-    x, bits = np.mean([r[:, column] for r in rows], 0), np.array([r[:, 2] for r in rows])
-    (line,) = ax.plot(x, bits.mean(0), label=label, linewidth=1.2)
-    ax.fill_between(x, bits.min(0), bits.max(0), color=line.get_color(), alpha=0.15, linewidth=0)
 
 
 if __name__ == "__main__":

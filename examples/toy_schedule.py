@@ -4,10 +4,8 @@ The inner problem is f(x) = √(x₁² + 5) - √5 + sin²(x₂) exp(-5 x₁²) 
 from exp(θ₁) to exp(θ₂). The objective is the sum of f over the steps. In a window of 10 steps a small rate looks best.
 """
 
-import time
-
 import numpy as np
-from lab import arguments, axes, final, grouped, run, save, spread, table, verdicts
+from lab import arguments, axes, curves, final, follow, grouped, heat, run, save, spread, table, verdicts, ways
 
 from dualgrad import online, optim
 
@@ -61,27 +59,14 @@ def surface(low=-8.0, high=6.0, count=281):
         return axis, objective(grid)
 
 
-def training(learner, particles, unrolls, seed, rate=0.01, points=50):
+def training(learner, particles, unrolls, seed, rate=0.01):
     """Adam by so many windows of ten steps: a curve of windows, seconds, objective, θ₁, θ₂."""
     theta = np.array(START)
     source = LEARNERS[learner](particles).start(SYSTEM, theta, rng=seed)
-    adam = optim.Adam(rate, betas=(0.99, 0.999))
-    curve, seconds = [[0, 0.0, float(objective(theta)), *START]], 0.0
-    marks = set(np.linspace(0, unrolls, points + 1).astype(int)[1:].tolist())
-    for unroll in range(1, unrolls + 1):
-        started, at = time.perf_counter(), (unroll - 1) * WINDOW % STEPS
-        for t in range(at, at + WINDOW):
-            estimate = source.step(t, None)
-        if at + WINDOW == STEPS:
-            estimate = source.close() if estimate is None else estimate
-        if estimate is not None:
-            adam.step(theta, estimate.gradient)
-        if at + WINDOW == STEPS:
-            source.reset()
-        seconds += time.perf_counter() - started
-        if unroll in marks:
-            curve.append([unroll, seconds, float(objective(theta)), *theta.tolist()])
-    return curve
+    return follow(
+        source, optim.Adam(rate, betas=(0.99, 0.999)), lambda k: (k % STEPS, None, k % STEPS == STEPS - 1), unrolls,
+        lambda theta: [float(objective(theta)), *theta.tolist()], window=WINDOW,
+    )  # fmt: skip
 
 
 def main():
@@ -97,7 +82,7 @@ def main():
 
 def report(runs, best, full):
     rows, ends = [], {}
-    for (learner,), group in grouped(runs, "learner").items():
+    for learner, group in grouped(runs, "learner").items():
         tails = np.array([r["curve"][-len(r["curve"]) // 5 :] for r in group])  # the last fifth: Adam never rests
         ends[learner], where = tails[:, :, 2].mean(1), tails[:, :, 3:].mean((0, 1))
         seconds = np.mean(final(group, 1))
@@ -116,19 +101,15 @@ def report(runs, best, full):
 
 def draw(runs, axis, values):
     figure, (left, right) = axes(2, height=4.2)
-    mesh = left.pcolormesh(axis, axis, np.log10(np.clip(values, 1, 1e4)).T, cmap="viridis", rasterized=True)
-    figure.colorbar(mesh, ax=left, label="log₁₀ of the objective")
-    for (learner,), group in grouped(runs, "learner").items():
-        for k, r in enumerate(group):
-            path = np.array(r["curve"])
-            label = learner if k == 0 else None
-            (line,) = left.plot(path[:, 3], path[:, 4], linewidth=1.2, label=label,
-                                color=f"C{1 + list(LEARNERS).index(learner)}")  # fmt: skip
-            left.plot(path[-1, 3], path[-1, 4], "o", color=line.get_color(), markersize=4)
-            right.plot(path[:, 0], path[:, 2], color=line.get_color(), linewidth=1.2, label=label)
+    heat(left, axis, axis, np.log10(np.clip(values, 1, 1e4)).T, label="log₁₀ of the objective")
+    for learner, group in grouped(runs, "learner").items():
+        color = f"C{1 + list(LEARNERS).index(learner)}"
+        ways(left, group, 3, 4, learner, color)
+        right.plot(curves(group, 0).T, curves(group, 2).T, color=color, linewidth=1.2)
     left.set(xlabel="θ₁", ylabel="θ₂", title="the loss surface, and the ways through it")
     right.axhline(np.nanmin(values), color="gray", linewidth=1, label="optimum of the grid")
     right.set(xlabel="windows", ylabel="objective", yscale="log", title="objective")
+    left.legend(fontsize=7)
     right.legend(fontsize=7)
     return figure
 

@@ -227,7 +227,7 @@ class Following:
         row = {"step": self.t, "loss": self.total / self.seen if self.seen else None, "episodes": self.episodes}
         if hasattr(self.optimizer, "lr"):
             lr = self.optimizer.lr
-            row["lr"] = float(lr(self.optimizer.steps) if callable(lr) else lr)
+            row["lr"] = float(lr(max(self.optimizer.steps, 1)) if callable(lr) else lr)  # of the first update before it
         self.history.rows.append(row | {"seconds": self.seconds})
         self.total, self.seen, self.seconds = 0.0, 0, 0.0
 

@@ -1,13 +1,15 @@
-"""What the experiments share: their command line, runs side by side, curves, tables, figures, results as JSON."""
+"""What the experiments share: their command line, the loops in which they compare, runs side by side, curves, tables,
+figures, results as JSON."""
 
 from .command_line import arguments, one_thread
-from .curves import at_best_rates, curves, final, grouped, shortest, spread
-from .figures import axes, axes_beside_images, band
-from .learning import learn
+from .curves import at_best_rates, beyond, curves, final, grouped, shortest, spread
+from .figures import axes, axes_beside_images, band, bands, heat, ways
+from .learning import epochs, follow, follow_episodes, learn
 from .options import options
 from .pools import run, tuned
 from .results import save
 from .tables import table, verdicts
+from .timing import in_turns
 
 __all__ = [
     "arguments",
@@ -15,9 +17,16 @@ __all__ = [
     "axes",
     "axes_beside_images",
     "band",
+    "bands",
+    "beyond",
     "curves",
+    "epochs",
     "final",
+    "follow",
+    "follow_episodes",
     "grouped",
+    "heat",
+    "in_turns",
     "learn",
     "one_thread",
     "options",
@@ -28,4 +37,5 @@ __all__ = [
     "table",
     "tuned",
     "verdicts",
+    "ways",
 ]

@@ -4,9 +4,8 @@ import numpy as np
 
 
 def curves(runs, column):
-    """The curves of runs that differ only in their seed: ``(points,)`` and ``(runs, points)``, None as NaN."""
-    table = np.array([r["curve"] for r in runs], dtype=float)
-    return table[0, :, 0], table[:, :, column]
+    """A column of the curves of runs that differ only in their seed, ``(runs, points)``, None as NaN."""
+    return np.array([r["curve"] for r in runs], dtype=float)[:, :, column]
 
 
 def final(runs, column, seconds=None):
@@ -38,11 +37,17 @@ def spread(values, digits=3):
     return f"{good.mean():{form}} ± {good.std(ddof=min(1, len(good) - 1)):{form}}{lost}"
 
 
+def beyond(high, low):
+    """Whether values lie above others, over seeds, in words; not said where the difference is within their spread."""
+    gain, noise = np.nanmean(high) - np.nanmean(low), np.hypot(np.std(high), np.std(low))
+    return "within the spread" if abs(gain) <= noise else "holds" if gain > 0 else "does not hold"
+
+
 def grouped(runs, *keys):
-    """Runs by what some of their settings are."""
+    """Runs by what one of their settings is, or by what several are, a tuple."""
     found = {}
     for r in runs:
-        found.setdefault(tuple(r[k] for k in keys), []).append(r)
+        found.setdefault(tuple(r[k] for k in keys) if len(keys) > 1 else r[keys[0]], []).append(r)
     return found
 
 

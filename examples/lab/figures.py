@@ -1,4 +1,6 @@
-"""Figures: a row of plots, and the curves of several seeds as a line in a band."""
+"""Figures: a row of plots, curves of several seeds as a line in a band, values on a grid, ways through it."""
+
+import numpy as np
 
 from .curves import curves
 
@@ -40,8 +42,31 @@ def axes_beside_images(title, rows, columns):
     return plot, cells
 
 
-def band(ax, runs, column, label, **style):
-    """The mean over seeds, and their range around it."""
-    x, y = curves(runs, column)
+def band(ax, runs, column, label, against=0, **style):
+    """The mean over seeds, and their range around it, against updates or another column."""
+    x, y = curves(runs, against).mean(0), curves(runs, column)
     (line,) = ax.plot(x, y.mean(0), label=label, **style)
     ax.fill_between(x, y.min(0), y.max(0), color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def bands(ax, groups, column, **settings):
+    """A band for every group by its name, and the plot's title and axes."""
+    for name, runs in groups.items():
+        band(ax, runs, column, name)
+    ax.set(**{"xlabel": "updates"} | settings)
+    ax.legend(frameon=False, fontsize=8)
+
+
+def heat(ax, x, y, values, cmap="viridis", **label):
+    """Values on a grid as colours, and their scale."""
+    mesh = ax.pcolormesh(x, y, values, cmap=cmap, rasterized=True)
+    ax.figure.colorbar(mesh, ax=ax, **label)
+    ax.grid(visible=False)
+
+
+def ways(ax, runs, x, y, label, color):
+    """The way of every run through the plane of two columns, with a dot at its end."""
+    for k, r in enumerate(runs):
+        way = np.array(r["curve"], dtype=float)[:, [x, y]].T
+        ax.plot(*way, color=color, linewidth=1.2, label=None if k else label)
+        ax.plot(*way[:, -1], "o", color=color, markersize=4)

@@ -1,5 +1,6 @@
-"""Training a small network on digits, as a system: its parameters are the state, its minibatches the inputs."""
+"""Training a small network on digits, as a system: its parameters are the state, its batches the inputs."""
 
+import itertools
 from functools import lru_cache
 
 import numpy as np
@@ -7,6 +8,8 @@ from datasets import digits
 
 import dualgrad as dg
 from dualgrad import nn
+
+from .learning import epochs
 
 BATCH = 50
 
@@ -18,47 +21,25 @@ def data():
     return (x.reshape(len(x), -1).astype(float), y), (x_valid.reshape(len(x_valid), -1).astype(float), y_valid)
 
 
-def batches(rng):
-    """Minibatches without end."""
-    (x, y), _ = data()
-    while True:
-        for rows in rng.permutation(len(x))[: len(x) // BATCH * BATCH].reshape(-1, BATCH):
-            yield x[rows], y[rows]
+def start(model, seed):
+    """Initial parameters."""
+    return {name: np.array(a) for name, a in model.init(rng=seed, dtype=np.float64).items()}
 
 
-def episode(rng, steps):
+def episode(objective, rng, steps):
     """Inputs and targets of a training run: a step's number and its batch, and the batch after, on which it is judged.
 
     Judged on the batch it has just seen, a step could not be too large.
     """
-    stream = batches(rng)
-    batch = next(stream)
-    for t in range(steps):
-        x, batch = (t, batch), next(stream)
-        yield x, batch
+    train, _ = data()
+    pairs = itertools.pairwise(epochs(objective, train, BATCH, rng))
+    return (((t, batch), after) for t, (batch, after) in zip(range(steps), pairs, strict=False))
 
 
-class Inner:
-    """A network, its loss by the layers' rules (which also take Duals), and its initial parameters by seed."""
-
-    def __init__(self, sizes):
-        self.model = nn.networks.mlp(sizes)
-        self.objective = nn.Objective(self.model, nn.cross_entropy)
-
-    def start(self, seed):
-        return {name: np.array(a) for name, a in self.model.init(rng=seed, dtype=np.float64).items()}
-
-    def gradient(self, weights, batch):
-        """The gradient at a batch, a pullback of the layers."""
-        return self.objective.bind(*batch).vjp(weights)[1]
-
-    def loss(self, weights, batch):
-        return self.objective.bind(*batch)(weights)
-
-    def errors(self, weights, rows=slice(None)):
-        """The share of validation images that are not recognised: no derivative."""
-        _, (x, y) = data()
-        return float(np.mean(np.argmax(self.model(weights, x[rows]), -1) != y[rows]))
+def errors(model, weights):
+    """The share of validation images that are not recognised: no derivative."""
+    _, (x, y) = data()
+    return 1 - nn.accuracy(model(weights, x), y)
 
 
 def zeros_like(weights):

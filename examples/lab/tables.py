@@ -11,6 +11,11 @@ def table(title, columns, rows):
     return {"title": title, "columns": columns, "rows": rows}
 
 
-def verdicts(title, claims):
-    """A table of claims, pairs of what is said and whether it holds."""
-    return table(title, ["claim", "here"], [[said, "holds" if holds else "does not hold"] for said, holds in claims])
+def verdicts(title, claims, *columns):
+    """A table of claims: what is said, whether it holds (or a verdict in words), and what stands in further columns."""
+
+    def in_words(holds):
+        return holds if isinstance(holds, str) else "holds" if holds else "does not hold"
+
+    rows = [[said, in_words(holds), *more] for said, holds, *more in claims]
+    return table(title, ["claim", "here", *columns], rows)

@@ -52,6 +52,15 @@ def test_every_learner_follows_as_by_hand(name):
         assert means @ np.diff([0, *history["step"]]) == pytest.approx(total)
 
 
+def test_a_row_before_the_first_update_has_its_rate():
+    leak = online.System(lambda s, x, w: w * s + x, lambda s, y, w: np.sum(s, axis=-1), np.zeros(1), batched=True)
+    learner = online.EvolutionStrategies(2, 0.1).start(leak, np.array([0.5]), rng=0)
+    optimizer = optim.SGD(optim.inverse_sqrt(0.5))
+    history = online.fit(learner, optimizer, ([0.1] * 4, None), every=2, progress=False)
+    assert history["lr"] == [0.5] * 3  # the window is closed, and the update made, after the last step
+    assert history["loss"][:2] == [None, None]
+
+
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_goes_on_from_its_file(name, tmp_path, monkeypatch):
     """Stopped after so many steps, in the middle of windows and episodes too, and gone on with in new objects."""
