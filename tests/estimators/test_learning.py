@@ -1,6 +1,7 @@
 """What is learned on digits, against figures measured independently: 64-128-128-10, Adam 1e-3, batches of 128."""
 
 import importlib
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -54,23 +55,22 @@ def test_the_cosine_of_one_direction_is_that_of_theory(script, distribution):
     assert found.abs_cosine == pytest.approx(np.sqrt(2 / np.pi / params.size), rel=0.1)
 
 
+EPOCHS = 100
 GUESSES = {
-    "activation": (estimators.ActivationPerturbation, 0.95), "mixing": (estimators.ActivationMixing, 0.94),
-    "W^T": (estimators.TransposedWeight, 0.96), "downstream": (estimators.Downstream, 0.96),
+    "activation": (estimators.ActivationPerturbation, 0.94), "mixing": (estimators.ActivationMixing, 0.89),
+    "W^T": (estimators.TransposedWeight, 0.95), "downstream": (estimators.Downstream, 0.95),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", GUESSES)
 def test_every_guess_learns(script, name):
     make, least = GUESSES[name]
-    train, test = script.images()
+    train, (x, y) = script.images()
     objective = nn.Objective(script.network(train, 128), nn.cross_entropy)
     params = nn.initialise(objective.model.init(rng=0), "he_normal", rng=0)
-    source, rng = dg.Rng(0).spawn(2)
-    draw = script.batches(objective, train, 128, source)
-    evaluate = lambda p: [script.accuracy(objective.model, p, test)]  # noqa: E731
-    curve = script.learn(make(store=True), optim.Adam(1e-3), params, draw, 2400, evaluate, rng=rng, points=1)
-    assert curve[-1][-1] >= least
+    dg.fit(objective, params, train, estimator=make(store=True), optimizer=optim.Adam(1e-3), epochs=EPOCHS,
+           batch_size=128, rng=0, progress=False)  # fmt: skip
+    assert nn.accuracy(objective.model(params, x), y) >= least
 
 
 def test_guesses_are_nearer_to_the_gradient_than_random_directions(script):
@@ -78,12 +78,11 @@ def test_guesses_are_nearer_to_the_gradient_than_random_directions(script):
     train, _ = script.images()
     objective = nn.Objective(script.network(train, 128), nn.cross_entropy)
     params = nn.initialise(objective.model.init(rng=0), "he_normal", rng=0)
-    draw, rng, optimizer = script.batches(objective, train, 128, dg.Rng(0)), dg.Rng(1), optim.AdamW(1e-3)
+    batches, rng, optimizer = script.epochs(objective, train, 128, dg.Rng(0)), dg.Rng(1), optim.AdamW(1e-3)
     every = {"directional": estimators.ForwardGradient(directions.Gaussian())}
     every |= {name: make(store=True) for name, (make, _) in GUESSES.items()}
     found = {name: [] for name in every}
-    for step in range(200):
-        batch = draw()
+    for step, batch in enumerate(itertools.islice(batches, 200)):
         g = estimators.Backprop().estimate(batch, params).gradient
         if step % 40 == 0:
             for name, estimator in every.items():

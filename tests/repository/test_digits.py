@@ -56,7 +56,7 @@ def assert_same(a, b, where="checkpoint"):
         assert np.array_equal(a, b), where
 
 
-SCRIPTS = {"digits.py": "16", "mlp.py": "6", "cnn.py": "2"}  # epochs
+SCRIPTS = {"digits.py": "16", "mlp.py": "6", "cnn.py": "2", "lstm.py": "1", "transformer.py": "2"}  # epochs
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -81,6 +81,11 @@ def test_killed_and_called_again_it_ends_bit_identical(script, tmp_path):
     assert len(names) == (4 if script == "digits.py" else 1)
     for name in names:
         assert_same(results(whole / name), results(broken / name))
+
+
+@pytest.mark.parametrize("script", [name for name in SCRIPTS if name != "digits.py"])
+def test_a_model_takes_a_screen(script):
+    assert len((EXAMPLES / script).read_text("utf-8").splitlines()) <= 40
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
