@@ -1,7 +1,8 @@
 """Handwritten digits by a convolutional network with batch normalisation and dropout, without a backward pass.
 
-python examples/cnn.py --checkpoint cnn.npz      # killed at any moment, the same command goes on bit for bit
-python examples/cnn.py --exact                   # beside it, the exact gradient
+Killed at any moment, the same command goes on to the same bits; ``--exact`` takes the exact gradient instead.
+
+    python examples/cnn.py --checkpoint cnn.npz
 """
 
 from datasets import digits

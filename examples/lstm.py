@@ -1,7 +1,8 @@
 """Code or prose? An LSTM reads lines of Python's own library, of all lengths, without a backward pass.
 
-    python examples/lstm.py --checkpoint lstm.npz      # killed at any moment, the same command goes on bit for bit
-    python examples/lstm.py --exact                    # beside it, the exact gradient
+Killed at any moment, the same command goes on to the same bits; ``--exact`` takes the exact gradient instead.
+
+    python examples/lstm.py --checkpoint lstm.npz
 """
 
 from lab import options

@@ -1,7 +1,8 @@
 """Handwritten digits by a network of 64-128-128-10, without a backward pass.
 
-python examples/mlp.py --checkpoint mlp.npz      # killed at any moment, the same command goes on bit for bit
-python examples/mlp.py --exact                   # beside it, the exact gradient
+Killed at any moment, the same command goes on to the same bits; ``--exact`` takes the exact gradient instead.
+
+    python examples/mlp.py --checkpoint mlp.npz
 """
 
 from datasets import digits

@@ -1,7 +1,8 @@
 """Handwritten digits by a small transformer that reads them row by row, without a backward pass.
 
-    python examples/transformer.py --checkpoint transformer.npz    # killed at any moment, the same command goes on
-    python examples/transformer.py --exact                         # beside it, the exact gradient
+Killed at any moment, the same command goes on to the same bits; ``--exact`` takes the exact gradient instead.
+
+    python examples/transformer.py --checkpoint transformer.npz
 """
 
 from datasets import digits
