@@ -16,7 +16,7 @@ def block(before, channels):
     return nn.Conv2d(before, channels, 3, padding=1), nn.BatchNorm(channels), nn.ReLU(), nn.MaxPool2d(2)
 
 
-args = options(__doc__, epochs=30)
+args = options(__doc__, epochs=60)
 train, test = digits()
 model = nn.Sequential(*block(1, 16), *block(16, 32), nn.Flatten(), nn.Dropout(0.2), nn.Linear(128, 10))
 params = model.init(rng=args.seed)
@@ -25,7 +25,7 @@ history = dg.fit(
     params,
     train,
     estimator=args.estimator,
-    optimizer=optim.Adam(2e-3),
+    optimizer=optim.Adam(optim.cosine(5e-3, 12 * args.epochs)),
     epochs=args.epochs,
     batch_size=128,
     validation=test,

@@ -11,7 +11,7 @@ from texts import python_lines
 import dualgrad as dg
 from dualgrad import nn, optim
 
-args = options(__doc__, epochs=15)
+args = options(__doc__, epochs=60)
 train, test = python_lines()
 model = nn.Sequential(
     nn.Embedding(128, 16, padding_idx=0),
@@ -24,7 +24,7 @@ history = dg.fit(
     params,
     train,
     estimator=args.estimator,
-    optimizer=optim.Adam(3e-3),
+    optimizer=optim.Adam(6e-3),
     epochs=args.epochs,
     batch_size=128,
     validation=test,

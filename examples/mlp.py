@@ -11,7 +11,7 @@ from lab import options
 import dualgrad as dg
 from dualgrad import nn, optim
 
-args = options(__doc__, epochs=60)
+args = options(__doc__, epochs=300)
 train, test = digits()
 model = nn.Sequential(nn.Flatten(), *nn.networks.mlp([64, 128, 128, 10]).layers)
 params = model.init(rng=args.seed)
@@ -20,7 +20,7 @@ history = dg.fit(
     params,
     train,
     estimator=args.estimator,
-    optimizer=optim.Adam(2e-3),
+    optimizer=optim.Adam(optim.cosine(5e-3, 12 * args.epochs)),
     epochs=args.epochs,
     batch_size=128,
     validation=test,
