@@ -41,22 +41,6 @@ class Patches(nn.Layer):
         )
 
 
-class Position(nn.Layer):
-    """y = x + e: an embedding of the places."""
-
-    def shapes(self):
-        return {"places": (16, WIDTH)}
-
-    def initial(self, name, shape, rng, dtype):
-        return (0.1 * rng.normal(shape)).astype(dtype)
-
-    def forward(self, p, x):
-        return x + p["places"]
-
-    def vjp(self, p, x):
-        return self.forward(p, x), lambda dy: ({"places": np.sum(dy, axis=0)}, dy)
-
-
 class Prompt(nn.Layer):
     """y = (tokens, x): learned tokens before those of the image."""
 
@@ -73,32 +57,11 @@ class Prompt(nn.Layer):
         return self.forward(p, x), lambda dy: ({"tokens": np.sum(dy[:, :TOKENS], axis=0)}, dy[:, TOKENS:])
 
 
-class MeanToken(nn.Layer):
-    """The mean over tokens."""
-
-    def forward(self, p, x):
-        return np.mean(x, axis=-2)
-
-    def vjp(self, p, x):
-        return self.forward(p, x), lambda dy: ({}, np.broadcast_to(dy[:, None] / x.shape[1], x.shape))
-
-
-class Frozen(nn.Layer):
-    """A layer with parameters that stay: constants, to the eyes of every estimator."""
-
-    def __init__(self, layer, params):
-        self.layer, self.params = layer, params
-
-    def forward(self, p, x):
-        return self.layer(self.params, x)
-
-    def vjp(self, p, x):
-        y, pull = self.layer.vjp(self.params, x)
-        return y, lambda dy: ({}, pull(dy)[1])
-
-
-def body():
-    return nn.Sequential(*(nn.TransformerBlock(WIDTH, 4) for _ in range(BLOCKS)))
+def network(prompt):
+    """A transformer, and which of its layers make the tokens and read them."""
+    body = nn.Sequential(*(nn.TransformerBlock(WIDTH, 4) for _ in range(BLOCKS)))
+    tokens = [Patches(), nn.Linear(4, WIDTH), nn.PositionalEmbedding(16, WIDTH)]
+    return nn.Sequential(*tokens, *prompt, body, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(WIDTH, 5))
 
 
 def of_classes(data, low):
@@ -110,37 +73,34 @@ def of_classes(data, low):
 def pretrained(passes, seed):
     """The transformer after learning 0 to 4, and its accuracy there."""
     train, test = of_classes(images(), 0)
-    model = nn.Sequential(Patches(), nn.Linear(4, WIDTH), Position(), body(), MeanToken(), nn.Linear(WIDTH, 5))
-    params = model.init(rng=seed)
+    params = network([]).init(rng=seed)
     history = dg.fit(
-        nn.Objective(model, nn.cross_entropy), params, train, estimator=estimators.Backprop(),
+        nn.Objective(network([]), nn.cross_entropy), params, train, estimator=estimators.Backprop(),
         optimizer=optim.AdamW(2e-3), epochs=passes, batch_size=BATCH, validation=test,
         metrics={"accuracy": nn.accuracy}, rng=seed, progress=False,
     )  # fmt: skip
-    parts = {k: {n.partition(".")[2]: v for n, v in params.items() if n.startswith(f"{k}.")} for k in range(6)}
-    return parts, history[-1]["accuracy"]
+    return params, history[-1]["accuracy"]
 
 
 def training(method, prompt, before, updates, rate, seed):
     """One run: its curve of updates, seconds, training and test accuracy on 5 to 9."""
     trained, _ = pretrained(before, seed)
     train, test = of_classes(images(), 5)
-    frozen = [Frozen(nn.Linear(4, WIDTH), trained[1]), Frozen(Position(), trained[2])]
-    model = nn.Sequential(
-        Patches(),
-        *frozen,
-        *([Prompt()] if prompt else []),
-        Frozen(body(), trained[3]),
-        MeanToken(),
-        nn.Linear(WIDTH, 5),
-    )
+    model = network([Prompt()] if prompt else [])
+    params, body = model.init(rng=seed), str(3 + prompt)  # where the transformer's blocks stand
+    frozen = {"1.": "1.", "2.": "2.", f"{body}.": "3."}
+    for new, old in frozen.items():
+        for name in params:
+            if name.startswith(new):
+                params[name][...] = trained[old + name.removeprefix(new)]
+    optimizer = optim.AdamW(rate, groups={f"{new}*": {"lr": 0} for new in frozen})
     source, rng = dg.Rng(seed + 1).spawn(2)
 
     def evaluate(params):
         return [nn.accuracy(model(params, x), y) for x, y in (train, test)]
 
-    batches, params = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source), model.init(rng=seed)
-    return learn(METHODS[method](), optim.AdamW(rate), params, batches, updates, evaluate, rng=rng)
+    batches = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source)
+    return learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng)
 
 
 def main():

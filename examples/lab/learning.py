@@ -43,7 +43,8 @@ def learn(estimator, optimizer, params, batches, updates, evaluate=lambda params
     with contextlib.suppress(dg.NonFiniteError):
         for step, batch in enumerate(itertools.islice(batches, updates), 1):
             curve.start()
-            estimate = estimator.estimate(batch, params, rng=rng)
+            frozen = optimizer.frozen(params)
+            estimate = estimator.estimate(batch, params, rng=rng, **({"frozen": frozen} if frozen else {}))
             if params.buffers:
                 batch.model.update_buffers(params, batch.x, **batch.keywords())
             optimizer.step(params, estimate.gradient)
