@@ -1,7 +1,7 @@
 """Adam with other corrections of its averages: NAdam and RAdam."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class NAdam(Adam):
     """
 
     lr: Rate = 2e-3
+    amsgrad: bool = field(default=False, kw_only=True)
     momentum_decay: float = 4e-3
 
     _has_amsgrad = False
@@ -84,6 +85,8 @@ class RAdam(Adam):
     >>> w
     array([0.9, 2.5])
     """
+
+    amsgrad: bool = field(default=False, kw_only=True)
 
     _has_amsgrad = False
 

@@ -22,10 +22,10 @@ class RMSprop(Optimizer):
     alpha : float, in [0, 1)
         The weight of the past in the averages.
     eps : positive float
-    momentum : float, in [0, 1)
-    centered : bool
     weight_decay : float, not negative
         weight_decay w is added to g (L2).
+    momentum : float, in [0, 1)
+    centered : bool
     clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
@@ -40,9 +40,9 @@ class RMSprop(Optimizer):
     lr: Rate = 1e-2
     alpha: float = 0.99
     eps: float = 1e-8
+    weight_decay: float = 0
     momentum: float = 0
     centered: bool = False
-    weight_decay: float = 0
 
     _by_blocks = _adds_decay = True
 

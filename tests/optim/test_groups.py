@@ -244,7 +244,7 @@ def test_names_of_odd_trees():
 
 
 def test_equal_plateaus_are_two():
-    groups = {"a": {"lr": optim.plateau(1.0, 0.5, 0)}, "b": {"lr": optim.plateau(1.0, 0.5, 0)}}
+    groups = {"a": {"lr": optim.plateau(1.0, "min", 0.5, 0)}, "b": {"lr": optim.plateau(1.0, "min", 0.5, 0)}}
     optimizer, w = optim.SGD(0.1, groups=groups), dg.Params({"a": np.ones(1), "b": np.ones(1)})
     for _ in range(2):
         optimizer.groups["a"]["lr"].observe(1.0)
@@ -348,7 +348,7 @@ def test_the_rate_falls_on_a_plateau(seed):
     values[7] = math.nan
     patience, cooldown, factor, up = int(rng.integers(0, 4)), int(rng.integers(0, 3)), 0.3, bool(seed % 2)
     mode = "rel" if seed % 3 else "abs"
-    schedule = optim.plateau(0.5, factor, patience, 0.1, mode, cooldown, 1e-3, "max" if up else "min")
+    schedule = optim.plateau(0.5, "max" if up else "min", factor, patience, 0.1, mode, cooldown, 1e-3)
     optimizer, w, rates = optim.SGD(optim.warmup(1, schedule), groups={"b": {"lr": schedule}}), {"a": 1, "b": 2}, []
     w = {name: np.full(1, float(x)) for name, x in w.items()}
     for k, value in enumerate(values):
@@ -357,7 +357,7 @@ def test_the_rate_falls_on_a_plateau(seed):
         if k == 20:
             optimizer.step(w, {name: np.ones(1) for name in w})
             state = pickle.loads(pickle.dumps(optimizer.state_dict()))
-            schedule = optim.plateau(0.5, factor, patience, 0.1, mode, cooldown, 1e-3, "max" if up else "min")
+            schedule = optim.plateau(0.5, "max" if up else "min", factor, patience, 0.1, mode, cooldown, 1e-3)
             optimizer = optim.SGD(optim.warmup(1, schedule), groups={"b": {"lr": schedule}})
             optimizer.load_state_dict(state)
     expected = falling(values, 0.5, factor, patience, 0.1, mode == "rel", cooldown, 1e-3, up)
@@ -379,7 +379,7 @@ def test_a_wrong_state_of_a_plateau_changes_nothing():
     assert optimizer.state_dict() == good
     with pytest.raises(dg.LayoutError, match="lr"):
         optim.Adam(optim.plateau(0.1, patience=1)).load_state_dict(good)
-    assert repr(optimizer.lr).startswith("plateau(lr=0.1, factor=0.1, patience=0")
+    assert repr(optimizer.lr).startswith("plateau(lr=0.1, mode='min', factor=0.1, patience=0")
 
 
 # ---------------------------------------------------------------------- averages
