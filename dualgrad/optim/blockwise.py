@@ -88,7 +88,7 @@ def visible(eps, kind, by=1):
     return max(by * max(eps, float(info.smallest_normal)), float(info.smallest_subnormal))
 
 
-def is_number(x, value):
+def is_just(x, value):
     """Whether what stands in a formula is this number, for every entry."""
     return x.__class__ is not np.ndarray and x == value
 
@@ -101,11 +101,11 @@ def mix(m, b, rest, g, at):
 
 def prepared(w, g, factor, low, high, decay):
     """What of a gradient goes into the update, into scratch: times the factor, clipped, and with decay w (L2)."""
-    if not is_number(factor, 1):
+    if not is_just(factor, 1):
         g = np.multiply(factor, g, out=scratch(g))
-    if not is_number(high, math.inf):
+    if not is_just(high, math.inf):
         g = np.minimum(g, high, out=(a := scratch(g)))
         np.maximum(g, low, out=a)
-    if not is_number(decay, 0):
+    if not is_just(decay, 0):
         g = np.add(np.multiply(decay, w, out=(a := scratch(g))), g, out=a)
     return g

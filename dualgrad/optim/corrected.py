@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .adam import Adam
-from .blockwise import is_number, scratch, visible
+from .blockwise import is_just, scratch, visible
 from .hyperparameters import Rate
 
 
@@ -107,11 +107,11 @@ class RAdam(Adam):
     def _update(self, numbers, w, g, m, v):
         (*weights, rate, by, eps), a = numbers, scratch(w)
         self._average(*weights, g, m, v, a)
-        if is_number(by, 0):
+        if is_just(by, 0):
             w -= np.multiply(rate, m, out=a)
             return
         np.sqrt(v, out=a)
-        if not is_number(by, 1):
+        if not is_just(by, 1):
             a *= by
         a += eps
         np.divide(m, a, out=a)

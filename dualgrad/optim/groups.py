@@ -194,7 +194,7 @@ def parts_of(optimizer, places, leaves):
     group = {k: distinct.index(settings[k]) for k in moving}
     at_once = packed and not optimizer._by_tensor and leaves[0].__class__ is np.ndarray and leaves[0].dtype.kind == "f"
     parts = []
-    for same in _alike(members) if at_once else [[i] for i in range(len(members))]:
+    for same in _of_one_formula(members) if at_once else [[i] for i in range(len(members))]:
         some = [k for k in moving if group[k] in same]
         apart = not packed or optimizer._by_tensor
         spans = _spans(some, where, names) if not apart else ([where[k] for k in some], _labels(some, names))
@@ -203,7 +203,7 @@ def parts_of(optimizer, places, leaves):
     return parts
 
 
-def _alike(members):
+def _of_one_formula(members):
     """The numbers of the members whose settings differ in numbers alone, side by side."""
     found = {}
     for i, one in enumerate(members):

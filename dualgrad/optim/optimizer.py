@@ -257,6 +257,14 @@ class Optimizer(Stored):
         shorter = min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
         return -shorter if self.maximize else shorter
 
+    def _numbers(self, rate, kind):
+        """What stands in the formula of this step beside arrays of this dtype."""
+        raise NotImplementedError
+
+    def _update(self, numbers, w, g, *state):
+        """The step of a block of weights, in place; a number on which groups differ is an array of one an entry."""
+        raise NotImplementedError
+
     def _bounds(self, lr, largest):
         """Bounds from the largest entry of the gradient: of the state, and of all that the step computes.
 

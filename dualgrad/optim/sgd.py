@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..unwritten import Unwritten
-from .blockwise import blocks, is_number, scratch
+from .blockwise import blocks, is_just, scratch
 from .hyperparameters import Rate
 from .optimizer import Optimizer
 
@@ -86,6 +86,6 @@ class SGD(Optimizer):
         (rate, b, fresh), a = numbers, scratch(w)
         if momentum is not None:
             momentum *= b
-            momentum += g if is_number(fresh, 1) else np.multiply(fresh, g, out=a)
+            momentum += g if is_just(fresh, 1) else np.multiply(fresh, g, out=a)
             g = np.add(g, np.multiply(b, momentum, out=a), out=a) if self.nesterov else momentum
         w -= np.multiply(rate, g, out=a)
