@@ -14,7 +14,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from beside_torch import activations, habits, layers, layout, losses, names, training  # noqa: E402
-from beside_torch.checks import defaults, order, problems  # noqa: E402
+from beside_torch.checks import defaults, problems  # noqa: E402
 from beside_torch.tests import TESTS  # noqa: E402
 
 PAGE = HERE / "torch.md"
@@ -34,10 +34,11 @@ by `make torch`; tests compare names, arguments and defaults with torch's, and r
 |---|--:|--:|--:|--:|
 {counts}
 
-**A name** takes torch's arguments by torch's names, in torch's order and with torch's defaults, but where its line says
-otherwise. Not among them is what says how something is computed: `device`, `dtype` and `inplace` of layers, `foreach`,
-`fused`, `capturable` and `differentiable` of optimizers, `optimizer` and `last_epoch` of schedules, which are functions
-of the step here; nor what torch itself has given up, `size_average` and `reduce`.
+**A name** takes torch's arguments by torch's names and with torch's defaults, but where its line says otherwise. By
+position it takes them in torch's order, as far as they are torch's; those behind are keywords alone. Not among them is
+what says how something is computed: `device`, `dtype` and `inplace` of layers, `foreach`, `fused`, `capturable` and
+`differentiable` of optimizers, `optimizer` and `last_epoch` of schedules, which are functions of the step here; nor
+what torch itself has given up, `size_average` and `reduce`.
 
 **A program** is NumPy, which the engine differentiates: in a model it is the `forward` of
 [a layer of your own](training.md#a-layer-of-your-own), in an objective a function of prediction and target. Its value
@@ -120,7 +121,6 @@ def differences(row, theirs):
     left = [f"no {', '.join(map(code, names))}: {why}" for why, names in inverted(row.without).items()]
     others = [f"{code(f'{name}={own}' if own else name)}, torch's {code(said) if said else 'has to be given'}"
               for name, (own, said) in defaults(row, theirs).items()]  # fmt: skip
-    turned += [f"in another order, {code(', '.join(found))}" for found in [order(row, theirs)] if found]
     return "; ".join([*([row.note] if row.note else []), *turned, *others, *left])
 
 

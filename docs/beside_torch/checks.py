@@ -20,6 +20,7 @@ HOW = {
     "device", "dtype", "inplace", "size_average", "reduce", "params", "foreach", "fused", "capturable",
     "differentiable", "optimizer", "last_epoch",
 }  # fmt: skip  # arguments that say how something is computed, or that torch itself has given up
+HANDED = {"params", "optimizer"}  # what comes with a step here
 SAME = {
     "nn": [*(row for rows in layers.TABLES.values() for row in rows), *activations.ACTIVATIONS, *losses.LOSSES],
     "optim": training.OPTIMIZERS,
@@ -71,6 +72,7 @@ def _row(row, theirs):
         if not there and argument not in row.without:
             yield f"{row.torch}: {row.here} has no {argument}, and the table says nothing of it"
     yield from (f"{row.torch} has no {name}" for name in (row.without | row.renamed) if name not in theirs)
+    yield from filter(None, [mistaken(row, theirs)])
 
 
 def _test(row):
@@ -177,15 +179,22 @@ def defaults(row: Row, theirs: dict) -> dict:
     return {n: (own[n], d) for n, d in pairs.items() if n in own and d != "..." and not _alike(own[n], d)}
 
 
-def order(row: Row, theirs: dict) -> list:
-    """The arguments that both have, in our order, where it is not torch's; else none."""
+def mistaken(row: Row, theirs: dict) -> str:
+    """What an argument of torch's would be here in a call by position, where it would be another; else nothing."""
     if not row.is_name or not is_there(row.here):
-        return []
-    own = [p.name for p in inspect.signature(eval(row.here, SCOPE)).parameters.values() if p.kind is not p.KEYWORD_ONLY]
-    shared = [row.renamed.get(name, name) for name in theirs if name not in HOW]
-    shared = [name for name in shared if name in own]
-    ours = [name for name in own if name in shared]
-    return ours if ours != shared else []
+        return ""
+    expected = [row.renamed.get(name, name) for name in theirs if name not in HANDED]
+    if "optimizer" in theirs and "lr" not in expected:
+        expected = ["lr", *expected]  # the rate stands where torch has the optimizer
+    for n in range(1, len(expected) + 1):
+        try:
+            taken = inspect.signature(eval(row.here, SCOPE)).bind_partial(*expected[:n]).arguments
+        except TypeError:
+            return ""
+        wrong = [name for name, given in taken.items() if given not in (name, (name,))]
+        if wrong:
+            return f"{row.torch}: by position torch's {taken[wrong[0]]} is the {wrong[0]} of {row.here}"
+    return ""
 
 
 def _defaults(name):

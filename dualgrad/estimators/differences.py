@@ -22,8 +22,8 @@ from .step_size import coarse, require_moved, rounded_direction, too_small
 
 
 def quotient(above, below, width):
-    """(above - below) / width, infinite where the losses are too far apart for their precision."""
-    with np.errstate(over="ignore"):
+    """(above - below) / width, not finite where a loss is not, or the two are too far apart for their precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
         return float(to_numpy((above - below) / width))
 
 

@@ -30,11 +30,11 @@ class MultiHeadAttention(Container):
     ----------
     embed_dim, num_heads : int
         The heads must divide the dimension.
+    dropout : float
+        Of the entries of A, in training mode.
     bias : bool
     causal : bool
         Whether each position sees only itself and those before it.
-    dropout : float
-        Of the entries of A, in training mode.
 
     Notes
     -----
@@ -57,7 +57,7 @@ class MultiHeadAttention(Container):
 
     @checked
     def __init__(
-        self, embed_dim: int, num_heads: int, bias: bool = True, causal: bool = False, dropout: float = 0.0
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *, causal: bool = False
     ):  # fmt: skip
         if embed_dim % num_heads:
             raise ValueError(f"got embed_dim={embed_dim} and num_heads={num_heads}; the heads must divide it")
@@ -214,11 +214,11 @@ class TransformerBlock(Sequential):
 
     @checked
     def __init__(
-        self, embed_dim: int, num_heads: int, hidden_dim: int | None = None, dropout: float = 0.0,
+        self, embed_dim: int, num_heads: int, hidden_dim: int | None = None, dropout: float = 0.0, *,
         causal: bool = False, attention_dropout: float = 0.0,
     ):  # fmt: skip
         hidden = 4 * embed_dim if hidden_dim is None else hidden_dim
-        attention = [LayerNorm(embed_dim), MultiHeadAttention(embed_dim, num_heads, True, causal, attention_dropout)]
+        heads = MultiHeadAttention(embed_dim, num_heads, attention_dropout, causal=causal)
         mlp = [LayerNorm(embed_dim), Linear(embed_dim, hidden), GELU(), Linear(hidden, embed_dim)]
         drop = [Dropout(dropout)] if dropout else []
-        super().__init__(Residual(*attention, *drop), Residual(*mlp, *drop))
+        super().__init__(Residual(LayerNorm(embed_dim), heads, *drop), Residual(*mlp, *drop))

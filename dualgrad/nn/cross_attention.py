@@ -24,8 +24,8 @@ class CrossAttention(MultiHeadAttention):
     Parameters
     ----------
     embed_dim, num_heads : int
-    bias : bool
     dropout : float
+    bias : bool
 
     Notes
     -----
@@ -50,8 +50,8 @@ class CrossAttention(MultiHeadAttention):
     lead = True
 
     @checked
-    def __init__(self, embed_dim: int, num_heads: int, bias: bool = True, dropout: float = 0.0):
-        super().__init__(embed_dim, num_heads, bias, dropout=dropout)
+    def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True):
+        super().__init__(embed_dim, num_heads, dropout, bias)
         self._q, self._kv = Linear(embed_dim, embed_dim, bias), Linear(embed_dim, 2 * embed_dim, bias)
         self.takes = frozenset({"memory", "memory_key_padding_mask", "memory_mask"}) | self._draws
         self.by_example = frozenset({"memory", "memory_key_padding_mask"})

@@ -48,10 +48,14 @@ class Adagrad(Optimizer):
         state_bound = self._state_bound + largest * largest
         return state_bound, max(state_bound, max(1, rate) * largest / self.eps)
 
-    def _update(self, rate, w, g, v):
-        a = scratch(w)
+    def _numbers(self, rate, kind):
+        slowed = rate / (1 + (self.steps - 1) * self.lr_decay)
+        return self.initial_accumulator_value, visible(self.eps, kind), slowed
+
+    def _update(self, numbers, w, g, v):
+        (initial, eps, rate), a = numbers, scratch(w)
         v += np.square(g, out=a)
-        np.sqrt(np.add(v, self.initial_accumulator_value, out=a), out=a)
-        a += visible(self.eps, a)
+        np.sqrt(np.add(v, initial, out=a), out=a)
+        a += eps
         np.divide(g, a, out=a)
-        w -= np.multiply(rate / (1 + (self.steps - 1) * self.lr_decay), a, out=a)
+        w -= np.multiply(rate, a, out=a)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..backend import to_numpy
-from .blockwise import blocks, mix, scratch, visible
+from .blockwise import blocks, mix, prepared, scratch, visible
 from .hyperparameters import Rate
 from .optimizer import Optimizer
 
@@ -60,23 +60,26 @@ class Adam(Optimizer):
         step_bound = state_bound / self.eps / math.sqrt(1 - self.betas[1])
         return state_bound, max(largest * largest, max(1, rate) * step_bound)
 
-    def _update(self, rate, w, g, m, v, largest=None):
-        self._average(g, m, v)
-        self._move(rate, w, m, v if largest is None else np.maximum(v, largest, out=largest))
-
-    def _average(self, g, m, v):
-        (b1, b2), a = self.betas, scratch(m)
-        mix(m, b1, g, a)
-        mix(v, b2, np.square(g, out=a), a)
-
-    def _move(self, rate, w, m, v):
+    def _numbers(self, rate, kind):
         """With s = √(1 - b2ᵗ) the step is lr s / (1 - b1ᵗ) times m / (√v + s eps): one pass less than m̂ and v̂ take."""
-        (b1, b2), t, a = self.betas, self.steps, scratch(w)
+        (b1, b2), t = self.betas, self.steps
         s = math.sqrt(1 - b2**t)
+        return b1, 1 - b1, b2, 1 - b2, visible(self.eps, kind, s), rate * s / (1 - b1**t)
+
+    def _update(self, numbers, w, g, m, v, largest=None):
+        (b1, rest1, b2, rest2, eps, rate), a = numbers, scratch(w)
+        self._average(b1, rest1, b2, rest2, g, m, v, a)
+        self._move(eps, rate, w, m, v if largest is None else np.maximum(v, largest, out=largest), a)
+
+    def _average(self, b1, rest1, b2, rest2, g, m, v, a):
+        mix(m, b1, rest1, g, a)
+        mix(v, b2, rest2, np.square(g, out=a), a)
+
+    def _move(self, eps, rate, w, m, v, a):
         np.sqrt(v, out=a)
-        a += visible(self.eps, a, s)
+        a += eps
         np.divide(m, a, out=a)
-        w -= np.multiply(rate * s / (1 - b1**t), a, out=a)
+        w -= np.multiply(rate, a, out=a)
 
 
 @dataclass(eq=False, repr=False)
@@ -106,9 +109,13 @@ class AdamW(Adam):
         grows = rate * self.weight_decay > 2  # the parameters themselves
         return state_bound, math.inf if grows else step_bound
 
-    def _move(self, rate, w, m, v):
-        w *= 1 - rate * self.weight_decay
-        super()._move(rate, w, m, v)
+    def _numbers(self, rate, kind):
+        return 1 - rate * self.weight_decay, *super()._numbers(rate, kind)
+
+    def _update(self, numbers, w, g, *state):
+        shrink, *numbers = numbers
+        w *= shrink
+        super()._update(numbers, w, g, *state)
 
 
 @dataclass(eq=False, repr=False)
@@ -144,19 +151,25 @@ class StableAdamW(AdamW):
         state_bound, step_bound = super()._bounds(rate, largest)
         return state_bound, max(step_bound, largest * largest / (1 - self.betas[1]), largest / self.eps / self.eps)
 
-    def _sweep(self, rate, clip, w, g, m, v):
+    def _numbers(self, rate, kind):
+        return rate, kind
+
+    def _sweep(self, row, w, g, m, v):
+        *clipping, rate, kind = row
         total = count = 0
-        for g_block, *moments in blocks(g, m, v):
-            total += self._surprise(clip(g_block), *moments)
+        for w_block, g_block, *moments in blocks(w, g, m, v):
+            total += self._surprise(prepared(w_block, g_block, *clipping), *moments)
             count += g_block.size
-        rms = math.sqrt(total / max(count, 1))
-        for block in blocks(w, m, v):
-            self._move(rate / max(1, rms), *block)
+        shrink, *_, eps, rate = AdamW._numbers(self, rate / max(1, math.sqrt(total / max(count, 1))), kind)
+        for part, *moments in blocks(w, m, v):
+            part *= shrink
+            self._move(eps, rate, part, *moments, scratch(part))
 
     def _surprise(self, g, m, v):
         """Bring m and v up to date; the sum of g² / max(v̂, eps²)."""
-        self._average(g, m, v)
-        a = np.multiply(v, 1 / (1 - self.betas[1] ** self.steps), out=scratch(v))
-        np.divide(g, np.maximum(a, visible(self.eps**2, a), out=a), out=a)
+        (b1, b2), a = self.betas, scratch(v)
+        self._average(b1, 1 - b1, b2, 1 - b2, g, m, v, a)
+        np.multiply(v, 1 / (1 - b2**self.steps), out=a)
+        np.divide(g, np.maximum(a, visible(self.eps**2, a.dtype), out=a), out=a)
         a *= g
         return float(to_numpy(np.sum(a)))

@@ -19,7 +19,8 @@ def norm(g):
         copy = empty_like(g)
         copy[...] = g
         g = copy
-    square = float(to_numpy(np.vdot(g, g).real))
+    square = np.vdot(g, g).real
+    square = float(square if g.__class__ is np.ndarray else to_numpy(square))
     if math.isfinite(square):
         return math.sqrt(square)
     with np.errstate(all="ignore"):
@@ -27,7 +28,7 @@ def norm(g):
         if not math.isfinite(peak):
             return peak
         square = float(to_numpy(np.sum(np.square(np.abs(g / peak)), dtype=np.float64)))
-    return min(peak * math.sqrt(square), np.finfo(np.float64).max)
+    return min(peak * math.sqrt(square), float(np.finfo(np.float64).max))
 
 
 def steady_norm(g):
@@ -59,7 +60,7 @@ def blocks(*arrays):
         for place, part in unwritten[0].blocks(BLOCK):
             yield [part if a is unwritten[0] else a[place] for a in arrays]
         return
-    if all(a.flags.c_contiguous for a in arrays):
+    if arrays[0].ndim != 1 and all(a.flags.c_contiguous for a in arrays):
         arrays = [a.reshape(-1) for a in arrays]
     if arrays[0].dtype.kind == "c":
         for part in (np.real, np.imag):
@@ -78,16 +79,33 @@ def scratch(x):
     return empty((BLOCK,), x.dtype)[: x.size] if x.ndim == 1 else empty(x.shape, x.dtype)
 
 
-def visible(eps, a, by=1):
-    """eps, or the smallest normal number where eps would vanish beside the array a, of single precision or better;
-    times a number up to 1, and never 0."""
+def visible(eps, kind, by=1):
+    """eps, or the smallest normal number where eps would vanish beside an array of this dtype, of single precision or
+    better; times a number up to 1, and never 0."""
     if by * eps >= 2**-126:
         return by * eps
-    info = np.finfo(a.dtype)
+    info = np.finfo(kind)
     return max(by * max(eps, float(info.smallest_normal)), float(info.smallest_subnormal))
 
 
-def mix(m, b, g, at):
-    """m ← b m + (1 - b) g."""
+def is_just(x, value):
+    """Whether what stands in a formula is this number, for every entry."""
+    return x.__class__ is not np.ndarray and x == value
+
+
+def mix(m, b, rest, g, at):
+    """m ← b m + (1 - b) g; ``rest`` is 1 - b."""
     m *= b
-    m += np.multiply(1 - b, g, out=at)
+    m += np.multiply(rest, g, out=at)
+
+
+def prepared(w, g, factor, low, high, decay):
+    """What of a gradient goes into the update, into scratch: times the factor, clipped, and with decay w (L2)."""
+    if not is_just(factor, 1):
+        g = np.multiply(factor, g, out=scratch(g))
+    if not is_just(high, math.inf):
+        g = np.minimum(g, high, out=(a := scratch(g)))
+        np.maximum(g, low, out=a)
+    if not is_just(decay, 0):
+        g = np.add(np.multiply(decay, w, out=(a := scratch(g))), g, out=a)
+    return g

@@ -1,12 +1,12 @@
 """Adam with other corrections of its averages: NAdam and RAdam."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .adam import Adam
-from .blockwise import scratch, visible
+from .blockwise import is_just, scratch, visible
 from .hyperparameters import Rate
 
 
@@ -32,6 +32,7 @@ class NAdam(Adam):
     """
 
     lr: Rate = 2e-3
+    amsgrad: bool = field(default=False, kw_only=True)
     momentum_decay: float = 4e-3
 
     _has_amsgrad = False
@@ -40,29 +41,33 @@ class NAdam(Adam):
         """μₜ."""
         return self.betas[0] * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
 
-    def _product(self):
-        """Π μ over all steps so far."""
+    def _shares(self):
+        """Π μ over all steps so far, the last μ of them, and the next."""
         settings = self.betas[0], self.momentum_decay
-        before, known, product = vars(self).get("_known", (settings, 0, 1.0))
+        before, known, product, now, following = vars(self).get("_known", (None, 0, 1.0, 0.0, 0.0))
         if before != settings or known > self.steps:
-            known, product = 0, 1.0
+            known, product, following = 0, 1.0, self._share(1)
         for t in range(known + 1, self.steps + 1):
-            product *= self._share(t)
-        self._known = settings, self.steps, product
-        return product
+            product, now, following = product * following, following, self._share(t + 1)
+        vars(self)["_known"] = settings, self.steps, product, now, following
+        return product, now, following
 
-    def _update(self, rate, w, g, m, v):
-        self._average(g, m, v)
-        product, now, following = self._product(), self._share(self.steps), self._share(self.steps + 1)
-        s, a, b = math.sqrt(1 - self.betas[1] ** self.steps), scratch(w), scratch(w)
+    def _numbers(self, rate, kind):
+        (b1, b2), t = self.betas, self.steps
+        product, now, following = self._shares()
+        s = math.sqrt(1 - b2**t)
+        of_g, of_m = rate * s * (1 - now) / (1 - product), rate * s * following / (1 - following * product)
+        return b1, 1 - b1, b2, 1 - b2, visible(self.eps, kind, s), of_g, of_m
+
+    def _update(self, numbers, w, g, m, v):
+        (*weights, eps, of_g, of_m), a, b = numbers, scratch(w), scratch(w)
+        self._average(*weights, g, m, v, a)
+        np.multiply(of_g, g, out=a)
+        a += np.multiply(of_m, m, out=b)
         np.sqrt(v, out=b)
-        b += visible(self.eps, b, s)
-        np.multiply((1 - now) / (1 - product), g, out=a)
+        b += eps
         a /= b
-        np.divide(m, b, out=b)
-        b *= following / (1 - following * product)
-        a += b
-        w -= np.multiply(rate * s, a, out=a)
+        w -= a
 
 
 @dataclass(eq=False, repr=False)
@@ -85,17 +90,29 @@ class RAdam(Adam):
     array([0.9, 2.5])
     """
 
+    amsgrad: bool = field(default=False, kw_only=True)
+
     _has_amsgrad = False
 
-    def _move(self, rate, w, m, v):
-        (b1, b2), t, a = self.betas, self.steps, scratch(w)
+    def _numbers(self, rate, kind):
+        """The last three: the rate with what corrects it, and the factor of √v and eps, which are 0 and 1 at first."""
+        (b1, b2), t = self.betas, self.steps
         last, rate = 2 / (1 - b2) - 1, rate / (1 - b1**t)
-        length = last - 2 * t * b2**t / (1 - b2**t)
-        if length <= 5:
+        length, how = last - 2 * t * b2**t / (1 - b2**t), (0, 1)
+        if length > 5:
+            rectified = (length - 4) * (length - 2) * last / ((last - 4) * (last - 2) * length)
+            rate, how = rate * math.sqrt(rectified * (1 - b2**t)), (1, visible(self.eps, kind))
+        return b1, 1 - b1, b2, 1 - b2, rate, *how
+
+    def _update(self, numbers, w, g, m, v):
+        (*weights, rate, by, eps), a = numbers, scratch(w)
+        self._average(*weights, g, m, v, a)
+        if is_just(by, 0):
             w -= np.multiply(rate, m, out=a)
             return
-        rectified = (length - 4) * (length - 2) * last / ((last - 4) * (last - 2) * length)
         np.sqrt(v, out=a)
-        a += visible(self.eps, a)
+        if not is_just(by, 1):
+            a *= by
+        a += eps
         np.divide(m, a, out=a)
-        w -= np.multiply(rate * math.sqrt(rectified * (1 - b2**t)), a, out=a)
+        w -= np.multiply(rate, a, out=a)

@@ -4,6 +4,7 @@ import ast
 import copy
 import fnmatch
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,34 +15,46 @@ from ..layout import Fixed, Layout
 from ..params import Params
 from ..tree import flatten, paths
 from ..unwritten import Unwritten
+from .blockwise import norm
 from .hyperparameters import as_hyperparameter, rate
-from .per_group import PerGroup, Spread
+from .per_group import Blend
 
 NEVER = ("clip_norm", "groups")  # what belongs to all parameters together
 
 
 class Portion(NamedTuple):
-    """Arrays that are stepped with the same settings.
+    """Arrays that are stepped with the same settings, or with those of several groups at once.
 
     Attributes
     ----------
-    optimizer : with these settings
-    widest : the same optimizer, of several groups that are stepped as one with the largest weight decay
+    members : an optimizer for every group
+    rates : one for every group
+    blend : where the groups are, if there are several
     names : of the leaves, for errors
-    rates : of the groups that are stepped as one
     leaves, gradients : arrays
-    states : a list of arrays for every leaf, by the optimizer's ``state_names``
-    starts : where the leaves begin in the vector, where that matters
+    states : a list of arrays for every leaf, by the optimizers' ``state_names``
+    starts : where the leaves begin in what moves, where that matters
     """
 
-    optimizer: Any
-    widest: Any
-    names: list[str]
+    members: Sequence[Any]
     rates: Sequence[float]
+    blend: Blend | None
+    names: list[str]
     leaves: Sequence[Any]
     gradients: Sequence[Any]
     states: Sequence[list[Any]]
     starts: Sequence[int] = ()
+
+    def bounds(self, sizes):
+        """What cannot be exceeded by state and step of every group, for gradients of these norms."""
+        found, size, w = [], math.hypot(*sizes), None
+        for one, lr in zip(self.members, self.rates, strict=True):
+            largest = one._largest(size)
+            if one._adds_decay and one.weight_decay:
+                w = max(map(norm, self.leaves), default=0.0) if w is None else w
+                largest += one.weight_decay * w
+            found.append(one._bounds(lr, largest))
+        return found
 
     def copied(self, precision):
         """Copies: of the leaves in the precision of their moments at least, and of the states."""
@@ -150,17 +163,22 @@ def frozen_names(optimizer, names):
 
 
 class Part(NamedTuple):
-    """An optimizer with the settings of a group, and where its parameters are: slices of Params, or numbers of leaves.
+    """Optimizers with the settings of groups, and where their parameters are: slices of Params, or numbers of leaves.
 
-    Where several groups are stepped as one, ``optimizer`` has a `PerGroup` for their weight decays, ``widest`` the
-    largest of them, and ``rates`` are those of each.
+    Several are stepped at once, with a `Blend`.
     """
 
-    optimizer: Any
+    members: list[Any]
+    blend: Blend | None
     places: list[Any]
     names: list[str]
-    widest: Any
-    rates: list[Any]
+
+
+# What stands in formulas as a number; of what else groups differ in (nesterov, amsgrad, ...) the formulas are others.
+NUMBERS = frozenset(
+    "lr weight_decay betas eps momentum dampening alpha momentum_decay lr_decay initial_accumulator_value clip_value "
+    "maximize".split()
+)
 
 
 def parts_of(optimizer, places, leaves):
@@ -174,23 +192,24 @@ def parts_of(optimizer, places, leaves):
     distinct = [own for k, own in enumerate(settings) if k in moving and own not in settings[:k]]
     members = [with_settings(optimizer, own) for own in distinct]
     group = {k: distinct.index(settings[k]) for k in moving}
-    if packed and len(members) > 1 and _may_blend(optimizer, members, leaves[0]):
-        parts = [_spans([k for k in moving if group[k] == i], where, names) for i in range(len(members))]
-        if sum(where[k].stop - where[k].start for k in moving) < FEW_AT_ONCE * sum(len(spans) for spans, _ in parts):
-            spread = Spread([(where[k], group[k]) for k in moving], places.size)
-            spans = _spans(moving, where, names)
-            return [Part(_blended(members, spread), *spans, _widest(members), [one.lr for one in members])]
+    at_once = packed and not optimizer._by_tensor and leaves[0].__class__ is np.ndarray and leaves[0].dtype.kind == "f"
     parts = []
-    for i, member in enumerate(members):
-        some = [k for k in moving if group[k] == i]
+    for same in _of_one_formula(members) if at_once else [[i] for i in range(len(members))]:
+        some = [k for k in moving if group[k] in same]
         apart = not packed or optimizer._by_tensor
         spans = _spans(some, where, names) if not apart else ([where[k] for k in some], _labels(some, names))
-        parts.append(Part(member, *spans, member, [member.lr]))
+        blend = Blend([(where[k].start, where[k].stop, same.index(group[k])) for k in some]) if len(same) > 1 else None
+        parts.append(Part([members[i] for i in same], blend, *spans))
     return parts
 
 
-FEW_AT_ONCE = 1 << 14  # entries a span: from here on the overhead of another one is small
-BLENDED = {"lr", "weight_decay"}
+def _of_one_formula(members):
+    """The numbers of the members whose settings differ in numbers alone, side by side."""
+    found = {}
+    for i, one in enumerate(members):
+        formula = *(getattr(one, name) for name in one.__dataclass_fields__ if name not in NUMBERS), one.state_names
+        found.setdefault(formula, []).append(i)
+    return list(found.values())
 
 
 def _spans(some, where, names):
@@ -205,39 +224,25 @@ def _labels(some, names):
     return [f"[{names[k]!r}]" for k in some]
 
 
-def _may_blend(optimizer, members, w):
-    """Whether groups differ in what stands in formulas as a factor alone, and in real numbers on the host."""
-    if optimizer._by_tensor or w.__class__ is not np.ndarray or w.dtype.kind != "f":
-        return False
-    rest = [name for name in optimizer.__dataclass_fields__ if name not in BLENDED]
-    return all(getattr(one, name) == getattr(members[0], name) for one in members for name in rest)
-
-
-def _blended(members, spread):
-    one = with_settings(members[0], {})
-    vars(one)["_spread"] = spread
-    if any(member.weight_decay != one.weight_decay for member in members if hasattr(one, "weight_decay")):
-        vars(one)["weight_decay"] = PerGroup([member.weight_decay for member in members], spread)
-    return one
-
-
-def _widest(members):
-    decays = [member.weight_decay for member in members if hasattr(member, "weight_decay")]
-    return with_settings(members[0], {"weight_decay": max(decays)} if decays else {})
-
-
-def portions_of(parts, t, leaves, gradients, state):
+def portions_of(parts, t, state_bound, leaves, gradients, state):
     """What the parts have of these arrays, at step t."""
     found = []
     for part in parts:
-        own = [state[name] for name in part.optimizer.state_names]
-        if isinstance(part.places[0], slice):
+        for member in part.members:
+            own = member.__dict__
+            own["steps"], own["_state_bound"] = t, state_bound
+        rates = [rate(member.lr, t) for member in part.members]
+        own = [state[name] for name in part.members[0].state_names]
+        first = part.places[0]
+        if len(part.places) == 1 and first.__class__ is slice and first.stop - first.start == leaves[0].size:
+            arrays, starts = (leaves, gradients, [[vs[0] for vs in own]]), (0,)
+        elif first.__class__ is slice:
             views = [(leaves[0][s], _view(gradients[0], s), [vs[0][s] for vs in own]) for s in part.places]
+            arrays, starts = zip(*views, strict=True), [place.start for place in part.places]
         else:
             views = [(leaves[k], gradients[k], [vs[k] for vs in own]) for k in part.places]
-        arrays, starts = zip(*views, strict=True), [getattr(place, "start", 0) for place in part.places]
-        rates = [rate(lr, t) for lr in part.rates]
-        found.append(Portion(part.optimizer, part.widest, part.names, rates, *arrays, starts))
+            arrays, starts = zip(*views, strict=True), ()
+        found.append(Portion(part.members, rates, part.blend, part.names, *arrays, starts))
     return found
 
 

@@ -86,4 +86,8 @@ def _increasing(name, value):
 
 def rate(lr, t, kind=NOT_NEGATIVE):
     """What a number or a schedule is at step t."""
-    return number(f"{lr!r}({t})", lr(t), kind.expected, kind.fits) if callable(lr) else lr
+    if not callable(lr):
+        return lr
+    value = lr(t)
+    fits = value.__class__ is float and kind.fits(value)
+    return value if fits else number(f"{lr!r}({t})", value, kind.expected, kind.fits)

@@ -118,16 +118,15 @@ class KalmanQDOP(Optimizer):
             raise TypeError(f"got fisher of {fisher.dtype}; expected rows of real numbers")
         return fisher.astype(np.result_type(fisher.dtype, self.precision), copy=False)
 
-    def _clipping(self, norms):
-        if self.clip_value is not None:
-            return lambda g: np.clip(-g if self.maximize else g, -self.clip_value, self.clip_value)
-        factor = self._factor(norms)
-        return (lambda g: g) if factor == 1 else lambda g: factor * g
+    def _numbers(self, rate, kind):
+        return (rate,)
 
-    def _sweep(self, rate, clip, w, g, precision, slope):
+    def _sweep(self, row, w, g, precision, slope):
+        factor, low, high, _, rate = row
         parts = (np.real, np.imag) if w.dtype.kind == "c" else (lambda a: a,)
         for part in parts:
-            self._move(rate, part(w), clip(part(g)), part(precision), part(slope))
+            clipped = np.clip(factor * part(g), low, high)
+            self._move(rate, part(w), clipped, part(precision), part(slope))
 
     def _move(self, rate, w, g, precision, slope):
         rows = [g] if self._rows is None else self._rows

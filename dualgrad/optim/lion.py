@@ -44,10 +44,14 @@ class Lion(Optimizer):
         state_bound = self._state_bound + largest
         return state_bound, math.inf if rate * self.weight_decay > 2 else max(state_bound, rate)
 
-    def _update(self, rate, w, g, m):
-        (b1, b2), a, b = self.betas, scratch(w), scratch(w)
+    def _numbers(self, rate, kind):
+        b1, b2 = self.betas
+        return b1, 1 - b1, b2, 1 - b2, 1 - rate * self.weight_decay, rate
+
+    def _update(self, numbers, w, g, m):
+        (b1, rest1, b2, rest2, shrink, rate), a, b = numbers, scratch(w), scratch(w)
         np.multiply(b1, m, out=a)
-        a += np.multiply(1 - b1, g, out=b)
-        w *= 1 - rate * self.weight_decay
+        a += np.multiply(rest1, g, out=b)
+        w *= shrink
         w -= np.multiply(rate, np.sign(a, out=a), out=a)
-        mix(m, b2, g, b)
+        mix(m, b2, rest2, g, b)

@@ -12,12 +12,11 @@ from ..errors import NonFiniteError
 from ..layout import Layout
 from ..tree import Tree
 from ..vectors import all_finite
-from .blockwise import blocks, norm, scratch, steady_norm
+from .blockwise import blocks, norm, prepared, steady_norm
 from .groups import Portion, as_groups, frozen_names, names_of, parts_of, portions_of, with_settings
 from .hyperparameters import as_hyperparameter, rate
 from .leaves import matched, steppable
 from .memory import Memory
-from .per_group import PerGroup
 from .stored import LATER, TAKEN, Stored
 
 
@@ -59,7 +58,8 @@ class Optimizer(Stored):
     _by_tensor = False  # whether the update of an entry depends on its whole tensor
     _adds_decay = False  # whether weight_decay w is a part of the gradient
     _has_groups = True
-    _cut = _spread = None  # the parts of the parameters, and where several groups are that are stepped as one
+    _plain = 1, -math.inf, math.inf, 0  # what a row begins with where nothing is done to the gradient
+    _cut = None  # the parts of the parameters
     _frozen = None, ()
 
     def __post_init__(self) -> None:
@@ -141,9 +141,8 @@ class Optimizer(Stored):
             for size, name in zip(sizes, one.names, strict=True):
                 if not math.isfinite(size):
                     raise self._refused(f"gradient{name} is not finite")
-            widest = one.widest
-            bounds = widest._bounds(max(one.rates), widest._largest(sizes) + widest._largest_decay(one.leaves))
-            state_bound, step_bound = max(state_bound, bounds[0]), max(step_bound, bounds[1])
+            for bounds in one.bounds(sizes):
+                state_bound, step_bound = max(state_bound, bounds[0]), max(step_bound, bounds[1])
             norms += sizes
         own = vars(self)
         own["steps"] += 1
@@ -173,29 +172,26 @@ class Optimizer(Stored):
         if self.groups is None:
             own = [memory.state[name] for name in self.state_names]
             states = [[vs[k] for vs in own] for k in range(len(leaves))]
-            return [Portion(self, self, names, (rate(self.lr, t),), leaves, gradients, states)]
+            return [Portion((self,), (rate(self.lr, t),), None, names, leaves, gradients, states)]
         if self._cut is None or self._cut[0] is not memory:
             vars(self)["_cut"] = memory, parts_of(self, memory.places, leaves)
-        for part in self._cut[1]:
-            vars(part.widest)["_state_bound"] = self._state_bound
-        return portions_of(self._cut[1], t, leaves, gradients, memory.state)
+        return portions_of(self._cut[1], t, self._state_bound, leaves, gradients, memory.state)
 
     def _sweep_all(self, norms, portions, memory):
         for one in portions:
-            optimizer = one.optimizer
-            vars(optimizer)["steps"] = self.steps
-            lr, clip = optimizer._rate_of(one), optimizer._clipping(norms)
-            for k, (w, g, state) in enumerate(zip(one.leaves, one.gradients, one.states, strict=True)):
-                if optimizer._spread is not None:
-                    optimizer._spread.at = one.starts[k]
-                arrays = w, g, *state
-                for part in memory.tensors(arrays) if self._by_tensor and self.groups is None else [arrays]:
-                    optimizer._sweep(lr, clip, *part)
-
-    def _rate_of(self, portion):
-        """The rate, or those of several groups that are stepped as one."""
-        rates = portion.rates
-        return rates[0] if self._spread is None or len(set(rates)) == 1 else PerGroup(rates, self._spread)
+            first, kind, by_tensor = one.members[0], None, self._by_tensor and self.groups is None
+            for k, w in enumerate(one.leaves):
+                if w.dtype is not kind:
+                    kind = w.dtype
+                    rows = [o._row(lr, norms, kind) for o, lr in zip(one.members, one.rates, strict=True)]
+                arrays = w, one.gradients[k], *one.states[k]
+                if one.blend is not None:
+                    one.blend.sweep(first, rows, one.starts[k], *arrays)
+                elif by_tensor:
+                    for part in memory.tensors(arrays):
+                        first._sweep(rows[0], *part)
+                else:
+                    first._sweep(rows[0], *arrays)
 
     def _sweep_copies(self, norms, portions, memory):
         """The same, on copies in the precision of the moments; what has overflowed raises, and nothing has changed."""
@@ -209,19 +205,20 @@ class Optimizer(Stored):
         for a, b in zip(old, new, strict=True):
             a[...] = b
 
-    def _sweep(self, lr, clip, *arrays):
-        for w, g, *state in blocks(*arrays):
-            self._update(lr, w, self._decayed(w, clip(g)), **dict(zip(self.state_names, state, strict=True)))
-            if self._spread is not None:
-                self._spread.at += w.size
+    def _row(self, rate, norms, kind):
+        """All that stands in the step beside arrays of this dtype: `prepared`'s four, and those of the update."""
+        high = math.inf if self.clip_value is None else self.clip_value
+        decay = self.weight_decay if self._adds_decay else 0
+        return self._factor(norms), -high, high, decay, *self._numbers(rate, kind)
 
-    def _decayed(self, w, g):
-        """g + weight_decay w, into scratch."""
-        if not self._adds_decay or not self.weight_decay:
-            return g
-        decayed = np.multiply(self.weight_decay, w, out=scratch(g))
-        decayed += g
-        return decayed
+    def _sweep(self, row, *arrays):
+        for block in blocks(*arrays):
+            self._apply(row, *block)
+
+    def _apply(self, row, w, g, *state):
+        """The step of a block; what is in the row may be a number, or an array of one for every entry."""
+        factor, low, high, decay, *numbers = row
+        self._update(numbers, w, prepared(w, g, factor, low, high, decay), *state)
 
     # ------------------------------------------------------------------ groups
 
@@ -249,29 +246,24 @@ class Optimizer(Stored):
 
     # ------------------------------------------------------------------ clipping, and what cannot overflow
 
-    def _largest(self, norms):
-        """A bound of the entries of the gradient, once it is clipped."""
-        return min(math.hypot(*norms), self.clip_norm or math.inf, self.clip_value or math.inf)
-
-    def _largest_decay(self, leaves):
-        """A bound of the entries that L2 adds to them."""
-        decays = self._adds_decay and self.weight_decay
-        return self.weight_decay * float(max(map(norm, leaves), default=0)) if decays else 0
-
-    def _clipping(self, norms):
-        """What clips a block of the gradient, into scratch: as torch's clip_grad_value_ and clip_grad_norm_."""
-        if self.clip_value is not None:
-            low, high = -self.clip_value, self.clip_value
-            if self.maximize:
-                return lambda g: np.clip(np.negative(g, out=(a := scratch(g))), low, high, out=a)
-            return lambda g: np.clip(g, low, high, out=scratch(g))
-        factor = self._factor(norms)
-        return (lambda g: g) if factor == 1 else lambda g: np.multiply(factor, g, out=scratch(g))
+    def _largest(self, size):
+        """A bound of the entries of a gradient of this norm, once it is clipped."""
+        return min(size, self.clip_norm or math.inf, self.clip_value or math.inf)
 
     def _factor(self, norms):
         """What a gradient is multiplied by whose leaves have these norms: by clip_norm, and to maximize."""
-        shorter = 1 if self.clip_norm is None else min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
+        if self.clip_norm is None:
+            return -1 if self.maximize else 1
+        shorter = min(1, self.clip_norm / (math.hypot(*norms) + 1e-6))
         return -shorter if self.maximize else shorter
+
+    def _numbers(self, rate, kind):
+        """What stands in the formula of this step beside arrays of this dtype."""
+        raise NotImplementedError
+
+    def _update(self, numbers, w, g, *state):
+        """The step of a block of weights, in place; a number on which groups differ is an array of one an entry."""
+        raise NotImplementedError
 
     def _bounds(self, lr, largest):
         """Bounds from the largest entry of the gradient: of the state, and of all that the step computes.

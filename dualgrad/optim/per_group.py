@@ -1,58 +1,73 @@
-"""PerGroup: a number for every group of parameters, which meets arrays as one number an entry."""
-
-import operator
+"""Blend: several groups of a vector stepped at once, by the same formula with one number an entry where they differ."""
 
 import numpy as np
 
-SPREADS = 3  # vectors beside the newest
+from .blockwise import blocks
 
 
-class Spread:
-    """Where the groups are in a vector, and where in it an update is; it keeps the vectors that were made last."""
+class Blend:
+    """Where the groups are in what moves of a vector, ``[(start, stop, group), ...]`` in order, and what was made last.
 
-    def __init__(self, places, size):
-        self.places, self.size, self.at, self.made = places, size, 0, {}
+    A row is what stands in the formula of a group beside the arrays; `Optimizer._row` says what is in it.
+    """
 
-    def entries(self, values, like):
-        """The numbers of the groups at the entries of ``like``, which begin where the update is."""
-        vector = self.made.get(values)
-        if vector is None or vector.dtype != like.dtype:
-            oldest = self.made.pop(next(iter(self.made))) if len(self.made) > SPREADS else None
-            vector = np.empty(self.size, like.dtype) if oldest is None or oldest.dtype != like.dtype else oldest
-            for place, group in self.places:
-                vector[place] = values[group]
-            self.made[values] = vector
-        return vector[self.at : self.at + like.size] if like.size < self.size else vector
+    def __init__(self, spans):
+        self.spans, self.known = spans, {}
+
+    def __reduce__(self):
+        return Blend, (self.spans,)
+
+    def sweep(self, optimizer, rows, at, *arrays):
+        """The step of the optimizer with a row for every group; the arrays begin at ``at`` in the vector."""
+        for block in blocks(*arrays):
+            optimizer._apply(self._row(rows, at, block[0]), *block)
+            at += block[0].size
+
+    def _row(self, rows, at, w):
+        """The row for a block: that of its only group, or one in which arrays stand where groups differ."""
+        key = at, w.size, w.itemsize
+        mixed = self.known.get(key)
+        if mixed is None:
+            stop = at + w.size
+            places = [(slice(max(a, at) - at, min(b, stop) - at), k) for a, b, k in self.spans if a < stop and b > at]
+            groups = {group for _, group in places}
+            mixed = self.known[key] = Mixed(places, w) if len(groups) > 1 else min(groups, default=0)
+        return rows[mixed] if mixed.__class__ is int else mixed.row(rows)
 
 
-class PerGroup:
-    """Numbers, one a group: with numbers they make numbers, group by group, in Python's own arithmetic."""
+class Mixed:
+    """A block of several groups: the numbers of their rows in the last step, and what stood for them."""
 
-    __slots__ = ("spread", "values")
+    def __init__(self, places, w):
+        sizes = {group: sum(place.stop - place.start for place, own in places if own == group) for _, group in places}
+        self.widest = max(sizes, key=sizes.get)
+        self.places = [(place, group) for place, group in places if group != self.widest]
+        self.size, self.dtype = w.size, w.dtype
+        self.values, self.found, self.arrays = (), [], {}
 
-    def __init__(self, values, spread):
-        self.values, self.spread = tuple(values), spread
+    def row(self, rows):
+        """The numbers that all have, and arrays of the others."""
+        columns = list(zip(*rows, strict=True))
+        if columns == self.values:
+            return self.found
+        if not self.values:
+            self.values, self.found = [None] * len(columns), [None] * len(columns)
+        for k, values in enumerate(columns):
+            if values != self.values[k]:
+                same = values.count(values[0]) == len(values)
+                self.found[k] = values[0] if same else self._spread(k, values)
+        self.values = columns
+        return self.found
 
-    def __bool__(self):
-        return any(self.values)
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        """The ufunc of arrays, for which a number of every entry stands in the place of these."""
-        like = next(x for x in inputs if x.__class__ is not PerGroup)
-        found = [self.spread.entries(x.values, like) if x.__class__ is PerGroup else x for x in inputs]
-        return getattr(ufunc, method)(*found, **kwargs)
-
-    def _with(self, other, function):
-        others = other.values if other.__class__ is PerGroup else (other,) * len(self.values)
-        return PerGroup(map(function, self.values, others), self.spread)
-
-    def __mul__(self, other):
-        return self._with(other, operator.mul)
-
-    __rmul__ = __mul__
-
-    def __truediv__(self, other):
-        return self._with(other, operator.truediv)
-
-    def __rsub__(self, other):
-        return self._with(other, lambda a, b: b - a)
+    def _spread(self, k, values):
+        """A number of every group as one of every entry: that of the widest everywhere, then those of the others."""
+        if k not in self.arrays:
+            vector = np.empty(self.size, self.dtype)
+            self.arrays[k] = vector, [(vector[place], group) for place, group in self.places], [None]
+        vector, parts, widest = self.arrays[k]
+        if widest[0] != values[self.widest]:
+            widest[0] = values[self.widest]
+            vector.fill(widest[0])
+        for part, group in parts:
+            part.fill(values[group])
+        return vector

@@ -20,6 +20,8 @@ class plateau(Schedule):  # noqa: N801
     Parameters
     ----------
     lr : float, not negative
+    mode : "min" or "max"
+        Of values that should fall, or rise.
     factor : float, in [0, 1)
     patience : int
         How many epochs in a row may be no better.
@@ -30,8 +32,6 @@ class plateau(Schedule):  # noqa: N801
     cooldown : int
         For how many epochs after the rate has fallen no epoch counts.
     min_lr : float, not negative
-    mode : "min" or "max"
-        Of values that should fall, or rise.
     eps : positive float
         A fall of the rate by no more than this is left out.
 
@@ -46,13 +46,13 @@ class plateau(Schedule):  # noqa: N801
     """
 
     lr: float
+    mode: str = "min"
     factor: float = 0.1
     patience: int = 10
     threshold: float = 1e-4
     threshold_mode: str = "rel"
     cooldown: int = 0
     min_lr: float = 0.0
-    mode: str = "min"
     eps: float = 1e-8
 
     def __post_init__(self) -> None:

@@ -22,10 +22,10 @@ class RMSprop(Optimizer):
     alpha : float, in [0, 1)
         The weight of the past in the averages.
     eps : positive float
-    momentum : float, in [0, 1)
-    centered : bool
     weight_decay : float, not negative
         weight_decay w is added to g (L2).
+    momentum : float, in [0, 1)
+    centered : bool
     clip_norm, clip_value, maximize, groups : as in `SGD`
 
     Examples
@@ -40,9 +40,9 @@ class RMSprop(Optimizer):
     lr: Rate = 1e-2
     alpha: float = 0.99
     eps: float = 1e-8
+    weight_decay: float = 0
     momentum: float = 0
     centered: bool = False
-    weight_decay: float = 0
 
     _by_blocks = _adds_decay = True
 
@@ -55,19 +55,24 @@ class RMSprop(Optimizer):
         state_bound = self.momentum * self._state_bound + largest / self.eps
         return state_bound, max(largest * largest, max(1, rate) * state_bound)
 
-    def _update(self, rate, w, g, v, mean=None, momentum=None):
-        a = scratch(w)
-        mix(v, self.alpha, np.square(g, out=a), a)
-        if mean is None:
-            np.sqrt(v, out=a)
-        else:
-            mix(mean, self.alpha, g, a)
+    def _numbers(self, rate, kind):
+        return self.alpha, 1 - self.alpha, visible(self.eps, kind), self.momentum, rate
+
+    def _update(self, numbers, w, g, v, *more):
+        (alpha, rest, eps, b, rate), a = numbers, scratch(w)
+        mix(v, alpha, rest, np.square(g, out=a), a)
+        if self.centered:
+            mean = more[0]
+            mix(mean, alpha, rest, g, a)
             np.subtract(v, np.square(mean, out=a), out=a)
             np.sqrt(np.maximum(a, 0, out=a), out=a)  # rounding can make this variance negative
-        a += visible(self.eps, a)
+        else:
+            np.sqrt(v, out=a)
+        a += eps
         update = np.divide(g, a, out=a)
-        if momentum is not None:
-            momentum *= self.momentum
+        if self.momentum:
+            momentum = more[-1]
+            momentum *= b
             momentum += update
             update = momentum
         w -= np.multiply(rate, update, out=a)

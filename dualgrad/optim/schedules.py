@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from .hyperparameters import Rate, as_hyperparameter, rate
 
@@ -69,6 +69,7 @@ class exponential(Schedule):  # noqa: N801
     """
 
     lr: float
+    _: KW_ONLY
     decay: float
 
     def __call__(self, t: int) -> float:
@@ -228,6 +229,7 @@ class one_cycle(Schedule):  # noqa: N801
 
     lr: float
     steps: int
+    _: KW_ONLY
     pct_start: float = 0.3
     anneal_strategy: str = "cos"
     div_factor: float = 25.0

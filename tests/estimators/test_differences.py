@@ -154,6 +154,15 @@ def test_what_goes_wrong_is_put_back():
     np.testing.assert_allclose(params.vector, before, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32, float])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_an_infinite_loss_is_refused_without_a_warning_of_numpys(kind, value):
+    for estimator in (estimators.SPSA(), estimators.MeZO(), estimators.FiniteDifference()):
+        for go in [estimator.estimate, *([estimator.step] if hasattr(estimator, "step") else [])]:
+            with pytest.raises(dg.NonFiniteError, match=f"the loss is {value}"):
+                go(lambda p: kind(value), start(), rng=0, **({"lr": 0.1} if go != estimator.estimate else {}))
+
+
 def test_a_tree_that_cannot_be_moved_is_left_alone():
     w = {"a": np.ones(3), "b": np.ones(3, int)}
     with pytest.raises(TypeError, match="real floating"):

@@ -22,7 +22,7 @@ JOURNALED = {
     "in place": partial(InPlaceRun, MOVES),
     "float32": partial(Run, FORWARD, params=LAYOUTS["Params"](np.float32)),
     "exact": partial(Run, FORWARD, exact=True, check=None),
-    "schedule": partial(Run, FORWARD, optimizer=optim.SGD(optim.schedules.exponential(0.1, 0.9))),
+    "schedule": partial(Run, FORWARD, optimizer=optim.SGD(optim.schedules.exponential(0.1, decay=0.9))),
 }
 
 

@@ -48,7 +48,8 @@ def test_self_attention(kind, padded, causal, bias):
     padding, mask = masks(kind, padded, causal, L)
     given = theirs(padding, mask, causal, L)
     compare(
-        nn.MultiHeadAttention(E, H, bias, causal), torch.nn.MultiheadAttention(E, H, bias=bias, batch_first=True),
+        nn.MultiHeadAttention(E, H, bias=bias, causal=causal),
+        torch.nn.MultiheadAttention(E, H, bias=bias, batch_first=True),
         RNG.standard_normal((B, L, E)), call=lambda m, x: m(x, x, x, need_weights=False, **given)[0],
         key_padding_mask=padding, attn_mask=mask,
     )  # fmt: skip
@@ -60,7 +61,7 @@ def test_cross_attention(kind, padded, bias):
     padding, mask = masks(kind, padded, False, S)
     given = theirs(padding, mask, False, S)
     compare(
-        nn.CrossAttention(E, H, bias), torch.nn.MultiheadAttention(E, H, bias=bias, batch_first=True),
+        nn.CrossAttention(E, H, bias=bias), torch.nn.MultiheadAttention(E, H, bias=bias, batch_first=True),
         (RNG.standard_normal((B, L, E)), RNG.standard_normal((B, S, E))),
         call=lambda m, x, y: m(x, y, y, need_weights=False, **given)[0],
         memory_key_padding_mask=padding, memory_mask=mask,

@@ -94,7 +94,7 @@ def test_value_slopes_and_gradient(case):
     dx = np.where(far, dx, 0)
     for weights in weights_of(losses(case, case.x)[0].shape):
         for reduction in case.loss.reductions:
-            value = case.loss(case.x, case.target, reduction, weights)
+            value = case.loss(case.x, case.target, reduction, weights=weights)
             np.testing.assert_allclose(value, reduced(case, case.x, reduction, weights), 1e-12, 1e-14)
             along = lambda d, r=reduction, w=weights: (  # noqa: E731
                 (reduced(case, case.x + h * d, r, w) - reduced(case, case.x - h * d, r, w)) / (2 * h)
@@ -102,7 +102,7 @@ def test_value_slopes_and_gradient(case):
             again, slopes = case.loss.jvp(case.x, case.target, dx, reduction, weights)
             np.testing.assert_array_equal(again, value)
             np.testing.assert_allclose(slopes, [along(d) for d in dx], 1e-6, 1e-7)
-            called = dg.jvp(lambda x, r=reduction, w=weights: case.loss(x, case.target, r, w), (case.x,), (dx,))
+            called = dg.jvp(lambda x, r=reduction, w=weights: case.loss(x, case.target, r, weights=w), (case.x,), (dx,))
             np.testing.assert_array_equal(called[1], slopes)
             again, pull = case.loss.vjp(case.x, case.target, reduction, weights)
             u = rng.standard_normal(np.shape(value))

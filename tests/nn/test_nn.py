@@ -276,7 +276,7 @@ def test_weights_and_masks(loss, shape, target, reduction, lead):
             expected = np.sum(each * w) / mass, np.sum(deach * w, axis=axes) / mass
         close(y, expected[0])
         close(dy, expected[1])
-        close(loss(z, target, reduction, weights), y)
+        close(loss(z, target, reduction, weights=weights), y)
         if not lead:
             _, pullback = loss.vjp(z, target, reduction, weights)
             u = RNG.standard_normal(np.shape(y))

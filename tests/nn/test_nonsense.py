@@ -317,7 +317,7 @@ def test_weights(name, weights, reductions):
     loss, x = getattr(nn, name), np.linspace(-1, 1, 6, dtype=np.float32).reshape(3, 2)
     target, weights = np.array([0, 1, 1]) if name in ("cross_entropy", "nll") else abs(x), np.array(weights)
     for reduction in ALWAYS:
-        found = [outcome(loss, x, target, reduction, weights), outcome(loss.vjp, x, target, reduction, weights)]
+        found = [outcome(f, x, target, reduction, weights=weights) for f in (loss, loss.vjp)]
         if reduction in reductions:
             assert all(isinstance(f, ValueError) and f"nn.{name} got weights" in str(f) for f in found)
         else:
@@ -339,8 +339,8 @@ def value_tangent_cotangent(loss, x, target, reduction, weights, **settings):
     """The same of a call on arrays and of one on Duals."""
     value, pull = loss.vjp(x, target, reduction, weights, **settings)
     array = np.asarray(x)
-    y, dy = dg.jvp(lambda x: loss(x, target, reduction, weights, **settings), (array,), (np.ones_like(array),))
-    return loss(x, target, reduction, weights, **settings), value, y, dy, pull(1.0)
+    y, dy = dg.jvp(lambda x: loss(x, target, reduction, weights=weights, **settings), (array,), (np.ones_like(array),))
+    return loss(x, target, reduction, weights=weights, **settings), value, y, dy, pull(1.0)
 
 
 @pytest.mark.parametrize("dtype", "efd")
@@ -358,7 +358,7 @@ def test_losses_stay_in_the_precision_of_the_prediction(dtype, other):
             for w in (None, weights):
                 found = value_tangent_cotangent(loss, x, target, reduction, w, **settings)
                 assert [a.dtype.char for a in found] == [dtype] * 5, (loss, reduction, w)
-                wide = loss(x.astype(float), target, reduction, w)
+                wide = loss(x.astype(float), target, reduction, weights=w)
                 np.testing.assert_allclose(found[0], wide, rtol=3e-2 if dtype == "e" else 1e-4, atol=1e-2)
 
 

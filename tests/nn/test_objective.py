@@ -426,7 +426,7 @@ def test_what_takes_no_weights_says_so():
         nn.Objective(model, own).bind(X, X[:, :3], weights=np.ones(4))
     own = lambda x, y, weights: np.sum(weights[:, None] * (x - y) ** 2)  # noqa: E731
     objective = nn.Objective(model, own).bind(X, X[:, :3], weights=np.arange(4.0))
-    same([objective(params)], [nn.mse(model(params, X), X[:, :3], "sum", np.arange(4.0))])
+    same([objective(params)], [nn.mse(model(params, X), X[:, :3], "sum", weights=np.arange(4.0))])
     objective = nn.Objective(model, nn.mse).bind(X, X[:, :3], weights=np.ones(3))
     v = params.zeros_like()
     for call in (lambda: objective(params), lambda: objective.jvp(params, v), lambda: by_engine(objective, params, v)):

@@ -124,26 +124,34 @@ def test_groups_are_separate_optimizers(name, seed, tmp_path):
     assert all(np.all(np.isfinite(v)) for v in moments)
 
 
-@pytest.mark.parametrize("setting", ["lr", "weight_decay", "both"])
-@pytest.mark.parametrize("name", GROUPED)
-def test_small_and_large_parts_make_the_same_steps(name, setting, monkeypatch):
-    """Groups that are stepped at once, and groups one by one: the bits are the same; also for vectors in blocks."""
-    rng, n = np.random.default_rng(0), (1 << 16) + 37
-    groups = {"lr": {"b": {"lr": 0.3}}, "weight_decay": {"b": {"weight_decay": 0.2}}}
-    groups["both"] = {"b": {"lr": 0.3}, "c": {"weight_decay": 0.2, "lr": optim.inverse_sqrt(0.1)}}
-    if setting != "lr" and "weight_decay" not in GROUPED[name]().__dataclass_fields__:
-        pytest.skip("has no weight decay")
-    start = dg.Params({k: rng.standard_normal(m).astype(np.float32) for k, m in (("a", 5), ("b", n), ("c", 3))})
-    runs = []
-    for few in (0, 1 << 30):
-        monkeypatch.setattr("dualgrad.optim.groups.FEW_AT_ONCE", few)
-        params, optimizer = start.copy(), GROUPED[name](groups=groups[setting])
-        for t in range(3):
-            optimizer.step(params, start.at(np.random.default_rng(t).standard_normal(start.size).astype(np.float32)))
-        runs.append(params.vector)
-        state = optimizer._cut[1]
-        assert name == "StableAdamW" or (len(state) == 1) == bool(few)
-    assert np.array_equal(*runs)
+def numbers(one):
+    """The settings that are numbers in its formula as it is."""
+    absent = {"nesterov", "amsgrad", "centered"} | ({"momentum"} if not getattr(one, "momentum", 0) else set())
+    absent |= {"dampening"} if getattr(one, "nesterov", False) else set()
+    return [name for name in VALUES if name in one.__dataclass_fields__ and name not in absent]
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [(name, one) for name, make in GROUPED.items() for one in numbers(make())]
+)
+def test_blocks_of_one_group_and_of_several(name, setting, monkeypatch):
+    """All at once, and one by one as a dict of arrays is: the bits are the same, with a rate that changes beside."""
+    monkeypatch.setattr("dualgrad.optim.blockwise.BLOCK", 64)
+    n, rng = 300, np.random.default_rng(0)
+    values = [value for value in VALUES[setting] if value or setting != "momentum"][-2:]
+    groups = {"b": {setting: values[0]}, "[cd]": {setting: values[-1]}, "d": {"lr": optim.inverse_sqrt(0.1)}}
+    groups["e"] = {"lr": 0}
+    start = dg.Params(
+        {k: rng.standard_normal(m).astype(np.float32) for k, m in zip("abced", (5, n, 3, 4, 6), strict=True)}
+    )
+    packed, apart = (start.copy(), GROUPED[name](groups=groups)), (dict(start.copy()), GROUPED[name](groups=groups))
+    for t in range(3):
+        g = start.at(np.random.default_rng(t).standard_normal(start.size).astype(np.float32))
+        for params, optimizer in (packed, apart):
+            optimizer.step(params, g if params is packed[0] else dict(g))
+    assert all(np.array_equal(packed[0][k], w) for k, w in apart[0].items())
+    parts = packed[1]._cut[1]
+    assert name == "StableAdamW" or len(parts) == 1
 
 
 def test_a_gradient_that_is_not_written_out():
@@ -244,7 +252,7 @@ def test_names_of_odd_trees():
 
 
 def test_equal_plateaus_are_two():
-    groups = {"a": {"lr": optim.plateau(1.0, 0.5, 0)}, "b": {"lr": optim.plateau(1.0, 0.5, 0)}}
+    groups = {"a": {"lr": optim.plateau(1.0, "min", 0.5, 0)}, "b": {"lr": optim.plateau(1.0, "min", 0.5, 0)}}
     optimizer, w = optim.SGD(0.1, groups=groups), dg.Params({"a": np.ones(1), "b": np.ones(1)})
     for _ in range(2):
         optimizer.groups["a"]["lr"].observe(1.0)
@@ -348,7 +356,7 @@ def test_the_rate_falls_on_a_plateau(seed):
     values[7] = math.nan
     patience, cooldown, factor, up = int(rng.integers(0, 4)), int(rng.integers(0, 3)), 0.3, bool(seed % 2)
     mode = "rel" if seed % 3 else "abs"
-    schedule = optim.plateau(0.5, factor, patience, 0.1, mode, cooldown, 1e-3, "max" if up else "min")
+    schedule = optim.plateau(0.5, "max" if up else "min", factor, patience, 0.1, mode, cooldown, 1e-3)
     optimizer, w, rates = optim.SGD(optim.warmup(1, schedule), groups={"b": {"lr": schedule}}), {"a": 1, "b": 2}, []
     w = {name: np.full(1, float(x)) for name, x in w.items()}
     for k, value in enumerate(values):
@@ -357,7 +365,7 @@ def test_the_rate_falls_on_a_plateau(seed):
         if k == 20:
             optimizer.step(w, {name: np.ones(1) for name in w})
             state = pickle.loads(pickle.dumps(optimizer.state_dict()))
-            schedule = optim.plateau(0.5, factor, patience, 0.1, mode, cooldown, 1e-3, "max" if up else "min")
+            schedule = optim.plateau(0.5, "max" if up else "min", factor, patience, 0.1, mode, cooldown, 1e-3)
             optimizer = optim.SGD(optim.warmup(1, schedule), groups={"b": {"lr": schedule}})
             optimizer.load_state_dict(state)
     expected = falling(values, 0.5, factor, patience, 0.1, mode == "rel", cooldown, 1e-3, up)
@@ -379,7 +387,7 @@ def test_a_wrong_state_of_a_plateau_changes_nothing():
     assert optimizer.state_dict() == good
     with pytest.raises(dg.LayoutError, match="lr"):
         optim.Adam(optim.plateau(0.1, patience=1)).load_state_dict(good)
-    assert repr(optimizer.lr).startswith("plateau(lr=0.1, factor=0.1, patience=0")
+    assert repr(optimizer.lr).startswith("plateau(lr=0.1, mode='min', factor=0.1, patience=0")
 
 
 # ---------------------------------------------------------------------- averages

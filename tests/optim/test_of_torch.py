@@ -22,10 +22,10 @@ PAIRS = [
     (optim.cosine_restarts(0.3, 5), lambda o: rates.CosineAnnealingWarmRestarts(o, 5)),
     (optim.cosine_restarts(0.3, 3, 2, 0.01), lambda o: rates.CosineAnnealingWarmRestarts(o, 3, 2, 0.01)),
     (optim.cosine(0.3, 40, 0.02), lambda o: rates.CosineAnnealingLR(o, 40, 0.02)),
-    (optim.exponential(0.3, 0.1), lambda o: rates.ExponentialLR(o, math.exp(-0.1))),
+    (optim.exponential(0.3, decay=0.1), lambda o: rates.ExponentialLR(o, math.exp(-0.1))),
     *(
         (
-            optim.one_cycle(0.3, 40, share, strategy, three_phase=three),
+            optim.one_cycle(0.3, 40, pct_start=share, anneal_strategy=strategy, three_phase=three),
             lambda o, share=share, strategy=strategy, three=three: rates.OneCycleLR(
                 o, 0.3, total_steps=40, pct_start=share, anneal_strategy=strategy, three_phase=three,
                 cycle_momentum=False,
@@ -58,7 +58,7 @@ def test_plateau(seed):
     patience, cooldown = int(rng.integers(0, 4)), int(rng.integers(0, 4))
     values = np.round(rng.standard_normal(50), 1) + rng.choice([0, 3, -3])
     values[rng.integers(50, size=3)] = math.nan
-    ours = optim.plateau(0.3, 0.5, patience, threshold, kind, cooldown, least, mode)
+    ours = optim.plateau(0.3, mode, 0.5, patience, threshold, kind, cooldown, least)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.3)
     theirs = rates.ReduceLROnPlateau(optimizer, mode, 0.5, patience, threshold, kind, cooldown, least)
     for value in values:

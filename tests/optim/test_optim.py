@@ -19,11 +19,11 @@ from tests.support.strict import DeviceArray, device, host
 
 CLIPS = {"as it is": {}, "clip_norm": {"clip_norm": 0.7}, "clip_value": {"clip_value": 0.3}}
 clipped = pytest.mark.parametrize("clip", CLIPS.values(), ids=CLIPS)
-
+ONE_CYCLE = {"pct_start": 3 / 11, "anneal_strategy": "linear", "div_factor": 10, "final_div_factor": 100}
 SCHEDULES = [
     (optim.constant(0.1), lambda t: 0.1),
     (optim.inverse_sqrt(0.1), lambda t: 0.1 / t**0.5),
-    (optim.exponential(0.1, 0.3), lambda t: 0.1 * math.exp(-0.3 * (t - 1))),
+    (optim.exponential(0.1, decay=0.3), lambda t: 0.1 * math.exp(-0.3 * (t - 1))),
     (optim.cosine(0.1, 7), lambda t: 0.1 * (1 + math.cos(math.pi * (t - 1) / 7)) / 2),
     (optim.cosine(0.1, 4, final=0.02), lambda t: 0.02 + 0.08 * (1 + math.cos(math.pi * min(t - 1, 4) / 4)) / 2),
     (optim.linear(0.1, 0.5, 0.9, 4), lambda t: 0.1 * (0.5 + 0.1 * min(t - 1, 4))),
@@ -39,11 +39,11 @@ SCHEDULES = [
         ),
     ),
     (
-        optim.one_cycle(0.1, 11, 3 / 11, "linear", 10, 100),
+        optim.one_cycle(0.1, 11, **ONE_CYCLE),
         lambda t: 0.01 + 0.045 * (t - 1) if t <= 3 else 0.1 - (0.1 - 1e-4) * min(t - 3, 8) / 8,
     ),
     (
-        optim.one_cycle(0.1, 11, 3 / 11, div_factor=10, final_div_factor=100),
+        optim.one_cycle(0.1, 11, pct_start=3 / 11, div_factor=10, final_div_factor=100),
         lambda t: (
             0.055 - 0.045 * math.cos(math.pi * (t - 1) / 2)
             if t <= 3
@@ -51,7 +51,7 @@ SCHEDULES = [
         ),
     ),
     (
-        optim.one_cycle(0.1, 11, 3 / 11, "linear", 10, 100, three_phase=True),
+        optim.one_cycle(0.1, 11, **ONE_CYCLE, three_phase=True),
         lambda t: (
             0.01 + 0.045 * (t - 1)
             if t <= 3
@@ -566,7 +566,7 @@ def test_wrong_clipping_is_refused(make):
         (lambda: optim.RMSprop(0.1, momentum=None), "got momentum=None"),
         (lambda: optim.constant(-1), "got lr=-1; expected a number that is not negative"),
         (lambda: optim.inverse_sqrt(optim.constant(1)), "got lr=constant"),
-        (lambda: optim.exponential(0.1, -1), "got decay=-1"),
+        (lambda: optim.exponential(0.1, decay=-1), "got decay=-1"),
         (lambda: optim.cosine(0.1, 0), "got steps=0; expected a positive whole number"),
         (lambda: optim.cosine(0.1, 2.5), "got steps=2.5"),
         (lambda: optim.cosine(0.1, 3, final=np.nan), "got final=nan"),

@@ -21,6 +21,7 @@ sys.path.pop()
 STORED = names.stored()
 PROGRAMS = [row for row in [*checks.SAME["nn"], *losses.FUNCTIONS] if row.call and checks.ready(row)]
 RATES = [row for row in training.SCHEDULES if row.call]
+COUNTERPARTS = [(area, row) for area, rows in checks.SAME.items() for row in rows if row.is_name]
 HABITS = [row for rows in habits.HABITS.values() for row in rows if checks.ready(row)]
 
 
@@ -53,7 +54,7 @@ def test_the_tables_are_so_and_the_page_is_theirs():
 )
 def test_a_row_that_is_not_so_is_noticed(row, says):
     found = said(row)
-    assert len(found) == (says is not None)
+    assert bool(found) == (says is not None)
     if says:
         assert re.search(says, found[0])
 
@@ -74,15 +75,38 @@ def test_names_that_are_left_out_are_noticed(monkeypatch):
     ]  # fmt: skip
 
 
-def test_other_defaults_and_another_order_are_told():
+def test_other_defaults_are_told():
     theirs = {"alpha": "2.0", "inplace": "False"}
     assert checks.defaults(Row("ELU", "nn.ELU"), theirs) == {"alpha": ("1.0", "2.0")}
     assert checks.defaults(Row("ELU", "nn.ELU"), {"alpha": "1"}) == {}
     assert checks.defaults(Row("ELU", "nn.ELU"), {"alpha": ""}) == {"alpha": ("1.0", "")}
     assert checks.defaults(Row("HuberLoss", "nn.Huber"), {"delta": "0.5"}) == {"delta": ("1.0", "0.5")}
+
+
+@pytest.mark.parametrize(("area", "row"), COUNTERPARTS, ids=lambda one: getattr(one, "torch", one))
+def test_by_position_an_argument_is_torchs_or_refused(area, row):
+    assert checks.mistaken(row, STORED[area][row.torch]) == ""
+
+
+def test_an_argument_that_would_be_another_by_position_is_noticed():
+    theirs = STORED["optim"]["SGD"]
+    swapped = dict(sorted(theirs.items(), key=lambda pair: pair[0] == "momentum"))
+    assert checks.mistaken(Row("SGD", "optim.SGD"), theirs) == ""
+    assert checks.mistaken(Row("SGD", "optim.SGD"), swapped) == (
+        "SGD: by position torch's dampening is the momentum of optim.SGD"
+    )
     row = Row("GroupNorm", "nn.GroupNorm", renamed={"groups": "num_groups"})
-    assert checks.order(row, {"eps": "", "groups": ""}) == ["num_groups", "eps"]
-    assert checks.order(row, {"groups": "", "eps": ""}) == []
+    assert "torch's eps" in checks.mistaken(row, {"eps": "", "groups": ""})
+    assert checks.mistaken(row, {"groups": "", "num_channels": "", "eps": "", "affine": ""}) == ""
+
+
+@pytest.mark.parametrize(
+    "loss", [loss for name in nn.__all__ if isinstance(loss := getattr(nn, name), nn.Loss)], ids=repr
+)
+def test_a_loss_has_no_fourth_argument(loss):
+    """Which is a setting in torch.nn.functional, another for every loss."""
+    with pytest.raises(TypeError, match="positional"):
+        loss(np.ones((2, 3)), np.zeros((2, 3)), "mean", 2.0)
 
 
 @pytest.mark.parametrize("row", PROGRAMS, ids=lambda row: row.torch)

@@ -88,7 +88,7 @@ def test_a_plateau_is_told_the_epochs_and_goes_on(tmp_path, validation):
         params = start.copy()
         for epochs in stops:
             optimizer = optim.Adam(
-                optim.plateau(0.1, 0.5, patience=0), groups={"0.*": {"lr": optim.plateau(0.2, patience=1)}}
+                optim.plateau(0.1, factor=0.5, patience=0), groups={"0.*": {"lr": optim.plateau(0.2, patience=1)}}
             )
             history = dg.fit(
                 objective, params, (x[:9], y[:9]), estimator=Wandering(), optimizer=optimizer, epochs=epochs,
@@ -96,7 +96,7 @@ def test_a_plateau_is_told_the_epochs_and_goes_on(tmp_path, validation):
                 checkpoint=tmp_path / f"{len(stops)}.npz",
             )  # fmt: skip
         ends.append((params, history, optimizer.state_dict()))
-    schedule, expected = optim.plateau(0.1, 0.5, patience=0), []
+    schedule, expected = optim.plateau(0.1, factor=0.5, patience=0), []
     for row in ends[0][1]:
         expected.append(schedule(0))
         schedule.observe(row["val_loss" if validation else "loss"])

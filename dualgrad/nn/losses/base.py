@@ -72,7 +72,7 @@ class Loss(ByForward):
     given one direction at a time unless its class says ``lead = True``, as a `Layer` is. One that overrides ``forward``
     or ``evaluate`` inherits no rule of another.
 
-    Every loss is called ``loss(prediction, target, reduction="mean", weights=None)``: reduction "mean", "sum" or
+    Every loss is called ``loss(prediction, target, reduction="mean", *, weights=None)``: reduction "mean", "sum" or
     "none" over all numbers it has, as in torch, and ``weights``, or a boolean mask: of the shape of these, or of their
     first axes, as ``(B,)`` for one number an example. Each loss is multiplied by its weight, and the mean is
     Σ w ℓ / Σ w. ``loss.using(...)`` is the same loss with other defaults,
@@ -123,7 +123,7 @@ class Loss(ByForward):
         drop_inherited_rules(cls, base, "forward", "evaluate", names=("jvp", "vjp", "_short"))
         cls._of_arrays = is_builtin(cls, "evaluate")
 
-    def __init__(self, reduction: Reduction = "mean", **settings: Any):
+    def __init__(self, *, reduction: Reduction = "mean", **settings: Any):
         self.reduction = as_reduction(self, reduction)
         self.given = {name: v for name, v in self._known(settings).items() if not _same(v, self.settings[name])}
 
@@ -150,23 +150,23 @@ class Loss(ByForward):
 
     @overload
     def __call__(
-        self, prediction: Input, target: Input, reduction: Literal["none"], weights: ArrayLike | None = None,
+        self, prediction: Input, target: Input, reduction: Literal["none"], *, weights: ArrayLike | None = None,
         **settings: Any,
     ) -> Array: ...  # fmt: skip
 
     @overload
     def __call__(
         self, prediction: Input, target: Input, reduction: Literal["mean", "sum", "batchmean"],
-        weights: ArrayLike | None = None, **settings: Any,
+        *, weights: ArrayLike | None = None, **settings: Any,
     ) -> Scalar: ...  # fmt: skip
 
     @overload
     def __call__(
-        self, prediction: Input, target: Input, reduction: None = None, weights: ArrayLike | None = None,
+        self, prediction: Input, target: Input, reduction: None = None, *, weights: ArrayLike | None = None,
         **settings: Any,
     ) -> Any: ...  # fmt: skip
 
-    def __call__(self, prediction, target, reduction=None, weights=None, **settings):
+    def __call__(self, prediction, target, reduction=None, *, weights=None, **settings):
         reduction = self.reduction if reduction is None else as_reduction(self, reduction)
         prediction, target, weights, settings = self._given(prediction, target, reduction, weights, settings)
         others = target, weights, *settings.values(), *self.given.values()
@@ -251,7 +251,7 @@ class Loss(ByForward):
         """
         summed = self.reduction == "sum"
         prediction, target, weights, _ = self._given(prediction, target, "none", weights, {})
-        losses = each = self(prediction, target, "none", weights)
+        losses = each = self(prediction, target, "none", weights=weights)
         if each.ndim == prediction.ndim > 1:
             each = np.sum(each, axis=-1) if summed else np.mean(each, axis=-1)
         if summed or self.reduction == "none" or 0 in losses.shape:
@@ -320,8 +320,8 @@ class Loss(ByForward):
 class PlainLoss(Loss):
     """A loss without settings."""
 
-    def __init__(self, reduction: Reduction = "mean"):
-        super().__init__(reduction)
+    def __init__(self, *, reduction: Reduction = "mean"):
+        super().__init__(reduction=reduction)
 
 
 def _same(value, default):

@@ -51,9 +51,9 @@ class BCEWithLogits(Loss, name="bce_with_logits"):
     fits: Mapping[str, Any] = {"weight": SCALES, "pos_weight": SCALES}
 
     def __init__(
-        self, reduction: Reduction = "mean", weight: ArrayLike | None = None, pos_weight: ArrayLike | None = None
+        self, *, reduction: Reduction = "mean", weight: ArrayLike | None = None, pos_weight: ArrayLike | None = None
     ):
-        super().__init__(reduction, weight=weight, pos_weight=pos_weight)
+        super().__init__(reduction=reduction, weight=weight, pos_weight=pos_weight)
 
     def check(self, z: Array, target: Array) -> None:
         require_pair(self, z, target)
@@ -113,8 +113,8 @@ class Hinge(Loss, name="hinge"):
     settings: Mapping[str, Any] = {"margin": 1.0}
     fits: Mapping[str, Any] = {"margin": POSITIVE_NUMBER}
 
-    def __init__(self, reduction: Reduction = "mean", margin: float = 1.0):
-        super().__init__(reduction, margin=margin)
+    def __init__(self, *, reduction: Reduction = "mean", margin: float = 1.0):
+        super().__init__(reduction=reduction, margin=margin)
 
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)

@@ -82,10 +82,10 @@ class CrossEntropy(_ClassLoss, name="cross_entropy"):
     lead = True
 
     def __init__(
-        self, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100,
+        self, *, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100,
         label_smoothing: float = 0.0,
     ):  # fmt: skip
-        super().__init__(reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
+        super().__init__(reduction=reduction, weight=weight, ignore_index=ignore_index, label_smoothing=label_smoothing)
 
     def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or not z.shape[-1]:
@@ -158,8 +158,8 @@ class NLL(_ClassLoss, name="nll"):
     settings: Mapping[str, Any] = {"weight": None, "ignore_index": -100}
     fits: Mapping[str, Any] = {"weight": ONE_PER_CLASS, "ignore_index": INTEGER}
 
-    def __init__(self, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100):
-        super().__init__(reduction, weight=weight, ignore_index=ignore_index)
+    def __init__(self, *, reduction: Reduction = "mean", weight: ArrayLike | None = None, ignore_index: int = -100):
+        super().__init__(reduction=reduction, weight=weight, ignore_index=ignore_index)
 
     def check(self, z: Array, target: Array) -> None:
         if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:

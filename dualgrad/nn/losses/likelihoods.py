@@ -51,8 +51,8 @@ class KLDiv(Loss, name="kl_div"):
     fits: Mapping[str, Any] = {"log_target": FLAG}
     _read_by_check: tuple[str, ...] = ("log_target",)
 
-    def __init__(self, reduction: Reduction = "mean", log_target: bool = False):
-        super().__init__(reduction, log_target=log_target)
+    def __init__(self, *, reduction: Reduction = "mean", log_target: bool = False):
+        super().__init__(reduction=reduction, log_target=log_target)
 
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
@@ -117,10 +117,10 @@ class GaussianNLL(Loss, name="gaussian_nll"):
     _read_by_check: tuple[str, ...] = ("var", "log_var")
 
     def __init__(
-        self, reduction: Reduction = "mean", var: ArrayLike | None = None, log_var: bool = False, full: bool = False,
+        self, *, reduction: Reduction = "mean", var: ArrayLike | None = None, log_var: bool = False, full: bool = False,
         eps: float = 1e-6,
     ):  # fmt: skip
-        super().__init__(reduction, var=var, log_var=log_var, full=full, eps=eps)
+        super().__init__(reduction=reduction, var=var, log_var=log_var, full=full, eps=eps)
 
     def check(self, x: Array, target: Array) -> None:
         if "var" in self.given:

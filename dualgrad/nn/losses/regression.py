@@ -85,8 +85,8 @@ class Huber(Loss, name="huber"):
     settings: Mapping[str, Any] = {"delta": 1.0}
     fits: Mapping[str, Any] = {"delta": POSITIVE_NUMBER}
 
-    def __init__(self, reduction: Reduction = "mean", delta: float = 1.0):
-        super().__init__(reduction, delta=delta)
+    def __init__(self, *, reduction: Reduction = "mean", delta: float = 1.0):
+        super().__init__(reduction=reduction, delta=delta)
 
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
@@ -126,8 +126,8 @@ class SmoothL1(Loss, name="smooth_l1"):
     settings: Mapping[str, Any] = {"beta": 1.0}
     fits: Mapping[str, Any] = {"beta": NO_NEGATIVE_NUMBER}
 
-    def __init__(self, reduction: Reduction = "mean", beta: float = 1.0):
-        super().__init__(reduction, beta=beta)
+    def __init__(self, *, reduction: Reduction = "mean", beta: float = 1.0):
+        super().__init__(reduction=reduction, beta=beta)
 
     def check(self, x: Array, target: Array) -> None:
         require_pair(self, x, target)
