@@ -119,11 +119,17 @@ class Examples:
                 if found != first[1]:
                     raise ShapeError(
                         f"got {first[0]} with {first[1]} examples and {name}{path} with {found} (along axis {axis}); "
-                        "expected as many in each"
+                        f"expected as many in each{self._time_first(found)}"
                     )
         if first is None or not first[1]:
             raise ShapeError("got data without examples; expected one or more, along the first axis of x and y")
         return first[1]
+
+    def _time_first(self, n):
+        """What to write where the second axis of x is that of the examples."""
+        leaves, _, axis = self.parts["x"]
+        turned = axis == 0 and all(np.ndim(a) > 1 and np.shape(a)[1] == n for a in leaves)
+        return ": for sequences (T, N, n), axis=(1, 0)" if turned else ""
 
     def rows(self, chosen: Any) -> dict[str, Any]:
         """``x``, ``y`` and the keywords that have rows, of chosen examples: a slice, or an array of their numbers."""

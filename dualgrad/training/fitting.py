@@ -135,7 +135,7 @@ def fit(
         _as_examples("data", objective, data, axis, train=True),
         None if validation is None else _as_examples("validation", objective, validation, axis, train=False),
         batch_size, flag("shuffle", shuffle), flag("drop_last", drop_last), dict(metrics or {}), watched,
-        early_stopping is not None, tuple(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
+        early_stopping is not None, _as_callbacks(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
     )  # fmt: skip
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
@@ -152,6 +152,15 @@ def _require_objective(objective):
     raise TypeError(
         f"got objective={objective!r:.80}; expected a model and a loss without a batch, nn.Objective(model, loss), and "
         "the data as (x, y)"
+    )
+
+
+def _as_callbacks(callbacks):
+    if isinstance(callbacks, Sequence) and all(map(callable, callbacks)):
+        return tuple(callbacks)
+    raise TypeError(
+        f"got callbacks={callbacks!r:.80}; expected a list of functions, each called as f(after) after every epoch, "
+        "with after.epoch, after.history and after.params"
     )
 
 
@@ -175,7 +184,10 @@ def _as_examples(name, objective, data, axis, train):
         and not isinstance(data[2], dict)
     ):
         given = f"a {type(data).__name__}" + (f" of {len(data)}" if hasattr(data, "__len__") else "")
-        raise TypeError(f"got {name} that is {given}; expected (x, y), or (x, y, dict of keywords)")
+        raise TypeError(
+            f"got {name} that is {given}; expected (x, y), or (x, y, dict of keywords), of all examples. For a loader "
+            "of batches: estimate = estimator.estimate(objective.bind(x, y), params, rng=rng) for each, and a step"
+        )
     x, y, *rest = data
     given, model = rest[0] if rest else {}, objective.model
     if isinstance(model, Layer):
@@ -189,13 +201,16 @@ def _watched(early_stopping, validation, metrics):
     watched = early_stopping
     if not isinstance(early_stopping, EarlyStopping):
         watched = EarlyStopping(1 if early_stopping is None else early_stopping)
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise TypeError(f'got metrics={metrics!r:.60}; expected functions by name, as {{"accuracy": dg.nn.accuracy}}')
     known = {"loss"} if validation is None else {"loss", "val_loss", *(metrics or ())}
     if validation is None and metrics:
         raise ValueError(f"got metrics={sorted(metrics)}, which are taken on a validation set: pass validation=(x, y)")
     for name, metric in (metrics or {}).items():
         if name in OWN_COLUMNS or not callable(metric):
             raise ValueError(
-                f"got metrics[{name!r}]={metric!r:.60}; expected a function, under a name other than {OWN_COLUMNS}"
+                f"got metrics[{name!r}]={metric!r:.60}; expected a function, under another name than "
+                f"{', '.join(sorted(OWN_COLUMNS))}"
             )
     if early_stopping is not None and watched.metric not in known:
         raise ValueError(

@@ -417,6 +417,12 @@ BATCHNORM = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm(2))
 REFUSED = {
     "got objective=": (TypeError, lambda: {"objective": of_network()[0].bind(X, Y)}),
     "got data that is a": (TypeError, lambda: {"data": X}),
+    "For a loader of batches": (TypeError, lambda: {"data": ((X, Y) for _ in range(3))}),
+    "list of 14; expected": (TypeError, lambda: {"data": list(zip(X, Y, strict=True))}),
+    "called as f.after.": (TypeError, lambda: {"callbacks": print}),
+    "expected a list of functions": (TypeError, lambda: {"callbacks": [print, object()]}),
+    "expected functions by name": (TypeError, lambda: {"validation": (X, Y), "metrics": [share]}),
+    r"axis=\(1, 0\)": (dg.ShapeError, lambda: {"data": (np.ones((5, 14, 3)), Y)}),
     "data that is a tuple of 1": (TypeError, lambda: {"data": (X,)}),
     "x with 14 examples and y with 13": (dg.ShapeError, lambda: {"data": (X, Y[1:])}),
     "got estimator=": (TypeError, lambda: {"estimator": estimators.Backprop}),
