@@ -47,7 +47,7 @@ LAYER = {
     "double": "model.init(rng=rng, dtype=np.float64)",
     "forward": "define forward(self, p, x), which returns the layer's output",
     "eval": "a call without train=True is in evaluation mode: model(params, x)",
-    "evaluate": "objective.bind(x, y)(params) is the loss; nn.accuracy(model(params, x), y)",
+    "evaluate": "dg.evaluate(nn.Objective(model, loss), params, (x, y))",
     "fit": "dg.fit(nn.Objective(model, loss), params, (x, y), ...)",
     "load_state_dict": "params = nn.from_torch(state, model), or dg.load(path)",
     "named_parameters": "params.items(), where params = model.init(rng=rng)",

@@ -201,6 +201,10 @@ def test_validation_is_the_objective_on_all_examples_without_dropout(size, reduc
     params, row = given["params"], history[-1]
     assert row["val_loss"] == pytest.approx(float(objective.bind(X[3:], Y[3:])(params)), rel=1e-12)
     assert row["share"] == pytest.approx(share(objective.model(params, X[3:]), Y[3:]), rel=1e-12)
+    for batch_size in (size, None):
+        found = dg.evaluate(objective, params, (X[3:], Y[3:]), batch_size=batch_size, metrics={"share": share})
+        assert found == {name: pytest.approx(row[column], rel=1e-12) for name, column in
+                         (("loss", "val_loss"), ("share", "share"))}  # fmt: skip
 
 
 def test_the_best_is_that_of_validation_and_params_the_last(monkeypatch):
