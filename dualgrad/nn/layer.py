@@ -1,6 +1,5 @@
 """Layer: a function of parameters and an input, with its tangent rule and the transpose of that rule written out."""
 
-import inspect
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,11 +22,11 @@ from ..tree import flatten
 from ..zero import ZERO
 from .running import gathered, require_finite_buffers, require_writable_buffers, write_buffers
 from .summary import Summary, one_row
+from .taken import BY_EXAMPLE, extra_arguments
 from .types import Input, Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
 
 INPUT = object()  # the name under which a layer's input travels beside its parameters
-BY_EXAMPLE = frozenset({"key_padding_mask", "lengths", "memory", "memory_key_padding_mask"})
 
 
 class Layer:
@@ -80,7 +79,7 @@ class Layer:
         drop_inherited_rules(cls, Layer, "forward")
         cls._of_an_array = is_builtin(cls, "forward")
         if "forward" in vars(cls) and not cls._of_an_array and "takes" not in vars(cls):
-            cls.takes = cls.takes | _extra_arguments(cls.forward)
+            cls.takes = cls.takes | extra_arguments(cls.forward, 3)
             cls.by_example = cls.by_example | (cls.takes & BY_EXAMPLE)
 
     if not TYPE_CHECKING:  # which would take any name for an attribute
@@ -277,16 +276,6 @@ class Layer:
                 raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
             if found != shape:
                 raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
-
-
-def _extra_arguments(forward):
-    """The names of what a forward of one's own has beside ``self``, ``p`` and ``x``."""
-    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    try:
-        arguments = list(inspect.signature(forward).parameters.values())
-    except (TypeError, ValueError):  # no function of Python's
-        return frozenset()
-    return frozenset(a.name for a in arguments[3:] if a.kind in plain)
 
 
 def _by_forward(kwargs):

@@ -42,7 +42,8 @@ def fit(
     Parameters
     ----------
     objective : Objective
-        A model and a loss, without a batch. A model that takes ``train`` is given True, and a stream where it draws.
+        A model and a loss, without a batch. A model that takes ``train`` is given True, and a stream where it
+        draws: a function too, ``model(params, x, train=False, rng=None)``.
     params : Params, or tree of arrays
         They end as the last step leaves them; ``history.best`` has the best by validation.
     data : (x, y) or (x, y, keywords)

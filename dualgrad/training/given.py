@@ -6,6 +6,7 @@ from typing import Any
 from ..nn.batches import WEIGHTS, Examples
 from ..nn.layer import Layer
 from ..nn.objective import Objective
+from ..nn.taken import keywords_of
 from .history import OWN_COLUMNS
 
 
@@ -36,7 +37,7 @@ def as_examples(name: str, objective: Any, data: Any, axis: Any, train: bool) ->
     given, model = rest[0] if rest else {}, objective.model
     if isinstance(model, Layer):
         model.accepted({key: value for key, value in given.items() if key != WEIGHTS})
-    keywords = {"train": True} if train and "train" in getattr(model, "takes", ()) else {}
+    keywords = {"train": True} if train and "train" in keywords_of(model) else {}
     return Examples(objective, x, y, axis, keywords | given)
 
 

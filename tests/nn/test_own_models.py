@@ -172,6 +172,32 @@ def test_masks_and_training_mode_reach_a_layer_in_fit():
     assert modes == {True, False}
 
 
+def test_a_function_is_given_what_a_layer_is():
+    """Training mode, a stream and rows of lengths: the parameters of a layer's run, bit for bit."""
+
+    class Noisy(nn.Layer):
+        shapes = lambda self: {"w": (N,)}  # noqa: E731
+        initial = lambda self, name, shape, rng, dtype: np.ones(shape)  # noqa: E731
+
+        def forward(self, p, x, lengths, train=False, rng=None):
+            seen = np.arange(T) < lengths[:, None]
+            x = x + dg.Rng(rng).normal(x.shape, dtype=x.dtype) if train else x
+            return np.sum(x * seen[..., None], axis=1) * p["w"]
+
+    layer = Noisy()
+    x, y = RNG.standard_normal((B, T, N)).astype(np.float32), RNG.standard_normal((B, N)).astype(np.float32)
+    data, ends = (x, y, {"lengths": RNG.integers(1, T + 1, B)}), []
+    for model in (layer, lambda p, x, lengths, train=False, rng=None: layer.forward(p, x, lengths, train, rng)):
+        params = layer.init(rng=0)
+        history = dg.fit(
+            nn.Objective(model, nn.mse), params, data, estimator=estimators.ForwardGradient(directions.Rademacher()),
+            optimizer=optim.SGD(0.01), epochs=2, batch_size=4, rng=0, progress=False, validation=data,
+        )  # fmt: skip
+        assert history["loss"] != history["val_loss"]
+        ends.append((params.vector.tolist(), history["loss"], history["val_loss"]))
+    assert ends[0] == ends[1]
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
 @pytest.mark.parametrize("given", [np.float64, np.float32, int, list])
 def test_parameters_start_in_the_precision_that_was_asked_for(given, dtype):

@@ -63,6 +63,14 @@ def test_a_gradient_is_taken_from_its_estimate():
             ADAM.step(tree, estimate)
 
 
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Lion])
+def test_an_optimizer_is_given_its_parameters_with_a_step(kind):
+    params = LINEAR.init(rng=0)
+    for given in (params, params.values(), dict(params)):
+        with pytest.raises(ValueError, match=r"parameters come with step\(params, gradient\)"):
+            kind(given)
+
+
 @pytest.mark.parametrize("name", ["nothing", "evaluate"])
 def test_a_loss_or_a_model_without_a_pullback_is_named(name):
     how = {"nothing": (nn.Linear(2, 1), lambda a, b: ((a - b) ** 2).mean()), "evaluate": (lambda p, x: x, nn.mse)}
