@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .linearized import linearize, operator, propagate
     from .random import Rng
     from .tracing import Trace, trace
-    from .training import fit
+    from .training import evaluate, fit
 
 __version__ = "0.1.0"
 
@@ -76,6 +76,7 @@ __all__ = [
     "divergence",
     "dual",
     "estimators",
+    "evaluate",
     "extend",
     "fit",
     "fixed_point",
@@ -112,11 +113,11 @@ __all__ = [
 _LATER = {
     "ConvergenceError": "equations", "Rng": "random", "SingularError": "equations", "Trace": "tracing",
     "argmin": "equations", "biharmonic": "curvature", "curl": "curvature", "directions": None,
-    "divergence": "curvature", "estimators": None, "fit": "training", "fixed_point": "equations",
-    "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature", "linearize": "linearized",
-    "load": "checkpoint", "nn": None, "online": None, "operator": "linearized", "optim": None,
-    "propagate": "linearized", "save": "checkpoint", "second_order": "curvature", "testing": None, "trace": "tracing",
-    "training": None, "workers": None,
+    "divergence": "curvature", "estimators": None, "evaluate": "training", "fit": "training",
+    "fixed_point": "equations", "hessian_diag": "curvature", "implicit": "equations", "laplacian": "curvature",
+    "linearize": "linearized", "load": "checkpoint", "nn": None, "online": None, "operator": "linearized",
+    "optim": None, "propagate": "linearized", "save": "checkpoint", "second_order": "curvature", "testing": None,
+    "trace": "tracing", "training": None, "workers": None,
 }  # fmt: skip
 
 

@@ -121,16 +121,17 @@ SEQUENCES = [
             "activation": "GELU", "norm_first": "always", "batch_first": "always", "layer_norm_eps": "1e-5",
             "bias": "always"}),
     *absent("TransformerEncoder", "`nn.Sequential(nn.TransformerBlock(...), ..., nn.LayerNorm(n))`"),
-    *absent("TransformerDecoderLayer TransformerDecoder Transformer", "no ready block: `nn.CrossAttention` in a layer "
-            "of your own; decoders without an encoder by `causal=True`"),
+    *absent("TransformerDecoderLayer TransformerDecoder Transformer", "no ready block: `nn.CrossAttention` in an "
+            "`nn.Container`; decoders without an encoder by `causal=True`"),
 ]  # fmt: skip
 
 CONTAINERS = [
-    Row("Module", "nn.Layer", "holds no arrays: parameters are the first argument of every call", "own"),
+    Row("Module", "nn.Layer", "holds no arrays: parameters are the first argument of every call; a model made of "
+        "layers is an `nn.Container`", "own"),
     Row("Sequential", "nn.Sequential", "also `nn.Residual`, `nn.Parallel`", "models"),
-    *absent("ModuleList ModuleDict", "`nn.Sequential`, `nn.Residual` and `nn.Parallel`"),
+    *absent("ModuleList ModuleDict", "`nn.Container`; `nn.Sequential`, `nn.Residual` and `nn.Parallel`"),
     *absent("ParameterList ParameterDict", "`dg.Params`, a mapping of names to arrays"),
-    *absent("Container", "torch's own is a name of the past, for `nn.Layer`"),
+    *absent("Container", "torch's own is a name of the past, for `nn.Layer`; ours is a model made of layers"),
     *absent("DataParallel", "`dg.workers`: what travels is slopes, one number a direction"),
     *absent("LazyLinear LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d LazyConvTranspose3d "
             "LazyBatchNorm1d LazyBatchNorm2d LazyBatchNorm3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d",
@@ -147,6 +148,7 @@ TABLES = {
 }
 ALONE = {
     "nn.GlobalAvgPool2d": "the mean over all places, (B, H, W, C) to (B, C)",
+    "nn.Container": "a model made of layers, called as you like: torch's Module with children",
     "nn.Residual": "x + f(x)", "nn.Parallel": "branches side by side", "nn.Transposed": "on the last axis but one",
     "nn.Reshape": "any shape of an example", "nn.LocalMixerBlock": "patches that train by local losses",
     "nn.LeakyRNN": "units that leak, fixed or learned", "nn.LeakyRNNCell": "its step", "nn.Cell": "a step of your own",

@@ -108,6 +108,10 @@ def _savable_instead(tree):
         return "save dict(...) of it"
     if kind is not np.ndarray and hasattr(kind, "__array__") and not hasattr(kind, "tangent"):
         return "save np.asarray(...) of it"
+    if hasattr(tree, "state_dict"):
+        return "save its .state_dict()"
+    if hasattr(tree, "init") and hasattr(tree, "forward"):
+        return "save its parameters: the model is code"
     if is_container(tree):
         return "a checkpoint knows no registered classes: save a dict of its children, and make it of that again"
     return "a checkpoint holds arrays, Params, numbers, text, and dicts, lists and tuples of them"

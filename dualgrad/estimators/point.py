@@ -117,7 +117,9 @@ def require_scalar(estimator, value):
     if isinstance(value, (tuple, list, dict, Params)):
         raise ShapeError(f"{estimator!r}: the objective returned a {type(value).__name__}; expected a scalar loss")
     if np.shape(value) != ():
-        raise ShapeError(f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss")
+        raise ShapeError(
+            f"{estimator!r}: the objective returned shape {np.shape(value)}; expected a scalar loss, as its np.mean"
+        )
     if not is_real(value):
         cure = "its real part, or its absolute value" if np.iscomplexobj(value) else "float() of it"
         raise TypeError(f"{estimator!r} takes a real loss; the objective returned {value!r:.60}: take {cure}")

@@ -1,5 +1,8 @@
 """Layers and losses: forward, explicit jvp and explicit vjp, side by side."""
 
+from typing import TYPE_CHECKING
+
+from ..torch_names import NN, without
 from . import networks
 from .accuracy import accuracy
 from .activations import (
@@ -21,7 +24,7 @@ from .arrays import Parameter, PositionalEmbedding
 from .attention import MultiHeadAttention, TransformerBlock
 from .cells import Cell, GRUCell, LeakyRNNCell, LSTMCell, RNNCell
 from .channel_dropout import Dropout1d, Dropout2d
-from .containers import Parallel, Residual, Sequential, Transposed
+from .containers import Container, Parallel, Residual, Sequential, Transposed
 from .conv import Conv1d, Conv2d
 from .conv_transpose import ConvTranspose2d
 from .cross_attention import CrossAttention
@@ -103,6 +106,7 @@ __all__ = [
     "Cell",
     "CircularPad1d",
     "CircularPad2d",
+    "Container",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
@@ -191,3 +195,8 @@ __all__ = [
     "smooth_l1",
     "to_torch",
 ]
+
+if not TYPE_CHECKING:  # a checker knows the names there are, and no other
+
+    def __getattr__(name):
+        raise AttributeError(without("module 'dualgrad.nn'", name, NN), name=name)

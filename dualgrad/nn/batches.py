@@ -12,6 +12,7 @@ from ..errors import DualgradError, ShapeError
 from ..inputs import as_data, as_input
 from ..random import Rng, RngLike, as_rng
 from ..tree import LEAF, flatten, paths, rebuild
+from .taken import by_example_of, keywords_of
 
 WEIGHTS = "weights"  # the keyword of `bind` that has one number an example, whatever the model
 
@@ -96,7 +97,7 @@ class Examples:
         x = as_input(x, model) if getattr(model, "_of_an_array", False) else as_data(x, model, "an input")
         of_arrays = getattr(loss, "_of_arrays", False)
         y = as_input(y, loss, "a target") if of_arrays else as_data(y, loss, "a target")
-        by_example = {WEIGHTS, *getattr(model, "by_example", ())}
+        by_example = {WEIGHTS, *by_example_of(model)}
         rows = {k: v for k, v in keywords.items() if k in by_example and v is not None}
         self.fixed = {k: v for k, v in keywords.items() if k not in by_example}
         parts = {"x": (x, axes[0]), "y": (y, axes[1])}
@@ -119,11 +120,17 @@ class Examples:
                 if found != first[1]:
                     raise ShapeError(
                         f"got {first[0]} with {first[1]} examples and {name}{path} with {found} (along axis {axis}); "
-                        "expected as many in each"
+                        f"expected as many in each{self._time_first(found)}"
                     )
         if first is None or not first[1]:
             raise ShapeError("got data without examples; expected one or more, along the first axis of x and y")
         return first[1]
+
+    def _time_first(self, n):
+        """What to write where the second axis of x is that of the examples."""
+        leaves, _, axis = self.parts["x"]
+        turned = axis == 0 and all(np.ndim(a) > 1 and np.shape(a)[1] == n for a in leaves)
+        return ": for sequences (T, N, n), axis=(1, 0)" if turned else ""
 
     def rows(self, chosen: Any) -> dict[str, Any]:
         """``x``, ``y`` and the keywords that have rows, of chosen examples: a slice, or an array of their numbers."""
@@ -154,7 +161,7 @@ class Examples:
         starts, shuffle = self.starts(size, drop_last), flag("shuffle", shuffle)
         if shuffle and rng is None:
             raise TypeError("shuffled batches need randomness: pass rng=, or shuffle=False")
-        takes = getattr(self.objective.model, "takes", ())
+        takes = keywords_of(self.objective.model)
         drawing = "rng" in takes and ("train" not in takes or self.fixed.get("train", False))
         masks = {"rng": rng} if drawing and rng is not None else {}
         name = f"{self.n} by {size}{', shuffled' * shuffle}{', whole batches' * bool(drop_last)}"

@@ -12,24 +12,56 @@ from ..random import Rng
 from ..zero import ZERO
 from .layer import Layer
 from .tangents import with_zeros
-from .types import Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
+from .types import Input, Parameters, Pulled, Pushed, Shape, Shapes, Tangent, Tangents
 from .user_rules import is_builtin, promised
 
 
 class Container(Layer):
-    """What containers share: children by name, whose parameters are called ``"child.name"``."""
+    """A model of layers that calls them as it likes, as torch's ``nn.Module`` does: children by name.
+
+    The parameters of the child "head" are called ``head.weight`` and so on. A container of one's own names its children
+    where it is made, and calls them by `apply` in its ``forward``, which hands on the keywords it is given: training
+    mode, streams and masks. Its tangents come from the engine, those of the children from their own rules. The same
+    layer in two containers, or twice in one, is one layer.
+
+    Parameters
+    ----------
+    children : dict of str to Layer
+
+    Examples
+    --------
+    >>> import dualgrad as dg, numpy as np
+    >>> class Twice(dg.nn.Container):
+    ...     def __init__(self):
+    ...         super().__init__({"body": dg.nn.Linear(3, 3), "drop": dg.nn.Dropout(0.5), "head": dg.nn.Linear(3, 2)})
+    ...     def forward(self, p, x, **kwargs):
+    ...         for _ in range(2):
+    ...             x = np.tanh(self.apply("body", p, x))
+    ...         return self.apply("head", p, self.apply("drop", p, x, **kwargs))
+    >>> model = Twice()
+    >>> params = model.init(rng=0)
+    >>> list(params)
+    ['body.weight', 'body.bias', 'head.weight', 'head.bias']
+    >>> model(params, np.zeros((4, 3), np.float32), train=True, rng=0).shape
+    (4, 2)
+    """
 
     children: Mapping[str, Layer]
 
     def __init__(self, children: Mapping[str, Layer]):
+        if not isinstance(children, Mapping) or not all(isinstance(k, str) and k and "." not in k for k in children):
+            raise TypeError(
+                f'got children={children!r:.80}; expected layers by name, without dots, as {{"head": Linear(2, 3)}}'
+            )
         for name, layer in children.items():
             if not isinstance(layer, Layer):
                 raise TypeError(f"layer {name} is {layer!r}; expected a Layer, as in Sequential(Linear(2, 3), Tanh())")
         self.children = children
         self.integers: bool = any(layer.integers for layer in list(children.values())[:1])
         self._of_an_array &= all(layer._of_an_array for layer in list(children.values())[:1])
-        self.takes: frozenset[str] = frozenset().union(*(layer.takes for layer in children.values()))
-        self.by_example: frozenset[str] = frozenset().union(*(layer.by_example for layer in children.values()))
+        kind, below = type(self), children.values()
+        self.takes: frozenset[str] = kind.takes.union(*(layer.takes for layer in below))
+        self.by_example: frozenset[str] = kind.by_example.union(*(layer.by_example for layer in below))
         self._shapes: Shapes = {}
         self._buffers: dict[str, tuple[Shape, Any]] = {}
         self._origins: dict[str, tuple[Layer, str]] = {}
@@ -81,6 +113,10 @@ class Container(Layer):
         child, _, rest = name.partition(".")
         return self.children[child].initial(rest, shape, rng, dtype)
 
+    def apply(self, name: str, p: Parameters, x: Input, **kwargs: Any) -> Any:
+        """One child at ``x``, with its share of parameters and those of the keywords that it takes."""
+        return self.call("__call__", name, p, x, **kwargs)
+
     def call(self, rule: str, name: str, p: Parameters, x: Array, *tangents: Any, **kwargs: Any) -> Any:
         """One child's forward, jvp (by `push`), vjp or advance, with its share of parameters, tangents and keywords."""
         layer, own = self.children[name], {}
@@ -94,7 +130,7 @@ class Container(Layer):
             args = own, x, moves, dx
             if not promised(type(layer), rule, getattr(call, "__func__", None)):
                 call = layer.push
-        accepted = {k: v for k, v in kwargs.items() if k in layer.takes} if kwargs else kwargs
+        accepted = {k: v for k, v in kwargs.items() if k in layer.takes or k in layer.alone} if kwargs else kwargs
         try:
             return call(*args, **accepted)
         except Exception as error:

@@ -1,6 +1,7 @@
 """How parameters start: the initialisers by name."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -103,8 +104,8 @@ def initialise(params: _Parameters, name: Initialiser, *, rng: RngLike, **settin
 
     Raises
     ------
-    ValueError
-        For a name that is not one of these.
+    ValueError, TypeError
+        For a name that is not one of these, for a model in place of its parameters.
 
     Examples
     --------
@@ -115,6 +116,8 @@ def initialise(params: _Parameters, name: Initialiser, *, rng: RngLike, **settin
            [0., 1., 0.],
            [0., 0., 1.]], dtype=float32)
     """
+    if not isinstance(params, Mapping):
+        raise TypeError(f"got {params!r:.80}; expected parameters, as model.init(rng=0) gives")
     if name == "forget_gate":
         _forget_gate(params)
         return params

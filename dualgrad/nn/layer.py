@@ -2,7 +2,7 @@
 
 import reprlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,17 +10,19 @@ from numpy.typing import DTypeLike
 from ..backend import Array
 from ..checks import flag
 from ..dual import LIVE, Dual, ended, lift
-from ..errors import LayoutError
+from ..errors import LayoutError, ShapeError
 from ..inputs import as_input
 from ..params import Params
 from ..pushforward import jvp
 from ..random import Rng, RngLike, as_rng
 from ..rules.declare import aliased, nested_as
 from ..settings import text
+from ..torch_names import LAYER, without
 from ..tree import flatten
 from ..zero import ZERO
 from .running import gathered, require_finite_buffers, require_writable_buffers, write_buffers
 from .summary import Summary, one_row
+from .taken import BY_EXAMPLE, extra_arguments
 from .types import Input, Parameters, Pulled, Pushed, Shape, Tangent, Tangents
 from .user_rules import drop_inherited_rules, is_builtin, tangent_rule
 
@@ -31,7 +33,10 @@ class Layer:
     """What all layers share. A layer holds no arrays; its parameters are a mapping from names to arrays.
 
     A layer of one's own defines ``forward(p, x)`` and, if it has parameters, ``shapes()`` and
-    ``initial(name, shape, rng, dtype)``. Its tangents then come from the engine. It may add the two rules by hand:
+    ``initial(name, shape, rng, dtype)``. Its tangents then come from the engine. What its ``forward`` has beside p and
+    x, it takes as keywords: ``forward(p, x, train=False, rng=None)``, ``forward(p, x, key_padding_mask=None)``; names
+    of which other layers have a row for each example (``lengths``, masks of padding) have one here too. A layer made of
+    others is a `Container`. It may add the two rules by hand:
     ``jvp(p, x, dp, dx) -> y, dy``, for speed; and ``vjp(p, x) -> y, pullback`` with ``pullback(dy) -> dp, dx``, for
     `dualgrad.estimators.Backprop`.
 
@@ -73,6 +78,14 @@ class Layer:
         super().__init_subclass__(**kwargs)
         drop_inherited_rules(cls, Layer, "forward")
         cls._of_an_array = is_builtin(cls, "forward")
+        if "forward" in vars(cls) and not cls._of_an_array and "takes" not in vars(cls):
+            cls.takes = cls.takes | extra_arguments(cls.forward, 3)
+            cls.by_example = cls.by_example | (cls.takes & BY_EXAMPLE)
+
+    if not TYPE_CHECKING:  # which would take any name for an attribute
+
+        def __getattr__(self, name):
+            raise AttributeError(without(f"{type(self).__name__!r} object", name, LAYER), name=name, obj=self)
 
     @reprlib.recursive_repr()
     def __repr__(self) -> str:
@@ -92,8 +105,15 @@ class Layer:
         if np.dtype(dtype).kind not in "fc":
             raise TypeError(f"got dtype={dtype!r}; expected one of floating numbers, as np.float32")
         rng = as_rng(rng)
-        arrays = {name: self.initial(name, shape, rng, dtype) for name, shape in self.shapes().items()}
+        arrays = {name: self._started(name, shape, rng, dtype) for name, shape in self.shapes().items()}
         return Params(arrays, {name: np.full(shape, value, dtype) for name, (shape, value) in self.buffers().items()})
+
+    def _started(self, name, shape, rng, dtype):
+        """The first value of one parameter, of its shape and dtype."""
+        found = np.asarray(self.initial(name, shape, rng, dtype))
+        if found.shape != shape:
+            raise ShapeError(f"{self!r} starts {name!r} with shape {found.shape}; its shapes() says {shape!r}")
+        return found if found.dtype.kind == "c" else found.astype(dtype, copy=False)
 
     def summary(self, x: Input) -> Summary:
         """The layers of a model at an input like ``x``: a table of output shapes, parameters, and the multiply-adds of
@@ -141,7 +161,10 @@ class Layer:
 
     def initial(self, name: str, shape: Shape, rng: Rng, dtype: DTypeLike, /) -> Array:
         """The first value of one parameter."""
-        raise NotImplementedError(f"{type(self).__name__} has parameters but does not say how they start")
+        raise NotImplementedError(
+            f"{type(self).__name__} has the parameter {name!r} but does not say how it starts: define initial(self, "
+            "name, shape, rng, dtype), as return rng.uniform(-0.1, 0.1, shape, dtype=dtype)"
+        )
 
     def __call__(self, p: Parameters, x: Input, **kwargs: Any) -> Array:
         """The layer at ``x``: `forward` on plain arrays, `jvp` where the parameters or the input are Duals.
@@ -233,6 +256,8 @@ class Layer:
         """What may be wrong with parameters of other names."""
         if set(self.shapes()) == set(p):
             return "buffers belong to parameters alone; params.copy() and params.at(vector) keep them"
+        if not p:
+            return "if a layer of yours holds this one, make it an nn.Container, and call self.apply(name, p, x)"
         return "are they of another model?"
 
     def require(self, p: Parameters) -> None:

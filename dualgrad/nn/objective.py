@@ -224,7 +224,11 @@ class BoundObjective:
         """The loss, and its gradient by the transposed rules of model and loss; keywords reach the model's."""
         for what, part in (("model", self.model), ("loss", self.loss)):
             if not hasattr(part, "vjp"):
-                raise DualgradError(f"the {what} {part!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
+                own = "nn.Loss, of which evaluate gives the slope too" if what == "loss" else "nn.Layer with a vjp"
+                raise DualgradError(
+                    f"the {what} {shown(part)} has no transposed rule, which Backprop needs: use one of dualgrad.nn, "
+                    f"write an {own}, or take dg.grad or a ForwardGradient, which need none"
+                )
         keywords = self.model.accepted(self.keywords() | kwargs)
         prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y, **self.loss_keywords())

@@ -125,7 +125,7 @@ class Recurrent(Layer):
         if n.dtype.kind not in "iu" or n.shape != (batch,):
             raise ShapeError(
                 f"{self!r} got an input of {batch} sequences and lengths of {n.dtype}{list(n.shape)}; expected a whole "
-                "number for each"
+                f"number for each{'' if n.shape != (steps,) else f': is batch_first={not self.batch_first} meant?'}"
             )
         if batch and not (n.min() >= 1 and n.max() <= steps):
             raise ShapeError(

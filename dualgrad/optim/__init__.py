@@ -3,6 +3,9 @@
 The rate ``lr`` is a number or a schedule, a function from the step number t = 1, 2, ... to a rate.
 """
 
+from typing import TYPE_CHECKING
+
+from ..torch_names import OPTIM, without
 from .adagrad import Adagrad
 from .adam import Adam, AdamW, StableAdamW
 from .averaged import Averaged
@@ -30,3 +33,8 @@ __all__ = [
     "constant", "cosine", "cosine_restarts", "exponential", "inverse_sqrt", "linear", "multistep", "one_cycle",
     "plateau", "step", "warmup",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:  # a checker knows the names there are, and no other
+
+    def __getattr__(name):
+        raise AttributeError(without("module 'dualgrad.optim'", name, OPTIM), name=name)

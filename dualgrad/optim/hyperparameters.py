@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, ValuesView
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -68,6 +68,8 @@ def as_hyperparameter(name, value, scheduled=True):
         except (TypeError, ValueError):
             raise ValueError(f"got {name}={value!r}; expected two numbers in [0, 1)") from None
     kind = CONSTRAINTS[name]
+    if name == "lr" and isinstance(value, (Mapping, ValuesView)):
+        raise ValueError(f"got lr={value!r:.60}; expected a rate: parameters come with step(params, gradient)")
     if value is None and name in OPTIONAL or scheduled and kind.schedule and callable(value):
         return value
     return number(name, value, kind.expected, kind.fits)

@@ -43,6 +43,8 @@ def _packed(gradient, params):
 
 def _gradients(gradient, structure, leaves):
     """The gradients of leaves, as arrays of their shapes."""
+    if hasattr(gradient, "gradient"):
+        raise TypeError(f"got a gradient that is an {type(gradient).__name__}; expected its .gradient")
     found = leaves_like(gradient, structure, "gradient")
     for k, (w, g, name) in enumerate(zip(leaves, found, paths(structure), strict=True)):
         if g is None or g is ZERO:

@@ -10,6 +10,7 @@ import numpy as np
 from ..checks import count
 from ..errors import NonFiniteError
 from ..layout import Layout
+from ..torch_names import OPTIMIZER, without
 from ..tree import Tree
 from ..vectors import all_finite
 from .blockwise import blocks, norm, prepared, steady_norm
@@ -91,6 +92,9 @@ class Optimizer(Stored):
 
     if not TYPE_CHECKING:  # a checker would take any name for a hyper-parameter
         __setattr__ = _set
+
+        def __getattr__(self, name):
+            raise AttributeError(without(f"{type(self).__name__!r} object", name, OPTIMIZER), name=name, obj=self)
 
     def _agree(self):
         """Raise unless the hyper-parameters fit each other."""

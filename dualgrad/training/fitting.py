@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..checks import count, flag
-from ..nn.batches import WEIGHTS, Examples
-from ..nn.layer import Layer
 from ..nn.objective import Objective
 from ..random import RngLike, as_rng
 from ..tree import Tree, leaves
 from .bars import bar_of
 from .early_stopping import EarlyStopping
-from .history import OWN_COLUMNS, History
+from .given import as_examples, as_metrics, require_objective
+from .history import History
 from .resuming import Keeper
 from .run import AfterEpoch, Course, Run
 from .updates import require_match
@@ -43,7 +42,8 @@ def fit(
     Parameters
     ----------
     objective : Objective
-        A model and a loss, without a batch. A model that takes ``train`` is given True, and a stream where it draws.
+        A model and a loss, without a batch. A model that takes ``train`` is given True, and a stream where it
+        draws: a function too, ``model(params, x, train=False, rng=None)``.
     params : Params, or tree of arrays
         They end as the last step leaves them; ``history.best`` has the best by validation.
     data : (x, y) or (x, y, keywords)
@@ -127,15 +127,16 @@ def fit(
     (True, 200, 'epochs')
     """
     require_match(estimator, optimizer)
-    objective, params = _require_objective(objective), _require_movable(params)
+    objective, params = require_objective(objective), _require_movable(params)
     if rng is None:
         raise TypeError("fit draws random numbers, for order and directions: pass rng=, a seed or dg.Rng(seed)")
+    metrics = as_metrics(metrics)
     watched = _watched(early_stopping, validation, metrics)
     plan = Course(
-        _as_examples("data", objective, data, axis, train=True),
-        None if validation is None else _as_examples("validation", objective, validation, axis, train=False),
-        batch_size, flag("shuffle", shuffle), flag("drop_last", drop_last), dict(metrics or {}), watched,
-        early_stopping is not None, tuple(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
+        as_examples("data", objective, data, axis, train=True),
+        None if validation is None else as_examples("validation", objective, validation, axis, train=False),
+        batch_size, flag("shuffle", shuffle), flag("drop_last", drop_last), metrics, watched,
+        early_stopping is not None, _as_callbacks(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
     )  # fmt: skip
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
@@ -146,12 +147,12 @@ def fit(
     return run.history
 
 
-def _require_objective(objective):
-    if isinstance(objective, Objective) or not hasattr(objective, "x") and hasattr(objective, "bind"):
-        return objective
+def _as_callbacks(callbacks):
+    if isinstance(callbacks, Sequence) and all(map(callable, callbacks)):
+        return tuple(callbacks)
     raise TypeError(
-        f"got objective={objective!r:.80}; expected a model and a loss without a batch, nn.Objective(model, loss), and "
-        "the data as (x, y)"
+        f"got callbacks={callbacks!r:.80}; expected a list of functions, each called as f(after) after every epoch, "
+        "with after.epoch, after.history and after.params"
     )
 
 
@@ -166,37 +167,14 @@ def _require_movable(params):
     return params
 
 
-def _as_examples(name, objective, data, axis, train):
-    """The examples of a data set, with the keywords that the model takes."""
-    if (
-        not isinstance(data, (tuple, list))
-        or len(data) not in (2, 3)
-        or len(data) == 3
-        and not isinstance(data[2], dict)
-    ):
-        given = f"a {type(data).__name__}" + (f" of {len(data)}" if hasattr(data, "__len__") else "")
-        raise TypeError(f"got {name} that is {given}; expected (x, y), or (x, y, dict of keywords)")
-    x, y, *rest = data
-    given, model = rest[0] if rest else {}, objective.model
-    if isinstance(model, Layer):
-        model.accepted({key: value for key, value in given.items() if key != WEIGHTS})
-    keywords = {"train": True} if train and "train" in getattr(model, "takes", ()) else {}
-    return Examples(objective, x, y, axis, keywords | given)
-
-
 def _watched(early_stopping, validation, metrics):
     """What says which epoch is the best, and when it is over."""
     watched = early_stopping
     if not isinstance(early_stopping, EarlyStopping):
         watched = EarlyStopping(1 if early_stopping is None else early_stopping)
-    known = {"loss"} if validation is None else {"loss", "val_loss", *(metrics or ())}
+    known = {"loss"} if validation is None else {"loss", "val_loss", *metrics}
     if validation is None and metrics:
         raise ValueError(f"got metrics={sorted(metrics)}, which are taken on a validation set: pass validation=(x, y)")
-    for name, metric in (metrics or {}).items():
-        if name in OWN_COLUMNS or not callable(metric):
-            raise ValueError(
-                f"got metrics[{name!r}]={metric!r:.60}; expected a function, under a name other than {OWN_COLUMNS}"
-            )
     if early_stopping is not None and watched.metric not in known:
         raise ValueError(
             f"got early_stopping={early_stopping!r}, which watches {watched.metric!r}; there is {sorted(known)}: pass "

@@ -17,7 +17,8 @@ class History:
     is a validation set, ``lr`` (of the last update, where the optimizer has one) and ``seconds`` (of the epoch,
     evaluation included).
 
-    ``history[k]`` is a row, ``history["val_loss"]`` a column. It prints as a table, and shows as one in a notebook.
+    ``history[k]`` is a row, ``history["val_loss"]`` a column, ``history.rows`` what `csv.DictWriter` and pandas
+    take. It prints as a table, and shows as one in a notebook.
 
     Attributes
     ----------

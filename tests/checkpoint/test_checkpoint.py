@@ -208,6 +208,9 @@ REFUSED = [
     (collections.deque([1]), "is a deque;"),
     (pathlib.Path("a"), "is a PosixPath|WindowsPath"),
     (Line(1.0, np.ones(2)), "is a Line; a checkpoint knows no registered classes: save a dict of its children"),
+    (dg.optim.Adam(), r"is a Adam; save its \.state_dict\(\)"),
+    (dg.Rng(0), r"is a Rng; save its \.state_dict\(\)"),
+    (dg.nn.Linear(2, 1), "is a Linear; save its parameters: the model is code"),
     (Colour.RED, r"is a Colour; save its \.value"),
     *((subclass(base, *args), rf"is a My{base.__name__}.*; save {cure}\(\.\.\.\) of it") for base, args, cure in [
         (int, (3,), "int"), (float, (3,), "float"), (complex, (3,), "complex"), (str, ("a",), "str"),

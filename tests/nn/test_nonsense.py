@@ -140,9 +140,8 @@ def test_every_constructor_is_here():
     public = {getattr(module, name) for module in (nn, networks) for name in module.__all__}
     layers = {f for f in public if isinstance(f, type) and issubclass(f, nn.Layer)}
     functions = {f for f in public if inspect.isfunction(f) and f.__module__ == networks.__name__}
-    assert (layers | functions) - {nn.Layer, nn.Cell, nn.Activation, nn.CrossAttention} == set(
-        GOOD
-    )  # which needs a memory
+    bases, needs_a_memory = {nn.Layer, nn.Cell, nn.Activation, nn.Container}, {nn.CrossAttention}
+    assert (layers | functions) - bases - needs_a_memory == set(GOOD)
 
 
 @pytest.mark.parametrize("kind", GOOD, ids=lambda kind: kind.__name__)
@@ -249,6 +248,22 @@ OTHER_NONSENSE = {  # a call, and what the error says
     "too many settings": (lambda: nn.Linear(3, 2, True, 5), "positional arguments"),
     "too few": (lambda: nn.Linear(3), "out_features"),
     "unknown": (lambda: nn.Linear(3, 2, biass=True), "biass"),
+    "a model for parameters": (lambda: nn.initialise(LINEAR, "zeros", rng=0), "expected parameters, as model.init"),
+    "a last axis of 1": (lambda: nn.mse(np.ones((4, 1)), np.ones(4)), r"expected equal ones: y\[..., None\]"),
+    "one of the target": (lambda: nn.huber(np.ones(4), np.ones((4, 1))), r"expected equal ones: y\[..., 0\]"),
+    "one of classes": (
+        lambda: nn.cross_entropy(np.ones((4, 2)), np.ones((4, 1), int)),
+        r"expected equal ones: y\[..., 0\]",
+    ),
+    "one of classes of nll": (lambda: nn.nll(np.ones((4, 2)), np.ones((4, 1), int)), r"ones: y\[..., 0\]"),
+    "batch and time": (
+        lambda: (layer := nn.GRU(3, 2))(layer.init(rng=0), np.ones((5, 2, 3)), lengths=[1] * 5),
+        "is batch_first=True meant",
+    ),
+    "time and batch": (
+        lambda: (layer := nn.GRU(3, 2, batch_first=True))(layer.init(rng=0), np.ones((5, 2, 3)), lengths=[1, 1]),
+        "is batch_first=False meant",
+    ),
     "output_padding": (
         lambda: nn.ConvTranspose2d(1, 1, 3, output_padding=1),
         "got output_padding=1; expected less than",

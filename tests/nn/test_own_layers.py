@@ -925,7 +925,7 @@ def test_layers_of_ones_own_take_whole_numbers():
 
 def test_a_model_without_a_transposed_rule_is_named():
     batch = nn.Objective(lambda p, x: x * p["w"], nn.mse).bind(np.ones((2, 1)), np.ones((2, 1)))
-    with pytest.raises(dg.DualgradError, match=r"the model <function .* has no transposed rule"):
+    with pytest.raises(dg.DualgradError, match=r"the model <lambda> has no transposed rule"):
         dg.estimators.Backprop().estimate(batch, dg.Params({"w": np.ones(1)}), rng=0)
 
 

@@ -264,7 +264,7 @@ def test_every_layer_comes_back_or_is_refused_by_name(name):
 
 def test_every_layer_is_in_the_catalogue():
     tried = {type(plain(layer)) for layer, _ in (layers.LAYERS | layers.INTEGERS).values()} | {
-        nn.RNNCell, nn.GRUCell, nn.LSTMCell, nn.LeakyRNNCell, nn.Layer, nn.Cell, nn.Activation,
+        nn.RNNCell, nn.GRUCell, nn.LSTMCell, nn.LeakyRNNCell, nn.Layer, nn.Cell, nn.Activation, nn.Container,
     }  # fmt: skip
     every = {c for c in map(vars(nn).get, nn.__all__) if isinstance(c, type) and issubclass(c, nn.Layer)}
     assert every <= tried

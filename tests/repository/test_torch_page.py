@@ -9,6 +9,7 @@ import pytest
 
 import dualgrad as dg
 from dualgrad import nn, optim
+from dualgrad.torch_names import NN, OPTIM
 
 sys.path.append(str(Path(__file__).parents[2] / "docs"))
 
@@ -33,6 +34,13 @@ def said(row, area="nn"):
 def test_the_tables_are_so_and_the_page_is_theirs():
     assert list(checks.problems(STORED)) == []
     assert make_torch.PAGE.read_text("utf-8") == make_torch.render(STORED)
+
+
+def test_a_name_of_torch_that_is_another_here_says_so_where_it_is_missed():
+    for area, module, cures in (("nn", nn, NN), ("optim", optim, OPTIM), ("schedules", optim, OPTIM)):
+        others = [row for row in checks.SAME[area] if row.is_name and not hasattr(module, row.torch)]
+        assert others or area == "optim"
+        assert not [row.torch for row in others if not re.search(rf"\b{row.here}\b", cures.get(row.torch, ""))]
 
 
 @pytest.mark.parametrize(

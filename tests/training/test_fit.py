@@ -201,6 +201,10 @@ def test_validation_is_the_objective_on_all_examples_without_dropout(size, reduc
     params, row = given["params"], history[-1]
     assert row["val_loss"] == pytest.approx(float(objective.bind(X[3:], Y[3:])(params)), rel=1e-12)
     assert row["share"] == pytest.approx(share(objective.model(params, X[3:]), Y[3:]), rel=1e-12)
+    for batch_size in (size, None):
+        found = dg.evaluate(objective, params, (X[3:], Y[3:]), batch_size=batch_size, metrics={"share": share})
+        assert found == {name: pytest.approx(row[column], rel=1e-12) for name, column in
+                         (("loss", "val_loss"), ("share", "share"))}  # fmt: skip
 
 
 def test_the_best_is_that_of_validation_and_params_the_last(monkeypatch):
@@ -417,6 +421,12 @@ BATCHNORM = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm(2))
 REFUSED = {
     "got objective=": (TypeError, lambda: {"objective": of_network()[0].bind(X, Y)}),
     "got data that is a": (TypeError, lambda: {"data": X}),
+    "For a loader of batches": (TypeError, lambda: {"data": ((X, Y) for _ in range(3))}),
+    "list of 14; expected": (TypeError, lambda: {"data": list(zip(X, Y, strict=True))}),
+    "called as f.after.": (TypeError, lambda: {"callbacks": print}),
+    "expected a list of functions": (TypeError, lambda: {"callbacks": [print, object()]}),
+    "expected functions by name": (TypeError, lambda: {"validation": (X, Y), "metrics": [share]}),
+    r"axis=\(1, 0\)": (dg.ShapeError, lambda: {"data": (np.ones((5, 14, 3)), Y)}),
     "data that is a tuple of 1": (TypeError, lambda: {"data": (X,)}),
     "x with 14 examples and y with 13": (dg.ShapeError, lambda: {"data": (X, Y[1:])}),
     "got estimator=": (TypeError, lambda: {"estimator": estimators.Backprop}),

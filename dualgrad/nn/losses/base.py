@@ -212,7 +212,13 @@ class Loss(ByForward):
         """`evaluate` with the settings, and with a target of the prediction's shape in its precision."""
         if self._of_arrays and target.ndim == prediction.ndim:
             target = in_dtype_of(target, prediction)
-        return self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
+        pair = self.evaluate(prediction, target, **{**self.settings, **self.given, **settings})
+        if isinstance(pair, tuple) and len(pair) == 2:
+            return pair
+        raise TypeError(
+            f"evaluate of {self!r} returned a {type(pair).__name__}; expected each, slope: the losses, and a function "
+            "without arguments that gives their derivative. A loss that is a function of NumPy alone needs no nn.Loss"
+        )
 
     def examples(self, prediction: Array, target: Array, /) -> Shape:
         """The shape of the losses: one number per entry, or per example."""

@@ -15,7 +15,7 @@ from ...zero import ZERO
 from ..setting_checks import INTEGER, ONE_PER_CLASS, SHARE
 from ..types import Curve, Reduction, Tangent
 from .base import Loss
-from .weighing import setting_like
+from .weighing import axis_too_many, setting_like
 
 
 class _ClassLoss(Loss):
@@ -91,7 +91,8 @@ class CrossEntropy(_ClassLoss, name="cross_entropy"):
         if np.ndim(z) == 0 or not z.shape[-1]:
             raise ShapeError(f"cross_entropy got logits of shape {np.shape(z)}; expected (..., classes)")
         if target.shape not in (z.shape, z.shape[:-1]):
-            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}")
+            cure = axis_too_many(z.shape[:-1], target.shape)
+            raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}{cure}")
         if target.ndim < z.ndim:
             _check_classes(self, z, target)
 
@@ -165,6 +166,7 @@ class NLL(_ClassLoss, name="nll"):
         if np.ndim(z) == 0 or np.shape(target) != z.shape[:-1]:
             raise ShapeError(
                 f"nll got log-probabilities of shape {np.shape(z)} and targets of shape {np.shape(target)}"
+                + axis_too_many(np.shape(z)[:-1], np.shape(target))
             )
         _check_classes(self, z, target)
 

@@ -92,7 +92,17 @@ def reduced_losses(loss, each, reduction, masses=UNWEIGHTED, shape=None):
 def require_pair(loss, x, target):
     """A prediction and a target of one shape."""
     if np.ndim(x) == 0 or np.shape(target) != x.shape:
-        raise ShapeError(f"{loss!r} got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}")
+        raise ShapeError(
+            f"{loss!r} got a prediction of shape {np.shape(x)} and a target of shape {np.shape(target)}"
+            + axis_too_many(np.shape(x), np.shape(target))
+        )
+
+
+def axis_too_many(x, target):
+    """What to write where a prediction and a target differ by a last axis of 1 alone."""
+    if (*target, 1) == x:
+        return "; expected equal ones: y[..., None] for the target"
+    return "; expected equal ones: y[..., 0] for the target" if (*x, 1) == target else ""
 
 
 def setting_like(value, x):
