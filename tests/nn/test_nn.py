@@ -392,6 +392,25 @@ def test_relu_is_right_at_infinities_and_nan():
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [n for n, (layer, _) in LAYERS.items() if isinstance(layer, nn.Activation)])
+def test_extremes_stay_what_they_are(name, dtype):
+    """A NaN stays one; large numbers and ±inf give finite slopes, and values that are no NaN."""
+    layer, limits = LAYERS[name][0], np.finfo(dtype)
+    x = np.array([np.nan, np.inf, -np.inf, limits.max / 2, -limits.max / 2, limits.smallest_subnormal, 0, -0.0], dtype)
+    with np.errstate(all="ignore"):
+        pairs = layer.jvp({}, x, {}, np.ones_like(x)), dg.jvp(lambda x: layer({}, x), (x,), (np.ones_like(x),))
+        y, pull = layer.vjp({}, x)
+        pairs += ((y, pull(np.ones_like(x))[1]),)
+    for y, slope in pairs:
+        assert y.dtype == slope.dtype == dtype
+        assert np.isnan(y[0])
+        if not isinstance(layer, nn.Sine):
+            assert np.all(np.isfinite(slope[1:]))
+            assert not np.any(np.isnan(y[1:]))
+            assert np.all(np.isfinite(y[3:]))
+
+
 def test_a_bias_alone_moves_every_row():
     """Whatever the rank of the input, plain or nested, and without lending the bias tangent out."""
     layer, w, b = nn.Linear(5, 3), RNG.standard_normal((5, 3)), RNG.standard_normal(3)
