@@ -124,6 +124,8 @@ class GaussianNLL(Loss, name="gaussian_nll"):
 
     def check(self, x: Array, target: Array) -> None:
         if "var" in self.given:
+            if self.given.get("log_var"):
+                raise ValueError(f"{self!r} got var, and log_var of a prediction that has none: give var as it is")
             return require_pair(self, x, target)
         if not np.ndim(target) or np.shape(x) != (*target.shape[:-1], 2 * target.shape[-1]):
             raise ShapeError(
