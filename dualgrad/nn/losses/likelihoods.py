@@ -144,7 +144,7 @@ class GaussianNLL(Loss, name="gaussian_nll"):
         log_var = log_var and var is None
         v = v + np.maximum((math.log(eps) if log_var else eps) - primal(v), 0)
         precision = np.exp(-v) if log_var else 1 / v
-        square = quietly(product, precision, error * error)
+        square = quietly(product, precision * error, error)
         each = 0.5 * ((v if log_var else np.log(v)) + square) + constant
 
         def slope():
