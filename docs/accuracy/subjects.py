@@ -513,6 +513,11 @@ def bend(below, above):
     return lambda x: t.switch(x, 0, below, above)
 
 
+def between(below, inside, above):
+    """Three functions that meet at -3 and 3."""
+    return lambda x: t.switch(x, -3, below, lambda x: t.switch(x, 3, inside, above))
+
+
 def gelu_tanh(x):
     """x (1 + tanh u) / 2 = x σ(2u)."""
     return x * t.sigmoid((x + x * x * x * t.mpf("0.044715")) * (2 * t.mp.sqrt(2 / t.mp.pi)))
@@ -534,6 +539,26 @@ activation(nn.Tanh(), t.tanh, "jnp.tanh", "torch.tanh")
 activation(nn.Sigmoid(), t.sigmoid, "jax.nn.sigmoid", "torch.sigmoid")
 activation(nn.HardTanh(), lambda x: t.minimum(t.maximum(x, jet(-1)), jet(1)), "jax.nn.hard_tanh", f"{F}hardtanh")
 activation(nn.Sine(2.0), lambda x: t.sin(2 * x), "lambda x: jnp.sin(2.0 * x)", "lambda x: torch.sin(2.0 * x)")
+activation(nn.Mish(), lambda x: x * t.tanh(t.softplus(x)), "jax.nn.mish", f"{F}mish")
+activation(nn.CELU(2.0), bend(lambda x: 2 * t.expm1(x / 2), lambda x: x),
+           "lambda x: jax.nn.celu(x, 2.0)", f"lambda x: {F}celu(x, 2.0)")  # fmt: skip
+activation(nn.Softsign(), bend(lambda x: x / (1 - x), lambda x: x / (1 + x)), "jax.nn.soft_sign", f"{F}softsign")
+activation(nn.LogSigmoid(), lambda x: -t.softplus(-x), "jax.nn.log_sigmoid", f"{F}logsigmoid")
+activation(nn.Tanhshrink(), lambda x: x - t.tanh(x), None, f"{F}tanhshrink")
+activation(nn.ReLU6(), lambda x: t.minimum(t.maximum(x, jet(0)), jet(6)), "jax.nn.relu6", f"{F}relu6")
+activation(nn.Hardsigmoid(), between(lambda x: 0 * x, lambda x: (x + 3) / 6, lambda x: 0 * x + 1),
+           "jax.nn.hard_sigmoid", f"{F}hardsigmoid")  # fmt: skip
+activation(nn.Hardswish(), between(lambda x: 0 * x, lambda x: x * (x + 3) / 6, lambda x: x),
+           "jax.nn.hard_swish", f"{F}hardswish")  # fmt: skip
+activation(nn.Hardshrink(3.0), between(lambda x: x, lambda x: 0 * x, lambda x: x),
+           None, f"lambda x: {F}hardshrink(x, 3.0)")  # fmt: skip
+activation(nn.Softshrink(3.0), between(lambda x: x + 3, lambda x: 0 * x, lambda x: x - 3),
+           None, f"lambda x: {F}softshrink(x, 3.0)")  # fmt: skip
+activation(nn.Threshold(0.0, -2.0), bend(lambda x: 0 * x - 2, lambda x: x),
+           None, f"lambda x: {F}threshold(x, 0.0, -2.0)")  # fmt: skip
+add("Layers", "nn.PReLU", lambda x: nn.PReLU()({"weight": np.full(1, 0.25, x.dtype)}, x),
+    bend(lambda x: 0.25 * x, lambda x: x))  # fmt: skip
+stacked("Layers", "nn.GLU", lambda z: nn.GLU()({}, z)[..., 0], lambda x, y: x * t.sigmoid(y), "x, 1", "1, x", "x, 2x")
 of_logits("Layers", "nn.Softmax", lambda z: nn.Softmax()({}, z)[..., 0], softmax, *LOGITS)
 of_logits("Layers", "nn.LogSoftmax", lambda z: nn.LogSoftmax()({}, z)[..., 0], log_softmax, *LOGITS)
 
@@ -641,3 +666,11 @@ loss("mae", lambda x, y: abs(x - y), "x, 0", "x, 1", torch=f"lambda x, y: {F}l1_
 loss("huber", huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}huber_loss(x, y, reduction='none')")
 loss("bce_with_logits", lambda x, y: t.softplus(x) - x * y, "x, 0", "x, 1", "x, 0.25", scale=2.0,
      torch=f"lambda x, y: {F}binary_cross_entropy_with_logits(x, y, reduction='none')")  # fmt: skip
+loss("smooth_l1", huber, "x, 0", "x, x̄", torch=f"lambda x, y: {F}smooth_l1_loss(x, y, reduction='none')")
+loss("hinge", lambda x, y: t.maximum(1 - x * y, jet(0)), "x, 1", "x, -1")
+loss("kl_div", lambda x, y: (x * 0 if not y.c[0] else y * t.log(y)) - x * y, "x, 0", "x, 1", "x, 0.25",
+     torch=f"lambda x, y: {F}kl_div(x, y, reduction='none')")  # fmt: skip
+stacked("Losses", "nn.gaussian_nll(log_var=True)",
+        lambda z: nn.gaussian_nll(z, 0 * dg.primal(z)[..., :1], reduction="none", log_var=True)[..., 0],
+        lambda x, v: (v + x * x * t.exp(-v)) / 2, "x, 0", "1, x", "x, x", scale=2.0,
+        within=lambda x: -13 < x < math.inf)  # fmt: skip

@@ -241,10 +241,10 @@ class Softplus(Activation):
         z = x if self.beta == 1 else self.beta * x
         above = primal(z) > self.threshold
         if on_host(z) and not np.any(above):
-            y, slope = softplus(z), lambda: logistic(z)
-        else:
-            y, slope = np.where(above, z, softplus(z)), lambda: np.where(above, 1, logistic(z))
-        return y if self.beta == 1 else y / self.beta, slope
+            y = softplus(z)
+            return y if self.beta == 1 else y / self.beta, lambda: logistic(z)
+        y = softplus(z) if self.beta == 1 else softplus(z) / self.beta
+        return np.where(above, x, y), lambda: np.where(above, 1, logistic(z))
 
 
 class Tanh(Activation):
@@ -290,6 +290,8 @@ class Sigmoid(Activation):
 class HardTanh(Activation):
     """y = x within [min_val, max_val], else the end ;  dy = dx or 0 ;  dx = ȳ or 0. At the ends the slope is 0.
 
+    A NaN stays one, and has the slope 0, as in torch.
+
     Examples
     --------
     >>> import dualgrad as dg, numpy as np
@@ -306,9 +308,10 @@ class HardTanh(Activation):
 
     def curve(self, x: Array) -> Curve:
         v = primal(x)
+        low, high = v <= self.min_val, v >= self.max_val
+        ends = np.where(low, self.min_val, self.max_val).astype(v.dtype)
         inside = _scale(x, (v > self.min_val) & (v < self.max_val), 1, 0)
-        ends = np.where(v <= self.min_val, self.min_val, np.where(v >= self.max_val, self.max_val, 0)).astype(v.dtype)
-        return np.where(inside == 1, x, ends), lambda: inside
+        return np.where(low | high, ends, x), lambda: inside
 
 
 class Sine(Activation):

@@ -1,5 +1,7 @@
 """More smooth activations; how one is written: `dualgrad.nn.activations`."""
 
+import functools
+
 import numpy as np
 
 from ..backend import Array
@@ -69,8 +71,9 @@ class Softsign(Activation):
     """
 
     def curve(self, x: Array) -> Curve:
-        r = 1 / (1 + np.abs(x))
-        return np.where(np.isinf(primal(x)), np.sign(x), quietly(product, x, r)), lambda: r * r
+        r, v = 1 / (1 + np.abs(x)), primal(x)
+        far = np.abs(v) > 1
+        return np.where(far, np.sign(v) * (1 - r), np.where(far, 0, x) * r), lambda: r * r
 
 
 class LogSigmoid(Activation):
@@ -88,7 +91,11 @@ class LogSigmoid(Activation):
 
 
 class Tanhshrink(Activation):
-    """y = x - tanh x ;  dy = tanh²(x) dx ;  dx = tanh²(x) ȳ. Next to 0, where y is x³/3, digits of y cancel.
+    """y = x - tanh x ;  dy = tanh²(x) dx ;  dx = tanh²(x) ȳ.
+
+    Notes
+    -----
+    Next to 0, where digits of x and t = tanh x cancel, y = artanh t - t = t³/3 + t⁵/5 + ...
 
     Examples
     --------
@@ -99,4 +106,8 @@ class Tanhshrink(Activation):
 
     def curve(self, x: Array) -> Curve:
         t = np.tanh(x)
-        return x - t, lambda: t * t
+        near = np.abs(primal(x)) < 0.125
+        s = np.where(near, t, 0)
+        square = s * s
+        series = square * s * functools.reduce(lambda found, n: found * square + 1 / n, range(27, 1, -2), 0.0)
+        return np.where(near, series, x - t), lambda: t * t

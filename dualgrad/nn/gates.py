@@ -7,6 +7,7 @@ from ..backend import Array
 from ..dual import primal
 from ..errors import ShapeError
 from ..random import Rng
+from ..rules.absorb import product, quietly
 from ..slopes import logistic, logistic_slope
 from ..zero import ZERO
 from .affine import row_tangent
@@ -127,9 +128,10 @@ class GLU(Layer):
         if dx is ZERO:
             return u * s, ZERO
         du, dv = self._halves(x, dx)
-        return u * s, s * du + u * logistic_slope(v) * dv
+        return u * s, s * du + quietly(product, u * logistic_slope(v), dv)
 
     def vjp(self, p: Parameters, x: Array) -> Pulled:
         u, v = self._halves(x, x)
         s = logistic(v)
-        return u * s, lambda dy: ({}, np.concatenate([s * dy, u * logistic_slope(v) * dy], axis=-1))
+        along = u * logistic_slope(v)
+        return u * s, lambda dy: ({}, np.concatenate([s * dy, quietly(product, along, dy)], axis=-1))

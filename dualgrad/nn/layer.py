@@ -216,8 +216,8 @@ class Layer:
             names = ", ".join(sorted(known - {"train", "rng"}))
             more = f"{names}, train or rng" if names else "train or rng"
             raise TypeError(f"{self!r} got the keyword {min(unknown)!r}; expected {more}")
-        if "train" in kwargs:
-            flag("train", kwargs["train"])
+        for name in kwargs.keys() & {"train", "return_state"}:
+            flag(name, kwargs[name])
         found = {name: value for name, value in kwargs.items() if name in self.takes or name in self.alone}
         return found | {"rng": as_rng(found["rng"])} if "rng" in found else found
 

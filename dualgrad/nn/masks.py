@@ -6,6 +6,7 @@ from ..backend import like
 from ..dual import primal
 from ..errors import ShapeError
 from ..exponentials import stable_softmax
+from ..inputs import as_input
 
 
 def ignored(layer, keys, mask):
@@ -15,7 +16,7 @@ def ignored(layer, keys, mask):
     """
     if mask is None:
         return None
-    mask, expected = _as_mask(mask), (keys.shape[0], keys.shape[-2])
+    mask, expected = as_input(mask, layer, "a padding mask"), (keys.shape[0], keys.shape[-2])
     if mask.dtype.kind != "b" or mask.shape != expected:
         raise ShapeError(
             f"{layer!r} got an input of {expected[0]} sequences of {expected[1]} keys and a padding mask of "
@@ -28,7 +29,7 @@ def limits(layer, scores, mask):
     """What a mask of scores (B, H, L, S) ignores, and what it adds to them; None where it has nothing of that kind."""
     if mask is None:
         return None, None
-    mask, (batch, heads, *pair) = _as_mask(mask), scores.shape
+    mask, (batch, heads, *pair) = as_input(mask, layer, "a mask"), scores.shape
     shapes = [tuple(pair), (batch * heads, *pair), (batch, heads, *pair)]
     kind = primal(mask).dtype.kind
     if kind not in "bf" or mask.shape not in shapes:
@@ -58,7 +59,3 @@ def masked_softmax(scores, hidden):
     nothing = np.all(hidden, axis=-1, keepdims=True)
     scores = np.where(nothing, 0, np.where(hidden, -np.inf, scores))
     return np.where(nothing, 0, stable_softmax(scores))
-
-
-def _as_mask(mask):
-    return mask if hasattr(mask, "dtype") else np.asarray(mask)

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..backend import Array, to_numpy
+from ..dual import primal
 from ..errors import ShapeError
+from ..inputs import as_input
 from ..random import Rng, RngLike
 from ..tree import flatten, unflatten
 from ..zero import ZERO
@@ -46,7 +48,7 @@ class Recurrent(Layer):
     -----
     Keywords of a call: ``lengths``, whole numbers ``(B,)`` from 1 to T, for padded sequences: what stands behind the
     end of one is not read, its outputs there are 0, its last state is that at its end, and the backward direction
-    begins there. ``state``, to start from (zeros by default): as in torch, each part
+    begins there. ``state``, to start from (zeros by default), in any precision: as in torch, each part
     ``(num_layers * directions, B, hidden)``, the pair (h, c) for an LSTM; and ``return_state=True`` for the pair of
     outputs and last state. These two are of the layer called by itself, and containers do not hand them on; a state
     may be a Dual.
@@ -121,7 +123,7 @@ class Recurrent(Layer):
         return np.swapaxes(z, -2, -3) if self.batch_first and z is not ZERO else z
 
     def _lengths(self, lengths, steps, batch):
-        n = np.asarray(to_numpy(lengths))
+        n = np.asarray(to_numpy(as_input(lengths, self, "lengths")))
         if n.dtype.kind not in "iu" or n.shape != (batch,):
             raise ShapeError(
                 f"{self!r} got an input of {batch} sequences and lengths of {n.dtype}{list(n.shape)}; expected a whole "
@@ -133,12 +135,14 @@ class Recurrent(Layer):
             )
         return n
 
-    def _starts(self, state, x):
-        """The state that each run starts from."""
+    def _starts(self, state, p, x):
+        """The state that each run starts from, in the precision of parameters and input."""
         if state is None:
             return [run.cell.start(x[0]) for run in self.runs()]
         zeros, structure = flatten(self.cell.start(x[0]))
-        given = flatten(state)[0]
+        kind = np.result_type(*(primal(a).dtype for a in (x, *p.values())))
+        given = [as_input(part, self, "a state", "biuf") for part in flatten(state)[0]]
+        given = [part if part.dtype == kind else part.astype(kind) for part in given]
         shapes = [(len(self.runs()), *z.shape) for z in zeros]
         if [np.shape(part) for part in given] != shapes:
             raise ShapeError(
@@ -167,7 +171,7 @@ class Recurrent(Layer):
         train: bool = False, rng: RngLike = None,
     ) -> Any:  # fmt: skip
         x, padding = self._entered(x, lengths)
-        starts, last, ys = iter(self._starts(state, x)), [], []
+        starts, last, ys = iter(self._starts(state, p, x)), [], []
         for k, runs in enumerate(self._runs):
             if k:
                 x = self._dropout.forward({}, _side_by_side(ys), train, rng)
@@ -183,7 +187,7 @@ class Recurrent(Layer):
         x, padding = self._entered(x, lengths)
         dx = self._turned(dx)
         dx = dx if padding is None else padding.masked(dx)
-        starts, ys, ds = iter(self._starts(state, x)), [], []
+        starts, ys, ds = iter(self._starts(state, p, x)), [], []
         for k, runs in enumerate(self._runs):
             if k:
                 x, dx = self._dropout.jvp({}, _side_by_side(ys), {}, _tangents_side_by_side(ys, ds), train, rng)
@@ -208,7 +212,7 @@ class Recurrent(Layer):
         if cut is not None and self.bidirectional:
             raise NotImplementedError(f"{self!r} reads the sequence from both ends: nothing cuts it in time")
         x, padding = self._entered(x, lengths)
-        starts, ys, last, pulls, masks = iter(self._starts(state, x)), [], [], [], []
+        starts, ys, last, pulls, masks = iter(self._starts(state, p, x)), [], [], [], []
         for k, runs in enumerate(self._runs):
             if k:
                 x, pull = self._dropout.vjp({}, _side_by_side(ys), train, rng)

@@ -11,6 +11,7 @@ import numpy as np
 from ..backend import is_array, is_host
 from ..checks import count, flag, number, positive_count
 from ..dual import Dual
+from ..inputs import as_data
 from .borders import BORDERS
 
 
@@ -36,6 +37,7 @@ def _numbers_or_none(expected, fits, axes=None):
     def check(name, value):
         if value is None or is_array(value) and not is_host(value) or isinstance(value, Dual):
             return value
+        value = as_data(value, name, "a setting")
         found = np.asarray(value) if isinstance(value, (list, tuple, int, float, np.generic)) else value
         wrong = isinstance(value, (bool, np.bool_)) or not is_array(found) or found.dtype.kind not in "biuf"
         if wrong or not found.size or axes not in (None, found.ndim) or not np.all(np.isfinite(found) & fits(found)):

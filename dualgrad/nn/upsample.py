@@ -43,6 +43,8 @@ class Upsample(Layer):
 
     Notes
     -----
+    As in torch, along an axis whose size stays what it was, whatever the factor, every entry stays where it is, and of
+    an image that "nearest" doubles each stands twice; only "nearest" of signals goes by the factor there, too.
     torch's "nearest-exact", "bicubic" and "trilinear" are not here. Places are computed in float64; torch computes
     those of "nearest" in float32, and takes the entry before where i / scale comes out just below a whole number.
 
@@ -100,7 +102,10 @@ class Upsample(Layer):
         sizes = each if self.size else tuple(math.floor(h * s) for h, s in zip(spatial, each, strict=True))
         if 0 in (*spatial, *sizes):
             raise ShapeError(f"{self!r} got an input of shape {np.shape(x)}: its output would be of size {sizes}")
-        ratios = [(h, o) if self.size else (1, s) for h, o, s in zip(spatial, sizes, each, strict=True)]
+        whole = {1: n == 2 or self.mode != "nearest", 2: n == 2 and self.mode == "nearest"}
+        ratios = [
+            (h, o) if self.size or whole.get(o / h) else (1, s) for h, o, s in zip(spatial, sizes, each, strict=True)
+        ]
         if self.align_corners:
             ratios = [(h - 1, max(o - 1, 1)) for h, o in zip(spatial, sizes, strict=True)]
         return list(zip(spatial, sizes, ratios, strict=True))

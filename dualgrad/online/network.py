@@ -75,6 +75,10 @@ class Network:
         layers = list(readout) if isinstance(readout, (list, tuple)) else [readout]
         if not self.cells or not all(isinstance(cell, Cell) for cell in self.cells):
             raise TypeError(f"got cells={cells!r}; expected nn.RNNCell(3, 5) or the like, or a list of cells")
+        if len(set(map(id, self.cells))) < len(self.cells):
+            raise DualgradError(
+                f"got {self.cells!r}, in which one stands twice: online, each cell has parameters of its own"
+            )
         if not layers or any(not isinstance(layer, Layer) or isinstance(layer, (Cell, Recurrent)) for layer in layers):
             raise TypeError(f"got readout={readout!r}; expected layers without recurrence, such as nn.Linear(5, 3)")
         if not isinstance(loss, Loss) and not hasattr(loss, "vjp"):

@@ -76,6 +76,17 @@ def test_upsampling(mode, settings):
         compare(nn.Upsample(**every), t.Upsample(**every), x, **IMAGES)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_upsampling_by_factors_that_leave_or_double_a_size(seed):
+    """But for "nearest" of signals, whose gradient in torch is not that of its value there."""
+    rng = np.random.default_rng(seed)
+    mode, n = either(rng, ("nearest", 2), ("bilinear", 2), ("linear", 1))
+    sizes = [int(h) for h in rng.integers(1, 6, n)]
+    factors = [float(either(rng, 1 + 0.9 / h, 2 + 0.9 / h, 0.6 + 1 / h)) for h in sizes]
+    settings = {"scale_factor": tuple(factors) if n == 2 else factors[0], "mode": mode}
+    compare(nn.Upsample(**settings), t.Upsample(**settings), draws(2, *sizes, 2), **IMAGES)
+
+
 CURVES = [
     ("Mish",), ("CELU", 0.7), ("Softsign",), ("LogSigmoid",), ("Tanhshrink",), ("ReLU6",), ("Hardsigmoid",),
     ("Hardswish",),

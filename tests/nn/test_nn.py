@@ -392,6 +392,51 @@ def test_relu_is_right_at_infinities_and_nan():
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", [n for n, (layer, _) in LAYERS.items() if isinstance(layer, nn.Activation)])
+def test_extremes_stay_what_they_are(name, dtype):
+    """A NaN stays one; large numbers and ±inf give finite slopes, and values that are no NaN."""
+    layer, limits = LAYERS[name][0], np.finfo(dtype)
+    x = np.array([np.nan, np.inf, -np.inf, limits.max / 2, -limits.max / 2, limits.smallest_subnormal, 0, -0.0], dtype)
+    with np.errstate(all="ignore"):
+        pairs = layer.jvp({}, x, {}, np.ones_like(x)), dg.jvp(lambda x: layer({}, x), (x,), (np.ones_like(x),))
+        y, pull = layer.vjp({}, x)
+        pairs += ((y, pull(np.ones_like(x))[1]),)
+    for y, slope in pairs:
+        assert y.dtype == slope.dtype == dtype
+        assert np.isnan(y[0])
+        if not isinstance(layer, nn.Sine):
+            assert np.all(np.isfinite(slope[1:]))
+            assert not np.any(np.isnan(y[1:]))
+            assert np.all(np.isfinite(y[3:]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_digits_that_would_cancel(dtype):
+    """x - tanh x next to 0, and all orders of x / (1 + x) far out."""
+    x = np.logspace(-6, -1, 40, dtype=dtype)
+    exact = sum(c * x.astype(np.longdouble) ** n for n, c in ((3, 1 / 3), (5, -2 / 15), (7, 17 / 315), (9, -62 / 2835)))
+    rtol = 100 * np.finfo(dtype).eps
+    near = x < (0.02 if dtype == np.float64 else 1)
+    for y in (nn.Tanhshrink()({}, x), -nn.Tanhshrink()({}, -x)):
+        np.testing.assert_allclose(y[near], exact[near].astype(dtype), rtol=rtol)
+    x = np.logspace(-3, 8, 40, dtype=dtype)
+    found = dg.taylor(lambda x: nn.Softsign()({}, x), x, np.ones_like(x), order=3)
+    for k, c in enumerate(found[1:], 1):
+        np.testing.assert_allclose(c, -((-1 / (1 + x)) ** k) / (1 + x), rtol=rtol)
+
+
+def test_an_infinite_slope_of_what_stands_still():
+    """0 · inf = 0 in the rules of a gate and of a loss, as in the engine."""
+    x, dx = np.array([[np.inf, 1.0]]), np.array([[1.0, 0.0]])
+    assert nn.GLU().jvp({}, x, {}, dx)[1] == nn.GLU().jvp({}, np.ones((1, 2)), {}, dx)[1]
+    loss, both = nn.gaussian_nll.using(log_var=True), np.array([[1e200, 0.0]])
+    with np.errstate(over="ignore"):
+        value, slope = loss.jvp(both, np.zeros((1, 1)), dx, "sum")
+        assert (value, slope) == (np.inf, 1e200)
+        assert loss(np.array([[1e200, 1e200]]), np.zeros((1, 1))) == 5e199
+
+
 def test_a_bias_alone_moves_every_row():
     """Whatever the rank of the input, plain or nested, and without lending the bias tangent out."""
     layer, w, b = nn.Linear(5, 3), RNG.standard_normal((5, 3)), RNG.standard_normal(3)

@@ -768,3 +768,37 @@ def test_on_a_device():
     cell, x = nn.GRUCell(4, 3), device(rng.normal(size=(5, 4)).astype(np.float32))
     params = {name: device(v) for name, v in cell.init(rng=0).items()}
     assert host(cell(params, cell.start(x), x)).shape == (5, 3)
+
+
+ROWS, WAYS = np.ones((2, 3, 4), np.float32), np.array([0.5, 1.0, 2.0, 0.0])
+BESIDE = {
+    "padding mask": (nn.MultiHeadAttention(4, 2), "key_padding_mask", np.array([[True, False, False]] * 2)),
+    "mask": (nn.MultiHeadAttention(4, 2), "attn_mask", np.eye(3)),
+    "mask of booleans": (nn.MultiHeadAttention(4, 2), "attn_mask", np.triu(np.ones((3, 3)), 1) > 0),
+    "memory": (nn.CrossAttention(4, 2), "memory", ROWS),
+    "lengths": (nn.LSTM(4, 2), "lengths", np.array([1, 2, 2])),
+    "state": (nn.GRU(4, 2), "state", np.ones((1, 3, 2))),
+    "state of whole numbers": (nn.RNN(4, 2, last_only=True), "state", np.ones((1, 3, 2), int)),
+    "class weight": (nn.cross_entropy, "weight", WAYS),
+    "weight of an entry": (nn.bce_with_logits, "weight", WAYS),
+    "pos_weight": (nn.bce_with_logits, "pos_weight", WAYS),
+    "variance": (nn.gaussian_nll, "var", WAYS + 1),
+    "weights": (nn.mse, "weights", np.array([1.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_stands_beside_the_input_is_of_any_library_and_precision(name):
+    """Read where it is an array of another library, and single precision stays single."""
+    owner, keyword, array = BESIDE[name]
+    if isinstance(owner, nn.Loss):
+        target = np.ones((2, 3), int) if owner is nn.cross_entropy else ROWS
+        call = lambda a: owner(ROWS, target, "none", **{keyword: a})  # noqa: E731
+    else:
+        call = lambda a: owner(owner.init(rng=0), ROWS, **{keyword: a})  # noqa: E731
+    expected = call(array)
+    np.testing.assert_array_equal(call(Tensor(array)), expected)
+    assert expected.dtype == np.float32
+    for nothing in ("abc", Growing(array)):
+        with pytest.raises((TypeError, ValueError), match=r"abc|grad|is a str|<U3"):
+            call(nothing)

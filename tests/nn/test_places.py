@@ -143,6 +143,21 @@ def test_upsampling_is_interpolation(seed):
     np.testing.assert_array_equal(nn.Upsample(o)({}, x), x[:, np.arange(o) * h // o])
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_factor_that_leaves_a_size_leaves_the_entries(seed):
+    """As 1.1 does of 5; of images, one that doubles it doubles them. "nearest" of signals goes by the factor."""
+    rng = np.random.default_rng(seed)
+    h, w = (int(n) for n in rng.integers(2, 7, 2))
+    x, kept, doubled = rng.standard_normal((2, h, w, 3)), 1 + 0.9 / h, 2 + 0.9 / w
+    assert (int(h * kept), int(w * doubled)) == (h, 2 * w)
+    image = nn.Upsample(scale_factor=(kept, doubled))({}, x)
+    np.testing.assert_array_equal(image, np.repeat(x, 2, axis=2))
+    signal = x[:, :, 0]
+    np.testing.assert_array_equal(nn.Upsample(scale_factor=kept, mode="linear")({}, signal), signal)
+    by_factor = signal[:, (np.arange(h) / kept).astype(int)]
+    np.testing.assert_array_equal(nn.Upsample(scale_factor=kept)({}, signal), by_factor)
+
+
 def test_places_that_float_would_miss():
     """49 · (1/49) is less than 1."""
     x = np.arange(4.0).reshape(1, 4, 1)

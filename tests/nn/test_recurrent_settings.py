@@ -230,7 +230,7 @@ def test_small_batches_and_precision():
         params = layer.init(rng=0)
         keywords.pop("lengths", None)
         if "state" in keywords:
-            keywords["state"] = dg.tree.map_leaves(lambda s: s.astype(np.float32), keywords["state"])
+            keywords["state"] = dg.tree.map_leaves(lambda s: s.astype(np.float64), keywords["state"])
         found = dg.jvp(lambda q: layer(q, x.astype(np.float32), **keywords), (params,), (params.copy(),))  # noqa: B023
         assert {leaf.dtype for leaf in dg.tree.leaves(found)} == {np.dtype(np.float32)}
         axis = 0 if layer.batch_first else 1
@@ -251,6 +251,8 @@ def test_what_does_not_fit_is_named():
         (dg.ShapeError, {"lengths": [0, 1]}, "from 0 to 1; expected 1 to 4"),
         (dg.ShapeError, {"state": h}, r"got a state of shapes \[\(2, 2, 2\)\]; expected \[\(2, 2, 2\), \(2, 2, 2\)\]"),
         (dg.ShapeError, {"state": (h[:1], h[:1])}, "layers and directions"),
+        (TypeError, {"state": (h + 1j, h)}, "got a state of complex64; expected real numbers"),
+        (ValueError, {"return_state": "yes"}, "got return_state='yes'; expected True or False"),
         (
             TypeError,
             {"length": [4, 4]},

@@ -121,6 +121,20 @@ def test_a_container_of_ones_own_sums():
         model.vjp(model.init(rng=0, dtype=np.float64), x)[1](x)
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM, nn.LeakyRNN])
+def test_online_each_cell_has_its_own(kind):
+    """∂f/∂θ is kept cell by cell: one at two places is refused, and one of the readout's is one."""
+    layer, a = kind(3, 3), nn.Linear(3, 3)
+    network = dg.online.Network.of(nn.Sequential(layer, a, nn.Tanh(), a), nn.mse)
+    assert list(network.shapes()) == list(nn.Sequential(layer, a, nn.Tanh(), a).shapes())
+    for made in (
+        lambda: dg.online.Network.of(nn.Sequential(layer, layer, a), nn.mse),
+        lambda: dg.online.Network([layer.cell, layer.cell], a, nn.mse),
+    ):
+        with pytest.raises(dg.DualgradError, match="in which one stands twice"):
+            made()
+
+
 def test_weights_of_torch_are_compared():
     """A state_dict has a shared tensor under both names."""
     a = nn.Linear(3, 3)

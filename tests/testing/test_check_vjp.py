@@ -6,7 +6,7 @@ import pytest
 import dualgrad as dg
 from dualgrad import nn
 from dualgrad.testing import CheckError, check_vjp
-from tests.support.layers import LAYERS, LOSSES
+from tests.support.layers import LAYERS, LOSSES, Bound
 
 X = np.random.default_rng(0).standard_normal((4, 3))
 
@@ -25,6 +25,31 @@ def test_every_loss_passes(name):
     x = np.random.default_rng(1).standard_normal(shape)
     for reduction in ("mean", "sum", "none"):
         assert check_vjp(loss, {}, x, target=target, reduction=reduction).passed
+
+
+HELD = {
+    name: (getattr(layer, "layer", layer), shape, {"train": layer.kwargs["train"]} if "train" in layer.kwargs else {})
+    for name, (layer, shape) in LAYERS.items()
+    if isinstance(layer, Bound) and not layer.kwargs.keys() - {"train", "rng"}
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_buffers_stand_still_and_draws_are_the_same(name):
+    """As its user has them: Params with buffers, and ``train=True`` alone."""
+    layer, shape, train = HELD[name]
+    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    assert check_vjp(layer, layer.init(rng=0), x, **train).passed
+
+
+def test_wrong_ones_with_buffers_are_noticed():
+    class Own(nn.BatchNorm):
+        def vjp(self, p, x, **kwargs):
+            y, pull = super().vjp(p, x, **kwargs)
+            return y, lambda dy: (pull(dy)[0], 2 * pull(dy)[1])
+
+    report = check_vjp(Own(3), Own(3).init(rng=0, dtype=np.float64), X, train=True, raises=False)
+    assert {c.oracle for c in report.failures} >= {"v in ['x']"}
 
 
 class Wrong(nn.Linear):

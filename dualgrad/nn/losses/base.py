@@ -300,7 +300,7 @@ class Loss(ByForward):
         value = reduced_losses(self, each, reduction, masses)
         if dprediction is ZERO:
             return value, ZERO
-        d = self._gathered(slope() * dprediction, prediction, each)
+        d = self._gathered(quietly(product, slope(), dprediction), prediction, each)
         return value, reduced_losses(self, d, reduction, masses, each.shape)
 
     def vjp(

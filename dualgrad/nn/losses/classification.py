@@ -66,7 +66,8 @@ class CrossEntropy(_ClassLoss, name="cross_entropy"):
     ShapeError
         When the shapes do not fit.
     ValueError
-        When a class is out of range, and for a mean where every target is ignored (in torch that is NaN).
+        When a class is out of range, for a mean where every target is ignored (in torch that is NaN), and for a class
+        to ignore where the target is distributions.
 
     Examples
     --------
@@ -95,6 +96,8 @@ class CrossEntropy(_ClassLoss, name="cross_entropy"):
             raise ShapeError(f"cross_entropy got logits of shape {z.shape} and targets of shape {target.shape}{cure}")
         if target.ndim < z.ndim:
             _check_classes(self, z, target)
+        elif self.given.get("ignore_index", -1) >= 0:
+            raise ValueError(f"{self!r} got distributions as a target, which have no class to ignore: use weights=")
 
     def evaluate(
         self, z: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float

@@ -124,6 +124,8 @@ class GaussianNLL(Loss, name="gaussian_nll"):
 
     def check(self, x: Array, target: Array) -> None:
         if "var" in self.given:
+            if self.given.get("log_var"):
+                raise ValueError(f"{self!r} got var, and log_var of a prediction that has none: give var as it is")
             return require_pair(self, x, target)
         if not np.ndim(target) or np.shape(x) != (*target.shape[:-1], 2 * target.shape[-1]):
             raise ShapeError(
@@ -142,7 +144,7 @@ class GaussianNLL(Loss, name="gaussian_nll"):
         log_var = log_var and var is None
         v = v + np.maximum((math.log(eps) if log_var else eps) - primal(v), 0)
         precision = np.exp(-v) if log_var else 1 / v
-        square = quietly(product, precision, error * error)
+        square = quietly(product, precision * error, error)
         each = 0.5 * ((v if log_var else np.log(v)) + square) + constant
 
         def slope():

@@ -95,7 +95,8 @@ class Huber(Loss, name="huber"):
         error = x - target
         e = primal(error)
         near, sign = np.abs(e) <= delta, np.sign(e)
-        each = np.where(near, 0.5 * error * error, delta * (sign * error - 0.5 * delta))
+        small = np.where(near, error, 0)
+        each = np.where(near, 0.5 * small * small, delta * (sign * error - 0.5 * delta))
         return each, lambda: np.where(near, error, delta * sign)
 
 

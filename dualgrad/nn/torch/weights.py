@@ -47,7 +47,7 @@ def from_torch(
     Returns
     -------
     Params, with running statistics in its buffers: copies in the widest dtype of the tensors; bfloat16 becomes float32.
-    Tensors that are shared in torch are no longer shared.
+    Tensors that are shared in torch are so here where one layer stands at all their places, and else no longer.
 
     Notes
     -----

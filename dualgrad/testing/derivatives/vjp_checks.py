@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ...backend import ArrayLike
+from ...nn.layer import with_buffers
 from ...nn.losses import Loss
 from ...nn.user_rules import tangent_rule
 from ...pushforward import jvp
@@ -14,6 +15,7 @@ from ...transforms import grad
 from ...tree import map_leaves
 from ...zero import ZERO
 from ..report import Check, Elements, Report, compare, row, verdict
+from .as_layers import HeldLayer, LossRules
 from .functions import CheckError
 from .pullbacks import around_layer
 from .variations import MEETS, splits
@@ -44,11 +46,12 @@ def check_vjp(
     layer : object with ``forward(p, x)`` and ``vjp(p, x) -> y, pullback``, ``pullback(dy) -> dp, dx``
         A `dualgrad.nn.Layer`, or anything shaped like one; a ``jvp(p, x, dp, dx)`` of its own is checked too. For a
         `dualgrad.nn.Loss`, params is ``{}``, x the prediction, and ``target=`` goes to the rules.
-    params : mapping of arrays, such as Params
+    params : mapping of arrays, such as Params, whose buffers stand still
     x : array
         The input; integers are held constant.
     rng : int, numpy.random.Generator or Rng, optional
-        Draws u and v; seed 0 by default.
+        Draws u and v; seed 0 by default. With ``train=True`` a layer that draws gets a stream of its own, the same at
+        every call.
     raises : bool
         Raise when the check fails; False only returns the report.
     **kwargs
@@ -81,39 +84,19 @@ def check_vjp(
     >>> testing.check_vjp(layer, layer.init(rng=0, dtype=np.float64), np.ones((4, 3))).passed
     True
     """
-    layer = _LossRules(layer) if isinstance(layer, Loss) else layer
+    layer = LossRules(layer) if isinstance(layer, Loss) else layer
+    buffers, draws = getattr(params, "buffers", {}), kwargs.get("train") and "rng" in getattr(layer, "takes", ())
     for rule in ("forward", "vjp"):
         if not callable(getattr(layer, rule, None)):
             raise TypeError(f"check_vjp got {layer!r}, which has no {rule}; expected a layer with forward and vjp")
     if hasattr(layer, "require"):
-        layer.require(params)
+        layer.require(with_buffers(params))
+    layer = HeldLayer(layer, buffers, draws) if buffers or draws else layer
     checks = _Transposes(layer, dict(params), np.asarray(x), as_rng(0 if rng is None else rng), kwargs)
     found = list(checks.all())
     if not any(check.status == "failed" for check in found):
         found += checks.around()
     return verdict(Report(f"check_vjp of {layer!r}", tuple(found)), raises)
-
-
-class _LossRules:
-    """A loss with the signatures of a layer."""
-
-    lead = True
-
-    def __init__(self, loss):
-        self.loss = loss
-
-    def __repr__(self):
-        return repr(self.loss)
-
-    def forward(self, p, x, target, **kwargs):
-        return self.loss.forward(x, target, **kwargs)
-
-    def jvp(self, p, x, dp, dx, target, **kwargs):
-        return self.loss.push(x, target, dx, **kwargs)
-
-    def vjp(self, p, x, target, **kwargs):
-        y, pull = self.loss.vjp(x, target, **kwargs)
-        return y, lambda dy: ({}, pull(dy))
 
 
 class _Transposes:
