@@ -1,7 +1,8 @@
 """Batches: the examples of a data set in parts, in order or shuffled, and the place in an epoch that is under way."""
 
+import inspect
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ class Examples:
         for name, (leaves, structure, axis) in self.parts.items():
             for path, a in zip(paths(structure), leaves, strict=True):
                 if len(np.shape(a)) <= axis:
-                    given = f"shape {np.shape(a)}" if hasattr(a, "shape") else f"a {type(a).__name__}"
+                    given = f"shape {np.shape(a)}" if hasattr(a, "shape") else f"a {type(a).__name__} in a tree"
                     raise ShapeError(f"got {name}{path} of {given}; expected an array with examples along axis {axis}")
                 found = np.shape(a)[axis]
                 first = first or (name + path, found)
@@ -154,7 +155,7 @@ class Examples:
         starts, shuffle = self.starts(size, drop_last), flag("shuffle", shuffle)
         if shuffle and rng is None:
             raise TypeError("shuffled batches need randomness: pass rng=, or shuffle=False")
-        takes = getattr(self.objective.model, "takes", ())
+        takes = taken_by(self.objective.model)
         drawing = "rng" in takes and ("train" not in takes or self.fixed.get("train", False))
         masks = {"rng": rng} if drawing and rng is not None else {}
         name = f"{self.n} by {size}{', shuffled' * shuffle}{', whole batches' * bool(drop_last)}"
@@ -176,6 +177,18 @@ class Examples:
             yield self.bound(part if order is None else order[part], **masks)
         if (rng._epochs or {}).get(name) is place:
             del rng._epochs[name]
+
+
+def taken_by(model: Any) -> Collection[str]:
+    """The keywords that a model takes: what a layer says, and of a function those after parameters and input."""
+    if hasattr(model, "takes"):
+        return model.takes
+    try:
+        names = list(inspect.signature(model).parameters.values())
+    except (TypeError, ValueError):
+        return ()
+    named = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [one.name for k, one in enumerate(names) if one.kind in named and (k > 1 or one.kind is named[1])]
 
 
 def _axes_of_examples(axis):

@@ -225,8 +225,10 @@ class BoundObjective:
         for what, part in (("model", self.model), ("loss", self.loss)):
             if not hasattr(part, "vjp"):
                 raise DualgradError(f"the {what} {part!r} has no transposed rule: use one of dualgrad.nn, or dg.grad")
-        keywords = self.model.accepted(self.keywords() | kwargs)
-        prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
+        keywords, p = self.model.accepted(self.keywords() | kwargs), with_buffers(params)
+        if isinstance(self.model, Layer) and not self._knows(params):
+            self.model.require(p)
+        prediction, pull_model = self.model.vjp(p, self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y, **self.loss_keywords())
         gradient, _ = pull_model(pull_loss(1.0))
         return value, gradient

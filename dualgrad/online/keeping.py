@@ -9,11 +9,16 @@ from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
 from ..params import Params
 from ..settings import difference, layout_of, plain_data
+from ..training.saved import require_saved
 from ..tree import leaves
 
 _PAUSE = 3.0  # between two saves
 _SAVES_APART = 20  # times as long as a save takes, at least
 KIND_ONLINE = "dualgrad.online.fit"
+_FIELDS: dict[str, Any] = {
+    "settings": dict, "params": list, "learner": dict, "optimizer": dict, "step": int, "steps": int | None,
+    "since": list, "episodes": int, "rows": list, "stopped": str | None,
+}  # fmt: skip
 
 
 class StreamKeeper:
@@ -31,6 +36,7 @@ class StreamKeeper:
                 raise TypeError(
                     f"got {name}={thing!r:.80}, without state_dict and load_state_dict, which a checkpoint needs"
                 )
+        self.path = os.path.abspath(path)  # wherever the program goes
         rng, lr = run.learner.rng, getattr(run.optimizer, "lr", None)
         seed = None if rng is None else rng.state_dict()["seed"]
         self.settings = {
@@ -87,10 +93,7 @@ class StreamKeeper:
     def _require_own(self, state):
         """Raise unless this is the state of the same call."""
         name, run = os.fsdecode(self.path), self.run
-        if not isinstance(state, dict) or state.get("kind") != KIND_ONLINE:
-            raise CheckpointError(f"{name} is no checkpoint of online.fit: give another path")
-        if state.get("version") != 1:
-            raise CheckpointError(f"{name} is of version {state.get('version')!r}; this dualgrad knows 1: is it newer?")
+        require_saved(state, name, "online.fit", _FIELDS)
         current = dict(self.settings)
         if getattr(run.optimizer, "lr", None) == state["optimizer"].get("lr"):
             current["lr"] = state["settings"]["lr"]  # the optimizer of the run itself, whose rate was changed since

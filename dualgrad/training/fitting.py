@@ -4,13 +4,15 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..checks import count, flag
-from ..nn.batches import WEIGHTS, Examples
+from ..checks import count, flag, positive_count
+from ..nn.batches import WEIGHTS, Examples, taken_by
 from ..nn.layer import Layer
 from ..nn.objective import Objective
+from ..params import Params
 from ..random import RngLike, as_rng
 from ..tree import Tree, leaves
 from .bars import bar_of
+from .callbacks import as_callbacks, as_metrics
 from .early_stopping import EarlyStopping
 from .history import OWN_COLUMNS, History
 from .resuming import Keeper
@@ -43,7 +45,8 @@ def fit(
     Parameters
     ----------
     objective : Objective
-        A model and a loss, without a batch. A model that takes ``train`` is given True, and a stream where it draws.
+        A model and a loss, without a batch. A model that takes ``train``, a layer or a function with such an argument,
+        is given True, and a stream where it draws.
     params : Params, or tree of arrays
         They end as the last step leaves them; ``history.best`` has the best by validation.
     data : (x, y) or (x, y, keywords)
@@ -61,7 +64,8 @@ def fit(
     rng : int, numpy.random.Generator or Rng
         Two streams are spawned from it: for order and Dropout, and for the estimator.
     validation : like data, optional
-        Evaluated after every epoch, without ``train``, in batches of the same size.
+        Evaluated after every epoch, without ``train``, in batches of the same size; ``val_loss`` is the loss of all
+        of it together, also where weights, class weights or ignored targets make examples count different amounts.
     metrics : dict of functions, optional
         ``metric(prediction, target)`` is one number a batch, as `dualgrad.nn.accuracy`; their means over the examples
         of the validation set are columns of the history.
@@ -71,6 +75,7 @@ def fit(
         Where the run is saved: at its start, after every epoch (after some, where a save takes more than a tenth of
         one), every few seconds in between, and on Ctrl-C. The same call goes on from there bit for bit, whatever the
         moment it was killed, and ``params`` are then those of the file; a run that is complete is returned at once.
+        An estimator or optimizer of one's own that changes has ``state_dict`` and ``load_state_dict``.
     callbacks : functions
         Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run.
     progress : bool
@@ -89,10 +94,12 @@ def fit(
         For arguments that do not fit each other; nothing has changed.
     CheckpointError
         Where the checkpoint is of another call: other data, settings or seed, but for ``epochs``, ``callbacks``,
-        ``progress`` and the patience of ``early_stopping``, which may change. Nothing has changed.
+        ``progress`` and the patience of ``early_stopping``, which may change. A function is told by its code and the
+        numbers, arrays and functions it closes over. Nothing has changed.
     NonFiniteError
         And whatever else an update raises, with parameters and optimizer as the updates before have left them (by
-        `MeZO` put back to within rounding). The error has the history so far, ``error.history``.
+        `MeZO` put back to within rounding). The error, and one of a callback, a metric or a save, has the history so
+        far, ``error.history``.
     KeyboardInterrupt
         After Ctrl-C, between two updates, once the checkpoint is saved, with ``error.history``. A second Ctrl-C does
         not wait.
@@ -130,12 +137,14 @@ def fit(
     objective, params = _require_objective(objective), _require_movable(params)
     if rng is None:
         raise TypeError("fit draws random numbers, for order and directions: pass rng=, a seed or dg.Rng(seed)")
+    metrics = as_metrics(metrics)
     watched = _watched(early_stopping, validation, metrics)
     plan = Course(
         _as_examples("data", objective, data, axis, train=True),
         None if validation is None else _as_examples("validation", objective, validation, axis, train=False),
-        batch_size, flag("shuffle", shuffle), flag("drop_last", drop_last), dict(metrics or {}), watched,
-        early_stopping is not None, tuple(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
+        positive_count("batch_size", batch_size, "a positive number of examples"), flag("shuffle", shuffle),
+        flag("drop_last", drop_last), metrics, watched, early_stopping is not None, as_callbacks(callbacks),
+        count("epochs", epochs, "a number of epochs, from 0 on"),
     )  # fmt: skip
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
@@ -157,7 +166,7 @@ def _require_objective(objective):
 
 def _require_movable(params):
     """Raise unless the leaves can be moved where they lie."""
-    for leaf in leaves(params):
+    for leaf in [params.vector] if isinstance(params, Params) else leaves(params):
         if not getattr(getattr(leaf, "flags", None), "writeable", hasattr(leaf, "shape")):
             raise TypeError(
                 f"fit trains params in place; got a leaf of {type(leaf).__name__}: give Params, or arrays that can be "
@@ -180,8 +189,12 @@ def _as_examples(name, objective, data, axis, train):
     given, model = rest[0] if rest else {}, objective.model
     if isinstance(model, Layer):
         model.accepted({key: value for key, value in given.items() if key != WEIGHTS})
-    keywords = {"train": True} if train and "train" in getattr(model, "takes", ()) else {}
-    return Examples(objective, x, y, axis, keywords | given)
+    keywords = {"train": train} if "train" in taken_by(model) else {}
+    try:
+        return Examples(objective, x, y, axis, keywords | given)
+    except Exception as error:
+        error.add_note(f"in the {name} of fit")
+        raise
 
 
 def _watched(early_stopping, validation, metrics):
@@ -189,10 +202,10 @@ def _watched(early_stopping, validation, metrics):
     watched = early_stopping
     if not isinstance(early_stopping, EarlyStopping):
         watched = EarlyStopping(1 if early_stopping is None else early_stopping)
-    known = {"loss"} if validation is None else {"loss", "val_loss", *(metrics or ())}
+    known = {"loss"} if validation is None else {"loss", "val_loss", *metrics}
     if validation is None and metrics:
         raise ValueError(f"got metrics={sorted(metrics)}, which are taken on a validation set: pass validation=(x, y)")
-    for name, metric in (metrics or {}).items():
+    for name, metric in metrics.items():
         if name in OWN_COLUMNS or not callable(metric):
             raise ValueError(
                 f"got metrics[{name!r}]={metric!r:.60}; expected a function, under a name other than {OWN_COLUMNS}"
