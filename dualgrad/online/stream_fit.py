@@ -84,7 +84,8 @@ def fit(
         there bit for bit, whatever the moment it was killed. An iterator must then have ``state_dict`` and
         ``load_state_dict``.
     callbacks : functions
-        Each is called with an `AfterRow` after every full row; one that returns True ends the run.
+        Each is called with an `AfterRow` after every full row; one that returns True ends the run. What one gathers is
+        in the checkpoint where it is an object with ``state_dict`` and ``load_state_dict``.
     progress : bool
         A bar by tqdm on a terminal, where it is installed; elsewhere a line a row. On the standard error output.
 

@@ -28,6 +28,11 @@ def as_metrics(given: Any) -> dict[str, Callable[[Any, Any], Any]]:
     return dict(given)
 
 
+def with_state(callbacks: Iterable[Any]) -> list[Any]:
+    """Those that have a state of their own, which checkpoints keep."""
+    return [one for one in callbacks if hasattr(one, "state_dict") and hasattr(one, "load_state_dict")]
+
+
 def called(callbacks: Iterable[Callable[[Any], Any]], after: Any) -> bool:
     """Whether one of them says that the run ends; all are called."""
     answers = [call(after) for call in callbacks]

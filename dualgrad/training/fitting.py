@@ -77,7 +77,8 @@ def fit(
         moment it was killed, and ``params`` are then those of the file; a run that is complete is returned at once.
         An estimator or optimizer of one's own that changes has ``state_dict`` and ``load_state_dict``.
     callbacks : functions
-        Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run.
+        Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run. What one gathers is
+        in the checkpoint where it is an object with ``state_dict`` and ``load_state_dict``.
     progress : bool
         A bar by tqdm where it is installed, else a line a second, on a terminal and in notebooks; elsewhere a line an
         epoch. On the standard error output.

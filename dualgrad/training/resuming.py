@@ -2,6 +2,7 @@
 
 import os
 import time
+import types
 from typing import Any
 
 from ..backend import like, to_numpy
@@ -12,6 +13,7 @@ from ..params import Params
 from ..settings import difference, plain_data
 from ..tree import leaves
 from ..workers import digest
+from .callbacks import with_state
 from .history import History
 from .made_of import made_of, snapshot
 from .run import Run, copied_params
@@ -23,7 +25,7 @@ KIND = "dualgrad.fit"
 _STATE: dict[str, Any] = {
     "settings": dict, "params": dict, "estimator": dict | None, "optimizer": dict | None, "data": dict, "draws": dict,
     "epoch": int, "updates": int, "epochs": int, "under_way": list, "rows": list, "best": dict | None,
-    "best_value": float | None, "best_epoch": int | None, "stopped": str | None,
+    "callbacks": list, "best_value": float | None, "best_epoch": int | None, "stopped": str | None,
 }  # fmt: skip
 
 
@@ -84,6 +86,7 @@ class Keeper:
             "epochs": run.plan.epochs, "under_way": [run.total, run.seen, run.seconds], "rows": history.rows,
             "best": None if history.best is None else _as_saved(history.best), "best_value": run.best,
             "best_epoch": history.best_epoch, "stopped": history.stopped,
+            "callbacks": [one.state_dict() for one in with_state(run.plan.callbacks)],
         }  # fmt: skip
 
     # ------------------------------------------------------------------ load
@@ -94,10 +97,9 @@ class Keeper:
             return
         run, state = self.run, load(self.path)
         self._require_own(state)
-        names = "estimator", "optimizer", "data", "draws"
-        before = copied_params(run.params), [_saved_state(getattr(run, name)) for name in names]
+        before = copied_params(run.params), [_saved_state(thing) for thing in self._things()]
         try:
-            self._put([state[name] for name in names])
+            self._put([*(state[name] for name in ("estimator", "optimizer", "data", "draws")), *state["callbacks"]])
             history = self._history(state)
             _write(run.params, state["params"])
         except (LayoutError, ValueError, KeyError, TypeError) as error:
@@ -108,17 +110,21 @@ class Keeper:
         run.epoch, run.updates, run.history, run.best = state["epoch"], state["updates"], history, state["best_value"]
         run.total, run.seen, run.seconds = state["under_way"]
 
-    def _put(self, states):
-        """Give estimator, optimizer and streams these states."""
+    def _things(self):
+        """What may have a state."""
         run = self.run
-        for thing, state in zip((run.estimator, run.optimizer, run.data, run.draws), states, strict=True):
+        return [run.estimator, run.optimizer, run.data, run.draws, *with_state(run.plan.callbacks)]
+
+    def _put(self, states):
+        """Give them these states."""
+        for thing, state in zip(self._things(), states, strict=True):
             if hasattr(thing, "load_state_dict"):
                 thing.load_state_dict(state)
 
     def _require_own(self, state):
         """Raise unless this is the state of the same call."""
         name = os.fsdecode(self.path)
-        require_saved(state, name, "fit", _STATE)
+        require_saved(state, name, "fit", _STATE, len(with_state(self.run.plan.callbacks)))
         current = dict(self.settings)
         if getattr(self.run.optimizer, "lr", None) == (state["optimizer"] or {}).get("lr"):
             current["lr"] = state["settings"]["lr"]  # the optimizer of the run itself, whose rate was changed since
@@ -181,6 +187,8 @@ def _kind(thing):
 def _rate(optimizer):
     """The rate that an optimizer is given with; a schedule is compared with the rest."""
     lr = getattr(optimizer, "lr", None)
+    if isinstance(lr, types.FunctionType):
+        return made_of(lr)
     return "a schedule" if callable(lr) else plain_data(lr)
 
 
