@@ -144,7 +144,15 @@ class Rng:
     def spawn(self, n: int) -> list["Rng"]:
         """``n`` independent streams; the next call gives others."""
         n = count("n", n, "how many streams to spawn")
+        self._seed_sequence("streams to spawn")
         return [Rng(child) for child in self.generator.spawn(n)]
+
+    def _seed_sequence(self, what):
+        """The seed that streams are made from."""
+        seed = self.generator.bit_generator.seed_seq
+        if not isinstance(seed, np.random.SeedSequence):
+            raise ValueError(f"{self!r} was not made from a seed sequence, so it has no {what}: take dg.Rng(seed)")
+        return seed
 
     def named(self, *keys: int | np.integer[Any] | str) -> "Rng":
         """The stream of a name: independent of this one and of every other name, the same whenever it is asked for.
@@ -172,11 +180,7 @@ class Rng:
         >>> rng.named("step", 1).signs(4) == first
         array([ True,  True,  True,  True])
         """
-        seed = self.generator.bit_generator.seed_seq
-        if not isinstance(seed, np.random.SeedSequence):
-            raise ValueError(
-                f"{self!r} was not made from a seed sequence, so it has no named streams: take dg.Rng(seed)"
-            )
+        seed = self._seed_sequence("named streams")
         import hashlib  # which few programs need
 
         words = np.frombuffer(hashlib.sha256(json.dumps(as_name(keys)).encode()).digest(), "<u4")

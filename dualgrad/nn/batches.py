@@ -113,7 +113,7 @@ class Examples:
         for name, (leaves, structure, axis) in self.parts.items():
             for path, a in zip(paths(structure), leaves, strict=True):
                 if len(np.shape(a)) <= axis:
-                    given = f"shape {np.shape(a)}" if hasattr(a, "shape") else f"a {type(a).__name__}"
+                    given = f"shape {np.shape(a)}" if hasattr(a, "shape") else f"a {type(a).__name__} in a tree"
                     raise ShapeError(f"got {name}{path} of {given}; expected an array with examples along axis {axis}")
                 found = np.shape(a)[axis]
                 first = first or (name + path, found)

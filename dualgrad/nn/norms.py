@@ -311,7 +311,10 @@ class BatchNorm(_Norm):
 
     def _require_examples(self, x):
         if x.size <= x.shape[-1]:
-            raise ShapeError(f"{self!r} got an input of shape {x.shape} in training mode; one example has no variance")
+            raise ShapeError(
+                f"{self!r} got an input of shape {x.shape} in training mode; one example has no variance: give two or "
+                "more (drop_last=True leaves out a last batch of one)"
+            )
 
 
 class Dropout(Layer):

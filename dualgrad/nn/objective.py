@@ -229,8 +229,10 @@ class BoundObjective:
                     f"the {what} {shown(part)} has no transposed rule, which Backprop needs: use one of dualgrad.nn, "
                     f"write an {own}, or take dg.grad or a ForwardGradient, which need none"
                 )
-        keywords = self.model.accepted(self.keywords() | kwargs)
-        prediction, pull_model = self.model.vjp(with_buffers(params), self.x, **keywords)
+        keywords, p = self.model.accepted(self.keywords() | kwargs), with_buffers(params)
+        if isinstance(self.model, Layer) and not self._knows(params):
+            self.model.require(p)
+        prediction, pull_model = self.model.vjp(p, self.x, **keywords)
         value, pull_loss = self.loss.vjp(prediction, self.y, **self.loss_keywords())
         gradient, _ = pull_model(pull_loss(1.0))
         return value, gradient

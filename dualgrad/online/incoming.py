@@ -7,11 +7,11 @@ import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..errors import DualgradError
-from ..settings import plain_data
+from ..settings import fingerprint, plain_data
 
 _EXPECTED = (
-    "expected arrays (xs, ys) or (xs, ys, ends), a function stream(t) -> (x, y), or an iterator of such pairs, each "
-    "with a third entry where an episode can end"
+    "expected arrays (xs, ys) or (xs, ys, ends), a function stream(t) -> (x, y), a list or an iterator of such pairs, "
+    "each with a third entry where an episode can end"
 )
 
 
@@ -58,7 +58,7 @@ class OfArrays(Incoming):
 
     def __init__(self, arrays: tuple[Any, ...]) -> None:
         if len(arrays) not in (2, 3):
-            raise TypeError(f"got a stream that is a tuple of {len(arrays)}; {_EXPECTED}")
+            raise TypeError(f"got a stream of {len(arrays)} arrays; {_EXPECTED}")
         self.arrays = tuple(None if a is None else a if is_array(a) else np.asarray(a) for a in arrays)
         lengths = {len(a) for a in self.arrays if a is not None and np.ndim(a)}
         if len(lengths) != 1 or any(a is not None and not np.ndim(a) for a in self.arrays):
@@ -73,6 +73,19 @@ class OfArrays(Incoming):
 
     def said(self) -> Any:
         return {"arrays": [plain_data(a) for a in self.arrays]}
+
+
+class OfPairs(Incoming):
+    """A list of such pairs."""
+
+    def __init__(self, pairs: list[Any]) -> None:
+        self.pairs, self.length = pairs, len(pairs)
+
+    def item(self, t: int) -> tuple[Any, Any, bool]:
+        return as_item(self.pairs[t], t)
+
+    def said(self) -> Any:
+        return {"pairs": self.length, "digest": fingerprint(self.pairs)}
 
 
 class OfSteps(Incoming):
@@ -125,6 +138,8 @@ class OfIterator(Incoming):
 
 def as_stream(stream: Any) -> Incoming:
     """A stream of any of these kinds."""
+    if isinstance(stream, list) and stream and all(isinstance(item, tuple) for item in stream):
+        return OfPairs(stream)
     if isinstance(stream, (tuple, list)):
         return OfArrays(tuple(stream))
     if hasattr(stream, "__next__") or hasattr(stream, "__iter__") and not is_array(stream):

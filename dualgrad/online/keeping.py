@@ -9,11 +9,17 @@ from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
 from ..params import Params
 from ..settings import difference, layout_of, plain_data
+from ..training.callbacks import with_state
+from ..training.saved import require_saved
 from ..tree import leaves
 
 _PAUSE = 3.0  # between two saves
 _SAVES_APART = 20  # times as long as a save takes, at least
 KIND_ONLINE = "dualgrad.online.fit"
+_FIELDS: dict[str, Any] = {
+    "settings": dict, "params": list, "learner": dict, "optimizer": dict, "step": int, "steps": int | None,
+    "callbacks": list, "since": list, "episodes": int, "rows": list, "stopped": str | None,
+}  # fmt: skip
 
 
 class StreamKeeper:
@@ -31,6 +37,7 @@ class StreamKeeper:
                 raise TypeError(
                     f"got {name}={thing!r:.80}, without state_dict and load_state_dict, which a checkpoint needs"
                 )
+        self.path = os.path.abspath(path)  # wherever the program goes
         rng, lr = run.learner.rng, getattr(run.optimizer, "lr", None)
         seed = None if rng is None else rng.state_dict()["seed"]
         self.settings = {
@@ -57,6 +64,7 @@ class StreamKeeper:
             "learner": run.learner.state_dict(), "optimizer": run.optimizer.state_dict(), "stream": run.stream.state(),
             "step": run.t, "steps": run.steps, "since": [run.total, run.seen, run.seconds], "episodes": run.episodes,
             "rows": run.history.rows, "stopped": run.history.stopped,
+            "callbacks": [one.state_dict() for one in with_state(run.callbacks)],
         }  # fmt: skip
 
     # ------------------------------------------------------------------ load
@@ -67,9 +75,10 @@ class StreamKeeper:
             return
         run, state = self.run, load(self.path)
         self._require_own(state)
-        before = params_as_saved(run.params), run.learner.state_dict(), run.optimizer.state_dict()
+        own = [one.state_dict() for one in with_state(run.callbacks)]
+        before = params_as_saved(run.params), run.learner.state_dict(), run.optimizer.state_dict(), own
         try:
-            self._put(state["params"], state["learner"], state["optimizer"])
+            self._put(state["params"], state["learner"], state["optimizer"], state["callbacks"])
             run.stream.go_to(state["stream"])
         except (LayoutError, ValueError, KeyError, TypeError) as error:
             self._put(*before)
@@ -79,18 +88,17 @@ class StreamKeeper:
         if state["stopped"] == "callback" and state["steps"] == run.steps:
             run.history.stopped = "callback"
 
-    def _put(self, params, learner, optimizer):
+    def _put(self, params, learner, optimizer, callbacks):
         write_params(self.run.params, params)  # first: a window is taken again at its parameters
         self.run.learner.load_state_dict(learner)
         self.run.optimizer.load_state_dict(optimizer)
+        for one, state in zip(with_state(self.run.callbacks), callbacks, strict=True):
+            one.load_state_dict(state)
 
     def _require_own(self, state):
         """Raise unless this is the state of the same call."""
         name, run = os.fsdecode(self.path), self.run
-        if not isinstance(state, dict) or state.get("kind") != KIND_ONLINE:
-            raise CheckpointError(f"{name} is no checkpoint of online.fit: give another path")
-        if state.get("version") != 1:
-            raise CheckpointError(f"{name} is of version {state.get('version')!r}; this dualgrad knows 1: is it newer?")
+        require_saved(state, name, "online.fit", _FIELDS, len(with_state(run.callbacks)))
         current = dict(self.settings)
         if getattr(run.optimizer, "lr", None) == state["optimizer"].get("lr"):
             current["lr"] = state["settings"]["lr"]  # the optimizer of the run itself, whose rate was changed since

@@ -1,7 +1,6 @@
 """StreamBar: how far a learner has followed its stream, on the standard error output."""
 
-import sys
-
+from ..training.bars import on_terminal, say
 from ..training.history import as_cell
 
 
@@ -10,7 +9,7 @@ class StreamBar:
 
     def __init__(self, run, shown):
         self.run, self.bar, self.lines = run, None, shown
-        if not shown or not getattr(sys.stderr, "isatty", bool)():
+        if not shown or not on_terminal():
             return
         try:
             from tqdm.auto import tqdm
@@ -30,7 +29,7 @@ class StreamBar:
         if self.bar is not None:
             self.bar.set_postfix_str(said, refresh=False)
         elif self.lines:
-            print(f"step {row['step']}  {said}  {row['seconds']:.1f} s", file=sys.stderr, flush=True)
+            say(f"step {row['step']}  {said}  {row['seconds']:.1f} s")
 
     def close(self):
         """The run is over."""

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
-
 from ..backend import to_numpy
 from ..checks import count, flag, positive_count
 from ..errors import DualgradError
 from ..params import Params
+from ..training.callbacks import as_callbacks, called, told
+from ..training.history import rate_of_last
 from ..training.interrupts import kept_interrupts
 from ..tree import Tree, leaves
 from .incoming import OfIterator, as_stream
@@ -73,8 +73,8 @@ def fit(
     optimizer : any of dg.optim, or an object with ``step(params, gradient)``
     stream : arrays, function or iterator
         ``(xs, ys)``, or ``(xs, ys, ends)``, of a step a row; a function ``stream(t) -> (x, y)`` of the step, from 0
-        on; or what can be iterated over, of such pairs. A third entry that is True says that an episode ends after
-        this step: the open window is closed, and the learner reset.
+        on; a list of such pairs, or what can be iterated over. A third entry that is True says that an episode ends
+        after this step: the open window is closed, and the learner reset.
     steps : int, optional
         At most so many, counted from the start of the run, also after it was resumed. A function needs it.
     every : int
@@ -84,7 +84,8 @@ def fit(
         there bit for bit, whatever the moment it was killed. An iterator must then have ``state_dict`` and
         ``load_state_dict``.
     callbacks : functions
-        Each is called with an `AfterRow` after every full row; one that returns True ends the run.
+        Each is called with an `AfterRow` after every full row; one that returns True ends the run. What one gathers is
+        in the checkpoint where it is an object with ``state_dict`` and ``load_state_dict``.
     progress : bool
         A bar by tqdm on a terminal, where it is installed; elsewhere a line a row. On the standard error output.
 
@@ -151,7 +152,7 @@ class Following:
             stream.require_place()
         self.every = positive_count("every", every, "a positive number of steps")
         self.learner, self.optimizer, self.stream, self.params = learner, optimizer, stream, learner.params
-        self.callbacks, self.history = tuple(callbacks), StreamHistory()
+        self.callbacks, self.history = as_callbacks(callbacks), StreamHistory()
         self.t = self.episodes = self.seen = 0  # of the row: steps whose losses are known
         self.total = self.seconds = 0.0
         self.keeper = StreamKeeper(checkpoint, self)
@@ -166,18 +167,21 @@ class Following:
 
     def follow(self, bar):
         """The steps that are left."""
-        with kept_interrupts() as asked, contextlib.closing(bar):
+        place = told(self.history, lambda: f"in online.fit, after {self.t} steps")
+        with kept_interrupts() as asked, contextlib.closing(bar), place:
             if self.why_over() is None:
                 self.keeper.save(True)
                 self._steps(bar, asked)
                 self.keeper.save(True)
             self.history.stopped = self.why_over()
-            self._guarded(self._end)
+            self._end()
+            if asked:  # during the last save
+                self._interrupted()
 
     def _steps(self, bar, asked):
         begun = time.perf_counter() - self.seconds
         while self.why_over() is None:
-            if not self._guarded(self._one_step):
+            if not self._one_step():
                 self.history.stopped = "stream"
                 return
             self.seconds = time.perf_counter() - begun
@@ -188,6 +192,7 @@ class Following:
                 self._call_back()
             bar.step()
             if asked:
+                self.keeper.save(True)
                 self._interrupted()
             self.keeper.save(False)
 
@@ -225,28 +230,15 @@ class Following:
 
     def _new_row(self):
         row = {"step": self.t, "loss": self.total / self.seen if self.seen else None, "episodes": self.episodes}
-        if hasattr(self.optimizer, "lr"):
-            lr = self.optimizer.lr
-            row["lr"] = float(lr(max(self.optimizer.steps, 1)) if callable(lr) else lr)  # of the first update before it
-        self.history.rows.append(row | {"seconds": self.seconds})
+        self.history.rows.append(row | rate_of_last(self.optimizer) | {"seconds": self.seconds})
         self.total, self.seen, self.seconds = 0.0, 0, 0.0
 
     def _call_back(self):
         after = AfterRow(self.t, self.history, self.params, self.learner, self.optimizer)
-        answers = [call(after) for call in self.callbacks]
-        if any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers):
+        if called(self.callbacks, after):
             self.history.stopped = "callback"
 
-    def _guarded(self, call):
-        try:
-            return call()
-        except Exception as error:
-            error.history = self.history
-            error.add_note(f"in online.fit, after {self.t} steps; the history so far is the error's .history")
-            raise
-
     def _interrupted(self) -> NoReturn:
-        self.keeper.save(True)
         self.history.stopped = "interrupted"
         error = KeyboardInterrupt(
             f"stopped after {self.t} steps of the stream; the same call with its checkpoint goes on"

@@ -1,5 +1,6 @@
 """Progress: a bar of tqdm's, a line a second on a terminal, or a line an epoch in a log."""
 
+import contextlib
 import sys
 import time
 import warnings
@@ -12,7 +13,7 @@ def bar_of(progress: bool) -> "Quiet":
     """What tells of a run: nothing, tqdm's bar, or lines, as the place of the standard error output asks for."""
     if not progress:
         return Quiet()
-    terminal, notebook = getattr(sys.stderr, "isatty", bool)(), "ipykernel" in sys.modules
+    terminal, notebook = on_terminal(), "ipykernel" in sys.modules
     if not terminal and not notebook:
         return Lines()
     try:
@@ -22,6 +23,21 @@ def bar_of(progress: bool) -> "Quiet":
     except ImportError:
         return Overwritten() if terminal else Lines()
     return Tqdm(tqdm)
+
+
+def on_terminal() -> bool:
+    """Whether the standard error output is a terminal; one that is closed, or none, is not."""
+    try:
+        return bool(sys.stderr.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print on the standard error output, if it takes it: a log that is full or closed ends no training."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(text, end=end, file=sys.stderr, flush=True)
 
 
 def in_words(row: dict[str, Any]) -> str:
@@ -53,7 +69,7 @@ class Lines(Quiet):
         self.epochs, self.updates = epochs, updates
 
     def end_epoch(self, row: dict[str, Any]) -> None:
-        print(f"epoch {row['epoch']}/{self.epochs}  {in_words(row)}", file=sys.stderr, flush=True)
+        say(f"epoch {row['epoch']}/{self.epochs}  {in_words(row)}")
 
 
 class Overwritten(Lines):
@@ -72,7 +88,7 @@ class Overwritten(Lines):
             self._show(f"epoch {run.epoch + 1}/{self.epochs}  update {done}/{self.updates}  loss {loss}")
 
     def _show(self, text):
-        print(f"\r{text:<{self.width}}", end="", file=sys.stderr, flush=True)
+        say(f"\r{text:<{self.width}}", end="")
         self.width = len(text)
 
     def end_epoch(self, row: dict[str, Any]) -> None:
@@ -82,7 +98,7 @@ class Overwritten(Lines):
     def close(self) -> None:
         if self.width:
             self._show("")
-            print("\r", end="", file=sys.stderr, flush=True)
+            say("\r", end="")
 
 
 class Tqdm(Quiet):

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..checks import count, flag
+from ..checks import count, flag, positive_count
 from ..nn.objective import Objective
+from ..params import Params
 from ..random import RngLike, as_rng
 from ..tree import Tree, leaves
 from .bars import bar_of
+from .callbacks import as_callbacks
 from .early_stopping import EarlyStopping
 from .given import as_examples, as_metrics, require_objective
 from .history import History
@@ -61,7 +63,8 @@ def fit(
     rng : int, numpy.random.Generator or Rng
         Two streams are spawned from it: for order and Dropout, and for the estimator.
     validation : like data, optional
-        Evaluated after every epoch, without ``train``, in batches of the same size.
+        Evaluated after every epoch, without ``train``, in batches of the same size; ``val_loss`` is the loss of all
+        of it together, also where weights, class weights or ignored targets make examples count different amounts.
     metrics : dict of functions, optional
         ``metric(prediction, target)`` is one number a batch, as `dualgrad.nn.accuracy`; their means over the examples
         of the validation set are columns of the history.
@@ -71,8 +74,10 @@ def fit(
         Where the run is saved: at its start, after every epoch (after some, where a save takes more than a tenth of
         one), every few seconds in between, and on Ctrl-C. The same call goes on from there bit for bit, whatever the
         moment it was killed, and ``params`` are then those of the file; a run that is complete is returned at once.
+        An estimator or optimizer of one's own that changes has ``state_dict`` and ``load_state_dict``.
     callbacks : functions
-        Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run.
+        Each is called with an `AfterEpoch` after every epoch; one that returns True ends the run. What one gathers is
+        in the checkpoint where it is an object with ``state_dict`` and ``load_state_dict``.
     progress : bool
         A bar by tqdm where it is installed, else a line a second, on a terminal and in notebooks; elsewhere a line an
         epoch. On the standard error output.
@@ -89,10 +94,12 @@ def fit(
         For arguments that do not fit each other; nothing has changed.
     CheckpointError
         Where the checkpoint is of another call: other data, settings or seed, but for ``epochs``, ``callbacks``,
-        ``progress`` and the patience of ``early_stopping``, which may change. Nothing has changed.
+        ``progress`` and the patience of ``early_stopping``, which may change. A function is told by its code and the
+        numbers, arrays and functions it closes over. Nothing has changed.
     NonFiniteError
         And whatever else an update raises, with parameters and optimizer as the updates before have left them (by
-        `MeZO` put back to within rounding). The error has the history so far, ``error.history``.
+        `MeZO` put back to within rounding). The error, and one of a callback, a metric or a save, has the history so
+        far, ``error.history``.
     KeyboardInterrupt
         After Ctrl-C, between two updates, once the checkpoint is saved, with ``error.history``. A second Ctrl-C does
         not wait.
@@ -135,8 +142,9 @@ def fit(
     plan = Course(
         as_examples("data", objective, data, axis, train=True),
         None if validation is None else as_examples("validation", objective, validation, axis, train=False),
-        batch_size, flag("shuffle", shuffle), flag("drop_last", drop_last), metrics, watched,
-        early_stopping is not None, _as_callbacks(callbacks), count("epochs", epochs, "a number of epochs, from 0 on"),
+        positive_count("batch_size", batch_size, "a positive number of examples"), flag("shuffle", shuffle),
+        flag("drop_last", drop_last), metrics, watched, early_stopping is not None, as_callbacks(callbacks),
+        count("epochs", epochs, "a number of epochs, from 0 on"),
     )  # fmt: skip
     stream = as_rng(rng)
     run = Run(plan, params, estimator, optimizer, stream)
@@ -147,18 +155,9 @@ def fit(
     return run.history
 
 
-def _as_callbacks(callbacks):
-    if isinstance(callbacks, Sequence) and all(map(callable, callbacks)):
-        return tuple(callbacks)
-    raise TypeError(
-        f"got callbacks={callbacks!r:.80}; expected a list of functions, each called as f(after) after every epoch, "
-        "with after.epoch, after.history and after.params"
-    )
-
-
 def _require_movable(params):
     """Raise unless the leaves can be moved where they lie."""
-    for leaf in leaves(params):
+    for leaf in [params.vector] if isinstance(params, Params) else leaves(params):
         if not getattr(getattr(leaf, "flags", None), "writeable", hasattr(leaf, "shape")):
             raise TypeError(
                 f"fit trains params in place; got a leaf of {type(leaf).__name__}: give Params, or arrays that can be "

@@ -37,8 +37,12 @@ def as_examples(name: str, objective: Any, data: Any, axis: Any, train: bool) ->
     given, model = rest[0] if rest else {}, objective.model
     if isinstance(model, Layer):
         model.accepted({key: value for key, value in given.items() if key != WEIGHTS})
-    keywords = {"train": True} if train and "train" in keywords_of(model) else {}
-    return Examples(objective, x, y, axis, keywords | given)
+    keywords = {"train": train} if "train" in keywords_of(model) else {}
+    try:
+        return Examples(objective, x, y, axis, keywords | given)
+    except Exception as error:
+        error.add_note(f"in the {name} of fit")
+        raise
 
 
 def as_metrics(metrics: Any) -> dict[str, Callable[[Any, Any], Any]]:

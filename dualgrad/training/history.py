@@ -1,12 +1,16 @@
 """History: what a run of `fit` was like, an epoch a row."""
 
 import html
+import math
 from collections.abc import Iterator
 from typing import Any, overload
+
+import numpy as np
 
 from ..tree import Tree
 
 _ROWS_SHOWN = 20  # rows of a longer table
+_WIDEST = 40  # characters of a cell
 
 
 class History:
@@ -17,8 +21,9 @@ class History:
     is a validation set, ``lr`` (of the last update, where the optimizer has one) and ``seconds`` (of the epoch,
     evaluation included).
 
-    ``history[k]`` is a row, ``history["val_loss"]`` a column, ``history.rows`` what `csv.DictWriter` and pandas
-    take. It prints as a table, and shows as one in a notebook.
+    ``history[k]`` is a row, ``history["val_loss"]`` a column, with None where a row has nothing: callbacks may add to
+    ``after.history[-1]``. ``history.rows`` is what `csv.DictWriter` and pandas take. It prints as a table, and shows as
+    one in a notebook.
 
     Attributes
     ----------
@@ -69,9 +74,9 @@ class History:
     def __getitem__(self, key: Any) -> Any:
         if not isinstance(key, str):
             return self.rows[key]
-        if self.rows and key not in self.rows[0]:
-            raise KeyError(f"no column {key!r}; the columns are {list(self.rows[0])}")
-        return [row[key] for row in self.rows]
+        if self.rows and key not in (columns := _columns_of(self.rows)):
+            raise KeyError(f"no column {key!r}; the columns are {columns}")
+        return [row.get(key) for row in self.rows]
 
     def __repr__(self) -> str:
         lines = _cells_of(self)
@@ -104,7 +109,7 @@ class History:
         figure, axes = plt.subplots(1, 1 + bool(metrics), squeeze=False, layout="constrained")
         for ax, names in zip(axes[0], (losses, metrics), strict=False):
             for name in names:
-                ax.plot(self["epoch"], self[name], label=name)
+                ax.plot(self["epoch"], [math.nan if v is None else v for v in self[name]], label=name)
             ax.set(xlabel="epoch")
             ax.grid(alpha=0.3)
             ax.legend()
@@ -115,8 +120,14 @@ OWN_COLUMNS = {"epoch", "updates", "loss", "val_loss", "lr", "seconds"}
 
 
 def _metrics(history):
-    """The columns that are metrics."""
-    return [name for name in history.rows[0] if name not in OWN_COLUMNS] if history.rows else []
+    """The columns that are metrics: of numbers, and not its own."""
+    names = [name for name in _columns_of(history.rows) if name not in OWN_COLUMNS]
+    return [name for name in names if all(isinstance(v, (int, float, np.number, type(None))) for v in history[name])]
+
+
+def _columns_of(rows):
+    """The names in any of the rows, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
 
 
 def _cells_of(history):
@@ -124,16 +135,29 @@ def _cells_of(history):
     rows = history.rows
     if not rows:
         return []
-    shown = [[as_cell(value) for value in row.values()] for row in rows]
+    names, half = _columns_of(rows), _ROWS_SHOWN // 2
+    shown = [[as_cell(row.get(name)) for name in names] for row in rows]
     if len(rows) > _ROWS_SHOWN:
-        half = _ROWS_SHOWN // 2
-        shown = [*shown[:half], ["..."] * len(rows[0]), *shown[-half:]]
-    return [list(rows[0]), *shown]
+        shown = [*shown[:half], ["..."] * len(names), *shown[-half:]]
+    return [names, *shown]
 
 
 def as_cell(value: Any) -> str:
     """A number as it stands in a table."""
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else " ".join(str(value).split())[:_WIDEST]
+
+
+def rate_of_last(optimizer: Any) -> dict[str, float]:
+    """``lr`` of the last step of an optimizer, where that is a number."""
+    lr, steps = getattr(optimizer, "lr", None), getattr(optimizer, "steps", None)
+    if callable(lr):
+        lr = None if steps is None else lr(max(steps, 1))
+    try:
+        return {} if lr is None or np.ndim(lr) else {"lr": float(lr)}
+    except (TypeError, ValueError):
+        return {}
 
 
 def _ending(history):

@@ -2,24 +2,31 @@
 
 import os
 import time
+import types
 from typing import Any
 
 from ..backend import like, to_numpy
 from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
 from ..layout import Layout
-from ..nn.layer import Layer
 from ..params import Params
 from ..settings import difference, plain_data
 from ..tree import leaves
 from ..workers import digest
+from .callbacks import with_state
 from .history import History
+from .made_of import made_of, snapshot
 from .run import Run, copied_params
+from .saved import require_saved
 
 _SECONDS = 3.0  # between two saves of an epoch, at least
 _SHARE = 20  # times as long as a save takes between two of them, at least; half of it after an epoch
 KIND = "dualgrad.fit"
-_FOLLOWS = {"by_example", "integers", "layers", "takes"}  # attributes of containers that the children make
+_STATE: dict[str, Any] = {
+    "settings": dict, "params": dict, "estimator": dict | None, "optimizer": dict | None, "data": dict, "draws": dict,
+    "epoch": int, "updates": int, "epochs": int, "under_way": list, "rows": list, "best": dict | None,
+    "callbacks": list, "best_value": float | None, "best_epoch": int | None, "stopped": str | None,
+}  # fmt: skip
 
 
 class Keeper:
@@ -27,11 +34,15 @@ class Keeper:
 
     def __init__(self, path: Any, run: Run, rng: Any, axis: Any) -> None:
         self.path, self.run, self._ended, self._took = path, run, 0.0, 0.0
+        self._kept, self._looked = [], False
         if path is None:
             return
         if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
             raise TypeError(f"got checkpoint={path!r:.80}; expected the name of a file, or None")
+        self.path = os.path.abspath(path)  # wherever the program goes
         self.settings = _compared(run, rng, axis)
+        named = (("estimator", run.estimator), ("optimizer", run.optimizer))
+        self._kept = [(name, thing, snapshot(thing)) for name, thing in named if not hasattr(thing, "state_dict")]
 
     # ------------------------------------------------------------------ save
 
@@ -39,12 +50,16 @@ class Keeper:
         """Save, if there is a path."""
         if self.path is not None:
             begun = time.monotonic()
+            self._require_kept()
             save(self.path, self._state())
             self._ended = time.monotonic()
             self._took = self._ended - begun
 
     def after_update(self) -> None:
         """Save, if it is time to."""
+        if not self._looked:
+            self._require_kept()
+            self._looked = True
         if self.path is not None and time.monotonic() >= self._ended + max(_SECONDS, _SHARE * self._took):
             self.save()
 
@@ -52,6 +67,15 @@ class Keeper:
         """Save, unless epochs are so short that most of the time would go into saves."""
         if time.monotonic() >= self._ended + _SHARE / 2 * self._took:
             self.save()
+
+    def _require_kept(self):
+        """Raise where an update has changed what no state_dict gives: the run could not go on as it was."""
+        for name, thing, before in self._kept:
+            if snapshot(thing) != before:
+                raise TypeError(
+                    f"got {name}={thing!r:.80}, which an update changes, and which has no state_dict and "
+                    "load_state_dict(state), without which no checkpoint keeps what it has become"
+                )
 
     def _state(self):
         run, history = self.run, self.run.history
@@ -62,6 +86,7 @@ class Keeper:
             "epochs": run.plan.epochs, "under_way": [run.total, run.seen, run.seconds], "rows": history.rows,
             "best": None if history.best is None else _as_saved(history.best), "best_value": run.best,
             "best_epoch": history.best_epoch, "stopped": history.stopped,
+            "callbacks": [one.state_dict() for one in with_state(run.plan.callbacks)],
         }  # fmt: skip
 
     # ------------------------------------------------------------------ load
@@ -72,29 +97,34 @@ class Keeper:
             return
         run, state = self.run, load(self.path)
         self._require_own(state)
-        before = [(thing, _saved_state(thing)) for thing in (run.estimator, run.optimizer, run.data, run.draws)]
+        before = copied_params(run.params), [_saved_state(thing) for thing in self._things()]
         try:
-            for (thing, _), name in zip(before, ("estimator", "optimizer", "data", "draws"), strict=True):
-                if hasattr(thing, "load_state_dict"):
-                    thing.load_state_dict(state[name])
+            self._put([*(state[name] for name in ("estimator", "optimizer", "data", "draws")), *state["callbacks"]])
             history = self._history(state)
+            _write(run.params, state["params"])
         except (LayoutError, ValueError, KeyError, TypeError) as error:
-            for thing, old in before:
-                if hasattr(thing, "load_state_dict"):
-                    thing.load_state_dict(old)
+            self._put(before[1])
+            _write(run.params, _as_saved(before[0]))
             raise CheckpointError(f"{self.path} does not fit this call: {error}") from error
         self.settings = state["settings"]  # with the rate that the run began with
         run.epoch, run.updates, run.history, run.best = state["epoch"], state["updates"], history, state["best_value"]
         run.total, run.seen, run.seconds = state["under_way"]
-        _write(run.params, state["params"])
+
+    def _things(self):
+        """What may have a state."""
+        run = self.run
+        return [run.estimator, run.optimizer, run.data, run.draws, *with_state(run.plan.callbacks)]
+
+    def _put(self, states):
+        """Give them these states."""
+        for thing, state in zip(self._things(), states, strict=True):
+            if hasattr(thing, "load_state_dict"):
+                thing.load_state_dict(state)
 
     def _require_own(self, state):
         """Raise unless this is the state of the same call."""
         name = os.fsdecode(self.path)
-        if not isinstance(state, dict) or state.get("kind") != KIND:
-            raise CheckpointError(f"{name} is no checkpoint of fit: give another path")
-        if state.get("version") != 1:
-            raise CheckpointError(f"{name} is of version {state.get('version')!r}; this dualgrad knows 1: is it newer?")
+        require_saved(state, name, "fit", _STATE, len(with_state(self.run.plan.callbacks)))
         current = dict(self.settings)
         if getattr(self.run.optimizer, "lr", None) == (state["optimizer"] or {}).get("lr"):
             current["lr"] = state["settings"]["lr"]  # the optimizer of the run itself, whose rate was changed since
@@ -126,25 +156,15 @@ def _compared(run, rng, axis):
     seed = rng.state_dict()["seed"]
     layout = Layout.of(run.params)
     return {
-        "model": _described_model(objective.model), "loss": plain_data(objective.loss),
+        "model": made_of(objective.model), "loss": made_of(objective.loss),
         "params": {name: list(shape) for name, shape in layout.shapes.items()},
-        "dtypes": sorted({str(leaf.dtype) for leaf in leaves(run.params)}),
+        "dtypes": [str(leaf.dtype) for leaf in _arrays(run.params)],
         "data": _of_data(plan.examples), "validation": None if plan.validation is None else _of_data(plan.validation),
         "batch_size": plan.batch_size, "shuffle": plan.shuffle, "drop_last": plan.drop_last, "axis": plain_data(axis),
         "metrics": sorted(plan.metrics), "watched": [plan.watched.metric, plan.watched.mode],
         "estimator": _kind(run.estimator), "optimizer": _kind(run.optimizer), "lr": _rate(run.optimizer),
         "seed": {name: value for name, value in seed.items() if name != "spawned"},
     }  # fmt: skip
-
-
-def _described_model(model):
-    """A model as plain data: of this package's layers every public attribute, their children's too."""
-    if isinstance(model, dict):
-        return {name: _described_model(layer) for name, layer in model.items()}
-    if not isinstance(model, Layer) or type(model).__module__.partition(".")[0] != __package__.partition(".")[0]:
-        return plain_data(model)
-    public = {name: value for name, value in vars(model).items() if name[0] != "_" and name not in _FOLLOWS}
-    return {"kind": type(model).__name__} | {name: _described_model(value) for name, value in public.items()}
 
 
 def _of_data(examples):
@@ -167,24 +187,30 @@ def _kind(thing):
 def _rate(optimizer):
     """The rate that an optimizer is given with; a schedule is compared with the rest."""
     lr = getattr(optimizer, "lr", None)
-    return "a schedule" if callable(lr) else None if lr is None else float(lr)
+    if isinstance(lr, types.FunctionType):
+        return made_of(lr)
+    return "a schedule" if callable(lr) else plain_data(lr)
 
 
 def _saved_state(thing):
     return thing.state_dict() if hasattr(thing, "state_dict") else None
 
 
+def _arrays(params):
+    """The arrays that params lie in."""
+    return [params.vector] if isinstance(params, Params) else leaves(params)
+
+
 def _as_saved(params):
     """Parameters as plain data: their arrays in order, and their buffers."""
     buffers = params.buffers if isinstance(params, Params) else {}
-    arrays = [params.vector] if isinstance(params, Params) else leaves(params)
-    return {"arrays": [to_numpy(a) for a in arrays], "buffers": {name: to_numpy(b) for name, b in buffers.items()}}
+    saved = {name: to_numpy(b) for name, b in buffers.items()}
+    return {"arrays": [to_numpy(a) for a in _arrays(params)], "buffers": saved}
 
 
 def _write(params, saved):
     """Put saved numbers into parameters."""
-    arrays = [params.vector] if isinstance(params, Params) else leaves(params)
-    for array, value in zip(arrays, saved["arrays"], strict=True):
+    for array, value in zip(_arrays(params), saved["arrays"], strict=True):
         array[...] = like(value, array)
     for name, value in saved["buffers"].items():
         params.buffers[name][...] = like(value, params.buffers[name])

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
-
 from ..nn.batches import Examples
 from ..params import Params
 from ..random import Rng
 from ..tree import Tree, map_leaves
 from .bars import Quiet
+from .callbacks import called, told
 from .early_stopping import EarlyStopping
-from .history import History
+from .history import History, rate_of_last
 from .interrupts import kept_interrupts
 from .updates import update_of
 from .validating import as_float, validated
@@ -84,7 +83,7 @@ class Run:
     def try_validation(self) -> None:
         """Raise now what a first batch of the validation set would raise after an epoch."""
         if self.plan.validation is not None:
-            validated(self.plan.validation, self.params, self.plan.batch_size, self.plan.metrics, 1)
+            validated(self.plan.validation, self.params, self.plan.batch_size, self.plan.metrics, one=True)
 
     def train(self, bar: Quiet, keeper: Any) -> None:
         """The epochs that are left; the keeper saves on the way."""
@@ -97,6 +96,8 @@ class Run:
             if self.history.best_epoch is None:
                 self.history.best = copied_params(self.params)
                 self.history.best_epoch = self.epoch or None
+            if asked:  # during the last save
+                self._interrupted(keeper)
         self.history.stopped = self.why_over()
 
     def why_over(self) -> str | None:
@@ -108,8 +109,11 @@ class Run:
         return "epochs" if self.epoch >= self.plan.epochs else None
 
     def _one_epoch(self, bar, asked, keeper):
-        plan, begun = self.plan, time.perf_counter() - self.seconds
-        try:
+        plan, begun, epoch = self.plan, time.perf_counter() - self.seconds, self.epoch + 1
+        place = lambda: (  # noqa: E731
+            f"in epoch {epoch} of fit, after {self.updates} updates: parameters and optimizer are as these left them"
+        )
+        with told(self.history, place):
             for batch in plan.examples.epoch(plan.batch_size, self.data, plan.shuffle, plan.drop_last):
                 self._one_update(batch)
                 self.seconds = time.perf_counter() - begun
@@ -118,19 +122,12 @@ class Run:
                     self._interrupted(keeper)
                 keeper.after_update()
             row = self._row()
-        except Exception as error:
-            error.history = self.history
-            error.add_note(
-                f"in epoch {self.epoch + 1} of fit, after {self.updates} updates: parameters and optimizer are as "
-                "these left them; the history so far is the error's .history"
-            )
-            raise
-        row["seconds"] = time.perf_counter() - begun
-        self._end_epoch(row)
-        bar.end_epoch(row)
-        if asked:
-            self._interrupted(keeper)
-        keeper.after_epoch() if self.why_over() is None else keeper.save()
+            row["seconds"] = time.perf_counter() - begun
+            self._end_epoch(row)
+            bar.end_epoch(row)
+            if asked:
+                self._interrupted(keeper)
+            keeper.after_epoch() if self.why_over() is None else keeper.save()
 
     def _one_update(self, batch):
         """One batch."""
@@ -145,10 +142,7 @@ class Run:
         row = {"epoch": self.epoch + 1, "updates": self.updates, "loss": self.total / self.seen}
         if plan.validation is not None:
             row |= validated(plan.validation, self.params, plan.batch_size, plan.metrics)
-        if hasattr(self.optimizer, "lr"):
-            lr = self.optimizer.lr
-            row["lr"] = float(lr(self.optimizer.steps) if callable(lr) else lr)
-        return row
+        return row | rate_of_last(self.optimizer)
 
     def _end_epoch(self, row):
         self.history.rows.append(row)
@@ -160,8 +154,7 @@ class Run:
         if hasattr(self.optimizer, "observe"):
             self.optimizer.observe(row.get(watched.metric, row["loss"]))
         after = AfterEpoch(self.epoch, self.history, self.params, self.estimator, self.optimizer)
-        found = [call(after) for call in self.plan.callbacks]
-        if any(isinstance(answer, (bool, np.bool_)) and answer for answer in found):
+        if called(self.plan.callbacks, after):
             self.history.stopped = "callback"
 
     def _interrupted(self, keeper) -> NoReturn:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..backend import to_numpy
 from ..nn.batches import WEIGHTS, Examples
+from ..nn.losses.over_batches import has_parts, parts_of_mean
 from ..tree import Tree
 
 
@@ -15,28 +16,47 @@ def validated(
     params: Tree,
     size: int,
     metrics: Mapping[str, Callable[[Any, Any], Any]],
-    batches: int | None = None,
+    one: bool = False,
 ) -> dict[str, float]:
-    """``val_loss`` and the metrics, each the mean over the examples of what its batches give.
+    """``val_loss``, that of all examples together, and the metrics, each the mean over the examples of its batches.
 
-    The loss of a batch counts by its weights where examples have some; with reduction "sum" the losses are summed.
+    The loss is Σ w ℓ / Σ w over all, whatever counts in which batch; of a loss that is a function, or has a forward of
+    its own, the mean over the batches by their examples or weights; with reduction "sum" the sum. With ``one``, of the
+    first batch in which something counts.
     """
     model, loss = examples.objective.model, examples.objective.loss
-    sums, counted, weighed = dict.fromkeys(["val_loss", *metrics], 0.0), 0, 0.0
-    for begin in examples.starts(size)[:batches]:
+    total, mass, counted, sums = 0.0, 0.0, 0, dict.fromkeys(metrics, 0.0)
+    for begin in examples.starts(size):
         rows = examples.rows(slice(begin, begin + size))
         n = min(size, examples.n - begin)
         x, y, weights = rows.pop("x"), rows.pop("y"), rows.pop(WEIGHTS, None)
         prediction = model(params, x, **rows, **examples.fixed)
-        value = loss(prediction, y) if weights is None else loss(prediction, y, weights=weights)
-        by = n if weights is None else float(to_numpy(np.sum(weights)))
-        summed = getattr(loss, "reduction", "mean") == "sum"
-        sums["val_loss"] += as_float("val_loss", value) * (1 if summed else by)
-        weighed, counted = weighed + by, counted + n
+        part, counts = _sum_of(loss, prediction, y, weights, n)
+        total, mass, counted = total + part, mass + counts, counted + n
         for name, metric in metrics.items():
             sums[name] += as_float(name, metric(prediction, y)) * n
-    whole = 1 if getattr(loss, "reduction", "mean") == "sum" else weighed
-    return {name: total / (whole if name == "val_loss" else counted) for name, total in sums.items()}
+        if one and mass:
+            break
+    if mass == 0:
+        raise ValueError("no target of the validation set counts in its loss: each is ignored, or of weight 0")
+    means = {name: found / counted for name, found in sums.items()}
+    return {"val_loss": total if _is_sum(loss) else total / mass} | means
+
+
+def _sum_of(loss, prediction, target, weights, n):
+    """What a batch of n brings to the sum of all losses, and what it counts there."""
+    if has_parts(loss):
+        part, mass = parts_of_mean(loss, prediction, target, weights)
+        return as_float("val_loss", part), as_float("val_loss", mass)
+    given = {} if weights is None else {"weights": weights}
+    if _is_sum(loss):
+        return as_float("val_loss", loss(prediction, target, **given)), n
+    counts = n if weights is None else float(to_numpy(np.sum(weights)))
+    return (as_float("val_loss", loss(prediction, target, **given)) * counts if counts else 0.0), counts
+
+
+def _is_sum(loss):
+    return getattr(loss, "reduction", "mean") == "sum"
 
 
 def as_float(name: str, value: Any) -> float:

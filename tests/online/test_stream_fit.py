@@ -102,7 +102,8 @@ def test_arrays_functions_and_iterators_are_the_same_stream(tmp_path):
     rows = lambda t: tuple(a[t] for a in arrays)  # noqa: E731
     streams = {
         "function": lambda: rows, "generator": lambda: (rows(t) for t in range(50)),
-        "list": lambda: iter([rows(t) for t in range(50)]), "place": lambda: Counting(rows, 50),
+        "list": lambda: [rows(t) for t in range(50)], "iterator": lambda: iter([rows(t) for t in range(50)]),
+        "place": lambda: Counting(rows, 50),
     }  # fmt: skip
     for name, make in streams.items():
         learner, optimizer, _ = reader(50)
@@ -186,7 +187,7 @@ def test_nonsense_is_refused(tmp_path):
         ("has no system yet", (online.RTRL(), optimizer, arrays, {})),
         ("expected one of dg.optim", (learner, optim.Adam, arrays, {})),
         ("say how many with steps=", (learner, optimizer, lambda t: (0, 0), {})),
-        ("tuple of 1", (learner, optimizer, (arrays[0],), {})),
+        ("stream of 1 arrays", (learner, optimizer, (arrays[0],), {})),
         ("as many steps in each", (learner, optimizer, (arrays[0], arrays[1][:-1]), {})),
         ("got stream=3", (learner, optimizer, 3, {})),
         ("step 0 of the stream is 1", (learner, optimizer, [[1], [2]].__iter__().__next__, {"steps": 3})),

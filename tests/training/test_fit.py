@@ -438,7 +438,7 @@ REFUSED = {
     "weight_decay=0.1": (TypeError, lambda: {"estimator": MeZO(), "optimizer": optim.SGD(0.1, weight_decay=0.1)}),
     "clip_norm=1": (TypeError, lambda: {"estimator": MeZO(), "optimizer": optim.SGD(0.1, clip_norm=1)}),
     "got epochs=-1": (ValueError, lambda: {"epochs": -1}),
-    "got size=0": (ValueError, lambda: {"batch_size": 0}),
+    "got batch_size=0": (ValueError, lambda: {"batch_size": 0}),
     "pass rng=": (TypeError, lambda: {"rng": None}),
     "which are taken on a validation set": (ValueError, lambda: {"metrics": {"share": share}}),
     r"got metrics\['loss'\]": (ValueError, lambda: {"validation": (X, Y), "metrics": {"loss": share}}),

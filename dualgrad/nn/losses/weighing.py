@@ -65,15 +65,21 @@ def divisor(loss, reduction, shape, counts=None):
     """What the sum of losses of a shape is divided by, where each counts so much: 1 unless it is a mean."""
     if reduction in ("sum", "none"):
         return 1
-    n = shape[0] if reduction == "batchmean" else math.prod(shape)
-    if counts is None:
-        return n
-    mass = np.sum(counts)
+    mass = mass_of(reduction, shape, counts)
     if isinstance(mass, np.floating) and mass == 0:
         raise ValueError(
             f"{loss!r}: no target counts in the mean, since each is ignored or of weight 0; leave the batch out, or "
             "take reduction='sum'"
         )
+    return mass
+
+
+def mass_of(reduction, shape, counts=None):
+    """What the losses of a shape count in a mean together, where each counts so much."""
+    n = shape[0] if reduction == "batchmean" else math.prod(shape)
+    if counts is None:
+        return n
+    mass = np.sum(counts)
     return mass if counts.size == n else mass * (n / counts.size)
 
 
