@@ -304,7 +304,9 @@ def test_a_rate_that_is_another_function_is_another_rate(other, tmp_path):
         call(optimizer=optim.SGD(other), **how)
 
 
-@pytest.mark.parametrize("lr", [None, [0.1], "fast", np.ones(2), lambda t: 0.5, np.float32(0.5)], ids=lambda lr: type(lr).__name__)
+@pytest.mark.parametrize(
+    "lr", [None, [0.1], "fast", np.ones(2), lambda t: 0.5, np.float32(0.5)], ids=lambda lr: type(lr).__name__
+)
 def test_a_rate_that_is_no_number_is_no_column(lr):
     history = call(optimizer=Stepping(0, lr))[0]
     assert history[0].get("lr") == (0.5 if isinstance(lr, np.float32) else None)
