@@ -198,7 +198,7 @@ def total_variance(estimator, *data):
 
 def of_rank_two(cell, estimator):
     """A case of thousands of outcomes, which one cell shows every day and the others with --full."""
-    is_long = "rank 2" in estimator and cell != "RNN"
+    is_long = "rank 2" in estimator and (cell != "RNN" or "split" in estimator)
     return pytest.param(cell, estimator, marks=pytest.mark.slow if is_long else ())
 
 

@@ -537,7 +537,7 @@ def test_no_layer_or_loss_misses_an_entry(part):
             there = np.reshape(dg.jacfwd(f)(x) != 0, (-1, x.size))
             pattern = dg.sparsity(f, x).toarray()
             assert not np.any(there & ~pattern), name
-            assert pattern.sum() <= 1.5 * there.sum(), name
+            assert pattern.sum() <= (2 if "masked" in name else 1.5) * there.sum(), name  # masks are values
 
 
 def test_trees_in_the_order_of_their_layout():
