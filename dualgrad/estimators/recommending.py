@@ -125,10 +125,10 @@ def _suitable(objective, params):
     if bound:
         found.append(ActivationPerturbation())
         try:
-            require_recurrent("recommend", objective)
+            recurrent, *_ = require_recurrent("recommend", objective)
         except DualgradError:
             return found
-        found.append(Dodge(TruncatedBPTT(max(1, len(objective.x) // 4))))
+        found.append(Dodge(TruncatedBPTT(max(1, np.shape(objective.x)[recurrent.batch_first] // 4))))
     return found
 
 

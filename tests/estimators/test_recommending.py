@@ -100,14 +100,22 @@ def test_without_the_gradient_of_many_parameters_slopes_stand_for_it():
 
 
 def test_candidates_are_copied_and_what_does_not_suit_is_told_with_its_reason():
-    own, linear = Fixed(np.ones(4)), nn.Linear(3, 1)
+    own = Fixed(np.ones(4))
     found = estimators.recommend(quadratic, np.ones(4), 0.2, candidates=[own, estimators.TruncatedBPTT(3)])
     assert own.calls == 0
     assert "TruncatedBPTT(3)" in found.rows[-1].unsuitable
     assert found.rows[-1].unsuitable in str(found)
-    batch = nn.Objective(nn.Sequential(nn.RNN(2, 3), linear), nn.mse).bind(np.ones((6, 4, 2)), np.ones((6, 4, 1)))
-    rows = estimators.recommend(batch, batch.model.init(rng=0), 1.0).rows
-    assert any(row.estimator.startswith("Dodge(TruncatedBPTT(1)") and row.transposed for row in rows)
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_recurrent_networks_are_cut_at_a_quarter_of_their_time(batch_first):
+    model, shape = (
+        nn.Sequential(nn.RNN(2, 3, batch_first=batch_first), nn.Linear(3, 1)),
+        (4, 8) if batch_first else (8, 4),
+    )
+    batch = nn.Objective(model, nn.mse).bind(np.ones((*shape, 2)), np.ones((*shape, 1)))
+    rows = estimators.recommend(batch, model.init(rng=0), 1.0).rows
+    assert any(row.estimator.startswith("Dodge(TruncatedBPTT(2)") and row.transposed for row in rows)
 
 
 def test_it_keeps_to_its_time_and_says_for_what_there_was_none():
