@@ -579,10 +579,12 @@ def test_memory_does_not_grow(name):
     try:
         go(10)
         gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        go(600)
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 6_000
+        found = [tracemalloc.get_traced_memory()[0]]
+        for _ in range(3):
+            go(300)
+            gc.collect()
+            found.append(tracemalloc.get_traced_memory()[0])
+        assert min(np.diff(found)) < 3_000  # each time, if a step keeps ten bytes; what else goes on is seen but once
     finally:
         tracemalloc.stop()
 
