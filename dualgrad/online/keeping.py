@@ -4,20 +4,17 @@ import os
 import time
 from typing import Any
 
-from ..backend import like, to_numpy
 from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
-from ..params import Params
 from ..settings import difference, layout_of, plain_data
 from ..training.callbacks import with_state
-from ..training.saved import require_saved
-from ..tree import leaves
+from ..training.saved import params_as_saved, require_saved, write_params
 
 _PAUSE = 3.0  # between two saves
 _SAVES_APART = 20  # times as long as a save takes, at least
 KIND_ONLINE = "dualgrad.online.fit"
 _FIELDS: dict[str, Any] = {
-    "settings": dict, "params": list, "learner": dict, "optimizer": dict, "step": int, "steps": int | None,
+    "settings": dict, "params": dict, "learner": dict, "optimizer": dict, "step": int, "steps": int | None,
     "callbacks": list, "since": list, "episodes": int, "rows": list, "stopped": str | None,
 }  # fmt: skip
 
@@ -111,14 +108,3 @@ class StreamKeeper:
             raise ValueError(
                 f"got steps={run.steps}; {name} has taken {state['step']}: steps count from the run's start"
             )
-
-
-def params_as_saved(params):
-    """Copies of the arrays of parameters, in order."""
-    return [to_numpy(a).copy() for a in ([params.vector] if isinstance(params, Params) else leaves(params))]
-
-
-def write_params(params, saved):
-    """Put saved numbers into parameters."""
-    for array, value in zip([params.vector] if isinstance(params, Params) else leaves(params), saved, strict=True):
-        array[...] = like(value, array)

@@ -5,19 +5,16 @@ import time
 import types
 from typing import Any
 
-from ..backend import like, to_numpy
 from ..checkpoint import load, save
 from ..errors import CheckpointError, LayoutError
 from ..layout import Layout
-from ..params import Params
 from ..settings import difference, plain_data
-from ..tree import leaves
 from ..workers import digest
 from .callbacks import with_state
 from .history import History
 from .made_of import made_of, snapshot
 from .run import Run, copied_params
-from .saved import require_saved
+from .saved import arrays_of_params, params_as_saved, require_saved, write_params
 
 _SECONDS = 3.0  # between two saves of an epoch, at least
 _SHARE = 20  # times as long as a save takes between two of them, at least; half of it after an epoch
@@ -80,11 +77,11 @@ class Keeper:
     def _state(self):
         run, history = self.run, self.run.history
         return {
-            "kind": KIND, "version": 1, "settings": self.settings, "params": _as_saved(run.params),
+            "kind": KIND, "version": 1, "settings": self.settings, "params": params_as_saved(run.params),
             "estimator": _saved_state(run.estimator), "optimizer": _saved_state(run.optimizer),
             "data": run.data.state_dict(), "draws": run.draws.state_dict(), "epoch": run.epoch, "updates": run.updates,
             "epochs": run.plan.epochs, "under_way": [run.total, run.seen, run.seconds], "rows": history.rows,
-            "best": None if history.best is None else _as_saved(history.best), "best_value": run.best,
+            "best": None if history.best is None else params_as_saved(history.best), "best_value": run.best,
             "best_epoch": history.best_epoch, "stopped": history.stopped,
             "callbacks": [one.state_dict() for one in with_state(run.plan.callbacks)],
         }  # fmt: skip
@@ -101,10 +98,10 @@ class Keeper:
         try:
             self._put([*(state[name] for name in ("estimator", "optimizer", "data", "draws")), *state["callbacks"]])
             history = self._history(state)
-            _write(run.params, state["params"])
+            write_params(run.params, state["params"])
         except (LayoutError, ValueError, KeyError, TypeError) as error:
             self._put(before[1])
-            _write(run.params, _as_saved(before[0]))
+            write_params(run.params, params_as_saved(before[0]))
             raise CheckpointError(f"{self.path} does not fit this call: {error}") from error
         self.settings = state["settings"]  # with the rate that the run began with
         run.epoch, run.updates, run.history, run.best = state["epoch"], state["updates"], history, state["best_value"]
@@ -144,7 +141,7 @@ class Keeper:
         history.rows, history.best_epoch = state["rows"], state["best_epoch"]
         if state["best"] is not None:
             history.best = copied_params(self.run.params)
-            _write(history.best, state["best"])
+            write_params(history.best, state["best"])
         if state["stopped"] == "callback" and state["epochs"] == self.run.plan.epochs:
             history.stopped = "callback"
         return history
@@ -158,7 +155,7 @@ def _compared(run, rng, axis):
     return {
         "model": made_of(objective.model), "loss": made_of(objective.loss),
         "params": {name: list(shape) for name, shape in layout.shapes.items()},
-        "dtypes": [str(leaf.dtype) for leaf in _arrays(run.params)],
+        "dtypes": [str(leaf.dtype) for leaf in arrays_of_params(run.params)],
         "data": _of_data(plan.examples), "validation": None if plan.validation is None else _of_data(plan.validation),
         "batch_size": plan.batch_size, "shuffle": plan.shuffle, "drop_last": plan.drop_last, "axis": plain_data(axis),
         "metrics": sorted(plan.metrics), "watched": [plan.watched.metric, plan.watched.mode],
@@ -194,23 +191,3 @@ def _rate(optimizer):
 
 def _saved_state(thing):
     return thing.state_dict() if hasattr(thing, "state_dict") else None
-
-
-def _arrays(params):
-    """The arrays that params lie in."""
-    return [params.vector] if isinstance(params, Params) else leaves(params)
-
-
-def _as_saved(params):
-    """Parameters as plain data: their arrays in order, and their buffers."""
-    buffers = params.buffers if isinstance(params, Params) else {}
-    saved = {name: to_numpy(b) for name, b in buffers.items()}
-    return {"arrays": [to_numpy(a) for a in _arrays(params)], "buffers": saved}
-
-
-def _write(params, saved):
-    """Put saved numbers into parameters."""
-    for array, value in zip(_arrays(params), saved["arrays"], strict=True):
-        array[...] = like(value, array)
-    for name, value in saved["buffers"].items():
-        params.buffers[name][...] = like(value, params.buffers[name])

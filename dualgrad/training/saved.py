@@ -1,9 +1,32 @@
-"""Files of runs: what they must hold to be gone on with."""
+"""Files of runs: parameters as they stand in them, and what they must hold to be gone on with."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from ..backend import like, to_numpy
 from ..errors import CheckpointError
+from ..params import Params
+from ..tree import leaves
+
+
+def arrays_of_params(params: Any) -> list[Any]:
+    """The arrays that parameters are made of: the vector of Params, the leaves of another tree."""
+    return [params.vector] if isinstance(params, Params) else leaves(params)
+
+
+def params_as_saved(params: Any) -> dict[str, Any]:
+    """Parameters as plain data: copies of their arrays in order, and of their buffers."""
+    buffers = params.buffers if isinstance(params, Params) else {}
+    saved = {name: to_numpy(b).copy() for name, b in buffers.items()}
+    return {"arrays": [to_numpy(a).copy() for a in arrays_of_params(params)], "buffers": saved}
+
+
+def write_params(params: Any, saved: Mapping[str, Any]) -> None:
+    """Put saved numbers into parameters."""
+    for array, value in zip(arrays_of_params(params), saved["arrays"], strict=True):
+        array[...] = like(value, array)
+    for name, value in saved["buffers"].items():
+        params.buffers[name][...] = like(value, params.buffers[name])
 
 
 def require_saved(state: Any, name: str, call: str, fields: Mapping[str, Any], callbacks: int) -> None:
