@@ -1,99 +1,123 @@
-"""Predict the next character, online (NoBackTrack, section 2): RTRL, NoBackTrack, UORO and truncated BPTT.
+"""Predict the next character, online (NoBackTrack, section 2): RTRL, NoBackTrack, UORO, KF-RTRL and truncated BPTT.
 
-One pass over a text, one character at a time, never storing the past. Bits per character against the characters read
-and against time, with the text's true entropy rate, gzip and context tree weighting beside them.
+One pass over a text, one character at a time, never storing the past. Losses are in bits, and every schedule counts
+characters: BPTT, which has a gradient once in a window of 15, takes as long a step for it as the others take in 15. With
+the filter each learner steps once in 15 characters, for the sum of their gradients, and those that can also at every
+character. Beside the curves stand the text's true entropy rate, gzip and context tree weighting.
 """
+
+import math
+import time
+from functools import lru_cache
 
 import numpy as np
 from compressors import ctw_bits, gzip_bits
-from lab import arguments, axes, band, grouped, run, save, spread, table
-from texts import anbn, anbn_entropy, english, music, music_entropy
+from lab import (
+    Claim, Row, Study, alike, axes, band, below, contrary, final, grouped, main, over, spread, table, together, under,
+)  # fmt: skip
+from lab.learning import Curve
+from texts import anbn, anbn_entropy, austen, music, music_entropy
 
 import dualgrad as dg
 from dualgrad import nn, online, optim
 
 UNITS, WINDOW, PRIOR = 20, 15, 20.0
 LEARNERS = {
-    "RTRL": online.RTRL,
-    "NoBackTrack": online.NoBackTrack,
-    "NoBackTrack, rank 2": lambda: online.NoBackTrack(2),
-    "NoBackTrack, rank 10": lambda: online.NoBackTrack(10),
-    "UORO": online.UORO,
-    "BPTT in windows of 15": lambda: online.TruncatedBPTT(WINDOW),
+    "RTRL": lambda optimizer: online.RTRL(),
+    "NoBackTrack": lambda optimizer: online.NoBackTrack(),
+    "NoBackTrack, rank 10": lambda optimizer: online.NoBackTrack(10),
+    "NoBackTrack, norms of App. B": lambda optimizer: online.NoBackTrack(metric=optimizer),
+    "UORO": lambda optimizer: online.UORO(),
+    "KF-RTRL": lambda optimizer: online.KroneckerRTRL(),
+    "BPTT(15)": lambda optimizer: online.TruncatedBPTT(WINDOW),
 }
-OPTIMIZERS = {
-    "1/√t": lambda: optim.SGD(optim.inverse_sqrt(1.0)),
-    "0.03/√t": lambda: optim.SGD(optim.inverse_sqrt(0.03)),
-    "Kalman, γ = 1/√t": lambda: optim.KalmanQDOP(PRIOR, optim.inverse_sqrt(1.0)),
-    "Kalman, γ = 0.1/√t": lambda: optim.KalmanQDOP(PRIOR, optim.inverse_sqrt(0.1)),
+COMPRESSORS = {
+    "gzip": lambda read, text: gzip_bits(read),
+    "context tree weighting": lambda read, text: ctw_bits(read, {"music": 10, "anbn": 70, "austen": 8}[text]),
 }
-RANKS = ["RTRL", "NoBackTrack", "NoBackTrack, rank 2", "NoBackTrack, rank 10"]
-PANELS = {  # text -> (title, learners, optimizer) of every plot
-    "music": [
-        ("figure 1: Euclidean, 1/√t", RANKS, "1/√t"),
-        ("figure 2: Euclidean, 0.03/√t", RANKS, "0.03/√t"),
-        ("figure 3: Kalman", [*RANKS, "UORO"], "Kalman, γ = 1/√t"),
-        ("figure 4: windows", ["BPTT in windows of 15"], "1/√t"),
-        ("figure 4: windows", ["BPTT in windows of 15"], "Kalman, γ = 1/√t"),
-    ],
-    "anbn": [
-        ("figure 5: aⁿbⁿ", ["RTRL", "NoBackTrack", "UORO", "BPTT in windows of 15"], "Kalman, γ = 0.1/√t"),
-        ("figure 5: aⁿbⁿ", ["NoBackTrack", "BPTT in windows of 15"], "Kalman, γ = 1/√t"),
-        ("figure 5: aⁿbⁿ", ["BPTT in windows of 15"], "1/√t"),
-    ],
-    "english": [
-        ("figure 6: English", RANKS, "Kalman, γ = 1/√t"),
-        ("figure 6: English", ["BPTT in windows of 15"], "Kalman, γ = 1/√t"),
-        ("figure 6: English", ["BPTT in windows of 15"], "1/√t"),
-    ],
-}
-CHARACTERS = {"music": 200_000, "anbn": 1_000_000, "english": 200_000}
-DEPTH = {"music": 10, "anbn": 70, "english": 8}  # of context tree weighting
+MAIN = ["RTRL", "NoBackTrack", "NoBackTrack, rank 10", "UORO", "KF-RTRL", "BPTT(15)"]
 
 
-def source(text, length, seed, path=None):
+class InBits:
+    """An optimizer that steps once for the gradients of so many characters, of losses in bits."""
+
+    def __init__(self, optimizer, every):
+        self.optimizer, self.every, self.total, self.covered = optimizer, every, 0.0, 0
+
+    def step(self, params, gradient, characters):
+        self.total, self.covered = self.total + gradient.vector, self.covered + characters
+        if self.covered >= self.every:
+            self.optimizer.step(params, dg.Params.from_vector(params.layout, self.total / math.log(2)))
+            self.total, self.covered = 0.0, 0
+
+
+def optimizer_of(name, scale, every):
+    """At the rate or decay scale/√t after t characters, whatever steps there were."""
+    schedule = optim.inverse_sqrt(scale / math.sqrt(every))
+    return optim.SGD(schedule) if name == "plain" else optim.KalmanQDOP(PRIOR, schedule)
+
+
+@lru_cache
+def source(text, length, seed):
     """The characters of a task; music is a file of 100,000 that is read over and over."""
     if text == "anbn":
         return anbn(length, 100 + seed)
     if text == "music":
         return (music(100_000, 100 + seed) * -(-length // 100_000))[:length]
-    return english(path)[:length]
+    return austen(length)
 
 
-def network(text, symbols, rng):
-    """A recurrent layer of 20 units, leaky for aⁿbⁿ with time constants evenly spread on a log scale from 1 to 64."""
-    if text == "anbn":
-        cell = nn.LeakyRNNCell(symbols, UNITS, leak=1 - np.exp(-rng.uniform(0, np.log(64), (UNITS,))))
-    else:
-        cell = nn.RNNCell(symbols, UNITS)
-    net = online.Network(cell, nn.Linear(UNITS, symbols), nn.cross_entropy)
+def network(text, cell, symbols, rng):
+    """20 units. "paper": the sum and the sigmoid of eqs. 31 and 37, with random leaks for aⁿbⁿ; "slow": leaks of time
+    constants that are even on a log scale from 1 to 64; "tanh": activities are what is fed back."""
+    leak = 0.0
+    if cell == "slow":
+        leak = 1 - np.exp(-rng.uniform(0, np.log(64), (UNITS,)))
+    elif text == "anbn":
+        leak = rng.uniform(0, 1, (UNITS,))
+    recurrent = nn.RNNCell(symbols, UNITS) if cell == "tanh" else nn.LeakyRNNCell(symbols, UNITS, leak=leak)
+    net = online.Network(recurrent, nn.Linear(UNITS, symbols), nn.cross_entropy)
     params = net.init(rng=rng, dtype=np.float64)
     params["0.weight_x"] = rng.normal((symbols, UNITS))
     params["0.weight_h"] = rng.normal((UNITS, UNITS)) / (2 * UNITS**0.5)
     return net, params
 
 
-def training(text, learner, optimizer, length, seed, path=None, points=40, sampled=300):
-    """One pass: its curve of characters, seconds and bits per character since the last point; and a sample."""
-    characters = source(text, length, seed, path)
-    symbols = sorted(set(characters))
-    codes, inputs = np.searchsorted(symbols, list(characters)), np.eye(len(symbols))
+def training(text, cell, learner, optimizer, scale, every, characters, seed, points=40, sampled=300):
+    """One pass. Its curve: characters, seconds, bits a character since the last point, the same over ten points."""
+    read = source(text, characters, seed)
+    if learner in COMPRESSORS:
+        started, bits = time.process_time(), COMPRESSORS[learner](read, text)
+        return [[characters, time.process_time() - started, bits, bits]]
+    symbols = sorted(set(read))
+    codes, inputs = np.searchsorted(symbols, list(read)), np.eye(len(symbols))
     start, draws = dg.Rng(seed).spawn(2)
-    net, params = network(text, len(symbols), start)
-    reader, points = LEARNERS[learner]().start(net, params, rng=draws), min(points, length)
-    every = length // points
+    net, params = network(text, cell, len(symbols), start)
+    inner = optimizer_of(optimizer, scale, every)
+    reader, steps = LEARNERS[learner](inner).start(net, params, rng=draws), InBits(inner, every)
+    window, bits, points = WINDOW if learner == "BPTT(15)" else 1, [], min(points, characters)
+    losses = []
+
+    def evaluate():
+        if losses:
+            bits.append(np.mean(losses) / math.log(2) / window)
+            losses.clear()
+        return [bits[-1], float(np.mean(bits[-10:]))] if bits else [math.log2(len(symbols))] * 2
+
+    curve = Curve(characters, points, evaluate)
     try:
-        history = online.fit(
-            reader, OPTIMIZERS[optimizer](), lambda t: (inputs[codes[t - 1]], codes[t]), steps=every * points,
-            every=every, progress=False,
-        )  # fmt: skip
-    except dg.NonFiniteError as error:
-        history = error.history
-    rows, seconds = history.rows[:points], np.cumsum(history["seconds"]).tolist()
-    bits = [None if row["loss"] is None else row["loss"] / np.log(2) for row in rows]
-    curve = [[row["step"], at, b] for row, at, b in zip(rows, seconds, bits, strict=False)]
-    curve += [[every * k, None, None] for k in range(len(curve) + 1, points + 1)]
-    return {"curve": curve, "sample": sample(net, params, reader.state, codes[-1], symbols, draws, sampled)}
+        curve.start()
+        for t in range(1, characters + 1):
+            estimate = reader.step(inputs[codes[t - 1]], codes[t % characters])
+            if estimate is not None:
+                losses.append(float(estimate.value))
+                steps.step(params, estimate.gradient, window)
+            if t in curve.marks:
+                curve.stop(t)
+                curve.start()
+    except dg.NonFiniteError:
+        pass
+    return {"curve": curve.ended(), "sample": sample(net, params, reader.state, codes[-1], symbols, draws, sampled)}
 
 
 def sample(net, params, state, code, symbols, rng, length):
@@ -110,88 +134,173 @@ def sample(net, params, state, code, symbols, rng, length):
     return "".join(written)
 
 
-# ---------------------------------------------------------------------- the experiment
+# ---------------------------------------------------------------------- what is run
+
+LENGTH = 1_000_000
+PAPER = {"anbn": 1_000_000, "music": None, "austen": 5_000_000}  # characters; of music it does not say
+ENTROPY = {"anbn": {"entropy rate": anbn_entropy(), "independent n": 2 * anbn_entropy()},
+           "music": {"entropy rate": music_entropy()}, "austen": {}}  # fmt: skip
+PLAIN, FILTER, OFTEN = ("plain", 1.0, 1), ("Kalman", 1.0, WINDOW), ("Kalman", 1.0, 1)
+SLOW = ("Kalman", 0.1, WINDOW)
+WORDS = {PLAIN: "plain, 1/√t", FILTER: "filter, once in 15", OFTEN: "filter, every character",
+         SLOW: "filter at 0.1/√t, once in 15", ("plain", 0.03, 1): "plain, 0.03/√t"}  # fmt: skip
+ONLINE = MAIN[:-1]
+ARMS = {  # text -> (cell, optimizer, learners)
+    "anbn": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
+             ("slow", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]), ("slow", SLOW, ["RTRL", "NoBackTrack", "BPTT(15)"])],
+    "music": [("paper", PLAIN, MAIN), ("paper", ("plain", 0.03, 1), MAIN), ("paper", FILTER, MAIN),
+              ("paper", OFTEN, ONLINE), ("tanh", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]),
+              ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
+    "austen": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
+               ("tanh", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]),
+               ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
+}  # fmt: skip
+MICROSECONDS = {"RTRL": 300, "NoBackTrack": 250, "NoBackTrack, rank 10": 500, "NoBackTrack, norms of App. B": 800,
+                "UORO": 250, "KF-RTRL": 300, "BPTT(15)": 200}  # fmt: skip
 
 
-def main():
-    args = arguments(__doc__, "about 2 hours", "a text file for the English task", parts=PANELS, characters=0)
-    texts = [name for name in PANELS if name in args.only]
-    tasks = []
-    for text in texts:
-        length = args.characters or (CHARACTERS[text] if args.full else 200)
-        if text == "english":
-            length = min(length, len(english(args.data)))
-        for _, learners, optimizer in PANELS[text]:
-            for learner in learners:
-                common = {"text": text, "learner": learner, "optimizer": optimizer, "length": length, "path": args.data}
-                for seed in range(seeds(args, text, learner, optimizer)):
-                    tasks.append(common | {"seed": seed})
-    runs = [r | r["curve"] for r in run(training, tasks, args.jobs, "text prediction")]
-    lines = {text: bounds(text, next(r["length"] for r in runs if r["text"] == text), args.data) for text in texts}
-    tables = [t for text in texts for t in report(text, [r for r in runs if r["text"] == text], lines[text])]
-    save(args, "text_prediction", draw(texts, runs, lines), tables, runs)
+def rows(text, length):
+    def settings(cell, learner, optimizer, scale, every):
+        step = WINDOW if learner == "BPTT(15)" else every
+        return {"text": text, "cell": cell, "learner": learner, "optimizer": optimizer, "scale": scale, "every": step,
+                "characters": length}  # fmt: skip
+
+    found = [Row(settings(cell, learner, *arm), 3, paper=PAPER[text], seconds=length * MICROSECONDS[learner] / 1e6)
+             for cell, arm, learners in ARMS[text] for learner in learners]  # fmt: skip
+    return tuple(found + [Row(settings(None, name, None, None, None), 1, seconds=300) for name in COMPRESSORS])
 
 
-def seeds(args, text, learner, optimizer):
-    """The claim on aⁿbⁿ is a median of five."""
-    claimed = args.full and text == "anbn" and learner == "NoBackTrack" and optimizer == "Kalman, γ = 0.1/√t"
-    return max(args.seeds, 5) if claimed else args.seeds
+def arm_of(run):
+    """The optimizer of a run in words; plain BPTT stands among the others, which step 15 times as often."""
+    return WORDS[run["optimizer"], run["scale"], 1 if run["optimizer"] == "plain" else run["every"]]
 
 
-def bounds(text, length, path):
-    """Lines to compare with: the entropy rate where it is known, gzip and context tree weighting of all characters."""
-    characters = source(text, length, 0, path)
-    known = {
-        "music": {"entropy rate": music_entropy()},
-        "anbn": {"entropy rate": anbn_entropy(), "independent n": 2 * anbn_entropy()},
-        "english": {},
-    }[text]
-    return known | {"gzip": gzip_bits(characters), "context tree weighting": ctw_bits(characters, DEPTH[text])}
+def split(runs):
+    """The runs that learn by cell, arm and learner, and the bits of what there is to compare with."""
+    learnt = [run | {"arm": arm_of(run)} for run in runs if run["cell"]]
+    text = runs[0]["text"]
+    beside = ENTROPY[text] | {run["learner"]: run["curve"][-1][2] for run in runs if not run["cell"]}
+    return text, grouped(learnt, "cell", "arm", "learner"), beside
 
 
-def last_quarter(r):
-    """Bits per character over the last quarter of a text."""
-    rows = r["curve"][-max(len(r["curve"]) // 4, 1) :]
-    return float(np.mean([np.nan if row[2] is None else row[2] for row in rows]))
+# ---------------------------------------------------------------------- what is found
 
 
-def report(text, runs, lines):
-    rows = []
-    for (learner, optimizer), group in grouped(runs, "learner", "optimizer").items():
-        ends = np.array([last_quarter(r) for r in group])
-        seconds = [r["curve"][-1][1] for r in group if r["curve"][-1][1] is not None]
-        rate = 1e6 * np.mean(seconds) / group[0]["length"] if seconds else np.nan
-        median = f"{np.nanmedian(ends):.3f}" if np.isfinite(ends).any() else "diverged"
-        rows.append([learner, optimizer, median, spread(ends), len(group), f"{rate:.0f}"])
-    columns = ["learner", "optimizer", "median", "bits a character, last quarter", "seeds", "µs a character"]
-    said = table(f"{text}: {runs[0]['length']:,} characters", columns, rows)
-    beside = table(f"{text}: to compare with", ["", "bits"], [[name, f"{bits:.3f}"] for name, bits in lines.items()])
-    best = min(runs, key=lambda r: np.nan_to_num(last_quarter(r), nan=np.inf))
-    print(f"\nwritten by {best['learner']}, {best['optimizer']}:\n{best['sample']}")
-    return [said, beside]
+def tables(runs):
+    text, groups, beside = split(runs)
+    lines = []
+    for (cell, arm, learner), group in groups.items():
+        seconds = final(group, 1)
+        rate = f"{1e6 * np.nanmean(seconds) / group[0]['characters']:.0f}" if np.isfinite(seconds).any() else ""
+        lines.append([cell, arm, learner, spread(final(group, 3)), len(group), rate])
+    lines.sort(key=lambda line: line[:2])
+    columns = ["cell", "optimizer", "learner", "bits a character, last quarter", "seeds", "µs a character"]
+    length = f"{runs[0]['characters']:,} characters"
+    return {
+        text: table(f"{TITLES[text]}, {length}", columns, lines),
+        f"{text}-bounds": table("To compare with", ["", "bits"], [[name, f"{b:.3f}"] for name, b in beside.items()]),
+    }
 
 
-def draw(texts, runs, lines):
-    """For every text and optimizer, bits against characters and against seconds."""
-    panels = [(text, title) for text in texts for title in dict.fromkeys(panel[0] for panel in PANELS[text])]
-    figure, all_axes = axes(2 * len(panels), height=3.2, columns=2)
-    for k, (text, title) in enumerate(panels):
-        shown = [(names, opt) for t, names, opt in PANELS[text] if t == title]
-        if title.startswith("figure 4"):
-            shown.append((["NoBackTrack"], "Kalman, γ = 1/√t"))
-        for ax, column in zip(all_axes[2 * k : 2 * k + 2], (0, 1), strict=True):
-            for names, optimizer in shown:
-                for name in names:
-                    group = [r for r in runs if (r["text"], r["learner"], r["optimizer"]) == (text, name, optimizer)]
-                    label = name if len(shown) == 1 else f"{name}, {optimizer}"
-                    band(ax, group, 2, label, against=column, linewidth=1.2)
-            for (name, bits), style in zip(lines[text].items(), ("-", "-.", "--", ":"), strict=False):
-                ax.axhline(bits, color="gray", linestyle=style, linewidth=1, label=name)
-            top = max(lines[text].values()) * 1.8
-            ax.set(ylim=(0, top), ylabel="bits a character", xlabel=("characters", "seconds")[column], title=title)
-        all_axes[2 * k].legend(fontsize=6)
+def claims(runs):
+    text, groups, beside = split(runs)
+
+    def of(learner, arm=FILTER, cell="paper"):
+        return groups.get((cell, WORDS[arm], learner), [])
+
+    return CLAIMS[text](of, beside)
+
+
+def bits(*groups):
+    """Mean bits over the last quarter, one beside the other."""
+    means = [np.nanmean(final(group, 3)) if group else np.nan for group in groups]
+    return ", ".join("diverged" if np.isnan(m) else f"{m:.3f}" for m in means)
+
+
+def music_claims(of, beside):
+    ranks = ["RTRL", "NoBackTrack", "NoBackTrack, rank 10"]
+    large, small = ([of(name, ("plain", scale, 1)) for name in ranks] for scale in (1.0, 0.03))
+    yield Claim("Euclidean NoBackTrack is unstable at 1/√t, RTRL is not", "figure 1", bits(*large),
+                together(*(below(large[0], group, 3, 0.1) for group in large[1:])))  # fmt: skip
+    yield Claim("at 0.03/√t it is on RTRL's curve, within 0.05 bits", "figure 2", bits(*small),
+                together(*(alike(small[0], group, 3, 0.05) for group in small[1:])))  # fmt: skip
+    for arm in (OFTEN, FILTER):
+        exact, one, ten = (of(name, arm) for name in ranks)
+        yield Claim(f"with the {WORDS[arm]}, it is on par with RTRL, within 0.05 bits", "figure 3", bits(exact, one),
+                    alike(exact, one, 3, 0.05))  # fmt: skip
+        yield Claim("... and a higher rank gains nothing", "figure 3", bits(one, ten), alike(one, ten, 3, 0.05))
+    bptt, one = of("BPTT(15)"), of("NoBackTrack")
+    yield Claim("BPTT(15) is ahead of NoBackTrack, with the same filter", "figure 4", bits(bptt, one),
+                below(bptt, one, 3))  # fmt: skip
+    yield Claim("RTRL and BPTT(15) are on par, within 0.05 bits", "figure 4", bits(of("RTRL"), bptt),
+                alike(of("RTRL"), bptt, 3, 0.05))  # fmt: skip
+    yield from behind_trees(of, beside)
+
+
+def anbn_claims(of, beside):
+    bptt, one, exact = of("BPTT(15)", PLAIN), of("NoBackTrack", OFTEN), of("RTRL", OFTEN)
+    yield Claim(
+        "NoBackTrack with its filter is ahead of plain BPTT(15)", "figure 5", bits(one, bptt), below(one, bptt, 3)
+    )
+    for cell, arm in (("paper", FILTER), ("slow", SLOW)):
+        one, bptt = of("NoBackTrack", arm, cell), of("BPTT(15)", arm, cell)
+        yield Claim(f"... and of BPTT(15) with the same filter ({cell} leaks, {WORDS[arm]})", "", bits(one, bptt),
+                    below(one, bptt, 3))  # fmt: skip
+    bptt, one = of("BPTT(15)", PLAIN), of("NoBackTrack", PLAIN)
+    yield Claim("... without a filter on either side", "", bits(one, bptt), below(one, bptt, 3))
+    yield Claim("RTRL is ahead of all", "figure 5", bits(exact, of("NoBackTrack", OFTEN)),
+                together(*(below(exact, of(name, OFTEN), 3) for name in ONLINE[1:])))  # fmt: skip
+    apart = beside["independent n"]
+    yield Claim("BPTT(15) stays near independent n, above 0.25 bits", f"{apart:.3f}", bits(of("BPTT(15)")),
+                contrary(under(of("BPTT(15)"), 3, 0.25)))  # fmt: skip
+
+
+def austen_claims(of, beside):
+    for arm in (FILTER, PLAIN):
+        groups = [of(name, arm) for name in ("RTRL", "BPTT(15)", "NoBackTrack", "NoBackTrack, rank 10")]
+        yield Claim(f"RTRL, BPTT(15) and NoBackTrack are alike, within 0.1 bits ({WORDS[arm]})", "figure 6", bits(*groups),
+                    together(*(alike(groups[0], group, 3, 0.1) for group in groups[1:])))  # fmt: skip
+    yield from behind_trees(of, beside)
+
+
+def behind_trees(of, beside):
+    trees = beside.get("context tree weighting", np.nan)
+    groups = [of(name, arm) for arm in (FILTER, OFTEN) for name in MAIN if arm == FILTER or name in ONLINE]
+    best = min((np.nanmean(final(group, 3)) for group in groups if group), default=np.nan)
+    yield Claim("no network comes to context tree weighting", f"figures 3 and 6: all behind", f"{best:.3f}, {trees:.3f}",
+                together(*(over(group, 3, trees) for group in groups)))  # fmt: skip
+
+
+CLAIMS = {"music": music_claims, "anbn": anbn_claims, "austen": austen_claims}
+TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "austen": "Jane Austen"}
+
+
+def draw(runs):
+    """For every cell and optimizer, bits against characters and against seconds."""
+    _, groups, beside = split(runs)
+    panels = grouped(
+        [{"cell": cell, "arm": arm, "key": (cell, arm, name)} for cell, arm, name in groups], "cell", "arm"
+    )
+    figure, plots = axes(2 * len(panels), height=3.0, columns=4)
+    for k, ((cell, arm), shown) in enumerate(panels.items()):
+        for ax, column in zip(plots[2 * k : 2 * k + 2], (0, 1), strict=True):
+            for entry in shown:
+                band(ax, groups[entry["key"]], 2, entry["key"][-1], against=column, linewidth=1.0)
+            for (name, level), style in zip(beside.items(), ("-", "-.", "--", ":"), strict=False):
+                ax.axhline(level, color="gray", linestyle=style, linewidth=1, label=name)
+            top = 1.8 * max(beside.values(), default=2.5)
+            title = f"{arm}" + ("" if cell == "paper" else f", {cell} cell")
+            ax.set(ylim=(0, top), xlabel=("characters", "seconds")[column], title=title)
+        plots[2 * k].set_ylabel("bits a character")
+        plots[2 * k].legend(fontsize=6)
     return figure
 
 
+STUDIES = [
+    Study(f"text-{text}", training, "characters", ("bits a character", "over the last quarter"), rows(text, LENGTH),
+          rows(text, 150), tables, draw, lambda runs: list(claims(runs)))
+    for text in CLAIMS
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

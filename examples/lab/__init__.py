@@ -1,41 +1,47 @@
-"""What the experiments share: their command line, the loops in which they compare, runs side by side, curves, tables,
-figures, results as JSON."""
+"""What the experiments share: studies whose runs are kept, the loops in which they compare, verdicts, tables, figures."""
 
-from .command_line import arguments, one_thread
-from .curves import at_best_rates, beyond, curves, final, grouped, shortest, spread
+from .claims import Claim
+from .command_line import main, one_thread
+from .curves import curves, final, grouped, shortest, spread
 from .figures import axes, axes_beside_images, band, bands, heat, ways
 from .learning import epochs, follow, follow_episodes, learn
 from .options import options
-from .pools import run, tuned
-from .results import save
-from .tables import table, verdicts
+from .studies import Row, Study
+from .tables import table
 from .timing import in_turns
+from .verdicts import above, alike, below, contrary, diverge, together, known, over, under
 
 __all__ = [
-    "arguments",
-    "at_best_rates",
+    "Claim",
+    "Row",
+    "Study",
+    "above",
+    "alike",
     "axes",
     "axes_beside_images",
     "band",
     "bands",
-    "beyond",
+    "below",
+    "contrary",
     "curves",
+    "diverge",
     "epochs",
+    "together",
     "final",
     "follow",
     "follow_episodes",
     "grouped",
     "heat",
     "in_turns",
+    "known",
     "learn",
+    "main",
     "one_thread",
     "options",
-    "run",
-    "save",
+    "over",
     "shortest",
     "spread",
     "table",
-    "tuned",
-    "verdicts",
+    "under",
     "ways",
 ]

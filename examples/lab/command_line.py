@@ -1,37 +1,81 @@
-"""The command line of every experiment: two modes, seeds, jobs, and where figure and results go."""
+"""The command line of every experiment: do what is outstanding of its studies, then print and draw what was found."""
 
 import argparse
 import os
 import pathlib
+import sys
 
 import numpy as np
 
 
-def arguments(doc, full, data=None, parts=(), **numbers):
-    """The command line of every experiment; ``full`` says how long that takes, ``data`` what --data may be, ``parts``
-    what --only can choose from; numbers are options of their own, with what they are by default."""
+def main(doc, studies, sources=None):
+    """``--quick`` shows in seconds that everything runs; ``--full`` makes the runs that examples/results lacks.
+
+    ``sources`` says what --data may be, where studies have a setting "data": their runs on other data than the
+    committed are kept apart.
+    """
+    from . import results
+    from .queues import accomplish
+
+    args = arguments(doc, [study.name for study in studies], sources)
+    studies = [study for study in studies if study.name in args.only]
+    home, own = results.HERE, pathlib.Path(args.output) / "results"
+    if args.quick:
+        studies, home = [study.shortened() for study in studies], own
+    if args.data:
+        studies, home = [study.altered(data=args.data) for study in studies], own
+    if args.seeds:
+        studies = [study.altered(seeds=args.seeds) for study in studies]
+    one_thread()
+    failed = accomplish(studies, args.jobs, lambda study: home / study.name, args.later)
+    for study in studies:
+        shown(study, results.read(home / study.name), pathlib.Path(args.output))
+    print(f"\nresults: {home.resolve()}")
+    for name, settings, error in failed:
+        print(f"{name} {settings} failed: {error!r}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def shown(study, done, folder):
+    """The tables, claims and figure of a study, as far as its runs are done."""
+    from .claims import claims_table
+    from .tables import show
+
+    runs = study.found(done)
+    if not runs:
+        print(f"\n{study.name}: no runs yet")
+        return
+    for made in study.tables(runs).values():
+        show(made)
+    if claims := study.claims(runs):
+        show(claims_table("Claims", claims, ""))
+    if study.draw:
+        folder.mkdir(parents=True, exist_ok=True)
+        study.draw(runs).savefig(folder / f"{study.name}.png", dpi=120)
+        print(f"\nfigure: {(folder / study.name).resolve()}.png")
+
+
+def arguments(doc, names, sources=None):
+    """What is asked for."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--quick", action="store_true", help="seconds: shows that everything runs, and no more")
-    mode.add_argument("--full", action="store_true", help=f"the experiment: {full} on two cores")
-    parser.add_argument("--seeds", type=int, help="how many seeds (default 3, with --quick 2)")
+    mode.add_argument("--full", action="store_true", help="the experiment: what of its runs is not in the results yet")
+    parser.add_argument("--later", action="store_true", help="also the runs that are put off, see make papers")
+    parser.add_argument("--seeds", type=int, help="how many seeds, instead of those of the study")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
-    if parts:
-        named = f"only these parts of the experiment: {', '.join(parts)}"
-        parser.add_argument("--only", metavar="PART", nargs="+", choices=list(parts), default=list(parts), help=named)
-    parser.add_argument("--output", metavar="DIR", default="output", help="for figure and JSON (default ./output)")
-    if data:
-        parser.add_argument("--data", metavar="PATH", help=data)
-    for name, number in numbers.items():
-        parser.add_argument(f"--{name}", type=type(number), default=number, help=f"default {number}")
+    parser.add_argument("--output", metavar="DIR", default="output", help="for the figures (default ./output)")
+    if len(names) > 1:
+        parser.add_argument("--only", metavar="STUDY", nargs="+", choices=names, help=f"of {', '.join(names)}")
+    parser.set_defaults(only=None, data=None)
+    if sources:
+        parser.add_argument("--data", metavar="PATH", help=sources)
     args = parser.parse_args()
-    args.seeds = args.seeds if args.seeds is not None else 3 if args.full else 2
-    if args.seeds < 1 or args.jobs < 1:
+    args.only = args.only or names
+    if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
         parser.error("--seeds and --jobs: expected at least 1")
-    if data and args.data and not os.path.exists(args.data):
+    if args.data and not os.path.exists(args.data):
         parser.error(f"--data {args.data}: there is no such file or folder")
-    pathlib.Path(args.output).mkdir(parents=True, exist_ok=True)
-    one_thread()
     return args
 
 

@@ -1,4 +1,4 @@
-"""What curves say: their ends, at equal updates or equal time, their spread over seeds, and the best rates."""
+"""What curves say: their ends, at equal updates or equal time, and their spread over seeds."""
 
 import numpy as np
 
@@ -28,19 +28,21 @@ def shortest(groups):
 
 
 def spread(values, digits=3):
-    """Mean ± standard deviation over seeds; runs that diverged are counted."""
+    """The mean with its 95 % interval over seeds (Student); runs that diverged are counted."""
     good = values[np.isfinite(values)]
     if not len(good):
         return "diverged"
     lost = f" ({len(values) - len(good)} of {len(values)} diverged)" if len(good) < len(values) else ""
     form = f".{digits}f" if np.max(np.abs(good)) < 1e4 else ".0e"
-    return f"{good.mean():{form}} ± {good.std(ddof=min(1, len(good) - 1)):{form}}{lost}"
+    half = f" ± {interval(good):{form}}" if len(good) > 1 else ""
+    return f"{good.mean():{form}}{half}{lost}"
 
 
-def beyond(high, low):
-    """Whether values lie above others, over seeds, in words; not said where the difference is within their spread."""
-    gain, noise = np.nanmean(high) - np.nanmean(low), np.hypot(np.std(high), np.std(low))
-    return "within the spread" if abs(gain) <= noise else "holds" if gain > 0 else "does not hold"
+def interval(values):
+    """Half the 95 % interval of the mean of a few values."""
+    from scipy.stats import t
+
+    return t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
 
 
 def grouped(runs, *keys):
@@ -49,13 +51,3 @@ def grouped(runs, *keys):
     for r in runs:
         found.setdefault(tuple(r[k] for k in keys) if len(keys) > 1 else r[keys[0]], []).append(r)
     return found
-
-
-def at_best_rates(runs, column, *keys):
-    """Runs by what some of their settings are, at the rate with the lowest mean over seeds at the end of a column."""
-    best = {}
-    for (*source, _), group in grouped(runs, *keys, "rate").items():
-        score, source = np.nan_to_num(final(group, column).mean(), nan=np.inf), tuple(source)
-        if source not in best or score < best[source][0]:
-            best[source] = score, group
-    return {source: group for source, (_, group) in best.items()}

@@ -1,6 +1,7 @@
 """Learning with a curve: the loops in which experiments compare, at equal updates and at equal time.
 
-Rows of a curve are [updates, seconds, *evaluate(params)]; the seconds are those of training alone. A loss or gradient
+Rows of a curve are [updates, seconds, *evaluate(params)]; the seconds are those that training alone had the processor
+for, so that a busy machine takes no part in them. A loss or gradient
 that is not finite ends a run: what is left of its curve is None.
 """
 
@@ -20,11 +21,11 @@ class Curve:
         self.marks = {round(k * updates / points) for k in range(1, points + 1)} - {0}
 
     def start(self):
-        self.started = time.perf_counter()
+        self.started = time.process_time()
 
     def stop(self, done):
         """So many updates are done."""
-        self.seconds += time.perf_counter() - self.started
+        self.seconds += time.process_time() - self.started
         if done in self.marks:
             self.rows.append([done, self.seconds, *self.evaluate()])
 

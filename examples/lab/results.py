@@ -1,20 +1,63 @@
-"""What an experiment leaves: a figure, and all of its numbers as JSON."""
+"""What runs leave: a file each, written the moment it is done, and read again by its settings."""
 
+import hashlib
 import json
+import math
+import os
 import pathlib
-import sys
+import platform
+import re
+import tempfile
 
 import numpy as np
 
 import dualgrad as dg
 
+from .studies import key
 
-def save(args, name, figure, tables, runs):
-    """The figure, and everything that is in the tables and curves as JSON."""
-    folder = pathlib.Path(args.output)
-    figure.savefig(folder / f"{name}.png", dpi=120)
-    settings = {k: v for k, v in vars(args).items() if k != "output"}
-    versions = {"dualgrad": dg.__version__, "numpy": np.__version__, "python": sys.version.split()[0]}
-    report = {"experiment": name, "settings": settings, "versions": versions, "tables": tables, "runs": runs}
-    (folder / f"{name}.json").write_text(json.dumps(report, indent=1, default=float))
-    print(f"\nfigure: {(folder / name).resolve()}.png\nresults: {(folder / name).resolve()}.json")
+HERE = pathlib.Path(__file__).parents[1] / "results"
+VERSIONS = {"dualgrad": dg.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+
+def path_of(folder, settings):
+    """The file of a run: its settings in short, and what tells them apart."""
+    said = re.sub(r"[^\w.-]+", "-", "_".join(str(v) for v in settings.values() if v is not None))[:70].strip("-_")
+    return pathlib.Path(folder) / f"{said}_{hashlib.sha1(key(settings).encode()).hexdigest()[:8]}.json"
+
+
+def write(folder, study, settings, outcome, seconds):
+    """A run, whole or not at all. ``outcome`` is its curve, or a dict that holds it under "curve"."""
+    outcome = outcome if isinstance(outcome, dict) else {"curve": outcome}
+    report = {
+        "study": study.name, "settings": {k: v for k, v in settings.items() if k != "seed"}, "seed": settings["seed"],
+        study.clock: outcome["curve"][-1][0], "clock": study.clock, "metric": list(study.metric),
+        "seconds": round(seconds, 2), "versions": VERSIONS, **outcome,
+    }  # fmt: skip
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(short(value))}" for name, value in report.items())
+    path = path_of(folder, settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
+        file.write(f"{{\n{lines}\n}}\n")
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def read(folder):
+    """All runs of a folder, flat, by their settings and seed."""
+    found = {}
+    for path in sorted(pathlib.Path(folder).glob("*.json")):
+        report = json.loads(path.read_text())
+        settings = report["settings"] | {"seed": report["seed"]}
+        found[key(settings)] = report | settings
+    return found
+
+
+def short(value):
+    """Numbers to seven digits; those that are not finite as None."""
+    if isinstance(value, dict):
+        return {name: short(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [short(v) for v in value]
+    if isinstance(value, (float, np.floating)):
+        return float(f"{value:.7g}") if math.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value

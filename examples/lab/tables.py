@@ -1,21 +1,26 @@
-"""Tables on the screen, and the same for the report."""
+"""Tables on the screen, and the same as Markdown."""
 
 
 def table(title, columns, rows):
-    """A table on the screen, and its Markdown for the report."""
-    rows = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[k]) for row in [columns, *rows]) for k in range(len(columns))]
-    lines = [columns, ["-" * w for w in widths], *rows]
+    """A table of cells in words."""
+    return {"title": title, "columns": list(columns), "rows": [[str(cell) for cell in row] for row in rows]}
+
+
+def show(made):
+    """A table on the screen."""
+    lines = [made["columns"], *made["rows"]]
+    widths = [max(len(row[k]) for row in lines) for k in range(len(made["columns"]))]
+    lines.insert(1, ["-" * w for w in widths])
     text = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in lines]
-    print(f"\n{title}\n" + "\n".join(text))
-    return {"title": title, "columns": columns, "rows": rows}
+    print(f"\n{made['title']}\n" + "\n".join(text))
 
 
-def verdicts(title, claims, *columns):
-    """A table of claims: what is said, whether it holds (or a verdict in words), and what stands in further columns."""
+def markdown(made):
+    """A table for a page, under its title; columns of numbers stand to the right."""
 
-    def in_words(holds):
-        return holds if isinstance(holds, str) else "holds" if holds else "does not hold"
+    def numbers(k):
+        return all(row[k][:1] in set("-0123456789") | {""} for row in made["rows"]) and k > 0
 
-    rows = [[said, in_words(holds), *more] for said, holds, *more in claims]
-    return table(title, ["claim", "here", *columns], rows)
+    rules = ["--:" if numbers(k) else "---" for k in range(len(made["columns"]))]
+    lines = [made["columns"], rules, *made["rows"]]
+    return f"{made['title']}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)

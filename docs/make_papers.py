@@ -1,0 +1,164 @@
+"""Writes the tables and figures of docs/papers from the runs in examples/results, and makes the runs that are missing.
+
+Without options every table and figure is made anew. ``--status`` says what is outstanding and how long it takes,
+``--run`` makes it (all, or the studies that are named). ``--check`` writes nothing, fails when a page would change, and
+makes two of the cheapest runs again, which must end where they did.
+"""
+
+import argparse
+import importlib
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "examples"))
+
+from lab import claims, queues, results, tables  # noqa: E402
+from lab.command_line import one_thread  # noqa: E402
+from lab.studies import key  # noqa: E402
+
+SCRIPTS = {  # page -> the scripts of its experiments, in the order of its claims
+    "nobacktrack": ["text_prediction"],
+}
+MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+CLOSE = 1e-3  # relative: what another processor's rounding may do to a short run
+
+
+def studies_of(page):
+    """The studies of a page, each with the script that it belongs to."""
+    return {study: script for script in SCRIPTS[page] for study in importlib.import_module(script).STUDIES}
+
+
+def everything():
+    return [study for page in SCRIPTS for study in studies_of(page)]
+
+
+def folder(study):
+    return results.HERE / study.name
+
+
+def blocks(page):
+    """What a page shows by name: the tables of its studies, and in one table what they claim."""
+    shown, said = {}, []
+    for study, script in studies_of(page).items():
+        runs = study.found(results.read(folder(study)))
+        if runs:
+            shown |= {name: tables.markdown(made) for name, made in study.tables(runs).items()}
+            said += [claim.row(f"`{script}.py --only {study.name}`") for claim in study.claims(runs)]
+    return shown | {"claims": tables.markdown(tables.table("", claims.COLUMNS, said)).strip()}
+
+
+def written(page):
+    """The page with its blocks made anew, and its text as it is."""
+    path = HERE / "papers" / f"{page}.md"
+    text, shown = path.read_text("utf-8"), blocks(page)
+
+    def made(match):
+        if match[2] not in shown:
+            raise SystemExit(f"{path.name} asks for {match[2]!r}, which no study makes; there are {', '.join(shown)}")
+        return f"{match[1]}\n{shown[match[2]]}\n\n{match[3]}"
+
+    return path, text, MADE.sub(made, text)
+
+
+def figures(into):
+    for study in everything():
+        runs = study.found(results.read(folder(study)))
+        if runs and study.draw:
+            study.draw(runs).savefig(into / f"{study.name}.png", dpi=110)
+
+
+def status():
+    """What is done and what is outstanding, and what of it is put off."""
+    rows, total = [], [0.0, 0.0]
+    for page in SCRIPTS:
+        for study in studies_of(page):
+            done = results.read(folder(study))
+            now, later = (queues.outstanding(study, done, put_off) for put_off in (False, True))
+            total = [total[0] + now[1], total[1] + later[1]]
+            rows.append([page, study.name, len(done), now[0], hours(now[1]), later[0] or "", hours(later[1])])
+    rows.append(["", "all", "", "", hours(total[0]), "", hours(total[1])])
+    columns = ["page", "study", "runs done", "outstanding", "core-hours", "for later", "core-hours"]
+    tables.show(tables.table("Runs of docs/papers", columns, rows))
+
+
+def hours(seconds):
+    return f"{seconds / 3600:.2f}" if seconds else ""
+
+
+def make_runs(names, jobs, later):
+    """The outstanding runs of the studies of these names, or of all."""
+    studies = [study for study in everything() if not names or study.name in names]
+    if missing := set(names) - {study.name for study in studies}:
+        raise SystemExit(
+            f"no study is called {', '.join(missing)}; there are {', '.join(s.name for s in everything())}"
+        )
+    failed = queues.accomplish(studies, jobs, folder, later, "papers")
+    for name, settings, error in failed:
+        print(f"{name} {settings} failed: {error!r}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def cheapest(count):
+    """The runs that took least, of different studies."""
+    found = []
+    for study in everything():
+        runs = list(results.read(folder(study)).values())
+        if runs:
+            found.append((min(runs, key=lambda run: run["seconds"]), study))
+    return sorted(found, key=lambda pair: pair[0]["seconds"])[:count]
+
+
+def same(run, study):
+    """Whether a run ends where it did, in all but its seconds."""
+    one_thread()
+    again = study.run(**run["settings"], seed=run["seed"])
+    again = results.short(again["curve"] if isinstance(again, dict) else again)
+    pairs = zip(again[-1][2:], run["curve"][-1][2:], strict=True)
+    return len(again) == len(run["curve"]) and all(
+        (a is None) == (b is None) and (a is None or abs(a - b) <= CLOSE * max(1.0, abs(b))) for a, b in pairs
+    )
+
+
+def check():
+    """What is wrong, in words."""
+    for page in SCRIPTS:
+        path, before, after = written(page)
+        if before != after:
+            yield f"{path} is not what its results say: make papers"
+    with tempfile.TemporaryDirectory() as into:
+        figures(Path(into))
+    for run, study in cheapest(2):
+        print(f"again: {study.name} {key(run['settings'])}, seed {run['seed']}")
+        if not same(run, study):
+            yield f"{study.name} {run['settings']} ends elsewhere than in its result"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--status", action="store_true", help="what is outstanding, and how long it takes")
+    parser.add_argument(
+        "--run", nargs="*", metavar="STUDY", help="make the outstanding runs, of all studies or of these"
+    )
+    parser.add_argument("--later", action="store_true", help="with --run: those that are put off, too")
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where pages and results differ")
+    args = parser.parse_args()
+    if args.status:
+        return status()
+    if args.run is not None:
+        return make_runs(args.run, args.jobs, args.later)
+    if args.check:
+        wrong = list(check())
+        print("\n".join(wrong) or "every table of docs/papers is what its results say")
+        return 1 if wrong else 0
+    for page in SCRIPTS:
+        path, _, after = written(page)
+        path.write_text(after, "utf-8")
+    return figures(HERE / "img")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

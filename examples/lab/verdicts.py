@@ -1,0 +1,147 @@
+"""Whether runs bear a claim out: "holds", "does not hold", or "not settled", and why.
+
+Every verdict is a function of runs alone. A run that diverged is no evidence. What runs of less than a tenth of the
+paper's length say, or runs at a best rate on the edge of its grid, is not settled, and neither is a difference whose
+95 % interval over seeds has room for the contrary.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .curves import final
+
+HOLDS, FAILS, OPEN = "holds", "does not hold", "not settled"
+LEAST = 0.1  # of the paper's length
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of three words, and what it rests on; ``runs`` are those that it was made from."""
+
+    word: str
+    why: str
+    runs: tuple = ()
+
+    def __str__(self):
+        return self.word if not self.why else f"{self.word}: {self.why}"
+
+
+def above(high, low, column, margin=0.0, at=None):
+    """The claim that runs end higher in a column than others do, by more than a margin.
+
+    ``at``: at so many seconds of training, where the equal time is asked, and not at the end.
+    """
+    return judged((high, low), column, lambda a, b: _sign(difference(a, b), margin), at)
+
+
+def below(low, high, column, margin=0.0, at=None):
+    """The claim that runs end lower in a column than others do."""
+    return above(high, low, column, margin, at)
+
+
+def alike(one, other, column, within, at=None):
+    """The claim that runs end as far as others do, within so much."""
+    return judged((one, other), column, lambda a, b: _inside(difference(a, b), within), at)
+
+
+def over(runs, column, level):
+    """The claim that runs end above a level."""
+    return judged((runs,), column, lambda a: _sign(difference(a, np.full(len(a), level)), 0.0))
+
+
+def under(runs, column, level):
+    """The claim that runs end below a level."""
+    return judged((runs,), column, lambda a: _sign(difference(np.full(len(a), level), a), 0.0))
+
+
+def diverge(runs, column=2):
+    """The claim that runs diverge: all of them, or none."""
+    lost = [not np.isfinite(value) for value in final(runs, column)] if runs else []
+    if not lost:
+        return Verdict(OPEN, "not run")
+    if any(lost) and not all(lost):
+        return Verdict(OPEN, f"{sum(lost)} of {len(lost)} diverged", tuple(runs))
+    if all(lost):
+        return Verdict(HOLDS, "", tuple(runs))  # shorter than the paper's, and diverged already
+    return _gated((runs,)) or Verdict(FAILS, "", tuple(runs))
+
+
+def known(true, why=""):
+    """A claim of exact arithmetic, which no run can be too short for."""
+    return Verdict(HOLDS if true else FAILS, why)
+
+
+def together(*verdicts):
+    """The claim that all of several claims make together."""
+    runs = tuple(run for verdict in verdicts for run in verdict.runs)
+    for word in (FAILS, OPEN):
+        found = [verdict for verdict in verdicts if verdict.word == word]
+        if found:
+            return Verdict(word, found[0].why, runs)
+    return Verdict(HOLDS, "", runs)
+
+
+def contrary(verdict):
+    """The verdict on the contrary of a claim."""
+    return Verdict({HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}[verdict.word], verdict.why, verdict.runs)
+
+
+# ---------------------------------------------------------------------- the rules
+
+
+def judged(groups, column, judge, at=None):
+    """What ``judge`` says of the ends of groups of runs, where they are evidence."""
+    runs = tuple(run for group in groups for run in group)
+    gate = _gated(groups)
+    ends = [final(group, column, at) if group else np.array([]) for group in groups]
+    good = [values[np.isfinite(values)] for values in ends]
+    if any(len(values) < 2 for values in good):
+        lost = sum(len(a) - len(b) for a, b in zip(ends, good, strict=True))
+        return gate if gate and not lost else Verdict(OPEN, f"{lost} diverged" if lost else "one seed alone", runs)
+    word = judge(*good)
+    if gate:
+        return Verdict(OPEN, gate.why + {HOLDS: "; so far it holds", FAILS: "; so far it does not"}.get(word, ""), runs)
+    return Verdict(word, "within the spread" if word == OPEN else "", runs)
+
+
+def _gated(groups):
+    """Why runs are no evidence, whatever they say; None where they are."""
+    runs = tuple(run for group in groups for run in group)
+    if not all(groups):
+        return Verdict(OPEN, "not run", runs)
+    if (share := size(runs)) is not None and share < LEAST:
+        return Verdict(OPEN, f"{share:.2g} of the paper's length", runs)
+    edges = sorted({run["rate"] for run in runs if run.get("edge")})
+    if edges:
+        return Verdict(OPEN, f"the best rate, {edges[0]:g}, is at the edge of its grid", runs)
+    return None
+
+
+def size(runs):
+    """The length of the shortest run relative to the paper's; None where the paper has none."""
+    shares = [run[run["clock"]] / run["paper"] for run in runs if run.get("paper")]
+    return min(shares) if shares else None
+
+
+def difference(a, b):
+    """The 95 % interval of the difference of two means (Welch)."""
+    from scipy.stats import t
+
+    gain = np.mean(a) - np.mean(b)
+    parts = np.array([np.var(v, ddof=1) / len(v) for v in (a, b)])
+    if not np.any(parts):
+        return gain, gain
+    freedom = parts.sum() ** 2 / np.sum(parts**2 / (np.array([len(a), len(b)]) - 1))
+    half = t.ppf(0.975, freedom) * np.sqrt(parts.sum())
+    return gain - half, gain + half
+
+
+def _sign(interval, margin):
+    low, high = interval
+    return HOLDS if low > margin else FAILS if high <= margin else OPEN
+
+
+def _inside(interval, within):
+    low, high = interval
+    return HOLDS if -within <= low and high <= within else FAILS if low > within or high < -within else OPEN
