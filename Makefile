@@ -16,6 +16,8 @@
 # make compare   rewrite docs/compare.md, dualgrad beside other libraries; ARGS=--measure asks those again (installs them)
 # make torch     rewrite docs/torch.md, torch's layers, losses, optimizers and schedules beside ours; ARGS=--measure asks torch
 #                for its names again (installs it)
+# make papers    rewrite the tables and figures of docs/papers from the runs in examples/results; ARGS=--status what is
+#                outstanding and how long it takes, ARGS=--run makes it, ARGS="--run text-music" that of one study
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
 # make bench-smoke  the same script with dualgrad alone and a few rounds: says that it runs, not how fast anything is
 # make test-fronts  the tests of the kit over PyTorch's and JAX's random numbers (installs them); make test skips them
@@ -50,7 +52,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs coverage api verification tutorial elsewhere accuracy compare torch dist bench bench-smoke clean
+        lint docs coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -140,6 +142,9 @@ compare: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,co
 
 torch: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,fronts))
 	$(PYTHON) docs/make_torch.py $(ARGS)
+
+papers: $(call ready,test)
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) docs/make_papers.py $(ARGS)
 
 bench: $(call ready,bench)
 	$(PYTHON) examples/benchmarks/bench.py $(ARGS)

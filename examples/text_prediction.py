@@ -1,9 +1,9 @@
 """Predict the next character, online (NoBackTrack, section 2): RTRL, NoBackTrack, UORO, KF-RTRL and truncated BPTT.
 
 One pass over a text, one character at a time, never storing the past. Losses are in bits, and every schedule counts
-characters: BPTT, which has a gradient once in a window of 15, takes as long a step for it as the others take in 15. With
-the filter each learner steps once in 15 characters, for the sum of their gradients, and those that can also at every
-character. Beside the curves stand the text's true entropy rate, gzip and context tree weighting.
+characters: BPTT, which has a gradient once in a window of 15, is at the rate of the others. With the filter learners
+step once in 15 characters, for the sum of their gradients, and those that can also at every character. Beside the
+curves stand the text's true entropy rate, gzip and context tree weighting.
 """
 
 import math
@@ -13,7 +13,20 @@ from functools import lru_cache
 import numpy as np
 from compressors import ctw_bits, gzip_bits
 from lab import (
-    Claim, Row, Study, alike, axes, band, below, contrary, final, grouped, main, over, spread, table, together, under,
+    Claim,
+    Row,
+    Study,
+    alike,
+    axes,
+    band,
+    below,
+    final,
+    grouped,
+    main,
+    over,
+    spread,
+    table,
+    together,
 )  # fmt: skip
 from lab.learning import Curve
 from texts import anbn, anbn_entropy, austen, music, music_entropy
@@ -144,15 +157,15 @@ PLAIN, FILTER, OFTEN = ("plain", 1.0, 1), ("Kalman", 1.0, WINDOW), ("Kalman", 1.
 SLOW = ("Kalman", 0.1, WINDOW)
 WORDS = {PLAIN: "plain, 1/√t", FILTER: "filter, once in 15", OFTEN: "filter, every character",
          SLOW: "filter at 0.1/√t, once in 15", ("plain", 0.03, 1): "plain, 0.03/√t"}  # fmt: skip
-ONLINE = MAIN[:-1]
+ONLINE, FEW = MAIN[:-1], ["RTRL", "NoBackTrack", "BPTT(15)"]
 ARMS = {  # text -> (cell, optimizer, learners)
     "anbn": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
-             ("slow", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]), ("slow", SLOW, ["RTRL", "NoBackTrack", "BPTT(15)"])],
+             ("slow", FILTER, FEW), ("slow", SLOW, FEW)],
     "music": [("paper", PLAIN, MAIN), ("paper", ("plain", 0.03, 1), MAIN), ("paper", FILTER, MAIN),
-              ("paper", OFTEN, ONLINE), ("tanh", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]),
+              ("paper", OFTEN, ONLINE), ("tanh", FILTER, FEW),
               ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
     "austen": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
-               ("tanh", FILTER, ["RTRL", "NoBackTrack", "BPTT(15)"]),
+               ("tanh", FILTER, FEW),
                ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
 }  # fmt: skip
 MICROSECONDS = {"RTRL": 300, "NoBackTrack": 250, "NoBackTrack, rank 10": 500, "NoBackTrack, norms of App. B": 800,
@@ -185,15 +198,17 @@ def split(runs):
 
 # ---------------------------------------------------------------------- what is found
 
+TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "austen": "Jane Austen"}
+NEAR = 0.05  # bits, that learners on par may differ
+
 
 def tables(runs):
     text, groups, beside = split(runs)
     lines = []
-    for (cell, arm, learner), group in groups.items():
+    for (cell, arm, learner), group in sorted(groups.items(), key=lambda found: found[0][:2]):
         seconds = final(group, 1)
         rate = f"{1e6 * np.nanmean(seconds) / group[0]['characters']:.0f}" if np.isfinite(seconds).any() else ""
         lines.append([cell, arm, learner, spread(final(group, 3)), len(group), rate])
-    lines.sort(key=lambda line: line[:2])
     columns = ["cell", "optimizer", "learner", "bits a character, last quarter", "seeds", "µs a character"]
     length = f"{runs[0]['characters']:,} characters"
     return {
@@ -202,77 +217,79 @@ def tables(runs):
     }
 
 
+def claim(said, paper, verdict, *groups):
+    """A claim on bits over the last quarter."""
+    means = [np.nanmean(final(group, 3)) if group else np.nan for group in groups]
+    return Claim(said, paper, ", ".join("none" if np.isnan(m) else f"{m:.3f}" for m in means), verdict)
+
+
+def on_par(one, *others, within=NEAR):
+    return together(*(alike(one, group, 3, within) for group in others))
+
+
+def ahead(one, *others, margin=0.0):
+    return together(*(below(one, group, 3, margin) for group in others))
+
+
+def music_claims(of, trees):
+    ranks = ["RTRL", "NoBackTrack", "NoBackTrack, rank 10"]
+    large, small = ([of(name, ("plain", scale, 1)) for name in ranks] for scale in (1.0, 0.03))
+    yield claim(
+        "at 1/√t Euclidean NoBackTrack is unstable, and RTRL is not", "figure 1", ahead(*large, margin=0.1), *large
+    )
+    yield claim("at 0.03/√t it is on RTRL's curve", "figure 2", on_par(*small), *small)
+    for arm in (OFTEN, FILTER):
+        exact, one, ten = (of(name, arm) for name in ranks)
+        yield claim(f"it is on par with RTRL ({WORDS[arm]})", "figure 3", on_par(exact, one), exact, one)
+        yield claim("... and a higher rank gains nothing", "figure 3", on_par(one, ten), one, ten)
+    bptt, one, exact = of("BPTT(15)"), of("NoBackTrack"), of("RTRL")
+    yield claim("BPTT(15) is ahead of NoBackTrack, with the same filter", "figure 4", ahead(bptt, one), bptt, one)
+    yield claim("RTRL and BPTT(15) are on par", "figure 4", on_par(exact, bptt), exact, bptt)
+    yield behind(of, trees)
+
+
+def anbn_claims(of, trees):
+    one, bptt = of("NoBackTrack", OFTEN), of("BPTT(15)", PLAIN)
+    yield claim("NoBackTrack with its filter is ahead of plain BPTT(15)", "figure 5", ahead(one, bptt), one, bptt)
+    for cell, arm in (("paper", FILTER), ("slow", SLOW)):
+        one, bptt = of("NoBackTrack", arm, cell), of("BPTT(15)", arm, cell)
+        said = f"... of BPTT(15) with the same filter ({cell} leaks, {WORDS[arm]})"
+        yield claim(said, "", ahead(one, bptt), one, bptt)
+    one, bptt = of("NoBackTrack", PLAIN), of("BPTT(15)", PLAIN)
+    yield claim("... without a filter on either side", "", ahead(one, bptt), one, bptt)
+    each = [of(name, OFTEN) for name in ONLINE]
+    yield claim("RTRL is ahead of all", "figure 5", ahead(*each), *each)
+    bptt, apart = of("BPTT(15)"), ENTROPY["anbn"]["independent n"]
+    yield claim(
+        f"BPTT(15) ends near {apart:.3f}, where n is not counted (above 0.25)", "figure 5", over(bptt, 3, 0.25), bptt
+    )
+
+
+def austen_claims(of, trees):
+    for arm in (FILTER, PLAIN):
+        each = [of(name, arm) for name in ("RTRL", "BPTT(15)", "NoBackTrack", "NoBackTrack, rank 10")]
+        said = f"RTRL, BPTT(15) and NoBackTrack are alike, within 0.1 bits ({WORDS[arm]})"
+        yield claim(said, "figure 6", on_par(*each, within=0.1), *each)
+    yield behind(of, trees)
+
+
+def behind(of, trees):
+    each = [of(name) for name in MAIN] + [of(name, OFTEN) for name in ONLINE]
+    best = min(each, key=lambda group: np.nanmean(final(group, 3)) if group else np.inf)
+    said = f"all networks are behind context tree weighting ({trees:.3f})"
+    return claim(said, "figures 3 and 6", together(*(over(group, 3, trees) for group in each)), best)
+
+
+CLAIMS = {"music": music_claims, "anbn": anbn_claims, "austen": austen_claims}
+
+
 def claims(runs):
     text, groups, beside = split(runs)
 
     def of(learner, arm=FILTER, cell="paper"):
         return groups.get((cell, WORDS[arm], learner), [])
 
-    return CLAIMS[text](of, beside)
-
-
-def bits(*groups):
-    """Mean bits over the last quarter, one beside the other."""
-    means = [np.nanmean(final(group, 3)) if group else np.nan for group in groups]
-    return ", ".join("diverged" if np.isnan(m) else f"{m:.3f}" for m in means)
-
-
-def music_claims(of, beside):
-    ranks = ["RTRL", "NoBackTrack", "NoBackTrack, rank 10"]
-    large, small = ([of(name, ("plain", scale, 1)) for name in ranks] for scale in (1.0, 0.03))
-    yield Claim("Euclidean NoBackTrack is unstable at 1/√t, RTRL is not", "figure 1", bits(*large),
-                together(*(below(large[0], group, 3, 0.1) for group in large[1:])))  # fmt: skip
-    yield Claim("at 0.03/√t it is on RTRL's curve, within 0.05 bits", "figure 2", bits(*small),
-                together(*(alike(small[0], group, 3, 0.05) for group in small[1:])))  # fmt: skip
-    for arm in (OFTEN, FILTER):
-        exact, one, ten = (of(name, arm) for name in ranks)
-        yield Claim(f"with the {WORDS[arm]}, it is on par with RTRL, within 0.05 bits", "figure 3", bits(exact, one),
-                    alike(exact, one, 3, 0.05))  # fmt: skip
-        yield Claim("... and a higher rank gains nothing", "figure 3", bits(one, ten), alike(one, ten, 3, 0.05))
-    bptt, one = of("BPTT(15)"), of("NoBackTrack")
-    yield Claim("BPTT(15) is ahead of NoBackTrack, with the same filter", "figure 4", bits(bptt, one),
-                below(bptt, one, 3))  # fmt: skip
-    yield Claim("RTRL and BPTT(15) are on par, within 0.05 bits", "figure 4", bits(of("RTRL"), bptt),
-                alike(of("RTRL"), bptt, 3, 0.05))  # fmt: skip
-    yield from behind_trees(of, beside)
-
-
-def anbn_claims(of, beside):
-    bptt, one, exact = of("BPTT(15)", PLAIN), of("NoBackTrack", OFTEN), of("RTRL", OFTEN)
-    yield Claim(
-        "NoBackTrack with its filter is ahead of plain BPTT(15)", "figure 5", bits(one, bptt), below(one, bptt, 3)
-    )
-    for cell, arm in (("paper", FILTER), ("slow", SLOW)):
-        one, bptt = of("NoBackTrack", arm, cell), of("BPTT(15)", arm, cell)
-        yield Claim(f"... and of BPTT(15) with the same filter ({cell} leaks, {WORDS[arm]})", "", bits(one, bptt),
-                    below(one, bptt, 3))  # fmt: skip
-    bptt, one = of("BPTT(15)", PLAIN), of("NoBackTrack", PLAIN)
-    yield Claim("... without a filter on either side", "", bits(one, bptt), below(one, bptt, 3))
-    yield Claim("RTRL is ahead of all", "figure 5", bits(exact, of("NoBackTrack", OFTEN)),
-                together(*(below(exact, of(name, OFTEN), 3) for name in ONLINE[1:])))  # fmt: skip
-    apart = beside["independent n"]
-    yield Claim("BPTT(15) stays near independent n, above 0.25 bits", f"{apart:.3f}", bits(of("BPTT(15)")),
-                contrary(under(of("BPTT(15)"), 3, 0.25)))  # fmt: skip
-
-
-def austen_claims(of, beside):
-    for arm in (FILTER, PLAIN):
-        groups = [of(name, arm) for name in ("RTRL", "BPTT(15)", "NoBackTrack", "NoBackTrack, rank 10")]
-        yield Claim(f"RTRL, BPTT(15) and NoBackTrack are alike, within 0.1 bits ({WORDS[arm]})", "figure 6", bits(*groups),
-                    together(*(alike(groups[0], group, 3, 0.1) for group in groups[1:])))  # fmt: skip
-    yield from behind_trees(of, beside)
-
-
-def behind_trees(of, beside):
-    trees = beside.get("context tree weighting", np.nan)
-    groups = [of(name, arm) for arm in (FILTER, OFTEN) for name in MAIN if arm == FILTER or name in ONLINE]
-    best = min((np.nanmean(final(group, 3)) for group in groups if group), default=np.nan)
-    yield Claim("no network comes to context tree weighting", f"figures 3 and 6: all behind", f"{best:.3f}, {trees:.3f}",
-                together(*(over(group, 3, trees) for group in groups)))  # fmt: skip
-
-
-CLAIMS = {"music": music_claims, "anbn": anbn_claims, "austen": austen_claims}
-TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "austen": "Jane Austen"}
+    return list(CLAIMS[text](of, beside.get("context tree weighting", np.nan)))
 
 
 def draw(runs):
@@ -298,7 +315,7 @@ def draw(runs):
 
 STUDIES = [
     Study(f"text-{text}", training, "characters", ("bits a character", "over the last quarter"), rows(text, LENGTH),
-          rows(text, 150), tables, draw, lambda runs: list(claims(runs)))
+          rows(text, 150), tables, draw, claims)
     for text in CLAIMS
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the experiments share: studies whose runs are kept, the loops in which they compare, verdicts, tables, figures."""
+"""What the experiments share: studies whose runs are kept, loops, verdicts, tables, figures."""
 
 from .claims import Claim
 from .command_line import main, one_thread
@@ -9,7 +9,7 @@ from .options import options
 from .studies import Row, Study
 from .tables import table
 from .timing import in_turns
-from .verdicts import above, alike, below, contrary, diverge, together, known, over, under
+from .verdicts import above, alike, below, contrary, diverge, known, over, together, under
 
 __all__ = [
     "Claim",
@@ -26,7 +26,6 @@ __all__ = [
     "curves",
     "diverge",
     "epochs",
-    "together",
     "final",
     "follow",
     "follow_episodes",
@@ -42,6 +41,7 @@ __all__ = [
     "shortest",
     "spread",
     "table",
+    "together",
     "under",
     "ways",
 ]

@@ -1,8 +1,8 @@
 """Learning with a curve: the loops in which experiments compare, at equal updates and at equal time.
 
 Rows of a curve are [updates, seconds, *evaluate(params)]; the seconds are those that training alone had the processor
-for, so that a busy machine takes no part in them. A loss or gradient
-that is not finite ends a run: what is left of its curve is None.
+for, so that a busy machine takes no part in them. A loss or gradient that is not finite ends a run: what is left of its
+curve is None.
 """
 
 import contextlib

@@ -12,20 +12,7 @@ from dualgrad.estimators import Backprop, ForwardGradient
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from lab import (
-    at_best_rates,
-    beyond,
-    epochs,
-    final,
-    follow,
-    follow_episodes,
-    grouped,
-    in_turns,
-    learn,
-    shortest,
-    spread,
-    verdicts,
-)
+from lab import epochs, final, follow, follow_episodes, grouped, in_turns, learn, shortest, spread
 
 
 def problem(norm):
@@ -134,30 +121,23 @@ def test_episodes_of_systems_of_their_own():
     assert curve[-1][2] == one.item() == other.item()
 
 
-def test_runs_are_grouped_and_compared():
+def test_runs_are_grouped():
     runs = [
-        {"by": by, "n": 1, "rate": rate, "curve": [[0, 0.0, 9.0], [10, seconds, 8 - rate]]}
+        {"by": by, "rate": rate, "curve": [[0, 0.0, 9.0], [10, seconds, 8 - rate]]}
         for by, seconds in (("A", 2.0), ("B", 4.0)) for rate in (0.1, 0.2)
     ]  # fmt: skip
-    groups, best = grouped(runs, "by"), at_best_rates(runs, 2, "by", "n")
+    groups = grouped(runs, "by")
     assert list(groups) == ["A", "B"]
     assert list(grouped(runs, "by", "rate")) == [("A", 0.1), ("A", 0.2), ("B", 0.1), ("B", 0.2)]
-    assert {source: [r["rate"] for r in found] for source, found in best.items()} == {("A", 1): [0.2], ("B", 1): [0.2]}
     assert shortest(groups.values()) == 2.0
     np.testing.assert_allclose(final(groups["B"], 2, 2.0), [8.45, 8.4])
 
 
-@pytest.mark.parametrize(
-    ("high", "low", "said"),
-    [([2.0, 2.1], [1.0, 1.1], "holds"), ([1.0, 1.1], [2.0, 2.1], "does not hold"), ([1.0, 2.0], [1.1, 2.1], "within")],
-)
-def test_verdicts_are_words(high, low, said, capsys):
-    found = beyond(np.array(high), np.array(low))
-    assert found.startswith(said)
-    made = verdicts("Claims", [("one", found, 1), ("other", np.bool_(True), 2), ("third", False, 3)], "number")
-    assert made["rows"] == [["one", found, "1"], ["other", "holds", "2"], ["third", "does not hold", "3"]]
-    assert made["columns"] == ["claim", "here", "number"]
-    assert found in capsys.readouterr().out
+def test_a_spread_is_the_interval_of_the_mean():
+    """Student's t of 2 degrees of freedom is 4.303 at 97.5 %."""
+    assert spread(np.array([1.0, 2.0, 3.0])) == f"2.000 ± {4.30265 / 3**0.5:.3f}"
+    assert spread(np.array([2.0])) == "2.000"
+    assert spread(np.array([1.0, 1.0, np.nan])) == "1.000 ± 0.000 (1 of 3 diverged)"
 
 
 def test_calls_are_timed_in_turns():
