@@ -29,7 +29,7 @@ from lab import (
     together,
 )  # fmt: skip
 from lab.learning import Curve
-from texts import anbn, anbn_entropy, austen, music, music_entropy
+from texts import anbn, anbn_entropy, english, music, music_entropy
 
 import dualgrad as dg
 from dualgrad import nn, online, optim
@@ -46,7 +46,7 @@ LEARNERS = {
 }
 COMPRESSORS = {
     "gzip": lambda read, text: gzip_bits(read),
-    "context tree weighting": lambda read, text: ctw_bits(read, {"music": 10, "anbn": 70, "austen": 8}[text]),
+    "context tree weighting": lambda read, text: ctw_bits(read, {"music": 10, "anbn": 70, "english": 8}[text]),
 }
 MAIN = ["RTRL", "NoBackTrack", "NoBackTrack, rank 10", "UORO", "KF-RTRL", "BPTT(15)"]
 
@@ -71,13 +71,13 @@ def optimizer_of(name, scale, every):
 
 
 @lru_cache
-def source(text, length, seed):
+def source(text, length, seed, data=None):
     """The characters of a task; music is a file of 100,000 that is read over and over."""
     if text == "anbn":
         return anbn(length, 100 + seed)
     if text == "music":
         return (music(100_000, 100 + seed) * -(-length // 100_000))[:length]
-    return austen(length)
+    return english(data)[:length]
 
 
 def network(text, cell, symbols, rng):
@@ -96,9 +96,9 @@ def network(text, cell, symbols, rng):
     return net, params
 
 
-def training(text, cell, learner, optimizer, scale, every, characters, seed, points=40, sampled=300):
+def training(text, cell, learner, optimizer, scale, every, characters, seed, data=None, points=40, sampled=300):
     """One pass. Its curve: characters, seconds, bits a character since the last point, the same over ten points."""
-    read = source(text, characters, seed)
+    read = source(text, characters, seed, data)
     if learner in COMPRESSORS:
         started, bits = time.process_time(), COMPRESSORS[learner](read, text)
         return [[characters, time.process_time() - started, bits, bits]]
@@ -150,9 +150,9 @@ def sample(net, params, state, code, symbols, rng, length):
 # ---------------------------------------------------------------------- what is run
 
 LENGTH = 1_000_000
-PAPER = {"anbn": 1_000_000, "music": None, "austen": 5_000_000}  # characters; of music it does not say
+PAPER = {"anbn": 1_000_000, "music": None, "english": 5_000_000}  # characters; of music it does not say
 ENTROPY = {"anbn": {"entropy rate": anbn_entropy(), "independent n": 2 * anbn_entropy()},
-           "music": {"entropy rate": music_entropy()}, "austen": {}}  # fmt: skip
+           "music": {"entropy rate": music_entropy()}, "english": {}}  # fmt: skip
 PLAIN, FILTER, OFTEN = ("plain", 1.0, 1), ("Kalman", 1.0, WINDOW), ("Kalman", 1.0, 1)
 SLOW = ("Kalman", 0.1, WINDOW)
 WORDS = {PLAIN: "plain, 1/√t", FILTER: "filter, once in 15", OFTEN: "filter, every character",
@@ -164,7 +164,7 @@ ARMS = {  # text -> (cell, optimizer, learners)
     "music": [("paper", PLAIN, MAIN), ("paper", ("plain", 0.03, 1), MAIN), ("paper", FILTER, MAIN),
               ("paper", OFTEN, ONLINE), ("tanh", FILTER, FEW),
               ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
-    "austen": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
+    "english": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
                ("tanh", FILTER, FEW),
                ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
 }  # fmt: skip
@@ -175,8 +175,9 @@ MICROSECONDS = {"RTRL": 300, "NoBackTrack": 250, "NoBackTrack, rank 10": 500, "N
 def rows(text, length):
     def settings(cell, learner, optimizer, scale, every):
         step = WINDOW if learner == "BPTT(15)" else every
+        data = {"data": "austen"} if text == "english" else {}
         return {"text": text, "cell": cell, "learner": learner, "optimizer": optimizer, "scale": scale, "every": step,
-                "characters": length}  # fmt: skip
+                "characters": length, **data}  # fmt: skip
 
     found = [Row(settings(cell, learner, *arm), 3, paper=PAPER[text], seconds=length * MICROSECONDS[learner] / 1e6)
              for cell, arm, learners in ARMS[text] for learner in learners]  # fmt: skip
@@ -198,7 +199,7 @@ def split(runs):
 
 # ---------------------------------------------------------------------- what is found
 
-TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "austen": "Jane Austen"}
+TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "english": "English"}
 NEAR = 0.05  # bits, that learners on par may differ
 
 
@@ -265,7 +266,7 @@ def anbn_claims(of, trees):
     )
 
 
-def austen_claims(of, trees):
+def english_claims(of, trees):
     for arm in (FILTER, PLAIN):
         each = [of(name, arm) for name in ("RTRL", "BPTT(15)", "NoBackTrack", "NoBackTrack, rank 10")]
         said = f"RTRL, BPTT(15) and NoBackTrack are alike, within 0.1 bits ({WORDS[arm]})"
@@ -280,7 +281,7 @@ def behind(of, trees):
     return claim(said, "figures 3 and 6", together(*(over(group, 3, trees) for group in each)), best)
 
 
-CLAIMS = {"music": music_claims, "anbn": anbn_claims, "austen": austen_claims}
+CLAIMS = {"music": music_claims, "anbn": anbn_claims, "english": english_claims}
 
 
 def claims(runs):
