@@ -1,6 +1,7 @@
 # make demo      train a network without a backward pass (makes .venv on the first call)
 # make demo-mpi  train a network alone, by two processes of an MPI and by two of an executor, who must end with the same
 #                bits (installs mpi4py, MPICH and scikit-learn; ARGS="--steps 1000")
+# make data      fetch Fashion-MNIST and the novels of Jane Austen from Debian's packages into data/, unless they are installed
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
@@ -51,7 +52,7 @@ PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
-.PHONY: demo demo-mpi test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
+.PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
         lint docs coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
@@ -66,6 +67,9 @@ demo-mpi: $(call ready,mpi)
 	$(PYTHON) $(SHARED)
 	$(MPIEXEC) -n 2 $(PYTHON) -m mpi4py $(SHARED)
 	$(PYTHON) $(SHARED) --executor processes
+
+data:
+	examples/fetch_data.sh
 
 test: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 $(PYTHON) -m pytest -n $(JOBS) --dist worksteal $(ARGS)

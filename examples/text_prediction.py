@@ -11,6 +11,7 @@ import time
 from functools import lru_cache
 
 import numpy as np
+import texts
 from compressors import ctw_bits, gzip_bits
 from lab import (
     Claim,
@@ -172,12 +173,11 @@ MICROSECONDS = {"RTRL": 300, "NoBackTrack": 250, "NoBackTrack, rank 10": 500, "N
                 "UORO": 250, "KF-RTRL": 300, "BPTT(15)": 200}  # fmt: skip
 
 
-def rows(text, length):
+def rows(text, length, data):
     def settings(cell, learner, optimizer, scale, every):
         step = WINDOW if learner == "BPTT(15)" else every
-        data = {"data": "austen"} if text == "english" else {}
         return {"text": text, "cell": cell, "learner": learner, "optimizer": optimizer, "scale": scale, "every": step,
-                "characters": length, **data}  # fmt: skip
+                "characters": length, **({"data": data} if text == "english" else {})}  # fmt: skip
 
     found = [Row(settings(cell, learner, *arm), 3, paper=PAPER[text], seconds=length * MICROSECONDS[learner] / 1e6)
              for cell, arm, learners in ARMS[text] for learner in learners]  # fmt: skip
@@ -199,7 +199,7 @@ def split(runs):
 
 # ---------------------------------------------------------------------- what is found
 
-TITLES = {"music": "Music", "anbn": "aⁿbⁿ", "english": "English"}
+TITLES = {"music": "Music", "anbn": "aⁿbⁿ"}
 NEAR = 0.05  # bits, that learners on par may differ
 
 
@@ -211,11 +211,14 @@ def tables(runs):
         rate = f"{1e6 * np.nanmean(seconds) / group[0]['characters']:.0f}" if np.isfinite(seconds).any() else ""
         lines.append([cell, arm, learner, spread(final(group, 3)), len(group), rate])
     columns = ["cell", "optimizer", "learner", "bits a character, last quarter", "seeds", "µs a character"]
-    length = f"{runs[0]['characters']:,} characters"
     return {
-        text: table(f"{TITLES[text]}, {length}", columns, lines),
+        text: table(f"{named(text, runs)}, {runs[0]['characters']:,} characters", columns, lines),
         f"{text}-bounds": table("To compare with", ["", "bits"], [[name, f"{b:.3f}"] for name, b in beside.items()]),
     }
+
+
+def named(text, runs):
+    return texts.title(runs[0]["data"]) if text == "english" else TITLES[text]
 
 
 def claim(said, paper, verdict, *groups):
@@ -295,11 +298,12 @@ def claims(runs):
 
 def draw(runs):
     """For every cell and optimizer, bits against characters and against seconds."""
-    _, groups, beside = split(runs)
+    text, groups, beside = split(runs)
     panels = grouped(
         [{"cell": cell, "arm": arm, "key": (cell, arm, name)} for cell, arm, name in groups], "cell", "arm"
     )
     figure, plots = axes(2 * len(panels), height=3.0, columns=4)
+    figure.suptitle(named(text, runs))
     for k, ((cell, arm), shown) in enumerate(panels.items()):
         for ax, column in zip(plots[2 * k : 2 * k + 2], (0, 1), strict=True):
             for entry in shown:
@@ -315,10 +319,10 @@ def draw(runs):
 
 
 STUDIES = [
-    Study(f"text-{text}", training, "characters", ("bits a character", "over the last quarter"), rows(text, LENGTH),
-          rows(text, 150), tables, draw, claims)
+    Study(f"text-{text}", training, "characters", ("bits a character", "over the last quarter"), rows(text, LENGTH, "austen"),
+          rows(text, 60, "help"), tables, draw, claims)
     for text in CLAIMS
 ]  # fmt: skip
 
 if __name__ == "__main__":
-    raise SystemExit(main(__doc__, STUDIES))
+    raise SystemExit(main(__doc__, STUDIES, texts))

@@ -1,12 +1,17 @@
-"""Texts to predict: two generators with known entropy rates, and English from Python's own help or a file."""
+"""Texts to predict: two generators with known entropy rates, and English: Jane Austen, Python's own help, or a file."""
 
 import ast
+import functools
 import importlib
 import inspect
 import math
+from collections import Counter
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
+from places import Packaged
+from r_data import read_rdb
 
 import dualgrad as dg
 
@@ -62,17 +67,73 @@ def music_entropy():
     return (of_chords + math.log2(len(RHYTHMS)) + notes * math.log2(3)) / (3 + 2 * notes)
 
 
-def english(path=None):
-    """The text of a file, or of Python's help topics (about 460,000 characters); rare characters become spaces."""
-    if path is None:
-        from pydoc_data.topics import topics
+AUSTEN = Packaged("Jane Austen's novels", "r-cran-janeaustenr", "janeaustenr")
+NOVELS = "sensesensibility", "prideprejudice", "mansfieldpark", "emma", "northangerabbey", "persuasion"  # as published
+HELP = "Python's help topics"
+OTHERS = "a file with a text in UTF-8"
 
-        text = "\n".join(topics[name] for name in sorted(topics))
-    else:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            text = file.read()
-    common = {c for c in set(text) if text.count(c) >= len(text) / 20_000}
-    return "".join(c if c in common else " " for c in text)
+
+def english(source=None):
+    """English with its rare characters, fewer than one in 20,000, made spaces.
+
+    ``source``: "austen" for the six novels of Jane Austen (4 million characters), "help" for Python's help topics
+    (about 460,000; other versions of Python have others), a file in UTF-8, or None for `best_source`.
+    """
+    source = best_source() if source is None else source
+    if source == "austen":
+        return _novels(AUSTEN.here())
+    if source == "help":
+        return _help_topics()
+    if not Path(source).is_file():
+        raise FileNotFoundError(f'there is no file {str(source)!r}: give "austen", "help" or a file with text')
+    return _of_common_characters(Path(source).read_text("utf-8", errors="replace"))
+
+
+def austen(length=None):
+    """The first ``length`` characters of the novels of Jane Austen, in the order in which they were published."""
+    text = english("austen")
+    if length is not None and not 0 <= length <= len(text):
+        raise ValueError(f"length={length}: the novels have {len(text)} characters")
+    return text[:length]
+
+
+def best_source():
+    """What experiments take unless told otherwise: "austen" where it is installed; else "help", with a word."""
+    return AUSTEN.or_else("austen", "help", HELP)
+
+
+def title(source=None):
+    """What figures call a source of `english`."""
+    source = best_source() if source is None else source
+    if source == "help":
+        return HELP if AUSTEN.found() else f"{HELP} ({AUSTEN.title} are not installed)"
+    return AUSTEN.title if source == "austen" else Path(source).name
+
+
+@functools.cache
+def _novels(folder):
+    """The lines of all novels, from the data of the R package janeaustenr (Silge 2022)."""
+    path = folder / "data" / "Rdata.rdb"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no data/Rdata.rdb: remove the folder, and run `make data` again")
+    held = read_rdb(path)
+    if missing := [name for name in NOVELS if name not in held]:
+        raise ValueError(
+            f"{path} has no {', '.join(missing)}, only {', '.join(held)}: expected version 1.0 of the package"
+        )
+    return _of_common_characters("\n".join(line for name in NOVELS for line in held[name]))
+
+
+@functools.cache
+def _help_topics():
+    from pydoc_data.topics import topics
+
+    return _of_common_characters("\n".join(topics[name] for name in sorted(topics)))
+
+
+def _of_common_characters(text):
+    rare = [c for c, count in Counter(text).items() if count < len(text) / 20_000]
+    return text.translate(dict.fromkeys(map(ord, rare), " "))
 
 
 MODULES = ["argparse", "ast", "calendar", "cmd", "configparser", "datetime", "difflib", "enum", "fractions", "inspect",

@@ -11,8 +11,8 @@ import numpy as np
 def main(doc, studies, sources=None):
     """``--quick`` shows in seconds that everything runs; ``--full`` makes the runs that examples/results lacks.
 
-    ``sources`` says what --data may be, where studies have a setting "data": their runs on other data than the
-    committed are kept apart.
+    ``sources`` is the module, `datasets` or `texts`, that knows what a setting "data" may be, and what else there is
+    where that is not installed: runs on other data than the committed ones are kept apart.
     """
     from . import results
     from .queues import accomplish
@@ -22,8 +22,10 @@ def main(doc, studies, sources=None):
     home, own = results.HERE, pathlib.Path(args.output) / "results"
     if args.quick:
         studies, home = [study.shortened() for study in studies], own
-    if args.data:
-        studies, home = [study.altered(data=args.data) for study in studies], own
+    data = args.data or (sources and args.full and sources.best_source())
+    others = [study.altered(data=data) for study in studies] if data else studies
+    if others != studies:
+        studies, home = others, own
     if args.seeds:
         studies = [study.altered(seeds=args.seeds) for study in studies]
     one_thread()
@@ -69,7 +71,7 @@ def arguments(doc, names, sources=None):
         parser.add_argument("--only", metavar="STUDY", nargs="+", choices=names, help=f"of {', '.join(names)}")
     parser.set_defaults(only=None, data=None)
     if sources:
-        parser.add_argument("--data", metavar="PATH", help=sources)
+        parser.add_argument("--data", metavar="PATH", help=f"other data: {sources.OTHERS}")
     args = parser.parse_args()
     args.only = args.only or names
     if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):

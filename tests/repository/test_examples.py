@@ -1,6 +1,5 @@
 """The scripts start from the command line and leave what they promise: tables on the screen, figures on disk."""
 
-import gzip
 import importlib
 import json
 import re
@@ -209,51 +208,6 @@ def test_a_cluster_on_paper(monkeypatch):
     pool.step([9.0, 1.0, 9.0, 1.0, 1.0, 1.0])  # both are busy until 9 and 10: what would begin at 10 is taken back
     assert (pool.now, pool.free) == (10.0, [10.0, 10.0])
     assert cluster.waited(np.array([1.0, 1.0, 9.0, 1.0]), 2) == 10.0
-
-
-def idx(array):
-    """The bytes of an IDX file."""
-    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_mnist_is_read_from_its_files(tmp_path, zipped, datasets):
-    pixels, classes = np.arange(2 * 28 * 28).reshape(2, 28, 28) % 256, np.array([3, 7])
-    for part in ("train", "t10k"):
-        for name, array in ((f"{part}-images-idx3-ubyte", pixels), (f"{part}-labels-idx1-ubyte", classes)):
-            raw = gzip.compress(idx(array)) if zipped else idx(array)
-            (tmp_path / (name + ".gz" * zipped)).write_bytes(raw)
-    (x, y), test = datasets.images(tmp_path)
-    assert x.dtype == np.float32
-    assert np.array_equal(x[..., 0], (pixels / np.float32(255)).astype(np.float32))
-    assert np.array_equal(y, classes)
-    assert test[0].shape == (2, 28, 28, 1)
-
-
-def test_cifar_is_read_from_its_files(tmp_path, datasets):
-    images = np.arange(2 * 3072).reshape(2, 3, 32, 32) % 256
-    raw = np.concatenate([[[4], [9]], images.reshape(2, -1)], 1).astype(np.uint8).tobytes()
-    for name in ("data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"):
-        (tmp_path / name).write_bytes(raw)
-    (x, y), _ = datasets.images(tmp_path)
-    assert x.shape == (4, 32, 32, 3)
-    np.testing.assert_allclose(x[1, 5, 6, 2] * 255, images[1, 2, 5, 6], rtol=1e-6)
-    assert np.array_equal(y, [4, 9, 4, 9])
-
-
-def test_other_files_are_refused(tmp_path, datasets):
-    with pytest.raises(FileNotFoundError, match="neither MNIST's"):
-        datasets.images(tmp_path)
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"not one")
-    with pytest.raises(ValueError, match="no IDX file"):
-        datasets.images(tmp_path)
-
-
-@pytest.fixture
-def datasets(monkeypatch):
-    """The experiments' module of that name."""
-    monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    return importlib.import_module("datasets")
 
 
 @pytest.mark.gpu

@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 from compressors import ctw_bits, gzip_bits
-from texts import CHORDS, FOLLOWS, RHYTHMS, anbn, anbn_entropy, english, music, music_entropy
+from texts import AUSTEN, CHORDS, FOLLOWS, RHYTHMS, anbn, anbn_entropy, english, music, music_entropy
 
 
 def test_blocks_of_anbn():
@@ -43,9 +43,15 @@ def test_bars_of_music_follow_the_grammar_and_have_its_entropy():
 
 
 def test_english_is_there_without_a_file(tmp_path):
-    assert len(english()) > 100_000
+    assert len(english("help")) > 100_000
+    assert english() in (english("help"), *([english("austen")] if AUSTEN.found() else []))
     (tmp_path / "text").write_text("to be or not to be" * 10)
     assert english(tmp_path / "text").startswith("to be or not")
+    for count, kept in ((19_999, "é"), (20_000, " ")):  # fewer than one in 20,000
+        (tmp_path / "text").write_text("é" + "a" * count, "utf-8")
+        assert english(tmp_path / "text") == kept + "a" * count
+    with pytest.raises(FileNotFoundError, match=r"no file 'Austin': give \"austen\""):
+        english("Austin")
 
 
 def kt(counts, k):
