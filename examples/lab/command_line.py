@@ -24,7 +24,7 @@ def main(doc, studies, sources=None):
         studies, home = [study.shortened() for study in studies], own
     data = args.data or (sources and args.full and sources.best_source())
     others = [study.altered(data=data) for study in studies] if data else studies
-    if others != studies:
+    if [study.rows for study in others] != [study.rows for study in studies]:
         studies, home = others, own
     if args.seeds:
         studies = [study.altered(seeds=args.seeds) for study in studies]

@@ -29,7 +29,7 @@ class Row:
     later: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """Rows of runs of one function, in whose curves the first column counts ``clock``, the second is CPU seconds, and
     the others are ``metric``.
