@@ -1,0 +1,100 @@
+"""The pages of the papers are made from results: a changed page, a changed result and a missing run are noticed."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "examples")]
+
+import make_papers
+from lab import Claim, Row, Study, axes, over, results, table
+from lab.queues import accomplish
+
+
+def training(updates, rate, seed):
+    return [[0, 0.0, 1.0], [updates, 0.1, 3.0 + rate + seed / 1000]]
+
+
+def drawn(runs):
+    return axes(1)[0]
+
+
+STUDY = Study(
+    "small", training, "updates", ("accuracy",), (Row({"updates": 10}, seeds=2, rates=(0.1, 0.2, 0.3), paper=20),),
+    (), lambda runs: {"small": table("Ends", ["rate", "end"], [[r["rate"], r["curve"][-1][2]] for r in runs])}, drawn,
+    lambda runs: [Claim("it ends above 2", "2.5", "3.3", over(runs, 2, 2.0))],
+)  # fmt: skip
+PAGE = "# A paper\n\nText.\n\n<!-- made: small -->\n<!-- end -->\n\n## Claims\n\n<!-- made: claims -->\n<!-- end -->\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A page, its study's results, and make_papers that looks there."""
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "img").mkdir()
+    (tmp_path / "papers" / "paper.md").write_text(PAGE)
+    monkeypatch.setattr(make_papers, "HERE", tmp_path)
+    monkeypatch.setattr(make_papers, "SCRIPTS", {"paper": ["script"]})
+    monkeypatch.setattr(make_papers, "studies_of", lambda page: {STUDY: "script"})
+    monkeypatch.setattr(results, "HERE", tmp_path / "results")
+    accomplish([STUDY], 1, make_papers.folder)
+    return tmp_path
+
+
+def command(monkeypatch, *options):
+    monkeypatch.setattr(sys, "argv", ["make_papers.py", *options])
+    return make_papers.main()
+
+
+def test_pages_are_made_of_results_and_figures_are_drawn(place, monkeypatch):
+    assert command(monkeypatch) is None
+    text = (place / "papers" / "paper.md").read_text()
+    assert "| rate | end |\n| --- | --: |\n| 0.3 | 3.3 |\n| 0.3 | 3.301 |" in text
+    edge = "not settled: the best rate, 0.3, is at the edge of its grid; so far it holds"
+    assert f"| it ends above 2 | 2.5 | 3.3 | 50 % | 2 | {edge} | `script.py --only small` |" in text
+    assert (place / "img" / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert text == make_papers.written("paper")[2]
+    assert command(monkeypatch, "--check") == 0
+
+
+def test_what_a_page_says_against_its_results_is_noticed(place, monkeypatch, capsys):
+    assert command(monkeypatch, "--check") == 1
+    command(monkeypatch)
+    page = place / "papers" / "paper.md"
+    page.write_text(page.read_text().replace("3.301", "3.302"))
+    assert command(monkeypatch, "--check") == 1
+    assert "is not what its results say" in capsys.readouterr().out
+
+
+def test_a_run_that_ends_elsewhere_is_noticed(place, monkeypatch, capsys):
+    command(monkeypatch)
+    for path in (place / "results" / "small").iterdir():
+        report = json.loads(path.read_text())
+        report["curve"][-1][2] += 0.01
+        path.write_text(json.dumps(report))
+    command(monkeypatch)
+    assert command(monkeypatch, "--check") == 1
+    assert "ends elsewhere" in capsys.readouterr().out
+
+
+def test_status_says_what_is_missing(place, monkeypatch, capsys):
+    command(monkeypatch, "--status")
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "0"]
+    for path in sorted((place / "results" / "small").iterdir())[:3]:
+        path.unlink()
+    command(monkeypatch, "--status")
+    assert capsys.readouterr().out.splitlines()[-2].split()[:3] == ["paper", "small", "1"]
+    assert command(monkeypatch, "--run", "small") == 0
+    assert len(results.read(place / "results" / "small")) == 4
+
+
+def test_a_block_or_a_study_that_nobody_makes_is_refused(place, monkeypatch):
+    with pytest.raises(SystemExit, match="no study is called large; there are small"):
+        command(monkeypatch, "--run", "large")
+    page = place / "papers" / "paper.md"
+    page.write_text(PAGE.replace("made: small", "made: large"))
+    with pytest.raises(SystemExit, match="asks for 'large', which no study makes"):
+        command(monkeypatch)
