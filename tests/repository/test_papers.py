@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "examples")]
 
-import make_papers
-from lab import Claim, Row, Study, axes, over, results, table
-from lab.queues import accomplish
+import make_papers  # noqa: E402
+from lab import Claim, Row, Study, axes, over, results, table  # noqa: E402
+from lab.queues import accomplish  # noqa: E402
 
 
 def training(updates, rate, seed):
