@@ -15,13 +15,15 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples"))
 
-from lab import claims, queues, results, tables  # noqa: E402
+from lab import claims, queues, results, tables, verdicts  # noqa: E402
 from lab.command_line import one_thread  # noqa: E402
 from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, in the order of its claims
     "nobacktrack": ["text_prediction"],
 }
+INDEX = "index"
+WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN
 MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CLOSE = 1e-3  # relative: what another processor's rounding may do to a short run
 
@@ -41,13 +43,46 @@ def folder(study):
 
 def blocks(page):
     """What a page shows by name: the tables of its studies, and in one table what they claim."""
-    shown, said = {}, []
+    if page == INDEX:
+        return of_all()
+    shown = {name: made for study in studies_of(page) for name, made in shown_by(study).items()}
+    return shown | {"claims": claims_of(page)}
+
+
+def found(study):
+    return study.found(results.read(folder(study)))
+
+
+def shown_by(study):
+    runs = found(study)
+    return {name: tables.markdown(made) for name, made in study.tables(runs).items()} if runs else {}
+
+
+def judged(page):
+    """The claims of a page, each with the command that makes its runs."""
     for study, script in studies_of(page).items():
-        runs = study.found(results.read(folder(study)))
-        if runs:
-            shown |= {name: tables.markdown(made) for name, made in study.tables(runs).items()}
-            said += [claim.row(f"`{script}.py --only {study.name}`") for claim in study.claims(runs)]
-    return shown | {"claims": tables.markdown(tables.table("", claims.COLUMNS, said)).strip()}
+        if runs := found(study):
+            yield from ((claim, f"`{script}.py --only {study.name}`") for claim in study.claims(runs))
+
+
+def claims_of(page):
+    rows = [claim.row(command) for claim, command in judged(page)]
+    return tables.markdown(tables.table("", claims.COLUMNS, rows)).strip()
+
+
+def of_all():
+    """The first page: how many claims of every paper hold, and which do not."""
+    counts, against = [], []
+    for page in SCRIPTS:
+        said = [claim for claim, _ in judged(page)]
+        words = [claim.verdict.word for claim in said]
+        title = re.search("^# (.*)$", (HERE / "papers" / f"{page}.md").read_text("utf-8"), re.MULTILINE)[1]
+        counts.append([f"[{title}]({page}.md)", *(words.count(word) for word in WORDS)])
+        against += [[title, claim.said, claim.paper, claim.ours] for claim in said if claim.verdict.word == WORDS[1]]
+    return {
+        "verdicts": tables.markdown(tables.table("", ["paper", *WORDS], counts)).strip(),
+        "against": tables.markdown(tables.table("", ["paper", "claim", "the paper", "here"], against)).strip(),
+    }
 
 
 def written(page):
@@ -65,7 +100,7 @@ def written(page):
 
 def figures(into):
     for study in everything():
-        runs = study.found(results.read(folder(study)))
+        runs = found(study)
         if runs and study.draw:
             study.draw(runs).savefig(into / f"{study.name}.png", dpi=110)
 
@@ -124,7 +159,7 @@ def same(run, study):
 
 def check():
     """What is wrong, in words."""
-    for page in SCRIPTS:
+    for page in [*SCRIPTS, INDEX]:
         path, before, after = written(page)
         if before != after:
             yield f"{path} is not what its results say: make papers"
@@ -154,7 +189,7 @@ def main():
         wrong = list(check())
         print("\n".join(wrong) or "every table of docs/papers is what its results say")
         return 1 if wrong else 0
-    for page in SCRIPTS:
+    for page in [*SCRIPTS, INDEX]:
         path, _, after = written(page)
         path.write_text(after, "utf-8")
     return figures(HERE / "img")

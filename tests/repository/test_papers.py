@@ -36,6 +36,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "papers").mkdir()
     (tmp_path / "img").mkdir()
     (tmp_path / "papers" / "paper.md").write_text(PAGE)
+    (tmp_path / "papers" / "index.md").write_text("<!-- made: verdicts -->\n<!-- end -->\n")
     monkeypatch.setattr(make_papers, "HERE", tmp_path)
     monkeypatch.setattr(make_papers, "SCRIPTS", {"paper": ["script"]})
     monkeypatch.setattr(make_papers, "studies_of", lambda page: {STUDY: "script"})
@@ -57,6 +58,7 @@ def test_pages_are_made_of_results_and_figures_are_drawn(place, monkeypatch):
     assert f"| it ends above 2 | 2.5 | 3.3 | 50 % | 2 | {edge} | `script.py --only small` |" in text
     assert (place / "img" / "small.png").read_bytes().startswith(b"\x89PNG")
     assert text == make_papers.written("paper")[2]
+    assert "| [A paper](paper.md) | 0 | 0 | 1 |" in (place / "papers" / "index.md").read_text()
     assert command(monkeypatch, "--check") == 0
 
 
