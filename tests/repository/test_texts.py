@@ -85,7 +85,7 @@ def test_gzip_is_gzip():
 
 @pytest.mark.parametrize("name", ["plain", "Kalman"])
 def test_schedules_count_characters_whatever_the_window(name, prediction):
-    """After 225 characters a learner that steps at each, and one that steps once in 15, are at the same rate or decay."""
+    """After 225 characters those that step at each, and those that step once in 15, are at the same rate or decay."""
     schedules = [prediction.optimizer_of(name, 0.5, every) for every in (1, 15)]
     often, seldom = (made.lr if name == "plain" else made.gamma for made in schedules)
     assert often(225) == pytest.approx(0.5 / 15)
