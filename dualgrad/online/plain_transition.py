@@ -25,13 +25,13 @@ class PlainTransition(CellTransition):
 
     def push(self, v):
         seen = v if self.slope is None else v * self.slope
-        moved = _product(seen, self.p["weight_h"])
+        moved = _rows_times(seen, self.p["weight_h"])
         moved *= self.gains
         moved += self.keep * v
         return moved
 
     def pull(self, u):
-        seen = _product(self.gains * u, self.p["weight_h"].T)
+        seen = _rows_times(self.gains * u, self.p["weight_h"].T)
         if self.slope is not None:
             seen *= self.slope
         seen += self.keep * u
@@ -65,6 +65,6 @@ class PlainTransition(CellTransition):
         return after
 
 
-def _product(rows, matrix):
+def _rows_times(rows, matrix):
     """Rows, or one, times a matrix, in an array of their own."""
     return rows @ matrix if rows.ndim == 2 else (rows[None] @ matrix)[0]
