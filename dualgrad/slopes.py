@@ -81,7 +81,7 @@ def softplus(x):
 
 def logistic_slope(x):
     """σ(x) σ(-x) = sech²(x/2) / 4."""
-    if x.__class__ is np.ndarray and x.dtype.kind == "f":
+    if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
         return quietly(_logistic_slope, x)
     return 0.25 * sech2(0.5 * x)
 
