@@ -1,5 +1,6 @@
 """Hypothesis profiles (CI runs the same examples every time), and ``--full`` for what takes long."""
 
+import gc
 import os
 
 import pytest
@@ -24,6 +25,18 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     if config.getoption("--full"):
         os.environ["DUALGRAD_FULL"] = "1"  # for `draws.examples`
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Tens of thousands of tests are collected, and live until the end: the garbage collector, which would read through
+    them again and again, leaves them alone."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config, items):

@@ -66,8 +66,8 @@ def test_each_has_its_own_smoothed_target_on_a_cubic():
         close(moments.mean, 3 * theta**2 + extra, 1e-9)
 
 
-def test_truncated_es_sees_its_own_window_alone():
-    windows, p = 3, 2
+@pytest.mark.parametrize(("windows", "p"), [(2, 2), (3, 1)])
+def test_truncated_es_sees_its_own_window_alone(windows, p):
     g = coefficients(windows, p)
     moments = testing.exact_moments(
         lambda rng: episode(online.TruncatedES(2, SIGMA, 1), history(windows, p), np.ones(p), list(enumerate(g)), rng)

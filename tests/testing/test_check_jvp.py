@@ -13,14 +13,21 @@ from tests.support.catalogue import CATALOGUE
 
 X = np.array([0.7, -1.2, 1.9])
 SMOOTH = [case for case in CATALOGUE if case.draws]
+OF_A_KIND = {(case.function, *(draw.domain for draw in case.draws)): case for case in SMOOTH}
+EVERY_DAY = set(map(id, OF_A_KIND.values()))
 
 
 def check_of(report, name, oracle):
     return next(c for c in report.checks if c.name == name and c.oracle.startswith(oracle))
 
 
-@pytest.mark.parametrize("case", SMOOTH, ids=str)
+def day_or_full(case):
+    return pytest.param(case, marks=() if id(case) in EVERY_DAY else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("case", [day_or_full(case) for case in SMOOTH], ids=str)
 def test_every_rule_of_dualgrad_passes(case):
+    """One call of a function on a domain, and every one with --full; tests/rules asks all of them by other oracles."""
     xs = case.sample(np.random.default_rng(3))
     assert check_jvp(lambda *args: case(*args), tuple(xs)).passed
 
