@@ -53,4 +53,6 @@ def empty(shape, dtype):
 
 def empty_like(x):
     """An array with arbitrary contents, of the shape and dtype of ``x``, where ``x`` lives."""
-    return empty(x.shape, x.dtype) if x.__class__ is np.ndarray else np.empty_like(x)
+    if x.__class__ is not np.ndarray:
+        return np.empty_like(x)
+    return np.empty(x.shape, x.dtype) if x.nbytes < SMALL else empty(x.shape, x.dtype)

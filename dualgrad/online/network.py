@@ -285,10 +285,10 @@ class NetworkDynamics(Arrays):
     def parts(self, state):
         """The state of a cell as its parts, each ``(B, n)``."""
         parts = state if isinstance(state, tuple) else (state,)
-        return parts if self.network.streams is not None else tuple(part[None] for part in parts)
+        return parts if self.network.streams is not None else tuple([part[None] for part in parts])
 
     def _state_of(self, parts):
-        parts = parts if self.network.streams is not None else tuple(part[0] for part in parts)
+        parts = parts if self.network.streams is not None else tuple([part[0] for part in parts])
         return parts if len(parts) > 1 else parts[0]
 
     def vector(self, state):
