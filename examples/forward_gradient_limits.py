@@ -1,29 +1,32 @@
 """Where forward gradients stop working: the experiments of Forward Gradients Are Not All You Need.
 
 Multilayer, convolutional and residual networks learn by the forward gradient (one direction of LowRank signs, and
-beside it the paper's dense normals) and by backpropagation, with SGD and with Adam, on scikit-learn's digits; batch
-norm, the width and the rate vary. Gradients of the digits are small, so that the grid goes on above the paper's rates
-of 2e-3, 2e-4 and 2e-5. The last part is its CIFAR section, on digits drawn at 32 x 32, or CIFAR-10 from its files.
+beside it the paper's dense normals) and by backpropagation, with SGD and with Adam, at the paper's rates and widths, on
+Fashion-MNIST. With batch norm, test accuracy is measured by the running statistics and by those of batches. The last
+two studies stand in for its CIFAR section, by digits drawn at 32 x 32, and find the highest stable rate of every model.
 
     python examples/forward_gradient_limits.py --quick
-    python examples/forward_gradient_limits.py --full
-    python examples/forward_gradient_limits.py --full --only cifar --data ~/cifar-10-batches-bin
+    python examples/forward_gradient_limits.py --full --only limits-mlp
+    python examples/forward_gradient_limits.py --full --only limits-mlp --data ~/cifar-10-batches-bin
 """
 
+import math
+
+import datasets
+import limits_found as found
 import numpy as np
-from datasets import images
-from lab import arguments, axes, band, epochs, final, grouped, learn, run, save, shortest, spread, table, verdicts
+from lab import Row, Study, epochs, learn, main
+from limits_found import ACCURACY, BY_BATCH, DEEP, DEEP_RATE, LOSS, METHODS, NETWORKS, NORMED, RATE, RATES, TWO, WIDTHS
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
 
-BATCH = 64
-METHODS = {
+BATCH, SEEN, PART = 64, 500, 100  # images: of a step; of a training loss; looked at in one go, with batch statistics
+ESTIMATORS = {
     "forward": lambda: estimators.ForwardGradient(directions.LowRank()),
     "normals": lambda: estimators.ForwardGradient(directions.Gaussian()),
     "backprop": lambda: estimators.Backprop(),
 }
-OPTIMIZERS = {"SGD": optim.SGD, "Adam": optim.Adam}
 
 
 def mlp(shape, width, norm=False):
@@ -33,192 +36,117 @@ def mlp(shape, width, norm=False):
     return nn.Sequential(nn.Flatten(), *body[0], *body[1], nn.Linear(width, 10))
 
 
-NETWORKS = {
-    "MLP 512": lambda shape: mlp(shape, 512),
-    "MLP 1024": lambda shape: mlp(shape, 1024),
-    "MLP 2048": lambda shape: mlp(shape, 2048),
-    "MLP 512 with batch norm": lambda shape: mlp(shape, 512, norm=True),
-    "conv net": lambda shape: nn.networks.conv_baydin(shape[-1], shape[0], channels=64, hidden=1024),
-    "ResNet": lambda shape: nn.networks.resnet_small(shape[-1], norm=False),
-    "ResNet with batch norm": lambda shape: nn.networks.resnet_small(shape[-1]),
-}
-RATES = [2e-1, 2e-2, 2e-3, 2e-4, 2e-5]
-SGD, SMALL, ADAM = ("SGD", 2e-2), ("SGD", 2e-4), ("Adam", 2e-4)
-EVERY, TWO = list(METHODS), ["forward", "backprop"]
-
-# part: (title, networks, gradients, optimizers and their rates, updates, size of the digits)
-PARTS = {
-    "rates": ("Learning rate (section 4.1)", ["MLP 512"], EVERY, [("SGD", r) for r in RATES], 5000, 8),
-    "width": ("Width and Adam (section 4.2)", ["MLP 512", "MLP 1024", "MLP 2048"], TWO, [SGD, ADAM], 1000, 8),
-    "norm": ("Batch norm (section 4.2.1)", ["MLP 512", "MLP 512 with batch norm"], TWO, [SMALL, ADAM], 5000, 8),
-    "conv": ("Convolutional network (section 4.4)", ["conv net"], TWO, [("SGD", r) for r in RATES], 500, 8),
-    "resnet": ("Residual network (section 4.4)", ["ResNet", "ResNet with batch norm"], TWO,
-               [("SGD", 2e-2), ("SGD", 2e-3), ("Adam", 2e-3)], 1000, 8),
-    "cifar": ("At 32 x 32 (section 4.3)", ["MLP 512"], EVERY, [*(("SGD", r) for r in RATES[:3]), ADAM], 2000, 32),
-}  # fmt: skip
+def network_of(name, shape):
+    if name == "conv net":
+        return nn.networks.conv_baydin(shape[-1], shape[0])
+    if name in DEEP:
+        return nn.networks.resnet_small(shape[-1], norm="norm" in name)
+    return mlp(shape, int(name.split(",")[0].removeprefix("MLP ")), norm="norm" in name)
 
 
-def training(part, network, method, optimizer, rate, updates, data, seed):
-    """One run: its curve of updates, seconds, training loss (of up to 500 images), and test accuracy."""
-    train, test = images(data, PARTS[part][-1])
-    test = test[0][:1000], test[1][:1000]
-    model = NETWORKS[network](train[0].shape[1:])
+def training(network, method, optimizer, rate, updates, seed, data=None, size=None, points=20):
+    """Its curve: updates, seconds, training loss, test accuracy by running statistics and by those of batches."""
+    train, test = datasets.images(data, size)
+    model = network_of(network, train[0].shape[1:])
     objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
     source, rng = dg.Rng(seed).spawn(2)
-    seen = objective.bind(train[0][:500], train[1][:500])
+    by_batch = {"train": True} if params.buffers else {}
+    seen, tested = ((x[:n], y[:n]) for (x, y), n in ((train, SEEN), (test, 500 if network in DEEP else 2000)))
+
+    def mean(measure, data):
+        """Over parts of so many images, in which batch statistics are taken."""
+        parts = [(x, y) for x, y in zip(*(np.split(a, range(PART, len(a), PART)) for a in data), strict=True)]
+        return float(np.average([measure(x, y) for x, y in parts], weights=[len(y) for _, y in parts]))
 
     def evaluate(params):
-        with np.errstate(all="ignore"):
-            return float(seen(params)), nn.accuracy(model(params, test[0]), test[1])
+        def accuracy(**mode):
+            return mean(lambda x, y: nn.accuracy(model(params, x, **mode), y), tested)
 
-    batches = epochs(objective, train, BATCH, source, **({"train": True} if "norm" in network else {}))
-    way = OPTIMIZERS[optimizer](rate)
-    return learn(METHODS[method](), way, params, batches, updates, evaluate, rng=rng, points=10)
+        loss = mean(lambda x, y: objective.bind(x, y, **by_batch)(params), seen)
+        return loss, accuracy(), accuracy(**by_batch) if by_batch else math.nan
 
-
-def main():
-    data = "a folder with MNIST's or CIFAR-10's files, instead of the digits"
-    args = arguments(__doc__, "about 40 minutes", data, parts=PARTS)
-    names = [name for name in PARTS if name in args.only]
-    tasks = []
-    for name in names:
-        _, networks, methods, optimizers, updates, _ = PARTS[name]
-        if args.quick:
-            networks, optimizers, updates = networks[:1], optimizers[:1], 3
-        tasks += [
-            {"part": name, "network": network, "method": method, "optimizer": optimizer, "rate": rate,
-             "updates": updates, "data": args.data, "seed": seed}
-            for network in networks for optimizer, rate in optimizers for method in methods
-            for seed in range(args.seeds)
-        ]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "limits")
-    groups = grouped(runs, "part", "network", "optimizer", "rate", "method")
-    tables = [part_table(name, groups) for name in names]
-    if args.full:
-        tables.append(claims(groups, names))
-    save(args, "forward_gradient_limits", draw(groups, names), tables, runs)
+    batches, way = epochs(objective, train, BATCH, source, **by_batch), getattr(optim, optimizer)(rate)
+    points = 4 if network in DEEP else points
+    curve = learn(ESTIMATORS[method](), way, params, batches, updates, evaluate, rng=rng, points=points)
+    return curve if by_batch else [[*row[:BY_BATCH], row[ACCURACY]] for row in curve]
 
 
-def part_table(name, groups):
-    rows = []
-    for (part, network, optimizer, rate, method), found in groups.items():
-        if part == name:
-            rivals = [groups[part, network, optimizer, rate, m] for m in PARTS[part][2]]
-            rows.append([network, optimizer, f"{rate:g}", method, spread(final(found, 2), 2), spread(final(found, 3)),
-                         at_equal_time(found, rivals), spread(final(found, 1), 1)])  # fmt: skip
-    updates = next(found[0]["updates"] for key, found in groups.items() if key[0] == name)
-    columns = ["network", "optimizer", "rate", "gradient", f"training loss after {updates}", "test accuracy",
-               "at equal time", "seconds"]  # fmt: skip
-    return table(PARTS[name][0], columns, rows)
+def highest(network, method, optimizer, updates, seed, data=None):
+    """The run at the highest rate that is stable: no loss beyond 1.5 times the first, the last below it.
+
+    Rates are tried from the highest on; the curve has the logarithm of the one that was found in its last column.
+    """
+    tried = []
+    for rate in GRID:
+        curve = training(network, method, optimizer, rate, updates, seed, data, points=10)
+        losses = np.array(curve, dtype=float)[:, LOSS]
+        tried.append([rate, losses[-1]])
+        if np.all(losses <= 1.5 * losses[0]) and losses[-1] < losses[0]:
+            return {"curve": [[*row, math.log10(rate)] for row in curve], "tried": tried}
+    return {"curve": [[*row, math.nan] for row in curve], "tried": tried}
 
 
-def at_equal_time(found, rivals):
-    """Test accuracy when the faster of the two was done."""
-    if not all(np.isfinite(final(r, 1)).any() for r in rivals):
-        return "diverged"
-    return spread(final(found, 3, shortest(rivals)))
+# ---------------------------------------------------------------------- what is run
+
+GRID = [float(f"{2 * 10 ** (-k / 2):.2g}") for k in range(-2, 15)]
+MILLISECONDS = {"MLP 512": 5, "MLP 1024": 12, "MLP 2048": 30, NORMED: 7, "conv net": 250, "ResNet": 250,
+                "ResNet, batch norm": 300}  # fmt: skip
+FASHION = {"data": "fashion"}
 
 
-# ---------------------------------------------------------------------- what the paper says
+def row(network, method, optimizer, rate, updates, seeds=3, source=FASHION, later=False):
+    """Runs at one rate, or those that look for the highest."""
+    settings = {"network": network, "method": method, "optimizer": optimizer, "updates": updates, **source}
+    seconds = updates * MILLISECONDS[network] / 1e3
+    if rate is None:
+        return Row(settings, seeds, seconds=2 * seconds, later=later)
+    return Row(settings | {"rate": rate}, seeds, seconds=seconds, later=later)
 
 
-class Part:
-    """The mean test accuracies of one part: ``part(network, optimizer, rate)`` of the forward gradient and backprop."""
-
-    def __init__(self, name, groups):
-        self.name, self.groups = name, groups
-
-    def score(self, network, optimizer, rate, method="forward"):
-        """A run that diverged counts as guessing."""
-        values = final(self.groups[self.name, network, optimizer, rate, method], 3)
-        return float(np.mean(np.where(np.isfinite(values), values, 0.1)))
-
-    def __call__(self, *key):
-        return self.score(*key), self.score(*key, "backprop")
-
-    def said(self, keys):
-        return "; ".join("{:.3f} and {:.3f}".format(*self(*key)) for key in keys)
+def mlp_rows(updates, seeds=3, **keywords):
+    """Figures 2 to 4. What two figures share is one row."""
+    cases = [("MLP 512", method, "SGD", rate) for rate in RATES for method in METHODS]
+    networks = [*WIDTHS, NORMED]
+    cases += [(network, method, way, RATE) for network in networks for way in found.OPTIMIZERS for method in TWO]
+    return tuple(row(*case, updates, seeds, **keywords) for case in dict.fromkeys(cases))
 
 
-def rates_claims(part):
-    keys = [("MLP 512", "SGD", rate) for rate in RATES]
-    best = {method: max(keys, key=lambda key: part.score(*key, method)) for method in TWO}
-    at_best = part(*best["backprop"])
-    rates = f"{best['backprop'][-1]:g} and {best['forward'][-1]:g}"
-    yield "backprop's best rate is above the forward gradient's", best["backprop"][-1] > best["forward"][-1], rates
-    yield "... which collapses there", at_best[0] < 0.5 * at_best[1], part.said([best["backprop"]])
-    small = keys[3:]
-    yield "at 2e-4 and 2e-5 both do alike", all(abs(np.subtract(*part(*key))) < 0.1 for key in small), part.said(small)
+def deep_rows(updates, seeds=3, **keywords):
+    """Section 4.4 and figure 5."""
+    cases = [("conv net", method, "SGD", rate) for rate in (2e-4, 2e-5) for method in TWO]
+    cases += [(network, method, way, DEEP_RATE) for network in DEEP[1:] for way in found.OPTIMIZERS for method in TWO]
+    return tuple(row(*case, updates, seeds, **keywords) for case in cases)
 
 
-def width_claims(part):
-    sizes = PARTS["width"][1]
-    adam, sgd = ([part.score(size, *way) for size in sizes] for way in (ADAM, SGD))
-    said = part.said([(size, *ADAM) for size in sizes])
-    yield "width does not help the forward gradient (Adam)", adam[-1] <= adam[0] + 0.02, said
-    yield "width helps backprop (Adam)", part(sizes[-1], *ADAM)[1] > part(sizes[0], *ADAM)[1], said
-    lost = "; ".join(f"{x:.3f}" for x in (*sgd, *adam))
-    yield "with width SGD loses more than Adam", sgd[0] - sgd[-1] > adam[0] - adam[-1], f"SGD, then Adam: {lost}"
+def large_rows(updates, seeds=3):
+    """Section 4.3, on digits of which each pixel is drawn 4 x 4."""
+    cases = [("SGD", rate) for rate in RATES] + [("Adam", RATE)]
+    return tuple(row("MLP 1024", method, *case, updates, seeds, {"size": 32}) for case in cases for method in TWO)
 
 
-def norm_claims(part):
-    plain, normed = (part(network, *SMALL) for network in PARTS["norm"][1])
-    said = "{:.3f} and {:.3f}, without it {:.3f} and {:.3f}".format(*normed, *plain)
-    yield "batch norm makes the forward gradient worse (SGD)", normed[0] < plain[0], said
-    yield "batch norm makes backprop better (SGD)", normed[1] > plain[1], said
+def stable_rows(updates, deep, **keywords):
+    """The end of section 4.4, for every model."""
+    cases = [(network, method, way) for network in NETWORKS for way in found.OPTIMIZERS for method in TWO]
+    cases += [("MLP 512", "normals", way) for way in found.OPTIMIZERS]
+    return tuple(
+        row(network, method, way, None, deep if network in DEEP else updates, 2 if network in DEEP else 3, **keywords)
+        for network, method, way in cases
+    )
 
 
-def conv_claims(part):
-    keys = [("conv net", "SGD", rate) for rate in RATES]
-    fails = [part.score(*key) < 0.5 * part.score(*key, "backprop") for key in keys]
-    yield "it collapses at rates at which backprop learns", any(fails), part.said(keys)
-
-
-def resnet_claims(part):
-    keys = [("ResNet", "SGD", 2e-3), ("ResNet", "Adam", 2e-3)]
-    finite = all(np.isfinite(final(part.groups["resnet", *key, "forward"], 2)).all() for key in keys)
-    yield "the ResNet is stable at 2e-3", finite, part.said(keys)
-
-
-def cifar_claims(part):
-    keys = [("MLP 512", *way) for way in PARTS["cifar"][3]]
-    sgd, adam = [part.score(*key) for key in keys[:-1]], part.score(*keys[-1])
-    yield "SGD explodes at some rates, Adam holds", min(sgd) < 0.15 < adam, part.said(keys)
-    yield "SGD explodes at every rate", max(sgd) < 0.15, part.said(keys[:-1])
-    yield "under Adam it is worse than backprop", adam < part(*keys[-1])[1], part.said(keys[-1:])
-
-
-CLAIMS = {
-    "rates": rates_claims, "width": width_claims, "norm": norm_claims, "conv": conv_claims, "resnet": resnet_claims,
-    "cifar": cifar_claims,
-}  # fmt: skip
-
-
-def claims(groups, names):
-    rows = [(*claim, PARTS[name][0]) for name in names for claim in CLAIMS[name](Part(name, groups))]
-    columns = "test accuracy, forward and backprop", "part"
-    return verdicts("Forward Gradients Are Not All You Need", rows, *columns)
-
-
-# ---------------------------------------------------------------------- figure
-
-
-def draw(groups, names):
-    """A colour for each setting; the gradients by the line."""
-    figure, plots = axes(len(names), columns=min(3, len(names)))
-    figure.suptitle("Solid: one direction of LowRank signs. Dotted: of normals. Dashed: backprop.", fontsize=10)
-    lines = {"forward": "-", "normals": ":", "backprop": "--"}
-    for ax, name in zip(plots, names, strict=True):
-        settings = list(dict.fromkeys(key[1:4] for key in groups if key[0] == name))
-        for k, (network, optimizer, rate) in enumerate(settings):
-            label = f"{optimizer} {rate:g}" + (f", {network}" if len(PARTS[name][1]) > 1 else "")
-            for method in PARTS[name][2]:
-                found = groups[name, network, optimizer, rate, method]
-                band(ax, found, 3, label if method == "forward" else None, linestyle=lines[method], color=f"C{k}")
-        ax.set(xlabel="updates", ylabel="test accuracy", title=PARTS[name][0], ylim=(0, 1.02))
-        ax.legend(fontsize=6, framealpha=0.7)
-    return figure
-
+METRIC = ("training loss", "test accuracy", "test accuracy by batch statistics")
+SMALL = {"source": {"data": "digits"}}
+STUDIES = [
+    Study("limits-mlp", training, "updates", METRIC, mlp_rows(3000) + mlp_rows(50_000, later=True),
+          mlp_rows(10, 1, **SMALL)[:3], found.mlp_tables, found.draw, lambda runs: list(found.mlp_claims(runs))),
+    Study("limits-deep", training, "updates", METRIC, deep_rows(200, 2) + deep_rows(5000, later=True),
+          deep_rows(5, 1, **SMALL)[:1], found.deep_tables, found.draw, lambda runs: list(found.deep_claims(runs))),
+    Study("limits-large", training, "updates", METRIC, large_rows(1000), large_rows(5, 1)[:1],
+          found.large_tables, found.draw, lambda runs: list(found.large_claims(runs))),
+    Study("limits-stable", highest, "updates", (*METRIC, "logarithm of the rate"), stable_rows(1000, 50),
+          stable_rows(5, 5, **SMALL)[:1], found.stable_tables, found.draw_stable,
+          lambda runs: list(found.stable_claims(runs))),
+]  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES, datasets))

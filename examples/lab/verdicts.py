@@ -55,9 +55,9 @@ def under(runs, column, level):
     return judged((runs,), column, lambda a: _sign(difference(np.full(len(a), level), a), 0.0))
 
 
-def diverge(runs, column=2):
-    """The claim that runs diverge: all of them, or none."""
-    lost = [not np.isfinite(value) for value in final(runs, column)] if runs else []
+def diverge(runs, column=2, level=np.inf):
+    """The claim that runs diverge: all of them, or none. One that ends above a level counts as one that diverged."""
+    lost = [not value < level for value in final(runs, column)] if runs else []
     if not lost:
         return Verdict(OPEN, "not run")
     if any(lost) and not all(lost):

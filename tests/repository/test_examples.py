@@ -63,7 +63,7 @@ EXPERIMENTS = {
     "directions.py": ["training is stable with one direction", "LowRank signs less dense signs", "√(2/(π p))"],
     "copy_task.py": ["DODGE, TBPTT(3)", "guessing: 0.693", "64 random directions are better than 8"],
     "image_regression.py": ["DODGE, Reptile", "PSNR", "DODGE learns faster than Reptile"],
-    "forward_gradient_limits.py": ["MLP 512", "conv net", "ResNet", "At 32 x 32"],
+    "forward_gradient_limits.py": ["MLP 512", "conv net", "Digits drawn at 32 x 32", "Highest stable rate"],
     "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
     "localmixer.py": ["W^T, local losses", "exact, local losses"],
     "influence_balancing.py": ["RTRL", "DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)"],
