@@ -77,8 +77,10 @@ def test_critics_systems_and_networks_of_nonsense_are_refused_or_work():
         estimators.QuadraticCritic: {"lr": 0.1, "scale": 1.0},
         online.System: leak | {"vjp": None, "batched": False},
         online.euler: {"velocity": lambda s, x, p: -s, "loss": leak["loss"], "init_state": np.zeros(1), "dt": 0.1},
-        online.Network: {"cells": nn.RNNCell(2, 3), "readout": nn.Linear(3, 1), "loss": nn.mse, "streams": None},
-    }
+        online.Network: {
+            "cells": nn.RNNCell(2, 3), "readout": nn.Linear(3, 1), "loss": nn.mse, "streams": None, "batched": False,
+        },
+    }  # fmt: skip
     for make, arguments in usual.items():
         assert set(arguments) == set(inspect.signature(make).parameters)
         for name in arguments:

@@ -41,7 +41,7 @@ class Activation(Layer):
     """
 
     curve: Callable[[Array], Curve]
-    lead = True
+    lead = particles = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -80,7 +80,7 @@ class ReLU(Activation):
     (array([0., 0., 2.]), array([0., 0., 1.]))
     """
 
-    lead = True
+    lead = particles = True
 
     def forward(self, p: Parameters, x: Array) -> Array:
         return np.maximum(x, 0) if on_host(x) else np.where(primal(x) <= 0, 0, x)

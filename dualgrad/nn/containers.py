@@ -180,7 +180,7 @@ class Sequential(Container):
     ['0.weight', '0.bias', '2.weight', '2.bias']
     """
 
-    lead = True
+    lead = particles = True
 
     layers: tuple[Layer, ...]
 
@@ -244,7 +244,7 @@ class Residual(Container):
     ['body.0.weight', 'body.0.bias']
     """
 
-    lead = True
+    lead = particles = True
 
     def __init__(self, *layers: Layer, shortcut: Layer | None = None):
         super().__init__({"body": Sequential(*layers)} | ({} if shortcut is None else {"shortcut": shortcut}))
@@ -293,7 +293,7 @@ class Parallel(Container):
     (4, 5)
     """
 
-    lead = True
+    lead = particles = True
 
     def __init__(self, *layers: Layer):
         if not layers:

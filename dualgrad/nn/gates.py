@@ -110,7 +110,7 @@ class GLU(Layer):
     array([[1.5]])
     """
 
-    lead = True
+    lead = particles = True
 
     def _halves(self, x, d):
         if np.ndim(x) == 0 or x.shape[-1] % 2:

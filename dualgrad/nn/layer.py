@@ -44,6 +44,8 @@ class Layer:
     A class that says ``lead = True`` beside its jvp has it called once for all: each tangent is ``(K, *shape)``, or
     ``shape`` for one direction, or `ZERO`, or an `OuterProduct`, and dy is ``(K, *y.shape)``. A class that overrides
     the jvp does not inherit that; and one that overrides ``forward`` inherits neither rule: both are those of another.
+    One that says ``particles = True`` beside its forward works in an `online.Network` with ``batched=True``: with rows
+    ``(N, B, n)``, matrices ``(N, n, m)`` and vectors ``(N, 1, n)`` as with one particle's.
 
     Examples
     --------
@@ -72,12 +74,15 @@ class Layer:
     by_example: frozenset[str] = frozenset()  # which of these have a row for each example
     alone: frozenset[str] = frozenset()  # keywords of a call of the layer by itself, which containers do not hand on
     lead: bool = True  # the jvp of this class takes K directions at once
+    particles: bool = False  # forward takes rows (N, B, n), matrices (N, n, m) and vectors (N, 1, n) as well
     _of_an_array = False  # whether the input is an array, and no tuple, dict or data frame, which one's own may take
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         drop_inherited_rules(cls, Layer, "forward")
         cls._of_an_array = is_builtin(cls, "forward")
+        if "forward" in vars(cls) and "particles" not in vars(cls):
+            cls.particles = False  # which a class says beside a forward of its own
         if "forward" in vars(cls) and not cls._of_an_array and "takes" not in vars(cls):
             cls.takes = cls.takes | extra_arguments(cls.forward, 3)
             cls.by_example = cls.by_example | (cls.takes & BY_EXAMPLE)

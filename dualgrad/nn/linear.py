@@ -44,7 +44,7 @@ class Linear(Layer):
     (array([[6.]]), array([[2.]]))
     """
 
-    lead = True
+    lead = particles = True
 
     @checked
     def __init__(self, in_features: int, out_features: int, bias: bool = True):

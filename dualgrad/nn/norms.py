@@ -138,6 +138,8 @@ class LayerNorm(_Norm):
     array([[-1.342, -0.447,  0.447,  1.342]])
     """
 
+    particles = True
+
     @checked
     def __init__(
         self, normalized_shape: PerAxis, eps: float = 1e-5, elementwise_affine: bool = True, bias: bool = True
@@ -277,6 +279,7 @@ class BatchNorm(_Norm):
     {'running_mean': array([0.1]), 'running_var': array([1.1])}
     """
 
+    particles = True
     takes: frozenset[str] = frozenset({"train"})
 
     @checked
@@ -343,7 +346,7 @@ class Dropout(Layer):
     """
 
     takes: frozenset[str] = frozenset({"train", "rng"})
-    lead = True
+    lead = particles = True
 
     @checked
     def __init__(self, p: float = 0.5):

@@ -150,7 +150,7 @@ class Identity(Layer):
     array([1., 1.])
     """
 
-    lead = True
+    lead = particles = True
 
     def forward(self, p: Parameters, x: Array) -> Array:
         return x

@@ -21,6 +21,11 @@ class _OverClasses(Layer):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({'' if self.dim == -1 else f'dim={self.dim}'})"
 
+    @property
+    def particles(self) -> bool:
+        """Whether the axis is the same one with others in front."""
+        return self.dim < 0
+
     def _axis(self, x):
         """The axis counted from the end."""
         n = np.ndim(x)
@@ -47,6 +52,7 @@ class Softmax(_OverClasses):
     """
 
     lead = True
+    particles = _OverClasses.particles
 
     def forward(self, p: Parameters, x: Array) -> Array:
         axis = self._axis(x)
@@ -84,6 +90,7 @@ class LogSoftmax(_OverClasses):
     """
 
     lead = True
+    particles = _OverClasses.particles
 
     def forward(self, p: Parameters, x: Array) -> Array:
         axis = self._axis(x)

@@ -12,12 +12,14 @@ import numpy as np
 
 from ..backend import Array, ArrayLike, DTypeLike, is_array
 from ..backend import like as on_device
+from ..checks import flag
 from ..errors import DualgradError, LayoutError, ShapeError
 from ..inputs import as_data, as_input
 from ..nn.cells import Cell
 from ..nn.containers import Sequential
 from ..nn.layer import Layer, with_buffers
 from ..nn.losses import Loss, cross_entropy
+from ..nn.losses.over_batches import losses_of_particles
 from ..nn.recurrent import Recurrent
 from ..params import Params
 from ..random import RngLike, as_rng
@@ -25,6 +27,7 @@ from ..settings import plain_data
 from ..tree import Tree, map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
 from .plain_transition import PlainTransition, is_plain_step
+from .side_by_side import SideBySide
 from .transition import CellTransition
 
 
@@ -39,6 +42,10 @@ class Network:
     streams : int, optional
         B sequences at once: inputs are then ``(B, in)``, and the loss is that of a batch. By default there is one
         stream, of inputs ``(in,)`` and targets without a batch axis.
+    batched : bool
+        Whether evolution strategies advance all their particles at once: state and parameters may then have a leading
+        axis N of particles, and ``loss`` is one number for each. For cells, linear layers, activations, norms, dropout
+        and chains of them, and every loss that is a mean or a sum.
 
     Notes
     -----
@@ -55,9 +62,17 @@ class Network:
     >>> state = network.step(network.init_state, np.eye(3, dtype=np.float32)[1], params)
     >>> network.predict(state, params).shape
     (3,)
+
+    Of particles:
+
+    >>> network = dg.online.Network(dg.nn.GRUCell(3, 4), dg.nn.Linear(4, 3), dg.nn.cross_entropy, batched=True)
+    >>> es = dg.online.EvolutionStrategies(100, 0.01).start(network, network.init(rng=0), rng=1)
+    >>> es.step(np.ones(3), 2)
+    >>> es.state.shape
+    (100, 4)
     """
 
-    batched: bool = False
+    batched: bool
     cells: list[Cell]
     readout: Layer
     loss_of: Any
@@ -71,6 +86,7 @@ class Network:
         readout: Layer | Sequence[Layer],
         loss: Callable[..., Any],
         streams: int | None = None,
+        batched: bool = False,
     ) -> None:
         self.cells = list(cells) if isinstance(cells, (list, tuple)) else [cells]
         layers = list(readout) if isinstance(readout, (list, tuple)) else [readout]
@@ -104,13 +120,17 @@ class Network:
         self._shapes = {names[n]: shape for layer, names in self._layers for n, shape in layer.shapes().items()}
         self._buffers = {names[n]: start for layer, names in self._layers for n, start in layer.buffers().items()}
         self._count = len(self._shapes) + len(self._buffers)
+        self.batched = flag("batched", batched)
+        self._particles = SideBySide(self) if batched else None
 
     def buffers(self) -> dict[str, tuple[tuple[int, ...], float]]:
         """What the layers keep beside their parameters, as it starts: ``{name: (shape, value)}``."""
         return dict(self._buffers)
 
     @classmethod
-    def of(cls, model: Layer, loss: Callable[..., Any], streams: int | None = None) -> Self:
+    def of(
+        cls, model: Layer, loss: Callable[..., Any], streams: int | None = None, batched: bool = False
+    ) -> Self:  # fmt: skip
         """The network of a `Sequential` that begins with recurrent layers; the parameters are the same."""
         layers = list(getattr(model, "layers", ()))
         count = next((k for k, layer in enumerate(layers) if not isinstance(layer, Recurrent)), len(layers))
@@ -125,10 +145,11 @@ class Network:
                     f"{layer!r} is no step after step of one cell: online, several layers stand one after another, "
                     "each of one direction, over (T, B, n)"
                 )
-        return cls([layer.cell for layer in layers[:count]], layers[count:], loss, streams)
+        return cls([layer.cell for layer in layers[:count]], layers[count:], loss, streams, batched)
 
     def __repr__(self) -> str:
-        return f"Network({self.cells!r}, {self.readout!r}, {self.loss_of!r}, streams={self.streams})"
+        batched = ", batched=True" if self.batched else ""
+        return f"Network({self.cells!r}, {self.readout!r}, {self.loss_of!r}, streams={self.streams}{batched})"
 
     # ------------------------------------------------------------------ parameters and state
 
@@ -192,6 +213,9 @@ class Network:
         """The state after the input ``x``."""
         p, after = self.complete(params), []
         x = self.input(x, next(iter(p.values())).dtype)
+        if self._side_by_side(p):
+            x = x if self.streams is not None else x[None]
+            return self.joined(self._particles.step(self.states(state), x, p))
         for cell, names, inner in zip(self.cells, self.cell_names, self.states(state), strict=True):
             after.append(cell({n: p[full] for n, full in names.items()}, inner, x))
             x = cell.output(after[-1])
@@ -199,17 +223,26 @@ class Network:
 
     def predict(self, state: Tree, params: Tree) -> Any:
         """ŷ: what the readout makes of the last cell's output."""
-        p, top = self.complete(params), self.cells[-1].output(self.states(state)[-1])
+        p, top = self.complete(params), self.states(state)[-1]
+        if self._side_by_side(p):
+            y = self._particles.predict(top, p)
+            return y if self.streams is not None else y[:, 0]
+        top = self.cells[-1].output(top)
         seen = top if self.streams is not None else top[None]
         y = self.readout({n: p[full] for n, full in self.readout_names.items()}, seen)
         return y if self.streams is not None else y[0]
 
     def loss(self, state: Tree, y: Any, params: Tree) -> Any:
         """ℓ at a state."""
-        prediction, y = self.predict(state, params), self.target(y)
-        if self.streams is not None:
-            return self.loss_of(prediction, y)
-        return self.loss_of(prediction[None], _row(y))
+        y = self.target(y) if self.streams is not None else _row(self.target(y))
+        if self._side_by_side(p := self.complete(params)):
+            return losses_of_particles(self.loss_of, self._particles.predict(self.states(state)[-1], p), y)
+        prediction = self.predict(state, params)
+        return self.loss_of(prediction if self.streams is not None else prediction[None], y)
+
+    def _side_by_side(self, p):
+        """Whether parameters have a leading axis of particles."""
+        return self._particles is not None and self._particles.there(p)
 
     def vjp(self, state: Tree, x: ArrayLike, params: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, Tree]]]:
         """The next state, and the pullback of its cotangents to the state and to all parameters."""
@@ -410,7 +443,7 @@ class NetworkDynamics(Arrays):
         return {
             "kind": "Network", "cells": plain_data(network.cells), "readout": plain_data(network.readout),
             "loss": plain_data(network.loss_of), "streams": plain_data(network.streams), "dtype": str(self.dtype),
-        }  # fmt: skip
+        } | ({"batched": True} if network.batched else {})  # fmt: skip
 
 
 def _row(y):

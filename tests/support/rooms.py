@@ -87,9 +87,10 @@ def system(dtype=np.float64, batched=False):
     return online.System(_step, _loss, init, batched=batched), params, lambda t: (inputs[t % 3], 0.25 * t)
 
 
-def cells(dtype=np.float64, streams=2):
+def cells(dtype=np.float64, streams=2, batched=False):
     """A network of two cells over streams."""
-    net = online.Network([nn.LeakyRNNCell(2, 3), nn.LSTMCell(3, 2)], nn.Linear(2, 3), nn.cross_entropy, streams)
+    both = [nn.LeakyRNNCell(2, 3), nn.LSTMCell(3, 2)]
+    net = online.Network(both, nn.Linear(2, 3), nn.cross_entropy, streams, batched=batched)
     data = dg.Rng(3).normal((12, streams, 2)).astype(dtype)
     return net, net.init(rng=1, dtype=dtype), lambda t: (data[t % 12], np.arange(streams) % 3)
 
@@ -325,6 +326,7 @@ MORE = {
             lambda t: (np.full(2, 0.1 * t, dtype), np.ones(2, dtype)),
         ),
     ),
+    "PersistentES(Network)": (Learning, lambda: online.PersistentES(4, 0.1, 4), partial(cells, batched=True)),
     "PersistentES(analytic)": (Learning, lambda: online.PersistentES(4, 0.1, 4, analytic=True), system),
     **{
         f"{cls.__name__}(System)": (Learning, maker(cls), system)

@@ -67,7 +67,7 @@ class Cell(Layer):
     ``cell(p, state, x)``, on plain arrays or Duals; ``start(x)`` is the state of zeros for inputs like x, and
     ``output(state)`` what the network sees of a state, with ``output_jvp(state, dstate)``. As in every `Layer`, the
     rules of tangents are called for one direction at a time unless the class that defines them says ``lead = True``,
-    and a class that overrides ``step`` or ``output`` inherits no rule of another.
+    and a class that overrides ``step`` or ``output`` inherits no rule of another, nor ``particles = True``.
 
     Examples
     --------
@@ -88,6 +88,8 @@ class Cell(Layer):
         drop_inherited_rules(cls, Cell, "step", "affine", names=("step_jvp", "step_vjp", "factors"))
         base = Cell if cls.output is Cell.output else ByOutput
         drop_inherited_rules(cls, base, "output", names=("output_jvp", "output_vjp"))
+        if {"step", "output", "affine"} & vars(cls).keys() and "particles" not in vars(cls):
+            cls.particles = False
         cls._of_arrays = is_builtin(cls, "step")  # and states no trees that a cell of one's own may take
 
     @checked

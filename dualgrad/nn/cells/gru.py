@@ -34,7 +34,7 @@ class GRUCell(Cell):
     """
 
     gates = 3
-    lead = True
+    lead = particles = True
 
     def shapes(self) -> Shapes:
         n = self.hidden_size

@@ -44,7 +44,7 @@ class LeakyRNNCell(Cell):
     ['weight_x', 'weight_h', 'bias', 'leak']
     """
 
-    lead = True
+    lead = particles = True
 
     def __init__(
         self, input_size: int, hidden_size: int, leak: ArrayLike | Literal["learned"] = 0.9, bias: bool = True

@@ -37,7 +37,7 @@ class LSTMCell(Cell):
 
     gates = 4
     parts = 2
-    lead = True
+    lead = particles = True
 
     def start(self, x: Input) -> State:
         h = super().start(x)

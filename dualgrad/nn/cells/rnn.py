@@ -29,7 +29,7 @@ class RNNCell(Cell):
     ['weight_x', 'weight_h', 'bias']
     """
 
-    lead = True
+    lead = particles = True
 
     @checked
     def __init__(

@@ -1,4 +1,7 @@
-"""The parts of a mean: the sum of a batch's losses and what they count; over several batches it is a ratio of sums."""
+"""The parts of a mean: the sum of a batch's losses and what they count; over several batches it is a ratio of sums.
+
+And the losses of many predictions of one target.
+"""
 
 from typing import Any
 
@@ -21,3 +24,13 @@ def parts_of_mean(loss: Loss, prediction: Any, target: Any, weights: Any = None)
     each, _ = loss._evaluated(prediction, target, {})
     masses = loss._masses(prediction, target, each, weights, {})
     return reduced_losses(loss, each, "sum", masses), mass_of(loss.reduction, each.shape, masses[1])
+
+
+def losses_of_particles(loss: Loss, predictions: Any, target: Any) -> Any:
+    """The loss of each of N predictions ``(N, B, ...)`` of one target, as one batch of N B examples."""
+    one, target, _, _ = loss._given(predictions[0], target, loss.reduction, None, {})
+    batch = np.reshape(predictions, (-1, *one.shape[1:]))
+    targets = np.concatenate([target] * len(predictions))
+    each, _ = loss._evaluated(batch, targets, {})
+    each = np.reshape(each, (len(predictions), -1, *each.shape[1:]))
+    return reduced_losses(loss, each, loss.reduction, loss._masses(one, target, each[0], None, {}), each.shape[1:])

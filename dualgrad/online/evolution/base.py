@@ -18,10 +18,11 @@ from ...tree import Tree
 from ...vectors import in_kind
 from ...workers import Pool, Workers
 from ..dynamics import DROP, require_finite_step
+from ..network import Network
 from ..system import DynamicalSystem
 from ..windows import InWindows, steps_of
 from .particles import Particles, require_finite_losses
-from .perturbations import DenseNoise, FactoredNoise, Thetas, require_perturbations
+from .perturbations import DenseNoise, FactoredNoise, PairedNoise, Thetas, require_perturbations
 from .share import Share, require_same_share
 
 
@@ -110,7 +111,9 @@ class Evolution(InWindows):
     def _prepare(self):
         units = None if self.share is None else self.share.units
         self.copies = Particles(self.system, self.dynamics, self.particles, units)
-        kind = FactoredNoise if isinstance(self.perturbations, LowRank) else DenseNoise
+        paired = self.system.batched and isinstance(self.system, Network) and self.dynamics.on_host
+        dense = PairedNoise if paired else DenseNoise
+        kind = FactoredNoise if isinstance(self.perturbations, LowRank) else dense
         self.noise = kind(self.perturbations, self.sigma, self.dynamics)
 
     def _restart(self):

@@ -25,7 +25,8 @@ class EvolutionStrategies(Evolution):
     Notes
     -----
     ``step`` returns None; ``close()`` at the end of the episode gives its estimate and begins the next.
-    Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more.
+    Cost: N forward passes a step. Memory: N states, N/2 perturbations; in a step N p numbers more. Of a `Network` with
+    ``batched=True`` these are its vectors alone.
     Each of n workers: N/n passes and states, N/2 perturbations; in a step p numbers for each particle of a chunk more.
     With `LowRank` a perturbation of an n x m matrix is n + m numbers, and as many, not n m, are more for a particle.
     Bias: none for the smoothed loss; of the loss itself it is σ²/2 times third derivatives and on. Of signs it is less:

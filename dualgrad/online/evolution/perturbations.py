@@ -14,6 +14,7 @@ from ...random import Rng
 from ...tree import Tree
 from ...vectors import in_kind
 from ..dynamics import copied
+from .paired_matrix import Paired, PairedMatrix
 from .shifted_matrix import ShiftedMatrix
 
 
@@ -60,6 +61,25 @@ class DenseNoise:
     def params(self, params: Tree, rows: Any, lead: bool) -> Tree:
         """The parameters of rows, along a leading axis, or of the only one."""
         return self.dynamics.at(rows if lead else rows[0], params)
+
+
+class PairedNoise(DenseNoise):
+    """The same for a network of particles, whose matrices are not written out, and its vectors are."""
+
+    def moved(self, params: Tree, above: Array, below: Array) -> Any:
+        return Paired(above, above if _same_rows(above, below) else below)
+
+    def kept(self, params: Tree) -> Tree:
+        return copied(params)
+
+    def params(self, params: Tree, rows: Any, lead: bool) -> Tree:
+        dynamics = self.dynamics
+        if not lead:
+            return dynamics.at(dynamics.entries(params) + rows[0], params)
+        above = dynamics.leaves(dynamics.thetas.tree(rows.above))
+        below = above if rows.below is rows.above else dynamics.leaves(dynamics.thetas.tree(rows.below))
+        leaves = zip(dynamics.leaves(params), above, below, strict=True)
+        return dynamics.with_leaves([_pair_at(*leaf) for leaf in leaves], params)
 
 
 class FactoredNoise:
@@ -122,3 +142,12 @@ def _leaf_at(leaf, shift):
     if isinstance(shift, OuterProduct):
         return ShiftedMatrix(leaf, shift) if len(shift.leaf_shape) == 2 else leaf + shift.dense()
     return leaf + shift
+
+
+def _same_rows(a, b):
+    """Whether two slices of one array are the same."""
+    return a.shape == b.shape and a.__array_interface__["data"] == b.__array_interface__["data"]
+
+
+def _pair_at(leaf, above, below):
+    return PairedMatrix(leaf, Paired(above, below)) if leaf.ndim == 2 else np.concatenate([leaf + above, leaf - below])

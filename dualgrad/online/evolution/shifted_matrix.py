@@ -69,6 +69,20 @@ class ShiftedMatrix(NDArrayOperatorsMixin):
             array.flags.writeable = False
         return array
 
+    def times(self, x: Array) -> Array:
+        """x W + (x a) bᵀ for rows x ``(n,)`` or ``(..., r, n)``."""
+        a, b, W = self.shift.a, self.shift.b, self.matrix
+        if x.ndim == 1:
+            return self.times(x[None])[..., 0, :]
+        along = (x @ a.T).T[..., None] if x.ndim == a.ndim == 2 else x @ a[..., None]
+        total = along * b[..., None, :]
+        flat = np.reshape(x, (-1, x.shape[-1])) @ W  # one product of many rows, where NumPy makes many of few
+        shared = np.reshape(flat, (*x.shape[:-1], W.shape[-1]))
+        if total.__class__ is np.ndarray and total.dtype == shared.dtype:
+            total += shared
+            return total
+        return total + shared
+
     @property
     def mT(self) -> "ShiftedMatrix":  # noqa: N802
         """The transposed matrix, or matrices."""
@@ -157,24 +171,9 @@ def _matmul_shifted(x, y):
     x, y = (each if hasattr(each, "ndim") else np.asarray(each) for each in (x, y))
     if isinstance(y, ShiftedMatrix):
         x = written_out(x)
-        return _times(x, y) if x.ndim and x.shape[-1] == y.shape[-2] else None
+        return y.times(x) if x.ndim and x.shape[-1] == y.shape[-2] else None
     if not y.ndim or y.shape[max(y.ndim - 2, 0)] != x.shape[-1]:
         return None
     if y.ndim == 1:
-        return _times(y, x.mT)
-    return np.swapaxes(_times(np.swapaxes(y, -1, -2), x.mT), -1, -2)
-
-
-def _times(x, M):
-    """x W + (x a) bᵀ for rows x ``(n,)`` or ``(..., r, n)``."""
-    a, b, W = M.shift.a, M.shift.b, M.matrix
-    if x.ndim == 1:
-        return _times(x[None], M)[..., 0, :]
-    along = (x @ a.T).T[..., None] if x.ndim == a.ndim == 2 else x @ a[..., None]
-    total = along * b[..., None, :]
-    flat = np.reshape(x, (-1, x.shape[-1])) @ W  # one product of many rows, where NumPy makes many of few
-    shared = np.reshape(flat, (*x.shape[:-1], W.shape[-1]))
-    if total.__class__ is np.ndarray and total.dtype == shared.dtype:
-        total += shared
-        return total
-    return total + shared
+        return x.mT.times(y)
+    return np.swapaxes(x.mT.times(np.swapaxes(y, -1, -2)), -1, -2)
