@@ -21,6 +21,7 @@ from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, in the order of its claims
     "nobacktrack": ["text_prediction"],
+    "persistent-es": ["pes_variance", "toy_schedule"],
 }
 INDEX = "index"
 WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN
