@@ -8,9 +8,26 @@ from functools import lru_cache
 
 import numpy as np
 from lab import (
-    Claim, Row, Study, alike, axes, below, curves, final, follow, grouped, heat, main, over, shortest, spread, table,
-    together, under, ways,
-)  # fmt: skip
+    Claim,
+    Row,
+    Study,
+    alike,
+    axes,
+    below,
+    curves,
+    final,
+    follow,
+    grouped,
+    heat,
+    main,
+    over,
+    shortest,
+    spread,
+    table,
+    together,
+    under,
+    ways,
+)
 
 from dualgrad import online, optim
 
@@ -119,8 +136,8 @@ def claims(runs):
     return [
         Claim("PES finds the schedule: within 2 % of the best point of a grid", "hyperparameter figure", times(pes),
               under(pes, 3, 1.02 * best)),
-        Claim("truncated ES does not: above 2.5 times of it, at either σ", "hyperparameter figure", times(truncated, wide),
-              together(over(truncated, 3, 2.5 * best), over(wide, 3, 2.5 * best))),
+        Claim("truncated ES does not: above 2.5 times of it, at either σ", "hyperparameter figure",
+              times(truncated, wide), together(over(truncated, 3, 2.5 * best), over(wide, 3, 2.5 * best))),
         Claim("PES is ahead of whole episodes, after equal steps", "", times(pes, whole), below(pes, whole, 3)),
         Claim("PES and noise reuse are alike, within 1 % of the optimum", "", times(pes, again),
               alike(pes, again, 3, 0.01 * best)),

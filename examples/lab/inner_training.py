@@ -12,31 +12,29 @@ from datasets import images
 
 from dualgrad import nn
 
-VALIDATION = 1000  # images at most
-
 
 @lru_cache
 def data(source):
     """Images as rows, and classes one-hot, to train on and to validate on."""
-    (x, y), (x_valid, y_valid) = images(None if source == "digits" else source)
-    flat = [(a.reshape(len(a), -1), np.eye(10, dtype=a.dtype)[b]) for a, b in ((x, y), (x_valid, y_valid))]
-    return flat[0], tuple(a[:VALIDATION] for a in flat[1])
+    return [(x.reshape(len(x), -1), np.eye(10, dtype=x.dtype)[classes]) for x, classes in images(source)]
 
 
-def start(source, hidden, seed):
-    """Initial weights of a network of ReLU with these hidden layers: arrays by name, a weight and then its bias."""
+def start(source, hidden, seed, dtype=np.float64):
+    """Initial weights of a network of ReLU with these hidden layers, by name."""
     train, _ = data(source)
     network = nn.networks.mlp([train[0].shape[1], *hidden, 10])
-    return {name: np.array(a) for name, a in network.init(rng=seed, dtype=np.float32).items()}
+    return {name: np.array(a) for name, a in network.init(rng=seed, dtype=dtype).items()}
 
 
-def episode(source, batch, steps, rng):
-    """Inputs and targets of a training run: a step's number and its batch, and the batch after, on which it is judged.
+def episode(source, size, steps, rng, validated=False):
+    """Inputs and targets of a training run: a step's number and its batch, and the batch on which it is judged.
 
-    Judged on the batch it has just seen, a step could not be too large.
+    That is one to validate on, or the next to train on: judged on what it has just seen, a step could not be too large.
     """
-    pairs = itertools.pairwise(batches(data(source)[0], batch, rng))
-    return (((t, seen), after) for t, (seen, after) in zip(range(steps), pairs, strict=False))
+    train, valid = data(source)
+    seen = batches(train, size, rng)
+    pairs = zip(seen, batches(valid, size, rng), strict=False) if validated else itertools.pairwise(seen)
+    return (((t, batch), judge) for t, (batch, judge) in zip(range(steps), pairs, strict=False))
 
 
 def batches(examples, size, rng):
@@ -85,9 +83,9 @@ def gradient(weights, batch):
     return found
 
 
-def errors(weights, source):
-    """The share of validation images that are not recognised: no derivative."""
-    _, (x, y) = data(source)
+def errors(weights, batch):
+    """The share of a batch that is not recognised, of each network: no derivative."""
+    x, y = batch
     return np.mean(np.argmax(activities(weights, x)[-1], axis=-1) != np.argmax(y, axis=-1), axis=-1)
 
 
