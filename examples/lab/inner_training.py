@@ -38,10 +38,10 @@ def episode(source, size, steps, rng, validated=False):
 
 
 def batches(examples, size, rng):
-    """Whole batches without end, epoch after epoch."""
+    """Whole batches without end, epoch after epoch; where there are not as many examples, all of them."""
     while True:
         order = rng.permutation(len(examples[0]))
-        for k in range(0, len(order) - size + 1, size):
+        for k in range(0, max(len(order) - size, 0) + 1, size):
             yield tuple(a[order[k : k + size]] for a in examples)
 
 

@@ -40,7 +40,9 @@ def test_pes_balances_influences_and_truncated_es_does_not():
 
 
 def test_pes_finds_the_schedule_and_truncated_es_does_not():
-    pes, truncated = (toy_schedule.training(name, 100, 4000, seed=0, rate=0.03)[-1][2] for name in ("PES", "truncated ES"))
+    pes, truncated = (
+        toy_schedule.training(name, 100, 4000, seed=0, rate=0.03)[-1][2] for name in ("PES", "truncated ES")
+    )
     assert pes < 1.02 * 557.5
     assert truncated > 2.5 * 557.5
 
