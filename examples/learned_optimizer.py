@@ -30,7 +30,7 @@ from dualgrad import online, optim
 HIDDEN, WHOLE, WINDOWS = 8, "ES, whole episodes", (1, 10)
 INNER = {"digits": ((16,), 50), "fashion": ((32, 32), 128)}  # hidden layers and batch
 LEARNERS = {"PES": online.PersistentES, "noise-reuse ES": online.NoiseReuseES, "truncated ES": online.TruncatedES}
-RATES = (3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)
+RATES = (1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def meta_parameters(rng):
