@@ -1,56 +1,80 @@
-"""Tune the learning-rate schedule of a network on digits (PES): by ES, PES, and exact forward-mode hypergradients.
+"""Tune the learning-rate schedule of a network (PES): by ES, PES, and exact forward-mode hypergradients.
 
-The inner problem is SGD with momentum 0.9 on an MLP 64-32-10, at the rate a / (1 + t/T)^b; θ = (log a, log b). A step's
-objective is the loss of the next batch, or the share of validation images that are not recognised, which has no
-derivative. Hypergradients are RTRL with two parameters: jvps of the layers' pullbacks through the inner steps.
+The inner problem is SGD with momentum 0.9 on a small MLP for T steps, at the rate a / (1 + t/T)^b; θ = (log a, log b).
+A step's objective is the loss of the next batch, or the share of a validation batch that is not recognised, which has
+no derivative. Hypergradients are RTRL with two parameters. Learners are compared after equal inner steps of a particle.
 """
 
+import time
+
 import numpy as np
-from lab import arguments, axes, final, follow_episodes, grouped, heat, run, save, spread, table, tuned, verdicts, ways
-from lab.inner_training import data, episode, errors, start, zeros_like
+from lab import (
+    Claim,
+    Row,
+    Study,
+    axes,
+    below,
+    final,
+    follow_episodes,
+    grouped,
+    heat,
+    main,
+    over,
+    shortest,
+    spread,
+    table,
+    under,
+    ways,
+)
+from lab.inner_training import cross_entropy, episode, errors, gradient, start, zeros_like
 
 import dualgrad as dg
-from dualgrad import nn, online, optim
+from dualgrad import online, optim
 
-STEPS, SIGMA, START, RATES = 200, 0.1, (np.log(0.003), np.log(3.0)), [0.02, 0.1]
-EXACT, WHOLE, OBJECTIVES = "RTRL (exact)", "ES, whole episodes", ["training loss", "validation error"]
-INNER = nn.Objective(nn.networks.mlp([64, 32, 10]), nn.cross_entropy)
+SIGMA, WINDOW = 0.1, 10
+EXACT, WHOLE, GRID = "RTRL (exact)", "ES, whole episodes", "grid"
+LOSS, ERROR = OBJECTIVES = "training loss", "validation error"
+INNER = {"digits": ((32,), 50, (0.003, 3.0)), "fashion": ((100, 100), 100, (0.003, 30.0))}  # hidden, batch, a and b
 LEARNERS = {
-    "PES": lambda n, window: online.PersistentES(n, SIGMA, window),
-    "truncated ES": lambda n, window: online.TruncatedES(n, SIGMA, window),
-    WHOLE: lambda n, window: online.EvolutionStrategies(n, SIGMA),
-    EXACT: lambda n, window: online.RTRL(),
+    "PES": lambda n: online.PersistentES(n, SIGMA, WINDOW),
+    "truncated ES": lambda n: online.TruncatedES(n, SIGMA, WINDOW),
+    WHOLE: lambda n: online.EvolutionStrategies(n, SIGMA),
+    EXACT: lambda n: online.RTRL(),
 }
+RATES = (0.002, 0.006, 0.02, 0.06, 0.2, 0.6)
 
 
-def system(objective, seed):
-    """SGD with momentum; ``x`` is a step's number and its batch, ``y`` the batch of the next."""
-    weights = start(INNER.model, seed)
+def system(objective, data, inner, seed):
+    """SGD with momentum; ``x`` is a step's number and its batch, ``y`` the batch on which it is judged."""
+    weights = start(data, INNER[data][0], seed)
 
     def step(state, x, theta):
         t, batch = x
-        rate = np.exp(theta[0]) / (1 + t / STEPS) ** np.exp(theta[1])
-        _, g = batch.vjp(state["w"])
-        m = {name: 0.9 * state["m"][name] + g[name] for name in g}
-        return {"w": {name: state["w"][name] - rate * m[name] for name in g}, "m": m}
+        rate = np.exp(theta[..., 0]) / (1 + t / inner) ** np.exp(theta[..., 1])
+        rates = {"bias": rate[..., None], "weight": rate[..., None, None]}
+        m = {name: 0.9 * state["m"][name] + g for name, g in gradient(state["w"], batch).items()}
+        return {"w": {name: state["w"][name] - rates[name.split(".")[1]] * m[name] for name in m}, "m": m}
 
     def loss(state, batch, theta):
-        return batch(state["w"]) if objective == OBJECTIVES[0] else errors(INNER.model, state["w"])
+        return (cross_entropy if objective == LOSS else errors)(state["w"], batch)
 
-    return online.System(step, loss, {"w": weights, "m": zeros_like(weights)})
+    return online.System(step, loss, {"w": weights, "m": zeros_like(weights)}, batched=True)
 
 
-def true_objective(theta, objective, episodes=5):
-    """The mean over episodes, of initial weights and batches of their own."""
+def batches_of(objective, data, inner, rng):
+    return episode(data, INNER[data][1], inner, rng, validated=objective == ERROR)
+
+
+def true_objective(theta, objective, data, inner, episodes=5):
+    """The mean over episodes of weights and batches of their own, at one θ or a batch; 1e3 where it diverges."""
     total = 0.0
-    with np.errstate(all="ignore"):
-        for seed in range(1000, 1000 + episodes):
-            inner = system(objective, seed)
-            state = inner.init_state
-            for x, y in episode(INNER, dg.Rng(seed), STEPS):
-                state = inner.step(state, x, theta)
-                total += float(inner.loss(state, y, theta))
-    return total / STEPS / episodes if np.isfinite(total) else 1e3
+    for seed in range(1000, 1000 + episodes):
+        problem = system(objective, data, inner, seed)
+        state = problem.init_state
+        for x, y in batches_of(objective, data, inner, dg.Rng(seed)):
+            state = problem.step(state, x, theta)
+            total = total + np.asarray(problem.loss(state, y, theta), float)
+    return np.where(np.isfinite(total), total / inner / episodes, 1e3)
 
 
 class Summed:
@@ -66,82 +90,141 @@ class Summed:
             self.gathered = []
 
 
-def training(learner, objective, particles, window, episodes, rate, seed):
-    """Adam on θ: a curve of episodes, seconds, objective, θ."""
-    theta, rng, adam = np.array(START), dg.Rng(seed), optim.Adam(rate)
+def training(learner, objective, data, inner, particles, steps, seed, rate=None):
+    """Adam on θ, for so many inner steps of a particle: a curve of steps, seconds, objective, θ."""
+    if learner == GRID:
+        return surface(objective, data, inner, particles, steps // inner)
+    theta, rng, adam = np.log(INNER[data][2]), dg.Rng(seed), optim.Adam(rate)
 
-    def inner(k):
-        return system(objective, 10 * seed + k % 10), episode(INNER, rng, STEPS)
+    def training_run(k):
+        return system(objective, data, inner, 10 * seed + k % 10), batches_of(objective, data, inner, rng)
 
-    return follow_episodes(
-        LEARNERS[learner](particles, window), Summed(adam, window) if learner == EXACT else adam, theta, inner,
-        episodes, lambda theta: [true_objective(theta, objective), *theta.tolist()], rng=rng, points=12,
+    curve = follow_episodes(
+        LEARNERS[learner](particles), Summed(adam, WINDOW) if learner == EXACT else adam, theta, training_run,
+        -(-steps // inner), lambda theta: [float(true_objective(theta, objective, data, inner)), *theta.tolist()],
+        rng=rng, points=12,
+    )  # fmt: skip
+    return [[episodes * inner, *row] for episodes, *row in curve]
+
+
+def surface(objective, data, inner, points, episodes):
+    """The objective on a grid, and its best point in the place of a curve."""
+    a, b = (np.linspace(np.log(low), np.log(high), points) for low, high in ((1e-3, 3.0), (0.1, 30.0)))
+    began = time.process_time()
+    rows = [np.stack(np.broadcast_arrays(one, b), -1) for one in a]
+    values = np.stack([true_objective(row, objective, data, inner, episodes) for row in rows])
+    k, j = np.unravel_index(np.argmin(values), values.shape)
+    end = [inner * episodes, time.process_time() - began, values[k, j], a[k], b[j]]
+    return {"curve": [end], "a": a, "b": b, "surface": values}
+
+
+# ---------------------------------------------------------------------- what is run
+
+
+def rows(learners, data, inner, particles, steps, points, seeds, rates, second, **keywords):
+    """``second``: the seconds of an inner step of a particle."""
+    common = {"data": data, "inner": inner}
+    found = [Row({"learner": GRID, "objective": o, **common, "particles": points, "steps": 5 * inner}, 1,
+                 seconds=second * points**2 * 5 * inner, **keywords) for o in OBJECTIVES]  # fmt: skip
+    return tuple(found) + tuple(
+        Row({"learner": name, "objective": o, **common, "particles": particles, "steps": steps}, seeds, rates,
+            paper=50_000, seconds=second * particles * steps, **keywords)
+        for o in OBJECTIVES for name in learners if (name, o) != (EXACT, ERROR)
     )  # fmt: skip
 
 
-def grid(objective, row, rates, decays):
-    """One row of the loss surface."""
-    return [[float(b), 0.0, true_objective((rates[row], b), objective)] for b in decays]
+# ---------------------------------------------------------------------- what is found
 
 
-def main():
-    args = arguments(__doc__, "about 25 minutes", particles=20, window=10, episodes=120)
-    data()
-    episodes, points = (args.episodes, 21) if args.full else (1, 2)
-    common = {"particles": args.particles if args.full else 2, "window": args.window, "episodes": episodes}
-    tasks = [{"learner": name, "objective": o} | common for o in OBJECTIVES for name in LEARNERS
-             if not (name == EXACT and o == "validation error")]  # fmt: skip
-    rates = RATES if args.full else RATES[1:]
-    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "schedules", better=min, column=2)
-    a, b = np.linspace(np.log(1e-3), np.log(3.0), points), np.linspace(np.log(0.1), np.log(30), points)
-    tasks = [{"objective": o, "row": k, "rates": a.tolist(), "decays": b.tolist()} for o in OBJECTIVES
-             for k in range(points)]  # fmt: skip
-    rows = run(grid, tasks, args.jobs, "loss surface")
-    surfaces = {o: np.array([[p[2] for p in r["curve"]] for r in rows if r["objective"] == o]) for o in OBJECTIVES}
-    figure = draw(runs, surfaces, a, b)
-    save(args, "learning_rate_schedule", figure, report(runs, surfaces, args.full), runs + search + rows)
+def split(runs):
+    """Runs by data, objective and learner, and the surfaces by data and objective."""
+    learnt = grouped([r for r in runs if r["learner"] != GRID], "data", "objective", "learner")
+    return learnt, {(r["data"], r["objective"]): r for r in runs if r["learner"] == GRID}
 
 
-def report(runs, surfaces, full):
-    rows, ends = [], {}
-    for (objective, learner), group in grouped(runs, "objective", "learner").items():
-        values = ends[objective, learner] = final(group, 2)
-        where = np.exp(np.mean([r["curve"][-1][3:] for r in group], 0))
-        rows.append([objective, learner, f"{group[0]['rate']:g}", spread(values),
-                     f"{values.mean() / surfaces[objective].min():.2f}", f"{where[0]:.3f}, {where[1]:.2f}",
-                     f"{final(group, 1).mean():.0f}"])  # fmt: skip
-    best = ", ".join(f"{name} {s.min():.3f}" for name, s in surfaces.items())
-    columns = ["objective", "estimator", "Adam", "mean over an episode", "/ optimum", "a, b", "seconds"]
-    tables = [table(f"Schedules; best on a grid: {best}", columns, rows)]
-    if full:
-        tables.append(verdicts("Claims", [
-            (f"{o}: {claim}", holds) for o, surface in surfaces.items() for claim, holds in (
-                ("PES within 5 % of the grid's optimum", ends[o, "PES"].mean() < 1.05 * surface.min()),
-                ("truncated ES is not", ends[o, "truncated ES"].mean() > 1.05 * surface.min()),
-            )
-        ]))  # fmt: skip
-    return tables
+def best_of(surfaces, problem):
+    return surfaces[problem]["curve"][-1][2] if problem in surfaces else np.nan
 
 
-def draw(runs, surfaces, a, b):
+def tables(runs):
+    groups, surfaces = split(runs)
+    lines = []
+    for (data, objective, learner), group in groups.items():
+        equal = shortest([g for k, g in groups.items() if k[:2] == (data, objective)])
+        values, where = final(group, 2), [np.exp(np.nanmean(final(group, column))) for column in (3, 4)]
+        lines.append([
+            f"{data}, T = {group[0]['inner']:,}", objective, learner, f"{group[0]['rate']:g}", spread(values),
+            f"{np.nanmean(values) / best_of(surfaces, (data, objective)):.2f}", spread(final(group, 2, equal)),
+            f"{where[0]:.3f}, {where[1]:.2f}", f"{np.nanmean(final(group, 1)):.0f}", len(group),
+        ])  # fmt: skip
+    columns = ["inner problem", "objective", "estimator", "Adam", "mean over an episode", "/ best of a grid",
+               "after equal seconds", "a, b", "seconds", "seeds"]  # fmt: skip
+    best = ", ".join(f"{best_of(surfaces, k):.3f} ({k[0]}, {k[1]})" for k in surfaces)
+    return {"learning-rate-schedule": table(f"After equal inner steps; best of a grid: {best}", columns, lines)}
+
+
+def claims(runs):
+    groups, surfaces = split(runs)
+    for data, objective in {k[:2]: None for k in groups}:
+        pes, truncated, exact, whole = (
+            groups.get((data, objective, name), []) for name in ("PES", "truncated ES", EXACT, WHOLE)
+        )
+        inner = next(r["inner"] for r in runs if r["data"] == data)
+        best, where = best_of(surfaces, (data, objective)), f"({objective}, {data}, T = {inner:,})"
+
+        def ours(*some):
+            return ", ".join(f"{np.nanmean(final(group, 2)):.3f}" for group in some if group)
+
+        yield Claim(f"PES finds the schedule: within 5 % of the best of a grid {where}", "hyperparameter figure",
+                    f"{ours(pes)}, {best:.3f}", under(pes, 2, 1.05 * best))  # fmt: skip
+        yield Claim(f"... truncated ES does not {where}", "hyperparameter figure", f"{ours(truncated)}, {best:.3f}",
+                    over(truncated, 2, 1.05 * best))  # fmt: skip
+        yield Claim(f"... and ends above PES {where}", "hyperparameter figure", ours(pes, truncated),
+                    below(pes, truncated, 2))  # fmt: skip
+        yield Claim(f"PES is ahead of whole episodes, after equal steps {where}", "", ours(pes, whole),
+                    below(pes, whole, 2))  # fmt: skip
+        if objective == LOSS:
+            yield Claim(f"smoothing helps: PES ends below exact hypergradients {where}", "said, no figure",
+                        ours(pes, exact), below(pes, exact, 2))  # fmt: skip
+
+
+def draw(runs):
+    """Of the first inner problem alone: its surfaces, and a way down through them."""
+    groups, surfaces = split(runs)
     figure, panels = axes(3, height=4)
-    for ax, (objective, surface) in zip(panels, surfaces.items(), strict=False):
-        heat(ax, a, b, np.log10(np.clip(surface, 1e-3, 10)).T, label="log₁₀ of the objective")
-        groups = grouped([r for r in runs if r["objective"] == objective], "learner")
-        for k, (name, group) in enumerate(groups.items()):
-            ways(ax, group, 3, 4, name, f"C{k + 1}")
-        ax.set(xlabel="log a", ylabel="log b", xlim=(a[0], a[-1]), ylim=(b[0], b[-1]), title=objective)
+    data = runs[0]["data"]
+    for ax, objective in zip(panels, OBJECTIVES, strict=False):
+        if found := surfaces.get((data, objective)):
+            values = np.log10(np.clip(found["surface"], 1e-3, 10)).T
+            heat(ax, found["a"], found["b"], values, label="log₁₀ of the objective")
+            ax.set(xlim=(found["a"][0], found["a"][-1]), ylim=(found["b"][0], found["b"][-1]))
+        for k, name in enumerate(LEARNERS):
+            ways(ax, groups.get((data, objective, name), []), 3, 4, name, f"C{k + 1}")
+        ax.set(xlabel="log a", ylabel="log b", title=f"{objective}, {data}")
     panels[0].legend(fontsize=7, loc="lower left")
-    middle = int(np.argmin(np.abs(b - np.log(3))))
-    cut = np.clip(surfaces["validation error"][:, middle], 0, 1)
-    panels[2].plot(a, cut, "o-", label="validation error", linewidth=1)
-    for sigma in (SIGMA, 5 * SIGMA):
-        kernel = np.exp(-(((a[:, None] - a) / sigma) ** 2) / 2)
-        panels[2].plot(a, kernel / kernel.sum(1, keepdims=True) @ cut, label=f"smoothed, σ = {sigma:g}", linewidth=1.6)
-    panels[2].set(xlabel="log a", yscale="log", title="what ES and PES descend, b = 3")
-    panels[2].legend(fontsize=7)
+    if found := surfaces.get((data, ERROR)):
+        draw_cut(panels[2], np.array(found["a"]), np.array(found["b"]), np.array(found["surface"]))
     return figure
 
 
+def draw_cut(ax, a, b, values):
+    """The objective against log a near b = 3, and smoothed."""
+    cut = np.clip(values[:, int(np.argmin(np.abs(b - np.log(3))))], 0, 1)
+    ax.plot(a, cut, "o-", label="validation error", linewidth=1)
+    for sigma in (SIGMA, 5 * SIGMA):
+        kernel = np.exp(-(((a[:, None] - a) / sigma) ** 2) / 2)
+        ax.plot(a, kernel / kernel.sum(1, keepdims=True) @ cut, label=f"smoothed, σ = {sigma:g}", linewidth=1.6)
+    ax.set(xlabel="log a", yscale="log", title="what ES and PES descend, b = 3")
+    ax.legend(fontsize=7)
+
+
+STUDIES = [
+    Study("learning-rate-schedule", training, "steps", ("objective", "log a", "log b"),
+          rows(LEARNERS, "digits", 200, 20, 24_000, 21, 3, RATES, 7e-5)
+          + rows(("PES", "truncated ES"), "fashion", 5000, 1000, 50_000, 21, 3, (0.01,), 2.1e-3, later=True),
+          rows(LEARNERS, "digits", 10, 2, 20, 2, 1, (0.1,), 1e-3), tables, draw, lambda runs: list(claims(runs)),
+          (2, min))
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

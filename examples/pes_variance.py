@@ -4,8 +4,10 @@ Losses that are linear in the parameters of every window: L_t = Σ_τ g_tτ·θ_
 PES has less variance than one perturbation for the whole episode (ES, NRES); where they differ, more.
 """
 
+import time
+
 import numpy as np
-from lab import arguments, axes, grouped, run, save, table, verdicts
+from lab import Claim, Row, Study, above, alike, axes, below, grouped, known, main, table, together, under
 
 import dualgrad as dg
 from dualgrad import online
@@ -44,75 +46,93 @@ def system(unrolls):
 
 
 def theory(estimator, g):
-    """The variance of a pair: P Σ ‖h_sτ‖² + Σ h_sτ·h_τs, h_sτ = Σ_{t >= max(s, τ)} g_tτ; for NRES (P + 1) ‖Σ g‖²."""
+    """The variance of a pair over ‖g‖²: P Σ ‖h_sτ‖² + Σ h_sτ·h_τs, h_sτ = Σ_{t >= max(s, τ)} g_tτ; for NRES P + 1."""
     if estimator == "NRES":
-        return (SIZE + 1) * np.sum(g.sum((0, 1)) ** 2)
+        return SIZE + 1.0
     after = np.cumsum(g[::-1], axis=0)[::-1]  # Σ_{t >= s} g_tτ
     later = np.maximum.outer(np.arange(len(g)), np.arange(len(g)))
     h = after[later, np.arange(len(g))[None, :]]
-    return SIZE * np.sum(h**2) + np.einsum("stp,tsp->", h, h)
+    return (SIZE * np.sum(h**2) + np.einsum("stp,tsp->", h, h)) / np.sum(g.sum((0, 1)) ** 2)
 
 
-def training(estimator, regime, unrolls, samples, seed):
-    """The mean squared error of episodes of one pair each, with its standard error."""
-    g = gradients(regime, unrolls)
+def training(estimator, regime, unrolls, episodes, seed):
+    """The mean squared error over ‖g‖² of episodes of one pair each, and its standard error."""
+    g, started = gradients(regime, unrolls), time.process_time()
     exact, stream, off = g.sum((0, 1)), dg.Rng(seed), []
     source = ESTIMATORS[estimator]().start(system(unrolls), np.zeros(SIZE), rng=stream)
-    for _ in range(samples):
+    for _ in range(episodes):
         total = sum(source.step(t, g[t]).gradient for t in range(unrolls))
-        off.append(np.sum((total - exact) ** 2))
+        off.append(np.sum((total - exact) ** 2) / np.sum(exact**2))
         source.reset()
-    return [[unrolls, float(np.mean(off)), float(np.std(off) / samples**0.5), float(exact @ exact)]]
+    return [[episodes, time.process_time() - started, float(np.mean(off)), float(np.std(off) / episodes**0.5)]]
 
 
-def main():
-    args = arguments(__doc__, "about 4 minutes", samples=2000)
-    counts, samples = ([1, 2, 5, 10, 20, 50], args.samples) if args.full else ([1, 3], min(args.samples, 200))
-    tasks = [{"estimator": e, "regime": r, "unrolls": n, "samples": samples, "seed": s}
-             for e in ESTIMATORS for r in REGIMES for n in counts for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "variance of PES")
-    save(args, "pes_variance", draw(runs), report(runs, args.full), runs)
+# ---------------------------------------------------------------------- what is run and what is found
+
+
+def rows(counts, episodes, seeds):
+    return tuple(
+        Row({"estimator": e, "regime": r, "unrolls": n, "episodes": episodes}, seeds, seconds=1e-4 * episodes * n)
+        for e in ESTIMATORS for r in REGIMES for n in counts
+    )  # fmt: skip
 
 
 def pooled(group):
-    """Variance and standard error over seeds, relative to the squared gradient."""
-    rows = np.array([r["curve"][0] for r in group])
-    return rows[:, 1].mean() / rows[0, 3], np.sqrt(np.sum(rows[:, 2] ** 2)) / len(rows) / rows[0, 3]
+    """Variance over ‖g‖² and its standard error, of all seeds."""
+    measured, errors = (np.array([r["curve"][0][column] for r in group]) for column in (2, 3))
+    return measured.mean(), np.sqrt(np.sum(errors**2)) / len(errors)
 
 
-def report(runs, full):
-    rows, worst, known = [], 0.0, {}
-    for (regime, estimator, unrolls), group in grouped(runs, "regime", "estimator", "unrolls").items():
-        g = gradients(regime, unrolls)
-        expected = theory(estimator, g) / np.sum(g.sum((0, 1)) ** 2)
-        measured, error = pooled(group)
-        worst, known[regime, estimator, unrolls] = max(worst, abs(measured - expected) / error), expected
-        rows.append([regime, estimator, unrolls, f"{measured:.2f} ± {error:.2f}", f"{expected:.2f}"])
-    tables = [
-        table(f"Variance of a pair over ‖g‖², {SIZE} parameters", ["windows", "", "T", "measured", "theory"], rows)
-    ]
-    if full:
-        ratio = {r: [known[r, "PES", n] / known[r, "NRES", n] for n in (2, 50)] for r in REGIMES}
-        tables.append(verdicts("Claims", [
-            ("measurement is within 5 standard errors of theory", worst < 5),
-            ("gradients alike: PES falls to a half of NRES", ratio["alike"][1] < 0.55),
-            ("independent gradients: PES grows with T", ratio["independent"][1] > 2 * ratio["independent"][0]),
-            ("one last loss: no difference", abs(ratio["last loss alone"][1] - 1) < 1e-9),
-        ]))  # fmt: skip
-    return tables
+def beside_theory(runs):
+    """Measured, its standard error, and theory, of every setting."""
+    groups = grouped(runs, "regime", "estimator", "unrolls")
+    return {k: (*pooled(group), theory(k[1], gradients(k[0], k[2]))) for k, group in groups.items()}
+
+
+def tables(runs):
+    lines = [[*k, f"{measured:.2f} ± {error:.2f}", f"{expected:.2f}"]
+             for k, (measured, error, expected) in beside_theory(runs).items()]  # fmt: skip
+    columns = ["gradients of the windows", "estimator", "T", "measured", "theory"]
+    title = f"Variance of a pair over ‖g‖², {SIZE} parameters, ± standard error"
+    return {"pes-variance": table(title, columns, lines)}
+
+
+def claims(runs):
+    groups = grouped(runs, "regime", "estimator", "unrolls")
+    off = [abs(measured - expected) / error for measured, error, expected in beside_theory(runs).values()]
+
+    def of(regime, unrolls, estimator="PES"):
+        return groups.get((regime, estimator, unrolls), [])
+
+    def said(regime, *counts):
+        return ", ".join(f"{pooled(of(regime, n))[0]:.1f} at T = {n}" for n in counts if of(regime, n))
+
+    alike_, apart, both, last = REGIMES
+    return [
+        Claim("the variance is that of the formula, within 5 standard errors", "", f"at most {max(off):.1f} of them",
+              known(max(off) < 5)),
+        Claim("it falls with the number of unrolls where gradients are alike", "variance figure, first regime",
+              said(alike_, 2, 10, 50), together(*(below(of(alike_, 50), of(alike_, n), 2) for n in (2, 10)))),
+        Claim("... to 0.55 of one perturbation for the episode", "", said(alike_, 50),
+              under(of(alike_, 50), 2, 0.55 * theory("NRES", None))),
+        Claim("it grows where they are independent", "variance figure, second regime", said(apart, 2, 10, 50),
+              together(*(above(of(apart, 50), of(apart, n), 2) for n in (2, 10)))),
+        Claim("it falls and then grows where they are both", "variance figure", said(both, 2, 10, 50),
+              together(*(below(of(both, 10), of(both, n), 2) for n in (2, 50)))),
+        Claim("with one loss at the end there is no difference, within 1", "", said(last, 50),
+              alike(of(last, 50), of(last, 50, "NRES"), 2, 1.0)),
+    ]  # fmt: skip
 
 
 def draw(runs):
     figure, (left, right) = axes(2, height=4)
+    found = beside_theory(runs)
+    every = np.arange(1, max(k[2] for k in found) + 1)
     for ax, regimes in ((left, REGIMES[:1] + REGIMES[3:]), (right, REGIMES[1:3])):
         for k, (regime, estimator) in enumerate((r, e) for r in regimes for e in ESTIMATORS):
-            mine = [r for r in runs if (r["regime"], r["estimator"]) == (regime, estimator)]
-            points = [(n, *pooled(group)) for n, group in grouped(mine, "unrolls").items()]
-            n, measured, error = np.array(points).T
-            ax.errorbar(n, measured, 2 * error, fmt="o", color=f"C{k}", markersize=4)
-            every = np.arange(1, int(n.max()) + 1)
-            grads = [gradients(regime, m) for m in every]
-            lines = [theory(estimator, g) / np.sum(g.sum((0, 1)) ** 2) for g in grads]
+            points = [(n, m, 2 * e) for (r, name, n), (m, e, _) in found.items() if (r, name) == (regime, estimator)]
+            ax.errorbar(*np.array(points).reshape(-1, 3).T, fmt="o", color=f"C{k}", markersize=4)
+            lines = [theory(estimator, gradients(regime, n)) for n in every]
             ax.plot(every, lines, color=f"C{k}", label=f"{estimator}, {regime}: theory", linewidth=1.2)
         ax.set(xscale="log", yscale="log", xlabel="unrolls in an episode", ylabel="variance / ‖g‖²")
         ax.legend(fontsize=7)
@@ -121,5 +141,10 @@ def draw(runs):
     return figure
 
 
+STUDIES = [
+    Study("pes-variance", training, "episodes", ("variance / squared gradient", "standard error"),
+          rows([1, 2, 5, 10, 20, 50], 2000, 3), rows([1, 3], 200, 1), tables, draw, claims)
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

@@ -6,19 +6,19 @@ drawn at random. An LSTM of 5 units as in the authors' code, fed with one-hot ch
 """
 
 import time
-from collections.abc import Callable
 
 import numpy as np
-from lab import axes, grouped
-from texts import english
+from lab import Claim, Row, Study, above, axes, below, grouped, main, table, together
+from pes_variance import pooled
+from texts import austen, english
 
 import dualgrad as dg
 from dualgrad import nn, online
 
 SIGMA, UNITS, SYMBOLS = 1e-3, 5, "abcdefghijklmnopqrstuvwxyz .,"
-WINDOWS = [1000, 500, 200, 100, 50, 20, 10, 5, 2, 1]
-TEXTS: dict[str, Callable[[int, dg.Rng], str]] = {
-    "english": lambda length, rng: letters(english()[:400_000], length, rng),
+TEXTS = {
+    "Jane Austen": lambda length, rng: letters(austen(400_000), length, rng),
+    "help": lambda length, rng: letters(english("help"), length, rng),
     "random": lambda length, rng: "".join(SYMBOLS[k] for k in rng.integers(0, len(SYMBOLS), (length,))),
 }
 
@@ -57,30 +57,76 @@ def gradients_of_pairs(network, params, steps, window, pairs, rng):
     return total
 
 
-def training(text, window, length, pairs, seed):
-    """The variance of a pair's estimate, its standard error, and the squared norm of the gradient."""
-    start = time.perf_counter()
+def training(text, unrolls, length, pairs, seed):
+    """The variance of a pair's estimate over ‖g‖², and its standard error."""
+    start = time.process_time()
     network, params, steps = problem(text, length, seed)
     exact = exact_gradient(network, params, steps)
-    found = gradients_of_pairs(network, params, steps, window, pairs, dg.Rng(1000 + seed))
-    off = np.sum((found - exact) ** 2, axis=1)
-    seconds = time.perf_counter() - start
-    return [[window, seconds, float(off.mean()), float(off.std() / pairs**0.5), float(exact @ exact)]]
+    found = gradients_of_pairs(network, params, steps, length // unrolls, pairs, dg.Rng(1000 + seed))
+    off = np.sum((found - exact) ** 2, axis=1) / np.sum(exact**2)
+    return [[pairs, time.process_time() - start, float(off.mean()), float(off.std() / pairs**0.5)]]
 
 
-def relative(group):
-    """The mean over runs of variance / ‖g‖², and its standard error."""
-    rows = np.array([r["curve"][0] for r in group])
-    return np.mean(rows[:, 2] / rows[:, 4]), np.sqrt(np.sum((rows[:, 3] / rows[:, 4]) ** 2)) / len(rows)
+# ---------------------------------------------------------------------- what is run and what is found
+
+
+def rows(texts, unrolls, length, pairs, seeds):
+    return tuple(
+        Row({"text": text, "unrolls": n, "length": length, "pairs": pairs}, seeds, seconds=10)
+        for text in texts for n in unrolls
+    )  # fmt: skip
+
+
+def tables(runs):
+    counts = sorted({run["unrolls"] for run in runs})
+    cells = {k: pooled(group) for k, group in grouped(runs, "text", "unrolls").items()}
+    said = {k: f"{measured:.0f} ± {error:.0f}" for k, (measured, error) in cells.items()}
+    lines = [[text, *(said.get((text, n), "") for n in counts)] for text in grouped(runs, "text")]
+    title = (
+        f"Variance of a pair over ‖g‖² by the number of unrolls of {runs[0]['length']:,} characters, ± standard error"
+    )
+    return {"pes-variance-lstm": table(title, ["characters", *map(str, counts)], lines)}
+
+
+def claims(runs):
+    groups = grouped(runs, "text", "unrolls")
+
+    def of(text, unrolls):
+        return groups.get((text, unrolls), [])
+
+    def said(text):
+        return ", ".join(f"{pooled(of(text, n))[0]:.0f} at {n}" for n in (1, 10, 100, 1000) if of(text, n))
+
+    novels, drawn = "Jane Austen", "random"
+    poster = "variance figure"
+    return [
+        Claim("on a text the variance falls with the first unrolls", poster, said(novels),
+              below(of(novels, 10), of(novels, 1), 2)),
+        Claim("... and then grows with their number", poster, said(novels),
+              together(above(of(novels, 1000), of(novels, 100), 2), above(of(novels, 100), of(novels, 10), 2))),
+        Claim("on characters drawn at random it grows from the first", "", said(drawn),
+              together(above(of(drawn, 100), of(drawn, 10), 2), above(of(drawn, 10), of(drawn, 1), 2))),
+    ]  # fmt: skip
 
 
 def draw(runs):
-    """A panel for every text: the variance against the number of unrolls."""
-    texts = grouped(runs, "text")
-    figure, panels = axes(len(texts))
-    for ax, (text, mine) in zip(panels, texts.items(), strict=True):
-        points = sorted((g[0]["length"] / window, *relative(g)) for window, g in grouped(mine, "window").items())
+    """The variance against the number of unrolls, of every text."""
+    figure, (ax,) = axes(1, height=4)
+    for text, mine in grouped(runs, "text").items():
+        points = sorted((n, *pooled(group)) for n, group in grouped(mine, "unrolls").items())
         unrolls, measured, error = np.array(points).T
-        ax.errorbar(unrolls, measured, 2 * error, fmt="o-", markersize=4, capsize=2)
-        ax.set(xscale="log", yscale="log", xlabel="unrolls in a sequence", ylabel="variance / ‖g‖²", title=text)
+        ax.errorbar(unrolls, measured, 2 * error, fmt="o-", markersize=4, capsize=2, label=text)
+    ax.set(xscale="log", yscale="log", xlabel="unrolls in a sequence", ylabel="variance / ‖g‖²")
+    ax.legend(frameon=False, fontsize=8)
     return figure
+
+
+UNROLLS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+STUDIES = [
+    Study("pes-variance-lstm", training, "pairs", ("variance over the squared gradient", "standard error"),
+          rows(["Jane Austen", "random"], UNROLLS, 1000, 1000, 5), rows(["help", "random"], [1, 10], 10, 20, 1),
+          tables, draw, claims),
+]  # fmt: skip
+
+if __name__ == "__main__":
+    raise SystemExit(main(__doc__, STUDIES))

@@ -4,8 +4,30 @@ The inner problem is f(x) = √(x₁² + 5) - √5 + sin²(x₂) exp(-5 x₁²) 
 from exp(θ₁) to exp(θ₂). The objective is the sum of f over the steps. In a window of 10 steps a small rate looks best.
 """
 
+from functools import lru_cache
+
 import numpy as np
-from lab import arguments, axes, curves, final, follow, grouped, heat, run, save, spread, table, verdicts, ways
+from lab import (
+    Claim,
+    Row,
+    Study,
+    alike,
+    axes,
+    below,
+    curves,
+    final,
+    follow,
+    grouped,
+    heat,
+    main,
+    over,
+    shortest,
+    spread,
+    table,
+    together,
+    under,
+    ways,
+)
 
 from dualgrad import online, optim
 
@@ -51,6 +73,7 @@ def objective(theta):
     return total
 
 
+@lru_cache
 def surface(low=-8.0, high=6.0, count=281):
     """The objective on a grid: the two axes, and its values."""
     axis = np.linspace(low, high, count)
@@ -59,52 +82,75 @@ def surface(low=-8.0, high=6.0, count=281):
         return axis, objective(grid)
 
 
-def training(learner, particles, unrolls, seed, rate=0.01):
-    """Adam by so many windows of ten steps: a curve of windows, seconds, objective, θ₁, θ₂."""
-    theta = np.array(START)
+def training(learner, particles, windows, seed, rate=0.01, points=50):
+    """Adam by so many windows of ten steps: a curve of windows, seconds, objective, its mean over the last fifth, θ."""
+    theta, found = np.array(START), []
     source = LEARNERS[learner](particles).start(SYSTEM, theta, rng=seed)
+
+    def evaluate(theta):
+        found.append(float(objective(theta)))
+        return [found[-1], float(np.mean(found[-points // 5 :])), *theta.tolist()]
+
     return follow(
-        source, optim.Adam(rate, betas=(0.99, 0.999)), lambda k: (k % STEPS, None, k % STEPS == STEPS - 1), unrolls,
-        lambda theta: [float(objective(theta)), *theta.tolist()], window=WINDOW,
+        source, optim.Adam(rate, betas=(0.99, 0.999)), lambda k: (k % STEPS, None, k % STEPS == STEPS - 1), windows,
+        evaluate, window=WINDOW, points=points,
     )  # fmt: skip
 
 
-def main():
-    args = arguments(__doc__, "about 15 minutes", parts=LEARNERS, particles=100, unrolls=20_000)
-    unrolls = args.unrolls if args.full else min(args.unrolls, 40)
-    tasks = [{"learner": name, "particles": args.particles, "unrolls": unrolls, "seed": s}
-             for name in LEARNERS if name in args.only for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "toy schedule")
-    axis, values = surface(count=281 if args.full else 29)
-    best = float(np.nanmin(values))
-    save(args, "toy_schedule", draw(runs, axis, values), report(runs, best, args.full), runs)
+# ---------------------------------------------------------------------- what is run and what is found
 
 
-def report(runs, best, full):
-    rows, ends = [], {}
-    for learner, group in grouped(runs, "learner").items():
-        tails = np.array([r["curve"][-len(r["curve"]) // 5 :] for r in group])  # the last fifth: Adam never rests
-        ends[learner], where = tails[:, :, 2].mean(1), tails[:, :, 3:].mean((0, 1))
-        seconds = np.mean(final(group, 1))
-        rows.append([learner, spread(ends[learner], 1), f"{ends[learner].mean() / best:.3f}",
-                     f"{where[0]:.2f}, {where[1]:.2f}", f"{seconds:.0f}"])  # fmt: skip
-    columns = ["estimator", "objective, last fifth", "/ optimum", "θ", "seconds"]
+def rows(particles, windows, seeds):
+    return tuple(
+        Row(
+            {"learner": name, "particles": particles, "windows": windows}, seeds, paper=20_000, seconds=1.3e-3 * windows
+        )
+        for name in LEARNERS
+    )
+
+
+def tables(runs):
+    groups, best, lines = grouped(runs, "learner"), np.nanmin(surface()[1]), []
+    equal = shortest(groups.values())
+    for learner, group in groups.items():
+        ends, where = final(group, 3), [np.mean(final(group, column)) for column in (4, 5)]
+        lines.append([learner, spread(ends, 1), f"{np.mean(ends) / best:.3f}", spread(final(group, 3, equal), 1),
+                      f"{where[0]:.2f}, {where[1]:.2f}", f"{np.mean(final(group, 1)):.0f}", len(group)])  # fmt: skip
+    columns = ["estimator", "objective", "/ optimum", f"after {equal:.0f} s", "θ", "seconds", "seeds"]
     title = f"Sum of losses: {objective(START):.1f} at the start, {best:.1f} on the best point of a grid"
-    tables = [table(f"{title}, after {runs[0]['unrolls']:,} windows", columns, rows)]
-    if full and {"PES", "truncated ES"} <= set(ends):
-        tables.append(verdicts("Claims", [
-            ("PES within 2 % of the optimum", np.mean(ends["PES"]) < 1.02 * best),
-            ("truncated ES above 2.5 times of it", np.mean(ends["truncated ES"]) > 2.5 * best),
-        ]))  # fmt: skip
-    return tables
+    return {
+        "toy-schedule": table(f"{title}; mean over the last fifth of {runs[0]['windows']:,} windows", columns, lines)
+    }
 
 
-def draw(runs, axis, values):
+def claims(runs):
+    groups, best = grouped(runs, "learner"), float(np.nanmin(surface()[1]))
+    pes, truncated, wide, whole, again = (
+        groups.get(name, [])
+        for name in ("PES", "truncated ES", "truncated ES, σ = 1", "ES, whole episodes", "noise-reuse ES")
+    )
+
+    def times(*some):
+        return ", ".join(f"{np.mean(final(group, 3)) / best:.3f}" for group in some if group) + " of the optimum"
+
+    return [
+        Claim("PES finds the schedule: within 2 % of the best point of a grid", "hyperparameter figure", times(pes),
+              under(pes, 3, 1.02 * best)),
+        Claim("truncated ES does not: above 2.5 times of it, at either σ", "hyperparameter figure",
+              times(truncated, wide), together(over(truncated, 3, 2.5 * best), over(wide, 3, 2.5 * best))),
+        Claim("PES is ahead of whole episodes, after equal steps", "", times(pes, whole), below(pes, whole, 3)),
+        Claim("PES and noise reuse are alike, within 1 % of the optimum", "", times(pes, again),
+              alike(pes, again, 3, 0.01 * best)),
+    ]  # fmt: skip
+
+
+def draw(runs):
     figure, (left, right) = axes(2, height=4.2)
+    axis, values = surface()
     heat(left, axis, axis, np.log10(np.clip(values, 1, 1e4)).T, label="log₁₀ of the objective")
     for learner, group in grouped(runs, "learner").items():
         color = f"C{1 + list(LEARNERS).index(learner)}"
-        ways(left, group, 3, 4, learner, color)
+        ways(left, group, 4, 5, learner, color)
         right.plot(curves(group, 0).T, curves(group, 2).T, color=color, linewidth=1.2)
     left.set(xlabel="θ₁", ylabel="θ₂", title="the loss surface, and the ways through it")
     right.axhline(np.nanmin(values), color="gray", linewidth=1, label="optimum of the grid")
@@ -114,5 +160,10 @@ def draw(runs, axis, values):
     return figure
 
 
+STUDIES = [
+    Study("toy-schedule", training, "windows", ("objective", "over the last fifth", "θ₁", "θ₂"), rows(100, 20_000, 3),
+          rows(20, 40, 1), tables, draw, claims)
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

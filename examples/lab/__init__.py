@@ -9,7 +9,7 @@ from .options import options
 from .studies import Row, Study
 from .tables import table
 from .timing import in_turns
-from .verdicts import above, alike, below, contrary, diverge, known, over, together, under
+from .verdicts import above, alike, below, contrary, diverge, known, over, steadier, together, under
 
 __all__ = [
     "Claim",
@@ -40,6 +40,7 @@ __all__ = [
     "over",
     "shortest",
     "spread",
+    "steadier",
     "table",
     "together",
     "under",

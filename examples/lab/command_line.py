@@ -67,8 +67,7 @@ def arguments(doc, names, sources=None):
     parser.add_argument("--seeds", type=int, help="how many seeds, instead of those of the study")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
     parser.add_argument("--output", metavar="DIR", default="output", help="for the figures (default ./output)")
-    if len(names) > 1:
-        parser.add_argument("--only", metavar="STUDY", nargs="+", choices=names, help=f"of {', '.join(names)}")
+    parser.add_argument("--only", metavar="STUDY", nargs="+", choices=names, help=f"of {', '.join(names)}")
     parser.set_defaults(only=None, data=None)
     if sources:
         parser.add_argument("--data", metavar="PATH", help=f"{', '.join(sources.NAMES)}, or {sources.OTHERS}")

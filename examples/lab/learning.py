@@ -78,9 +78,10 @@ def follow(learner, optimizer, stream, updates, evaluate, *, window=1, points=50
 def follow_episodes(learner, optimizer, params, episode, count, evaluate, *, rng, points):
     """Episode after episode of systems of their own: ``episode(k)`` is the system of the k-th, and its stream."""
     curve = Curve(count, points, lambda: evaluate(params))
-    for done in range(1, count + 1):
-        curve.start()
-        system, stream = episode(done)
-        online.fit(learner.start(system, params, rng=rng), optimizer, stream, progress=False)
-        curve.stop(done)
+    with contextlib.suppress(dg.NonFiniteError):
+        for done in range(1, count + 1):
+            curve.start()
+            system, stream = episode(done)
+            online.fit(learner.start(system, params, rng=rng), optimizer, stream, progress=False)
+            curve.stop(done)
     return curve.ended()

@@ -45,6 +45,15 @@ def alike(one, other, column, within, at=None):
     return judged((one, other), column, lambda a, b: _inside(difference(a, b), within), at)
 
 
+def steadier(steady, other, column):
+    """The claim that the ends of runs are less spread over seeds than those of others (Brown and Forsythe's test)."""
+
+    def off(values):
+        return np.abs(values - np.median(values))
+
+    return judged((steady, other), column, lambda a, b: _sign(difference(off(b), off(a)), 0.0))
+
+
 def over(runs, column, level):
     """The claim that runs end above a level."""
     return judged((runs,), column, lambda a: _sign(difference(a, np.full(len(a), level)), 0.0))

@@ -67,9 +67,10 @@ EXPERIMENTS = {
     "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
     "localmixer.py": ["W^T, local losses", "exact, local losses"],
     "influence_balancing.py": ["RTRL", "DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)"],
-    "text_prediction.py": ["NoBackTrack, rank 10", "Kalman", "context tree weighting", "entropy rate", "written by"],
+    "text_prediction.py": ["NoBackTrack, rank 10", "every character", "context tree weighting", "entropy rate"],
     "leaky_variance.py": ["rescaled", "not rescaled", "Gaussian trick", "theory"],
     "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
+    "pes_variance_lstm.py": ["unrolls", "random", "help"],
     "pes_variance.py": ["alike, and noise", "NRES", "theory"],
     "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
     "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
@@ -80,20 +81,21 @@ EXPERIMENTS = {
 
 
 @pytest.mark.parametrize("script", EXPERIMENTS)
-def test_an_experiment_prints_its_tables_and_saves_figure_and_results(script, tmp_path, request):
-    """With one seed, and under --full with two; copy_task.py with two always."""
-    seeds = 2 if request.config.getoption("--full") or script == "copy_task.py" else 1
-    printed = run(script, "--quick", "--seeds", seeds, "--output", tmp_path)
+def test_an_experiment_prints_its_tables_and_keeps_its_runs_and_figures(script, tmp_path, monkeypatch):
+    """Every study of its: a file for each run, and a figure where it draws one."""
+    printed = run(script, "--quick", "--seeds", 1, "--output", tmp_path)
     for word in EXPERIMENTS[script]:
         assert word in printed
-    stem = script.removesuffix(".py")
-    assert (tmp_path / f"{stem}.png").read_bytes().startswith(PNG)
-    report = json.loads((tmp_path / f"{stem}.json").read_text())
-    assert report["experiment"] == stem
-    assert report["tables"]
-    least = 1 if script == "pes_variance.py" else 2  # which measures, and trains nothing
-    assert report["runs"]
-    assert all(len(r["curve"]) >= least for r in report["runs"])
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    for study in importlib.import_module(script.removesuffix(".py")).STUDIES:
+        reports = [json.loads(path.read_text()) for path in (tmp_path / "results" / study.name).iterdir()]
+        assert reports, study.name
+        for report in reports:
+            assert report["study"] == study.name
+            assert {len(row) for row in report["curve"]} == {2 + len(study.metric)}
+            assert report[study.clock] == report["curve"][-1][0]
+        if study.draw:
+            assert (tmp_path / f"{study.name}.png").read_bytes().startswith(PNG)
 
 
 def test_every_experiment_asks_for_a_mode():

@@ -121,6 +121,18 @@ def test_episodes_of_systems_of_their_own():
     assert curve[-1][2] == one.item() == other.item()
 
 
+def test_an_episode_that_diverges_ends_the_curve():
+    def episode(k):
+        return LEAK, iter([(np.inf if k == 3 else 0.1, None)] * 7)
+
+    learner = online.EvolutionStrategies(4, 0.1)
+    with np.errstate(all="ignore"):
+        curve = follow_episodes(
+            learner, optim.Adam(0.05), np.array([0.5]), episode, 4, lambda w: w.tolist(), rng=dg.Rng(0), points=4
+        )
+    assert [row[1] is None for row in curve] == [False, False, False, True, True]
+
+
 def test_runs_are_grouped():
     runs = [
         {"by": by, "rate": rate, "curve": [[0, 0.0, 9.0], [10, seconds, 8 - rate]]}

@@ -82,6 +82,15 @@ def test_a_run_that_ends_elsewhere_is_noticed(place, monkeypatch, capsys):
     assert "ends elsewhere" in capsys.readouterr().out
 
 
+def test_a_page_takes_all_studies_of_a_script_or_one(monkeypatch):
+    monkeypatch.setattr(make_papers, "SCRIPTS", {"one": ["toy_schedule"], "same": ["toy_schedule/toy-schedule"]})
+    (one,), (same,) = make_papers.studies_of("one").items(), make_papers.studies_of("same").items()
+    assert one == same
+    assert make_papers.everything() == [one[0]]
+    monkeypatch.setattr(make_papers, "SCRIPTS", {"none": ["toy_schedule/other"]})
+    assert make_papers.studies_of("none") == {}
+
+
 def test_status_says_what_is_missing(place, monkeypatch, capsys):
     command(monkeypatch, "--status")
     assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "0"]

@@ -9,7 +9,23 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from lab import Claim, Row, Study, above, alike, below, contrary, diverge, known, over, results, table, together, under
+from lab import (
+    Claim,
+    Row,
+    Study,
+    above,
+    alike,
+    below,
+    contrary,
+    diverge,
+    known,
+    over,
+    results,
+    steadier,
+    table,
+    together,
+    under,
+)
 from lab.queues import accomplish, outstanding
 from lab.studies import key
 from lab.tables import markdown
@@ -119,6 +135,7 @@ def runs(ends, *, updates=100, paper=100, **more):
 
 
 HIGH, LOW, WIDE = [2.0, 2.1, 1.9], [1.0, 1.1, 0.9], [0.0, 3.0, 1.5]
+CLOSE, FAR = ([k / by for k in range(12)] for by in (100, 1))
 VERDICTS = {  # a claim -> the runs by which it holds, does not hold, and is not settled
     "above": (lambda a, b: above(a, b, 2), (HIGH, LOW), (LOW, HIGH), (WIDE, LOW)),
     "above by 0.5": (lambda a, b: above(a, b, 2, 0.5), (HIGH, LOW), (LOW, LOW), (HIGH, [1.45, 1.5, 1.55])),
@@ -126,6 +143,7 @@ VERDICTS = {  # a claim -> the runs by which it holds, does not hold, and is not
     "alike": (lambda a, b: alike(a, b, 2, 0.5), (LOW, LOW), (LOW, HIGH), (LOW, WIDE)),
     "over": (lambda a, b: over(a, 2, 1.5), (HIGH, LOW), (LOW, LOW), (WIDE, LOW)),
     "under": (lambda a, b: under(a, 2, 1.5), (LOW, LOW), (HIGH, LOW), (WIDE, LOW)),
+    "steadier": (lambda a, b: steadier(a, b, 2), (CLOSE, FAR), (FAR, CLOSE), (CLOSE, WIDE)),
     "diverge": (lambda a, b: diverge(a), ([None, None], LOW), (LOW, LOW), ([None, 1.0], LOW)),
     "diverge or end high": (lambda a, b: diverge(a, 2, 1.5), ([None, 2.0], LOW), (LOW, LOW), ([None, 1.0], LOW)),
     "both": (lambda a, b: together(over(a, 2, 1.5), under(b, 2, 1.5)), (HIGH, LOW), (HIGH, HIGH), (HIGH, WIDE)),
@@ -155,7 +173,7 @@ def test_what_is_short_at_an_edge_or_not_run_is_not_settled(name, more):
             assert ("0.09 of the paper's length" if "updates" in more else "0.1, is at the edge") in found.why
 
 
-@pytest.mark.parametrize("name", ["above", "below", "alike", "over", "under", "not above"])
+@pytest.mark.parametrize("name", ["above", "below", "alike", "over", "under", "steadier", "not above"])
 @pytest.mark.parametrize("kept", [0, 1])
 def test_diverged_runs_are_no_evidence(name, kept):
     """Where too few are left; the others speak for themselves."""
