@@ -58,8 +58,8 @@ def logistic(x):
     if x.__class__ is not np.ndarray:
         e = np.exp(-np.abs(x))
         return np.where(x < 0, e, 1) / (1 + e)
-    y = np.abs(x, out=empty_like(x))
-    np.exp(np.negative(y, out=y), out=y)
+    y = np.copysign(x, -1, out=empty_like(x))
+    np.exp(y, out=y)
     below = np.add(y, 1, out=empty_like(x))
     return np.divide(np.maximum(y, x >= 0, out=y), below, out=y)
 
@@ -81,7 +81,14 @@ def softplus(x):
 
 def logistic_slope(x):
     """σ(x) σ(-x) = sech²(x/2) / 4."""
+    if x.__class__ is np.ndarray and x.ndim and x.dtype.kind == "f":
+        return quietly(_logistic_slope, x)
     return 0.25 * sech2(0.5 * x)
+
+
+def _logistic_slope(x):
+    y = _reciprocal(_cosh2(0.5 * x))
+    return np.multiply(0.25, y, out=y)
 
 
 def normal_density(x):

@@ -46,4 +46,4 @@ def all_finite(a):
     """Whether every entry of an array is finite; at BLAS speed unless the squares overflow."""
     if a.__class__ is np.ndarray and a.dtype.char in "fd" and math.isfinite(np.vdot(a, a)):
         return True
-    return bool(to_numpy(np.all(np.isfinite(a))))
+    return math.isfinite(a) if isinstance(a, float) else bool(to_numpy(np.all(np.isfinite(a))))

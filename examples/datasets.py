@@ -12,7 +12,7 @@ from places import Packaged
 TEST = 360  # of the digits
 FASHION = Packaged("Fashion-MNIST", "dataset-fashion-mnist", "fashion-mnist")
 DIGITS = "scikit-learn's digits"
-OTHERS = "a folder with MNIST's four IDX files, or with CIFAR-10's binary files"
+NAMES, OTHERS = ("fashion", "digits"), "a folder with MNIST's four IDX files, or with CIFAR-10's binary files"
 
 
 def images(source=None, size=None):

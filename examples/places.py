@@ -34,8 +34,8 @@ class Packaged:
 
     def missing(self):
         return (
-            f"{self.title} is not installed: `make data` fetches it into data/ where there is apt-get, "
-            f"`apt-get install {self.package}` installs it, and a folder {self.folder} in $DUALGRAD_DATA may hold it"
+            f"Not installed: {self.title}. `make data` puts {self.folder} into data/ where there is apt-get, "
+            f"`apt-get install {self.package}` into the system, and a folder of that name in $DUALGRAD_DATA may hold it"
         )
 
     def or_else(self, name, other, title):

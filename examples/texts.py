@@ -70,7 +70,7 @@ def music_entropy():
 AUSTEN = Packaged("Jane Austen's novels", "r-cran-janeaustenr", "janeaustenr")
 NOVELS = "sensesensibility", "prideprejudice", "mansfieldpark", "emma", "northangerabbey", "persuasion"  # as published
 HELP = "Python's help topics"
-OTHERS = "a file with a text in UTF-8"
+NAMES, OTHERS = ("austen", "help"), "a file with a text in UTF-8"
 
 
 def english(source=None):

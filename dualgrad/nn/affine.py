@@ -43,4 +43,5 @@ def outer_sum(x, dy):
 
 def row_sum(dy):
     """Σ ȳ over the rows."""
-    return np.sum(as_matrix(dy), axis=0)
+    dy = as_matrix(dy)
+    return dy.sum(axis=0) if dy.__class__ is np.ndarray else np.sum(dy, axis=0)

@@ -309,4 +309,4 @@ def at_level(value, level):
 
 def with_buffers(p):
     """The parameters and the buffers of a model in one mapping."""
-    return {**p, **p.buffers} if isinstance(p, Params) and p.buffers else p
+    return dict(p.items()) | p.buffers if isinstance(p, Params) and p.buffers else p

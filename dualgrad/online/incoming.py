@@ -153,8 +153,10 @@ def as_item(item: Any, t: int) -> tuple[Any, Any, bool]:
     """An input, a target, and whether the episode ends."""
     if not isinstance(item, (tuple, list)) or len(item) not in (2, 3):
         raise TypeError(f"step {t} of the stream is {item!r:.80}; expected (x, y), or (x, y, whether an episode ends)")
-    x, y, *rest = item
-    end = np.asarray(to_numpy(rest[0]) if is_array(rest[0]) else rest[0]) if rest else np.False_
+    if len(item) == 2:
+        return (*item, False)
+    x, y, given = item
+    end = np.asarray(to_numpy(given) if is_array(given) else given)
     if end.shape or end.dtype.kind not in "b":
-        raise TypeError(f"step {t} of the stream says {rest[0]!r:.60} of its end; expected True or False")
+        raise TypeError(f"step {t} of the stream says {given!r:.60} of its end; expected True or False")
     return x, y, bool(end)

@@ -24,6 +24,7 @@ from ..random import RngLike, as_rng
 from ..settings import plain_data
 from ..tree import Tree, map_leaves
 from .dynamics import Arrays, Cotangent, require_real_leaves, require_scalar_loss
+from .plain_transition import PlainTransition, is_plain_step
 from .transition import CellTransition
 
 
@@ -323,7 +324,8 @@ class NetworkDynamics(Arrays):
             own_params = {n: p[full] for n, full in names.items()}
             below = transitions[-1] if transitions else None
             factors = cell.factors(own_params, self.parts(inner), x if below is None else below.output())
-            transitions.append(CellTransition(cell, own_params, factors, rows, own, self.size, below))
+            kind = PlainTransition if is_plain_step(cell, factors, rows, self.size) else CellTransition
+            transitions.append(kind(cell, own_params, factors, rows, own, self.size, below))
             states.append(self._state_of(factors.state))
         return network.joined(states), transitions
 

@@ -10,7 +10,7 @@ from ..checks import flag, positive_count
 from ..errors import LayoutError
 from ..params import Params
 from .learner import OnlineEstimator
-from .rank_one import balance, row_norms
+from .rank_one import balance, balance_with_ones, row_norms
 
 
 class NoBackTrack(OnlineEstimator):
@@ -149,9 +149,8 @@ class NoBackTrack(OnlineEstimator):
         if self.split:
             inside = _block_masks(memory["block"], self.rank, w.dtype)
             w_norms, D_norms = np.sqrt(inside @ np.square(w, dtype=np.float64)), T.norms(inside[:, T.own])
-            return balance(row_norms(v), w_norms.astype(w.dtype)), balance(np.ones_like(D_norms), D_norms)
-        D_norms = T.norms()
-        return balance(row_norms(v), row_norms(w)), balance(np.ones_like(D_norms), D_norms)
+            return balance(row_norms(v), w_norms.astype(w.dtype)), balance_with_ones(D_norms)
+        return balance(row_norms(v), row_norms(w)), balance_with_ones(T.norms())
 
     def _invariant_scales(self, memory, T):
         """Those of Appendix B (eqs. 63, 64)."""

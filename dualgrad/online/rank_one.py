@@ -23,14 +23,21 @@ def balance(v_norm, w_norm):
     """
     a, b = np.sqrt(v_norm), np.sqrt(w_norm)
     some = (a > 0) & (b > 0)
-    if to_numpy(np.all(some)):
+    if to_numpy(some.all()):
         return b / a, a / b
     return np.where(some, b, 0) / np.where(some, a, 1), np.where(some, a, 0) / np.where(some, b, 1)
 
 
+def balance_with_ones(w_norm):
+    """`balance` of vectors of norm 1 and others."""
+    b = np.sqrt(w_norm)
+    some = b > 0
+    return (b, 1 / b) if to_numpy(some.all()) else (np.where(some, b, 0), np.where(some, 1, 0) / np.where(some, b, 1))
+
+
 def row_norms(rows):
     """‖row‖ of every row; squared in double precision, where small numbers of single precision do not vanish."""
-    return np.sqrt(np.sum(np.square(rows, dtype=np.float64), axis=-1)).astype(rows.dtype)
+    return np.sqrt(np.square(rows, dtype=np.float64).sum(axis=-1)).astype(rows.dtype, copy=False)
 
 
 def rank_one_trick(v: ArrayLike, w: ArrayLike, *, rng: RngLike, rescale: bool = True) -> tuple[Array, Array]:

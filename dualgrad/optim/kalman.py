@@ -91,9 +91,10 @@ class KalmanQDOP(Optimizer):
         """
         if isinstance(params, dict) and params and not any(isinstance(w, dict) for w in params.values()):
             return self._step_dict(params, gradient, fisher)
-        self._keep, self._units = 1 - rate(self.gamma, self.steps + 1, CONSTRAINTS["gamma"]), _units_of(params)
-        self._rows = None if fisher is None else self._checked(fisher, params)
-        self._count = sum(np.size(leaf) for leaf in flatten(params)[0])
+        keep = 1 - rate(self.gamma, self.steps + 1, CONSTRAINTS["gamma"])
+        rows = None if fisher is None else self._checked(fisher, params)
+        count = params.size if isinstance(params, Params) else sum(np.size(leaf) for leaf in flatten(params)[0])
+        vars(self).update(_keep=keep, _units=_units_of(params), _rows=rows, _count=count)
         super().step(params, gradient)
 
     def _step_dict(self, params, gradient, fisher):
@@ -125,22 +126,23 @@ class KalmanQDOP(Optimizer):
         factor, low, high, _, rate = row
         parts = (np.real, np.imag) if w.dtype.kind == "c" else (lambda a: a,)
         for part in parts:
-            clipped = np.clip(factor * part(g), low, high)
+            clipped = part(g) if row[:4] == self._plain else np.clip(factor * part(g), low, high)
             self._move(rate, part(w), clipped, part(precision), part(slope))
 
     def _move(self, rate, w, g, precision, slope):
         rows = [g] if self._rows is None else self._rows
         units, rest = self._units
-        for weights, bias in units:
-            w[bias] += rate * self._move_weights(rate, rows, weights, bias, w, g, precision, slope)
+        for _, bias, parts in units:
+            w_0 = w[bias]
+            w_0 += rate * self._move_weights(rate, rows, parts, bias, w, g, precision, slope)
         for place in rest:  # biases, and what belongs to no unit
-            J = precision[place]
+            J, w_0 = precision[place], w[place]
             J *= self._keep
             for u in rows:
                 J += u[place] * u[place]
-            w[place] -= rate * (g[place] / (J + self.prior))
+            w_0 -= rate * (g[place] / (J + self.prior))
 
-    def _move_weights(self, rate, rows, weights, bias, w, g, precision, slope):
+    def _move_weights(self, rate, rows, parts, bias, w, g, precision, slope):
         """A step of the weights of units; returns Σ_i c_i d_i, for their biases.
 
         The decay makes A_00' = (1 - γ) J_00 + Λ of A_00, c' = c (1 - γ) A_00/A_00', and adds γ Λ c c' to S. A row u
@@ -152,23 +154,29 @@ class KalmanQDOP(Optimizer):
         shrink = keep * (precision[bias] + prior) / (J + prior)
         learnt = []
         for u in rows:
-            before, after = J + prior, J + prior + u[bias] * u[bias]
-            learnt.append((u, before / after, u[bias] / after))
-            J = J + u[bias] * u[bias]
-        dbias = 0
-        for part in _parts(weights, bias):
-            S, c = (_by_unit(a, part, bias) for a in (precision, slope))
+            u0 = u[bias]
+            before, square = J + prior, u0 * u0
+            after = before + square
+            learnt.append((u, u0, before / after, u0 / after))
+            J = J + square
+        dbias, n = 0, bias.stop - bias.start
+        for part in parts:
+            S, c = precision[part].reshape(-1, n), slope[part].reshape(-1, n)
             S *= keep
             if keep < 1:
-                S += (1 - keep) * prior * shrink * c * c
+                a = (1 - keep) * prior * shrink * c
+                S += np.multiply(a, c, out=a)
                 c *= shrink
-            for u, share, gain in learnt:
-                r = _by_unit(u, part, bias) - c * u[bias]
-                S += r * r * share
-                c += r * gain
-            r = r * share if own else _by_unit(g, part, bias) - c * g[bias]
+            for u, u0, share, gain in learnt:
+                a = c * u0
+                r = np.subtract(u[part].reshape(-1, n), a, out=a)
+                a = r * r
+                S += np.multiply(a, share, out=a)
+                c += np.multiply(r, gain, out=a)
+            r = np.multiply(r, share, out=r) if own else g[part].reshape(-1, n) - c * g[bias]
             d, change = _solved(r, S + prior, c)
-            _by_unit(w, part, bias)[...] -= rate * d
+            w_i = w[part].reshape(-1, n)
+            w_i -= d if rate == 1 else rate * d
             dbias = dbias + change
         return dbias
 
@@ -181,7 +189,7 @@ class KalmanQDOP(Optimizer):
             return np.sqrt(np.sum(g * g, axis=-1) / self.prior).astype(rows.dtype, copy=False)
         precision, slope = (self._memory.state[name][0] for name in self.state_names)
         d = g / (precision + self.prior)
-        for weights, bias in _units_of(params)[0]:
+        for weights, bias, _ in _units_of(params)[0]:
             g_i, S, c = (_by_unit(a, weights, bias) for a in (g, precision + self.prior, slope))
             d_i, dbias = _solved(g_i - c * g[..., None, bias], S, c)
             d[..., weights] = d_i.reshape((*g.shape[:-1], -1))
@@ -202,7 +210,8 @@ def _units_of(params):
 
 @functools.lru_cache
 def _units(layout):
-    """Pairs of slices of the vector, of weights and their bias: the last axis of both is the units; and the rest."""
+    """Slices of the vector, of weights and their bias, whose last axis is the units, and the weights' parts; and the
+    slices of the rest."""
     found = []
     for name, place in layout.slices.items():
         scope, dot, last = name.rpartition(".")
@@ -214,7 +223,8 @@ def _units(layout):
                 start = found.pop()[0].start if adjacent else place.start
                 found.append((slice(start, place.stop), layout.slices[bias]))
     ends = [0, *(end for place, _ in found for end in (place.start, place.stop)), layout.size]
-    return found, [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
+    rest = [slice(a, b) for a, b in zip(ends[::2], ends[1::2], strict=True) if a < b]
+    return [(*pair, _parts(*pair)) for pair in found], rest
 
 
 def _by_unit(a, weights, bias):

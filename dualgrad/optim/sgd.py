@@ -9,6 +9,8 @@ from .blockwise import blocks, is_just, scratch
 from .hyperparameters import Rate
 from .optimizer import Optimizer
 
+_SHORT = 1 << 12  # entries for which a block's buffers are not worth their while
+
 
 @dataclass(eq=False, repr=False)
 class SGD(Optimizer):
@@ -76,11 +78,16 @@ class SGD(Optimizer):
         return rate, self.momentum, 1 - self.dampening if self.steps > 1 else 1
 
     def _sweep(self, row, w, g, *momentum):
-        """w ← w - (lr c) v where the gradient is c v and not written out: a pass less than the product takes."""
-        if g.__class__ is not Unwritten or momentum or row[:4] != self._plain:
-            return super()._sweep(row, w, g, *momentum)
-        for part, step in blocks(w, g.scaled(row[4])):
-            part -= step
+        """w ← w - lr g at once where g is short, or is c v and not written out: a pass less than the product takes."""
+        if momentum or row[:4] != self._plain:
+            super()._sweep(row, w, g, *momentum)
+        elif g.__class__ is Unwritten:
+            for part, step in blocks(w, g.scaled(row[4])):
+                part -= step
+        elif g.__class__ is np.ndarray and g.size <= _SHORT and g.dtype is w.dtype:
+            w -= row[4] * g
+        else:
+            super()._sweep(row, w, g)
 
     def _update(self, numbers, w, g, momentum=None):
         (rate, b, fresh), a = numbers, scratch(w)

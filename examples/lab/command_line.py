@@ -71,13 +71,13 @@ def arguments(doc, names, sources=None):
         parser.add_argument("--only", metavar="STUDY", nargs="+", choices=names, help=f"of {', '.join(names)}")
     parser.set_defaults(only=None, data=None)
     if sources:
-        parser.add_argument("--data", metavar="PATH", help=f"other data: {sources.OTHERS}")
+        parser.add_argument("--data", metavar="PATH", help=f"{', '.join(sources.NAMES)}, or {sources.OTHERS}")
     args = parser.parse_args()
     args.only = args.only or names
     if args.jobs < 1 or (args.seeds is not None and args.seeds < 1):
         parser.error("--seeds and --jobs: expected at least 1")
-    if args.data and not os.path.exists(args.data):
-        parser.error(f"--data {args.data}: there is no such file or folder")
+    if args.data and args.data not in sources.NAMES and not os.path.exists(args.data):
+        parser.error(f"--data {args.data}: there is no such file or folder, and it is not {' or '.join(sources.NAMES)}")
     return args
 
 

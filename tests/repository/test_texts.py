@@ -1,12 +1,15 @@
 """The texts of the online experiments have the entropy they claim, and the compressors beside them are right."""
 
 import gzip
+import importlib
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+import dualgrad as dg
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
@@ -78,3 +81,49 @@ def test_context_trees_are_weighted_as_defined(text):
 
 def test_gzip_is_gzip():
     assert gzip_bits("abc" * 100) == 8 * len(gzip.compress(b"abc" * 100, 9)) / 300
+
+
+@pytest.mark.parametrize("name", ["plain", "Kalman"])
+def test_schedules_count_characters_whatever_the_window(name, prediction):
+    """After 225 characters those that step at each, and those that step once in 15, are at the same rate or decay."""
+    schedules = [prediction.optimizer_of(name, 0.5, every) for every in (1, 15)]
+    often, seldom = (made.lr if name == "plain" else made.gamma for made in schedules)
+    assert often(225) == pytest.approx(0.5 / 15)
+    assert seldom(15) == pytest.approx(often(225))
+
+
+def test_gradients_of_a_window_are_one_step_of_their_sum_in_bits(prediction):
+    params, taken = dg.Params({"w": np.zeros(2)}), prediction.InBits(dg.optim.SGD(1.0), 15)
+    for k in range(30):
+        taken.step(params, dg.Params({"w": np.array([1.0, k // 15])}), 1)
+        steps = (k + 1) // 15
+        np.testing.assert_allclose(params["w"] * np.log(2), [-15 * steps, -15 * (steps == 2)])
+    whole, window = dg.Params({"w": np.zeros(2)}), prediction.InBits(dg.optim.SGD(1.0), 15)
+    for k in range(2):
+        window.step(whole, dg.Params({"w": np.array([15.0, 15.0 * k])}), 15)
+    np.testing.assert_allclose(whole.vector, params.vector)
+
+
+@pytest.mark.parametrize("learner", ["RTRL", "BPTT(15)"])
+def test_a_curve_has_the_bits_of_every_part_of_the_text(learner, prediction):
+    """Read by a network that stands still: the mean over all parts is what the text as a whole takes."""
+    run = prediction.training("music", "paper", learner, "plain", 0.0, 15, 150, seed=0, points=5)
+    assert [row[0] for row in run["curve"]] == [0, 30, 60, 90, 120, 150]
+    text = prediction.source("music", 150, 0)
+    symbols = sorted(set(text))
+    codes, start = np.searchsorted(symbols, list(text)), dg.Rng(0).spawn(2)[0]
+    net, params = prediction.network("music", "paper", len(symbols), start)
+    state, losses = net.init_state, []
+    for t in range(1, 151):
+        state = net.step(state, np.eye(len(symbols))[codes[t - 1]], params)
+        losses.append(float(net.loss(state, codes[t % 150], params)) / np.log(2))
+    np.testing.assert_allclose([row[2] for row in run["curve"][1:]], np.reshape(losses, (5, 30)).mean(1), rtol=1e-6)
+    np.testing.assert_allclose(run["curve"][-1][3], np.mean(losses), rtol=1e-6)
+
+
+@pytest.fixture
+def prediction(monkeypatch):
+    """The experiment's module."""
+    pytest.importorskip("tqdm")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "examples"))
+    return importlib.import_module("text_prediction")

@@ -218,8 +218,13 @@ class Cell(Layer):
 
     def beside(self, x: Array, h: Array) -> Array:
         """x and h side by side, and a 1 for the bias: what the one block of `factors` multiplies."""
-        one = [np.ones_like(x, shape=(len(x), 1))] if self.bias else []
-        return np.concatenate([x, h, *one], axis=-1)
+        m = self.input_size
+        beside = np.empty_like(x, shape=(len(x), m + self.hidden_size + self.bias))
+        beside[:, :m] = x
+        beside[:, m : m + self.hidden_size] = h
+        if self.bias:
+            beside[:, -1] = 1
+        return beside
 
     def affine(self, p: Parameters, x: Array, h: Array) -> Array:
         """x Wx + h Wh + b."""

@@ -100,5 +100,5 @@ class LeakyRNNCell(Cell):
         (h,), a = parts, logistic(parts[0])
         ones = np.ones_like(h)[:, None]
         blocks = [(self.beside(x, a), ones)] + [(ones[:, 0, :1], h[:, None])] * self.learned
-        keep = np.broadcast_to(p["leak"], h.shape)[:, None, None]
+        keep = (ones * p["leak"])[:, None]
         return Factors((p["leak"] * h + self.affine(p, x, a),), blocks, ones, ones, logistic_slope(h), keep)
