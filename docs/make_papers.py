@@ -20,6 +20,7 @@ from lab.command_line import one_thread  # noqa: E402
 from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
+    "dodge": ["directions", "copy_task", "image_regression"],
     "nobacktrack": ["text_prediction"],
     "forward-gradient-limits": ["forward_gradient_limits"],
     "persistent-es": [

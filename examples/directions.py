@@ -1,36 +1,32 @@
-"""How many random directions? DODGE's figure 1 on digits, or on MNIST from its files.
+"""How many random directions? DODGE's figure 1 on Fashion-MNIST, or on MNIST from its files.
 
 Networks with two hidden layers learn by forward gradients along 1 to 100 random directions, for three batch sizes and
-for several widths; beside them the exact gradient (DODGE's oracle). All by Adam, each at its own best rate of the grid.
-The directions are LowRank signs, which have the variance of the paper's dense ones and cost half as much.
-Then the figures on one 64-128-128-10 network at one rate, dense signs against LowRank signs over many seeds, and what a
-step of each costs.
-
-    python examples/directions.py --quick
-    python examples/directions.py --full
-    python examples/directions.py --full --only reference --data ~/mnist
+for several widths; beside them the exact gradient (DODGE's oracle). All by Adam, each at its own best rate of the grid,
+on as many samples, so that a batch ten times as large has a tenth of the updates. The directions are LowRank signs,
+which have the variance of the paper's dense ones and cost less. Then one 64-128-128-10 network on digits at one rate,
+dense signs against LowRank signs over many seeds, and the cosine and the cost of one direction.
 """
 
 import itertools
+import time
 
+import datasets
 import numpy as np
-from datasets import images
-from lab import arguments, epochs, final, grouped, in_turns, learn, run, save, shortest, spread, table, tuned, verdicts
-from lab.figures import axes, band
+from datasets import images, title
+from lab import Claim, Row, Study, axes, band, epochs, final, grouped, learn, main, shortest, spread, table
+from lab.verdicts import above, alike, contrary, diverge, over, together, under
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
 
-RATES = [3e-3, 1e-3, 3e-4]  # the upper half of DODGE's grid, of which the lowest was never best here
-COUNTS = {"quick": [1, 4], "full": [1, 3, 10, 30, 100]}
-BATCHES = {"quick": [100], "full": [100, 300, 1000]}
-WIDTH = 128  # where directions and batches vary
-WIDTHS = {"quick": [128], "full": [32, 128, 512]}
-UPDATES = {"quick": 20, "full": 2000}
+RATES = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
+SAMPLES = 400_000  # 4,000 updates of the smallest batch, as in figure 1c
+COUNTS, BATCHES, WIDTHS, WIDTH = [1, 3, 10, 30, 100], [100, 300, 1000], [32, 128, 512], 128
+SNAPSHOTS = [1000, 2000, 3000, 4000]  # updates, in figure 1c
+SEEN = 2000  # images of each part that accuracies are of, at most
 REFERENCE = {  # test accuracy after 2,400 steps of Adam at 1e-3, batches of 128; measured independently
-    "exact gradient": (None, 0, 0.986), "Gaussian, 1": (directions.Gaussian, 1, 0.797),
-    "signs, 1": (directions.Rademacher, 1, 0.819), "signs, 10": (directions.Rademacher, 10, 0.931),
-    "LowRank, 1": (directions.LowRank, 1, 0.819), "LowRank, 10": (directions.LowRank, 10, 0.931),
+    "exact gradient": (None, 0, 0.986), "Gaussian, 1": ("Gaussian", 1, 0.797), "signs, 1": ("Rademacher", 1, 0.819),
+    "signs, 10": ("Rademacher", 10, 0.931), "LowRank, 1": ("LowRank", 1, 0.819), "LowRank, 10": ("LowRank", 10, 0.931),
 }  # fmt: skip
 
 
@@ -39,151 +35,193 @@ def network(train, width):
     return nn.Sequential(nn.Flatten(), *nn.networks.mlp([inputs, width, width, 10]).layers)
 
 
-def estimator_of(kind, n):
+def estimator_of(kind, n=1):
     return estimators.Backprop() if kind is None else estimators.ForwardGradient(getattr(directions, kind)(), n=n)
 
 
-def training(data, kind, n, batch, width, updates, rate, seed):
-    """One run: its curve of updates, seconds, test accuracy, and training accuracy of up to 2,000 images."""
+def training(data, kind, n, batch, width, samples, rate, seed):
+    """One run: its curve of samples, seconds, test accuracy, and training accuracy of up to 2,000 images each."""
     train, test = images(data)
     model = network(train, width)
     params = nn.initialise(model.init(rng=seed), "he_normal", rng=seed)
     source, rng = dg.Rng(seed).spawn(2)
-    seen = train[0][:2000], train[1][:2000]
 
     def evaluate(params):
-        return [nn.accuracy(model(params, x), y) for x, y in (test, seen)]
+        return [nn.accuracy(model(params, x[:SEEN]), y[:SEEN]) for x, y in (test, train)]
 
     batches = epochs(nn.Objective(model, nn.cross_entropy), train, batch, source)
-    return learn(estimator_of(kind, n), optim.Adam(rate), params, batches, updates, evaluate, rng=rng)
+    curve = learn(estimator_of(kind, n), optim.Adam(rate), params, batches, samples // batch, evaluate, rng=rng)
+    return [[updates * batch, *rest] for updates, *rest in curve]
 
 
-def counting(args, mode):
-    """Figure 1: training accuracy against the number of directions, the batch size and the width."""
-    settings = [(n, b, WIDTH) for b in BATCHES[mode] for n in [*COUNTS[mode], 0]]
-    ends = (COUNTS[mode][0], COUNTS[mode][-1], 0)
-    settings += [(n, BATCHES[mode][0], w) for w in WIDTHS[mode] if w != WIDTH for n in ends]
-    tasks = [
-        {
-            "data": args.data,
-            "updates": UPDATES[mode],
-            "kind": "LowRank" if n else None,
-            "n": n,
-            "batch": b,
-            "width": w,
-        }
-        for n, b, w in settings
-    ]
-    rates = RATES if args.full else RATES[:2]
-    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "directions")
-    groups = grouped(runs, "batch", "width", "n")
-    rows = []
-    for (batch, width, n), group in sorted(groups.items(), key=lambda g: (g[0][1], g[0][0], g[0][2] or np.inf)):
-        rivals = [g for (b, w, _), g in groups.items() if (b, w) == (batch, width)]
-        rows.append([width, batch, n or "exact", group[0]["rate"], spread(final(group, 3)), spread(final(group, 2)),
-                     spread(final(group, 2, shortest(rivals))), f"{np.nanmean(final(group, 1)):.1f}"])  # fmt: skip
-    columns = ["width", "batch", "directions", "rate", "training accuracy", "test accuracy", "at equal time", "seconds"]
-    return groups, runs + search, table(f"Accuracy after {UPDATES[mode]} updates", columns, rows)
+def on_digits(**settings):
+    return training("digits", **settings)
 
 
-def claims(groups, mode):
-    """The paper's claims, and whether they hold here."""
-
-    def mean(batch, n):
-        return float(np.nanmean(final(groups[batch, WIDTH, n], 3)))
-
-    found = {b: [mean(b, n) for n in COUNTS[mode]] for b in BATCHES[mode]}
-    rising = all(x <= y + 0.01 for row in found.values() for x, y in itertools.pairwise(row))
-    lowest, best = min(row[0] for row in found.values()), max(BATCHES[mode], key=lambda b: found[b][0])
-    each = "; ".join(f"batch {b}: " + ", ".join(f"{v:.3f}" for v in row) for b, row in found.items())
-    rows = [
-        ["more directions improve accuracy", rising, each],
-        ["training is stable with one direction", lowest > 0.5, f"lowest {lowest:.3f}"],
-        ["a batch of 300 is best", best == 300, f"with one direction, {best}"],
-    ]
-    return verdicts("DODGE, figure 1", rows, "training accuracy")
-
-
-def reference(args, mode):
-    """One network at one rate, against figures measured independently; dense signs against LowRank signs."""
-    steps = 2400 if args.full else 10
-    many = 30 if args.full else 2
-    tasks = []
-    for name, (kind, n, _) in REFERENCE.items():
-        seeds = many if name in ("signs, 1", "LowRank, 1") else args.seeds
-        setting = {"data": args.data, "kind": kind and kind.__name__, "n": n, "batch": 128, "width": 128}
-        tasks += [setting | {"updates": steps, "rate": 1e-3, "seed": s} for s in range(seeds)]
-    runs = run(training, tasks, args.jobs, "reference")
-    rows, groups = [], {}
-    for name, (kind, n, expected) in REFERENCE.items():
-        group = [r for r in runs if (r["kind"], r["n"]) == (kind and kind.__name__, n)]
-        groups[name] = final(group, 2)
-        rows.append([name, len(group), spread(groups[name]), expected, f"{1e3 * np.mean(final(group, 1)) / steps:.2f}"])
-    difference = groups["LowRank, 1"] - groups["signs, 1"]
-    low = difference.mean() - 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
-    high = 2 * difference.mean() - low
-    columns = ["estimator", "seeds", f"test accuracy after {steps} steps", "expected", "ms per step"]
-    tables = [table("64-128-128-10, Adam 1e-3, batch 128", columns, rows)]
-    tables.append(table(
-        "LowRank signs less dense signs", ["seeds", "mean difference", "95 % interval", "bar"],
-        [[len(difference), f"{difference.mean():+.4f}", f"{low:+.4f} to {high:+.4f}", "above -0.02"]],
-    ))  # fmt: skip
-    return runs, tables
-
-
-def cosine(args):
-    """Mean |cos| of one direction, against √(2/(π p)); step time of dense and LowRank signs, in turns."""
-    train, _ = images(args.data)
-    objective = nn.Objective(network(train, 128), nn.cross_entropy)
-    params = objective.model.init(rng=0)
+def one_direction(data, kind, width, estimates, seed):
+    """|cos| of one direction with the gradient and the variance, both relative to theory; the seconds of estimates."""
+    train, _ = images(data)
+    objective = nn.Objective(network(train, width), nn.cross_entropy)
+    params, estimator, rng = objective.model.init(rng=seed), estimator_of(kind), dg.Rng(seed)
     batch = objective.bind(train[0][:128], train[1][:128])
-    rounds, theory = 200 if args.full else 5, np.sqrt(2 / np.pi / params.size)
-    kinds = {
-        name: estimators.ForwardGradient(getattr(directions, name)()) for name in ("Rademacher", "Gaussian", "LowRank")
+    started = time.process_time()
+    for _ in range(estimates):
+        estimator.estimate(batch, params, rng=rng)
+    seconds = time.process_time() - started
+    found = estimators.diagnose(estimator, batch, params, rng, samples=estimates)
+    return [[estimates, seconds, found.abs_cosine / np.sqrt(2 / np.pi / params.size), found.variance_ratio]]
+
+
+# ---------------------------------------------------------------------- what is run
+
+
+def rows(data, samples, counts, batches, widths, rates, seeds):
+    """Every count for every batch at one width, and three counts at the other widths."""
+
+    def row(n, batch, width):
+        settings = {"data": data, "kind": "LowRank" if n else None, "n": n, "batch": batch, "width": width}
+        milliseconds = (0.9 + 0.08 * n * batch / 100 if n else 1.5 * batch / 100) * width / WIDTH
+        return Row(settings | {"samples": samples}, seeds, rates, SAMPLES if batch == BATCHES[0] else None,
+                   seconds=2 + samples / batch * milliseconds / 1e3)  # fmt: skip
+
+    found = [row(n, batch, WIDTH) for batch in batches for n in [*counts, 0]]
+    return tuple(found + [row(n, batches[0], w) for w in widths if w != WIDTH for n in (1, 10, 0) if n in [*counts, 0]])
+
+
+def reference_rows(steps, few, many):
+    return tuple(
+        Row({"kind": kind, "n": n, "batch": 128, "width": 128, "samples": 128 * steps, "rate": 1e-3},
+            many if kind in ("LowRank", "Rademacher") and n == 1 else few, seconds=3)
+        for kind, n, _ in REFERENCE.values()
+    )  # fmt: skip
+
+
+def cosine_rows(data, estimates, seeds):
+    return tuple(
+        Row({"data": data, "kind": kind, "width": WIDTH, "estimates": estimates}, seeds, seconds=8)
+        for kind in ("Rademacher", "Gaussian", "LowRank")
+    )
+
+
+# ---------------------------------------------------------------------- what is found
+
+
+def until(runs, updates):
+    """The same runs, of which no more than so many updates were made."""
+    cut = []
+    for run in runs:
+        curve = [row for row in run["curve"] if row[0] <= updates * run["batch"]]
+        cut.append(run | {"curve": curve, "samples": curve[-1][0]})
+    return cut
+
+
+def snapshots(run):
+    """The updates of figure 1c that a run has made, or its last."""
+    updates = run["samples"] // run["batch"]
+    return [at for at in SNAPSHOTS if at <= updates] or [updates]
+
+
+def tables(runs):
+    groups = grouped(runs, "width", "batch", "n")
+    ordered = dict(sorted(groups.items(), key=lambda found: (*found[0][:2], found[0][2] or np.inf)))
+    smallest = min(run["batch"] for run in runs)
+    return {
+        "directions-counts": counts_table({key[1:]: group for key, group in ordered.items() if key[0] == WIDTH}),
+        "directions-widths": widths_table({key[::2]: group for key, group in ordered.items() if key[1] == smallest}),
     }
-    stream, rows = dg.Rng(0), []
-    calls = [lambda e=estimator: e.estimate(batch, params, rng=stream) for estimator in kinds.values()]
-    times = 1e3 * np.median(in_turns(calls, rounds), axis=0)
-    for (name, estimator), ms in zip(kinds.items(), times, strict=True):
-        found = estimators.diagnose(estimator, batch, params, 0, samples=10 * rounds)
-        rows.append([name, f"{found.abs_cosine:.5f}", f"{theory:.5f}", f"{found.abs_cosine / theory - 1:+.1%}",
-                     f"{found.variance_ratio:.3f}", f"{ms:.2f}"])  # fmt: skip
-    columns = ["directions", "mean |cos|", "√(2/(π p))", "deviation", "variance / theory", "ms per estimate"]
-    return table(f"One direction at the start, p = {params.size:,}", columns, rows)
 
 
-def main():
-    data = "a folder with MNIST's IDX files, instead of the digits"
-    args = arguments(__doc__, "about 40 minutes", data, parts=["counts", "reference", "cosine"])
-    mode = "full" if args.full else "quick"
-    tables, runs, groups = [], [], {}
-    if "counts" in args.only:
-        groups, found, shown = counting(args, mode)
-        runs += found
-        tables += [shown, claims(groups, mode)]
-    if "reference" in args.only:
-        found, shown = reference(args, mode)
-        runs += found
-        tables += shown
-    if "cosine" in args.only:
-        tables.append(cosine(args))
-    save(args, "directions", draw(groups, mode), tables, runs)
+def counts_table(groups):
+    """Accuracy by batch and number of directions, at equal samples, updates and seconds."""
+    updates = min((run["samples"] // run["batch"] for runs in groups.values() for run in runs), default=0)
+    fastest = shortest(groups.values()) if groups else 0.0
+    lines = [
+        [batch, n or "exact", group[0]["rate"], spread(final(group, 3)), spread(final(group, 2)),
+         spread(final(until(group, updates), 3)), spread(final(group, 3, fastest)),
+         f"{np.nanmean(final(group, 1)):.1f}"] for (batch, n), group in groups.items()
+    ]  # fmt: skip
+    columns = ["batch", "directions", "rate", "training accuracy", "test accuracy",
+               f"training, after {updates} updates", f"training, after {fastest:.1f} s", "seconds"]  # fmt: skip
+    run = max((run for runs in groups.values() for run in runs), key=lambda run: run["samples"], default=None)
+    where = f"{title(run['data'])}, width {WIDTH}, after {run['samples']:,} samples" if run else "not run"
+    return table(where, columns, lines)
 
 
-def draw(groups, mode):
+def widths_table(groups):
+    """Training accuracy by width and number of directions, on the way and at equal seconds."""
+    fastest, run = shortest(groups.values()), next(iter(groups.values()))[0]
+    updates = snapshots(run)
+    lines = [
+        [width, n or "exact", group[0]["rate"], *(spread(final(until(group, at), 3)) for at in updates),
+         spread(final(group, 3, fastest))] for (width, n), group in groups.items()
+    ]  # fmt: skip
+    columns = ["width", "directions", "rate", *(f"after {at:,} updates" for at in updates), f"after {fastest:.1f} s"]
+    return table(f"{title(run['data'])}, training accuracy, batch {run['batch']}", columns, lines)
+
+
+def accuracy(*groups, column=3):
+    return ", ".join(f"{np.nanmean(final(group, column)):.3f}" if group else "not run" for group in groups)
+
+
+def difference(one, other):
+    return np.nanmean(final(one, 3)) - np.nanmean(final(other, 3))
+
+
+def claims(runs):
+    groups = grouped(runs, "width", "batch", "n")
+    small, middle, large = BATCHES
+    updates = min(run["samples"] // run["batch"] for run in runs)
+
+    def of(n, batch=small, width=WIDTH):
+        return groups.get((width, batch, n), [])
+
+    def at_all(one, other):
+        """For every number of directions, that the one batch is better than the other."""
+        found = [(of(n, one), of(n, other)) for n in COUNTS]
+        gains = ", ".join(f"{difference(*pair):+.3f}" if all(pair) else "not run" for pair in found)
+        return gains, together(*(above(*pair, 3) for pair in found))
+
+    ends = accuracy(*(of(1, batch) for batch in BATCHES))
+    for batch in BATCHES:
+        counted = [of(n, batch) for n in COUNTS]
+        rising = together(*(above(b, a, 3) for a, b in itertools.pairwise(counted)))
+        yield Claim(f"the more directions, the better: 1, 3, 10, 30, 100, batch {batch}", "figures 1a, 1b",
+                    accuracy(*counted), rising)  # fmt: skip
+    yield Claim("one direction learns, and none of its runs diverges", "figure 1a", accuracy(of(1)),
+                together(contrary(diverge(of(1), 3)), over(of(1), 3, 0.5)))  # fmt: skip
+    yield Claim(f"one direction, equal samples: a batch of {middle} is better than {small}", "figure 1b", ends,
+                above(of(1, middle), of(1), 3))  # fmt: skip
+    yield Claim("... with 1, 3, 10, 30 and 100 directions", "figure 1b", *at_all(middle, small))
+    yield Claim(f"one direction, equal samples: {large} is worse than {middle}", "figure 1b", ends,
+                above(of(1, middle), of(1, large), 3))  # fmt: skip
+    yield Claim("... with 1, 3, 10, 30 and 100 directions", "figure 1b", *at_all(middle, large))
+    cut = [until(of(1, batch), updates) for batch in BATCHES]
+    yield Claim(f"after equal updates, {updates}, the largest batch is best, with one direction", "not compared",
+                accuracy(*cut), together(*(above(cut[2], other, 3) for other in cut[:2])))  # fmt: skip
+    wide = [of(1, small, width) for width in WIDTHS]
+    yield Claim("one direction learns at every width: 32, 128, 512", "figure 1c", accuracy(*wide),
+                together(*(over(group, 3, 0.5) for group in wide)))  # fmt: skip
+
+
+def draw(runs):
+    groups = grouped(runs, "width", "batch", "n")
+    batches, widths = (sorted({run[name] for run in runs}) for name in ("batch", "width"))
+    counts = sorted({run["n"] for run in runs if run["n"]})
     figure, (left, middle, right) = axes(3)
-    batch = BATCHES[mode][0]
-    for n in [*COUNTS[mode], 0]:
-        if (batch, WIDTH, n) in groups:
-            band(left, groups[batch, WIDTH, n], 3, named(n), color=None if n else "0.5")
-    left.set(xlabel="updates", ylabel="training accuracy", title=f"Width {WIDTH}, batch {batch}")
-    for b in BATCHES[mode]:
-        dots(middle, COUNTS[mode], [groups.get((b, WIDTH, n)) for n in COUNTS[mode]], f"batch {b}")
-    middle.set(xlabel="directions", title="Batch size")
-    for n in (COUNTS[mode][0], COUNTS[mode][-1], 0):
-        dots(right, WIDTHS[mode], [groups.get((batch, w, n)) for w in WIDTHS[mode]], named(n))
-    right.set(xlabel="width", title="Width")
-    for ax in (left, middle, right) if groups else ():
+    for n in [*counts, 0]:
+        if (WIDTH, batches[0], n) in groups:
+            band(left, groups[WIDTH, batches[0], n], 3, named(n), color=None if n else "0.5")
+    left.set(xlabel="samples", ylabel="training accuracy", title=f"Width {WIDTH}, batch {batches[0]}")
+    left.locator_params(axis="x", nbins=5)
+    for batch in batches:
+        dots(middle, counts, [groups.get((WIDTH, batch, n)) for n in counts], f"batch {batch}")
+    middle.set(xlabel="directions", title="Batch size, at equal samples")
+    for at in snapshots(next(run for run in runs if run["batch"] == batches[0])):
+        found = [groups.get((width, batches[0], 1)) for width in widths]
+        dots(right, widths, [group and until(group, at) for group in found], f"{at} updates")
+    right.set(xlabel="width", title="Width, one direction")
+    figure.suptitle(title(runs[0]["data"]))
+    for ax in (left, middle, right):
         ax.legend(frameon=False, fontsize=8)
     return figure
 
@@ -196,12 +234,69 @@ def dots(ax, places, found, label):
     """Final training accuracies with their spread over seeds, at places on a logarithmic axis."""
     values = [(place, final(runs, 3)) for place, runs in zip(places, found, strict=True) if runs]
     if values:
-        x, y = [place for place, _ in values], [v for _, v in values]
-        ax.errorbar(x, np.mean(y, 1), np.std(y, 1), marker="o", capsize=2, label=label)
+        x, means, deviations = zip(*((place, np.nanmean(v), np.nanstd(v)) for place, v in values), strict=True)
+        ax.errorbar(x, means, deviations, marker="o", capsize=2, label=label)
     ax.set_xscale("log")
     ax.set_xticks(places, [str(place) for place in places])
     ax.minorticks_off()
 
 
+def reference_groups(runs):
+    groups = grouped(runs, "kind", "n")
+    return {name: groups[kind, n] for name, (kind, n, _) in REFERENCE.items() if (kind, n) in groups}
+
+
+def reference_tables(runs):
+    lines = [
+        [name, len(group), spread(final(group, 2)), REFERENCE[name][2],
+         f"{1e3 * np.nanmean(final(group, 1)) / (group[0]['samples'] / 128):.2f}"]
+        for name, group in reference_groups(runs).items()
+    ]  # fmt: skip
+    columns = [
+        "estimator",
+        "seeds",
+        f"test accuracy after {runs[0]['samples'] // 128:,} steps",
+        "expected",
+        "ms per step",
+    ]
+    return {"directions-reference": table("64-128-128-10, Adam 1e-3, batch 128, on digits", columns, lines)}
+
+
+def reference_claims(runs):
+    groups = reference_groups(runs)
+    low, dense = groups.get("LowRank, 1", []), groups.get("signs, 1", [])
+    yield Claim("LowRank signs learn as dense signs do, within 0.02", "dense signs alone",
+                accuracy(low, dense, column=2), alike(low, dense, 2, 0.02))  # fmt: skip
+
+
+def cosine_tables(runs):
+    lines = [
+        [kind, spread(final(group, 2)), spread(final(group, 3)),
+         f"{1e3 * np.mean(final(group, 1)) / group[0]['estimates']:.2f}"]
+        for kind, group in grouped(runs, "kind").items()
+    ]  # fmt: skip
+    columns = ["one direction", "mean |cos| / √(2/(π p))", "variance / theory", "ms per estimate"]
+    return {"directions-cosine": table("At the start of training, beside theory", columns, lines)}
+
+
+def cosine_claims(runs):
+    for kind, group in grouped(runs, "kind").items():
+        yield Claim(f"the variance of one direction is that of theory, within 5 %: {kind}", "equation 8: for signs",
+                    f"{np.mean(final(group, 3)):.3f} of it",
+                    together(over(group, 3, 0.95), under(group, 3, 1.05)))  # fmt: skip
+
+
+ACCURACIES = ("test accuracy", "training accuracy")
+STUDIES = [
+    Study("directions", training, "samples", ACCURACIES,
+          rows("fashion", SAMPLES, COUNTS, BATCHES, WIDTHS, RATES, 5),
+          rows("digits", 1000, [1, 3], [100], [WIDTH], RATES[1:2], 2), tables, draw, lambda runs: list(claims(runs))),
+    Study("directions-reference", on_digits, "samples", ACCURACIES, reference_rows(2400, 3, 30),
+          reference_rows(10, 1, 2), reference_tables, None, lambda runs: list(reference_claims(runs)), best=(2, max)),
+    Study("directions-cosine", one_direction, "estimates", ("|cos| / theory", "variance / theory"),
+          cosine_rows("fashion", 2000, 3), cosine_rows("digits", 20, 1), cosine_tables, None,
+          lambda runs: list(cosine_claims(runs))),
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES, datasets))

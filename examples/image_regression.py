@@ -5,22 +5,21 @@ gradient descent on any image. Reptile moves them towards where those steps lead
 and follows the slope of the loss *after* the steps, by a jvp through them. Images are patches of scikit-learn's two
 photographs, and drawn shapes; the PSNR is that of images not trained on, after the same inner steps. Same optimizer
 for both, each at its own best rate, equal updates, and the PSNR at equal time beside it.
-
-    python examples/image_regression.py --quick
-    python examples/image_regression.py --full
 """
 
+import itertools
+
 import numpy as np
-from lab import arguments, axes, bands, beyond, final, grouped, learn, save, shortest, spread, table, tuned
+from lab import Claim, Row, Study, above, axes, bands, final, grouped, learn, main, shortest, spread, table
 
 import dualgrad as dg
 from dualgrad import nn, optim
 from dualgrad.estimators import Dodge, Reptile
 
-RATES = [1e-3, 3e-4, 1e-4]
-INNER_RATES = {"quick": [1e-2], "full": [1e-2, 1e-1]}  # that of Tancik et al., and one at which this network adapts
-STEPS = {"quick": [2], "full": [1, 2, 4]}
-SIZE, TASKS, HIDDEN, LAYERS, OMEGA = 16, 3, 32, 2, 30.0
+RATES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5)
+INNER_RATES, STEPS = (1e-2, 1e-1), (1, 2, 4)  # that of Tancik et al., and one at which this network adapts
+PAPER = 150_000  # updates, in the setting that it builds upon (Tancik et al. 2021)
+TASKS, OMEGA = 3, 30.0
 TESTED = 16  # images
 
 METHODS = {
@@ -29,27 +28,27 @@ METHODS = {
 }
 
 
-def photographs():
-    """Patches of both photographs, at a third of their resolution: the left four fifths train, the rest tests."""
+def photographs(size):
+    """Patches of both photographs, the small ones at a third of their resolution: the left four fifths train."""
     from sklearn.datasets import load_sample_images
 
-    train, test = [], []
+    train, test, by = [], [], max(1, 48 // size)
     for image in load_sample_images().images:
-        image = image[: 3 * (image.shape[0] // 3), : 3 * (image.shape[1] // 3)].astype(np.float32) / 255
-        image = image.reshape(image.shape[0] // 3, 3, image.shape[1] // 3, 3, 3).mean((1, 3))
+        image = image[: by * (image.shape[0] // by), : by * (image.shape[1] // by)].astype(np.float32) / 255
+        image = image.reshape(image.shape[0] // by, by, image.shape[1] // by, by, 3).mean((1, 3))
         edge = 4 * image.shape[1] // 5
         for part, found in ((image[:, :edge], train), (image[:, edge:], test)):
-            found += [part[i : i + SIZE, j : j + SIZE] for i in range(0, part.shape[0] - SIZE, 4)
-                      for j in range(0, part.shape[1] - SIZE, 4)]  # fmt: skip
+            found += [part[i : i + size, j : j + size] for i in range(0, part.shape[0] - size, size // 4)
+                      for j in range(0, part.shape[1] - size, size // 4)]  # fmt: skip
     return np.array(train), np.array(test)
 
 
-def drawn():
+def drawn(size):
     """Discs and rectangles of random colours on a ground of another: 400 to train on, 100 to test on."""
-    rng, pixels = np.random.default_rng(0), np.stack(np.mgrid[:SIZE, :SIZE], -1) / (SIZE - 1)
+    rng, pixels = np.random.default_rng(0), np.stack(np.mgrid[:size, :size], -1) / (size - 1)
     found = []
     for _ in range(500):
-        image = np.broadcast_to(rng.random(3), (SIZE, SIZE, 3)).copy()
+        image = np.broadcast_to(rng.random(3), (size, size, 3)).copy()
         for _ in range(2):
             centre, width, colour = rng.random(2), 0.15 + 0.3 * rng.random(2), rng.random(3)
             offset = np.abs(pixels - centre)
@@ -62,13 +61,13 @@ def drawn():
 SOURCES = {"photographs": photographs, "drawn": drawn}
 
 
-def training(source, method, steps, inner, updates, rate, seed):
+def training(source, method, steps, inner, size, hidden, layers, updates, rate, seed):
     """One run: its curve of updates, seconds, and the PSNR of test images in dB after the inner steps."""
-    train, test = SOURCES[source]()
+    train, test = SOURCES[source](size)
     test = test[np.random.default_rng(0).permutation(len(test))[:TESTED]]
-    model = nn.networks.siren(2, HIDDEN, LAYERS, 3, omega=OMEGA)
+    model = nn.networks.siren(2, hidden, layers, 3, omega=OMEGA)
     objective, params = nn.Objective(model, nn.mse), model.init(rng=seed)
-    grid = np.stack(np.mgrid[:SIZE, :SIZE], -1).reshape(-1, 2).astype(np.float32) * (2 / (SIZE - 1)) - 1
+    grid = np.stack(np.mgrid[:size, :size], -1).reshape(-1, 2).astype(np.float32) * (2 / (size - 1)) - 1
     choice, rng = dg.Rng(seed).spawn(2)
     adapt = Reptile(steps, inner).adapt
 
@@ -80,57 +79,79 @@ def training(source, method, steps, inner, updates, rate, seed):
         errors = [float(t(adapt(t, params))) for t in map(task, test)]
         return [float(np.mean(-10 * np.log10(errors)))]
 
-    batches = ([task(train[k]) for k in choice.integers(0, len(train), (TASKS,))] for _ in range(updates))
+    batches = ([task(train[k]) for k in choice.integers(0, len(train), (TASKS,))] for _ in itertools.count())
     return learn(METHODS[method](steps, inner), optim.Adam(rate), params, batches, updates, psnr, rng=rng)
 
 
-def main():
-    args = arguments(__doc__, "about 10 minutes", updates=2000)
-    mode = "full" if args.full else "quick"
-    updates = args.updates if args.full else min(args.updates, 10)
-    rates = RATES if args.full else RATES[:1]
-    tasks = [
-        {"source": source, "method": method, "steps": steps, "inner": inner, "updates": updates}
-        for source in SOURCES for inner in INNER_RATES[mode] for steps in STEPS[mode] for method in METHODS
-    ]  # fmt: skip
-    runs, search = tuned(training, tasks, rates, args.seeds, args.jobs, "images")
-    groups = grouped(runs, "source", "inner", "steps", "method")
-    save(args, "image_regression", draw(groups), report(groups, updates), runs + search)
+# ---------------------------------------------------------------------- what is run
 
 
-def report(groups, updates):
-    rows, claims = [], []
-    for key in settings(groups):
-        pair = {method: groups[*key, method] for method in METHODS}
+def rows(sources, inners, steps, rates, seeds, updates, size=16, hidden=32, layers=2, slower=1.0, later=False):
+    return tuple(
+        Row({"source": source, "method": method, "steps": count, "inner": inner, "size": size, "hidden": hidden,
+             "layers": layers, "updates": updates}, seeds, rates, PAPER,
+            seconds=1 + updates * slower * 0.45e-3 * (1 + count) * (4 if "DODGE" in method else 1), later=later)
+        for source in sources for inner in inners for count in steps for method in METHODS
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- what is found
+
+
+def pairs(runs):
+    """Reptile and DODGE along it, of every kind of images, inner rate and number of inner steps."""
+    found = {}
+    for (*setting, method), group in grouped(runs, "source", "inner", "steps", "method").items():
+        found.setdefault(tuple(setting), dict.fromkeys(METHODS, ()))[method] = group
+    return found
+
+
+def tables(runs):
+    lines = []
+    for setting, pair in pairs(runs).items():
         fastest = shortest(pair.values())
-        for method, found in pair.items():
-            rows.append([*key, method, found[0]["rate"], spread(final(found, 2), 2),
-                         spread(final(found, 2, fastest), 2), f"{np.nanmean(final(found, 1)):.0f}"])  # fmt: skip
-        reptile, dodge = (final(pair[method], 2) for method in METHODS)
-        gain = dodge.mean() - reptile.mean()
-        late = np.subtract(*(final(pair[method], 2, fastest).mean() for method in reversed(METHODS)))
-        claims.append([*key, beyond(dodge, reptile), f"{gain:+.2f} dB", f"{late:+.2f} dB"])
-    setting = ["images", "inner rate", "inner steps"]
-    result = [f"PSNR after {updates} updates", "at equal time", "seconds"]
-    return [
-        table("PSNR of test images after the inner steps, dB", [*setting, "method", "rate", *result], rows),
-        table("DODGE learns faster than Reptile (figure 3)", [*setting, "here", "equal updates", "equal time"], claims),
-    ]
+        lines += [
+            [*setting, method, group[0]["rate"], spread(final(group, 2), 2), spread(final(group, 2, fastest), 2),
+             f"{np.nanmean(final(group, 1)):.1f}"] for method, group in pair.items() if group
+        ]  # fmt: skip
+    size, updates = runs[0]["size"], runs[0]["updates"]
+    setting = ["images", "inner rate", "inner steps", "method", "rate"]
+    title = f"PSNR of test images of {size} x {size} after the inner steps, dB"
+    return {f"images-{size}": table(title, [*setting, f"after {updates:,} updates", "at equal time", "seconds"], lines)}
 
 
-def settings(groups):
-    """The images, inner rates and numbers of inner steps."""
-    return list(dict.fromkeys(key[:3] for key in groups))
+def claims(runs):
+    for (source, inner, steps), pair in pairs(runs).items():
+        reptile, dodge = pair.values()
+        where = "figure 3: most of all here" if steps == 2 else "figure 3"
+        for said, at in ((f"DODGE is ahead of Reptile: {source}, {steps} inner steps at {inner:g}", None),
+                         ("... at equal time", shortest(pair.values()))):  # fmt: skip
+            yield Claim(said, where if at is None else "not compared", decibels(dodge, reptile, at=at),
+                        above(dodge, reptile, 2, at=at))  # fmt: skip
 
 
-def draw(groups):
-    columns = len({key[2] for key in groups})
-    figure, plots = axes(len(settings(groups)), height=2.6, columns=columns)
-    for ax, (source, inner, steps) in zip(plots, settings(groups), strict=True):
-        pair = {method: groups[source, inner, steps, method] for method in METHODS}
-        bands(ax, pair, 2, ylabel="PSNR (dB)", title=f"{source}, {steps} inner steps at {inner:g}")
+def decibels(*groups, at=None):
+    return ", ".join(f"{np.nanmean(final(group, 2, at)):.2f} dB" if group else "not run" for group in groups)
+
+
+def draw(runs):
+    found = pairs(runs)
+    figure, plots = axes(len(found), height=2.6, columns=len({setting[2] for setting in found}))
+    for ax, ((source, inner, steps), pair) in zip(plots, found.items(), strict=True):
+        shown = {method: group for method, group in pair.items() if group}
+        bands(ax, shown, 2, ylabel="PSNR (dB)", title=f"{source}, {steps} inner steps at {inner:g}")
     return figure
 
 
+STUDIES = [
+    Study(name, training, "updates", ("PSNR in dB",), full, quick, tables, draw, lambda runs: list(claims(runs)))
+    for name, full, quick in (
+        ("image-regression", rows(SOURCES, INNER_RATES, STEPS, RATES, 3, 2000),
+         rows(["drawn"], [1e-2], [2], (1e-3,), 1, 10)),
+        ("image-regression-64", rows(["photographs"], [1e-2], STEPS, RATES, 3, 15_000, 64, 128, 3, 100.0, later=True),
+         rows(["drawn"], [1e-2], [1], (1e-3,), 1, 2, size=64)),
+    )
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

@@ -36,7 +36,7 @@ def seeds_of(runs):
 
 
 def percent(share):
-    return f"{100 * share:.2g} %"
+    return f"{float(f'{100 * share:.2g}'):g} %"
 
 
 def claims_table(title, claims, command):

@@ -21,7 +21,7 @@ def script(monkeypatch):
 
 
 def accuracies(script, kind, n, seeds):
-    return np.array([script.training(None, kind, n, 128, 128, 2400, 1e-3, seed)[-1][2] for seed in seeds])
+    return np.array([script.training("digits", kind, n, 128, 128, 2400 * 128, 1e-3, seed)[-1][2] for seed in seeds])
 
 
 @pytest.mark.parametrize(("kind", "n", "expected"), [(None, 0, 0.986), ("LowRank", 10, 0.931)])

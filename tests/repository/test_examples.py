@@ -60,9 +60,9 @@ def test_predator_prey_finds_the_rates_and_saves_its_figure(tmp_path):
 
 
 EXPERIMENTS = {
-    "directions.py": ["training is stable with one direction", "LowRank signs less dense signs", "√(2/(π p))"],
+    "directions.py": ["one direction learns", "LowRank signs learn as dense signs do", "√(2/(π p))"],
     "copy_task.py": ["DODGE, TBPTT(3)", "guessing: 0.693", "64 random directions are better than 8"],
-    "image_regression.py": ["DODGE, Reptile", "PSNR", "DODGE learns faster than Reptile"],
+    "image_regression.py": ["DODGE, Reptile", "PSNR", "DODGE is ahead of Reptile"],
     "forward_gradient_limits.py": ["MLP 512", "conv net", "Digits drawn at 32 x 32", "Highest stable rate"],
     "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
     "localmixer.py": ["W^T, local losses", "exact, local losses"],
