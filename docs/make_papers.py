@@ -21,6 +21,7 @@ from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, in the order of its claims
     "nobacktrack": ["text_prediction"],
+    "guess-gradient": ["guess_gradient", "guess_training", "localmixer", "prompt_tuning"],
 }
 MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CLOSE = 1e-3  # relative: what another processor's rounding may do to a short run
