@@ -323,7 +323,7 @@ STUDIES = [
     Study("guess-cosine", along_backprop, "updates",
           (*(f"|cosine|, {m}" for m in GUESSES), *(f"effectiveness, {m}" for m in GUESSES)),
           tuple(Row(network("fashion", *shape, samples=6, updates=1_000), seeds, paper=50 * EPOCH, seconds=seconds)
-                for shape, seeds, seconds in (((3, 128), 3, 20), ((6, 128), 3, 30), ((6, 1024), 3, 450))),
+                for shape, seeds, seconds in (((3, 128), 3, 20), ((6, 128), 3, 30), ((6, 1024), 2, 400))),
           (Row(network("digits", 3, 32, samples=2, updates=5), 2, paper=50 * EPOCH),),
           cosine_tables, cosine_figure, lambda runs: list(cosine_claims(runs))),
     Study("guess-bias", averaging, "guesses", ("cosine",),

@@ -69,11 +69,11 @@ def network(side, prompt):
 
 @functools.lru_cache
 def of_classes(data, low):
-    """Five of the ten classes, counted from 0: to train on, and 2,000 to test on."""
+    """Five of the ten classes, counted from 0: to train on, and 1,000 to test on."""
     (x, y), (u, v) = (
         (x[(y >= low) & (y < low + 5)], y[(y >= low) & (y < low + 5)] - low) for x, y in images(FOLDERS.get(data, data))
     )
-    return (x, y), (u[:2000], v[:2000])
+    return (x, y), (u[:1000], v[:1000])
 
 
 @functools.lru_cache
@@ -100,13 +100,13 @@ def training(data, method, prompt, before, rate, updates, seed):
                 params[name][...] = trained[old + name.removeprefix(new)]
     optimizer = optim.AdamW(rate, groups={f"{new}*": {"lr": 0} for new in frozen})
     source, rng = dg.Rng(seed + 1).spawn(2)
-    seen = tuple(part[:1000] for part in train)
+    seen = tuple(part[:500] for part in train)
 
     def evaluate(params):
         return [nn.accuracy(model(params, x), y) for x, y in (seen, test)]
 
     batches = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source)
-    curve = learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng, points=10)
+    curve = learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng, points=5)
     return {"curve": curve, "there": there}
 
 
@@ -153,7 +153,7 @@ def rows(data, before, updates, seeds, rates):
 
 
 LENGTH = 9_400  # 100 epochs of 5,994 images in batches of 64, as prompts are tuned by Jia et al. 2022
-MILLISECONDS = 30
+MILLISECONDS = 38
 STUDIES = [
     Study("prompt-tuning", training, "updates", ("training accuracy", "test accuracy"),
           rows("fashion", 600, 400, 2, RATES), rows("digits", 2, 2, 2, RATES[2:3]), tables, draw, claims,
