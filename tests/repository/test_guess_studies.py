@@ -1,7 +1,8 @@
-"""Studies of How to guess a gradient: their tables, claims and figures are made from whatever runs are there, from runs
-that diverged too; planted runs turn the claims; numbers made from curves are what they say."""
+"""Studies of How to guess a gradient: tables, claims and figures are made from whatever runs are there, diverged ones too,
+and are what the page shows; planted runs turn the claims; numbers made from curves are what they say."""
 
 import math
+import re
 import sys
 from pathlib import Path
 
@@ -58,6 +59,14 @@ def test_any_runs_make_tables_claims_and_figures(name):
         assert all(claim.verdict.word in ("holds", "does not hold", "not settled") for claim in claims)
         runs = [runs[k] for k in sorted(rng.permutation(len(runs))[: max(1, len(runs) // 2)])]
     assert study.draw(planted(study, rng)).axes
+
+
+def test_the_page_shows_every_table_and_figure():
+    page = (Path(__file__).parents[2] / "docs" / "papers" / "guess-gradient.md").read_text("utf-8")
+    rng = np.random.default_rng(0)
+    made = {name for study in STUDIES.values() for name in study.tables(planted(study, rng))}
+    assert set(re.findall(r"<!-- made: ([\w-]+) -->", page)) == made | {"claims"}
+    assert set(re.findall(r"\(\.\./img/([\w-]+)\.png\)", page)) == set(STUDIES)
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN", "ignore:Mean of empty")
