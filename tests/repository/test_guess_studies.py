@@ -1,5 +1,5 @@
-"""Studies of How to guess a gradient: tables, claims and figures are made from whatever runs are there, diverged ones too,
-and are what the page shows; planted runs turn the claims; numbers made from curves are what they say."""
+"""Studies of How to guess a gradient: tables, claims and figures are made from whatever runs are there, also diverged
+ones, and are what the page shows; planted runs turn the claims; numbers made from curves are what they say."""
 
 import math
 import re
