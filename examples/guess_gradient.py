@@ -334,7 +334,7 @@ STUDIES = [
           tuple(Row(network("digits", 3, 16, method=m, before=2, guesses=16), 2, paper=8192) for m in GUESSES),
           bias_tables, bias_figure, lambda runs: list(bias_claims(runs))),
     Study("guess-layers", jacobians, "images", tuple(f"effective rank, {k} layers" for k in range(1, 5)),
-          (Row(network("fashion", 6, 256, images=20), seconds=10),), (Row(network("digits", 4, 16, images=2), 2),),
+          (Row(network("fashion", 6, 256, images=20), seconds=10),), (Row(network("digits", 6, 16, images=2), 2),),
           jacobian_tables, jacobian_figure, lambda runs: list(jacobian_claims(runs))),
     Study("guess-subspaces", among_activations, "updates",
           ("10 components", "100 components", "10 random", "100 random"),
