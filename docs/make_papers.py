@@ -31,6 +31,7 @@ SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one s
         "learned_optimizer",
         "control",
     ],
+    "guess-gradient": ["guess_gradient", "guess_training", "localmixer", "prompt_tuning"],
 }
 INDEX = "index"
 WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN

@@ -1,405 +1,346 @@
-"""How to guess a gradient: the study of Singhal et al., on scikit-learn's digits, or on MNIST or CIFAR-10 from files.
+"""How to guess a gradient (Singhal et al. 2023): what guesses are worth, along the way of backpropagation.
 
-Parts, each with its figure: cosine (figure 1: cosine and one-step effectiveness along the backprop trajectory),
-training (figure 3 and Table 2: depths 3 and 6, widths 128 and 1024), bias (figure 4: cosine against the number of
-guesses), matched (figures 4 and 7: a control at the same cosine, with and without momentum), sharpening (figure 5:
-self-sharpening, and singular values raised to powers), layers (figure 7: one against two downstream layers, Jacobian
-spectra), sweep (figure 6: optimizers and rates), subspaces (figures 2 and 10).
-
-    python examples/guess_gradient.py --quick
-    python examples/guess_gradient.py --full
-    python examples/guess_gradient.py --full --only cosine bias --data ~/mnist
+Cosine and one-step effectiveness (figure 1), bias (figure 4, left), spectra of Jacobians (figure 7, right), and the
+gradient's part among the activations (figures 2 and 10). Networks of so many ReLU layers of a width, at He's initial
+values. What comes of training by guesses is in guess_training.py.
 """
 
+import itertools
+import time
+from functools import lru_cache
+
+import datasets
 import numpy as np
-from datasets import images
-from lab import arguments, axes, band, epochs, final, grouped, learn, run, save, spread, table, tuned, verdicts
+from lab import Claim, Row, Study, axes, band, epochs, learn, main, table
+from lab.curves import curves, final, grouped, spread
+from lab.derived import derived
+from lab.verdicts import above, below, contrary, over, together, under
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
-from dualgrad.directions import as_vector
 from dualgrad.estimators import ActivationMixing, ActivationPerturbation, Downstream, SelfSharpening, TransposedWeight
 
-BATCH, RATE = 128, 1e-3
+BATCH, RATE = 512, 1e-4
 METHODS = {
-    "directional": lambda **k: estimators.ForwardGradient(directions.Gaussian()),
-    "activation": lambda **k: ActivationPerturbation(store=True, **k),
-    "mixing": lambda **k: ActivationMixing(store=True, **k),
-    "W^T": lambda **k: TransposedWeight(store=True, **k),
-    "downstream": lambda **k: Downstream(store=True, **k),
-    "downstream 2": lambda **k: Downstream(layers=2, store=True, **k),
-    "self-sharpening": lambda **k: SelfSharpening(store=True),
-    **{f"power {power:g}": lambda power=power, **k: TransposedWeight(power=power, store=True, **k)
-       for power in (0.1, 0.5, 1, 2, 4)},
-    "backprop": lambda **k: estimators.Backprop(),
-}  # fmt: skip
+    "directional": lambda: estimators.ForwardGradient(directions.Gaussian()),
+    "activation": lambda: ActivationPerturbation(store=True),
+    "mixing": lambda: ActivationMixing(store=True),
+    "W^T": lambda: TransposedWeight(store=True),
+    "downstream": lambda: Downstream(store=True),
+    "downstream 2": lambda: Downstream(layers=2, store=True),
+    "self-sharpening": lambda: SelfSharpening(store=True),
+    "power 0.1": lambda: TransposedWeight(power=0.1, store=True),
+    "power 4": lambda: TransposedWeight(power=4, store=True),
+    "backprop": lambda: estimators.Backprop(),
+}
 GUESSES = ["directional", "activation", "mixing", "W^T", "downstream"]
-PAPER = {"directional": "0.0003", "activation": "0.016", "mixing": "0.025", "W^T": "0.030", "downstream": "0.034"}
-EFFECT = {"directional": "1e-6", "activation": "7e-4", "mixing": "3e-3", "W^T": "2e-3", "downstream": "3e-3"}
+FIGURE1 = {"directional": (3e-4, 1e-6), "activation": (0.016, 6.9e-4), "mixing": (0.025, 3.4e-3),
+           "W^T": (0.030, 1.7e-3), "downstream": (0.034, 2.7e-3)}  # cosine and effectiveness  # fmt: skip
 
 
-def network(data, depth, width):
-    """An MLP with ``depth`` hidden layers, at He's initial values."""
-    train, test = images(data)
-    inputs = int(np.prod(train[0].shape[1:]))
-    model = nn.Sequential(nn.Flatten(), *nn.networks.mlp([inputs, *[width] * depth, 10]).layers)
-    return model, train, test
+@lru_cache
+def task(data, depth, width):
+    """An MLP with ``depth`` hidden layers, its objective, and images to train and to test on."""
+    train, test = datasets.images(data)
+    model = nn.Sequential(nn.Flatten(), *nn.networks.mlp([train[0][0].size, *[width] * depth, 10]).layers)
+    return model, nn.Objective(model, nn.cross_entropy), train, test
 
 
 def started(model, seed):
     return nn.initialise(model.init(rng=seed), "he_normal", rng=seed)
 
 
+def exact(batch, params):
+    return estimators.Backprop().estimate(batch, params).gradient.vector
+
+
 def cosine_to(g, v):
     return float(g @ v / (np.linalg.norm(g) * np.linalg.norm(v) or 1.0))
 
 
-def training(data, method, depth, width, optimizer, rate, updates, seed, cosine=None, momentum=0.0):
-    """One run: its curve of updates, seconds, test and training accuracy, cosine, and rank of the first weight."""
-    model, train, test = network(data, depth, width)
-    objective, params = nn.Objective(model, nn.cross_entropy), started(model, seed)
-    source, rng = dg.Rng(seed).spawn(2)
-    estimator = METHODS[method]()
-    if cosine is not None:
-        estimator = estimators.MatchedCosine(estimator, cosine)
-    settings = {"momentum": momentum} if optimizer == "SGD" else {}
-    seen, probe = (train[0][:1000], train[1][:1000]), objective.bind(train[0][:BATCH], train[1][:BATCH])
-
-    def evaluate(params):
-        g = estimators.Backprop().estimate(probe, params).gradient.vector
-        own = np.mean([cosine_to(g, as_vector(estimator.estimate(probe, params, rng=k).gradient)) for k in range(4)])
-        rank = estimators.effective_rank(np.linalg.svd(params["1.weight"], compute_uv=False))
-        return *(nn.accuracy(model(params, x), y) for x, y in (test, seen)), float(own), float(rank)
-
-    way, batches = getattr(optim, optimizer)(rate, **settings), epochs(objective, train, BATCH, source)
-    return learn(estimator, way, params, batches, updates, evaluate, rng=rng)
+def ends(groups, column=2):
+    """Means of the ends of groups, one beside the other; nan where there are none."""
+    return ", ".join(f"{np.nanmean(final(g, column)):.3g}" if g else "nan" for g in groups)
 
 
 # ---------------------------------------------------------------------- figure 1
 
 
-def along_backprop(data, depth, width, updates, samples, seed):
+def along_backprop(data, depth, width, samples, updates, seed):
     """At points along backprop's way: cosines and one-step effectiveness of every method's estimates."""
-    model, train, _ = network(data, depth, width)
-    objective, (source, others, rng) = nn.Objective(model, nn.cross_entropy), dg.Rng(seed).spawn(3)
+    model, objective, train, _ = task(data, depth, width)
+    source, others, rng = dg.Rng(seed).spawn(3)
     batches, probed = (epochs(objective, train, BATCH, stream) for stream in (source, others))
-    return learn(
-        estimators.Backprop(), optim.AdamW(RATE), started(model, seed), batches, updates,
+    params = started(model, seed)
+    curve = learn(
+        estimators.Backprop(), optim.AdamW(RATE), params, batches, updates,
         lambda params: probe(next(probed), params, samples, rng), points=10,
     )  # fmt: skip
+    return {"curve": curve, "weights": params.size}
 
 
 def probe(batch, params, samples, rng):
-    """Mean |cos| of each method, then their best loss decrease over step sizes, relative to backprop's."""
-    exact, cosines, effects = estimators.Backprop().estimate(batch, params), [], []
-    g = exact.gradient.vector
+    """Mean |cos| of each method, then their best loss decrease over five lengths of a step, relative to backprop's."""
+    g, value = exact(batch, params), float(batch(params))
+    cosines, effects = [], []
 
     def decrease(v):
-        lengths = [10.0**-k for k in range(1, 6)]
-        moved = [params.vector - np.float32(a / np.linalg.norm(v)) * v for a in lengths]
-        return max(float(exact.value - batch(dg.Params.from_vector(params.layout, w))) for w in moved)
+        moved = [params.vector - np.float32(10.0**-k / np.linalg.norm(v)) * v for k in range(1, 6)]
+        return max(value - float(batch(dg.Params.from_vector(params.layout, w))) for w in moved)
 
     best = decrease(g)
     for method in GUESSES:
         found = [METHODS[method]().estimate(batch, params, rng=rng).gradient.vector for _ in range(samples)]
         cosines.append(float(np.mean([abs(cosine_to(g, v)) for v in found])))
-        effects.append(float(np.mean([decrease(v) for v in found[: max(1, samples // 4)]])) / best)
+        effects.append(float(np.mean([decrease(v) for v in found[: max(1, samples // 2)]])) / best)
     return [*cosines, *effects]
 
 
-def cosine(args, ax):
-    shapes = [(3, 128), (6, 128), (6, 256)] if args.full else [(3, 32)]
-    tasks = [{"data": args.data, "depth": d, "width": w, "updates": 500 if args.full else 10,
-              "samples": 20 if args.full else 2, "seed": s} for d, w in shapes for s in range(args.seeds)]  # fmt: skip
-    runs = run(along_backprop, tasks, args.jobs, "cosine")
-    rows = []
+def of_method(runs, method, effect=False):
+    """Its cosine, or its effectiveness, on average over the way."""
+    column = 2 + GUESSES.index(method) + effect * len(GUESSES)
+    return derived(runs, lambda curve: curve[:, column].mean())
+
+
+def cosine_tables(runs):
+    lines = []
     for (depth, width), found in grouped(runs, "depth", "width").items():
-        p = started(network(args.data, depth, width)[0], 0).size
+        random = np.sqrt(2 / np.pi / found[0]["weights"])
+        for method in GUESSES:
+            cosine, effect = (final(of_method(found, method, k), 2) for k in (False, True))
+            lines.append([f"{depth}x{width}", method, spread(cosine, 4), f"{FIGURE1[method][0]:g}",
+                          f"{effect.mean():.1e}", f"{FIGURE1[method][1]:.1e}",
+                          f"{random:.4f}" if method == "directional" else ""])  # fmt: skip
+    columns = ["network", "method", "mean abs cosine", "paper, 6x1024", "effectiveness", "paper", "√(2/(π p))"]
+    title = f"Along {runs[0]['updates']:,} updates of backprop, {len(grouped(runs, 'seed'))} seeds"
+    return {"guess-cosine": table(title, columns, lines)}
+
+
+def cosine_claims(runs):
+    widest = list(grouped(runs, "depth", "width").values())[-1]
+    first, second, *rest = (of_method(widest, method) for method in GUESSES)
+    order = together(below(first, second, 2), *(below(second, g, 2) for g in rest))
+    paper = ", ".join(f"{cosine:g}" for cosine, _ in FIGURE1.values())
+    said = "directional < activation < mixing, W^T, downstream in cosine"
+    yield Claim(said, paper, ends([first, second, *rest]), order)
+    for effect, times, said in ((False, 50, "W^T's cosine is some 100 times that of directional descent: more than 50"),
+                                (True, 1000, "in one step W^T is more than 1,000 times as effective")):  # fmt: skip
+        low, high = (2 + GUESSES.index(m) + effect * len(GUESSES) for m in ("directional", "W^T"))
+        more = derived(widest, lambda c, a=high, b=low, n=times: c[:, a].mean() - n * c[:, b].mean())
+        ours = np.divide(*(final(of_method(widest, m, effect), 2).mean() for m in ("W^T", "directional")))
+        paper = FIGURE1["W^T"][effect] / FIGURE1["directional"][effect]
+        yield Claim(said, f"{paper:,.0f} times", f"{ours:,.0f} times", over(more, 2, 0.0))
+
+
+def cosine_figure(runs):
+    groups = grouped(runs, "depth", "width")
+    figure, plots = axes(len(groups))
+    for ax, ((depth, width), found) in zip(plots, groups.items(), strict=True):
         for k, method in enumerate(GUESSES):
-            every = np.array([[row[2 + k], row[2 + len(GUESSES) + k]] for r in found for row in r["curve"]])
-            theory = f"{np.sqrt(2 / np.pi / p):.4f}" if method == "directional" else ""
-            rows.append([f"{depth}x{width}", method, spread(every[:, 0], 4), theory, PAPER[method],
-                         f"{every[:, 1].mean():.1e}", EFFECT[method]])  # fmt: skip
-    found = grouped(runs, "depth", "width")[shapes[0]]
-    for k, method in enumerate(GUESSES):
-        band(ax, found, 2 + k, method)
-    ax.set(xlabel="updates of backprop", ylabel="mean |cosine|", yscale="log", title="Cosine along backprop (fig. 1)")
-    columns = ["network", "method", "mean |cos|", "theory", "paper, 6x1024", "effectiveness", "paper"]
-    means = {m: np.mean([row[2 + k] for r in found for row in r["curve"]]) for k, m in enumerate(GUESSES)}
-    claims = [
-        ["directional < activation < mixing, W^T, downstream",
-         means["directional"] < means["activation"] < min(means[m] for m in GUESSES[2:])],
-        ["guesses are at least 10 times nearer than a random direction", means["W^T"] > 10 * means["directional"]],
-    ]  # fmt: skip
-    return runs, [table("Cosine and one-step effectiveness along backprop", columns, rows), verdicts("Claims", claims)]
-
-
-# ---------------------------------------------------------------------- figure 3
-
-
-def accuracies(args, ax):
-    shapes = {(3, 128): 2400, (6, 128): 2400, (3, 1024): 50, (6, 1024): 50} if args.full else {(3, 16): 5}
-    methods = [*GUESSES, "self-sharpening", "backprop"]
-    tasks = [{"data": args.data, "method": m, "depth": d, "width": w, "updates": u, "rate": RATE, "seed": s,
-              "optimizer": "StableAdamW" if m == "self-sharpening" else "AdamW"}
-             for (d, w), u in shapes.items() for m in methods for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "training")
-    groups = grouped(runs, "depth", "width", "method")
-    rows = [[f"{d}x{w}", m, shapes[d, w], spread(final(found, 3)), spread(final(found, 2)),
-             f"{np.nanmean(final(found, 1)):.0f}"] for (d, w, m), found in groups.items()]  # fmt: skip
-    first = next(iter(shapes))
-    for method in methods:
-        band(ax, groups[*first, method], 2, method)
-    ax.set(xlabel="updates", ylabel="test accuracy", title=f"Training, {first[0]}x{first[1]} (fig. 3)")
-    mean = {m: np.nanmean(final(groups[*first, m], 2)) for m in methods}
-    claims = [
-        ["every guess beats directional descent", all(mean[m] > mean["directional"] for m in GUESSES[1:])],
-        ["backprop beats every guess", all(mean["backprop"] >= mean[m] for m in methods)],
-        ["W^T and downstream beat activation perturbation", min(mean["W^T"], mean["downstream"]) > mean["activation"]],
-        ["self-sharpening generalises worse than it trains",
-         np.nanmean(final(groups[*first, "self-sharpening"], 3)) - mean["self-sharpening"] > 0.02],
-    ]  # fmt: skip
-    columns = ["network", "method", "updates", "training accuracy", "test accuracy", "seconds"]
-    return runs, [table("Accuracy by AdamW at 1e-3", columns, rows), verdicts("Claims", claims)]
+            band(ax, found, 2 + k, method)
+        ax.set(xlabel="updates of backprop", ylabel="mean |cosine|", yscale="log", title=f"{depth}x{width} (fig. 1)")
+    plots[0].legend(frameon=False, fontsize=7)
+    return figure
 
 
 # ---------------------------------------------------------------------- figure 4, left
 
 
-def averaging(data, method, depth, width, guesses, seed):
-    """Cosine of the average of 2, 4, 8 ... guesses, at a network trained a little. A batch of 8: mixing needs some."""
-    model, train, _ = network(data, depth, width)
-    objective, params, rng = nn.Objective(model, nn.cross_entropy), started(model, seed), dg.Rng(seed + 1)
-    learn(estimators.Backprop(), optim.AdamW(RATE), params, epochs(objective, train, BATCH, dg.Rng(seed)), 20)
-    batch = objective.bind(train[0][:8], train[1][:8])
-    g, total, rows = estimators.Backprop().estimate(batch, params).gradient.vector, 0.0, []
+def averaging(data, method, depth, width, before, guesses, seed):
+    """Cosine of the average of 1, 2, 4 ... guesses, at a network trained a little. A batch of 8: mixing needs some."""
+    model, objective, train, _ = task(data, depth, width)
+    params, rng = started(model, seed), dg.Rng(seed + 1)
+    learn(estimators.Backprop(), optim.AdamW(RATE), params, epochs(objective, train, BATCH, dg.Rng(seed)), before)
+    batch, begun = objective.bind(train[0][:8], train[1][:8]), time.process_time()
+    g, total, curve = exact(batch, params), 0.0, []
     for k in range(1, guesses + 1):
         total = total + METHODS[method]().estimate(batch, params, rng=rng).gradient.vector
         if k & (k - 1) == 0:
-            rows.append([k, 0.0, cosine_to(g, total)])
-    return rows
+            curve.append([k, time.process_time() - begun, cosine_to(g, total)])
+    return curve
 
 
-def bias(args, ax):
-    guesses, width = (8192, 128) if args.full else (8, 16)
-    tasks = [{"data": args.data, "method": m, "depth": 6, "width": width, "guesses": guesses, "seed": s}
-             for m in GUESSES for s in range(args.seeds)]  # fmt: skip
-    runs = run(averaging, tasks, args.jobs, "bias")
-    groups = grouped(runs, "method")
-    for method, found in groups.items():
-        band(ax, found, 2, method)
-    ax.set(xscale="log", xlabel="guesses averaged", ylabel="cosine", title="Bias (fig. 4)")
-
-    def growth(method):
-        """How much of the final cosine the last three doublings brought."""
-        last = np.mean([[row[2] for row in r["curve"]] for r in groups[method]], axis=0)
-        return 1 - last[-4] / last[-1]
-
-    rows = [[m, spread(final(groups[m], 2)), f"{growth(m):.2f}"] for m in GUESSES]
-    claims = [
-        ["biased guesses saturate: under a tenth is left to the last three doublings",
-         all(growth(m) < 0.1 for m in ("mixing", "W^T", "downstream"))],
-        ["activation perturbation goes on rising", growth("activation") > 0.1],
-    ]  # fmt: skip
-    columns = ["method", f"cosine of {guesses} guesses", "share of the last three doublings"]
-    return runs, [table(f"6x{width}, a batch of 8", columns, rows), verdicts("Claims", claims)]
+def growth(runs):
+    """How much of the final cosine the last three doublings brought."""
+    return derived(runs, lambda curve: 1 - curve[max(-4, -len(curve)), 2] / curve[-1, 2])
 
 
-# ---------------------------------------------------------------------- figure 4, middle and right
+def bias_tables(runs):
+    lines = [[f"{depth}x{width}", method, spread(final(found, 2)), spread(final(growth(found), 2)),
+              f"{final(found, 1).mean():.0f}"]
+             for (depth, width, method), found in grouped(runs, "depth", "width", "method").items()]  # fmt: skip
+    columns = ["network", "method", "cosine of all", "share of the last three doublings", "seconds"]
+    title = f"Averages of {runs[0]['guesses']:,} guesses, a batch of 8"
+    return {"guess-bias": table(title, columns, lines)}
 
 
-def matched(args, ax):
-    updates, width = (800, 128) if args.full else (5, 16)
-    common = {"data": args.data, "depth": 6, "width": width, "updates": updates}
-    probe_runs = run(
-        training, [common | {"method": "W^T", "optimizer": "AdamW", "rate": RATE, "seed": 0}], 1, "matched"
-    )
-    at = float(np.clip(np.mean([row[4] for row in probe_runs[0]["curve"]]), 0.01, 1))
-    kinds = [("directional", None), ("W^T", None), ("directional", at)]
-    tasks = [common | {"method": m, "optimizer": o, "momentum": mu, "cosine": c}
-             for o, mu in (("AdamW", 0.0), ("SGD", 0.9), ("SGD", 0.0)) for m, c in kinds]  # fmt: skip
-    rates = [3e-1, 3e-2, 3e-3, 3e-4] if args.full else [1e-3]
-    runs, _ = tuned(training, tasks, rates, args.seeds, args.jobs, "matched", column=3)
-    groups, rows = grouped(runs, "optimizer", "momentum", "method", "cosine"), []
-    names = {("directional", None): "directional", ("W^T", None): "W^T", ("directional", at): "matched"}
-    for (optimizer, mu, method, c), found in groups.items():
-        name = names[method, c]
-        rows.append([optimizer, mu, name, found[0]["rate"], spread(final(found, 3)), spread(final(found, 2))])
-        if optimizer == "AdamW":
-            band(ax, found, 3, name)
-    ax.set(xlabel="updates", ylabel="training accuracy", title=f"At a cosine of {at:.2f} (fig. 4)")
-
-    def gap(optimizer, mu):
-        return np.nanmean(final(groups[optimizer, mu, "directional", at], 3)) - np.nanmean(
-            final(groups[optimizer, mu, "W^T", None], 3)
-        )
-
-    claims = [
-        ["at an equal cosine the unbiased control learns faster (AdamW)", gap("AdamW", 0.0) > 0],
-        ["the gap is smaller without momentum", gap("SGD", 0.0) < gap("SGD", 0.9)],
-    ]
-    columns = ["optimizer", "momentum", "method", "rate", "training accuracy", "test accuracy"]
-    return runs, [table(f"Bias at a cosine of {at:.3f}", columns, rows), verdicts("Claims", claims)]
+def bias_claims(runs):
+    groups, widths = grouped(runs, "method", "width"), list(grouped(runs, "width"))
+    unbiased = [growth(groups.get(("activation", w), [])) for w in widths]
+    biased = [growth(groups.get((method, w), [])) for method in GUESSES[2:] for w in widths]
+    yield Claim("biased guesses saturate: the last three doublings bring under a tenth", "saturate after some 1,000",
+                ends(biased), together(*(under(g, 2, 0.1) for g in biased)))  # fmt: skip
+    yield Claim("activation perturbation goes on rising, by more than a tenth", "improves consistently",
+                ends(unbiased), together(*(over(g, 2, 0.1) for g in unbiased)))  # fmt: skip
 
 
-# ---------------------------------------------------------------------- figure 5
+def bias_figure(runs):
+    groups = grouped(runs, "depth", "width")
+    figure, plots = axes(len(groups))
+    for ax, ((depth, width), found) in zip(plots, groups.items(), strict=True):
+        for method, of in grouped(found, "method").items():
+            band(ax, of, 2, method)
+        ax.set(xscale="log", xlabel="guesses averaged", ylabel="cosine", title=f"Bias at {depth}x{width} (fig. 4)")
+    plots[0].legend(frameon=False, fontsize=8)
+    return figure
 
 
-def sharpening(args, ax):
-    updates, width = (1000, 128) if args.full else (5, 16)
-    methods = [*(m for m in METHODS if m.startswith("power")), "downstream", "self-sharpening"]
-    tasks = [{"data": args.data, "method": m, "depth": 6, "width": width, "updates": updates, "rate": 3e-4, "seed": s,
-              "optimizer": "StableAdamW" if m == "self-sharpening" else "AdamW"}
-             for m in methods for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "sharpening")
-    groups = grouped(runs, "method")
-    start = {m: np.mean([r["curve"][0][4] for r in groups[m]]) for m in methods}
-    ends = {m: np.nanmean(final(groups[m], 4)) for m in methods}
-    rows = []
-    for m in methods:
-        rank = f"{groups[m][0]['curve'][0][5]:.1f}", spread(final(groups[m], 5), 1)
-        accuracies = spread(final(groups[m], 3)), spread(final(groups[m], 2))
-        rows.append([m, f"{start[m]:.3f}", f"{ends[m]:.3f}", *rank, *accuracies])
-    for method in methods:
-        band(ax, groups[method], 4, method)
-    ax.set(xlabel="updates", ylabel="cosine", title="Sharpening (fig. 5)")
-    rank = {m: np.nanmean(final(groups[m], 5)) for m in methods}
-    claims = [
-        ["self-sharpening ends at a higher cosine than downstream", ends["self-sharpening"] > ends["downstream"]],
-        ["its cosine rises as it trains", ends["self-sharpening"] > start["self-sharpening"]],
-        ["higher powers end at a higher cosine", ends["power 4"] > ends["power 0.1"]],
-        ["... and at a lower effective rank", rank["power 4"] < rank["power 0.1"]],
-    ]
-    columns = ["method", "cosine, start", "end", "effective rank, start", "end", "training accuracy", "test accuracy"]
-    return runs, [
-        table("Self-sharpening, and powers of the singular values", columns, rows),
-        verdicts("Claims", claims),
-    ]
+# ---------------------------------------------------------------------- figure 7, right
 
 
-# ---------------------------------------------------------------------- figure 7
+def jacobians(data, depth, width, images, seed):
+    """Effective rank of the derivative of 1, 2 ... ReLU layers after the first, on average over images; the spectra."""
+    model, _, (x, _), _ = task(data, depth, width)
+    params, begun, spectra = started(model, seed), time.process_time(), []
+    for example in x[:images]:
+        h = np.maximum(example.reshape(1, -1) @ params["1.weight"] + params["1.bias"], 0)
+        spectra.append(list(spectra_behind(h, [params[f"{2 * k + 1}.weight"] for k in range(1, depth - 1)])))
+    ranks = [[float(estimators.effective_rank(s)) for s in found] for found in spectra]
+    seconds = time.process_time() - begun
+    return {"curve": [[images, seconds, *np.mean(ranks, axis=0)]], "spectra": np.mean(spectra, axis=0)}
 
 
-def layers(args, ax):
-    updates, width = (1000, 128) if args.full else (5, 16)
-    tasks = [{"data": args.data, "method": m, "depth": 6, "width": width, "updates": updates, "rate": RATE, "seed": s,
-              "optimizer": "AdamW"} for m in ("downstream", "downstream 2") for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "layers")
-    groups = grouped(runs, "method")
-    rows = [[m, spread(final(groups[m], 3)), spread(final(groups[m], 2))] for m in ("downstream", "downstream 2")]
-    model, train, _ = network(args.data, 6, 256 if args.full else 16)
-    params = started(model, 0)
-    h = np.maximum(train[0][:1].reshape(1, -1) @ params["1.weight"] + params["1.bias"], 0)
-    spectra = []
-    for count in range(1, 5):
-        spectra.append(jacobian_spectrum(h, [params[f"{2 * k + 1}.weight"] for k in range(1, 1 + count)]))
-        ax.plot(np.arange(1, len(spectra[-1]) + 1), spectra[-1], label=f"{count} layers")
-    ax.set(xscale="log", yscale="log", ylim=(1e-6, 2), xlabel="index", ylabel="singular value over the largest",
-           title="Jacobians (fig. 7)")  # fmt: skip
-    ranks = [float(estimators.effective_rank(s)) for s in spectra]
-    shown = [[k + 1, f"{r:.1f}"] for k, r in enumerate(ranks)]
-    one, two = (np.nanmean(final(groups[m], 3)) for m in ("downstream", "downstream 2"))
-    claims = [
-        ["two downstream layers are no better than one", two <= one + 0.01],
-        ["each further layer lowers the effective rank of the Jacobian", bool(np.all(np.diff(ranks) < 0))],
-    ]
-    return runs, [
-        table("One against two downstream layers", ["method", "training accuracy", "test accuracy"], rows),
-        table("Effective rank of the Jacobian", ["layers", "effective rank"], shown), verdicts("Claims", claims),
-    ]  # fmt: skip
-
-
-def jacobian_spectrum(h, weights):
-    """Singular values of the derivative of ReLU layers at h, relative to the largest."""
+def spectra_behind(h, weights):
+    """Singular values of the derivative of ReLU layers at h, relative to the largest, after every layer."""
     jacobian = np.eye(h.shape[1])
     for w in weights:
         h = h @ w
         jacobian = jacobian @ w * (h > 0)
         h = np.maximum(h, 0)
-    s = np.linalg.svd(jacobian, compute_uv=False)
-    return s / s[0]
+        s = np.linalg.svd(jacobian, compute_uv=False)
+        yield s / s[0]
 
 
-# ---------------------------------------------------------------------- figure 6
+def of_layers(runs, count):
+    return derived(runs, lambda curve: curve[-1, 1 + count])
 
 
-def sweep(args, ax):
-    updates, width = (600, 128) if args.full else (5, 16)
-    optimizers, rates = (
-        (["AdamW", "SGD", "StableAdamW"], [1e-2, 1e-3, 1e-4, 1e-5]) if args.full else (["AdamW"], [1e-3])
-    )
-    methods = ["directional", "activation", "W^T", "backprop"]
-    common = {"data": args.data, "depth": 3, "width": width, "updates": updates}
-    tasks = [common | {"method": m, "optimizer": o} for o in optimizers for m in methods]
-    runs, _ = tuned(training, tasks, rates, args.seeds, args.jobs, "sweep", column=3)
-    best, rows = grouped(runs, "optimizer", "method"), []
-    for (optimizer, method), found in best.items():
-        rows.append([optimizer, method, f"{found[0]['rate']:g}", spread(final(found, 3)), spread(final(found, 2))])
-        if method == "W^T":
-            band(ax, found, 3, f"W^T, {optimizer}")
-    ax.set(xlabel="updates", ylabel="training accuracy", title="Optimizers (fig. 6)")
-    columns = ["optimizer", "method", "best rate", "training accuracy", "test accuracy"]
-    tables = [table(f"3x{width}, {updates} updates, each at its best rate", columns, rows)]
-    if args.full:
-        mean = {key: np.nanmean(final(found, 3)) for key, found in best.items()}
-        tables.append(verdicts("Claims", [
-            ["directional descent and W^T gain more by AdamW than backprop does",
-             all(mean["AdamW", m] - mean["SGD", m] > mean["AdamW", "backprop"] - mean["SGD", "backprop"]
-                 for m in ("directional", "W^T"))],
-        ]))  # fmt: skip
-    return runs, tables
+def layers_of(runs):
+    return range(1, len(runs[0]["spectra"]) + 1)
+
+
+def jacobian_tables(runs):
+    lines = [[str(k), spread(final(of_layers(runs, k), 2), 1)] for k in layers_of(runs)]
+    title = "Jacobians of {depth}x{width}, {images} images".format(**runs[0])
+    return {"guess-layers": table(title, ["layers", "effective rank"], lines)}
+
+
+def jacobian_claims(runs):
+    found = [of_layers(runs, k) for k in layers_of(runs)]
+    falls = [below(more, fewer, 2) for fewer, more in itertools.pairwise(found)]
+    yield Claim("each further layer lowers the effective rank of the Jacobian", "faster decay with every layer, 1 to 4",
+                ends(found), together(*falls))  # fmt: skip
+
+
+def jacobian_figure(runs):
+    figure, (ax,) = axes(1)
+    for k, spectrum in enumerate(np.mean([r["spectra"] for r in runs], axis=0), 1):
+        ax.plot(np.arange(1, len(spectrum) + 1), spectrum, label=f"{k} layers")
+    ax.set(xscale="log", yscale="log", ylim=(1e-6, 2), xlabel="index", ylabel="singular value over the largest",
+           title="Jacobians (fig. 7)")  # fmt: skip
+    ax.legend(frameon=False, fontsize=8)
+    return figure
 
 
 # ---------------------------------------------------------------------- figures 2 and 10
 
 
-def subspaces(args, ax):
-    width = 1024 if args.full else 16
-    model, train, _ = network(args.data, 3, width)
-    objective, params = nn.Objective(model, nn.cross_entropy), started(model, 0)
-    optimizer, batches, rows, done = optim.AdamW(RATE), epochs(objective, train, BATCH, dg.Rng(0)), [], 0
-    for step in (0, 2, 100) if args.full else (0, 2):
-        learn(estimators.Backprop(), optimizer, params, batches, step - done)
-        found, done = estimators.subspace(model, params, train[0][:512], train[1][:512], rng=0), step
-        for layer in found:
-            at = [min(k, len(layer.activations)) - 1 for k in (10, 100)]
-            rows.append([step, layer.name, *(f"{layer.activations[k]:.3f}" for k in at),
-                         *(f"{layer.random[k]:.3f}" for k in at), f"{layer.effective_rank:.1f}"])  # fmt: skip
-    for layer in found:
-        (line,) = ax.plot(layer.activations, label=layer.name)
-        ax.plot(layer.random, "--", color=line.get_color(), linewidth=0.8)
-    ax.set(xscale="log", xlabel="components", ylabel="cosine of the projection", title="Subspaces (fig. 10)")
-    better = {step: all(float(row[2]) > float(row[4]) for row in rows if row[0] == step) for step in (0, rows[-1][0])}
-    columns = ["updates", "layer", "10 components", "100", "10 random", "100", "effective rank"]
-    return [], [
-        table(f"The gradient's part among the activations, 3x{width}", columns, rows),
-        verdicts(
-            "Claims",
-            [
-                ["activations hold more of the gradient than a random subspace, at the start", better[0]],
-                ["... and after training", better[rows[-1][0]]],
-            ],
-        ),
-    ]
+def among_activations(data, depth, width, updates, seed):
+    """Along backprop: the cosine of the gradient and its projection on 10 and 100 components of the activations, and
+    of random ones; means over the layers behind the first. At the end, all of it."""
+    model, objective, train, _ = task(data, depth, width)
+    few, last = (train[0][:BATCH], train[1][:BATCH]), []
+
+    def evaluate(params):
+        last[:] = estimators.subspace(model, params, *few, rng=seed)
+        at = [min(count, len(last[0].activations)) - 1 for count in (10, 100)]
+        kinds = [[layer.activations for layer in last], [layer.random for layer in last]]
+        return [float(np.mean(kind, axis=0)[k]) for kind in kinds for k in at]
+
+    batches = epochs(objective, train, BATCH, dg.Rng(seed))
+    curve = learn(estimators.Backprop(), optim.AdamW(RATE), started(model, seed), batches, updates, evaluate, points=10)
+    return {"curve": curve, "layers": {layer.name: [layer.activations, layer.random] for layer in last},
+            "ranks": {layer.name: layer.effective_rank for layer in last}}  # fmt: skip
 
 
-PARTS = {"cosine": cosine, "training": accuracies, "bias": bias, "matched": matched, "sharpening": sharpening,
-         "layers": layers, "sweep": sweep, "subspaces": subspaces}  # fmt: skip
+def subspace_tables(runs):
+    lines = []
+    for depth, found in grouped(runs, "depth").items():
+        for row in (0, 1, -1):
+            cells = [spread(curves(found, column)[:, row]) for column in range(2, 6)]
+            lines.append([f"{depth}x{found[0]['width']}", f"{found[0]['curve'][row][0]:,}", *cells])
+    columns = ["network", "updates", "10 components", "100", "10 random", "100"]
+    return {"guess-subspaces": table("The gradient's part among the activations, mean over layers", columns, lines)}
 
 
-def main():
-    data = "a folder with MNIST's or CIFAR-10's files, instead of the digits"
-    args = arguments(__doc__, "about 25 minutes", data, parts=PARTS)
-    names = [name for name in PARTS if name in args.only]
-    figure, plots = axes(len(names), columns=min(4, len(names)))
-    runs, tables = [], []
-    for name, ax in zip(names, plots, strict=True):
-        found, shown = PARTS[name](args, ax)
-        runs += found
-        tables += shown
-        ax.legend(frameon=False, fontsize=6)
-    save(args, "guess_gradient", figure, tables, runs)
+def subspace_claims(runs):
+    groups = list(grouped(runs, "depth").values())
+    for said, row in (("at the start", 0), ("after training", -1)):
+        pairs = [[derived(g, lambda c, k=k, row=row: c[row, k]) for k in (2, 4)] for g in groups]
+        yield Claim(f"ten components of the activations hold more of the gradient than random ones, {said}",
+                    "0.5 against 0.1", ends([g for pair in pairs for g in pair]),
+                    together(*(above(*pair, 2) for pair in pairs)))  # fmt: skip
+    yield Claim("... and as much as a cosine of 0.5, after training", "as high as 0.5", ends(groups),
+                together(*(over(g, 2, 0.5) for g in groups)))  # fmt: skip
+    yield Claim("random ones do not come to 0.2", "0.1", ends(groups, 4),
+                together(*(contrary(over(g, 4, 0.2)) for g in groups)))  # fmt: skip
 
+
+def subspace_figure(runs):
+    groups = grouped(runs, "depth")
+    figure, plots = axes(len(groups))
+    for ax, (depth, found) in zip(plots, groups.items(), strict=True):
+        for name, (inside, random) in found[0]["layers"].items():
+            (line,) = ax.plot(inside, label=name)
+            ax.plot(random, "--", color=line.get_color(), linewidth=0.8)
+        ax.set(xscale="log", xlabel="components", ylabel="cosine of the projection",
+               title=f"Depth {depth}, {found[0]['updates']:,} updates (fig. 10)")  # fmt: skip
+        ax.legend(frameon=False, fontsize=7)
+    return figure
+
+
+# ---------------------------------------------------------------------- what is run
+
+EPOCH = 97  # updates of CIFAR-10's 50,000 images, in batches of 512
+
+
+def network(data, depth, width, **settings):
+    return {"data": data, "depth": depth, "width": width, **settings}
+
+
+STUDIES = [
+    Study("guess-cosine", along_backprop, "updates",
+          (*(f"|cosine|, {m}" for m in GUESSES), *(f"effectiveness, {m}" for m in GUESSES)),
+          tuple(Row(network("fashion", *shape, samples=6, updates=1_000), seeds, paper=50 * EPOCH, seconds=seconds)
+                for shape, seeds, seconds in (((3, 128), 3, 20), ((6, 128), 3, 30), ((6, 1024), 2, 400))),
+          (Row(network("digits", 3, 32, samples=2, updates=5), 2, paper=50 * EPOCH),),
+          cosine_tables, cosine_figure, lambda runs: list(cosine_claims(runs))),
+    Study("guess-bias", averaging, "guesses", ("cosine",),
+          tuple(Row(network("fashion", 6, 128, method=m, before=EPOCH, guesses=8192), 3, paper=8192, seconds=20)
+                for m in GUESSES)
+          + tuple(Row(network("fashion", 6, 1024, method=m, before=EPOCH, guesses=8192), 2, paper=8192,
+                      seconds=700 if m == "directional" else 170, later=True) for m in GUESSES),
+          tuple(Row(network("digits", 3, 16, method=m, before=2, guesses=16), 2, paper=8192) for m in GUESSES),
+          bias_tables, bias_figure, lambda runs: list(bias_claims(runs))),
+    Study("guess-layers", jacobians, "images", tuple(f"effective rank, {k} layers" for k in range(1, 5)),
+          (Row(network("fashion", 6, 256, images=20), seconds=10),), (Row(network("digits", 6, 16, images=2), 2),),
+          jacobian_tables, jacobian_figure, lambda runs: list(jacobian_claims(runs))),
+    Study("guess-subspaces", among_activations, "updates",
+          ("10 components", "100 components", "10 random", "100 random"),
+          (Row(network("fashion", 3, 1024, updates=500), 3, paper=20 * EPOCH, seconds=70),),
+          (Row(network("digits", 3, 16, updates=10), 2, paper=20 * EPOCH),),
+          subspace_tables, subspace_figure, lambda runs: list(subspace_claims(runs))),
+]  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES, datasets))

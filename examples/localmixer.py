@@ -2,16 +2,15 @@
 
 Every block of a LocalMixer has a loss of its own, and its gradient is guessed for that loss alone. Backpropagation of
 the last loss, the exact gradient of the local losses, and activation perturbation, activation mixing and W^T guesses of
-it; the last two also without local losses. All by Adam at 1e-3, as in the paper.
-
-    python examples/localmixer.py --quick
-    python examples/localmixer.py --full
-    python examples/localmixer.py --full --data ~/cifar-10-batches-bin
+it; activation perturbation and W^T also without local losses. All by Adam at 1e-3, as in the paper.
 """
 
+import datasets
 import numpy as np
-from datasets import images
-from lab import arguments, axes, bands, epochs, final, grouped, learn, run, save, shortest, spread, table, verdicts
+from guess_gradient import ends
+from lab import Claim, Row, Study, axes, bands, epochs, learn, main, table
+from lab.curves import final, grouped, shortest, spread
+from lab.verdicts import above, below, contrary, together
 
 import dualgrad as dg
 from dualgrad import estimators, nn, optim
@@ -44,63 +43,70 @@ METHODS = {  # with what Table 1 has for it, with Adam
 }
 
 
-def network(shape, mode):
+def network(shape, **sizes):
     """Patches a quarter of the image wide; the sizes of the paper are left open by it."""
-    size = shape[0]
-    small = (
-        {"channels": 16, "groups": 2, "blocks": 2} if mode == "quick" else {"channels": 64, "groups": 4, "blocks": 4}
-    )
-    return nn.networks.LocalMixer(size=size, patch=size // 4, in_channels=shape[-1], **small)
+    return nn.networks.LocalMixer(size=shape[0], patch=shape[0] // 4, in_channels=shape[-1], **sizes)
 
 
-def training(data, mode, method, updates, seed):
-    """One run: its curve of updates, seconds, training accuracy of up to 1,000 images, and test accuracy."""
-    train, test = images(data)
-    model = network(train[0].shape[1:], mode)
+def training(data, method, channels, groups, blocks, updates, seed):
+    """One run: its curve of updates, seconds, training and test accuracy, of 2,000 images each."""
+    train, test = datasets.images(data)
+    model = network(train[0].shape[1:], channels=channels, groups=groups, blocks=blocks)
     source, rng = dg.Rng(seed).spawn(2)
-    seen = train[0][:1000], train[1][:1000]
+    seen, unseen = (tuple(array[:2000] for array in part) for part in (train, test))
 
     def evaluate(params):
-        return [nn.accuracy(model(params, x), y) for x, y in (seen, test)]
+        return [nn.accuracy(model(params, x), y) for x, y in (seen, unseen)]
 
     batches = epochs(nn.Objective(model, nn.cross_entropy), train, BATCH, source)
     estimator, params = METHODS[method][0](), model.init(rng=seed)
-    return learn(estimator, optim.Adam(RATE), params, batches, updates, evaluate, rng=rng)
+    return learn(estimator, optim.Adam(RATE), params, batches, updates, evaluate, rng=rng, points=10)
 
 
-def main():
-    args = arguments(__doc__, "about 5 minutes", "a folder with MNIST's or CIFAR-10's files", updates=600)
-    mode = "full" if args.full else "quick"
-    updates = args.updates if args.full else min(5, args.updates)
-    tasks = [{"data": args.data, "mode": mode, "method": m, "updates": updates, "seed": s}
-             for m in METHODS for s in range(args.seeds)]  # fmt: skip
-    runs = run(training, tasks, args.jobs, "localmixer")
-    groups = grouped(runs, "method")
-    fastest = shortest(groups.values())
-    rows = []
-    for m, g in groups.items():
-        reached = spread(final(g, 2)), spread(final(g, 3)), spread(final(g, 3, fastest))
-        rows.append([m, *reached, f"{np.nanmean(final(g, 1)):.0f}", METHODS[m][1]])
-    reached = "training accuracy", "test accuracy", f"after {fastest:.1f} s"
-    columns = ["method", *reached, "seconds", "Table 1 (CIFAR-10)"]
-    mean = {m: np.nanmean(final(g, 3)) for m, g in groups.items()}
-    activation, mixing, weight = (mean[f"{m}, local losses"] for m in ("activation", "mixing", "W^T"))
-    claims = [
-        ["local losses help activation perturbation", activation > mean["activation"]],
-        ["... and W^T", weight > mean["W^T"]],
-        ["W^T beats activation perturbation, local losses", weight > activation],
-        ["mixing is behind both", mixing < min(activation, weight)],
-        ["W^T is as good as backprop", weight >= mean["backprop"] - 0.01],
-    ]
-    tables = [
-        table(f"LocalMixer, Adam 1e-3, {updates} updates", columns, rows),
-        verdicts("Table 1", claims),
-    ]
-    figure, (left, right) = axes(2)
-    for column, ax, title in ((2, left, "Training"), (3, right, "Test")):
-        bands(ax, groups, column, ylabel="accuracy", title=title)
-    save(args, "localmixer", figure, tables, runs)
+def tables(runs):
+    found = grouped(runs, "method")
+    soonest, lines = shortest(found.values()), []
+    for m, g in found.items():
+        reached = spread(final(g, 2)), spread(final(g, 3)), spread(final(g, 3, soonest))
+        lines.append([m, *reached, f"{np.nanmean(final(g, 1)):.0f}", METHODS[m][1]])
+    reached = "training accuracy", "test accuracy", "test accuracy at equal time"
+    columns = ["method", *reached, "seconds", "Table 1, CIFAR-10"]
+    return {"localmixer": table(f"LocalMixer, Adam at {RATE:g}, {runs[0]['updates']:,} updates", columns, lines)}
 
+
+def claims(runs):
+    found = grouped(runs, "method")
+    backprop = found.get("backprop", [])
+    activation, mixing, weight = (found.get(f"{m}, local losses", []) for m in ("activation", "mixing", "W^T"))
+    alone = [found.get(m, []) for m in ("activation", "W^T")]
+    yield Claim("local losses help activation perturbation and W^T", "figure 8", ends([activation, weight, *alone], 3),
+                together(above(activation, alone[0], 3), above(weight, alone[1], 3)))  # fmt: skip
+    yield Claim("W^T is ahead of activation perturbation", "72.5, 71.2", ends([weight, activation], 3),
+                above(weight, activation, 3))  # fmt: skip
+    yield Claim("mixing is behind both", "68.8", ends([mixing, activation, weight], 3),
+                together(*(below(mixing, g, 3) for g in (activation, weight))))  # fmt: skip
+    yield Claim("W^T is as good as backprop, within 0.01", "72.5, 71.2", ends([weight, backprop], 3),
+                contrary(above(backprop, weight, 3, 0.01)))  # fmt: skip
+
+
+def draw(runs):
+    figure, plots = axes(2)
+    for column, ax, title in zip((2, 3), plots, ("Training", "Test"), strict=True):
+        bands(ax, grouped(runs, "method"), column, ylabel="accuracy", title=f"{title} (Table 1)")
+    return figure
+
+
+def rows(data, updates, seeds, **sizes):
+    return tuple(Row({"data": data, "method": m, **sizes, "updates": updates}, seeds, paper=500 * 390,
+                     seconds=updates * MILLISECONDS / 1e3) for m in METHODS)  # fmt: skip
+
+
+MILLISECONDS = 110
+STUDIES = [
+    Study("localmixer", training, "updates", ("training accuracy", "test accuracy"),
+          rows("fashion", 200, 2, channels=64, groups=4, blocks=4),
+          rows("digits", 2, 2, channels=8, groups=2, blocks=2), tables, draw, lambda runs: list(claims(runs))),
+]  # fmt: skip
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES, datasets))

@@ -3,6 +3,7 @@
 from .claims import Claim
 from .command_line import main, one_thread
 from .curves import curves, final, grouped, shortest, spread
+from .derived import derived, gained
 from .figures import axes, axes_beside_images, band, bands, heat, ways
 from .learning import epochs, follow, follow_episodes, learn
 from .options import options
@@ -24,11 +25,13 @@ __all__ = [
     "below",
     "contrary",
     "curves",
+    "derived",
     "diverge",
     "epochs",
     "final",
     "follow",
     "follow_episodes",
+    "gained",
     "grouped",
     "heat",
     "in_turns",
