@@ -78,10 +78,14 @@ def highest(network, method, optimizer, updates, seed, data=None):
     """
     tried = []
     for rate in GRID:
-        curve = training(network, method, optimizer, rate, updates, seed, data, points=10)
-        losses = np.array(curve, dtype=float)[:, LOSS]
+        for length in (-(-updates // 10), updates):  # most rates that are too high are so at once
+            curve = training(network, method, optimizer, rate, length, seed, data, points=10)
+            losses = np.array(curve, dtype=float)[:, LOSS]
+            bears = np.all(losses <= 1.5 * losses[0])
+            if not bears:
+                break
         tried.append([rate, losses[-1]])
-        if np.all(losses <= 1.5 * losses[0]) and losses[-1] < losses[0]:
+        if bears and losses[-1] < losses[0]:
             return {"curve": [[*row, math.log10(rate)] for row in curve], "tried": tried}
     return {"curve": [[*row, math.nan] for row in curve], "tried": tried}
 
