@@ -154,34 +154,34 @@ LENGTH = 1_000_000
 PAPER = {"anbn": 1_000_000, "music": None, "english": 5_000_000}  # characters; of music it does not say
 ENTROPY = {"anbn": {"entropy rate": anbn_entropy(), "independent n": 2 * anbn_entropy()},
            "music": {"entropy rate": music_entropy()}, "english": {}}  # fmt: skip
-PLAIN, FILTER, OFTEN = ("plain", 1.0, 1), ("Kalman", 1.0, WINDOW), ("Kalman", 1.0, 1)
+PLAIN, SMALL, FILTER, OFTEN = ("plain", 1.0, 1), ("plain", 0.03, 1), ("Kalman", 1.0, WINDOW), ("Kalman", 1.0, 1)
 SLOW = ("Kalman", 0.1, WINDOW)
 WORDS = {PLAIN: "plain, 1/√t", FILTER: "filter, once in 15", OFTEN: "filter, every character",
-         SLOW: "filter at 0.1/√t, once in 15", ("plain", 0.03, 1): "plain, 0.03/√t"}  # fmt: skip
-ONLINE, FEW = MAIN[:-1], ["RTRL", "NoBackTrack", "BPTT(15)"]
-ARMS = {  # text -> (cell, optimizer, learners)
-    "anbn": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
-             ("slow", FILTER, FEW), ("slow", SLOW, FEW)],
-    "music": [("paper", PLAIN, MAIN), ("paper", ("plain", 0.03, 1), MAIN), ("paper", FILTER, MAIN),
-              ("paper", OFTEN, ONLINE), ("tanh", FILTER, FEW),
-              ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
-    "english": [("paper", PLAIN, MAIN), ("paper", FILTER, MAIN), ("paper", OFTEN, ONLINE),
-               ("tanh", FILTER, FEW),
-               ("paper", FILTER, ["NoBackTrack, norms of App. B"])],
+         SLOW: "filter at 0.1/√t, once in 15", SMALL: "plain, 0.03/√t"}  # fmt: skip
+ONLINE, RANKS, FEW = MAIN[:-1], MAIN[:3], ["RTRL", "NoBackTrack", "BPTT(15)"]
+INVARIANT = ["RTRL", "NoBackTrack", "NoBackTrack, norms of App. B"]
+ARMS = {  # text -> (cell, optimizer, learners, share of the length)
+    "anbn": [("paper", PLAIN, MAIN, 1), ("paper", FILTER, MAIN, 1), ("paper", OFTEN, ONLINE, 1),
+             ("slow", FILTER, FEW, 0.3), ("slow", SLOW, FEW, 0.3)],
+    "music": [("paper", PLAIN, MAIN, 1), ("paper", SMALL, RANKS, 1), ("paper", FILTER, MAIN, 1),
+              ("paper", OFTEN, ONLINE, 1), ("tanh", FILTER, FEW, 0.3), ("paper", FILTER, INVARIANT, 0.3)],
+    "english": [("paper", PLAIN, MAIN, 1), ("paper", FILTER, MAIN, 1), ("paper", OFTEN, ONLINE, 1),
+                ("tanh", FILTER, FEW, 0.3), ("paper", FILTER, INVARIANT, 0.3)],
 }  # fmt: skip
-MICROSECONDS = {"RTRL": 300, "NoBackTrack": 250, "NoBackTrack, rank 10": 500, "NoBackTrack, norms of App. B": 800,
-                "UORO": 250, "KF-RTRL": 300, "BPTT(15)": 200}  # fmt: skip
+MICROSECONDS = {"RTRL": 190, "NoBackTrack": 190, "NoBackTrack, rank 10": 250, "NoBackTrack, norms of App. B": 600,
+                "UORO": 190, "KF-RTRL": 200, "BPTT(15)": 100}  # fmt: skip
 
 
 def rows(text, length, data):
-    def settings(cell, learner, optimizer, scale, every):
+    def settings(cell, learner, optimizer, scale, every, share):
         step = WINDOW if learner == "BPTT(15)" else every
         return {"text": text, "cell": cell, "learner": learner, "optimizer": optimizer, "scale": scale, "every": step,
-                "characters": length, **({"data": data} if text == "english" else {})}  # fmt: skip
+                "characters": round(share * length), **({"data": data} if text == "english" else {})}  # fmt: skip
 
-    found = [Row(settings(cell, learner, *arm), 3, paper=PAPER[text], seconds=length * MICROSECONDS[learner] / 1e6)
-             for cell, arm, learners in ARMS[text] for learner in learners]  # fmt: skip
-    return tuple(found + [Row(settings(None, name, None, None, None), 1, seconds=300) for name in COMPRESSORS])
+    cases = [settings(cell, name, *arm, share) for cell, arm, names, share in ARMS[text] for name in names]
+    learnt = [Row(case, 3, paper=PAPER[text], seconds=case["characters"] * MICROSECONDS[case["learner"]] / 1e6)
+              for case in cases]  # fmt: skip
+    return tuple(learnt + [Row(settings(None, name, None, None, None, 1), 1, seconds=300) for name in COMPRESSORS])
 
 
 def arm_of(run):
@@ -190,11 +190,11 @@ def arm_of(run):
 
 
 def split(runs):
-    """The runs that learn by cell, arm and learner, and the bits of what there is to compare with."""
+    """The runs that learn by cell, arm, length and learner, and the bits of what there is to compare with."""
     learnt = [run | {"arm": arm_of(run)} for run in runs if run["cell"]]
     text = runs[0]["text"]
     beside = ENTROPY[text] | {run["learner"]: run["curve"][-1][2] for run in runs if not run["cell"]}
-    return text, grouped(learnt, "cell", "arm", "learner"), beside
+    return text, grouped(learnt, "cell", "arm", "characters", "learner"), beside
 
 
 # ---------------------------------------------------------------------- what is found
@@ -206,13 +206,21 @@ NEAR = 0.05  # bits, that learners on par may differ
 def tables(runs):
     text, groups, beside = split(runs)
     lines = []
-    for (cell, arm, learner), group in sorted(groups.items(), key=lambda found: found[0][:2]):
+    for (cell, arm, length, learner), group in sorted(groups.items(), key=lambda found: found[0][:3]):
         seconds = final(group, 1)
-        rate = f"{1e6 * np.nanmean(seconds) / group[0]['characters']:.0f}" if np.isfinite(seconds).any() else ""
-        lines.append([cell, arm, learner, spread(final(group, 3)), len(group), rate])
-    columns = ["cell", "optimizer", "learner", "bits a character, last quarter", "seeds", "µs a character"]
+        rate = f"{1e6 * np.nanmean(seconds) / length:.0f}" if np.isfinite(seconds).any() else ""
+        lines.append([cell, arm, f"{length:,}", learner, spread(final(group, 3)), len(group), rate])
+    columns = [
+        "cell",
+        "optimizer",
+        "characters",
+        "learner",
+        "bits a character, last quarter",
+        "seeds",
+        "µs a character",
+    ]
     return {
-        text: table(f"{named(text, runs)}, {runs[0]['characters']:,} characters", columns, lines),
+        text: table(named(text, runs), columns, lines),
         f"{text}-bounds": table("To compare with", ["", "bits"], [[name, f"{b:.3f}"] for name, b in beside.items()]),
     }
 
@@ -291,27 +299,29 @@ def claims(runs):
     text, groups, beside = split(runs)
 
     def of(learner, arm=FILTER, cell="paper"):
-        return groups.get((cell, WORDS[arm], learner), [])
+        """The longest runs of their kind."""
+        kinds = {k[2]: group for k, group in groups.items() if (k[0], k[1], k[3]) == (cell, WORDS[arm], learner)}
+        return kinds[max(kinds)] if kinds else []
 
     return list(CLAIMS[text](of, beside.get("context tree weighting", np.nan)))
 
 
 def draw(runs):
-    """For every cell and optimizer, bits against characters and against seconds."""
+    """For every cell, optimizer and length, bits against characters and against seconds."""
     text, groups, beside = split(runs)
-    panels = grouped(
-        [{"cell": cell, "arm": arm, "key": (cell, arm, name)} for cell, arm, name in groups], "cell", "arm"
-    )
+    panels = {}
+    for (*panel, learner), group in groups.items():
+        panels.setdefault(tuple(panel), {})[learner] = group
     figure, plots = axes(2 * len(panels), height=3.0, columns=4)
     figure.suptitle(named(text, runs))
-    for k, ((cell, arm), shown) in enumerate(panels.items()):
+    for k, ((cell, arm, _), learners) in enumerate(panels.items()):
         for ax, column in zip(plots[2 * k : 2 * k + 2], (0, 1), strict=True):
-            for entry in shown:
-                band(ax, groups[entry["key"]], 2, entry["key"][-1], against=column, linewidth=1.0)
+            for name, group in learners.items():
+                band(ax, group, 2, name, against=column, linewidth=1.0)
             for (name, level), style in zip(beside.items(), ("-", "-.", "--", ":"), strict=False):
                 ax.axhline(level, color="gray", linestyle=style, linewidth=1, label=name)
             top = 1.8 * max(beside.values(), default=2.5)
-            title = f"{arm}" + ("" if cell == "paper" else f", {cell} cell")
+            title = arm if cell == "paper" else f"{arm}, {cell} cell"
             ax.set(ylim=(0, top), xlabel=("characters", "seconds")[column], title=title)
         plots[2 * k].set_ylabel("bits a character")
         plots[2 * k].legend(fontsize=6)
