@@ -17,6 +17,7 @@ sys.path.insert(0, str(HERE.parent / "examples"))
 
 from lab import claims, queues, results, tables, verdicts  # noqa: E402
 from lab.command_line import one_thread  # noqa: E402
+from lab.figures import blank, pyplot  # noqa: E402
 from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
@@ -33,7 +34,7 @@ SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one s
     ],
     "guess-gradient": ["guess_gradient", "guess_training", "localmixer", "prompt_tuning"],
 }
-INDEX = "index"
+INDEX, WAITING = "index", "No runs yet."
 WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN
 MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 CLOSE = 1e-3  # relative: what another processor's rounding may do to a short run
@@ -106,7 +107,11 @@ def written(page):
     path = HERE / "papers" / f"{page}.md"
     text, shown = path.read_text("utf-8"), blocks(page)
 
+    waiting = page != INDEX and not all(map(found, studies_of(page)))
+
     def made(match):
+        if match[2] not in shown and waiting:
+            return f"{match[1]}\n{WAITING}\n\n{match[3]}"
         if match[2] not in shown:
             raise SystemExit(f"{path.name} asks for {match[2]!r}, which no study makes; there are {', '.join(shown)}")
         return f"{match[1]}\n{shown[match[2]]}\n\n{match[3]}"
@@ -115,10 +120,13 @@ def written(page):
 
 
 def figures(into):
+    """A figure for every study that draws one; those of studies that are put off come with their first runs."""
     for study in everything():
         runs = found(study)
-        if runs and study.draw:
-            study.draw(runs).savefig(into / f"{study.name}.png", dpi=110)
+        if study.draw and (runs or not all(row.later for row in study.rows)):
+            figure = study.draw(runs) if runs else blank(WAITING)
+            figure.savefig(into / f"{study.name}.png", dpi=110)
+            pyplot().close(figure)
 
 
 def status():

@@ -29,6 +29,14 @@ def axes(count, height=3.4, columns=None):
     return figure, list(grid.flat[:count])
 
 
+def blank(words):
+    """A figure of what cannot be drawn yet."""
+    figure, (ax,) = axes(1, height=1.2)
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, words, ha="center", va="center")
+    return figure
+
+
 def axes_beside_images(title, rows, columns):
     """A plot, and beside it a grid of images under a title."""
     figure = pyplot().figure(figsize=(10, 4.2), layout="constrained")

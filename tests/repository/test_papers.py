@@ -102,6 +102,16 @@ def test_status_says_what_is_missing(place, monkeypatch, capsys):
     assert len(results.read(place / "results" / "small")) == 4
 
 
+def test_a_page_whose_runs_are_outstanding_says_so(place, monkeypatch):
+    for path in (place / "results" / "small").iterdir():
+        path.unlink()
+    command(monkeypatch)
+    text = (place / "papers" / "paper.md").read_text()
+    assert "<!-- made: small -->\n\nNo runs yet.\n\n<!-- end -->" in text
+    assert (place / "img" / "small.png").read_bytes().startswith(b"\x89PNG")
+    assert command(monkeypatch, "--check") == 0
+
+
 def test_a_block_or_a_study_that_nobody_makes_is_refused(place, monkeypatch):
     with pytest.raises(SystemExit, match="no study is called large; there are small"):
         command(monkeypatch, "--run", "large")
