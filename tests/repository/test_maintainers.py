@@ -113,7 +113,7 @@ def copy(tmp_path_factory):
 
 def test_every_page_has_steps_a_check_and_a_fault():
     examples = {name: page for name, page in PAGES.items() if name != "index"}
-    assert set(examples) == {"rule", "layer", "estimator", "direction", "optimizer", "learner", "page"}
+    assert set(examples) == {"rule", "layer", "estimator", "direction", "optimizer", "learner", "experiment", "page"}
     assert all(page.steps and page.checks and len(page.faults) == 1 for page in examples.values())
     assert not PAGES["index"].steps
     blocks = "".join(path.read_text("utf-8") for path in ADDING.glob("*.md"))
