@@ -19,8 +19,9 @@ from lab import claims, queues, results, tables, verdicts  # noqa: E402
 from lab.command_line import one_thread  # noqa: E402
 from lab.studies import key  # noqa: E402
 
-SCRIPTS = {  # page -> the scripts of its experiments, in the order of its claims
-    "nobacktrack": ["text_prediction"],
+SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
+    "nobacktrack": ["influence_balancing/influence", "text_prediction"],
+    "persistent-es": ["influence_balancing/influence-es"],
 }
 INDEX = "index"
 WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN
@@ -30,11 +31,16 @@ CLOSE = 1e-3  # relative: what another processor's rounding may do to a short ru
 
 def studies_of(page):
     """The studies of a page, each with the script that it belongs to."""
-    return {study: script for script in SCRIPTS[page] for study in importlib.import_module(script).STUDIES}
+    found = {}
+    for named in SCRIPTS[page]:
+        script, _, one = named.partition("/")
+        studies = importlib.import_module(script).STUDIES
+        found |= {study: script for study in studies if not one or study.name == one}
+    return found
 
 
 def everything():
-    return [study for page in SCRIPTS for study in studies_of(page)]
+    return list(dict.fromkeys(study for page in SCRIPTS for study in studies_of(page)))
 
 
 def folder(study):

@@ -66,7 +66,7 @@ EXPERIMENTS = {
     "forward_gradient_limits.py": ["MLP 512", "conv net", "ResNet", "At 32 x 32"],
     "guess_gradient.py": ["self-sharpening", "power 0.5", "effective rank", "each at its best rate", "10 components"],
     "localmixer.py": ["W^T, local losses", "exact, local losses"],
-    "influence_balancing.py": ["RTRL", "DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)"],
+    "influence_balancing.py": ["DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)", "truncated ES(10)"],
     "text_prediction.py": ["NoBackTrack, rank 10", "Kalman", "context tree weighting", "entropy rate", "written by"],
     "leaky_variance.py": ["rescaled", "not rescaled", "Gaussian trick", "theory"],
     "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
