@@ -20,7 +20,7 @@ from lab.command_line import one_thread  # noqa: E402
 from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
-    "nobacktrack": ["influence_balancing/influence", "text_prediction"],
+    "nobacktrack": ["influence_balancing/influence", "leaky_variance", "text_prediction", "invariant_norms"],
     "persistent-es": ["influence_balancing/influence-es"],
 }
 INDEX = "index"

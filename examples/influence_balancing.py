@@ -5,6 +5,8 @@ s ← A s + θ e with A = (1 + shift)/2 over 23 units; e is +1 for the first 10 
 raises the first unit at once and lowers it in the long run. The loss is (s₁ - 1)²/2, its minimum θ = -1/6.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from lab import (
     Claim,
@@ -73,13 +75,18 @@ def true_loss(theta):
     return float(balanced.loss(s, theta.dtype.type(1), theta))
 
 
+@lru_cache
+def influences(longest=500):
+    """∂s₁/∂θ over windows of 1, 2, ... steps: e₁ᵀ Σ_{k < window} Aᵏ e."""
+    step, influence, firsts = system().step, np.where(np.arange(UNITS) < POSITIVE, 1.0, -1.0), []
+    for _ in range(longest):
+        firsts.append(influence[0])
+        influence = step(influence, None, 0.0)
+    return np.cumsum(firsts)
+
+
 def truncated_influence(window):
-    """∂s₁/∂θ over a window: e₁ᵀ Σ_{k < window} Aᵏ e."""
-    influence, total = np.where(np.arange(UNITS) < POSITIVE, 1.0, -1.0), 0.0
-    for _ in range(window):
-        total += influence[0]
-        influence = system().step(influence, None, 0.0)
-    return total
+    return influences()[window - 1]
 
 
 def training(learner, rate, updates, dtype="float64", seed=0):

@@ -69,6 +69,7 @@ EXPERIMENTS = {
     "influence_balancing.py": ["DODGE, signs", "right sign: windows of 41 to 199", "TBPTT(100)", "truncated ES(10)"],
     "text_prediction.py": ["NoBackTrack, rank 10", "Kalman", "context tree weighting", "entropy rate", "written by"],
     "leaky_variance.py": ["rescaled", "not rescaled", "Gaussian trick", "theory"],
+    "invariant_norms.py": ["Appendix B, to the letter", "averaged and floored", "plain", "aⁿbⁿ"],
     "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
     "pes_variance.py": ["alike, and noise", "NRES", "theory"],
     "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
