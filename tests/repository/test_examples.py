@@ -75,7 +75,7 @@ EXPERIMENTS = {
     "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
     "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
     "control.py": ["without torque", "ES, whole episodes", "PES"],
-    "physics_informed.py": ["Relative error", "Allen-Cahn", "forward gradient, n = 4", "Backprop, layers"],
+    "physics_informed.py": ["Relative error", "Allen-Cahn", "forward gradient, n = 4", "by dg.laplacian"],
     "prompt_tuning.py": ["W^T", "prompt tokens", "last layer alone"],
 }
 
