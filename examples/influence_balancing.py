@@ -1,12 +1,34 @@
-"""Influence balancing (Tallec and Ollivier 2017; DODGE, Table 1): a parameter whose short-term influence has the wrong
-sign.
+"""Influence balancing (Tallec and Ollivier 2017; DODGE, Table 1; PES): a parameter whose short-term influence has the
+wrong sign.
 
 s ← A s + θ e with A = (1 + shift)/2 over 23 units; e is +1 for the first 10 of them and -1 for the others, so that θ
 raises the first unit at once and lowers it in the long run. The loss is (s₁ - 1)²/2, its minimum θ = -1/6.
 """
 
+from functools import lru_cache
+
 import numpy as np
-from lab import arguments, axes, curves, final, follow, grouped, run, save, table, verdicts
+from lab import (
+    Claim,
+    Row,
+    Study,
+    alike,
+    axes,
+    band,
+    below,
+    curves,
+    diverge,
+    final,
+    follow,
+    grouped,
+    known,
+    main,
+    over,
+    shortest,
+    table,
+    together,
+    under,
+)  # fmt: skip
 
 from dualgrad import directions, online, optim
 
@@ -21,6 +43,7 @@ LEARNERS = {
 WINDOWS = [1, 10, 40, 50, 100]
 LEARNERS |= {f"TBPTT({window})": lambda window=window: online.TruncatedBPTT(window) for window in WINDOWS}
 PARTICLES, SIGMA, EPISODE = [10, 100, 1000], 0.1, 100
+LEAST = 1e-30  # of a loss: what double precision makes of it below is chance
 LEARNERS |= {f"PES({n})": lambda n=n: online.PersistentES(n, SIGMA, window=1) for n in PARTICLES}
 LEARNERS |= {f"truncated ES({n})": lambda n=n: online.TruncatedES(n, SIGMA, window=1) for n in PARTICLES}
 LEARNERS |= {f"ES({n})": lambda n=n: online.EvolutionStrategies(n, SIGMA) for n in PARTICLES}
@@ -52,97 +75,184 @@ def true_loss(theta):
     return float(balanced.loss(s, theta.dtype.type(1), theta))
 
 
+@lru_cache
+def influences(longest=500):
+    """∂s₁/∂θ over windows of 1, 2, ... steps: e₁ᵀ Σ_{k < window} Aᵏ e."""
+    step, influence, firsts = system().step, np.where(np.arange(UNITS) < POSITIVE, 1.0, -1.0), []
+    for _ in range(longest):
+        firsts.append(influence[0])
+        influence = step(influence, None, 0.0)
+    return np.cumsum(firsts)
+
+
 def truncated_influence(window):
-    """∂s₁/∂θ over a window: e₁ᵀ Σ_{k < window} Aᵏ e."""
-    influence, total = np.where(np.arange(UNITS) < POSITIVE, 1.0, -1.0), 0.0
-    for _ in range(window):
-        total += influence[0]
-        influence = system().step(influence, None, 0.0)
-    return total
+    return influences()[window - 1]
 
 
-def training(learner, rate, updates, dtype="float64", steps=None, seed=0):
-    """Updates of plain gradient descent, or those of so many steps: a curve of updates, seconds, loss, θ."""
+def training(learner, rate, updates, dtype="float64", seed=0):
+    """Plain gradient descent: a curve of updates, seconds, loss, θ, and the loss's logarithm."""
     learner = LEARNERS[learner]().start(system(dtype), np.array(START, dtype), rng=seed)
     whole, window = isinstance(learner, online.EvolutionStrategies), getattr(learner, "window", 1) or EPISODE
-    updates = updates if steps is None else max(steps // window, 1)
 
     def at(t):
         """The loss of a window is that of its last step."""
         last = t % window == window - 1
         return None, np.dtype(dtype).type(last), whole and last
 
-    return follow(
-        learner, optim.SGD(rate), at, updates, lambda theta: [true_loss(theta), float(theta)], window=window, points=60
-    )
+    def evaluate(theta):
+        loss = true_loss(theta)
+        return [loss, float(theta), float(np.log10(max(loss, LEAST)))]
+
+    return follow(learner, optim.SGD(rate), at, updates, evaluate, window=window, points=60)
 
 
-def main():
-    args = arguments(__doc__, "about 5 minutes", parts=LEARNERS, updates=3000)
-    updates = args.updates if args.full else min(args.updates, 20)
-    tasks = [{"learner": name, "rate": 1e-4, "updates": updates, "dtype": d, "seed": 0}
-             for name in ("RTRL", "DODGE, signs") for d in ("float64", "float32")]  # fmt: skip
-    tasks += [{"learner": "DODGE, normals", "rate": 1e-4, "updates": updates, "seed": s} for s in range(args.seeds)]
-    tasks += [{"learner": f"TBPTT({w})", "rate": 1e-4, "updates": updates, "seed": 0} for w in WINDOWS]
-    tasks += [{"learner": "TBPTT(100)", "rate": r, "updates": n, "seed": 0, "steps": s}
-              for r, n, s in ((1e-4, None, updates), (1e-5, updates, None), (1e-5, 10 * updates, None))]  # fmt: skip
-    for rate, count in ((1e-4, updates), (1e-5, updates), (1e-5, 10 * updates)):
-        tasks += [{"learner": name, "rate": rate, "updates": count, "seed": s}
-                  for name in ("UORO", "NoBackTrack") for s in range(args.seeds)]  # fmt: skip
-    tasks += [{"learner": f"{kind}({n})", "rate": 1e-4, "updates": updates if kind != "ES" else updates // 3, "seed": s}
-              for kind in ("PES", "truncated ES", "ES") for n in PARTICLES for s in range(args.seeds)]  # fmt: skip
-    tasks = [t for t in tasks if t["learner"] in args.only]
-    runs = [{"dtype": "float64", "steps": None} | r for r in run(training, tasks, args.jobs, "influence balancing")]
-    save(args, "influence_balancing", draw(runs), report(runs, args.full and args.only == list(LEARNERS)), runs)
+# ---------------------------------------------------------------------- what is run
+
+FAST, SLOW = 1e-4, 1e-5  # the rates of DODGE and PES, and of Tallec and Ollivier
+STEPS = {name: int(name[6:-1]) if name.startswith("TBPTT") else EPISODE if name.startswith("ES") else 1
+         for name in LEARNERS}  # fmt: skip
+OF_PES = [name for name in LEARNERS if "ES(" in name]
+OF_DODGE = [name for name in LEARNERS if name not in OF_PES]
+CERTAIN = ["RTRL", *(f"TBPTT({window})" for window in WINDOWS)]  # nothing is drawn
+SECONDS = {"NoBackTrack": 7e-4, "UORO": 5e-4, "PES(1000)": 8e-4, "truncated ES(1000)": 8e-4, "ES(1000)": 0.018}
 
 
-def report(runs, whole):
-    rows = []
-    for (learner, rate, dtype, _, _), group in grouped(runs, "learner", "rate", "dtype", "updates", "steps").items():
-        window = int(learner[6:-1]) if learner.startswith("TBPTT") else EPISODE if learner.startswith("ES") else 1
-        count = int(group[0]["curve"][-1][0])
-        ends = final(group, 2)
-        loss = "diverged" if np.isnan(ends).all() else f"{np.nanmedian(ends):.2e}"
-        spread_of = "" if len(ends) == 1 else f"{np.nanmin(ends):.0e} to {np.nanmax(ends):.0e}"
-        rows.append([learner, dtype, f"{rate:g}", f"{count:,}", f"{count * window:,}", loss, spread_of, len(group)])
-    columns = ["method", "precision", "rate", "updates", "steps", "final loss", "over seeds", "seeds"]
-    tables = [table(f"Influence balancing from a loss of {true_loss(START):.2f}", columns, rows)]
+def row(learner, rate, updates, dtype="float64", seeds=5):
+    cost = updates * SECONDS.get(learner, STEPS[learner] * 2e-4 if STEPS[learner] > 1 else 4e-4)
+    settings = {"learner": learner, "rate": rate, "updates": updates, "dtype": dtype}
+    return Row(settings, 1 if learner in CERTAIN else seeds, seconds=cost)
+
+
+def rows(learners, updates=3000, **more):
+    return tuple(row(name, FAST, updates, **more) for name in learners)
+
+
+ROWS = rows(OF_DODGE) + rows(["RTRL", "DODGE, signs"], dtype="float32")
+WRONG = [f"TBPTT({window})" for window in WINDOWS if window <= 40]  # at any rate
+ROWS += tuple(row(name, SLOW, 30_000) for name in OF_DODGE if name not in WRONG)
+
+
+# ---------------------------------------------------------------------- what is found
+
+
+def sorted_out(runs):
+    """Runs by learner, rate and precision, those marked in which nothing is drawn."""
+    marked = [r | {"certain": r["learner"] in CERTAIN} for r in runs]
+    return grouped(marked, "learner", "rate", "dtype")
+
+
+def ends(logarithms):
+    """The median loss and the range of several."""
+    good = logarithms[np.isfinite(logarithms)]
+    if not len(good):
+        return "diverged"
+    low, median, high = 10.0 ** np.array([good.min(), np.median(good), good.max()])
+    lost = f", {len(logarithms) - len(good)} diverged" if len(good) < len(logarithms) else ""
+    return f"{median:.2g}" + (f" ({low:.0e} to {high:.0e})" if high > 1.01 * low else "") + lost
+
+
+def after(group, updates):
+    """The logarithms of losses after so many updates; None where runs are shorter or have no point there."""
+    counts = [r[0] for r in group[0]["curve"]]
+    return curves(group, 4)[:, counts.index(updates)] if updates in counts else None
+
+
+def losses(title, runs):
+    """After equal updates, and at equal time: that of the fastest at this rate."""
+    groups = sorted_out(runs)
+    lengths = sorted({r["updates"] for r in runs})
+    times = {rate: shortest([group]) for rate, group in grouped(runs, "rate").items()}
+    lines = []
+    for (learner, rate, dtype), group in groups.items():
+        shown = [after(group, n) for n in lengths]
+        cells = ["" if logarithms is None else ends(logarithms) for logarithms in shown]
+        equal = ends(final(group, 4, times[rate])) if np.isfinite(final(group, 4)).any() else "diverged"
+        lines.append([learner, dtype, f"{rate:g}", STEPS[learner], *cells, equal, len(group)])
+    columns = ["method", "precision", "rate", "steps an update", *(f"loss after {n:,} updates" for n in lengths),
+               "at equal time", "seeds"]  # fmt: skip
+    return table(f"{title}, from a loss of {true_loss(START):.0f}: medians, least and greatest", columns, lines)
+
+
+def tables(runs):
     signs = [w for w in range(1, 200) if truncated_influence(w) < 0]
-    text = f"{min(signs)} to 199" if signs else "none"
     shown = [[str(w), f"{truncated_influence(w):+.3f}"] for w in (1, 10, 20, 30, 40, 41, 50, 100, 500)]
-    tables.append(table(f"∂s₁/∂θ in a window (right sign: windows of {text})", ["window", "∂s₁/∂θ"], shown))
-    ends = {(r["learner"], r["dtype"], r["rate"], r["updates"], r["steps"]): r["curve"] for r in runs}
-    n = max((r["updates"] or 0 for r in runs if r["learner"] == "RTRL"), default=0)
-    if whole and n >= 3000:
-        rtrl, dodge = ([[row[3] for row in ends[name, d, 1e-4, n, None]] for d in ("float64", "float32")]
-                       for name in ("RTRL", "DODGE, signs"))  # fmt: skip
-        end = {d: ends["RTRL", d, 1e-4, n, None][-1][2] for d in ("float64", "float32")}
-        worse = all(not (ends[f"TBPTT({w})", "float64", 1e-4, n, None][-1][2] or np.inf) < 8 for w in (1, 10, 40))
-        tables.append(verdicts("Claims", [
-            ("RTRL and DODGE with signs agree bit for bit, in both precisions", rtrl == dodge),
-            ("they end at 2e-12 or below in float32", end["float32"] <= 2e-12),
-            ("and at 1e-15 or below in float64", end["float64"] <= 1e-15),
-            ("windows up to 40 go the wrong way", worse and not any(w <= 40 for w in signs)),
-            ("TBPTT(100) is slow, not divergent", ends["TBPTT(100)", "float64", 1e-4, n, None][-1][2] < 1e-6),
-            ("PES with 1,000 particles reaches 1e-12", ends["PES(1000)", "float64", 1e-4, n, None][-1][2] < 1e-12),
-            ("truncated ES goes the wrong way", ends["truncated ES(1000)", "float64", 1e-4, n, None][-1][2] > 8),
-        ]))  # fmt: skip
-    return tables
+    title = f"∂s₁/∂θ in a window (right sign: windows of {min(signs)} to {max(signs)})"
+    return {
+        "influence": losses("Influence balancing", runs),
+        "influence-windows": table(title, ["window", "∂s₁/∂θ"], shown),
+    }
+
+
+def claim(said, paper, verdict, *groups):
+    """A claim, beside the losses at the ends of groups."""
+    return Claim(said, paper, "; ".join(ends(final(group, 4)) if group else "none" for group in groups), verdict)
+
+
+def claims(runs):
+    groups = sorted_out(runs)
+
+    def of(learner, rate=FAST, dtype="float64"):
+        return groups.get((learner, rate, dtype), [])
+
+    rtrl, wide = of("RTRL"), of("TBPTT(100)")
+    for dtype in ("float64", "float32"):
+        pair = of("RTRL", dtype=dtype), of("DODGE, signs", dtype=dtype)
+        said = f"DODGE along signs is RTRL, to the last digit ({dtype})"
+        yield claim(said, "1.11e-12 both (DODGE, Table 1)", alike(*pair, 2, 0.0), *pair)
+        level = {"float64": 1.11e-12, "float32": 2e-12}[dtype]
+        said = f"RTRL ends below {level:g} ({dtype})"
+        yield claim(said, "1.11e-12", under(pair[0], 4, np.log10(level)), pair[0])
+    normals = of("DODGE, normals")
+    yield claim("along normals it is as good, within a power of ten", "\"a random direction\"",
+                alike(rtrl, normals, 4, 1.0), rtrl, normals)  # fmt: skip
+    yield claim("TBPTT(100) diverges", '0.93, "diverges"', diverge(wide), wide)
+    yield claim("... it is behind RTRL", "0.93", below(rtrl, wide, 4), rtrl, wide)
+    if rtrl and wide:
+        seconds = shortest([rtrl, wide])
+        found = f"{ends(final(rtrl, 4, seconds))}; {ends(final(wide, 4, seconds))}"
+        yield Claim("... and at equal time", "", found, below(rtrl, wide, 4, at=seconds))
+    short = [of(name) for name in WRONG]
+    wrong = together(*(over(group, 4, np.log10(true_loss(START))) for group in short))
+    yield claim("windows of up to 40 steps go the wrong way", 'a "short truncation" fails', wrong, *short)
+    positive = all(truncated_influence(w) > 0 for w in range(1, 41))
+    yield Claim("... for in them the influence has the wrong sign", "", "", known(positive))
+    for name in ("NoBackTrack", "UORO"):
+        noisy = of(name, SLOW)
+        said = f"{name} balances at {SLOW:g}, below 1e-6"
+        yield claim(said, "UORO does (Tallec and Ollivier)", under(noisy, 4, -6.0), noisy)
+
+
+def tables_of_pes(runs):
+    return {"influence-es": losses("Influence balancing by evolution strategies, σ = 0.1", runs)}
+
+
+def claims_of_pes(runs):
+    groups = grouped(list(runs), "learner")
+    many, exact = groups.get("PES(1000)", []), groups.get("RTRL", [])
+    truncated = [groups.get(f"truncated ES({n})", []) for n in PARTICLES]
+    wrong = together(*(over(group, 4, np.log10(true_loss(START))) for group in truncated))
+    yield claim("truncated ES fails, whatever its particles", '"truncated algorithms fail"', wrong, *truncated)
+    said = "with 1,000 particles PES performs like RTRL: below 1e-12"
+    yield claim(said, '"similarly to RTRL given enough particles"', under(many, 4, -12.0), many, exact)
+    few = groups.get("PES(100)", [])
+    yield claim("... and with 100 it is behind", "", below(many, few, 4), many, few)
+
+
+def panel(ax, groups, rate, learners):
+    """The logarithms of losses at a rate, in double precision: means over seeds in their range."""
+    for k, name in enumerate(learners):
+        if group := groups.get((name, rate, "float64")):
+            band(ax, group, 4, name, color=f"C{k}", linewidth=1.3, linestyle="--" if name == "DODGE, signs" else "-")
+    ax.set(xscale="log", ylim=(-26, 6), xlabel="updates", ylabel="log₁₀ loss", title=f"plain descent at {rate:g}")
+    if ax.lines:
+        ax.legend(fontsize=6)
 
 
 def draw(runs):
-    figure, (left, right) = axes(2, height=4.2)
-    shown = [r for r in runs if r["dtype"] == "float64" and r["steps"] is None and r["seed"] == 0]
-    names = list(dict.fromkeys(r["learner"] for r in shown))
-    for r in shown:
-        if r["rate"] == 1e-4 or r["updates"] == max(s["updates"] for s in shown):
-            done, losses = (curves([r], column)[0, 1:] for column in (0, 2))
-            style = "--" if r["learner"] == "DODGE, signs" else "-" if r["rate"] == 1e-4 else ":"
-            label = r["learner"] + (", rate 1e-5" if r["rate"] == 1e-5 else "")
-            color = f"C{names.index(r['learner'])}"
-            left.loglog(done, np.clip(losses, 1e-25, 1e6), style, color=color, label=label, linewidth=1.3)
-    left.set(xlabel="updates", ylabel="loss", title="loss of plain gradient descent")
-    left.legend(fontsize=6)
+    figure, (fast, slow, right) = axes(3, height=4.2)
+    groups = sorted_out(runs)
+    panel(fast, groups, FAST, OF_DODGE)
+    panel(slow, groups, SLOW, OF_DODGE)
     windows = np.arange(1, 121)
     right.plot(windows, [truncated_influence(w) for w in windows])
     right.axhline(0, color="gray", linewidth=1)
@@ -151,5 +261,20 @@ def draw(runs):
     return figure
 
 
+def draw_pes(runs):
+    figure, (ax,) = axes(1, height=4.2)
+    panel(ax, sorted_out(runs), FAST, ["RTRL", *OF_PES])
+    return figure
+
+
+METRIC = "loss", "θ", "log10 of the loss"
+STUDIES = [
+    Study("influence", training, "updates", METRIC, ROWS, rows(OF_DODGE, updates=10, seeds=1), tables, draw,
+          lambda runs: list(claims(runs))),
+    Study("influence-es", training, "updates", METRIC, rows(["RTRL", *OF_PES], seeds=3),
+          rows(["RTRL", "PES(10)", "truncated ES(10)", "ES(10)"], updates=3, seeds=1), tables_of_pes, draw_pes,
+          lambda runs: list(claims_of_pes(runs))),
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

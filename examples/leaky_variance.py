@@ -4,26 +4,22 @@ The variance of v̄ w̄ᵀ as an estimate of ∂h/∂θ grows linearly with time
 for dh/dt = θ - h by Euler's steps: with rescaling v̄ has a limit as dt → 0, without it grows like 1/√dt (section 1.4).
 """
 
+import time
+
 import numpy as np
-from lab import arguments, axes, grouped, run, save, table, verdicts
+from lab import Claim, Row, Study, axes, grouped, known, main, over, table, together, under
+from lab.curves import curves, final, interval
 
 from dualgrad import online
 
-UNITS, ALPHA = 4, 0.1
-KINDS = {
-    "rescaled": {"rescale": True},
-    "not rescaled": {"rescale": False},
-    "Gaussian trick": {"noise": "gaussian"},
-}
+UNITS, ALPHA, TIMES = 4, 0.1, (1, 2, 5, 10, 20, 40, 80, 160, 320)
+EXACT = ("rescaled", "not rescaled")  # of which theory is known
+KINDS = {"rescaled": {}, "not rescaled": {"rescale": False}, "Gaussian trick": {"noise": "gaussian"}}
 
 
 def leak(alpha):
     """h ← (1 - α) h + θ."""
-
-    def vjp(s, x, theta):
-        return (1 - alpha) * s + theta, lambda u: ((1 - alpha) * u, u)
-
-    return online.System(lambda s, x, p: vjp(s, x, p)[0], lambda s, y, p: np.sum(s), np.zeros(UNITS), vjp=vjp)
+    return online.System(lambda s, x, theta: (1 - alpha) * s + theta, lambda s, y, theta: np.sum(s), np.zeros(UNITS))
 
 
 def theory(kind, t, beta, n=UNITS):
@@ -37,80 +33,6 @@ def theory(kind, t, beta, n=UNITS):
     return n**2 * t * np.sum(c**2) + n * (np.sum(c) ** 2 - 2 * np.sum(c**2))
 
 
-def training(kind, runs, times, seed):
-    """The mean square of v̄ w̄ᵀ less its mean over independent runs: rows of time, variance and its standard error."""
-    system, beta = leak(ALPHA), 1 - ALPHA
-    off = np.zeros((runs, len(times)))
-    for k in range(runs):
-        learner = online.NoBackTrack(**KINDS[kind]).start(system, np.zeros(UNITS), rng=seed * runs + k)
-        for t in range(1, times[-1] + 1):
-            learner.step(None, None)
-            if t in times:
-                mean = np.eye(UNITS) * np.sum(beta ** np.arange(t))
-                made = learner.memory["v"].T @ learner.memory["w"]
-                off[k, times.index(t)] = np.sum((made - mean) ** 2)
-    return [[t, float(x.mean()), float(x.std() / runs**0.5)] for t, x in zip(times, off.T, strict=True)]
-
-
-def main():
-    args = arguments(__doc__, "about 2 minutes", runs=400)
-    runs, times = (args.runs, [1, 2, 5, 10, 20, 40, 80, 160, 320]) if args.full else (min(args.runs, 50), [1, 5, 10])
-    tasks = [{"kind": k, "runs": runs, "times": times, "seed": s} for k in KINDS for s in range(args.seeds)]
-    done = run(training, tasks, args.jobs, "example 28")
-    save(args, "leaky_variance", draw(done), report(done), done)
-
-
-def pooled(group):
-    """Times, variances and standard errors over all seeds."""
-    rows = np.array([r["curve"] for r in group])
-    return rows[0, :, 0].astype(int), rows[:, :, 1].mean(0), np.sqrt(np.sum(rows[:, :, 2] ** 2, 0)) / len(rows)
-
-
-def report(done):
-    rows, worst = [], {}
-    for kind, group in grouped(done, "kind").items():
-        for t, variance, error in zip(*pooled(group), strict=True):
-            known = "" if kind == "Gaussian trick" else theory(kind, t, 1 - ALPHA)
-            rows.append([kind, t, f"{variance:.4g} ± {error:.2g}", known and f"{known:.4g}"])
-            if known:
-                worst[kind] = max(worst.get(kind, 0), abs(variance - known) / max(error, 1e-9))
-    title = f"Variance of the estimate of ∂h/∂θ, {UNITS} units, α = {ALPHA}"
-    tables = [table(title, ["", "t", "measured", "theory"], rows)]
-    pools = {kind: pooled(group)[1] for kind, group in grouped(done, "kind").items()}
-    growth = {kind: variance[-1] / variance[-2] for kind, variance in pools.items()}
-    if len(done[0]["times"]) > 5:
-        tables.append(verdicts("Claims, measured from t = 160 to 320", [
-            ("without rescaling the variance grows linearly", 1.6 < growth["not rescaled"] < 2.4),
-            ("with rescaling it levels off", 0.8 < growth["rescaled"] < 1.2),
-            ("measurement is within 5 standard errors of theory", max(worst.values()) < 5),
-        ]))  # fmt: skip
-    return tables
-
-
-def draw(done):
-    figure, (left, right) = axes(2, height=4)
-    for kind, group in grouped(done, "kind").items():
-        t, variance, error = pooled(group)
-        if kind == "Gaussian trick":
-            left.plot(t, variance, "o--", color="tab:green", markersize=4, label=f"{kind}, measured")
-            continue
-        points = left.errorbar(t, variance, 2 * error, fmt="o", markersize=4, label=f"{kind}, measured")
-        every = np.arange(1, t[-1] + 1)
-        known = [theory(kind, k, 1 - ALPHA) for k in every]
-        left.plot(every, known, color=points[0].get_color(), label=f"{kind}, theory")
-    title = "example 28: variance of v̄ w̄ᵀ"
-    left.set(xscale="log", yscale="log", ylim=(5, 1e6), xlabel="t", ylabel="variance", title=title)
-    left.legend(fontsize=7)
-    steps = np.unique(np.logspace(0, 3, 40).astype(int))
-    for kind, style in (("rescaled", "-"), ("not rescaled", "--")):
-        sizes = [euler_size(kind, k) for k in steps]
-        for which, (name, color) in enumerate((("v̄", "tab:blue"), ("w̄", "tab:orange"))):
-            right.plot(1 / steps, [s[which] for s in sizes], style, color=color, label=f"{name}, {kind}")
-    right.set(xscale="log", yscale="log", xlabel="dt", ylabel="E v̄², E w̄² at T = 1", title="dh/dt = θ - h, by Euler")
-    right.legend(fontsize=7)
-    return figure
-
-
 def euler_size(kind, steps):
     """E v̄² and E w̄² of one unit at T = 1 after so many steps of dt = 1/steps, where D = dt."""
     dt, c = 1 / steps, (1 - 1 / steps) ** np.arange(steps)
@@ -119,5 +41,108 @@ def euler_size(kind, steps):
     return np.sum(c**2), dt**2 * steps
 
 
+def training(kind, terms, steps, seed):
+    """The mean square of v̄ w̄ᵀ less its mean over the terms of one estimator, each with signs of its own: rows of time,
+    seconds and that variance."""
+    learner = online.NoBackTrack(terms, **KINDS[kind]).start(leak(ALPHA), np.zeros(UNITS), rng=seed)
+    rows, started = [], time.process_time()
+    for t in range(1, steps + 1):
+        learner.step(None, None)
+        if t in TIMES:
+            v, w = learner.memory["v"], learner.memory["w"]
+            off = v[:, :, None] * w[:, None] - np.eye(UNITS) * np.sum((1 - ALPHA) ** np.arange(t))
+            rows.append([t, time.process_time() - started, float(np.sum(off**2) / terms)])
+    return rows
+
+
+# ---------------------------------------------------------------------- what is found
+
+
+def shown(values):
+    """The mean and its interval, in powers of ten where it is large."""
+    mean = values.mean()
+    form = ".0e" if mean > 1e5 else ",.0f" if mean > 100 else ".1f"
+    return f"{mean:{form}}" + (f" ± {interval(values):{form}}" if len(values) > 1 else "")
+
+
+def tables(runs):
+    groups = grouped(runs, "kind")
+    lines = []
+    for k, t in enumerate(row[0] for row in runs[0]["curve"]):
+        line = [t]
+        for kind, group in groups.items():
+            values = curves(group, 2)[:, k]
+            line += [shown(values)] + ([] if kind not in EXACT else [shown(np.array([theory(kind, t, 1 - ALPHA)]))])
+        lines.append(line)
+    columns = [name for kind in groups for name in ([kind, "theory"] if kind in EXACT else [kind])]
+    size = f"{len(groups[runs[0]['kind']])} estimates from {runs[0]['terms']:,} terms"
+    title = f"Variance of v̄ w̄ᵀ as an estimate of ∂h/∂θ, {UNITS} units, α = {ALPHA}, {size}"
+    return {"leaky-variance": table(title, ["t", *columns], lines)}
+
+
+def derived(runs, value):
+    """Runs that hold a number made of their curve, an array, in its place."""
+    return [r | {"curve": [[*r["curve"][-1][:2], float(value(np.array(r["curve"])))]]} for r in runs]
+
+
+def between(said, paper, runs, low, high):
+    values = final(runs, 2) if runs else np.array([np.nan])
+    return Claim(said, paper, f"{values.mean():.3f}", together(over(runs, 2, low), under(runs, 2, high)))
+
+
+def claims(runs):
+    groups = grouped(runs, "kind")
+    found = []
+    for kind, said, low, high in (
+        ("not rescaled", "without rescaling the variance grows linearly: it doubles from t = 160 to 320", 1.6, 2.4),
+        ("rescaled", "with rescaling it levels off: it is as large", 0.8, 1.2),
+    ):
+        growth = derived(groups.get(kind, []), lambda curve: curve[-1, 2] / curve[max(len(curve) - 2, 0), 2])
+        found.append(between(said, "example (28)", growth, low, high))
+    for kind in EXACT:
+        ratio = derived(groups.get(kind, []), lambda curve, kind=kind: np.mean(
+            [row[2] / theory(kind, int(row[0]), 1 - ALPHA) for row in curve]))  # fmt: skip
+        found.append(between(f"measured is theory, within 5 % ({kind})", "eqs. 29 and 30", ratio, 0.95, 1.05))
+    (v, w), (fine_v, fine_w) = (euler_size("not rescaled", n) for n in (100, 1000))
+    settled = np.allclose(euler_size("rescaled", 1000), euler_size("rescaled", 2000), rtol=1e-3)
+    vanish = np.allclose([fine_v / v, fine_w / w], [10, 0.1], rtol=0.02)
+    found.append(Claim("as dt → 0 v̄ grows like 1/√dt without rescaling, and w̄ vanishes", "section 1.4",
+                       f"E v̄² × {fine_v / v:.2f} for a tenth of dt", known(vanish)))  # fmt: skip
+    found.append(Claim("... rescaled both have a limit", "section 1.4", "", known(settled)))
+    return found
+
+
+def draw(runs):
+    figure, (left, right) = axes(2, height=4)
+    for kind, group in grouped(runs, "kind").items():
+        t, values = curves(group, 0)[0], curves(group, 2)
+        half = [interval(v) if len(v) > 1 and kind in EXACT else 0.0 for v in values.T]
+        points = left.errorbar(t, values.mean(0), half, fmt="o", markersize=4, label=f"{kind}, measured")
+        if kind in EXACT:
+            every = np.arange(1, int(t[-1]) + 1)
+            known_to_be = [theory(kind, k, 1 - ALPHA) for k in every]
+            left.plot(every, known_to_be, color=points[0].get_color(), label=f"{kind}, theory")
+    title = "example 28: variance of v̄ w̄ᵀ"
+    left.set(xscale="log", yscale="log", ylim=(5, 1e6), xlabel="t", ylabel="variance", title=title)
+    left.legend(fontsize=7)
+    steps = np.unique(np.logspace(0, 3, 40).astype(int))
+    for kind, style in zip(EXACT, ("-", "--"), strict=True):
+        sizes = np.array([euler_size(kind, k) for k in steps])
+        for k, (name, color) in enumerate((("v̄", "tab:blue"), ("w̄", "tab:orange"))):
+            right.plot(1 / steps, sizes[:, k], style, color=color, label=f"{name}, {kind}")
+    right.set(xscale="log", yscale="log", xlabel="dt", ylabel="E v̄², E w̄² at T = 1", title="dh/dt = θ - h, by Euler")
+    right.legend(fontsize=7)
+    return figure
+
+
+def rows(terms, steps, seeds):
+    return tuple(Row({"kind": kind, "terms": terms, "steps": steps}, seeds, seconds=0.3) for kind in KINDS)
+
+
+STUDIES = [
+    Study("leaky-variance", training, "steps", ("variance",), rows(4000, 320, 10), rows(50, 10, 2),
+          tables, draw, claims),
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

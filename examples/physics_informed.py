@@ -5,14 +5,29 @@ boundary is built into it. Poisson: Δu = f on the unit square, for u = sin πx 
 κ (u - u³) on [-1, 1] from u = x² cos πx, against a fine finite-difference solution. The same optimizer and points for
 all, each at its own best rate; errors after equal updates, and at equal time beside them. Backprop goes through the
 layers of `stacked_layers`; so do forward gradients, which `dg.laplacian` would give as well, in more time.
-
-    python examples/physics_informed.py --quick
-    python examples/physics_informed.py --full
 """
 
+import time
+
 import numpy as np
-from lab import arguments, final, grouped, in_turns, learn, save, shortest, spread, table, tuned, verdicts
-from lab.figures import axes, bands, heat
+from lab import (
+    Claim,
+    Row,
+    Study,
+    axes,
+    bands,
+    below,
+    final,
+    grouped,
+    heat,
+    in_turns,
+    learn,
+    main,
+    shortest,
+    spread,
+    table,
+    under,
+)  # fmt: skip
 from stacked_layers import seeded, stacked
 
 import dualgrad as dg
@@ -20,7 +35,7 @@ from dualgrad import nn, optim
 from dualgrad.directions import LowRank
 from dualgrad.estimators import Backprop, ForwardGradient
 
-SIZES, POINTS, RATES = (2, 32, 32, 1), 128, [1e-2, 3e-3]
+SIZES, POINTS, RATES = (2, 32, 32, 1), 128, (1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 DIFFUSION, KAPPA = 0.01, 2.0
 METHODS = {
     "Backprop": lambda: Backprop(),
@@ -152,8 +167,8 @@ def by_laplacian(problem, X):
     return lambda params: np.mean(problem.residual(solution(problem, params), X) ** 2)
 
 
-def training(problem, method, updates, rate, seed, keep=False):
-    """One run: its curve of updates, seconds, loss at fixed points, and the relative error on a grid."""
+def training(problem, method, updates, rate, seed):
+    """One run. Its curve: updates, seconds, loss at fixed points, relative error on a grid; and values there."""
     equation, rng = PROBLEMS[problem], dg.Rng(seed)
     params = PLAIN.init(rng=seed, dtype=float)
     X, expected = equation.grid()
@@ -167,87 +182,106 @@ def training(problem, method, updates, rate, seed, keep=False):
     optimizer = optim.Adam(optim.cosine(rate, updates))
     batches = (batch(equation, equation.points(draws, POINTS)) for _ in range(updates))
     curve = learn(METHODS[method](), optimizer, params, batches, updates, evaluate, rng=rng)
-    return (curve, solution(equation, params)(X)) if keep else curve
+    return {"curve": curve, "solution": np.round(solution(equation, params)(X[THIRD]), 4)}
 
 
-def costs(rounds=30):
-    """Milliseconds of an estimate: through the layers, and through `dg.laplacian`."""
-    found = []
-    for name, equation in PROBLEMS.items():
-        params, X = PLAIN.init(rng=0, dtype=float), equation.points(np.random.default_rng(0), POINTS)
-        layers, operator = batch(equation, X), by_laplacian(equation, X)
-        np.testing.assert_allclose(layers(params), operator(params), rtol=1e-10)
-        exact, v = Backprop().estimate(layers, params, rng=0).gradient.vector, np.cos(np.arange(params.size))
-        slope = dg.jvp(lambda w, f=operator, p=params: f(p.at(w)), (params.vector,), (v,))[1]
-        np.testing.assert_allclose(slope, exact @ v)
-        calls = {}
-        for by, f in (("layers", layers), ("dg.laplacian", operator)):
-            calls[f"loss, {by}"] = lambda f=f, p=params: f(p)
-            for m in METHODS if f is layers else list(METHODS)[1:]:
-                calls[f"{m}, {by}"] = lambda m=m, f=f, p=params: METHODS[m]().estimate(f, p, rng=0)
-        fastest = 1e3 * in_turns(calls.values(), rounds).min(axis=0)
-        found += [[name, what, f"{ms:.2f}"] for what, ms in zip(calls, fastest, strict=True)]
+def costs(problem, rounds, seed):
+    """Milliseconds of an estimate, by the layers and by `dg.laplacian`, which agree. Its curve has the loss."""
+    equation, started = PROBLEMS[problem], time.process_time()
+    params, X = PLAIN.init(rng=seed, dtype=float), equation.points(np.random.default_rng(seed), POINTS)
+    layers, operator = batch(equation, X), by_laplacian(equation, X)
+    np.testing.assert_allclose(layers(params), operator(params), rtol=1e-10)
+    exact, v = Backprop().estimate(layers, params, rng=0).gradient.vector, np.cos(np.arange(params.size))
+    slope = dg.jvp(lambda w: operator(params.at(w)), (params.vector,), (v,))[1]
+    np.testing.assert_allclose(slope, exact @ v)
+    calls = {}
+    for way, f in zip(WAYS, (layers, operator), strict=True):
+        calls[f"the loss, {way}"] = lambda f=f: f(params)
+        for m in METHODS if f is layers else list(METHODS)[1:]:
+            calls[f"{m}, {way}"] = lambda m=m, f=f: METHODS[m]().estimate(f, params, rng=0)
+    fastest = 1e3 * in_turns(calls.values(), rounds).min(axis=0)
+    curve = [[rounds, time.process_time() - started, float(layers(params))]]
+    return {"curve": curve, "milliseconds": dict(zip(calls, fastest.tolist(), strict=True))}
+
+
+# ---------------------------------------------------------------------- what is found
+
+WAYS = "layers", "dg.laplacian"
+THIRD = np.s_[::3, ::3]
+
+
+def tables(runs):
+    groups, lines = grouped(runs, "problem", "method"), []
+    for (problem, method), found in groups.items():
+        fastest = shortest([group for (of, _), group in groups.items() if of == problem])
+        errors = spread(final(found, 3), 4), spread(final(found, 3, fastest), 4)
+        lines.append(
+            [problem, method, f"{found[0]['rate']:g}", *errors, f"{np.nanmean(final(found, 1)):.1f}", len(found)]
+        )
+    columns = ["equation", "method", "rate", f"error after {runs[0]['updates']:,} updates", "at equal time", "seconds",
+               "seeds"]  # fmt: skip
+    return {"physics-informed": table("Relative error of the solution, ‖u - u*‖ / ‖u*‖ on a grid", columns, lines)}
+
+
+def tables_of_costs(runs):
+    lines = []
+    for r in runs:
+        for what in ["the loss", *METHODS]:
+            shown = [r["milliseconds"].get(f"{what}, {way}") for way in WAYS]
+            lines.append([r["problem"], what, *("" if ms is None else f"{ms:.2f}" for ms in shown)])
+    columns = ["equation", "what", *(f"by {way}" for way in WAYS)]
+    return {"physics-informed-costs": table(f"Milliseconds at {POINTS} points", columns, lines)}
+
+
+def claims(runs):
+    groups, found = grouped(runs, "problem", "method"), []
+    for problem in PROBLEMS:
+        exact, forward = (groups.get((problem, method), []) for method in DRAWN)
+        ours = ", ".join(f"{np.nanmean(final(group, 3)):.4f}" if group else "none" for group in (forward, exact))
+        start = forward[0]["curve"][0][3] if forward else np.nan
+        found.append(Claim(f"{problem}: a forward gradient halves the error", "", ours, under(forward, 3, start / 2)))
+        found.append(Claim(f"{problem}: Backprop is ahead of it", "", ours, below(exact, forward, 3)))
     return found
 
 
-def main():
-    args = arguments(__doc__, "about 10 minutes", parts=PROBLEMS, updates=3000)
-    updates = args.updates if args.full else min(args.updates, 20)
-    tasks = [{"problem": p, "method": m, "updates": updates} for p in args.only for m in METHODS]
-    runs, search = tuned(
-        training, tasks, RATES if args.full else RATES[:1], args.seeds, args.jobs, "equations", min, -1
-    )
+def draw(runs):
     groups = grouped(runs, "problem", "method")
-    pictures = {p: pictured(p, groups) for p in args.only}
-    save(args, "physics_informed", draw(groups, pictures), report(groups, args), runs + search)
-
-
-def pictured(problem, groups):
-    """What one network has learnt by each of two methods."""
-    found = {}
-    for method in DRAWN:
-        task = {k: groups[problem, method][0][k] for k in ("problem", "method", "updates", "rate", "seed")}
-        found[method] = training(**task, keep=True)[1]
-    return found
-
-
-def report(groups, args):
-    rows, claims = [], []
-    updates = groups[args.only[0], "Backprop"][0]["updates"]
-    for problem in args.only:
-        of_problem = {method: groups[problem, method] for method in METHODS}
-        fastest = shortest(of_problem.values())
-        for method, found in of_problem.items():
-            errors = spread(final(found, 3), 4), spread(final(found, 3, fastest), 4)
-            rows.append([problem, method, found[0]["rate"], *errors, f"{np.nanmean(final(found, 1)):.0f}"])
-        ends = {method: np.nanmean(final(found, 3)) for method, found in of_problem.items()}
-        forward, start = min(list(ends.values())[1:]), groups[problem, "Backprop"][0]["curve"][0][3]
-        claims.append((f"{problem}: a forward gradient halves the error", forward < start / 2))
-        claims.append((f"{problem}: it does as well as Backprop", forward <= ends["Backprop"]))
-    columns = ["equation", "method", "rate", f"error after {updates:,} updates", "at equal time", "seconds"]
-    return [
-        table("Relative error of the solution, ‖u - u*‖ / ‖u*‖ on a grid", columns, rows),
-        table(f"Milliseconds at {POINTS} points", ["equation", "what", "ms"], costs(30 if args.full else 2)),
-        verdicts("Claims", claims),
-    ]
-
-
-def draw(groups, pictures):
-    figure, plots = axes(4 * len(pictures), height=3.2, columns=4)
-    for k, (problem, found) in enumerate(pictures.items()):
-        X, expected = PROBLEMS[problem].grid()
+    problems = list(dict.fromkeys(r["problem"] for r in runs))
+    figure, plots = axes(4 * len(problems), height=3.2, columns=4)
+    for k, problem in enumerate(problems):
+        X, expected = (a[THIRD] for a in PROBLEMS[problem].grid())
         solved, wrong, noisy, curve = plots[4 * k : 4 * k + 4]
         labels = {"xlabel": "x", "ylabel": "y" if problem == "Poisson" else "t"}
-        errors = [np.abs(found[method] - expected) for method in DRAWN]
-        for ax, values, colours, title in (
-            (solved, found["Backprop"], "RdBu_r", f"{problem}: u by Backprop"),
-            (wrong, errors[0], "magma", "its error"), (noisy, errors[1], "magma", f"error by {DRAWN[1]}"),
-        ):  # fmt: skip
-            heat(ax, X[..., 0], X[..., 1], values, colours)
+        found = {m: np.array(groups[problem, m][0]["solution"]) for m in DRAWN if (problem, m) in groups}
+        for ax, method, true, colours, title in (
+            (solved, DRAWN[0], None, "RdBu_r", f"{problem}: u by {DRAWN[0]}"),
+            (wrong, DRAWN[0], expected, "magma", "its error"),
+            (noisy, DRAWN[1], expected, "magma", f"error by {DRAWN[1]}"),
+        ):
+            if method in found:
+                values = found[method] if true is None else np.abs(found[method] - true)
+                heat(ax, X[..., 0], X[..., 1], values, colours)
             ax.set(title=title, **labels)
-        bands(curve, {m: groups[problem, m] for m in METHODS}, 3, ylabel="relative error", yscale="log")
+        shown = {m: groups[problem, m] for m in METHODS if (problem, m) in groups}
+        bands(curve, shown, 3, ylabel="relative error", yscale="log")
     return figure
 
 
+def rows(updates, seeds, rates):
+    cost = dict(zip(METHODS, (1e-3, 1.5e-3, 4.5e-3), strict=True))
+    return tuple(Row({"problem": p, "method": m, "updates": updates}, seeds, rates, seconds=cost[m] * updates)
+                 for p in PROBLEMS for m in METHODS)  # fmt: skip
+
+
+def rows_of_costs(rounds):
+    return tuple(Row({"problem": p, "rounds": rounds}, 1, seconds=1) for p in PROBLEMS)
+
+
+STUDIES = [
+    Study("physics-informed", training, "updates", ("loss", "relative error"), rows(3000, 5, RATES),
+          rows(10, 1, RATES[1:2]), tables, draw, claims, (3, min)),
+    Study("physics-informed-costs", costs, "rounds", ("loss",), rows_of_costs(30), rows_of_costs(2), tables_of_costs),
+]  # fmt: skip
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__doc__, STUDIES))

@@ -2,7 +2,8 @@
 
 Every verdict is a function of runs alone. A run that diverged is no evidence. What runs of less than a tenth of the
 paper's length say, or runs at a best rate on the edge of its grid, is not settled, and neither is a difference whose
-95 % interval over seeds has room for the contrary.
+95 % interval over seeds has room for the contrary. One seed is none; of runs in which nothing is drawn, "certain", it
+is all.
 """
 
 from dataclasses import dataclass
@@ -106,14 +107,20 @@ def judged(groups, column, judge, at=None):
     runs = tuple(run for group in groups for run in group)
     gate = _gated(groups)
     ends = [final(group, column, at) if group else np.array([]) for group in groups]
-    good = [values[np.isfinite(values)] for values in ends]
+    good = [_evidence(group, values) for group, values in zip(groups, ends, strict=True)]
     if any(len(values) < 2 for values in good):
-        lost = sum(len(a) - len(b) for a, b in zip(ends, good, strict=True))
+        lost = sum(np.count_nonzero(~np.isfinite(values)) for values in ends)
         return gate if gate and not lost else Verdict(OPEN, f"{lost} diverged" if lost else "one seed alone", runs)
     word = judge(*good)
     if gate:
         return Verdict(OPEN, gate.why + {HOLDS: "; so far it holds", FAILS: "; so far it does not"}.get(word, ""), runs)
     return Verdict(word, "within the spread" if word == OPEN else "", runs)
+
+
+def _evidence(group, values):
+    """What has not diverged; a single run twice where nothing is drawn, so that its spread is none."""
+    good = values[np.isfinite(values)]
+    return np.repeat(good, 2) if all(run.get("certain") for run in group) else good
 
 
 def _gated(groups):

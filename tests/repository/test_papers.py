@@ -62,6 +62,14 @@ def test_pages_are_made_of_results_and_figures_are_drawn(place, monkeypatch):
     assert command(monkeypatch, "--check") == 0
 
 
+def test_a_page_beside_the_papers_is_made_and_counts_for_none(place, monkeypatch):
+    (place / "other.md").write_text("# No paper\n\n<!-- made: small -->\n<!-- end -->\n")
+    monkeypatch.setattr(make_papers, "SCRIPTS", {"paper": ["script"], "../other": ["script"]})
+    command(monkeypatch)
+    assert "| 0.3 | 3.301 |" in (place / "other.md").read_text()
+    assert "No paper" not in (place / "papers" / "index.md").read_text()
+
+
 def test_what_a_page_says_against_its_results_is_noticed(place, monkeypatch, capsys):
     assert command(monkeypatch, "--check") == 1
     command(monkeypatch)

@@ -186,6 +186,16 @@ def test_diverged_runs_are_no_evidence(name, kept):
     assert claim(runs([*a, None]), runs(b, other=True)).word == HOLDS
 
 
+@pytest.mark.parametrize("name", ["above", "below", "alike", "over", "under", "not above"])
+def test_one_run_is_enough_where_nothing_is_drawn(name):
+    claim, *planted = VERDICTS[name]
+    for (a, b), word in zip(planted[:2], (HOLDS, FAILS), strict=True):
+        one, others = runs(a[:1]), runs(b, other=True)
+        assert claim(one, others).word == OPEN
+        assert claim([run | {"certain": True} for run in one], others).word == word
+    assert claim([run | {"certain": True} for run in runs([None])], others).word == OPEN
+
+
 def test_at_equal_time_the_earlier_rows_are_compared():
     """One is at 1 after a second, the other has 2 at once: ahead at the time at which the first is half way."""
     slow, fast = runs([4.0, 4.1]), runs([3.0, 3.1])
