@@ -141,6 +141,10 @@ def sorted_out(runs):
     return grouped(marked, "learner", "rate", "dtype")
 
 
+def number(x):
+    return f"{x:.0f}" if 10 <= x < 1e4 else f"{x:.2g}"
+
+
 def ends(logarithms):
     """The median loss and the range of several."""
     good = logarithms[np.isfinite(logarithms)]
@@ -148,7 +152,7 @@ def ends(logarithms):
         return "diverged"
     low, median, high = 10.0 ** np.array([good.min(), np.median(good), good.max()])
     lost = f", {len(logarithms) - len(good)} diverged" if len(good) < len(logarithms) else ""
-    return f"{median:.2g}" + (f" ({low:.0e} to {high:.0e})" if high > 1.01 * low else "") + lost
+    return number(median) + (f" ({number(low)} to {number(high)})" if high > 1.05 * low else "") + lost
 
 
 def after(group, updates):

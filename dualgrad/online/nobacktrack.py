@@ -33,7 +33,7 @@ class NoBackTrack(OnlineEstimator):
         The Gaussian trick G = E ξ (ξᵀ G) of footnote 7, for comparison.
     metric : KalmanQDOP, optional
         Norms of w by the inverse of its matrix, ‖w‖² = wᵀ J⁻¹ w, and of v by Diag(G̃ J⁻¹ G̃ᵀ)⁻¹ averaged over time and
-        kept from zero (Appendix B). Costs N times as much; literal norms without average and floor run away.
+        kept from zero (Appendix B). Costs N times as much; literal norms without average and floor can run away.
 
     Notes
     -----
