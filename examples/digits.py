@@ -18,7 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by NumPy's import; ma
 
 import datasets
 import numpy as np
-from lab import axes_beside_images, table
+from lab import axes_beside_images, show, table
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -74,7 +74,7 @@ def work(args):
         said[name], last = to_numpy(model(params, test[0])).argmax(-1), curve[-1]
         cosine = estimators.diagnose(estimator, objective.bind(*train), start, rng=0, samples=20).cosine
         rows.append([name, last["updates"], f"{last['accuracy']:.3f}", f"{sum(curve['seconds']):.1f}", f"{cosine:.4f}"])
-    table("Digits", ["estimator", "updates", "test accuracy", "seconds", "cosine to the exact gradient"], rows)
+    show(table("Digits", ["estimator", "updates", "test accuracy", "seconds", "cosine to the exact gradient"], rows))
     print(NOTE)
     print(f"figure: {draw(curves, said['16 directions'], *map(to_numpy, test), args.output)}")
 

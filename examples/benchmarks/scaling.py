@@ -28,7 +28,7 @@ import dualgrad as dg
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
-from lab import axes, save, table  # noqa: E402
+from lab import axes, show, table  # noqa: E402
 
 OVER_TCP = {  # a message to the same machine goes over the loopback, where it is counted: MPICH and Open MPI
     "MPIR_CVAR_CH4_NETMOD": "ofi", "MPIR_CVAR_NOLOCAL": "1", "FI_PROVIDER": "tcp", "FI_TCP_IFACE": "lo",
@@ -48,8 +48,13 @@ def main():
     pathlib.Path(args.output).mkdir(parents=True, exist_ok=True)
     found = measured(args)
     reports = bytes_sent, efficiencies, parts, memories, scaled, links, limits, late
-    tables = [shown for report in reports for shown in report(found)]
-    save(args, "scaling", draw(found), tables, [found])
+    tables = [made for report in reports for made in report(found)]
+    for made in tables:
+        show(made)
+    path = pathlib.Path(args.output).resolve() / "scaling"
+    path.with_suffix(".json").write_text(json.dumps({"tables": tables, "found": found}, indent=1, default=float))
+    draw(found).savefig(path.with_suffix(".png"), dpi=120)
+    print(f"\nfigure: {path}.png\nresults: {path}.json")
 
 
 # ---------------------------------------------------------------------- measurements

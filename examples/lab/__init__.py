@@ -8,7 +8,7 @@ from .figures import axes, axes_beside_images, band, bands, heat, ways
 from .learning import epochs, follow, follow_episodes, learn
 from .options import options
 from .studies import Row, Study
-from .tables import table
+from .tables import show, table
 from .timing import in_turns
 from .verdicts import above, alike, below, contrary, diverge, known, over, steadier, together, under
 
@@ -42,6 +42,7 @@ __all__ = [
     "options",
     "over",
     "shortest",
+    "show",
     "spread",
     "steadier",
     "table",

@@ -177,7 +177,7 @@ def test_scaling_prints_its_tables_and_saves_figure_and_results(tmp_path):
     assert (tmp_path / "scaling.png").read_bytes().startswith(PNG)
     for word in ("sum, exact", "Memory of dense directions", "more shards: 8 × N", "dealt, wait for all"):
         assert word in printed
-    (found,) = report["runs"]
+    found = report["found"]
     in_chunks, at_once = (some["most"] for some in found["memory"][-2:])
     assert in_chunks < at_once / 2
     if "left out" in printed:
