@@ -1,9 +1,9 @@
-"""Writes the tables and figures of docs/papers from the runs in examples/results, and makes the runs that are missing;
-those of a page beside them (docs/laplacians.md) too.
+"""Writes the tables and figures of docs/papers from the runs in examples/results, and makes the runs that are missing.
 
 Without options every table and figure is made anew. ``--status`` says what is outstanding and how long it takes,
-``--run`` makes it (all, or the studies that are named). ``--check`` writes nothing, fails when a page would change, and
-makes two of the cheapest runs again, which must end where they did.
+``--run`` makes it (all, or the studies that are named), ``--again`` whether runs by other code end where they did.
+``--check`` writes nothing, fails when a page would change, and makes two of the cheapest runs again, which must end
+where they did.
 """
 
 import argparse
@@ -19,6 +19,7 @@ sys.path.insert(0, str(HERE.parent / "examples"))
 from lab import claims, queues, results, tables, verdicts  # noqa: E402
 from lab.command_line import one_thread  # noqa: E402
 from lab.figures import blank, pyplot  # noqa: E402
+from lab.sources import digest  # noqa: E402
 from lab.studies import key  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
@@ -87,7 +88,7 @@ def of_all():
     """The first page: how many claims of every paper hold, and which do not."""
     counts, against = [], []
     for page in (page for page in SCRIPTS if not page.startswith("../")):
-        said = [claim for claim, _ in judged(page)]
+        said = [claim for claim, _ in judged(page) if claim.paper]  # the others are ours
         words = [claim.verdict.word for claim in said]
         title = re.search("^# (.*)$", (HERE / "papers" / f"{page}.md").read_text("utf-8"), re.MULTILINE)[1]
         counts.append([f"[{title}]({page}.md)", *(words.count(word) for word in WORDS)])
@@ -126,31 +127,68 @@ def figures(into):
 
 
 def status():
-    """What is done and what is outstanding, and what of it is put off."""
+    """What is done: how long beside the paper, by other code than today's, of no row; what is outstanding; what is put
+    off."""
     rows, total = [], [0.0, 0.0]
     for page in SCRIPTS:
         for study in studies_of(page):
             done = results.read(folder(study))
             now, later = (queues.outstanding(study, done, put_off) for put_off in (False, True))
             total = [total[0] + now[1], total[1] + later[1]]
-            rows.append([page, study.name, len(done), now[0], hours(now[1]), later[0] or "", hours(later[1])])
-    rows.append(["", "all", "", "", hours(total[0]), "", hours(total[1])])
-    columns = ["page", "study", "runs done", "outstanding", "core-hours", "for later", "core-hours"]
+            share = verdicts.size([run for run in study.found(done) if run["paper"]])
+            aside = [len(stale(study, done)) or "", len(done) - len(study.known(done)) or ""]
+            rows.append([page, study.name, len(done), "" if share is None else claims.percent(share), *aside, now[0],
+                         hours(now[1]), later[0] or "", hours(later[1])])  # fmt: skip
+    rows.append(["", "all", *[""] * 5, hours(total[0]), "", hours(total[1])])
+    columns = ["page", "study", "runs done", "of the paper's length", "by other code", "of no row", "outstanding",
+               "core-hours", "for later", "core-hours"]  # fmt: skip
     tables.show(tables.table("Runs of docs/papers", columns, rows))
+
+
+def stale(study, done):
+    """The runs that were made by other code than today's."""
+    return [run for run in study.known(done) if run.get("code") != digest(study.run)]
+
+
+def again(names):
+    """Of studies with runs by other code, make some again: those that took least among the runs of each setting.
+
+    Where all end where they did, the runs of the study count as made by today's code.
+    """
+    one_thread()
+    for study in chosen(names):
+        old = sorted(stale(study, results.read(folder(study))), key=lambda run: run["seconds"])
+        tried, covered = [], set()
+        for run in old:
+            parts = {(name, str(value)) for name, value in run["settings"].items()}
+            if parts - covered:
+                tried, covered = [*tried, run], covered | parts
+        if old and all(same(run, study) for run in tried):
+            results.stamp(folder(study), study)
+        if old:
+            left = len(stale(study, results.read(folder(study))))
+            print(
+                f"{study.name}: {len(tried)} of {len(old)} made again; "
+                + ("they end elsewhere" if left else "the same")
+            )
 
 
 def hours(seconds):
     return f"{seconds / 3600:.2f}" if seconds else ""
 
 
-def make_runs(names, jobs, later):
-    """The outstanding runs of the studies of these names, or of all."""
+def chosen(names):
+    """The studies of these names, or all."""
     studies = [study for study in everything() if not names or study.name in names]
     if missing := set(names) - {study.name for study in studies}:
-        raise SystemExit(
-            f"no study is called {', '.join(missing)}; there are {', '.join(s.name for s in everything())}"
-        )
-    failed = queues.accomplish(studies, jobs, folder, later, "papers")
+        there = ", ".join(study.name for study in everything())
+        raise SystemExit(f"no study is called {', '.join(missing)}; there are {there}")
+    return studies
+
+
+def make_runs(names, jobs, later):
+    """The outstanding runs of the studies of these names, or of all."""
+    failed = queues.accomplish(chosen(names), jobs, folder, later, "papers")
     for name, settings, error in failed:
         print(f"{name} {settings} failed: {error!r}", file=sys.stderr)
     return 1 if failed else 0
@@ -197,6 +235,9 @@ def main():
     parser.add_argument(
         "--run", nargs="*", metavar="STUDY", help="make the outstanding runs, of all studies or of these"
     )
+    parser.add_argument(
+        "--again", nargs="*", metavar="STUDY", help="whether runs by other code than today's end where they did"
+    )
     parser.add_argument("--later", action="store_true", help="with --run: those that are put off, too")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where pages and results differ")
@@ -205,6 +246,8 @@ def main():
         return status()
     if args.run is not None:
         return make_runs(args.run, args.jobs, args.later)
+    if args.again is not None:
+        return again(args.again)
     if args.check:
         wrong = list(check())
         print("\n".join(wrong) or "every table of docs/papers is what its results say")
@@ -212,7 +255,8 @@ def main():
     for page in [*SCRIPTS, INDEX]:
         path, _, after = written(page)
         path.write_text(after, "utf-8")
-    return figures(HERE / "img")
+    figures(HERE / "img")
+    return status()
 
 
 if __name__ == "__main__":

@@ -9,15 +9,15 @@ def curves(runs, column):
 
 
 def final(runs, column, seconds=None):
-    """The last entries of a column; with ``seconds``, those at an equal time of training instead."""
+    """The last entries of a column; with ``seconds``, those at an equal time of training instead.
+
+    A run that has diverged has none: NaN, also at a time at which it had not.
+    """
     values = []
     for r in runs:
         rows = np.array(r["curve"], dtype=float)
-        if seconds is None:
-            values.append(rows[-1, column])
-        else:
-            rows = rows[~np.isnan(rows[:, 1])]
-            values.append(np.interp(seconds, rows[:, 1], rows[:, column]))
+        at_end = seconds is None or np.isnan(rows[-1, 1])
+        values.append(rows[-1, column] if at_end else np.interp(seconds, rows[:, 1], rows[:, column]))
     return np.array(values)
 
 

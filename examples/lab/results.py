@@ -13,6 +13,7 @@ import numpy as np
 
 import dualgrad as dg
 
+from .sources import digest
 from .studies import key
 
 HERE = pathlib.Path(__file__).parents[1] / "results"
@@ -31,15 +32,27 @@ def write(folder, study, settings, outcome, seconds):
     report = {
         "study": study.name, "settings": {k: v for k, v in settings.items() if k != "seed"}, "seed": settings["seed"],
         study.clock: outcome["curve"][-1][0], "clock": study.clock, "metric": list(study.metric),
-        "seconds": round(seconds, 2), "versions": VERSIONS, **outcome,
+        "seconds": round(seconds, 2), "code": digest(study.run), "versions": VERSIONS, **outcome,
     }  # fmt: skip
+    put(path_of(folder, settings), report)
+
+
+def put(path, report):
+    """A file, whole or not at all: a line for each of its entries."""
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(short(value))}" for name, value in report.items())
-    path = path_of(folder, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".part", delete=False) as file:
         file.write(f"{{\n{lines}\n}}\n")
     os.chmod(file.name, 0o644)
     os.replace(file.name, path)
+
+
+def stamp(folder, study):
+    """Count all runs of a folder as made by the study's code as it stands."""
+    for path in sorted(pathlib.Path(folder).glob("*.json")):
+        report = json.loads(path.read_text())
+        if report.get("code") != digest(study.run):
+            put(path, report | {"code": digest(study.run)})
 
 
 def read(folder):

@@ -93,6 +93,11 @@ class Study:
                     runs.append(done[key(run)] | said)
         return runs
 
+    def known(self, done):
+        """The runs that are done and that some row asks for."""
+        wanted = {key(run) for row in self.rows for run in self.plan(row, done)}
+        return [run for k, run in done.items() if k in wanted]
+
     def searched(self, done):
         """The runs of all searches that are done."""
         return [done[key(run)] for row in self.rows for run in self.search(row) if key(run) in done]

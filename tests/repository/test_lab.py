@@ -143,6 +143,8 @@ def test_runs_are_grouped():
     assert list(grouped(runs, "by", "rate")) == [("A", 0.1), ("A", 0.2), ("B", 0.1), ("B", 0.2)]
     assert shortest(groups.values()) == 2.0
     np.testing.assert_allclose(final(groups["B"], 2, 2.0), [8.45, 8.4])
+    lost = {"curve": [[0, 0.0, 9.0], [10, 3.0, 8.0], [20, None, None]]}
+    assert np.isnan(final([lost], 2, 2.0)).all()
 
 
 def test_a_spread_is_the_interval_of_the_mean():

@@ -101,7 +101,7 @@ def test_a_page_takes_all_studies_of_a_script_or_one(monkeypatch):
 
 def test_status_says_what_is_missing(place, monkeypatch, capsys):
     command(monkeypatch, "--status")
-    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "0"]
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "50", "%", "0"]
     for path in sorted((place / "results" / "small").iterdir())[:3]:
         path.unlink()
     command(monkeypatch, "--status")
@@ -118,6 +118,31 @@ def test_a_page_whose_runs_are_outstanding_says_so(place, monkeypatch):
     assert "<!-- made: small -->\n\nNo runs yet.\n\n<!-- end -->" in text
     assert (place / "img" / "small.png").read_bytes().startswith(b"\x89PNG")
     assert command(monkeypatch, "--check") == 0
+
+
+def test_runs_by_other_code_are_told_and_made_again(place, monkeypatch, capsys):
+    folder = place / "results" / "small"
+    for path in folder.iterdir():
+        path.write_text(path.read_text().replace('"code": "', '"code": "other'))
+    command(monkeypatch, "--status")
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "50", "%", "4", "0"]
+    report = min(folder.iterdir())
+    kept = report.read_text()
+    report.write_text(kept.replace("3.", "4."))
+    command(monkeypatch, "--again")
+    assert "of 4 made again; they end elsewhere" in capsys.readouterr().out
+    report.write_text(kept)
+    command(monkeypatch, "--again", "small")
+    assert "of 4 made again; the same" in capsys.readouterr().out
+    command(monkeypatch, "--status")
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "50", "%", "0"]
+
+
+def test_runs_that_no_row_asks_for_are_told(place, monkeypatch, capsys):
+    path = min((place / "results" / "small").iterdir())
+    (path.parent / "more.json").write_text(path.read_text().replace('"updates": 10', '"updates": 11'))
+    command(monkeypatch, "--status")
+    assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "5", "50", "%", "1", "0"]
 
 
 def test_a_block_or_a_study_that_nobody_makes_is_refused(place, monkeypatch):
