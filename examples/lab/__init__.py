@@ -3,7 +3,7 @@
 from .claims import Claim
 from .command_line import main, one_thread
 from .curves import curves, final, grouped, shortest, spread
-from .derived import derived, gained
+from .derived import averaged, derived, gained
 from .figures import axes, axes_beside_images, band, bands, heat, ways
 from .learning import epochs, follow, follow_episodes, learn
 from .options import options
@@ -18,6 +18,7 @@ __all__ = [
     "Study",
     "above",
     "alike",
+    "averaged",
     "axes",
     "axes_beside_images",
     "band",

@@ -8,6 +8,11 @@ def derived(runs, value):
     return [_holding(r, value(np.array(r["curve"], dtype=float))) for r in runs]
 
 
+def averaged(runs, column):
+    """In column 2, the mean of a column over the whole of its run: how fast it came to where it ends."""
+    return derived(runs, lambda c: np.trapezoid(c[:, column], c[:, 0]) / (c[-1, 0] - c[0, 0]))
+
+
 def gained(runs, others, column):
     """In column 2, how much further each run ends in a column than the other of its seed does.
 
