@@ -2,11 +2,13 @@
 
 import gzip
 import math
+from itertools import islice
 
 
-def gzip_bits(text):
-    """The size of the gzipped text, in bits per character."""
-    return 8 * len(gzip.compress(text.encode(), 9)) / len(text)
+def gzip_bits(text, start=0):
+    """The size of the gzipped text, in bits per character; of ``text[start:]``, what it adds to that of the rest."""
+    before, whole = (len(gzip.compress(part.encode(), 9)) for part in (text[:start], text))
+    return 8 * (whole - before * (start > 0)) / (len(text) - start)
 
 
 class _Node:
@@ -19,8 +21,13 @@ class _Node:
         self.estimate = self.below = self.weighted = 0.0
 
 
-def ctw_bits(text, depth=10):
-    """Context tree weighting (Willems, Shtarkov and Tjalkens 1995) of whole characters: the mean of -log₂ p.
+def ctw_bits(text, depth=10, start=0):
+    """The mean of `ctw_each` over ``text[start:]``, where all before has been read."""
+    return sum(islice(ctw_each(text, depth), start, None)) / (len(text) - start)
+
+
+def ctw_each(text, depth=10):
+    """Context tree weighting (Willems, Shtarkov and Tjalkens 1995) of whole characters: -log₂ p of each, in one pass.
 
     A node of the tree is a context of up to ``depth`` characters. It estimates by counts (Krichevsky and Trofimov, 1/k
     for each of k symbols), and weighs that evenly with the product of its children's weighted probabilities.
@@ -43,7 +50,7 @@ def ctw_bits(text, depth=10):
                 node.below += change
                 node.weighted = _mean(node.estimate, node.below)
             change = node.weighted - before
-    return -root.weighted / len(text)
+        yield -change
 
 
 def _mean(a, b):

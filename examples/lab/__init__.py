@@ -10,7 +10,7 @@ from .options import options
 from .studies import Row, Study
 from .tables import show, table
 from .timing import in_turns
-from .verdicts import above, alike, below, contrary, diverge, known, over, steadier, together, under
+from .verdicts import above, alike, below, contrary, diverge, either, known, over, steadier, together, under
 
 __all__ = [
     "Claim",
@@ -28,6 +28,7 @@ __all__ = [
     "curves",
     "derived",
     "diverge",
+    "either",
     "epochs",
     "final",
     "follow",

@@ -94,6 +94,11 @@ def together(*verdicts):
     return Verdict(HOLDS, "", runs)
 
 
+def either(*verdicts):
+    """The claim that at least one of several claims is true."""
+    return contrary(together(*map(contrary, verdicts)))
+
+
 def contrary(verdict):
     """The verdict on the contrary of a claim."""
     return Verdict({HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}[verdict.word], verdict.why, verdict.runs)

@@ -83,13 +83,30 @@ def test_gzip_is_gzip():
     assert gzip_bits("abc" * 100) == 8 * len(gzip.compress(b"abc" * 100, 9)) / 300
 
 
-@pytest.mark.parametrize("name", ["plain", "Kalman"])
-def test_schedules_count_characters_whatever_the_window(name, prediction):
-    """After 225 characters those that step at each, and those that step once in 15, are at the same rate or decay."""
-    schedules = [prediction.optimizer_of(name, 0.5, every) for every in (1, 15)]
-    often, seldom = (made.lr if name == "plain" else made.gamma for made in schedules)
-    assert often(225) == pytest.approx(0.5 / 15)
+@pytest.mark.parametrize("bits", [gzip_bits, ctw_bits])
+def test_the_bits_of_parts_add_up_to_those_of_the_text(bits):
+    text = music(600, 0)
+    parts = [400 * bits(text[:400]), 200 * bits(text, start=400)]
+    assert sum(parts) == pytest.approx(600 * bits(text))
+    assert parts[1] / 200 < parts[0] / 400 - 0.3  # as all before has been read
+
+
+def test_schedules_count_characters_whatever_the_window(prediction):
+    """At character t the rate is the same; the filter has kept as much of what it saw before."""
+    often, seldom = (prediction.optimizer_of("plain", 0.5, every).lr for every in (1, 15))
     assert seldom(15) == pytest.approx(often(225))
+    assert often(225) == pytest.approx(0.5 / 15)
+    for scale in (0.1, 1.0):
+        often, seldom = (prediction.optimizer_of("Kalman", scale, every).gamma for every in (1, 15))
+        for t in (15, 225, 2250, 30_000):
+            assert often(t) == pytest.approx(scale / np.sqrt(t))
+            assert seldom(t // 15) == pytest.approx(1 - (1 - often(t)) ** 15)
+        kept = [
+            np.prod([1 - often(t) for t in range(3001, 30_001)]),
+            np.prod([1 - seldom(k) for k in range(201, 2001)]),
+        ]
+        np.testing.assert_allclose(np.log(kept[1]), np.log(kept[0]), rtol=1e-3)
+    assert prediction.optimizer_of("Kalman", 5.0, 15).gamma(1) == 1.0
 
 
 def test_gradients_of_a_window_are_one_step_of_their_sum_in_bits(prediction):
@@ -107,7 +124,7 @@ def test_gradients_of_a_window_are_one_step_of_their_sum_in_bits(prediction):
 @pytest.mark.parametrize("learner", ["RTRL", "BPTT(15)"])
 def test_a_curve_has_the_bits_of_every_part_of_the_text(learner, prediction):
     """Read by a network that stands still: the mean over all parts is what the text as a whole takes."""
-    run = prediction.training("music", "paper", learner, "plain", 0.0, 15, 150, seed=0, points=5)
+    run = prediction.training("music", "paper", learner, "plain", 0.0, 15, 150, seed=0, apart=30)
     assert [row[0] for row in run["curve"]] == [0, 30, 60, 90, 120, 150]
     text = prediction.source("music", 150, 0)
     symbols = sorted(set(text))
@@ -118,7 +135,21 @@ def test_a_curve_has_the_bits_of_every_part_of_the_text(learner, prediction):
         state = net.step(state, np.eye(len(symbols))[codes[t - 1]], params)
         losses.append(float(net.loss(state, codes[t % 150], params)) / np.log(2))
     np.testing.assert_allclose([row[2] for row in run["curve"][1:]], np.reshape(losses, (5, 30)).mean(1), rtol=1e-6)
-    np.testing.assert_allclose(run["curve"][-1][3], np.mean(losses), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["gzip", "context tree weighting"])
+def test_compressors_have_a_curve_of_the_same_points(name, prediction):
+    curve = np.array(prediction.training("music", None, name, None, None, None, 600, seed=0, apart=150))
+    assert curve[:, 0].tolist() == [0, 150, 300, 450, 600]
+    text = prediction.source("music", 600, 0)
+    bits = gzip_bits if name == "gzip" else ctw_bits
+    assert curve[1:, 2].mean() == pytest.approx(bits(text))
+    assert curve[-1, 2] == pytest.approx(bits(text, start=450))
+
+
+def test_a_text_that_ends_is_read_again(prediction, tmp_path):
+    (tmp_path / "text").write_text("to be or not " * 4)
+    assert prediction.source("english", 60, 0, str(tmp_path / "text")) == ("to be or not " * 5)[:60]
 
 
 @pytest.fixture
