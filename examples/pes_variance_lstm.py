@@ -8,8 +8,9 @@ drawn at random. An LSTM of 5 units as in the authors' code, fed with one-hot ch
 import time
 
 import numpy as np
-from lab import Claim, Row, Study, above, axes, below, grouped, main, table, together
-from pes_variance import pooled
+from lab import Claim, Row, Study, alike, axes, final, grouped, main, over, table, together, under
+from lab.derived import derived
+from pes_variance import growth, pooled
 from texts import austen, english
 
 import dualgrad as dg
@@ -97,15 +98,22 @@ def claims(runs):
     def said(text):
         return ", ".join(f"{pooled(of(text, n))[0]:.0f} at {n}" for n in (1, 10, 100, 1000) if of(text, n))
 
+    def grows(text, few, many):
+        return over(growth(of(text, many), of(text, few)), 2, 0.0)
+
     novels, drawn = "Jane Austen", "random"
     poster = "variance figure"
+    slopes = derived(growth(of(novels, 1000), of(novels, 100)), lambda curve: curve[-1, 2] / np.log(10))
+    slope = f"a power of {np.mean(final(slopes, 2)):.2f}" if slopes else ""
     return [
         Claim("on a text the variance falls with the first unrolls", poster, said(novels),
-              below(of(novels, 10), of(novels, 1), 2)),
+              under(growth(of(novels, 10), of(novels, 1)), 2, 0.0)),
         Claim("... and then grows with their number", poster, said(novels),
-              together(above(of(novels, 1000), of(novels, 100), 2), above(of(novels, 100), of(novels, 10), 2))),
+              together(grows(novels, 10, 100), grows(novels, 100, 1000))),
+        Claim("... linearly: from 100 to 1,000 as a power of 1, within 0.2", f"{poster}, \"linear increase\"", slope,
+              alike(slopes, derived(slopes, lambda curve: 1.0), 2, 0.2)),
         Claim("on characters drawn at random it grows from the first", "", said(drawn),
-              together(above(of(drawn, 100), of(drawn, 10), 2), above(of(drawn, 10), of(drawn, 1), 2))),
+              together(grows(drawn, 1, 10), grows(drawn, 10, 100))),
     ]  # fmt: skip
 
 

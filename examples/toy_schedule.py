@@ -32,6 +32,7 @@ from lab import (
 from dualgrad import online, optim
 
 STEPS, WINDOW, START = 100, 10, (-4.0, -4.0)
+CODE = "the authors' code; not on the poster"
 LEARNERS = {
     "PES": lambda n: online.PersistentES(n, 0.3, WINDOW),
     "noise-reuse ES": lambda n: online.NoiseReuseES(n, 0.3, WINDOW),
@@ -134,9 +135,9 @@ def claims(runs):
         return ", ".join(f"{np.mean(final(group, 3)) / best:.3f}" for group in some if group) + " of the optimum"
 
     return [
-        Claim("PES finds the schedule: within 2 % of the best point of a grid", "hyperparameter figure", times(pes),
+        Claim("PES finds the schedule: within 2 % of the best point of a grid", CODE, times(pes),
               under(pes, 3, 1.02 * best)),
-        Claim("truncated ES does not: above 2.5 times of it, at either σ", "hyperparameter figure",
+        Claim("truncated ES does not: above 2.5 times of it, at either σ", CODE,
               times(truncated, wide), together(over(truncated, 3, 2.5 * best), over(wide, 3, 2.5 * best))),
         Claim("PES is ahead of whole episodes, after equal steps", "", times(pes, whole), below(pes, whole, 3)),
         Claim("PES and noise reuse are alike, within 1 % of the optimum", "", times(pes, again),

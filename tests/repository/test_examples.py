@@ -73,7 +73,7 @@ EXPERIMENTS = {
     "invariant_norms.py": ["Appendix B, to the letter", "averaged and floored", "plain", "aⁿbⁿ"],
     "toy_schedule.py": ["PES", "truncated ES, σ = 1", "Sum of losses: 2487.8", "ES, whole episodes"],
     "pes_variance_lstm.py": ["unrolls", "random", "help"],
-    "pes_variance.py": ["alike, and noise", "NRES", "theory"],
+    "pes_variance.py": ["last loss alone", "NRES", "theory"],
     "learning_rate_schedule.py": ["RTRL (exact)", "validation error", "truncated ES"],
     "learned_optimizer.py": ["meta-loss", "noise-reuse ES", "truncated ES"],
     "control.py": ["without torque", "ES, whole episodes", "PES"],

@@ -83,6 +83,9 @@ def test_claims_of_influence_balancing():
                  [1e-9, 0, -9.0] if run["learner"] == "PES(100)" else FELL]) == [HOLDS] * 3  # fmt: skip
     assert words(BY_PES, lambda run: [[0, 0.0, 8.0, 0.5, 0.9], FELL if "trunc" in run["learner"] else
                  ROSE if run["learner"] == "PES(1000)" else FELL]) == [FAILS] * 3  # fmt: skip
+    for level, word in ((None, HOLDS), (1.0, HOLDS), (0.0, FAILS)):  # it fails if it diverges, or ends above the start
+        found = words(BY_PES, lambda run, end=level: [[0, 0.0, 8.0, 0.5, 0.9], [end] * 3])
+        assert found[0] == word
 
 
 @pytest.mark.parametrize("study", [INFLUENCE, BY_PES, *leaky_variance.STUDIES, *invariant_norms.STUDIES])
