@@ -7,17 +7,20 @@ where they did.
 """
 
 import argparse
+import hashlib
 import importlib
+import json
 import re
 import sys
-import tempfile
 from pathlib import Path
+
+import numpy as np
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples"))
 
 from lab import claims, queues, results, tables, verdicts  # noqa: E402
-from lab.command_line import one_thread  # noqa: E402
+from lab.command_line import STOPPED, one_thread  # noqa: E402
 from lab.figures import blank, pyplot  # noqa: E402
 from lab.sources import digest  # noqa: E402
 from lab.studies import key  # noqa: E402
@@ -33,7 +36,8 @@ SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one s
 }  # fmt: skip
 INDEX, WAITING = "index", "No runs yet."
 WORDS = verdicts.HOLDS, verdicts.FAILS, verdicts.OPEN
-MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+MADE = re.compile(r"(<!-- made: ([\w-]+) -->\n)((?!<!--).)*?(<!-- end -->)", re.DOTALL)
+MARK, END = re.compile(r"<!--\s*made"), re.compile(r"<!--\s*end")
 CLOSE = 1e-3  # relative: what another processor's rounding may do to a short run
 
 
@@ -104,26 +108,52 @@ def written(page):
     path = HERE / "papers" / f"{page}.md"
     text, shown = path.read_text("utf-8"), blocks(page)
 
+    if not len(MADE.findall(text)) == len(MARK.findall(text)) == len(END.findall(text)):
+        raise SystemExit(f"{path.name} has a block whose <!-- made: NAME --> or <!-- end --> is missing or misspelt")
+    if page != INDEX and not page.startswith("../") and "<!-- made: claims -->" not in text:
+        raise SystemExit(f"{path.name} has no <!-- made: claims -->: the page of a paper ends in its claims")
     waiting = page != INDEX and not all(map(found, studies_of(page)))
 
     def made(match):
         if match[2] not in shown and waiting:
-            return f"{match[1]}\n{WAITING}\n\n{match[3]}"
+            return f"{match[1]}\n{WAITING}\n\n{match[4]}"
         if match[2] not in shown:
             raise SystemExit(f"{path.name} asks for {match[2]!r}, which no study makes; there are {', '.join(shown)}")
-        return f"{match[1]}\n{shown[match[2]]}\n\n{match[3]}"
+        return f"{match[1]}\n{shown[match[2]]}\n\n{match[4]}"
 
     return path, text, MADE.sub(made, text)
 
 
-def figures(into):
-    """A figure for every study that draws one; those of studies that are put off come with their first runs."""
+def drawn():
+    """Every study that draws, with its runs; those that are put off come with their first runs."""
     for study in everything():
-        runs = found(study)
-        if study.draw and (runs or not all(row.later for row in study.rows)):
-            figure = study.draw(runs) if runs else blank(WAITING)
-            figure.savefig(into / f"{study.name}.png", dpi=110)
-            pyplot().close(figure)
+        if study.draw and ((runs := found(study)) or not all(row.later for row in study.rows)):
+            yield study, runs
+
+
+def figures():
+    """The figures of all studies. Each says in its file which runs it shows."""
+    for study, runs in drawn():
+        figure = study.draw(runs) if runs else blank(WAITING)
+        figure.savefig(HERE / "img" / f"{study.name}.png", dpi=110, metadata={"Runs": shown_runs(runs)})
+        pyplot().close(figure)
+
+
+def shown_runs(runs):
+    """What tells the runs of a figure from others."""
+    said = json.dumps([[run["settings"], run["seed"], run["curve"]] for run in runs], sort_keys=True)
+    return hashlib.sha1(said.encode()).hexdigest()
+
+
+def is_figure_of(path, runs):
+    """Whether a figure is there, and of these runs."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return image.text.get("Runs") == shown_runs(runs)
+    except (FileNotFoundError, UnidentifiedImageError, AttributeError):
+        return False
 
 
 def status():
@@ -188,7 +218,10 @@ def chosen(names):
 
 def make_runs(names, jobs, later):
     """The outstanding runs of the studies of these names, or of all."""
-    failed = queues.accomplish(chosen(names), jobs, folder, later, "papers")
+    try:
+        failed = queues.accomplish(chosen(names), jobs, folder, later, "papers")
+    except KeyboardInterrupt:
+        raise SystemExit(STOPPED) from None
     for name, settings, error in failed:
         print(f"{name} {settings} failed: {error!r}", file=sys.stderr)
     return 1 if failed else 0
@@ -205,14 +238,13 @@ def cheapest(count):
 
 
 def same(run, study):
-    """Whether a run ends where it did, in all but its seconds."""
+    """Whether a run goes as it went, in all but its seconds."""
     one_thread()
     again = study.run(**run["settings"], seed=run["seed"])
-    again = results.short(again["curve"] if isinstance(again, dict) else again)
-    pairs = zip(again[-1][2:], run["curve"][-1][2:], strict=True)
-    return len(again) == len(run["curve"]) and all(
-        (a is None) == (b is None) and (a is None or abs(a - b) <= CLOSE * max(1.0, abs(b))) for a, b in pairs
-    )
+    curves = results.short(again["curve"] if isinstance(again, dict) else again), run["curve"]
+    a, b = (np.delete(np.array(curve, dtype=float), 1, axis=1) for curve in curves)
+    near = CLOSE * np.nanmax(np.abs(b), axis=0, initial=0.0)
+    return a.shape == b.shape and bool(np.all((np.abs(a - b) <= near) | (np.isnan(a) & np.isnan(b))))
 
 
 def check():
@@ -221,8 +253,13 @@ def check():
         path, before, after = written(page)
         if before != after:
             yield f"{path} is not what its results say: make papers"
-    with tempfile.TemporaryDirectory() as into:
-        figures(Path(into))
+    for study, runs in drawn():
+        if not is_figure_of(HERE / "img" / f"{study.name}.png", runs):
+            yield f"docs/img/{study.name}.png is not there, or of other runs: make papers"
+    for study in everything():
+        metrics = {(run["clock"], *run["metric"]) for run in found(study)}
+        if metrics - {(study.clock, *study.metric)}:
+            yield f"{study.name} has results whose columns are {metrics}; expected {(study.clock, *study.metric)}"
     for run, study in cheapest(2):
         print(f"again: {study.name} {key(run['settings'])}, seed {run['seed']}")
         if not same(run, study):
@@ -231,17 +268,25 @@ def check():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--status", action="store_true", help="what is outstanding, and how long it takes")
-    parser.add_argument(
-        "--run", nargs="*", metavar="STUDY", help="make the outstanding runs, of all studies or of these"
-    )
-    parser.add_argument(
-        "--again", nargs="*", metavar="STUDY", help="whether runs by other code than today's end where they did"
-    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--status", action="store_true", help="what is outstanding, and how long it takes")
+    made = "make the outstanding runs, of all studies or of these"
+    what.add_argument("--run", nargs="*", metavar="STUDY", help=made)
+    compared = "whether runs by other code than today's end where they did"
+    what.add_argument("--again", nargs="*", metavar="STUDY", help=compared)
+    what.add_argument("--check", action="store_true", help="write nothing; fail where pages and results differ")
     parser.add_argument("--later", action="store_true", help="with --run: those that are put off, too")
-    parser.add_argument("--jobs", type=int, default=2, help="runs at a time (default 2)")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where pages and results differ")
+    parser.add_argument("--jobs", type=int, default=2, help="with --run: runs at a time (default 2)")
     args = parser.parse_args()
+    if args.jobs < 1 or (args.later and args.run is None):
+        parser.error("--jobs: expected at least 1; --later goes with --run")
+    try:
+        return asked(args)
+    except ValueError as error:  # a file that is no result of a run
+        raise SystemExit(str(error)) from error
+
+
+def asked(args):
     if args.status:
         return status()
     if args.run is not None:
@@ -255,7 +300,7 @@ def main():
     for page in [*SCRIPTS, INDEX]:
         path, _, after = written(page)
         path.write_text(after, "utf-8")
-    figures(HERE / "img")
+    figures()
     return status()
 
 

@@ -7,6 +7,8 @@ import sys
 
 import numpy as np
 
+STOPPED = "\nstopped: what is done is kept, and the same command goes on"
+
 
 def main(doc, studies, sources=None):
     """``--quick`` shows in seconds that everything runs; ``--full`` makes the runs that examples/results lacks.
@@ -29,7 +31,10 @@ def main(doc, studies, sources=None):
     if args.seeds:
         studies = [study.altered(seeds=args.seeds) for study in studies]
     one_thread()
-    failed = accomplish(studies, args.jobs, lambda study: home / study.name, args.later)
+    try:
+        failed = accomplish(studies, args.jobs, lambda study: home / study.name, args.later)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
     for study in studies:
         shown(study, results.read(home / study.name), pathlib.Path(args.output))
     print(f"\nresults: {home.resolve()}")

@@ -11,13 +11,13 @@ def curves(runs, column):
 def final(runs, column, seconds=None):
     """The last entries of a column; with ``seconds``, those at an equal time of training instead.
 
-    A run that has diverged has none: NaN, also at a time at which it had not.
+    A run that has diverged has none: NaN, also at a time at which it had not; and none has one after its end.
     """
     values = []
     for r in runs:
         rows = np.array(r["curve"], dtype=float)
         at_end = seconds is None or np.isnan(rows[-1, 1])
-        values.append(rows[-1, column] if at_end else np.interp(seconds, rows[:, 1], rows[:, column]))
+        values.append(rows[-1, column] if at_end else np.interp(seconds, rows[:, 1], rows[:, column], right=np.nan))
     return np.array(values)
 
 

@@ -70,7 +70,7 @@ class Study:
 
         def score(run):
             end = done[key(run)]["curve"][-1][column]
-            return worst if end is None else end
+            return worst if end is None or np.isnan(end) else end
 
         return better(self.search(row), key=score)["rate"]
 
@@ -81,7 +81,7 @@ class Study:
 
     def found(self, done):
         """The runs that are done, flat, each with what its row says of it: ``paper``, and ``edge`` where the best rate
-        is the first or the last of its grid."""
+        is the least or the greatest of its grid."""
         runs = []
         for row in self.rows:
             if row.rates and any(key(run) not in done for run in self.search(row)):
@@ -89,7 +89,7 @@ class Study:
             rate = self.best_rate(row, done) if row.rates else None
             for run in self.plan(row, done):
                 if key(run) in done and rate in (None, run.get("rate")):
-                    said = {"paper": row.paper, "edge": len(row.rates) > 1 and rate in (row.rates[0], row.rates[-1])}
+                    said = {"paper": row.paper, "edge": len(row.rates) > 1 and rate in (min(row.rates), max(row.rates))}
                     runs.append(done[key(run)] | said)
         return runs
 

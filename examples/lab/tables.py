@@ -22,5 +22,11 @@ def markdown(made):
         return all(row[k][:1] in set("-0123456789") | {""} for row in made["rows"]) and k > 0
 
     rules = ["--:" if numbers(k) else "---" for k in range(len(made["columns"]))]
-    lines = [made["columns"], rules, *made["rows"]]
+    lines = [[_cell(text) for text in line] for line in (made["columns"], *made["rows"])]
+    lines.insert(1, rules)
     return f"{made['title']}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text):
+    """Words that stay in their cell."""
+    return " ".join(text.replace("|", "\\|").replace("<!--", "&lt;!--").split())

@@ -18,14 +18,17 @@ LEAST = 0.1  # of the paper's length
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of three words, and what it rests on; ``runs`` are those that it was made from."""
+    """One of three words, and what it rests on; ``runs`` are those that it was made from, and ``so_far`` is the word
+    that runs point to which are no evidence yet."""
 
     word: str
-    why: str
+    why: str = ""
     runs: tuple = ()
+    so_far: str = ""
 
     def __str__(self):
-        return self.word if not self.why else f"{self.word}: {self.why}"
+        pointing = {HOLDS: ["so far it holds"], FAILS: ["so far it does not"]}.get(self.so_far, [])
+        return ": ".join([self.word, *(["; ".join([self.why, *pointing])] if self.why else [])])
 
 
 def above(high, low, column, margin=0.0, at=None):
@@ -47,12 +50,17 @@ def alike(one, other, column, within, at=None):
 
 
 def steadier(steady, other, column):
-    """The claim that the ends of runs are less spread over seeds than those of others (Brown and Forsythe's test)."""
+    """The claim that the ends of runs are less spread over seeds than those of others (Brown and Forsythe's test).
+
+    Two or three seeds say nothing of a spread."""
 
     def off(values):
         return np.abs(values - np.median(values))
 
-    return judged((steady, other), column, lambda a, b: _sign(difference(off(b), off(a)), 0.0))
+    def judge(a, b):
+        return _sign(difference(off(b), off(a)), 0.0) if min(len(a), len(b)) > 3 else OPEN
+
+    return judged((steady, other), column, judge)
 
 
 def over(runs, column, level):
@@ -72,6 +80,8 @@ def diverge(runs, column=2, level=np.inf):
         return Verdict(OPEN, "not run")
     if any(lost) and not all(lost):
         return Verdict(OPEN, f"{sum(lost)} of {len(lost)} diverged", tuple(runs))
+    if len(lost) < 2 and not runs[0].get("certain"):
+        return Verdict(OPEN, "one seed alone", tuple(runs))
     if all(lost):
         return Verdict(HOLDS, "", tuple(runs))  # shorter than the paper's, and diverged already
     return _gated((runs,)) or Verdict(FAILS, "", tuple(runs))
@@ -90,7 +100,7 @@ def together(*verdicts):
     for word in (FAILS, OPEN):
         found = [verdict for verdict in verdicts if verdict.word == word]
         if found:
-            return Verdict(word, found[0].why, runs)
+            return Verdict(word, found[0].why, runs, found[0].so_far)
     return Verdict(HOLDS, "", runs)
 
 
@@ -101,7 +111,9 @@ def either(*verdicts):
 
 def contrary(verdict):
     """The verdict on the contrary of a claim."""
-    return Verdict({HOLDS: FAILS, FAILS: HOLDS, OPEN: OPEN}[verdict.word], verdict.why, verdict.runs)
+    opposite = {HOLDS: FAILS, FAILS: HOLDS}
+    word, so_far = (opposite.get(found, found) for found in (verdict.word, verdict.so_far))
+    return Verdict(word, verdict.why, verdict.runs, so_far)
 
 
 # ---------------------------------------------------------------------- the rules
@@ -113,13 +125,16 @@ def judged(groups, column, judge, at=None):
     gate = _gated(groups)
     ends = [final(group, column, at) if group else np.array([]) for group in groups]
     good = [_evidence(group, values) for group, values in zip(groups, ends, strict=True)]
+    lost = [np.count_nonzero(~np.isfinite(values)) for values in ends]
+    if any(2 * gone > len(values) for gone, values in zip(lost, ends, strict=True)):
+        return Verdict(OPEN, f"{sum(lost)} of {len(runs)} diverged", runs)
     if any(len(values) < 2 for values in good):
-        lost = sum(np.count_nonzero(~np.isfinite(values)) for values in ends)
-        return gate if gate and not lost else Verdict(OPEN, f"{lost} diverged" if lost else "one seed alone", runs)
+        return gate if gate and not any(lost) else Verdict(OPEN, "one seed alone", runs)
     word = judge(*good)
     if gate:
-        return Verdict(OPEN, gate.why + {HOLDS: "; so far it holds", FAILS: "; so far it does not"}.get(word, ""), runs)
-    return Verdict(word, "within the spread" if word == OPEN else "", runs)
+        return Verdict(OPEN, gate.why, runs, word)
+    why = "within the spread" if word == OPEN else f"{sum(lost)} of {len(runs)} diverged" if any(lost) else ""
+    return Verdict(word, why, runs)
 
 
 def _evidence(group, values):
@@ -143,7 +158,7 @@ def _gated(groups):
 
 def size(runs):
     """The length of the shortest run relative to the paper's; None where the paper has none."""
-    shares = [run[run["clock"]] / run["paper"] for run in runs if run.get("paper")]
+    shares = [run["curve"][-1][0] / run["paper"] for run in runs if run.get("paper")]
     return min(shares) if shares else None
 
 

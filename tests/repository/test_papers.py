@@ -1,6 +1,7 @@
 """The pages of the papers are made from results: a changed page, a changed result and a missing run are noticed."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -79,11 +80,53 @@ def test_what_a_page_says_against_its_results_is_noticed(place, monkeypatch, cap
     assert "is not what its results say" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("mend", ["unlink", "junk", "other"])
+def test_a_figure_that_is_not_of_its_runs_is_noticed(place, monkeypatch, capsys, mend):
+    command(monkeypatch)
+    figure = place / "img" / "small.png"
+    if mend == "unlink":
+        figure.unlink()
+    elif mend == "junk":
+        figure.write_text("no figure")
+    else:
+        monkeypatch.setattr(make_papers, "shown_runs", lambda runs: "others")
+    assert command(monkeypatch, "--check") == 1
+    assert "is not there, or of other runs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("<!-- end -->\n\n## Claims", "## Claims", "missing or misspelt"),
+        ("<!-- made: small -->", "<!--made: small -->", "missing or misspelt"),
+        ("<!-- made: claims -->\n<!-- end -->\n", "", "ends in its claims"),
+    ],
+)
+def test_blocks_that_are_not_whole_are_refused(place, monkeypatch, old, new, says):
+    page = place / "papers" / "paper.md"
+    page.write_text(PAGE.replace(old, new))
+    before = page.read_text()
+    assert before != PAGE
+    for option in ((), ("--check",)):
+        with pytest.raises(SystemExit, match=says):
+            command(monkeypatch, *option)
+    assert page.read_text() == before
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{}", "<<<<<<< HEAD", '{"study": "small"}'])
+def test_a_file_that_is_no_result_is_named(place, monkeypatch, text):
+    path = min((place / "results" / "small").iterdir())
+    path.write_text(text)
+    for option in ("--check", "--status", "--run"):
+        with pytest.raises(SystemExit, match=re.escape(path.name)):
+            command(monkeypatch, option)
+
+
 def test_a_run_that_ends_elsewhere_is_noticed(place, monkeypatch, capsys):
     command(monkeypatch)
     for path in (place / "results" / "small").iterdir():
         report = json.loads(path.read_text())
-        report["curve"][-1][2] += 0.01
+        report["curve"][0][2] += 0.01
         path.write_text(json.dumps(report))
     command(monkeypatch)
     assert command(monkeypatch, "--check") == 1
@@ -130,17 +173,19 @@ def test_runs_by_other_code_are_told_and_made_again(place, monkeypatch, capsys):
     kept = report.read_text()
     report.write_text(kept.replace("3.", "4."))
     command(monkeypatch, "--again")
-    assert "of 4 made again; they end elsewhere" in capsys.readouterr().out
+    assert "made again; they end elsewhere" in capsys.readouterr().out
     report.write_text(kept)
     command(monkeypatch, "--again", "small")
-    assert "of 4 made again; the same" in capsys.readouterr().out
+    assert "made again; the same" in capsys.readouterr().out
     command(monkeypatch, "--status")
     assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "4", "50", "%", "0"]
 
 
 def test_runs_that_no_row_asks_for_are_told(place, monkeypatch, capsys):
     path = min((place / "results" / "small").iterdir())
-    (path.parent / "more.json").write_text(path.read_text().replace('"updates": 10', '"updates": 11'))
+    (path.parent / "more.json").write_text(
+        path.read_text().replace('"updates": 10', '"updates": 11').replace("[10, ", "[11, ")
+    )
     command(monkeypatch, "--status")
     assert capsys.readouterr().out.splitlines()[-2].split() == ["paper", "small", "5", "50", "%", "1", "0"]
 

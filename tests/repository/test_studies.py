@@ -1,7 +1,10 @@
 """Studies: what is run, kept, found again and judged; every verdict is turned by runs that must turn it."""
 
 import json
+import os
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +34,24 @@ from lab.studies import key
 from lab.tables import markdown
 from lab.verdicts import FAILS, HOLDS, OPEN
 
+BAD = {"empty": [], "nothing": {}, "narrow": [[0, 0.0]], "no JSON": [[0, 0.0, object()]]}
+
+
+@pytest.fixture
+def tmp_path(tmp_path):
+    """The folder of the study."""
+    (tmp_path / "parabola").mkdir()
+    return tmp_path / "parabola"
+
 
 def parabola(method, updates, seed, rate=0.1):
-    """A run that ends best at the rate of 0.2, and diverges above 1."""
+    """A run that ends best at the rate of 0.2, and diverges above 1; or one that is none."""
     if method == "broken":
         raise ValueError("no such method")
+    if method == "dies":
+        os._exit(3)
+    if method in BAD:
+        return BAD[method]
     end = np.inf if rate > 1 else (rate - 0.2) ** 2 + seed / 1000
     return {"curve": [[0, 0.0, 1.0], [updates, 0.5, end]], "sample": "words"}
 
@@ -112,6 +128,52 @@ def test_a_run_that_fails_is_told_and_the_others_are_made(tmp_path):
     ((name, settings, error),) = accomplish([some], 1, lambda study: tmp_path)
     assert (name, settings["method"], str(error)) == ("parabola", "broken", "no such method")
     assert len(results.read(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("method", [*BAD, "dies"])
+def test_a_run_that_leaves_no_curve_or_dies_is_told_and_the_others_are_made(method, tmp_path):
+    some = study(Row({"method": method, "updates": 1}, seeds=2), PLAIN)
+    failed = accomplish([some], 1, lambda study: tmp_path)
+    assert [(settings["method"], settings["seed"]) for _, settings, _ in failed] == [(method, 0), (method, 1)]
+    assert len(results.read(tmp_path)) == len(list(tmp_path.iterdir())) == 2
+
+
+STOPPED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+
+sys.path.insert(0, "examples")
+from lab import Row, Study, results
+from lab.queues import accomplish
+
+def slow(updates, seed):
+    time.sleep(0 if seed == 0 else 60)
+    return [[0, 0.0, 1.0], [updates, 0.1, 1.0]]
+
+def stop():
+    while not os.path.exists(sys.argv[1]) or not os.listdir(sys.argv[1]):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
+
+some = Study("slow", slow, "updates", ("loss",), (Row({"updates": 3}, seeds=9),), (), lambda runs: {})
+threading.Thread(target=stop, daemon=True).start()
+try:
+    accomplish([some], 2, lambda study: Path(sys.argv[1]))
+except KeyboardInterrupt:
+    print("stopped", len(results.read(sys.argv[1])))
+"""
+
+
+def test_a_queue_that_is_stopped_ends_at_once_and_keeps_what_is_done(tmp_path):
+    folder, script = tmp_path / "slow", tmp_path / "script.py"
+    script.write_text(STOPPED)
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, script, folder], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+        check=False, timeout=50,
+    )  # fmt: skip
+    assert done.stdout == "stopped 1\n", done.stderr
+    assert time.perf_counter() - begun < 40
 
 
 def test_other_settings_are_other_runs(tmp_path):
@@ -216,6 +278,11 @@ def test_a_claim_says_the_size_and_the_seeds_of_the_least_of_its_runs():
     verdict = above(runs(HIGH, updates=50, by="A"), runs(LOW[:2], updates=20, by="B"), 2)
     row = Claim("one", "1", "2", verdict).row("make")
     assert row[3:6] == ["20 %", 2, "holds"]
+
+
+def test_what_stands_in_a_cell_stays_there():
+    made = table("", ["name"], [["a|b\nc <!-- end -->"]])
+    assert markdown(made).strip().splitlines()[-1] == "| a\\|b c &lt;!-- end --> |"
 
 
 def test_tables_as_markdown():
