@@ -168,7 +168,7 @@ def sample(net, params, state, code, symbols, rng, length):
 LENGTH = 1_000_000
 PAPER = {"anbn": 1_000_000, "music": None, "english": 5_000_000}  # characters; of music it does not say
 MICROSECONDS = {"RTRL": 130, "NoBackTrack": 130, "NoBackTrack, rank 2": 130, "NoBackTrack, rank 10": 160,
-                "NoBackTrack, norms of App. B": 450, "UORO": 120, "KF-RTRL": 130, "BPTT(15)": 65}  # fmt: skip
+                "NoBackTrack, norms of App. B": 600, "UORO": 120, "KF-RTRL": 130, "BPTT(15)": 65}  # fmt: skip
 
 
 def rows(text, length, data):

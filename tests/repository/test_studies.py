@@ -21,6 +21,7 @@ from lab import (
     below,
     contrary,
     diverge,
+    either,
     known,
     over,
     results,
@@ -209,6 +210,7 @@ VERDICTS = {  # a claim -> the runs by which it holds, does not hold, and is not
     "diverge": (lambda a, b: diverge(a), ([None, None], LOW), (LOW, LOW), ([None, 1.0], LOW)),
     "diverge or end high": (lambda a, b: diverge(a, 2, 1.5), ([None, 2.0], LOW), (LOW, LOW), ([None, 1.0], LOW)),
     "both": (lambda a, b: together(over(a, 2, 1.5), under(b, 2, 1.5)), (HIGH, LOW), (HIGH, HIGH), (HIGH, WIDE)),
+    "one of both": (lambda a, b: either(over(a, 2, 1.5), under(b, 2, 1.5)), (HIGH, WIDE), (LOW, HIGH), (LOW, WIDE)),
     "not above": (lambda a, b: contrary(above(a, b, 2)), (LOW, HIGH), (HIGH, LOW), (WIDE, LOW)),
 }
 
