@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +44,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(make_papers, "studies_of", lambda page: {STUDY: "script"})
     monkeypatch.setattr(results, "HERE", tmp_path / "results")
     accomplish([STUDY], 1, make_papers.folder)
-    return tmp_path
+    with np.errstate():  # which a process of runs sets for itself
+        yield tmp_path
 
 
 def command(monkeypatch, *options):
