@@ -20,10 +20,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "examples"))
 
 from lab import claims, queues, results, tables, verdicts  # noqa: E402
-from lab.command_line import STOPPED, one_thread  # noqa: E402
+from lab.command_line import STOPPED  # noqa: E402
 from lab.figures import blank, pyplot  # noqa: E402
 from lab.sources import digest  # noqa: E402
 from lab.studies import key  # noqa: E402
+from lab.threads import one_thread  # noqa: E402
 
 SCRIPTS = {  # page -> the scripts of its experiments, or script/study for one study alone, in the order of its claims
     "dodge": ["directions", "copy_task", "image_regression"],
@@ -185,7 +186,6 @@ def again(names):
 
     Where all end where they did, the runs of the study count as made by today's code.
     """
-    one_thread()
     for study in chosen(names):
         old = sorted(stale(study, results.read(folder(study))), key=lambda run: run["seconds"])
         tried, covered = [], set()
@@ -197,10 +197,8 @@ def again(names):
             results.stamp(folder(study), study)
         if old:
             left = len(stale(study, results.read(folder(study))))
-            print(
-                f"{study.name}: {len(tried)} of {len(old)} made again; "
-                + ("they end elsewhere" if left else "the same")
-            )
+            ended = "they end elsewhere" if left else "the same"
+            print(f"{study.name}: {len(tried)} of {len(old)} made again; {ended}")
 
 
 def hours(seconds):

@@ -227,7 +227,7 @@ QUICK = [
 ]
 STUDIES = [
     Study(name, training, "updates", ("nats per bit",), full, rows(5, 8, 10, (3e-3,), 1, quick), tables, draw,
-          lambda runs: list(claims(runs)), best=(2, min))
+          claims, best=(2, min))
     for name, full, quick in (
         ("copy-task", rows(5, 32, 2000, RATES, 3), QUICK),
         ("copy-task-25", rows(12, 128, PAPER, LONG_RATES, 5, later=True), QUICK[:1]),

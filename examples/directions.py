@@ -286,12 +286,12 @@ ACCURACIES = ("test accuracy", "training accuracy")
 STUDIES = [
     Study("directions", training, "samples", ACCURACIES,
           rows("fashion", SAMPLES, COUNTS, BATCHES, WIDTHS, RATES, 5),
-          rows("digits", 1000, [1, 3], [100], [WIDTH], RATES[1:2], 2), tables, draw, lambda runs: list(claims(runs))),
+          rows("digits", 1000, [1, 3], [100], [WIDTH], RATES[1:2], 2), tables, draw, claims),
     Study("directions-reference", on_digits, "samples", ACCURACIES, reference_rows(2400, 3, 30),
-          reference_rows(10, 1, 2), reference_tables, None, lambda runs: list(reference_claims(runs)), best=(2, max)),
+          reference_rows(10, 1, 2), reference_tables, None, reference_claims, best=(2, max)),
     Study("directions-cosine", one_direction, "estimates", ("|cos| / theory", "variance / theory"),
           cosine_rows("fashion", 2000, 3), cosine_rows("digits", 20, 1), cosine_tables, None,
-          lambda runs: list(cosine_claims(runs))),
+          cosine_claims),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -142,14 +142,14 @@ METRIC = ("training loss", "test accuracy", "test accuracy by batch statistics")
 SMALL = {"source": {"data": "digits"}}
 STUDIES = [
     Study("limits-mlp", training, "updates", METRIC, mlp_rows(3000) + mlp_rows(50_000, later=True),
-          mlp_rows(10, 1, **SMALL)[:3], found.mlp_tables, found.draw, lambda runs: list(found.mlp_claims(runs))),
+          mlp_rows(10, 1, **SMALL)[:3], found.mlp_tables, found.draw, found.mlp_claims),
     Study("limits-deep", training, "updates", METRIC, deep_rows(200, 2) + deep_rows(5000, later=True),
-          deep_rows(5, 1, **SMALL)[:1], found.deep_tables, found.draw, lambda runs: list(found.deep_claims(runs))),
+          deep_rows(5, 1, **SMALL)[:1], found.deep_tables, found.draw, found.deep_claims),
     Study("limits-large", training, "updates", METRIC, large_rows(1000), large_rows(5, 1)[:1],
-          found.large_tables, found.draw, lambda runs: list(found.large_claims(runs))),
+          found.large_tables, found.draw, found.large_claims),
     Study("limits-stable", highest, "updates", (*METRIC, "logarithm of the rate"), stable_rows(1000, 50),
           stable_rows(5, 5, **SMALL)[:1], found.stable_tables, found.draw_stable,
-          lambda runs: list(found.stable_claims(runs))),
+          found.stable_claims),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -324,22 +324,22 @@ STUDIES = [
           tuple(Row(network("fashion", *shape, samples=6, updates=1_000), seeds, paper=50 * EPOCH, seconds=seconds)
                 for shape, seeds, seconds in (((3, 128), 3, 20), ((6, 128), 3, 30), ((6, 1024), 2, 400))),
           (Row(network("digits", 3, 32, samples=2, updates=5), 2, paper=50 * EPOCH),),
-          cosine_tables, cosine_figure, lambda runs: list(cosine_claims(runs))),
+          cosine_tables, cosine_figure, cosine_claims),
     Study("guess-bias", averaging, "guesses", ("cosine",),
           tuple(Row(network("fashion", 6, 128, method=m, before=EPOCH, guesses=8192), 3, paper=8192, seconds=20)
                 for m in GUESSES)
           + tuple(Row(network("fashion", 6, 1024, method=m, before=EPOCH, guesses=8192), 2, paper=8192,
                       seconds=700 if m == "directional" else 170, later=True) for m in GUESSES),
           tuple(Row(network("digits", 3, 16, method=m, before=2, guesses=16), 2, paper=8192) for m in GUESSES),
-          bias_tables, bias_figure, lambda runs: list(bias_claims(runs))),
+          bias_tables, bias_figure, bias_claims),
     Study("guess-layers", jacobians, "images", tuple(f"effective rank, {k} layers" for k in range(1, 5)),
           (Row(network("fashion", 6, 256, images=20), seconds=10),), (Row(network("digits", 6, 16, images=2), 2),),
-          jacobian_tables, jacobian_figure, lambda runs: list(jacobian_claims(runs))),
+          jacobian_tables, jacobian_figure, jacobian_claims),
     Study("guess-subspaces", among_activations, "updates",
           ("10 components", "100 components", "10 random", "100 random"),
           (Row(network("fashion", 3, 1024, updates=500), 3, paper=20 * EPOCH, seconds=70),),
           (Row(network("digits", 3, 16, updates=10), 2, paper=20 * EPOCH),),
-          subspace_tables, subspace_figure, lambda runs: list(subspace_claims(runs))),
+          subspace_tables, subspace_figure, subspace_claims),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -296,18 +296,18 @@ STUDIES = [
           trained("fashion", 3, 128, 9_700, 2) + trained("fashion", 6, 128, 9_700, 2)
           + trained("fashion", 3, 1024, 9_700, 2, later=True) + trained("fashion", 6, 1024, 9_700, 2, later=True),
           trained("digits", 6, 16, 5, 2),
-          training_tables, training_figure, lambda runs: list(training_claims(runs))),
+          training_tables, training_figure, training_claims),
     Study("guess-matched", training, "updates", METRIC,
           controls("fashion", 6, 128, 500, 2, RATES) + controls("fashion", 6, 128, PAPER, 2, RATES, later=True),
           controls("digits", 3, 16, 5, 2, ONE),
-          matched_tables, matched_figure, lambda runs: list(matched_claims(runs)), best=(TRAIN, max)),
+          matched_tables, matched_figure, matched_claims, best=(TRAIN, max)),
     Study("guess-sharpening", training, "updates", METRIC,
           sharpened("fashion", 128, 50_000, 2), sharpened("digits", 16, 5, 2),
-          sharpening_tables, sharpening_figure, lambda runs: list(sharpening_claims(runs))),
+          sharpening_tables, sharpening_figure, sharpening_claims),
     Study("guess-sweep", training, "updates", METRIC,
           swept("fashion", 128, 500, 2, RATES) + swept("fashion", 128, 20_000, 2, RATES, later=True),
           swept("digits", 16, 5, 2, ONE),
-          sweep_tables, sweep_figure, lambda runs: list(sweep_claims(runs)), best=(TRAIN, max)),
+          sweep_tables, sweep_figure, sweep_claims, best=(TRAIN, max)),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def draw(runs):
 
 
 STUDIES = [
-    Study(name, training, "updates", ("PSNR in dB",), full, quick, tables, draw, lambda runs: list(claims(runs)))
+    Study(name, training, "updates", ("PSNR in dB",), full, quick, tables, draw, claims)
     for name, full, quick in (
         ("image-regression", rows(SOURCES, INNER_RATES, STEPS, RATES, 3, 2000),
          rows(["drawn"], [1e-2], [2], (1e-3,), 1, 10)),

@@ -278,10 +278,10 @@ def draw_pes(runs):
 METRIC = "loss", "θ", "log10 of the loss"
 STUDIES = [
     Study("influence", training, "updates", METRIC, ROWS, rows(OF_DODGE, updates=10, seeds=1), tables, draw,
-          lambda runs: list(claims(runs))),
+          claims),
     Study("influence-es", training, "updates", METRIC, rows(["RTRL", *OF_PES], seeds=3),
           rows(["RTRL", "PES(10)", "truncated ES(10)", "ES(10)"], updates=3, seeds=1), tables_of_pes, draw_pes,
-          lambda runs: list(claims_of_pes(runs))),
+          claims_of_pes),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -183,7 +183,7 @@ STUDIES = [
     Study("leaky-variance", training, "steps", ("variance",), rows(4000, 320, 10), rows(50, 10, 2),
           tables, draw, claims),
     Study("leaky-limit", limit, "steps", ("log10 of E v̄²", "log10 of E w̄²"), limit_rows(4000, (100, 1000), 10),
-          limit_rows(50, (2, 20), 2), limit_tables, draw_limit, lambda runs: list(limit_claims(runs))),
+          limit_rows(50, (2, 20), 2), limit_tables, draw_limit, limit_claims),
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ MILLISECONDS = 110
 STUDIES = [
     Study("localmixer", training, "updates", ("training accuracy", "test accuracy"),
           rows("fashion", 200, 2, channels=64, groups=4, blocks=4),
-          rows("digits", 2, 2, channels=8, groups=2, blocks=2), tables, draw, lambda runs: list(claims(runs))),
+          rows("digits", 2, 2, channels=8, groups=2, blocks=2), tables, draw, claims),
 ]  # fmt: skip
 
 if __name__ == "__main__":

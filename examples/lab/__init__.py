@@ -1,7 +1,7 @@
 """What the experiments share: studies whose runs are kept, loops, verdicts, tables, figures."""
 
 from .claims import Claim
-from .command_line import main, one_thread
+from .command_line import main
 from .curves import curves, final, grouped, shortest, spread
 from .derived import averaged, derived, gained
 from .figures import axes, axes_beside_images, band, bands, heat, ways
@@ -9,6 +9,7 @@ from .learning import epochs, follow, follow_episodes, learn
 from .options import options
 from .studies import Row, Study
 from .tables import show, table
+from .threads import one_thread
 from .timing import in_turns
 from .verdicts import above, alike, below, contrary, diverge, either, known, over, steadier, together, under
 

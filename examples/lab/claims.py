@@ -16,7 +16,6 @@ class Claim:
     paper: str
     ours: str
     verdict: Verdict
-    script: str = ""
 
     def row(self, command):
         """A line of the table; the size is that of our shortest run relative to the paper's."""

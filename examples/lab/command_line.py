@@ -5,7 +5,11 @@ import os
 import pathlib
 import sys
 
-import numpy as np
+from . import results
+from .claims import claims_table
+from .queues import accomplish
+from .tables import show
+from .threads import one_thread
 
 STOPPED = "\nstopped: what is done is kept, and the same command goes on"
 
@@ -16,9 +20,6 @@ def main(doc, studies, sources=None):
     ``sources`` is the module, `datasets` or `texts`, that knows what a setting "data" may be, and what else there is
     where that is not installed: runs on other data than the committed ones are kept apart.
     """
-    from . import results
-    from .queues import accomplish
-
     args = arguments(doc, [study.name for study in studies], sources)
     studies = [study for study in studies if study.name in args.only]
     home, own = results.HERE, pathlib.Path(args.output) / "results"
@@ -45,9 +46,6 @@ def main(doc, studies, sources=None):
 
 def shown(study, done, folder):
     """The tables, claims and figure of a study, as far as its runs are done."""
-    from .claims import claims_table
-    from .tables import show
-
     runs = study.found(done)
     if not runs:
         print(f"\n{study.name}: no runs yet")
@@ -83,11 +81,3 @@ def arguments(doc, names, sources=None):
     if args.data and args.data not in sources.NAMES and not os.path.exists(args.data):
         parser.error(f"--data {args.data}: there is no such file or folder, and it is not {' or '.join(sources.NAMES)}")
     return args
-
-
-def one_thread():
-    """Matrices this small lose by threads, and a run is to have one core. One that diverges says so in its curve."""
-    from threadpoolctl import threadpool_limits
-
-    threadpool_limits(1)
-    np.seterr(all="ignore")

@@ -4,7 +4,7 @@ import argparse
 
 from dualgrad import directions, estimators
 
-from .command_line import one_thread
+from .threads import one_thread
 
 
 def options(doc, epochs):

@@ -7,8 +7,8 @@ import time
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, ProcessPoolExecutor, wait
 
 from . import results
-from .command_line import one_thread
 from .studies import key
+from .threads import one_thread
 
 
 def accomplish(studies, jobs, folder_of, later=False, title="runs"):
@@ -23,17 +23,17 @@ def accomplish(studies, jobs, folder_of, later=False, title="runs"):
     total = sum(outstanding(study, results.read(folder_of(study)), later)[0] for study in studies)
     pool = _Pool(jobs)
 
-    def find():
-        """The runs that can be made by now."""
-        for study in studies:
-            for settings in study.outstanding(results.read(folder_of(study)), later):
-                if (study.name, key(settings)) not in asked:
-                    asked.add((study.name, key(settings)))
-                    waiting.append((study, settings))
+    def find(study):
+        """The runs of a study that can be made by now."""
+        for settings in study.outstanding(results.read(folder_of(study)), later):
+            if (study.name, key(settings)) not in asked:
+                asked.add((study.name, key(settings)))
+                waiting.append((study, settings))
         waiting.sort(key=lambda found: found[1]["seed"])
 
     with tqdm(desc=title, unit="run", file=sys.stderr, smoothing=0, total=total) as bar, pool:
-        find()
+        for study in studies:
+            find(study)
         while waiting or running:
             while waiting and len(running) < jobs:
                 study, settings = waiting.pop(0)
@@ -49,7 +49,7 @@ def accomplish(studies, jobs, folder_of, later=False, title="runs"):
                 bar.update()
                 bar.set_postfix_str(" ".join(str(v) for v in settings.values())[:60])
                 if "rate" in settings:
-                    find()
+                    find(study)
     return failed
 
 

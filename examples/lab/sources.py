@@ -23,7 +23,7 @@ def digest(function):
 def _follow(path, name, seen):
     """A definition, and what it names in turn, as plain source by (file, name)."""
     definitions, imported = _module(path)
-    if (str(path.name), name) in seen:
+    if (path.name, name) in seen:
         return
     if name in definitions:
         node = definitions[name]

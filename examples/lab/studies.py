@@ -5,7 +5,7 @@ claims and figure are made from files alone.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,8 +34,8 @@ class Study:
     """Rows of runs of one function, in whose curves the first column counts ``clock``, the second is CPU seconds, and
     the others are ``metric``.
 
-    ``tables(runs)`` makes tables by name, ``claims(runs)`` a list of `Claim`, ``draw(runs)`` a figure. ``best`` is
-    the column of a curve by whose last entry rates are chosen, and whether by ``min`` or ``max``.
+    ``tables(runs)`` makes tables by name, ``claims_of(runs)`` one `Claim` after another, ``draw(runs)`` a figure.
+    ``best`` is the column of a curve by whose last entry rates are chosen, and whether by ``min`` or ``max``.
     """
 
     name: str
@@ -46,8 +46,12 @@ class Study:
     quick: tuple[Row, ...]
     tables: Callable[[list[dict]], dict[str, dict]]
     draw: Callable[[list[dict]], Any] | None = None
-    claims: Callable[[list[dict]], list] = field(default=lambda runs: [])
+    claims_of: Callable[[list[dict]], Iterable] = field(default=lambda runs: [])
     best: tuple[int, Callable] = (-1, max)
+
+    def claims(self, runs):
+        """What is claimed, beside what these runs say."""
+        return list(self.claims_of(runs))
 
     def plan(self, row, done):
         """The runs of a row, as far as they are known: those at the best rate follow its search."""
@@ -97,10 +101,6 @@ class Study:
         """The runs that are done and that some row asks for."""
         wanted = {key(run) for row in self.rows for run in self.plan(row, done)}
         return [run for k, run in done.items() if k in wanted]
-
-    def searched(self, done):
-        """The runs of all searches that are done."""
-        return [done[key(run)] for row in self.rows for run in self.search(row) if key(run) in done]
 
     def shortened(self):
         """The same study, of a few seconds."""
