@@ -2,7 +2,7 @@
 
 from .claims import Claim
 from .command_line import main
-from .curves import curves, final, grouped, shortest, spread
+from .curves import curves, ends, final, grouped, longest, shortest, spread
 from .derived import averaged, derived, gained
 from .figures import axes, axes_beside_images, band, bands, heat, ways
 from .learning import epochs, follow, follow_episodes, learn
@@ -30,6 +30,7 @@ __all__ = [
     "derived",
     "diverge",
     "either",
+    "ends",
     "epochs",
     "final",
     "follow",
@@ -40,6 +41,7 @@ __all__ = [
     "in_turns",
     "known",
     "learn",
+    "longest",
     "main",
     "one_thread",
     "options",

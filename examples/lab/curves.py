@@ -21,6 +21,17 @@ def final(runs, column, seconds=None):
     return np.array(values)
 
 
+def longest(runs, *keys):
+    """The runs of one length: that of which there are most cases, values of these settings, and of two such lengths
+    the longer; so that what is half done is not compared with what is done."""
+
+    def cases(length):
+        return len({tuple(run.get(key) for key in keys) for run in lengths[length]})
+
+    lengths = grouped(runs, "updates")
+    return lengths[max(lengths, key=lambda length: (cases(length), length))]
+
+
 def shortest(groups):
     """The time that even the fastest of the finished groups trained: all curves reach it."""
     ends = [np.array(r["curve"], dtype=float)[-1, 1] for runs in groups for r in runs]
@@ -36,6 +47,13 @@ def spread(values, digits=3):
     form = f".{digits}f" if np.max(np.abs(good)) < 1e4 else ".0e"
     half = f" ± {interval(good):{form}}" if len(good) > 1 else ""
     return f"{good.mean():{form}}{half}{lost}"
+
+
+def ends(groups, column=2, seconds=None):
+    """Means of the ends of groups, one beside the other; nan where there are none."""
+    found = [final(group, column, seconds) if group else np.array([]) for group in groups]
+    good = [values[np.isfinite(values)] for values in found]
+    return ", ".join(f"{values.mean():.3g}" if len(values) else "nan" for values in good)
 
 
 def interval(values):

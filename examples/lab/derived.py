@@ -1,6 +1,11 @@
-"""Runs in the place of whose curve stands one number that is made from it, for verdicts on what no column holds."""
+"""Runs in the place of whose curve stands one number that is made from them, for verdicts on what no column holds."""
 
 import numpy as np
+
+
+def made(runs, value):
+    """``value(run)`` in column 2, NaN where a run diverged."""
+    return [_holding(r, np.nan if r["curve"][-1][1] is None else value(r)) for r in runs]
 
 
 def derived(runs, value):

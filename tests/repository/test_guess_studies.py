@@ -13,7 +13,9 @@ pytest.importorskip("scipy")
 pytest.importorskip("matplotlib")
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
+import guess_found
 import guess_gradient
+import guess_trained
 import guess_training
 import localmixer
 import prompt_tuning
@@ -24,19 +26,20 @@ from lab.verdicts import together
 STUDIES = {s.name: s for script in (guess_gradient, guess_training, localmixer, prompt_tuning) for s in script.STUDIES}
 
 
-def planted(study, rng, end=lambda settings, column: 0.5, rows=None, quick=False):
-    """A run for every row and seed, whose columns rise from nearly nothing to ``end``, give or take a little."""
+def planted(study, rng, way=lambda settings, column: (0.1, 0.5), rows=None, quick=False):
+    """A run for every row and seed, whose columns go a way from its start to its end, give or take a little."""
     runs = []
     for row in rows or (study.quick if quick else study.rows):
         settings = {**row.settings, **({"rate": row.rates[len(row.rates) // 2]} if row.rates else {})}
         for seed in range(row.seeds):
             length = settings.get(study.clock, 1)
-            columns = [end(settings, k) + 1e-4 * rng.normal() for k in range(2, 2 + len(study.metric))]
-            curve = [[round(part * length), part * 10, *(part * c for c in columns)] for part in (0.1, 0.5, 0.9, 1.0)]
+            ends = [np.array(way(settings, k)) * (1 + 1e-3 * rng.normal()) for k in range(2, 2 + len(study.metric))]
+            parts = (0.0, 0.5, 0.9, 1.0)
+            curve = [[round(t * length), t * 10, *(float(a + t * (b - a)) for a, b in ends)] for t in parts]
             runs.append(settings | {
                 "settings": settings, "seed": seed, "curve": curve, study.clock: length, "clock": study.clock,
                 "paper": row.paper, "edge": False, "there": 0.9, "weights": 99, "spectra": rng.uniform(size=(4, 16)),
-                "layers": {"3.weight": rng.uniform(size=(2, 9))}, "ranks": {"3.weight": 3.0},
+                "layers": {"3.weight": rng.uniform(size=(2, 9))}, "parts": {"3.weight": [row[2:] for row in curve]},
             })  # fmt: skip
     return runs
 
@@ -80,25 +83,55 @@ def test_runs_that_diverged_hold_nothing(name):
     assert "holds" not in words(study, runs).values()
 
 
-ORDER = {"backprop": 0.95, "downstream": 0.9, "downstream 2": 0.9, "W^T": 0.88, "power 4": 0.9, "power 0.1": 0.4,
-         "mixing": 0.8, "activation": 0.7, "self-sharpening": 0.92, "directional": 0.3}  # fmt: skip
+ORDER = {"W^T, local losses": 0.99, "backprop": 0.95, "self-sharpening": 0.92, "downstream": 0.9, "power 4": 0.9,
+         "W^T": 0.88, "downstream 2": 0.87, "mixing": 0.8, "activation, local losses": 0.78,
+         "mixing, local losses": 0.75, "activation": 0.7, "exact, local losses": 0.6, "power 0.1": 0.4,
+         "directional": 0.3}  # fmt: skip
 
 
-@pytest.mark.parametrize("upside_down", [False, True])
-def test_planted_runs_turn_the_claims_of_training(upside_down):
-    def end(settings, column):
-        level = ORDER[settings["method"]]
-        own = {2: 0.1 if settings["method"] == "self-sharpening" else 0.01, 5: 2 * level}.get(column, 0.0)
-        return 1 - level + own if upside_down else level - own
+def of_cosine(settings, column, true):
+    measure, method = divmod(column - 2, 5)
+    level = list(guess_found.FIGURE1.values())[method][int(measure > 0)]
+    return [level if true else 1 - level] * 2
 
-    rows = [row for row in STUDIES["guess-training"].rows if not row.later]
-    found = words(STUDIES["guess-training"], planted(STUDIES["guess-training"], np.random.default_rng(0), end, rows))
-    found.pop("two downstream layers have no advantage over one, of more than 0.01")
-    assert set(found.values()) == {"does not hold" if upside_down else "holds"}
-    study = STUDIES["guess-sharpening"]
-    found = words(study, planted(study, np.random.default_rng(0), end))
-    powers = [word for said, word in found.items() if "power" in said and "raises" not in said]
-    assert powers == ["does not hold" if upside_down else "holds"] * 2
+
+def of_bias(settings, column, true):
+    return (0.1, 0.9) if (settings["method"] == "activation") == true else (0.9, 0.9)
+
+
+def of_layers(settings, column, true):
+    return (0, 9 - column if true else column)
+
+
+def of_subspaces(settings, column, true):
+    return [{2: 0.6, 3: 0.9, 4: 0.1, 5: 0.3}[column if true else 7 - column]] * 2
+
+
+def of_training(settings, column, true):
+    method, plain = settings["method"], settings.get("optimizer") == "SGD"
+    level = ORDER[method]
+    if settings.get("tokens") == 0:
+        level = 0.6
+    if settings.get("cosine"):
+        level = 0.93 if settings["momentum"] or not plain else ORDER["W^T"] if true else 0.7
+    level = (level if true else 1.05 - level) - plain * (0.1 if true else -0.1)
+    if column == guess_trained.TEST and method == "self-sharpening":
+        level -= 0.2 if true else -0.1
+    if column == guess_trained.RANK:
+        level = 1.05 - level
+    return (0.05 if true else 0.5, level)
+
+
+WAYS = {"guess-cosine": of_cosine, "guess-bias": of_bias, "guess-layers": of_layers, "guess-subspaces": of_subspaces}
+
+
+@pytest.mark.parametrize("true", [True, False])
+@pytest.mark.parametrize("name", STUDIES)
+def test_planted_runs_turn_every_claim(name, true):
+    study, way = STUDIES[name], WAYS.get(name, of_training)
+    runs = planted(study, np.random.default_rng(0), lambda settings, column: way(settings, column, true))
+    found = words(study, [run | {"paper": None} for run in runs])
+    assert found == dict.fromkeys(found, "holds" if true else "does not hold")
 
 
 def test_too_short_runs_settle_nothing():

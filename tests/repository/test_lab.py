@@ -12,7 +12,7 @@ from dualgrad.estimators import Backprop, ForwardGradient
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
-from lab import epochs, final, follow, follow_episodes, grouped, in_turns, learn, shortest, spread
+from lab import ends, epochs, final, follow, follow_episodes, grouped, in_turns, learn, longest, shortest, spread
 
 
 def problem(norm):
@@ -145,6 +145,22 @@ def test_runs_are_grouped():
     np.testing.assert_allclose(final(groups["B"], 2, 2.0), [8.45, 8.4])
     lost = {"curve": [[0, 0.0, 9.0], [10, 3.0, 8.0], [20, None, None]]}
     assert np.isnan(final([lost], 2, 2.0)).all()
+
+
+def test_runs_of_one_length_are_those_of_which_most_cases_are_and_then_the_longer():
+    def runs(updates, *methods):
+        return [{"updates": updates, "method": m, "seed": seed} for m in methods for seed in range(2)]
+
+    short, half, whole = runs(10, "a", "b"), runs(1000, "a"), runs(100, "a", "b")
+    assert longest(short + half, "method") == short
+    assert longest(short + half + whole, "method") == whole
+    assert longest(half, "method") == half
+
+
+def test_ends_stand_one_beside_the_other():
+    groups = [[{"curve": [[1, 2.0, 0.5], [2, 4.0, 1.5]]}, {"curve": [[1, 1.0, 0.5], [2, 3.0, 2.5]]}], []]
+    assert ends(groups) == "2, nan"
+    assert ends(groups, seconds=3.0) == "1.75, nan"
 
 
 def test_a_spread_is_the_interval_of_the_mean():
