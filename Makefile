@@ -5,6 +5,8 @@
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
+# make docs-live  the lessons as notebooks for a browser (JupyterLite, in docs/_build/live); what can be tried without a
+#                network is (installs jupyterlite and, by npm, Pyodide)
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make api       rewrite docs/api/index.md from the public names
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
@@ -53,7 +55,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
+        lint docs docs-live coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -119,6 +121,10 @@ lint: $(call ready,lint)
 	$(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing_user.py
 	$(PYTHON) -m docs.type_completeness
 
+docs-live: $(call ready,live)
+	npm install --silent --no-fund --no-audit --prefix docs/_build pyodide || echo "Pyodide cannot be fetched here."
+	$(PYTHON) docs/make_live.py $(ARGS)
+
 docs: $(call ready,docs)
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -174,7 +180,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(addprefix $(VENV)/.ready-,lint test fronts mpi docs dist bench compare): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test fronts mpi docs live dist bench compare): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 
