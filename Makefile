@@ -5,6 +5,7 @@
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
+# make slides    the slides of the course, a deck for each lesson, in docs/_build/slides
 # make docs-live  the lessons as notebooks for a browser (JupyterLite, in docs/_build/live); what can be tried without a
 #                network is (installs jupyterlite and, by npm, Pyodide)
 # make coverage  rewrite docs/coverage.md from the rule tables
@@ -55,7 +56,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs docs-live coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
+        lint docs docs-live slides coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -124,6 +125,9 @@ lint: $(call ready,lint)
 docs-live: $(call ready,live)
 	npm install --silent --no-fund --no-audit --prefix docs/_build pyodide || echo "Pyodide cannot be fetched here."
 	$(PYTHON) docs/make_live.py $(ARGS)
+
+slides: $(call ready,docs)
+	$(PYTHON) docs/make_slides.py
 
 docs: $(call ready,docs)
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
