@@ -20,7 +20,7 @@ def _signs(p):
     return [np.array(v) for v in itertools.product((1.0, -1.0), repeat=p)]
 
 
-def _mean(estimate, draws):
+def _mean_over(estimate, draws):
     return np.mean([estimate(v) for v in draws], axis=0)
 
 
@@ -32,23 +32,23 @@ OUTCOMES = Exercise(
     first=((ESTIMATES[0], 2), (ESTIMATES[1], 1)),
     inputs=lambda st: st.tuples(st.sampled_from(ESTIMATES), st.integers(1, 4)),
     draws=16,
-    expected=lambda estimate, p: _mean(estimate, _signs(p)),
+    expected=lambda estimate, p: _mean_over(estimate, _signs(p)),
     mistakes={
         "A sample is near the mean and is not it: take every vector of signs once.": (
-            lambda estimate, p: _mean(estimate, np.random.default_rng(0).choice([1.0, -1.0], (50, p)))
+            lambda estimate, p: _mean_over(estimate, np.random.default_rng(0).choice([1.0, -1.0], (50, p)))
         ),
         "The outcomes are summed; each has the probability 2⁻ᵖ.": (
-            lambda estimate, p: 2**p * _mean(estimate, _signs(p))
+            lambda estimate, p: 2**p * _mean_over(estimate, _signs(p))
         ),
-        "Divided by p, where there are 2ᵖ outcomes.": lambda estimate, p: 2**p * _mean(estimate, _signs(p)) / p,
+        "Divided by p, where there are 2ᵖ outcomes.": lambda estimate, p: 2**p * _mean_over(estimate, _signs(p)) / p,
         "Zeros and ones are no signs.": (
-            lambda estimate, p: _mean(estimate, [np.array(v, float) for v in itertools.product((0, 1), repeat=p)])
+            lambda estimate, p: _mean_over(estimate, [np.array(v, float) for v in itertools.product((0, 1), repeat=p)])
         ),
         "The estimate at the mean of v, which is 0, is not the mean of the estimates.": (
             lambda estimate, p: estimate(np.zeros(p))
         ),
         "Only all +1 and all -1 are in it; signs are drawn one by one.": (
-            lambda estimate, p: _mean(estimate, [np.ones(p), -np.ones(p)])
+            lambda estimate, p: _mean_over(estimate, [np.ones(p), -np.ones(p)])
         ),
         "The outcomes are all there; return their mean over the first axis alone, an array like the estimate.": (
             lambda estimate, p: np.mean([estimate(v) for v in _signs(p)])
@@ -57,7 +57,7 @@ OUTCOMES = Exercise(
     facets={"p is above 1": lambda estimate, p: p > 1},
 )
 
-POLYNOMIALS = tuple(
+DEGREES = tuple(
     (Formula(f"z ↦ {text}", h), degree)
     for text, degree, h in (
         ("5", 0, lambda z: 5.0 + 0 * z), ("z + 1", 1, lambda z: z + 1), ("z²", 2, lambda z: z**2),
@@ -87,7 +87,7 @@ class Counted:
         return self.f(z)
 
 
-def _counted(answer, h, degree):
+def _with_calls(answer, h, degree):
     counted = Counted(h)
     return answer(counted, degree), counted.calls
 
@@ -97,9 +97,9 @@ QUADRATURE = Exercise(
     title="Quadrature",
     task="Write normal_mean(h, degree): E h(z) of a normal z, exact up to this degree, with as few nodes as do.",
     call="normal_mean(h, degree)",
-    run=_counted,
-    first=tuple((h, degree) for h, degree in POLYNOMIALS),
-    inputs=lambda st: st.sampled_from(POLYNOMIALS),
+    run=_with_calls,
+    first=tuple((h, degree) for h, degree in DEGREES),
+    inputs=lambda st: st.sampled_from(DEGREES),
     draws=4,
     expected=lambda h, degree: (_normal_mean(h, _enough(degree)), _enough(degree)),
     mistakes={
@@ -140,6 +140,10 @@ def _means(f, w, c):
     return {name: np.mean([e(v, u) for v in draws for u in draws], axis=0) for name, e in two.items()}
 
 
+def _letters(found):
+    return "".join(sorted(found)) or "none"
+
+
 def _biased(f, w, c, gradient=lambda f, w: dg.grad(f)(w), close=1e-9, names="ABC"):
     exact = gradient(f, w)
     return {name for name, mean in _means(f, w, c).items() if name in names and np.max(np.abs(mean - exact)) > close}
@@ -148,27 +152,27 @@ def _biased(f, w, c, gradient=lambda f, w: dg.grad(f)(w), close=1e-9, names="ABC
 FAULT = Exercise(
     number="10.3",
     title="Find the fault",
-    task='Write biased(f, w, c): the letters of "ABC" whose exact mean is not the gradient of f at w, as a text.',
+    task='Write biased(f, w, c): those of "ABC" whose exact mean is not the gradient of f at w, as a text, or "none".',
     call="biased(f, w, c)",
     first=((LOSSES[1], np.array([1.0, 2.0]), 0.5),),
     inputs=lambda st: st.tuples(st.sampled_from(LOSSES), tables(st, 2), st.sampled_from((0.5, 1.0))),
     draws=16,
-    expected=lambda f, w, c: "".join(sorted(_biased(f, w, c))),
+    expected=lambda f, w, c: _letters(_biased(f, w, c)),
     mistakes={
         "B looks one-sided, and its even part has the mean 0: compare exact means, not looks.": (
-            lambda f, w, c: "".join(sorted(_biased(f, w, c) | {"B"}))
+            lambda f, w, c: _letters(_biased(f, w, c) | {"B"})
         ),
         "C is always wrong, you say: where the gradient is 0, its mean is right.": (
-            lambda f, w, c: "".join(sorted(_biased(f, w, c) | {"C"}))
+            lambda f, w, c: _letters(_biased(f, w, c) | {"C"})
         ),
         "A is right for quadratics; on a cubic it has a bias of c², which is above 10⁻⁹.": (
-            lambda f, w, c: "".join(sorted(_biased(f, w, c) - {"A"}))
+            lambda f, w, c: _letters(_biased(f, w, c) - {"A"})
         ),
-        "Those are the letters whose mean is right.": (lambda f, w, c: "".join(sorted(set("ABC") - _biased(f, w, c)))),
+        "Those are the letters whose mean is right.": (lambda f, w, c: _letters(set("ABC") - _biased(f, w, c))),
         "Single outcomes are compared with the gradient; the mean over all of them is.": lambda f, w, c: "ABC",
-        "Nothing is found: is the mean compared with the gradient, or with itself?": lambda f, w, c: "",
+        "Nothing is found: is the mean compared with the gradient, or with itself?": lambda f, w, c: "none",
         "A tolerance as wide as that hides the bias: 10⁻⁹ was asked.": (
-            lambda f, w, c: "".join(sorted(_biased(f, w, c, close=2.0)))
+            lambda f, w, c: _letters(_biased(f, w, c, close=2.0))
         ),
     },
 )

@@ -7,10 +7,10 @@ from numpy.polynomial.polynomial import polyval
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, halves, tables
+from .exercise import Exercise, Formula, half_steps, tables
 
 
-def _product(x, y, terms=lambda k: range(k + 1)):
+def _cauchy(x, y, terms=lambda k: range(k + 1)):
     n = min(len(x), len(y))
     return np.array([sum((x[j] * y[k - j] for j in terms(k)), 0 * x[0] * y[0]) for k in range(n)])
 
@@ -29,15 +29,15 @@ PRODUCT = Exercise(
         *(st.tuples(_series(st, n, *one), _series(st, n, *other)) for n in (1, 2, 3, 5)
           for one, other in (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), ())))
     ),
-    expected=_product,
+    expected=_cauchy,
     mistakes={
         "Coefficient by coefficient: that is what a sum does. Which pairs of powers give tᵏ in a product?": (
             lambda x, y: np.array([a * b for a, b in zip(x, y, strict=True)])
         ),
         "The sum for k stops one short: j goes from 0 to k, and k belongs to it.": (
-            lambda x, y: _product(x, y, lambda k: range(k))
+            lambda x, y: _cauchy(x, y, lambda k: range(k))
         ),
-        "The sum for k begins at 1 and leaves out x₀ yₖ.": lambda x, y: _product(x, y, lambda k: range(1, k + 1)),
+        "The sum for k begins at 1 and leaves out x₀ yₖ.": lambda x, y: _cauchy(x, y, lambda k: range(1, k + 1)),
         "The product is right and too long: what lies beyond the last power of x and y is dropped.": (
             lambda x, y: np.array([
                 sum((x[j] * y[k - j] for j in range(len(x)) if 0 <= k - j < len(y)), 0 * x[0] * y[0])
@@ -45,7 +45,7 @@ PRODUCT = Exercise(
             ])
         ),
         "Divided by k + 1: no mean is asked, the products of a power are summed as they are.": (
-            lambda x, y: np.array([row / (k + 1) for k, row in enumerate(_product(x, y))])
+            lambda x, y: np.array([row / (k + 1) for k, row in enumerate(_cauchy(x, y))])
         ),
         "The powers of each pair must add up to k; in yours the indices are the same on both sides.": (
             lambda x, y: np.array([sum(x[j] * y[j] for j in range(k + 1)) for k in range(len(x))])
@@ -100,7 +100,7 @@ LOGARITHM = Exercise(
     facets={"there are more than two coefficients": lambda x: len(x) > 2, "x₀ is not 1": lambda x: x[0] != 1},
 )  # fmt: skip
 
-FUNCTIONS = (
+ANALYTIC = (
     Formula("sin", np.sin),
     Formula("x³", lambda x: x**3),
     Formula("exp(2 x)", lambda x: np.exp(2 * x)),
@@ -108,7 +108,7 @@ FUNCTIONS = (
 )
 
 
-def _derivatives(f, x, order, scale=math.factorial, v=1.0):
+def _by_factorials(f, x, order, scale=math.factorial, v=1.0):
     return [scale(k) * c for k, c in enumerate(dg.taylor(f, x, v, order))]
 
 
@@ -117,35 +117,37 @@ DERIVATIVES = Exercise(
     title="From coefficients to derivatives",
     task="Write derivatives(f, x, order): the list f(x), f'(x), ... up to the order, with one call of dg.taylor.",
     call="derivatives(f, x, order)",
-    first=((FUNCTIONS[1], 2.0, 4), (FUNCTIONS[0], 0.0, 3)),
-    inputs=lambda st: st.tuples(st.sampled_from(FUNCTIONS), halves(st, -2, 2), st.integers(1, 5)),
-    expected=lambda f, x, order: [float(c) for c in _derivatives(f, x, order)],
+    first=((ANALYTIC[1], 2.0, 4), (ANALYTIC[0], 0.0, 3)),
+    inputs=lambda st: st.tuples(st.sampled_from(ANALYTIC), half_steps(st, -2, 2), st.integers(1, 5)),
+    expected=lambda f, x, order: [float(c) for c in _by_factorials(f, x, order)],
     mistakes={
         "Those are the coefficients; a derivative is larger by a factorial, from the second on.": (
             lambda f, x, order: list(dg.taylor(f, x, 1.0, order))
         ),
         "The k-th is multiplied by k; by what must the coefficient of tᵏ be multiplied, after k derivatives of tᵏ?": (
-            lambda f, x, order: _derivatives(f, x, order, lambda k: max(k, 1))
+            lambda f, x, order: _by_factorials(f, x, order, lambda k: max(k, 1))
         ),
         "The factorial is divided by, and the coefficient has been divided by it already.": (
-            lambda f, x, order: _derivatives(f, x, order, lambda k: 1 / math.factorial(k))
+            lambda f, x, order: _by_factorials(f, x, order, lambda k: 1 / math.factorial(k))
         ),
         "The list lacks the value itself, the derivative of order 0.": (
-            lambda f, x, order: _derivatives(f, x, order)[1:]
+            lambda f, x, order: _by_factorials(f, x, order)[1:]
         ),
-        "The list ends one short: up to the order means with it.": (lambda f, x, order: _derivatives(f, x, order)[:-1]),
+        "The list ends one short: up to the order means with it.": (
+            lambda f, x, order: _by_factorials(f, x, order)[:-1]
+        ),
         "The direction must be 1: with x for a direction the k-th derivative comes out times xᵏ.": (
-            lambda f, x, order: _derivatives(f, x, order, v=float(x))
+            lambda f, x, order: _by_factorials(f, x, order, v=float(x))
         ),
         "The factorials are off by one place: the value is multiplied by 0! = 1.": (
-            lambda f, x, order: _derivatives(f, x, order, lambda k: math.factorial(k + 1))
+            lambda f, x, order: _by_factorials(f, x, order, lambda k: math.factorial(k + 1))
         ),
     },
     facets={"the order is above 1": lambda f, x, order: order > 1},
 )
 
 
-def _logistic(y0, order, over=lambda k: k + 1, square=_product):
+def _grown(y0, order, over=lambda k: k + 1, square=_cauchy):
     y = [y0]
     for k in range(order):
         known = np.array(y)
@@ -153,41 +155,39 @@ def _logistic(y0, order, over=lambda k: k + 1, square=_product):
     return np.array(y)
 
 
-LOGISTIC = Exercise(
+GROWTH = Exercise(
     number="6.4",
     title="A differential equation, power by power",
     task="Write logistic(y0, order): the coefficients of the solution of y' = y (1 - y), y(0) = y0, as an array.",
     call="logistic(y0, order)",
     first=((0.5, 3), (2.0, 1)),
-    inputs=lambda st: st.tuples(halves(st, -2, 3), st.integers(0, 7)),
-    expected=_logistic,
+    inputs=lambda st: st.tuples(half_steps(st, -2, 3), st.integers(0, 7)),
+    expected=_grown,
     mistakes={
         "The coefficient of tᵏ in y' is (k + 1) yₖ₊₁: something is still to be divided by.": (
-            lambda y0, order: _logistic(y0, order, over=lambda k: 1)
+            lambda y0, order: _grown(y0, order, over=lambda k: 1)
         ),
         "Divided by k, where the power that comes out is k + 1.": (
-            lambda y0, order: _logistic(y0, order, over=lambda k: max(k, 1))
+            lambda y0, order: _grown(y0, order, over=lambda k: max(k, 1))
         ),
         "y² is a product of series, and its coefficients are no squares.": (
-            lambda y0, order: _logistic(y0, order, square=lambda a, b: a * b)
+            lambda y0, order: _grown(y0, order, square=lambda a, b: a * b)
         ),
         "y (1 - y) is y - y², of which you left the square out.": (
-            lambda y0, order: _logistic(y0, order, square=lambda a, b: 0 * a)
+            lambda y0, order: _grown(y0, order, square=lambda a, b: 0 * a)
         ),
-        "One coefficient too many: order n has n + 1 of them, y₀ included.": (
-            lambda y0, order: _logistic(y0, order + 1)
-        ),
+        "One coefficient too many: order n has n + 1 of them, y₀ included.": (lambda y0, order: _grown(y0, order + 1)),
         "One coefficient is missing: order n has n + 1 of them, y₀ included.": (
-            lambda y0, order: _logistic(y0, order)[:-1]
+            lambda y0, order: _grown(y0, order)[:-1]
         ),
         "Those are derivatives; the coefficients are smaller by a factorial.": (
-            lambda y0, order: _logistic(y0, order) * [math.factorial(k) for k in range(order + 1)]
+            lambda y0, order: _grown(y0, order) * [math.factorial(k) for k in range(order + 1)]
         ),
         "In y² you multiply by y₀ alone: all pairs whose powers add up to k belong to it.": (
-            lambda y0, order: _logistic(y0, order, square=lambda a, b: a[0] * b)
+            lambda y0, order: _grown(y0, order, square=lambda a, b: a[0] * b)
         ),
     },
     facets={"the order is above 1": lambda y0, order: order > 1},
 )
 
-LESSON_6 = (PRODUCT, LOGARITHM, DERIVATIVES, LOGISTIC)
+LESSON_6 = (PRODUCT, LOGARITHM, DERIVATIVES, GROWTH)

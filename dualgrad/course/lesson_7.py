@@ -9,7 +9,7 @@ from .exercise import Exercise, tables
 # ---------------------------------------------------------------------- 7.1 and 7.2: y = x W + b
 
 
-def _batch(st, b, n, m):
+def _layer_inputs(st, b, n, m):
     return tables(st, b, n), tables(st, n, m), tables(st, m)
 
 
@@ -17,7 +17,7 @@ def _tangents(st, b, n, m, *lead):
     return tables(st, *lead, b, n), tables(st, *lead, n, m), tables(st, *lead, m)
 
 
-def _pushed(x, W, b, dx, dW, db):
+def _linear_push(x, W, b, dx, dW, db):
     return x @ W + b, dx @ W + x @ dW + (db[..., None, :] if db.ndim > 1 else db)
 
 
@@ -39,18 +39,22 @@ PUSH = Exercise(
          np.array([[1.0, 0.0]]), np.zeros((2, 1)), np.array([10.0])),
     ),
     inputs=lambda st: st.one_of(
-        *(st.tuples(*_batch(st, *size), *_tangents(st, *size, *lead)) for size in SIZES for lead in ((), (2,), (4,)))
+        *(
+            st.tuples(*_layer_inputs(st, *size), *_tangents(st, *size, *lead))
+            for size in SIZES
+            for lead in ((), (2,), (4,))
+        )
     ),
-    expected=_pushed,
+    expected=_linear_push,
     mistakes={
         "Only the movement of x is in the tangent: W and b may move, too.": (
             lambda x, W, b, dx, dW, db: (_value(x, W, b), dx @ W + 0 * (x @ dW))
         ),
         "Only the movement of W and b is in the tangent: x may move, too.": (
-            lambda x, W, b, dx, dW, db: (_value(x, W, b), _pushed(x, W, b, 0 * dx, dW, db)[1])
+            lambda x, W, b, dx, dW, db: (_value(x, W, b), _linear_push(x, W, b, 0 * dx, dW, db)[1])
         ),
         "The tangents are multiplied with each other; in a product each factor moves while the other stands.": (
-            lambda x, W, b, dx, dW, db: (_value(x, W, b), _pushed(x, W, b, 0 * dx, 0 * dW, db)[1] + dx @ dW)
+            lambda x, W, b, dx, dW, db: (_value(x, W, b), _linear_push(x, W, b, 0 * dx, 0 * dW, db)[1] + dx @ dW)
         ),
         "The tangent has b itself in it. If nothing moves, the tangent must be zero.": (
             lambda x, W, b, dx, dW, db: (_value(x, W, b), dx @ W + x @ dW + b)
@@ -62,7 +66,7 @@ PUSH = Exercise(
             lambda x, W, b, dx, dW, db: (_value(x, W, b), dx @ W + x @ dW + db)
         ),
         "The tangent is right, and the value lacks b.": (
-            lambda x, W, b, dx, dW, db: (x @ W, _pushed(x, W, b, dx, dW, db)[1])
+            lambda x, W, b, dx, dW, db: (x @ W, _linear_push(x, W, b, dx, dW, db)[1])
         ),
     },
     facets={
@@ -83,7 +87,7 @@ PULL = Exercise(
     call="linear_vjp(x, W, b, dy)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0]), np.array([[1.0]])),),
     inputs=lambda st: st.one_of(
-        *(st.tuples(*_batch(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4)))
+        *(st.tuples(*_layer_inputs(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4)))
     ),
     expected=_pulled,
     mistakes={
@@ -160,7 +164,7 @@ LOSS = Exercise(
 # ---------------------------------------------------------------------- 7.4: a layer as a class
 
 
-def _tried(layer_class, s, t, x, ds, dt, dx, dy):
+def _rules_at_work(layer_class, s, t, x, ds, dt, dx, dy):
     """The three rules at work, and what `check_vjp` says of them."""
     layer, p = layer_class(len(s)), {"scale": s, "shift": t}
     tangent = layer.jvp(p, x, {"scale": ds, "shift": dt}, dx)[1]
@@ -175,7 +179,7 @@ def _right(s, t, x, ds, dt, dx, dy):
     return s * x + t, ds * x + s * dx + dt, np.sum(x * dy, rows), np.sum(dy, rows), s * dy, "check_vjp passes"
 
 
-def _scale(forward=lambda s, t, x: s * x + t, jvp=lambda s, x, ds, dt, dx: ds * x + s * dx + dt,
+def _scale_layer(forward=lambda s, t, x: s * x + t, jvp=lambda s, x, ds, dt, dx: ds * x + s * dx + dt,
            vjp=lambda s, x, dy, over: (over(x * dy), over(dy), s * dy)):  # fmt: skip
     """The class, with a rule or two of another kind."""
 
@@ -205,11 +209,11 @@ def _scale(forward=lambda s, t, x: s * x + t, jvp=lambda s, x, ds, dt, dx: ds * 
 SCALE = Exercise(
     number="7.4",
     title="A layer with its three rules",
-    task="Write class Scale(nn.Layer): y = s x + t for n features; forward, jvp and vjp, of scale and shift.",
+    task="Write the layer Scale(n), y = s x + t for n features, with forward, jvp and vjp, of scale and shift.",
     call="Scale(n)",
     shown="scale, shift, x, d scale, d shift, dx, dy",
     wants="class",
-    run=_tried,
+    run=_rules_at_work,
     inputs=lambda st: st.one_of(*(
         st.tuples(*(tables(st, n) for _ in "st"), tables(st, *rows, n), *(tables(st, n) for _ in "st"),
                   *(tables(st, *rows, n) for _ in "xy"))
@@ -218,20 +222,22 @@ SCALE = Exercise(
     draws=12,
     expected=_right,
     mistakes={
-        "jvp: x may move, too; the term with dx is missing.": _scale(jvp=lambda s, x, ds, dt, dx: ds * x + dt),
+        "jvp: x may move, too; the term with dx is missing.": _scale_layer(jvp=lambda s, x, ds, dt, dx: ds * x + dt),
         "jvp: the term in which the scale moves is missing its x.": (
-            _scale(jvp=lambda s, x, ds, dt, dx: ds + s * dx + dt)
+            _scale_layer(jvp=lambda s, x, ds, dt, dx: ds + s * dx + dt)
         ),
         "jvp: the shift is in the tangent itself; it is the shift's movement that belongs there.": (
-            _scale(jvp=lambda s, x, ds, dt, dx: ds * x + s * dx)
+            _scale_layer(jvp=lambda s, x, ds, dt, dx: ds * x + s * dx)
         ),
         "vjp: the scale serves every row, so every row gives something back: sum over all axes but the last.": (
-            _scale(vjp=lambda s, x, dy, over: (x * dy, dy, s * dy))
+            _scale_layer(vjp=lambda s, x, dy, over: (x * dy, dy, s * dy))
         ),
-        "vjp: the scale's part lacks x.": _scale(vjp=lambda s, x, dy, over: (over(dy), over(dy), s * dy)),
-        "vjp: what goes on to x has passed the scale.": _scale(vjp=lambda s, x, dy, over: (over(x * dy), over(dy), dy)),
+        "vjp: the scale's part lacks x.": _scale_layer(vjp=lambda s, x, dy, over: (over(dy), over(dy), s * dy)),
+        "vjp: what goes on to x has passed the scale.": (
+            _scale_layer(vjp=lambda s, x, dy, over: (over(x * dy), over(dy), dy))
+        ),
         "forward lacks the shift.": (
-            _scale(forward=lambda s, t, x: s * x, jvp=lambda s, x, ds, dt, dx: ds * x + s * dx,
+            _scale_layer(forward=lambda s, t, x: s * x, jvp=lambda s, x, ds, dt, dx: ds * x + s * dx,
                    vjp=lambda s, x, dy, over: (over(x * dy), 0 * over(dy), s * dy))
         ),
     },

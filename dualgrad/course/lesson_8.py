@@ -6,14 +6,14 @@ import dualgrad as dg
 
 from .exercise import Exercise, Formula, tables
 
-FUNCTIONS = (
+VALLEYS = (
     Formula("sum(w²)", lambda w: np.sum(w**2)),
     Formula("w₀ w₁ + 3 w₁", lambda w: np.ravel(w)[0] * np.ravel(w)[1] + 3 * np.ravel(w)[1]),
     Formula("sum(sin(w))", lambda w: np.sum(np.sin(w))),
 )
 
 
-def _slope(f, w, v):
+def _slope_along(f, w, v):
     return dg.jvp(f, (w,), (v,))[1]
 
 
@@ -22,26 +22,26 @@ ESTIMATE = Exercise(
     title="The forward gradient",
     task="Write forward_gradient(f, w, v): the estimate of the gradient of f at w along v, with one call of dg.jvp.",
     call="forward_gradient(f, w, v)",
-    first=((FUNCTIONS[1], np.array([4.0, 0.0]), np.array([1.0, -1.0])),),
+    first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([1.0, -1.0])),),
     inputs=lambda st: st.one_of(*(
-        st.tuples(st.sampled_from(FUNCTIONS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
+        st.tuples(st.sampled_from(VALLEYS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
     )),
-    expected=lambda f, w, v: _slope(f, w, v) * v,
+    expected=lambda f, w, v: _slope_along(f, w, v) * v,
     mistakes={
-        "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope(f, w, v),
+        "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope_along(f, w, v),
         "That is the gradient itself; it takes one pass for each weight, and you have one pass.": (
             lambda f, w, v: dg.grad(f)(w)
         ),
         "Divided by the length of v, squared: the estimate is unbiased for directions as they are drawn.": (
-            lambda f, w, v: _slope(f, w, v) * v / (np.sum(v * v) or 1.0)
+            lambda f, w, v: _slope_along(f, w, v) * v / (np.sum(v * v) or 1.0)
         ),
-        "The slope is multiplied by the weights; it was measured along v.": lambda f, w, v: _slope(f, w, v) * w,
+        "The slope is multiplied by the weights; it was measured along v.": lambda f, w, v: _slope_along(f, w, v) * w,
         "The first result of dg.jvp is the value of f; the slope is the second.": lambda f, w, v: f(w) * v,
         "The sign of the slope is lost: where the loss falls along v, the estimate points the other way.": (
-            lambda f, w, v: abs(_slope(f, w, v)) * v
+            lambda f, w, v: abs(_slope_along(f, w, v)) * v
         ),
         "An estimate of the gradient points uphill; the minus comes with the step.": (
-            lambda f, w, v: -_slope(f, w, v) * v
+            lambda f, w, v: -_slope_along(f, w, v) * v
         ),
     },
     facets={"w has more than one axis": lambda f, w, v: np.ndim(w) > 1},
@@ -86,8 +86,8 @@ VARIANCE = Exercise(
 )  # fmt: skip
 
 
-def _mean(f, w, V):
-    return np.tensordot(_slope(f, w, V), V, 1) / len(V)
+def _mean_estimate(f, w, V):
+    return np.tensordot(_slope_along(f, w, V), V, 1) / len(V)
 
 
 MEAN = Exercise(
@@ -95,27 +95,29 @@ MEAN = Exercise(
     title="The mean over several directions",
     task="Write mean_of_directions(f, w, V): the mean of the estimates along V[0], V[1], ..., with one call of dg.jvp.",
     call="mean_of_directions(f, w, V)",
-    first=((FUNCTIONS[1], np.array([4.0, 0.0]), np.array([[1.0, 1.0], [1.0, -1.0]])),),
+    first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([[1.0, 1.0], [1.0, -1.0]])),),
     inputs=lambda st: st.one_of(*(
-        st.tuples(st.sampled_from(FUNCTIONS), tables(st, *shape), tables(st, n, *shape))
+        st.tuples(st.sampled_from(VALLEYS), tables(st, *shape), tables(st, n, *shape))
         for shape in ((2,), (3,), (2, 3)) for n in (1, 2, 4)
     )),
-    expected=_mean,
+    expected=_mean_estimate,
     mistakes={
-        "The estimates are summed; the mean divides by how many there are.": lambda f, w, V: len(V) * _mean(f, w, V),
+        "The estimates are summed; the mean divides by how many there are.": (
+            lambda f, w, V: len(V) * _mean_estimate(f, w, V)
+        ),
         "That is the mean direction with its slope. Slope and direction are to be multiplied first, then averaged.": (
-            lambda f, w, V: _slope(f, w, V.mean(0)) * V.mean(0)
+            lambda f, w, V: _slope_along(f, w, V.mean(0)) * V.mean(0)
         ),
         "The first result of dg.jvp is the value of f; the slopes are the second.": lambda f, w, V: f(w) * V.mean(0),
         "All the estimates, one for each direction; average them.": (
-            lambda f, w, V: np.stack([_slope(f, w, v) * v for v in V])
+            lambda f, w, V: np.stack([_slope_along(f, w, v) * v for v in V])
         ),
-        "Only the first direction is in it.": lambda f, w, V: _slope(f, w, V[0]) * V[0],
+        "Only the first direction is in it.": lambda f, w, V: _slope_along(f, w, V[0]) * V[0],
         "Divided by the number of weights, where the mean is over directions.": (
-            lambda f, w, V: _mean(f, w, V) * len(V) / w.size
+            lambda f, w, V: _mean_estimate(f, w, V) * len(V) / w.size
         ),
         "One less than the number of directions is divided by; no degree of freedom is lost here.": (
-            lambda f, w, V: _mean(f, w, V) * len(V) / max(len(V) - 1, 1)
+            lambda f, w, V: _mean_estimate(f, w, V) * len(V) / max(len(V) - 1, 1)
         ),
     },
     facets={

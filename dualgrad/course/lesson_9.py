@@ -6,7 +6,7 @@ import numpy as np
 
 from .exercise import Exercise, tables
 
-STEP = Exercise(
+RTRL_STEP = Exercise(
     number="9.1",
     title="A step of RTRL",
     task="Write rtrl(G, J, D, H): the influence after the step, and the gradient of its loss, with H = ∂ℓ/∂s.",
@@ -151,4 +151,4 @@ PERSISTENT = Exercise(
     facets={"there is more than one window": lambda losses, noise, sigma: len(losses) > 1},
 )  # fmt: skip
 
-LESSON_9 = (STEP, TRICK, PERSISTENT)
+LESSON_9 = (RTRL_STEP, TRICK, PERSISTENT)
