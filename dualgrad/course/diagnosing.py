@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .attempts import Outcome, attempt
-from .comparing import agree, alike, misfit
+from .comparing import agree, alike, in_digits, misfit
 from .exercise import Exercise
 
 BY_HAND = "Do this input by hand, a line at a time, and print what each line of yours gives."
@@ -21,13 +21,26 @@ class Tried:
         self.outcomes: list[Outcome] = []
         for case in exercise.cases:
             self.outcomes.append(attempt(exercise, answer, case))
-            if self.outcomes[-1].endless or isinstance(self.outcomes[-1].error, NotImplementedError):
+            if self.stopped:
                 break  # the others would take as long, and say nothing new
         self.right = [
             outcome.error is None and agree(outcome.value, expected, exercise.tolerance)
             for outcome, expected in zip(self.outcomes, self.expected, strict=False)
         ]
         self.wrong = [k for k, right in enumerate(self.right) if not right]
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the last input that was tried is the last that will be."""
+        last = self.outcomes[-1]
+        return last.endless or isinstance(last.error, NotImplementedError)
+
+    @property
+    def worst(self) -> int:
+        """The wrong input to show: those for pencil and paper first, then the shortest."""
+        given = self.exercise.cases
+        long = lambda k: (k >= len(self.exercise.first), len(in_digits(given[k])))  # noqa: E731
+        return len(self.outcomes) - 1 if self.stopped else min(self.wrong, key=long)
 
 
 def hint(tried: Tried) -> str:
@@ -51,11 +64,9 @@ def _of_a_mistake(tried):
 
 
 def _of_an_error(tried):
-    error = tried.outcomes[tried.wrong[0]].error
-    if error is None:
+    if tried.outcomes[tried.worst].error is None:
         return ""
-    text = _only_where(tried)
-    return text or "Call your function yourself with this input and read the last line of the error."
+    return _only_where(tried) or "Call your function yourself with this input and read the last line of the error."
 
 
 def _of_numbers(tried):
@@ -66,7 +77,7 @@ def _of_numbers(tried):
     parts = _which_part(pairs, tried.exercise.tolerance)
     factor = _factor(pairs)
     said = [parts, factor, _only_where(tried)]
-    return " ".join(filter(None, said)) or BY_HAND
+    return " ".join(filter(None, said)) or tried.exercise.otherwise or BY_HAND
 
 
 def _which_part(pairs, tolerance):
@@ -106,7 +117,8 @@ def _only_where(tried):
     cases = tried.exercise.cases[: len(tried.outcomes)]
     passed = [k for k in range(len(cases)) if k not in tried.wrong]
     found = []
-    for text, is_so in {**tried.exercise.facets, **GENERAL}.items():
+    general = {} if tried.exercise.otherwise else GENERAL
+    for text, is_so in {**tried.exercise.facets, **general}.items():
         count = sum(is_so(*cases[k]) for k in passed)
         if count < len(passed) and all(is_so(*cases[k]) for k in tried.wrong):
             found.append((count, f"It is wrong {'only' if count else 'exactly'} where {text}."))

@@ -1,4 +1,9 @@
-"""What an exercise is: its task, the inputs it is tried on, what is expected there, and the usual mistakes."""
+"""What an exercise is: its task, the inputs it is tried on, what is expected there, and the usual mistakes.
+
+A lesson is a file ``lesson_N.py`` with a tuple ``LESSON_N`` of exercises, and a page docs/course/NN-name.md, where each
+has a heading "### Exercise N.M: title", a cell with an empty answer and ``check``, and a folded solution. grader.py
+lists the lessons. tests/course holds all of this to each other: solutions pass, mistakes get their own hints.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -31,6 +36,7 @@ class Exercise:
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
     facets : {what an input may be like: whether it is}, to say where an answer fails
+    otherwise : the hint where no other is found
     draws, tolerance : how many inputs are drawn, and how far from the right numbers is right
     wants : "function" or "class"
     """
@@ -46,6 +52,7 @@ class Exercise:
     first: tuple[Case, ...] = ()
     run: Callable[..., Any] = applied
     facets: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
+    otherwise: str = ""
     draws: int = 30
     tolerance: float = 1e-9
     wants: str = "function"

@@ -4,6 +4,8 @@ import html
 import textwrap
 from dataclasses import dataclass
 
+from .notebook import show_again
+
 GREEN, ORANGE = "#2a9d5c", "#d9822b"
 
 
@@ -79,6 +81,4 @@ class Result:
 
     def _ipython_display_(self) -> None:
         """A cell that ends with ``check(...)`` shows the card once."""
-        from .notebook import show_again
-
         show_again(self)
