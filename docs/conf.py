@@ -42,7 +42,7 @@ napoleon_custom_sections = ["Returns"]  # our Returns are sentences, not lists o
 html_theme = "furo"
 html_title = f"dualgrad {version}"
 html_static_path = ["_static"]
-html_css_files = ["dualgrad.css"]
+html_css_files = ["dualgrad.css", "course.css"]
 html_show_sphinx = False
 
 
