@@ -11,7 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MODULES = (
-    "dualgrad", "dualgrad.directions", "dualgrad.estimators", "dualgrad.extend", "dualgrad.nn", "dualgrad.nn.networks",
+    "dualgrad", "dualgrad.course.plots", "dualgrad.directions", "dualgrad.estimators", "dualgrad.extend",
+    "dualgrad.nn", "dualgrad.nn.networks",
     "dualgrad.online", "dualgrad.optim", "dualgrad.testing", "dualgrad.testing.strategies", "dualgrad.training",
     "dualgrad.tree", "dualgrad.workers",
 )  # fmt: skip

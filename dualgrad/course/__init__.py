@@ -1,0 +1,1 @@
+"""The course: what its lessons draw and check."""
