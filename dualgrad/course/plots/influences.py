@@ -59,12 +59,12 @@ def influence_matrix(
     figure, axes = new_axes(3, 1, size=(5.4, 4.6), sharex=True)
     largest = float(np.abs(shown["$G$, by RTRL"]).max())
     for ax, (title, matrix) in zip(axes, shown.items(), strict=True):
-        image = ax.pcolormesh(matrix, cmap=_diverging(c), vmin=-largest, vmax=largest, edgecolors=c["paper"], lw=0.4)
+        ax.pcolormesh(matrix, cmap=_diverging(c), vmin=-largest, vmax=largest, edgecolors=c["paper"], lw=0.4)
         ax.set_title(title)
         ax.invert_yaxis()
         ax.set(ylabel="state", yticks=[])
     axes[-1].set(xlabel="parameter")
-    figure.colorbar(image, ax=axes, extend="both", fraction=0.05, pad=0.02)
+    figure.colorbar(axes[0].collections[0], ax=axes, extend="both", fraction=0.05, pad=0.02)
     return figure
 
 

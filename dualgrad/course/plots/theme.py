@@ -4,8 +4,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
 else:  # matplotlib is imported when something is drawn
     Axes = Figure = object
 
@@ -90,7 +90,7 @@ def colours() -> dict[str, str]:
     return COLOURS["dark" if red + green + blue > 1.5 else "light"]
 
 
-def on_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9)) -> Any:
+def on_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9)) -> Axes:
     """The axes that were given, or new ones."""
     return new_axes(size=size)[1] if ax is None else ax
 
