@@ -228,6 +228,8 @@ def test_the_calculator_answers(tmp_path):
     type($("input[type=text]"), "x");
     type(labelled("x"), "");
     seen.lacking = $(".result").textContent;
+    type($("input[type=text]"), "constructor + __proto__ * exp(800)");
+    seen.odd = [all("fieldset").length, $(".result").textContent, $("td em").textContent];
     seen.labels = all("input, select").every((i) => i.labels.length === 1);
     return seen;
     """
@@ -236,6 +238,7 @@ def test_the_calculator_answers(tmp_path):
         "first": "f(2 + 1 ε, 5 + 0 ε) = 11.6521 + 5.5 ε", "rows": 7, "example": ["sin(x^2)", 1],
         "absorbed": ["f(0 + 0 ε, 3 + 1 ε) = 3 + 1 ε", "0 · ∞ = 0: a tangent of zero contributes nothing"],
         "marked": [True, "sqrt(x)"], "lacking": "Give x a number.", "labels": True,
+        "odd": [2, "f(1 + 0 ε, 1 + 0 ε) = ∞ + 0 ε", "larger than numbers go"],
         "wrong": ["*", "At 11: “*” cannot stand here: a number, a name or “(” is expected.", 0, "true"],
     }  # fmt: skip
 

@@ -7,7 +7,9 @@
   ];
 
   function start(place) {
-    let fields = {}, tree = null, kept = { x: ["2", "1"], y: ["5", "0"] };
+    // without a prototype: a variable may be called constructor
+    let fields = Object.create(null), tree = null;
+    const kept = Object.assign(Object.create(null), { x: ["2", "1"], y: ["5", "0"] });
     const formula = formulaField("A formula, such as sin(x^2) or x*y", place.dataset.formula || EXAMPLES[1], (found) => { tree = found; ask(); show(); });
     const examples = element("div", { class: "examples" }, element("span", {}, "Try "), ...EXAMPLES.map(
       (text) => element("button", { type: "button", onclick: () => formula.set(text) }, text)));
@@ -18,7 +20,7 @@
     function ask() {
       if (!tree) return;
       for (const [name, [value, seed]] of Object.entries(fields)) kept[name] = [value.input.value, seed.input.value];
-      fields = {};
+      fields = Object.create(null);
       for (const name of variables(tree)) {
         const [value, seed] = kept[name] || ["1", "0"];
         fields[name] = [numberField(name, value, show), numberField("tangent", seed, show)];
@@ -32,7 +34,7 @@
       steps.replaceChildren();
       point(null);
       if (!tree) return;
-      const at = {}, lacking = [];
+      const at = Object.create(null), lacking = [];
       for (const [name, [value, seed]] of Object.entries(fields)) {
         at[name] = { name, value: value.read(), seed: seed.read() };
         if (Number.isNaN(at[name].value)) lacking.push(name);

@@ -104,7 +104,7 @@
   function start(place) {
     let seed = 1;
     const kind = choice("directions", KINDS, "signs", show);
-    const size = slider("p, how many parameters", 1, 10, 1, 6, show, (k) => String(2 ** k));
+    const size = slider("p, how many parameters", 1, 8, 1, 6, show, (k) => String(2 ** k));
     const many = slider("n, how many directions in an estimate", 0, 6, 1, 0, show, (k) => String(2 ** k));
     const again = element("button", { type: "button", onclick: () => { seed += 1; show(); } }, "Draw again");
     const picture = element("div"), table = element("div", { class: "scrolls", "aria-live": "polite" });

@@ -4,7 +4,7 @@
   "use strict";
 
   const FUNCTIONS = ["sin", "cos", "tan", "exp", "ln", "log", "sqrt", "tanh", "abs"];
-  const CONSTANTS = { pi: Math.PI, e: Math.E };
+  const CONSTANTS = new Map([["pi", Math.PI], ["e", Math.E]]);
 
   /* An error of a formula, with the place: text.slice(start, end) is what it is about. */
   class FormulaError extends Error {
@@ -104,12 +104,12 @@
         return node(name, [inner], token.start, inner.end);
       }
       if (called) {
-        const known = CONSTANTS[name] === undefined ? ` Functions: ${FUNCTIONS.join(", ")}` : "";
+        const known = CONSTANTS.has(name) ? "" : ` Functions: ${FUNCTIONS.join(", ")}`;
         throw new FormulaError(`“${name}” is no function; write ${name}*(…) for a product.${known}`, token.start, token.end);
       }
-      if (CONSTANTS[name] !== undefined) {
+      if (CONSTANTS.has(name)) {
         const shown = name === "pi" ? "π" : name;
-        return { ...node("number", [], token.start, token.end), value: CONSTANTS[name], name: shown };
+        return { ...node("number", [], token.start, token.end), value: CONSTANTS.get(name), name: shown };
       }
       return { ...node("variable", [], token.start, token.end), name };
     }
@@ -224,7 +224,8 @@
       || (op === "^" && x === 0 && y < 1);
     if (steep && still && result.tangent === 0) return "0 · ∞ = 0: a tangent of zero contributes nothing";
     if (steep) return Number.isFinite(result.value) ? "the slope is infinite here" : "a pole";
-    return "";
+    if (!Number.isFinite(result.value)) return values.every(Number.isFinite) ? "larger than numbers go" : "";
+    return Number.isNaN(result.tangent) && !tangents.some(Number.isNaN) ? "no real slope here" : "";
   }
 
   // ------------------------------------------------------------------ evaluation

@@ -72,7 +72,7 @@ def _nested_box(
         number = f"{values[0]:.4g}".replace("-", "−")
         ax.text(x + width / 2, y + height / 2, f"f{_PRIMES[primes]} = {number}", ha="center", va="bottom",
                 color=c["tangent" if primes else "primal"], fontsize=14)  # fmt: skip
-        ax.text(x + width / 2, y + 0.46 * height, half_of, ha="center", va="top", color=c["line"], fontsize=10)
+        ax.text(x + width / 2, y + 0.46 * height, half_of, ha="center", va="top", color=c["text"], fontsize=10)
         return
     from matplotlib.patches import FancyBboxPatch
 

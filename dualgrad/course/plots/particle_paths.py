@@ -17,7 +17,7 @@ def particles(
 
     `dualgrad.online.TruncatedES` begins every window from the state of θ itself, so that its particles come together
     again at each line. `dualgrad.online.PersistentES` lets every particle keep its state, draws a fresh ε in every
-    window, and credits a loss to the sum ξ of all of them: the particles spread like a random walk with drift.
+    window, and credits a loss to the sum ξ of all that a particle has had: the paths go on.
 
     Parameters
     ----------
