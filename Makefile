@@ -20,6 +20,7 @@
 # make compare   rewrite docs/compare.md, dualgrad beside other libraries; ARGS=--measure asks those again (installs them)
 # make torch     rewrite docs/torch.md, torch's layers, losses, optimizers and schedules beside ours; ARGS=--measure asks torch
 #                for its names again (installs it)
+# make figures   draw the figures of docs/figures.md anew; ARGS=--check says whether one would change, ARGS=tangent draws one
 # make papers    rewrite the tables and figures of docs/papers from the runs in examples/results; ARGS=--status what is
 #                outstanding and how long it takes, ARGS=--run makes it, ARGS="--run text-music" that of one study
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
@@ -56,7 +57,8 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs docs-live slides coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
+        lint docs docs-live slides figures coverage api verification tutorial elsewhere accuracy compare torch papers dist bench \
+        bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -156,6 +158,9 @@ compare: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,co
 
 torch: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,fronts))
 	$(PYTHON) docs/make_torch.py $(ARGS)
+
+figures: $(call ready,docs)
+	$(PYTHON) docs/figures/write.py $(ARGS)
 
 papers: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) docs/make_papers.py $(ARGS)

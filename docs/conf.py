@@ -16,7 +16,7 @@ copyright = "2026, dualgrad developers"
 version = release = dualgrad.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx-mathjax-offline",
-              "sphinx_copybutton", "sphinx_design"]  # fmt: skip
+              "sphinx_copybutton", "sphinx_design", "picture"]  # fmt: skip
 exclude_patterns = ["_build", "**/jupyter_execute"]
 default_role = "py:obj"
 
@@ -42,7 +42,7 @@ napoleon_custom_sections = ["Returns"]  # our Returns are sentences, not lists o
 html_theme = "furo"
 html_title = f"dualgrad {version}"
 html_static_path = ["_static"]
-html_css_files = ["dualgrad.css", "course.css"]
+html_css_files = ["dualgrad.css", "course.css", "interactive.css"]
 html_show_sphinx = False
 
 
