@@ -56,7 +56,7 @@ def blocks(text):
 def kind(block):
     """What a block is."""
     for name, start in {"heading": "#", "code": "```{code-cell}", "table": "|", "list": "- ", "formula": "$$",
-                        "question": "**The question.**", "dropdown": ":::"}.items():  # fmt: skip
+                        "question": "**The question.**", "solution": "<details"}.items():  # fmt: skip
         if block.startswith(start):
             return name
     return "prose"
@@ -68,12 +68,14 @@ def deck(lesson):
     for block in blocks(lesson):
         what = kind(block)
         if what == "heading":
-            exercises = block.startswith("## Exercises") or exercises and block.startswith("###")
+            exercises = block.startswith(("## Exercises", "### Exercise"))
             heading = block
         if exercises:
             continue
         if block.startswith("```{code-cell} python\nimport "):
-            slides[-1].append(block.replace("python\n", "python\n:tags: [remove-cell]\n\n", 1))
+            block = block.replace("python\n", "python\n:tags: [remove-cell]\n", 1)
+        if "[remove-cell]" in block:
+            slides[-1].append(block)
             continue
         if what == "heading" or what == "code" and "\n".join(slides[-1]) != heading:
             slides.append([heading])

@@ -31,7 +31,7 @@ class Exercise:
     call : how the answer is called, as one writes it: "multiply(a, b)"
     shown : what the parts of an input are called in reports, by default as the arguments: "program, x"
     expected : what is right, as a function of an input; never the text of a solution
-    inputs : strategies of hypothesis -> strategy of inputs, each a tuple
+    inputs : strategies of hypothesis -> a strategy of inputs, each a tuple, or a list of them, which all have their share
     mistakes : {hint: a wrong answer}; the hint of the one that behaves as the student's does is given
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
@@ -71,24 +71,31 @@ class Exercise:
 
     @cached_property
     def cases(self) -> list[Case]:
-        """The inputs, the same ones every time."""
-        hypothesis = _hypothesis()
-        found = list(self.first)
+        """The inputs, the same ones every time, some of every strategy."""
+        strategies = self.inputs(_hypothesis().strategies)
+        strategies = strategies if isinstance(strategies, list) else [strategies]
+        drawn = [_drawn(strategy, -(-self.draws // len(strategies))) for strategy in strategies]
+        return [*self.first, *(case for cases in drawn for case in cases)]
 
-        @hypothesis.settings(
-            max_examples=self.draws,
-            derandomize=True,
-            database=None,
-            deadline=None,
-            phases=[hypothesis.Phase.generate],
-            suppress_health_check=list(hypothesis.HealthCheck),
-        )
-        @hypothesis.given(self.inputs(hypothesis.strategies))
-        def collect(case):
-            found.append(case)
 
-        collect()
-        return found
+def _drawn(strategy: Any, count: int) -> list[Case]:
+    """So many of its inputs."""
+    hypothesis, found = _hypothesis(), []
+
+    @hypothesis.settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[hypothesis.Phase.generate],
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(strategy)
+    def collect(case):
+        found.append(case)
+
+    collect()
+    return found
 
 
 def _hypothesis() -> Any:

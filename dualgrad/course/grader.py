@@ -11,10 +11,17 @@ from .lesson_2 import LESSON_2
 from .lesson_3 import LESSON_3
 from .lesson_4 import LESSON_4
 from .lesson_5 import LESSON_5
+from .lesson_6 import LESSON_6
+from .lesson_7 import LESSON_7
+from .lesson_8 import LESSON_8
+from .lesson_9 import LESSON_9
+from .lesson_10 import LESSON_10
 from .notebook import show
 from .result import Result
 
-LESSONS = LESSON_1, LESSON_2, LESSON_3, LESSON_4, LESSON_5
+LESSONS = (
+    LESSON_1, LESSON_2, LESSON_3, LESSON_4, LESSON_5, LESSON_6, LESSON_7, LESSON_8, LESSON_9, LESSON_10,
+)  # fmt: skip
 UNWRITTEN = "Nothing is written yet: put your answer in the place of raise NotImplementedError, and run the cell again."
 
 

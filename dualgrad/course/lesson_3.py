@@ -77,9 +77,9 @@ LESSON_3 = (
         task="Write meet(partials, tangents): the tangent of y, given the ∂y/∂xᵢ and the ẋᵢ, (n,) or (K, n).",
         call="meet(partials, tangents)",
         first=((np.array([2.0, 3.0]), np.array([1.0, 0.0])), (np.array([2.0, 3.0]), np.array([1.0, 10.0]))),
-        inputs=lambda st: st.one_of(
+        inputs=lambda st: [
             *(st.tuples(tables(st, n), tables(st, *lead, n)) for n in (1, 2, 3) for lead in ((), (3,), (2,)))
-        ),
+        ],
         expected=lambda partials, tangents: np.einsum("i,...i", partials, tangents),
         mistakes={
             "Right for one direction. For K the tangents are (K, n): which axis is to be summed, and which one kept?": (
@@ -113,9 +113,7 @@ LESSON_3 = (
         task="Write jacobian(f, x) with one call of dg.jvp: J[i, j] = ∂yᵢ/∂xⱼ for y = f(x), x and y vectors.",
         call="jacobian(f, x)",
         first=((PLANE_MAPS[0], np.array([2.0, 5.0])),),
-        inputs=lambda st: st.one_of(
-            *(st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True))
-        ),
+        inputs=lambda st: [*(st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True))],
         draws=12,
         expected=lambda f, x: dg.jacfwd(f)(x),
         mistakes={

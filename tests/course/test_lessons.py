@@ -56,7 +56,7 @@ def test_the_pages_set_every_exercise_and_call_the_answers_as_the_grader_does():
         for number in set_on(page):
             title = exercises()[number].title
             assert f"### Exercise {number}: {title}\n" in page.read_text("utf-8")
-            assert number.split(".")[0] == page.stem[1]
+            assert number.split(".")[0] == str(int(page.stem[:2]))
 
 
 def test_hints_hold_nothing_of_a_solution():

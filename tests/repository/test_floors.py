@@ -44,7 +44,6 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["training"],
     ["online"],
     ["testing", "typing"],
-    ["course"],
     ["dualgrad"],  # the roof: what users see
     ["course"],  # which is about what users see
 ]
