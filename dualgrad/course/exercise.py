@@ -31,7 +31,7 @@ class Exercise:
     call : how the answer is called, as one writes it: "multiply(a, b)"
     shown : what the parts of an input are called in reports, by default as the arguments: "program, x"
     expected : what is right, as a function of an input; never the text of a solution
-    inputs : strategies of hypothesis -> a strategy of inputs, each a tuple, or a list of them, which all have their share
+    inputs : strategies of hypothesis -> a strategy of inputs, each a tuple, or a list of them, each with its share
     mistakes : {hint: a wrong answer}; the hint of the one that behaves as the student's does is given
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
