@@ -88,7 +88,8 @@ def highest(network, method, optimizer, batch, updates, first, per_decade, bears
         tried.append([rate, losses[-1]])
         if stable and losses[-1] < losses[0]:
             return {"curve": [[*row, math.log10(rate)] for row in curve], "tried": tried}
-    return {"curve": [[*row, math.nan] for row in curve], "tried": tried}
+    lost = [None] * (1 + len(curve[0]))
+    return {"curve": [[*curve[0], math.nan], [updates, *lost[1:]]], "tried": tried}
 
 
 def rates_from(first, per_decade):

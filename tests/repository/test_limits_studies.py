@@ -151,8 +151,11 @@ def test_the_highest_stable_rate_is_the_first_at_which_the_loss_falls(monkeypatc
 
     monkeypatch.setattr(limits, "training", training)
     found = limits.highest("MLP 512", "forward", "SGD", 64, 10, first=20.0, per_decade=2, bears=1.5, seed=0)
+    assert found["curve"][-1][0] == 10
     rate = 10 ** found["curve"][-1][-1]
     rates = limits.rates_from(20.0, 2)
     assert rates[:4] == [20.0, 6.3, 2.0, 0.63]
     assert rate == pytest.approx(max(r for r in rates if r <= 0.01))
     assert [r for r, _ in found["tried"]] == [r for r in rates if r >= rate * 0.999]
+    nothing = limits.highest("MLP 512", "forward", "SGD", 64, 10, first=20.0, per_decade=2, bears=0.1, seed=0)
+    assert nothing["curve"][-1] == [10, *[None] * 5]
