@@ -31,17 +31,18 @@ class Verdict:
         return ": ".join([self.word, *(["; ".join([self.why, *pointing])] if self.why else [])])
 
 
-def above(high, low, column, margin=0.0, at=None):
+def above(high, low, column, margin=0.0, at=None, within=0.0):
     """The claim that runs end higher in a column than others do, by more than a margin.
 
-    ``at``: at so many seconds of training, where the equal time is asked, and not at the end.
+    ``within``: how far the true difference may be from that of the numbers, where these are points of a grid.
+    ``at``: at so many seconds of training, where the equal time is asked, and not at the end; NaN if there is none.
     """
-    return judged((high, low), column, lambda a, b: _sign(difference(a, b), margin), at)
+    return judged((high, low), column, lambda a, b: _sign(difference(a, b), margin, within), at)
 
 
-def below(low, high, column, margin=0.0, at=None):
+def below(low, high, column, margin=0.0, at=None, within=0.0):
     """The claim that runs end lower in a column than others do."""
-    return above(high, low, column, margin, at)
+    return above(high, low, column, margin, at, within)
 
 
 def alike(one, other, column, within, at=None):
@@ -123,6 +124,8 @@ def judged(groups, column, judge, at=None):
     """What ``judge`` says of the ends of groups of runs, where they are evidence."""
     runs = tuple(run for group in groups for run in group)
     gate = _gated(groups)
+    if at is not None and np.isnan(at):
+        return Verdict(OPEN, gate.why if gate else "no equal time, for one diverged", runs)
     ends = [final(group, column, at) if group else np.array([]) for group in groups]
     good = [_evidence(group, values) for group, values in zip(groups, ends, strict=True)]
     lost = [np.count_nonzero(~np.isfinite(values)) for values in ends]
@@ -175,8 +178,8 @@ def difference(a, b):
     return gain - half, gain + half
 
 
-def _sign(interval, margin):
-    low, high = interval
+def _sign(interval, margin, within=0.0):
+    low, high = interval[0] - within, interval[1] + within
     return HOLDS if low > margin else FAILS if high <= margin else OPEN
 
 

@@ -202,6 +202,8 @@ CLOSE, FAR = ([k / by for k in range(12)] for by in (100, 1))
 VERDICTS = {  # a claim -> the runs by which it holds, does not hold, and is not settled
     "above": (lambda a, b: above(a, b, 2), (HIGH, LOW), (LOW, HIGH), (WIDE, LOW)),
     "above by 0.5": (lambda a, b: above(a, b, 2, 0.5), (HIGH, LOW), (LOW, LOW), (HIGH, [1.45, 1.5, 1.55])),
+    "above on a grid": (lambda a, b: above(a, b, 2, within=0.5), (HIGH, LOW), (LOW, HIGH), ([1.3, 1.3], [1.0, 1.0])),
+    "below on a grid": (lambda a, b: below(a, b, 2, within=0.5), (LOW, HIGH), (HIGH, LOW), ([1.0, 1.0], [1.3, 1.3])),
     "below": (lambda a, b: below(a, b, 2), (LOW, HIGH), (HIGH, LOW), (LOW, WIDE)),
     "alike": (lambda a, b: alike(a, b, 2, 0.5), (LOW, LOW), (LOW, HIGH), (LOW, WIDE)),
     "over": (lambda a, b: over(a, 2, 1.5), (HIGH, LOW), (LOW, LOW), (WIDE, LOW)),
@@ -267,6 +269,9 @@ def test_at_equal_time_the_earlier_rows_are_compared():
         run["curve"][-1][1] = 1.0
     assert above(slow, fast, 2).word == HOLDS
     assert above(slow, fast, 2, at=1.0).word == FAILS
+    nowhere = above(slow, fast, 2, at=float("nan"))
+    assert (nowhere.word, nowhere.why) == (OPEN, "no equal time, for one diverged")
+    assert above([], fast, 2, at=float("nan")).why == "not run"
 
 
 def test_exact_claims_have_no_size():
