@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import dualgrad as dg
@@ -93,6 +93,10 @@ def in_python(text):
     return eval(f"lambda x, y: {text.replace('^', '**')}", names)
 
 
+WITHOUT_SHRINKING = settings(phases=[Phase.explicit, Phase.reuse, Phase.generate])  # a page is asked many at once
+
+
+@WITHOUT_SHRINKING
 @given(CASES)
 def test_every_step_is_what_dualgrad_makes_of_the_same_numbers(tmp_path_factory, drawn):
     """Step by step, so that nothing depends on how well a formula is conditioned; infinite and NaN numbers too."""
@@ -108,6 +112,7 @@ def test_every_step_is_what_dualgrad_makes_of_the_same_numbers(tmp_path_factory,
             assert close(got[1], tangent, size), (case, step, tangent)
 
 
+@WITHOUT_SHRINKING
 @given(CASES)
 def test_formulas_are_read_as_python_reads_them(tmp_path_factory, drawn):
     cases, compared = cases_of([*drawn, ("-x^2 + 2^-y^2 - x/2*y", 1.2, 1.0, -0.7, 0.5)]), 0

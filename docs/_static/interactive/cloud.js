@@ -93,7 +93,7 @@
   const Cloud = { variance, cosineSquareRoot, meanCosine, logGamma, estimates, measured };
   if (typeof module === "object" && module.exports) module.exports = Cloud;
   root.Cloud = Cloud;
-  if (typeof document === "undefined") return;
+  if (typeof Parts === "undefined") return; // in node, and where the numbers alone are wanted
 
   // ------------------------------------------------------------------ the page
 
