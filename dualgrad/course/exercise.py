@@ -118,9 +118,27 @@ class Formula:
         return self.text
 
 
+def whole(st: Any, count: int) -> Any:
+    """A number below count, made of bits: hypothesis takes some of its integers from whatever programs are loaded, and
+    the inputs would be others elsewhere."""
+    bits = st.tuples(*[st.booleans()] * (count.bit_length() + 3))
+    return bits.map(lambda drawn: sum(bit << k for k, bit in enumerate(drawn)) % count)
+
+
+def one_from(st: Any, things: Any) -> Any:
+    """One of several things."""
+    things = list(things)
+    return whole(st, len(things)).map(things.__getitem__)
+
+
+def any_of(st: Any, *strategies: Any) -> Any:
+    """What one of several strategies draws."""
+    return whole(st, len(strategies)).flatmap(strategies.__getitem__)
+
+
 def half_steps(st: Any, least: float = -4, most: float = 4) -> Any:
     """Numbers in steps of 1/2, which one can follow with a pencil."""
-    return st.integers(int(2 * least), int(2 * most)).map(lambda k: k / 2)
+    return whole(st, int(2 * (most - least)) + 1).map(lambda k: least + k / 2)
 
 
 def nonzero(st: Any) -> Any:
@@ -135,4 +153,4 @@ def tables(st: Any, *shape: int, away: float = 0.0) -> Any:
         found = np.random.default_rng(seed).integers(-4, 5, shape) / 2
         return found + away * np.eye(shape[-1]) if away else found
 
-    return st.integers(0, 9999).map(table)
+    return whole(st, 10_000).map(table)
