@@ -1,12 +1,14 @@
 """An answer tried on one input: whatever it does, errors and endless loops included, is an `Outcome`."""
 
 import contextlib
+import ctypes
 import io
 import linecache
 import sys
 import sysconfig
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,13 @@ import numpy as np
 from .exercise import Case, Exercise
 
 LINES = 1_000_000  # of the student's program, on one input
+TOO_LONG = 20.0  # on all inputs, for what never comes to another line
 PLACES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 OF_OTHERS = (*PLACES, str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<frozen", "<__array")
 
 
 class EndlessError(BaseException):
-    """Too many lines were run; no ``except Exception`` holds it up."""
+    """It went on for too long; no ``except Exception`` holds it up."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,31 @@ def _lines_counted():
         yield
     finally:
         sys.settrace(None)
+
+
+@contextlib.contextmanager
+def not_for_ever() -> Iterator[None]:
+    """After some seconds an `EndlessError` is raised in this thread, by another."""
+    thread, over, raised = threading.get_ident(), threading.Event(), threading.Event()
+    one_at_a_time = threading.Lock()
+
+    def watch():
+        while not over.wait(TOO_LONG):
+            with one_at_a_time:
+                if not over.is_set():
+                    raised.set()
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(EndlessError))
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with one_at_a_time:
+            over.set()
+        if raised.is_set():
+            with contextlib.suppress(EndlessError):  # one may still be on its way
+                for _ in range(1000):
+                    pass
 
 
 def _line_of(error):

@@ -1,5 +1,6 @@
 """Outcomes compared with what is expected, and told in words."""
 
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def sort_of(x: Any) -> str:
         return f"an array of shape {x.shape}"
     if isinstance(x, (tuple, list)):
         return f"a {type(x).__name__} of {len(x)}"
-    return "a number" if np.asarray(x).dtype.kind in "biufc" else f"a {type(x).__name__}"
+    return "a number" if isinstance(x, (Number, np.ndarray)) else f"a {type(x).__name__}"
 
 
 def in_digits(x: Any) -> str:

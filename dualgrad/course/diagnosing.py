@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .attempts import Outcome, attempt
+from .attempts import Outcome, attempt, not_for_ever
 from .comparing import agree, alike, in_digits, misfit
 from .exercise import Exercise
 
@@ -19,10 +19,11 @@ class Tried:
         self.exercise = exercise
         self.expected = [exercise.expected(*case) for case in exercise.cases]
         self.outcomes: list[Outcome] = []
-        for case in exercise.cases:
-            self.outcomes.append(attempt(exercise, answer, case))
-            if self.stopped:
-                break  # the others would take as long, and say nothing new
+        with not_for_ever():
+            for case in exercise.cases:
+                self.outcomes.append(attempt(exercise, answer, case))
+                if self.stopped:
+                    break  # the others would take as long, and say nothing new
         self.right = [
             outcome.error is None and agree(outcome.value, expected, exercise.tolerance)
             for outcome, expected in zip(self.outcomes, self.expected, strict=False)
@@ -52,14 +53,15 @@ def _of_a_mistake(tried):
     """The hint of the mistake with the same outcomes everywhere, else wherever the answer is wrong."""
     exercise, partly = tried.exercise, ""
     for text, mistake in exercise.mistakes.items():
-        same = [
-            alike(outcome, attempt(exercise, mistake, case), exercise.tolerance)
-            for outcome, case in zip(tried.outcomes, exercise.cases, strict=False)
-        ]
-        if all(same):
-            return text
-        if all(same[k] and tried.outcomes[k].error is None for k in tried.wrong):
-            partly = partly or text
+
+        def same(k, mistake=mistake):
+            return alike(tried.outcomes[k], attempt(exercise, mistake, exercise.cases[k]), exercise.tolerance)
+
+        if all(map(same, tried.wrong)):
+            if all(same(k) for k in range(len(tried.outcomes)) if tried.right[k]):
+                return text
+            if not any(tried.outcomes[k].error for k in tried.wrong):
+                partly = partly or text
     return partly
 
 

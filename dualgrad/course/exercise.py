@@ -31,7 +31,7 @@ class Exercise:
     call : how the answer is called, as one writes it: "multiply(a, b)"
     shown : what the parts of an input are called in reports, by default as the arguments: "program, x"
     expected : what is right, as a function of an input; never the text of a solution
-    inputs : strategies of hypothesis -> a strategy of inputs, each a tuple, or a list of them, each with its share
+    inputs : strategies of hypothesis -> strategy of inputs, each a tuple
     mistakes : {hint: a wrong answer}; the hint of the one that behaves as the student's does is given
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
@@ -71,31 +71,24 @@ class Exercise:
 
     @cached_property
     def cases(self) -> list[Case]:
-        """The inputs, the same ones every time, some of every strategy."""
-        strategies = self.inputs(_hypothesis().strategies)
-        strategies = strategies if isinstance(strategies, list) else [strategies]
-        drawn = [_drawn(strategy, -(-self.draws // len(strategies))) for strategy in strategies]
-        return [*self.first, *(case for cases in drawn for case in cases)]
+        """The inputs, the same ones every time."""
+        hypothesis = _hypothesis()
+        found = list(self.first)
 
+        @hypothesis.settings(
+            max_examples=self.draws,
+            derandomize=True,
+            database=None,
+            deadline=None,
+            phases=[hypothesis.Phase.generate],
+            suppress_health_check=list(hypothesis.HealthCheck),
+        )
+        @hypothesis.given(self.inputs(hypothesis.strategies))
+        def collect(case):
+            found.append(case)
 
-def _drawn(strategy: Any, count: int) -> list[Case]:
-    """So many of its inputs."""
-    hypothesis, found = _hypothesis(), []
-
-    @hypothesis.settings(
-        max_examples=count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[hypothesis.Phase.generate],
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
-    @hypothesis.given(strategy)
-    def collect(case):
-        found.append(case)
-
-    collect()
-    return found
+        collect()
+        return found
 
 
 def _hypothesis() -> Any:
@@ -125,9 +118,27 @@ class Formula:
         return self.text
 
 
+def whole(st: Any, count: int) -> Any:
+    """A number below count, made of bits: hypothesis takes some of its integers from whatever programs are loaded, and
+    the inputs would be others elsewhere."""
+    bits = st.tuples(*[st.booleans()] * (count.bit_length() + 3))
+    return bits.map(lambda drawn: sum(bit << k for k, bit in enumerate(drawn)) % count)
+
+
+def one_from(st: Any, things: Any) -> Any:
+    """One of several things."""
+    things = list(things)
+    return whole(st, len(things)).map(things.__getitem__)
+
+
+def any_of(st: Any, *strategies: Any) -> Any:
+    """What one of several strategies draws."""
+    return whole(st, len(strategies)).flatmap(strategies.__getitem__)
+
+
 def half_steps(st: Any, least: float = -4, most: float = 4) -> Any:
     """Numbers in steps of 1/2, which one can follow with a pencil."""
-    return st.integers(int(2 * least), int(2 * most)).map(lambda k: k / 2)
+    return whole(st, int(2 * (most - least)) + 1).map(lambda k: least + k / 2)
 
 
 def nonzero(st: Any) -> Any:
@@ -142,4 +153,4 @@ def tables(st: Any, *shape: int, away: float = 0.0) -> Any:
         found = np.random.default_rng(seed).integers(-4, 5, shape) / 2
         return found + away * np.eye(shape[-1]) if away else found
 
-    return st.integers(0, 9999).map(table)
+    return whole(st, 10_000).map(table)

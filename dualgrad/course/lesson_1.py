@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .exercise import Exercise, Formula, half_steps, nonzero
+from .exercise import Exercise, Formula, half_steps, nonzero, one_from
 
 CURVES = (
     Formula("the square x²", lambda x: x * x),
@@ -19,7 +19,7 @@ LESSON_1 = (
         task="Write quotient(f, x, h): the slope of the line through (x, f(x)) and (x + h, f(x + h)).",
         call="quotient(f, x, h)",
         first=((CURVES[0], 3.0, 0.5), (CURVES[2], 1.0, 0.5)),
-        inputs=lambda st: st.tuples(st.sampled_from(CURVES), half_steps(st), st.sampled_from(WIDTHS)),
+        inputs=lambda st: st.tuples(one_from(st, CURVES), half_steps(st), one_from(st, WIDTHS)),
         expected=lambda f, x, h: (f(x + h) - f(x)) / h,
         mistakes={
             "You look to the left of x, at x - h; the second point here lies at x + h.": (
@@ -51,7 +51,7 @@ LESSON_1 = (
         task="Write best_step(value, bend, eps): the h > 0 at which h |bend| / 2 + 2 eps |value| / h is least.",
         call="best_step(value, bend, eps)",
         first=((1.0, 1.0, 1e-16), (4.0, 1.0, 1e-16)),
-        inputs=lambda st: st.tuples(nonzero(st), nonzero(st), st.sampled_from([1e-16, 1e-8, 2.5e-7])),
+        inputs=lambda st: st.tuples(nonzero(st), nonzero(st), one_from(st, [1e-16, 1e-8, 2.5e-7])),
         expected=lambda value, bend, eps: 2 * np.sqrt(eps * abs(value / bend)),
         mistakes={
             "value and bend may be negative, and the bounds are of their sizes.": (

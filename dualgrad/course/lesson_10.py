@@ -6,7 +6,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, tables
+from .exercise import Exercise, Formula, one_from, tables
 
 ESTIMATES = (
     Formula("v ↦ (g·v) v, g = (3, 4, ...)", lambda v: (np.arange(3.0, 3.0 + len(v)) @ v) * v),
@@ -30,7 +30,7 @@ OUTCOMES = Exercise(
     task="Write exact_mean(estimate, p): the mean of estimate(v) over all vectors v of p signs.",
     call="exact_mean(estimate, p)",
     first=((ESTIMATES[0], 2), (ESTIMATES[1], 1)),
-    inputs=lambda st: st.tuples(st.sampled_from(ESTIMATES), st.integers(1, 4)),
+    inputs=lambda st: st.tuples(one_from(st, ESTIMATES), one_from(st, range(1, 5))),
     draws=16,
     expected=lambda estimate, p: _mean_over(estimate, _signs(p)),
     mistakes={
@@ -99,7 +99,7 @@ QUADRATURE = Exercise(
     call="normal_mean(h, degree)",
     run=_with_calls,
     first=tuple((h, degree) for h, degree in DEGREES),
-    inputs=lambda st: st.sampled_from(DEGREES),
+    inputs=lambda st: one_from(st, DEGREES),
     draws=4,
     expected=lambda h, degree: (_normal_mean(h, _enough(degree)), _enough(degree)),
     mistakes={
@@ -155,7 +155,7 @@ FAULT = Exercise(
     task='Write biased(f, w, c): those of "ABC" whose exact mean is not the gradient of f at w, as a text, or "none".',
     call="biased(f, w, c)",
     first=((LOSSES[1], np.array([1.0, 2.0]), 0.5), (LOSSES[3], np.zeros(2), 1.0)),
-    inputs=lambda st: st.tuples(st.sampled_from(LOSSES), tables(st, 2), st.sampled_from((0.5, 1.0))),
+    inputs=lambda st: st.tuples(one_from(st, LOSSES), tables(st, 2), one_from(st, (0.5, 1.0))),
     draws=16,
     expected=lambda f, w, c: _letters(_biased(f, w, c)),
     mistakes={

@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, half_steps, tables
+from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables
 
 SQUARE = Formula("square", lambda x: x * x), Formula("2x", lambda x: 2 * x)
 TRIPLE = Formula("triple", lambda x: 3 * x), Formula("3", lambda x: 3.0)
@@ -36,7 +36,7 @@ LESSON_3 = (
         call="walk(steps, x, v)",
         first=(([SQUARE, TRIPLE], 2.0, 1.0), ([TRIPLE, SQUARE], 2.0, 1.0), ([], 2.0, 1.0)),
         inputs=lambda st: st.tuples(
-            st.lists(st.sampled_from(KNOWN), max_size=3), half_steps(st), st.one_of(half_steps(st), tables(st, 3))
+            st.lists(one_from(st, KNOWN), max_size=3), half_steps(st), any_of(st, half_steps(st), tables(st, 3))
         ),
         expected=_walk,
         mistakes={
@@ -77,9 +77,9 @@ LESSON_3 = (
         task="Write meet(partials, tangents): the tangent of y, given the ∂y/∂xᵢ and the ẋᵢ, (n,) or (K, n).",
         call="meet(partials, tangents)",
         first=((np.array([2.0, 3.0]), np.array([1.0, 0.0])), (np.array([2.0, 3.0]), np.array([1.0, 10.0]))),
-        inputs=lambda st: [
-            *(st.tuples(tables(st, n), tables(st, *lead, n)) for n in (1, 2, 3) for lead in ((), (3,), (2,)))
-        ],
+        inputs=lambda st: any_of(
+            st, *(st.tuples(tables(st, n), tables(st, *lead, n)) for n in (1, 2, 3) for lead in ((), (3,), (2,)))
+        ),
         expected=lambda partials, tangents: np.einsum("i,...i", partials, tangents),
         mistakes={
             "Right for one direction. For K the tangents are (K, n): which axis is to be summed, and which one kept?": (
@@ -113,7 +113,9 @@ LESSON_3 = (
         task="Write jacobian(f, x) with one call of dg.jvp: J[i, j] = ∂yᵢ/∂xⱼ for y = f(x), x and y vectors.",
         call="jacobian(f, x)",
         first=((PLANE_MAPS[0], np.array([2.0, 5.0])),),
-        inputs=lambda st: [*(st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True))],
+        inputs=lambda st: any_of(
+            st, *(st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True))
+        ),
         draws=12,
         expected=lambda f, x: dg.jacfwd(f)(x),
         mistakes={

@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, half_steps, tables
+from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables
 from .lesson_4_engine import ENGINE
 
 # ---------------------------------------------------------------------- 4.1: operators, with constants on both sides
@@ -76,7 +76,7 @@ OPERATORS = Exercise(
     wants="class",
     run=_program_on,
     first=tuple((program, 3.0, 1.0) for program in POLYNOMIALS),
-    inputs=lambda st: st.tuples(st.sampled_from(POLYNOMIALS), half_steps(st), half_steps(st)),
+    inputs=lambda st: st.tuples(one_from(st, POLYNOMIALS), half_steps(st), half_steps(st)),
     expected=lambda program, x, v: dg.jvp(program, (x,), (v,)),
     mistakes={
         "A plain number has no primal and no tangent. Make a Number of it first: how fast does a constant move?": (
@@ -142,8 +142,11 @@ MULTIPLY = Exercise(
     title="A product that broadcasts, in K directions",
     task="Write my_multiply(x, y, dx, dy), dx of shape (K, *x.shape) and dy likewise: return x * y and its K tangents.",
     call="my_multiply(x, y, dx, dy)",
-    first=((np.array(3.0), np.array(2.0), np.array([1.0, 0.0]), np.array([0.0, 1.0])),),
-    inputs=lambda st: [*(_pair_of_arrays(st, one, other, k) for one, other in SHAPES for k in (2, 3, 4))],
+    first=(
+        (np.array(3.0), np.array(2.0), np.array([1.0, 0.0]), np.array([0.0, 1.0])),
+        (np.arange(3.0), np.ones((2, 3)), np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.ones((2, 2, 3))),
+    ),
+    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, one, other, k) for one, other in SHAPES for k in (2, 3, 4))),
     draws=40,
     expected=_row_by_row(lambda x, y: x * y, lambda x, y, u, v: u * y + x * v),
     facets=BROADCAST,
@@ -185,7 +188,7 @@ MATMUL = Exercise(
     call="my_matmul(A, B, dA, dB)",
     first=((np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [3.0, 1.0]]),
             np.array([[[1.0, 0.0], [0.0, 0.0]]]), np.array([[[0.0, 1.0], [0.0, 0.0]]])),),
-    inputs=lambda st: [*(_pair_of_arrays(st, one, other, k) for one, other in PRODUCTS for k in (2, 3, 4))],
+    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, one, other, k) for one, other in PRODUCTS for k in (2, 3, 4))),
     draws=40,
     expected=_row_by_row(lambda A, B: A @ B, lambda A, B, U, V: U @ B + A @ V),
     facets={"B is a vector": lambda A, B, *_: B.ndim == 1, "A is not square": lambda A, *_: len(set(A.shape)) > 1},
@@ -226,7 +229,7 @@ SOLVE = Exercise(
     call="my_solve(A, b, dA, db)",
     first=((2.0 * np.eye(2), np.array([2.0, 4.0]), np.array([np.zeros((2, 2)), np.eye(2)]),
             np.array([[2.0, 0.0], [0.0, 0.0]])),),
-    inputs=lambda st: [*(_pair_of_arrays(st, *shapes, k, away=7) for shapes in SYSTEMS for k in (2, 3, 4))],
+    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, *shapes, k, away=7) for shapes in SYSTEMS for k in (2, 3, 4))),
     expected=_system_with(lambda A, b, U, v, x: v - U @ x),
     facets={"A moves": lambda A, b, dA, db: bool(np.any(dA)), "K is not n": lambda A, b, dA, db: len(db) != len(b)},
     mistakes={

@@ -4,13 +4,13 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, half_steps, tables
+from .exercise import Exercise, any_of, half_steps, one_from, tables
 
 
 def _rows(st, strategy=None):
     """Arrays with zeros among them and tangents of theirs, along one direction or several."""
-    x = st.lists(st.sampled_from([0.0, 1.0, 4.0, 0.25]), min_size=3, max_size=3).map(np.array)
-    return st.tuples(x if strategy is None else strategy, st.one_of(tables(st, 3), tables(st, 2, 3)))
+    x = st.lists(one_from(st, [0.0, 1.0, 4.0, 0.25]), min_size=3, max_size=3).map(np.array)
+    return st.tuples(x if strategy is None else strategy, any_of(st, tables(st, 3), tables(st, 2, 3)))
 
 
 SIGNED = {
@@ -119,9 +119,7 @@ ITERATION = Exercise(
     shown="a, v",
     run=_pushed_root,
     first=((4.0, 1.0), (1.0, 1.0), (9.0, 1.0)),
-    inputs=lambda st: st.tuples(
-        st.sampled_from([0.25, 1.0, 1.0 + 1e-14, 2.0, 7.0, 50.0]), st.sampled_from([1.0, -0.5])
-    ),
+    inputs=lambda st: st.tuples(one_from(st, [0.25, 1.0, 1.0 + 1e-14, 2.0, 7.0, 50.0]), one_from(st, [1.0, -0.5])),
     draws=12,
     tolerance=1e-8,
     expected=lambda a, v: (np.sqrt(a), v / (2 * np.sqrt(a)), -(v**2) / (4 * a * np.sqrt(a))),
@@ -163,7 +161,7 @@ FIXED_TANGENT = Exercise(
     call="fixed_tangent(gx, ga, da)",
     first=((0.5, 1.0, 1.0), (0.0, 3.0, 1.0)),
     inputs=lambda st: st.tuples(
-        half_steps(st, -2, 2).filter(lambda g: g != 1), half_steps(st), st.one_of(half_steps(st), tables(st, 3))
+        half_steps(st, -2, 2).filter(lambda g: g != 1), half_steps(st), any_of(st, half_steps(st), tables(st, 3))
     ),
     expected=lambda gx, ga, da: ga * da / (1 - gx),
     facets={"gx is not 0": lambda gx, ga, da: gx != 0, "da is a row": lambda gx, ga, da: np.ndim(da) > 0},

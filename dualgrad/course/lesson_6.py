@@ -7,7 +7,7 @@ from numpy.polynomial.polynomial import polyval
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, half_steps, tables
+from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables, whole
 
 
 def _cauchy(x, y, terms=lambda k: range(k + 1)):
@@ -25,10 +25,8 @@ PRODUCT = Exercise(
     task="Write product(x, y): the coefficients of x(t) y(t), as many as x has; the first axis counts the powers.",
     call="product(x, y)",
     first=((np.array([3.0, 1.0, 0.0]), np.array([3.0, 1.0, 0.0])), (np.array([2.0]), np.array([5.0]))),
-    inputs=lambda st: [
-        *(st.tuples(_series(st, n, *one), _series(st, n, *other)) for n in (1, 2, 3, 5)
-          for one, other in (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), ())))
-    ],
+    inputs=lambda st: any_of(st, *(st.tuples(_series(st, n, *one), _series(st, n, *other)) for n in (1, 2, 3, 5)
+          for one, other in (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), ())))),
     expected=_cauchy,
     mistakes={
         "Coefficient by coefficient: that is what a sum does. Which pairs of powers give tᵏ in a product?": (
@@ -73,8 +71,8 @@ LOGARITHM = Exercise(
     task="Write log(x): the coefficients of ln x(t), for a one-dimensional array x with x[0] > 0.",
     call="log(x)",
     first=((np.array([1.0, 1.0, 0.0, 0.0]),), (np.array([2.0, 1.0]),)),
-    inputs=lambda st: st.sampled_from((1, 2, 3, 4, 6)).flatmap(
-        lambda n: st.tuples(tables(st, n), st.integers(1, 6)).map(lambda p: (np.r_[p[1] / 2, p[0][1:]],))
+    inputs=lambda st: one_from(st, (1, 2, 3, 4, 6)).flatmap(
+        lambda n: st.tuples(tables(st, n), one_from(st, range(1, 7))).map(lambda p: (np.r_[p[1] / 2, p[0][1:]],))
     ),
     expected=lambda x: np.array(dg.taylor(lambda t: np.log(polyval(t, x)), 0.0, 1.0, len(x) - 1)),
     mistakes={
@@ -118,7 +116,7 @@ DERIVATIVES = Exercise(
     task="Write derivatives(f, x, order): the list f(x), f'(x), ... up to the order, with one call of dg.taylor.",
     call="derivatives(f, x, order)",
     first=((ANALYTIC[1], 2.0, 4), (ANALYTIC[0], 0.0, 3)),
-    inputs=lambda st: st.tuples(st.sampled_from(ANALYTIC), half_steps(st, -2, 2), st.integers(1, 5)),
+    inputs=lambda st: st.tuples(one_from(st, ANALYTIC), half_steps(st, -2, 2), one_from(st, range(1, 6))),
     expected=lambda f, x, order: [float(c) for c in _by_factorials(f, x, order)],
     mistakes={
         "Those are the coefficients; a derivative is larger by a factorial, from the second on.": (
@@ -161,7 +159,7 @@ GROWTH = Exercise(
     task="Write logistic(y0, order): the coefficients of the solution of y' = y (1 - y), y(0) = y0, as an array.",
     call="logistic(y0, order)",
     first=((0.5, 3), (2.0, 1)),
-    inputs=lambda st: st.tuples(half_steps(st, -2, 3), st.integers(0, 7)),
+    inputs=lambda st: st.tuples(half_steps(st, -2, 3), whole(st, 8)),
     expected=_grown,
     mistakes={
         "The coefficient of tᵏ in y' is (k + 1) yₖ₊₁: something is still to be divided by.": (

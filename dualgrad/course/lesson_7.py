@@ -4,7 +4,7 @@ import numpy as np
 
 from ..nn.layer import Layer
 from ..testing import check_vjp
-from .exercise import Exercise, tables
+from .exercise import Exercise, any_of, one_from, tables, whole
 
 # ---------------------------------------------------------------------- 7.1 and 7.2: y = x W + b
 
@@ -38,13 +38,11 @@ PUSH = Exercise(
         (np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0]),
          np.array([[1.0, 0.0]]), np.zeros((2, 1)), np.array([10.0])),
     ),
-    inputs=lambda st: [
-        *(
+    inputs=lambda st: any_of(st, *(
             st.tuples(*_layer_inputs(st, *size), *_tangents(st, *size, *lead))
             for size in SIZES
             for lead in ((), (2,), (4,))
-        )
-    ],
+        )),
     expected=_linear_push,
     mistakes={
         "Only the movement of x is in the tangent: W and b may move, too.": (
@@ -86,7 +84,9 @@ PULL = Exercise(
     task="Write linear_vjp(x, W, b, dy): what dy, a weighting of y = x W + b, gives back to x, to W and to b.",
     call="linear_vjp(x, W, b, dy)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0]), np.array([[1.0]])),),
-    inputs=lambda st: [*(st.tuples(*_layer_inputs(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4)))],
+    inputs=lambda st: any_of(
+        st, *(st.tuples(*_layer_inputs(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4)))
+    ),
     expected=_pulled,
     mistakes={
         "x's part goes through W the other way round: transpose it.": (
@@ -128,11 +128,11 @@ LOSS = Exercise(
     task="Write cross_entropy_vjp(z, c): the derivative of the mean cross-entropy of logits z, with classes c, by z.",
     call="cross_entropy_vjp(z, c)",
     first=((np.array([[0.0, 0.0]]), np.array([0])), (np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))),
-    inputs=lambda st: [*(
-        st.tuples(st.tuples(tables(st, b, m), st.sampled_from((1.0, 300.0))).map(lambda p: p[0] * p[1]),
-                  st.integers(0, 99).map(lambda seed, b=b, m=m: np.random.default_rng(seed).integers(0, m, b)))
+    inputs=lambda st: any_of(st, *(
+        st.tuples(st.tuples(tables(st, b, m), one_from(st, (1.0, 300.0))).map(lambda p: p[0] * p[1]),
+                  whole(st, 100).map(lambda seed, b=b, m=m: np.random.default_rng(seed).integers(0, m, b)))
         for b, m in ((1, 2), (3, 3), (4, 2))
-    )],
+    )),
     expected=lambda z, c: (_softmax(z) - _one_hot(z, c)) / len(z),
     mistakes={
         "The loss is a mean over examples: where is the 1/B?": lambda z, c: _softmax(z) - _one_hot(z, c),
@@ -212,11 +212,11 @@ SCALE = Exercise(
     shown="scale, shift, x, d scale, d shift, dx, dy",
     wants="class",
     run=_rules_at_work,
-    inputs=lambda st: [*(
+    inputs=lambda st: any_of(st, *(
         st.tuples(*(tables(st, n) for _ in "st"), tables(st, *rows, n), *(tables(st, n) for _ in "st"),
                   *(tables(st, *rows, n) for _ in "xy"))
         for rows, n in (((1,), 1), ((2,), 3), ((2, 2), 2))
-    )],
+    )),
     draws=6,
     expected=_right,
     mistakes={

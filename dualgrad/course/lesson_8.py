@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, tables
+from .exercise import Exercise, Formula, any_of, one_from, tables
 
 VALLEYS = (
     Formula("sum(w²)", lambda w: np.sum(w**2)),
@@ -23,9 +23,9 @@ ESTIMATE = Exercise(
     task="Write forward_gradient(f, w, v): the estimate of the gradient of f at w along v, with one call of dg.jvp.",
     call="forward_gradient(f, w, v)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([1.0, -1.0])),),
-    inputs=lambda st: [*(
-        st.tuples(st.sampled_from(VALLEYS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
-    )],
+    inputs=lambda st: any_of(st, *(
+        st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
+    )),
     expected=lambda f, w, v: _slope_along(f, w, v) * v,
     mistakes={
         "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope_along(f, w, v),
@@ -58,9 +58,9 @@ VARIANCE = Exercise(
     task="Write variance(g, kappa): the variance of every entry of the estimate, for directions with E v⁴ = kappa.",
     call="variance(g, kappa)",
     first=((np.array([3.0, 4.0]), 1.0), (np.array([3.0, 4.0]), 3.0)),
-    inputs=lambda st: [*(
-        st.tuples(tables(st, *shape), st.sampled_from((1.0, 1.8, 3.0, 9.0))) for shape in ((1,), (3,), (2, 3))
-    )],
+    inputs=lambda st: any_of(st, *(
+        st.tuples(tables(st, *shape), one_from(st, (1.0, 1.8, 3.0, 9.0))) for shape in ((1,), (3,), (2, 3))
+    )),
     expected=_variance,
     mistakes={
         "That is E ĝₖ². A variance is smaller by the square of the mean, gₖ².": (
@@ -96,10 +96,10 @@ MEAN = Exercise(
     task="Write mean_of_directions(f, w, V): the mean of the estimates along V[0], V[1], ..., with one call of dg.jvp.",
     call="mean_of_directions(f, w, V)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([[1.0, 1.0], [1.0, -1.0]])),),
-    inputs=lambda st: [*(
-        st.tuples(st.sampled_from(VALLEYS), tables(st, *shape), tables(st, n, *shape))
+    inputs=lambda st: any_of(st, *(
+        st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, n, *shape))
         for shape in ((2,), (3,), (2, 3)) for n in (1, 2, 4)
-    )],
+    )),
     expected=_mean_estimate,
     mistakes={
         "The estimates are summed; the mean divides by how many there are.": (
@@ -132,10 +132,10 @@ RANK_ONE = Exercise(
     task="Write pushed(x, W, a, b): y = x W and its tangent along the matrix a bᵀ, without making that matrix.",
     call="pushed(x, W, a, b)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0, -1.0]), np.array([1.0])),),
-    inputs=lambda st: [*(
+    inputs=lambda st: any_of(st, *(
         st.tuples(tables(st, rows, n), tables(st, n, m), tables(st, n), tables(st, m))
         for rows, n, m in ((1, 2, 2), (3, 2, 4), (4, 3, 3))
-    )],
+    )),
     expected=lambda x, W, a, b: (x @ W, x @ np.outer(a, b)),
     mistakes={
         "The tangent is one number for each example: the row b is still to be multiplied.": (

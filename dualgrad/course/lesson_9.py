@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .exercise import Exercise, tables
+from .exercise import Exercise, any_of, one_from, tables, whole
 
 RTRL_STEP = Exercise(
     number="9.1",
@@ -12,10 +12,10 @@ RTRL_STEP = Exercise(
     task="Write rtrl(G, J, D, H): the influence after the step, and the gradient of its loss, with H = ∂ℓ/∂s.",
     call="rtrl(G, J, D, H)",
     first=((np.array([[0.0, 4.0]]), np.array([[0.5]]), np.array([[4.0, 2.0]]), np.array([1.0])),),
-    inputs=lambda st: [*(
+    inputs=lambda st: any_of(st, *(
         st.tuples(tables(st, n, p), tables(st, n, n), tables(st, n, p), tables(st, n))
         for n, p in ((1, 2), (2, 3), (3, 3))
-    )],
+    )),
     expected=lambda G, J, D, H: (J @ G + D, H @ (J @ G + D)),
     mistakes={
         "The new influence lacks D, what the parameters do in this very step.": (
@@ -59,7 +59,7 @@ def _rank_one(v, w, signs, scale=_scales, second=lambda signs: signs):
 
 
 def _with_zeros(st, terms, n):
-    return st.tuples(tables(st, terms, n), st.integers(-1, terms - 1)).map(
+    return st.tuples(tables(st, terms, n), one_from(st, range(-1, terms))).map(
         lambda drawn: drawn[0] * (np.arange(terms) != drawn[1])[:, None]
     )
 
@@ -70,11 +70,11 @@ TRICK = Exercise(
     task="Write rank_one(v, w, signs): two vectors whose outer product is Σ vᵢ wᵢᵀ on average; terms rescaled by ρᵢ.",
     call="rank_one(v, w, signs)",
     first=((np.array([[3.0, 4.0]]), np.array([[20.0, 0.0]]), np.array([1.0])),),
-    inputs=lambda st: [*(
-        st.tuples(_with_zeros(st, k, n), _with_zeros(st, k, m), st.integers(0, 2**k - 1).map(
+    inputs=lambda st: any_of(st, *(
+        st.tuples(_with_zeros(st, k, n), _with_zeros(st, k, m), whole(st, 2**k).map(
             lambda bits, k=k: 1.0 - 2 * np.array([bits >> i & 1 for i in range(k)])))
         for k, n, m in ((1, 2, 2), (2, 2, 3), (3, 3, 2))
-    )],
+    )),
     expected=_rank_one,
     mistakes={
         "The terms are not rescaled: ρᵢ makes both sides of a term equally long.": (
@@ -120,10 +120,10 @@ PERSISTENT = Exercise(
         (np.array([[2.0, 1.0]]), np.array([[[0.5], [-0.5]]]), 0.5),
         (np.array([[2.0, 1.0], [3.0, 1.0]]), np.array([[[0.5], [-0.5]], [[1.0], [-1.0]]]), 0.5),
     ),
-    inputs=lambda st: [*(
-        st.tuples(tables(st, k, n), tables(st, k, n, p), st.sampled_from((0.5, 1.0, 2.0)))
+    inputs=lambda st: any_of(st, *(
+        st.tuples(tables(st, k, n), tables(st, k, n, p), one_from(st, (0.5, 1.0, 2.0)))
         for k, n, p in itertools.product((1, 2, 3), (2, 4), (1, 2))
-    )],
+    )),
     expected=_pes,
     mistakes={
         "The noise of this window alone: a loss feels the noise of all windows before it, too.": (

@@ -2,14 +2,18 @@
 
 import contextlib
 import itertools
+import os
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from dualgrad.course import Result, check
+import dualgrad as dg
+from dualgrad.course import Result, attempts, check
 from dualgrad.course.exercise import applied
 from dualgrad.course.grader import exercises
 
@@ -46,12 +50,19 @@ def test_what_is_expected_is_right_by_its_own_measure(number):
         assert check(number, exercise.expected)
 
 
-def test_inputs_are_drawn_the_same_in_every_process():
-    say = (
-        "from dualgrad.course.grader import exercises; print([e.cases for e in exercises().values() if e.number < '3'])"
+def test_inputs_are_the_same_whatever_is_loaded_and_wherever_and_leave_no_files(tmp_path):
+    """Hypothesis takes integers from programs that lie about, and keeps what it found there in a folder."""
+    (tmp_path / "mine.py").write_text("x = [3, 1, 7, 2, 5, 4, 1234, 4321]")
+    say = "from dualgrad.course.grader import exercises; print([e.cases for e in exercises().values()])"
+    path = {**os.environ, "PYTHONPATH": f"{Path(__file__).parents[2]}{os.pathsep}{tmp_path}"}
+    first, second = (
+        subprocess.run([sys.executable, "-c", f"import {module}; {say}"], cwd=tmp_path, env=path, capture_output=True)
+        for module in ("mine", "sys")
     )
-    first, second = (subprocess.run([sys.executable, "-c", say], capture_output=True, check=True).stdout for _ in "ab")
-    assert first == second
+    assert len(first.stdout) > 10_000
+    unnamed = re.compile(rb"0x[0-9a-f]+")
+    assert unnamed.sub(b"", first.stdout) == unnamed.sub(b"", second.stdout)
+    assert {path.name for path in tmp_path.iterdir()} - {"__pycache__"} == {"mine.py"}
 
 
 # ---------------------------------------------------------------------- a result
@@ -193,6 +204,22 @@ def test_endless_loops_end():
     result = check("2.4", endless_at_zero)
     assert "n = 1" in result.input
     assert "no end" in result.got
+
+
+def test_loops_that_never_come_to_another_line_end_too(monkeypatch):
+    names = {}
+    exec("def still(a, b):\n    while True: pass", names)  # on one line
+    monkeypatch.setattr(attempts, "TOO_LONG", 0.2)
+    for _ in range(2):
+        assert "no end" in check("2.1", names["still"]).got
+    assert check("2.1", product)
+
+
+def test_what_has_no_number_in_it_is_told_by_its_kind():
+    kept = []
+    dg.derivative(lambda x: kept.append(x) or x)(1.0)
+    assert "a Dual, where numbers belong" in check("2.1", lambda a, b: (kept[0], 1.0)).got
+    assert "a generator, where 2 things belong" in check("2.1", lambda a, b: (k for k in "ab")).got
 
 
 def test_recursion_and_exits_are_errors_like_others():
