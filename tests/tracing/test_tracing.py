@@ -465,9 +465,12 @@ def test_multiply_adds(f, shapes, primal, tangent, lead):
 # ---------------------------------------------------------------------- levels
 
 
-def test_an_inner_jvp_shows_what_its_rules_do_at_the_traced_level():
+def test_an_inner_jvp_is_a_layer():
     trace = dg.trace(dg.derivative(np.sin), (1.0,), (1.0,))
-    assert [row.operation for row in trace.rows[1:4]] == ["sin", "cos", "multiply"]
+    assert [str(row) for row in trace.rows[1:]] == ["v1 = v0 + ε₂", "v2 = sin(v1)", "v3 = ∂v2/∂ε₂"]
+    (layer,) = trace.rows[2].layers
+    assert layer == ("ε₂", np.cos(1.0), -np.sin(1.0))
+    assert [row.depth for row in trace.rows] == [1, 2, 2, 1]
     assert (trace.value, trace.tangent) == (np.cos(1.0), -np.sin(1.0))
     assert trace.rows[-1].step == trace.outputs[0]
     rows = {row.step: row for row in trace.rows}
