@@ -17,6 +17,7 @@ from ..params import Params
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
 from ..zero import ZERO
+from . import partials
 from .costs import MOVED, multiply_adds
 from .row import Row, digits, kind, safe_norm, subscript, where
 from .traced import IN_PLACE, Traced
@@ -140,10 +141,11 @@ class Recorder:
             return digits(x) or kind(x)
         return "..." if x is Ellipsis else getattr(x, "__name__", None) or repr(x)
 
-    def run(self, call, operation, function, args, kwargs, leaves):
+    def run(self, call, operation, function, args, kwargs, leaves, how=None):
         """Do an operation and write its rows; what it does inside is its own affair. The leaves are of its operands."""
         operands = (*map(self.named, args), *(f"{k}={self.named(v)}" for k, v in kwargs.items()))
-        edges, self.failing = self.steps_of(leaves), f", then {operation}({', '.join(operands)}) failed"
+        steps = list(map(self.step_of, leaves))
+        edges, self.failing = tuple(filter(None, steps)), f", then {operation}({', '.join(operands)}) failed"
         with self.busy():
             result = call()
         self.failing = ""
@@ -156,7 +158,11 @@ class Recorder:
         written = result is None or operation in _IN_PLACE or kwargs.get("out") is not None
         outputs = flatten(y)[0]
         work = self.work(operation, function, args, kwargs, leaves, outputs)
+        before = len(self.rows)
+        at = [self.rows[self.index[step]] if step else None for step in steps] if how else ()
         self.write(operation, operands, edges, outputs, work, written)
+        if how:
+            self.calls.update(partials.remembered(*how, leaves, at, self.rows[before:]))
         return result
 
     def moved(self, x, y):
@@ -223,7 +229,7 @@ class Recorder:
                 column=column,
                 edges=edges,
                 **values,
-            )  # fmt: skip
+            )
         )
 
     def name(self, y, step):
@@ -302,16 +308,32 @@ def _host_copy(x):
 
 def _outcome(y, depths):
     """The fields of a row that say what it came to."""
+    if not isinstance(y, Dual) or depths.get(y.level) == 1:  # the common case
+        p, d = _host_copy(y), _host_copy(y.tangent) if isinstance(y, Dual) else None
+        return {
+            "shape": p.shape, "dtype": p.dtype, "primal": p, "tangent": d, "primal_norm": safe_norm(p),
+            "tangent_norm": 0.0 if d is None else safe_norm(d), "depth": 1, "layers": (),
+        }  # fmt: skip
     parts = _expanded(y, depths)
     p, d = parts.pop(()), parts.pop((1,), None)
     inner = sorted((key for key in parts if 1 not in key), key=lambda key: (len(key), key))
-    layers = tuple(("".join(f"ε{subscript(k)}" for k in key), parts[key], parts.get((1, *key))) for key in inner)
+    layers = tuple(
+        ("".join(f"ε{subscript(k)}" for k in key), *_along_one(p, parts[key], parts.get((1, *key)))) for key in inner
+    )
     depth = max((k for key in inner for k in key), default=1)
     norms = safe_norm(p), 0.0 if d is None else safe_norm(d)
-    return dict(
-        shape=p.shape, dtype=p.dtype, primal=p, tangent=d, primal_norm=norms[0], tangent_norm=norms[1], depth=depth,
-        layers=layers,
-    )  # fmt: skip
+    return {
+        "shape": p.shape, "dtype": p.dtype, "primal": p, "tangent": d, "primal_norm": norms[0],
+        "tangent_norm": norms[1], "depth": depth, "layers": layers,
+    }  # fmt: skip
+
+
+def _along_one(p, x, d):
+    """A derivative in one direction, and its tangent, without the axis of the direction."""
+    extra = x.ndim - p.ndim
+    if not extra or any(n != 1 for n in x.shape[:extra]):
+        return x, d
+    return x.reshape(p.shape)[()], None if d is None else d.reshape(d.shape[: d.ndim - x.ndim] + p.shape)[()]
 
 
 def _expanded(y, depths):

@@ -75,10 +75,6 @@ def digits(x):
     return text if len(text) <= 12 else ""
 
 
-def value(x):
-    return "-" if x is None else digits(x) or f"‖{safe_norm(x):.4g}‖"
-
-
 def in_short(n):
     return str(n) if n < 100_000 else f"{n / 1e6:.3g}M"
 

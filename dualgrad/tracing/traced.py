@@ -171,7 +171,11 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
         inside, named = rebuild(structure, map(stripped, leaves))
         return map_leaves(as_traced, call(stripped(top), *inside, **named))
 
-    return untraced() if recorder.is_busy() else recorder.run(untraced, operation, function, args, kwargs, leaves)
+    return (
+        untraced()
+        if recorder.is_busy()
+        else recorder.run(untraced, operation, function, args, kwargs, leaves, (call, structure))
+    )
 
 
 def untraced_dual(x, recorder):

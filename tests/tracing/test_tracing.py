@@ -740,7 +740,7 @@ def test_dot_is_well_formed():
         nodes = [line for line in body if re.fullmatch(rf"  {string} \[label={string}(, \w+=\w+)*\];", line)]
         edges = [line for line in body if re.fullmatch(rf"  {string} -> {string};", line)]
         assert len(nodes) == len(trace.rows)
-        assert len(edges) == sum(len(row.inputs) for row in trace.rows)
+        assert len(edges) == sum(len(row.edges) for row in trace.rows)
         assert len(nodes) + len(edges) == len(body)
     trace = dg.trace(lambda p: p['a"\\'], ({'a"\\': 1.0},), ({'a"\\': 1.0},))
     assert r"\"" in trace.to_dot()
@@ -768,7 +768,7 @@ def test_svg_has_a_line_for_every_operand_clear_of_the_nodes():
     for trace in traces():
         image = ElementTree.fromstring(trace.to_svg())
         lines = [p for p in image.iter(f"{SVG}path") if p.get("marker-end")]
-        assert len(lines) == sum(len(row.inputs) for row in trace.rows)
+        assert len(lines) == sum(len(row.edges) for row in trace.rows)
         rects = [[float(r.get(k)) for k in ("x", "y", "width", "height")] for r in image.iter(f"{SVG}rect")]
         for path in image.iter(f"{SVG}path"):
             numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))]
