@@ -222,10 +222,11 @@ class Trace:
         Examples
         --------
         >>> import dualgrad as dg, numpy as np
-        >>> print(dg.trace(np.sin, (0.0,), (1.0,)).to_markdown(columns=("step", "operation", "tangent")))
+        >>> trace = dg.trace(lambda x: np.sin(x), (0.0,), (1.0,))
+        >>> print(trace.to_markdown(columns=("step", "operation", "tangent")))
         | step | operation | tangent |
         |---|---|---|
-        | v0 | x1 | 1 |
+        | v0 | x | 1 |
         | v1 | sin v0 | 1 |
         <BLANKLINE>
         y = v1; 1 step, 1 + 1 multiply-adds
@@ -241,12 +242,13 @@ class Trace:
         Examples
         --------
         >>> import dualgrad as dg, numpy as np
-        >>> print(dg.trace(np.log, (2.0,), (1.0,)).to_latex(columns=("step", "operation", "tangent")))
+        >>> trace = dg.trace(lambda x: np.log(x), (2.0,), (1.0,))
+        >>> print(trace.to_latex(columns=("step", "operation", "tangent")))
         \begin{tabular}{lll}
         \hline
         step & operation & tangent \\
         \hline
-        $v_{0}$ & $\texttt{x1}$ & $1$ \\
+        $v_{0}$ & $\texttt{x}$ & $1$ \\
         $v_{1}$ & $\ln v_{0}$ & $0.5$ \\
         \hline
         \multicolumn{3}{l}{y = v1; 1 step, 1 + 1 multiply{-}adds} \\

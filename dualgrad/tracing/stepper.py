@@ -113,7 +113,8 @@ def _graph(trace, view):
         return None
     for row in rows:
         slopes = _slopes(row, view, trace)
-        for start, shift in plan.lines(row.step):
+        incoming = list(plan.lines(row.step))
+        for k, (start, shift) in enumerate(incoming):
             parent, path = start, plan.curve(start, row.step, shift)
             middle = (plan.x[start] + plan.x[row.step]) / 2 + shift, (plan.bottom[start] + plan.top[row.step]) / 2
             while not isinstance(parent, str):
@@ -121,6 +122,8 @@ def _graph(trace, view):
                 path = f"{plan.curve(above, parent)}V{plan.bottom[parent]}{path.replace('M', 'L', 1)}"
                 parent = above
             said = slopes.get(parent, [""]).pop(0) if slopes.get(parent) else ""
+            if len(incoming) > 1 and max(map(len, sum(slopes.values(), [said]))) > 10:
+                middle = middle[0], middle[1] + (8 if k % 2 else -8)  # long ones stand clear of each other
             lines.append([number[parent], number[row.step], path, said, *map(round, middle)])
     boxes = [
         [

@@ -39,7 +39,8 @@ DRIVER = """<script>
     parts: Object.fromEntries([...all("pre[data-part]")].map(p => [p.dataset.part, p.textContent])),
     local: text(all(".local")), layers: text(all(".badge")), play: document.getElementById("play").textContent,
     seen: (() => { const p = document.getElementById("table").getBoundingClientRect(),
-      r = document.querySelector("tr.active").getBoundingClientRect(); return r.top >= p.top && r.bottom <= p.bottom; })(),
+      r = document.querySelector("tr.active").getBoundingClientRect();
+      return r.top >= p.top && r.bottom <= p.bottom; })(),
   });
   const seen = [];
   for (const [what, with_] of STEPS) {
