@@ -5,6 +5,9 @@
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
+# make slides    the slides of the course, a deck for each lesson, in docs/_build/slides
+# make docs-live  the lessons as notebooks for a browser (JupyterLite, in docs/_build/live); what can be tried without a
+#                network is (installs jupyterlite and, by npm, Pyodide)
 # make coverage  rewrite docs/coverage.md from the rule tables
 # make api       rewrite docs/api/index.md from the public names
 # make verification  rewrite docs/verification.md: claims beside exact values, errata, planted faults
@@ -17,6 +20,7 @@
 # make compare   rewrite docs/compare.md, dualgrad beside other libraries; ARGS=--measure asks those again (installs them)
 # make torch     rewrite docs/torch.md, torch's layers, losses, optimizers and schedules beside ours; ARGS=--measure asks torch
 #                for its names again (installs it)
+# make figures   draw the figures of docs/figures.md anew; ARGS=--check says whether one would change, ARGS=tangent draws one
 # make papers    rewrite the tables and figures of docs/papers from the runs in examples/results; ARGS=--status what is
 #                outstanding and how long it takes, ARGS=--run makes it, ARGS="--run text-music" that of one study
 # make bench     the speed table against JAX, PyTorch and HIPS autograd (installs them)
@@ -53,7 +57,8 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs coverage api verification tutorial elsewhere accuracy compare torch papers dist bench bench-smoke clean
+        lint docs docs-live slides figures coverage api verification tutorial elsewhere accuracy compare torch papers dist bench \
+        bench-smoke clean
 .DELETE_ON_ERROR:
 
 demo: $(call ready,examples)
@@ -119,6 +124,13 @@ lint: $(call ready,lint)
 	$(PYTHON) -m pyright --pythonpath $(PYTHON) tests/typing_user.py
 	$(PYTHON) -m docs.type_completeness
 
+docs-live: $(call ready,live)
+	npm install --silent --no-fund --no-audit --prefix docs/_build pyodide || echo "Pyodide cannot be fetched here."
+	$(PYTHON) docs/make_live.py $(ARGS)
+
+slides: $(call ready,docs)
+	$(PYTHON) docs/make_slides.py
+
 docs: $(call ready,docs)
 	$(PYTHON) -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
@@ -147,6 +159,9 @@ compare: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,co
 torch: $(call ready,test) $(if $(findstring --measure,$(ARGS)),$(call ready,fronts))
 	$(PYTHON) docs/make_torch.py $(ARGS)
 
+figures: $(call ready,docs)
+	$(PYTHON) docs/figures/write.py $(ARGS)
+
 papers: $(call ready,test)
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTHON) docs/make_papers.py $(ARGS)
 
@@ -174,7 +189,7 @@ $(VENV)/.ready-examples: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable ".[examples]"
 	touch $@
 
-$(addprefix $(VENV)/.ready-,lint test fronts mpi docs dist bench compare): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
+$(addprefix $(VENV)/.ready-,lint test fronts mpi docs live dist bench compare): $(VENV)/.ready-%: pyproject.toml | $(VENV)/.ready-pip
 	$(PIP) --editable . --group $*
 	touch $@
 

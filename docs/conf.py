@@ -15,12 +15,22 @@ author = "dualgrad developers"
 copyright = "2026, dualgrad developers"
 version = release = dualgrad.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx-mathjax-offline",
+              "sphinx_copybutton", "sphinx_design", "picture"]  # fmt: skip
+exclude_patterns = ["_build", "**/jupyter_execute"]
 default_role = "py:obj"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "amsmath"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "force"  # the lessons are notebooks: what they show is what today's code says
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -32,7 +42,7 @@ napoleon_custom_sections = ["Returns"]  # our Returns are sentences, not lists o
 html_theme = "furo"
 html_title = f"dualgrad {version}"
 html_static_path = ["_static"]
-html_css_files = ["dualgrad.css"]
+html_css_files = ["dualgrad.css", "course.css", "interactive.css"]
 html_show_sphinx = False
 
 

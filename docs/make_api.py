@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 PAGE = HERE / "api" / "index.md"
 PAGES = (
     "transforms", "rules", "values", "errors", "nn", "directions", "estimators", "online", "optim", "training",
-    "workers", "testing", "scipy", "typing",
+    "workers", "testing", "course", "plots", "scipy", "typing",
 )  # fmt: skip
 HEAD = """\
 # API reference

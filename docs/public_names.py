@@ -11,9 +11,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 MODULES = (
-    "dualgrad", "dualgrad.directions", "dualgrad.estimators", "dualgrad.extend", "dualgrad.nn", "dualgrad.nn.networks",
-    "dualgrad.online", "dualgrad.optim", "dualgrad.testing", "dualgrad.testing.strategies", "dualgrad.training",
-    "dualgrad.tree", "dualgrad.workers",
+    "dualgrad", "dualgrad.course", "dualgrad.course.plots", "dualgrad.directions", "dualgrad.estimators",
+    "dualgrad.extend", "dualgrad.nn", "dualgrad.nn.networks", "dualgrad.online", "dualgrad.optim", "dualgrad.testing",
+    "dualgrad.testing.strategies", "dualgrad.training", "dualgrad.tree", "dualgrad.workers",
 )  # fmt: skip
 _ENTRY = re.compile(r"^\.\. auto(?:function|class|exception|data|decorator):: (dualgrad[\w.]+)", re.MULTILINE)
 

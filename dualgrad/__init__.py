@@ -1,4 +1,48 @@
-"""Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass."""
+"""Forward-mode automatic differentiation on NumPy or CuPy, and training without a backward pass.
+
+>>> import numpy as np
+>>> import dualgrad as dg
+>>> y, dy = dg.jvp(lambda x: np.sin(x**2), (1.5,), (1.0,))
+>>> print(f"{y:.3f} {dy:.3f}")
+0.778 -1.885
+
+What there is, by what one wants to do. ``help(dg.jvp)`` and so on have an example each.
+
+Differentiate a program
+    a directional derivative, along one direction or K        jvp
+    of one number, a gradient, a Jacobian, a Hessian          derivative, grad, value_and_grad, jacfwd, hessian
+    a Hessian times a vector                                  hvp
+    all orders at once                                        taylor
+    sums of second derivatives                                laplacian, hessian_diag, second_order, biharmonic
+    of a vector field                                         divergence, curl
+    a Jacobian with few entries                               sparsity, jacfwd(f, sparsity="auto")
+    many products with one Jacobian                           linearize, operator
+    a root, a fixed point, a minimum that a solver finds      implicit, fixed_point, argmin
+    the uncertainty of a result                               propagate
+    SciPy's functions, distributions, integrators             dualgrad.scipy
+
+See what happens
+    every operation with its tangent, the first NaN           trace
+    the value without its tangent, on purpose                 primal
+    which functions have a rule                               supported
+
+Teach it something
+    a rule for a function of your own                         custom_jvp, defjvp, extend
+    a class that holds arrays                                 tree.register
+
+Train without a backward pass
+    layers, losses, objectives                                nn
+    estimates of the gradient, and which to take              estimators, estimators.recommend
+    directions that they are drawn along                      directions
+    steps                                                     optim
+    the whole loop, validation, checkpoints                   fit, evaluate, training, save, load
+    a recurrent network that learns from a stream             online
+    several processes or machines                             workers
+    parameters as one vector, random numbers                  Params, Layout, Rng
+
+Prove it
+    rules, layers, and estimators of any library              testing
+"""
 
 from . import rules, array_api  # noqa: F401, I001  (the tables, before what shares their functions)
 import importlib

@@ -64,6 +64,10 @@ class Dual(Operators):
         """Another Dual of the same level, and of the same trace."""
         return Dual(primal, tangent, self.level)
 
+    def over(self, tangent: Any, level: int) -> "Dual":
+        """The argument of an inner jvp."""
+        return Dual(self, tangent, level, frozen=True)
+
     def revalued(self, primal: Any) -> "Dual":
         """The same with another value."""
         return self.renewed(primal, self.tangent)

@@ -20,6 +20,7 @@ class Place(NamedTuple):
     line: int
     text: str
     expression: str  # the part of it that was being evaluated
+    column: int = 0  # where that begins
 
     def __str__(self):
         at = f"{os.path.basename(self.file)}:" if os.path.exists(self.file) else "line "
@@ -47,11 +48,9 @@ def place(frame, at=None):
 def place_of(code, at, names=None):
     """The line and the expression of one instruction."""
     first, last, start, stop = next(itertools.islice(code.co_positions(), at // 2, None))
-    lines = [linecache.getline(code.co_filename, k, names) for k in range(first or 0, (last or 0) + 1)]
-    text = lines[0]
+    lines = [linecache.getline(code.co_filename, k, names).encode() for k in range(first or 0, (last or 0) + 1)]
+    text, before = " ".join(lines[0].decode().split()), b""
     if start is not None:  # unless Python was told not to keep the columns
-        lines = [line.encode() for line in lines]
         lines[-1] = lines[-1][:stop]
-        lines[0] = lines[0][start:]
-        lines = [line.decode() for line in lines]
-    return Place(code.co_filename, first or 0, " ".join(text.split()), "".join(lines).strip())
+        before, lines[0] = lines[0][:start], lines[0][start:]
+    return Place(code.co_filename, first or 0, text, b"".join(lines).decode().strip(), len(before.decode()))

@@ -72,7 +72,8 @@ def jvp(f: Function, primals: Arguments, tangents: Arguments, has_aux: bool = Fa
     xs, vs, structure, lead = (primals, tangents, None, ()) if plain else match_tangents(primals, tangents)
     level = new_level(lead)
     try:
-        duals = [Dual(x, v, level, frozen=True) for x, v in zip(xs, vs, strict=True)]
+        pairs = zip(xs, vs, strict=True)
+        duals = [x.over(v, level) if isinstance(x, Dual) else Dual(x, v, level, frozen=True) for x, v in pairs]
         result = evaluated(f, duals if structure is None else rebuild(structure, duals))
         if has_aux:
             if not (isinstance(result, tuple) and len(result) == 2):

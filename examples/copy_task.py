@@ -10,7 +10,7 @@ equal time beside it.
 import itertools
 
 import numpy as np
-from lab import Claim, Row, Study, axes, band, final, grouped, learn, main, shortest, spread, table
+from lab import Claim, Row, Study, axes, band, final, grouped, learn, legend_below, main, shortest, spread, table
 from lab.derived import averaged, gained
 from lab.verdicts import above, alike, below, over, together, under
 
@@ -216,7 +216,7 @@ def draw(runs):
                 band(ax, groups[name], 2, name, linestyle="-" if name.startswith(("DODGE", "BPTT")) else "--")
         ax.axhline(np.log(2), color="0.6", linewidth=0.8)
         ax.set(xlabel="updates", ylabel="nats per bit", title=title, ylim=(0, 1.45))
-        ax.legend(frameon=False, fontsize=7)
+        legend_below(ax)
     return figure
 
 

@@ -22,6 +22,7 @@ from lab import (
     follow,
     grouped,
     known,
+    legend_below,
     main,
     shortest,
     table,
@@ -253,7 +254,7 @@ def panel(ax, groups, rate, learners):
             band(ax, group, 4, name, color=f"C{k}", linewidth=1.3, linestyle="--" if name == "DODGE, signs" else "-")
     ax.set(xscale="log", ylim=(-26, 6), xlabel="updates", ylabel="log₁₀ loss", title=f"plain descent at {rate:g}")
     if ax.lines:
-        ax.legend(fontsize=6)
+        legend_below(ax)
 
 
 def draw(runs):

@@ -19,6 +19,7 @@ from lab import (
     follow,
     grouped,
     heat,
+    legend_below,
     main,
     over,
     shortest,
@@ -156,8 +157,8 @@ def draw(runs):
     left.set(xlabel="θ₁", ylabel="θ₂", title="the loss surface, and the ways through it")
     right.axhline(np.nanmin(values), color="gray", linewidth=1, label="optimum of the grid")
     right.set(xlabel="windows", ylabel="objective", yscale="log", title="objective")
-    left.legend(fontsize=7)
-    right.legend(fontsize=7)
+    legend_below(left)
+    legend_below(right)
     return figure
 
 

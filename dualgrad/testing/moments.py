@@ -2,13 +2,14 @@
 
 import contextlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..backend import Array
 from ..checks import positive_count
+from ..displays import aligned, html_table, in_brief
 from .enumeration.settle import as_row, settle
 from .enumeration.source import ReplayError
 from .fronts import front_of
@@ -60,6 +61,12 @@ class Moments(NamedTuple):
     >>> moments = testing.exact_moments(lambda rng: rng.signs(2))
     >>> moments.variance, moments.certified, moments.draws
     (array([1., 1.]), True, {'signs': 2})
+    >>> print(moments)
+    Moments of 4 outcomes, certified
+      mean      array([0., 0.])
+      variance  array([1., 1.])
+      error     0.0e+00
+      draws     2 signs
     """
 
     mean: Array
@@ -74,6 +81,27 @@ class Moments(NamedTuple):
     def variance(self) -> Array:
         """The diagonal of the covariance."""
         return np.real(np.diagonal(self.covariance))
+
+    def __repr__(self) -> str:
+        pairs = ", ".join(f"{name}={in_brief(value)}" for name, value in zip(self._fields, self, strict=True))
+        return f"Moments({pairs})"
+
+    def __str__(self) -> str:
+        return f"{self._heading()}\n{aligned(self._lines())}"
+
+    def _repr_html_(self) -> str:
+        return html_table(self._heading(), self._lines())
+
+    def _heading(self) -> str:
+        return f"Moments of {self.outcomes:,} outcomes, {'certified' if self.certified else 'not certified'}"
+
+    def _lines(self) -> Iterator[tuple[str, str]]:
+        yield "mean", in_brief(self.mean)
+        yield "variance", in_brief(self.variance)
+        yield "error", f"{self.error:.1e}"
+        if self.lost:
+            yield "lost", f"{self.lost:.1e}"
+        yield "draws", ", ".join(f"{count:,} {law}" for law, count in self.draws.items()) or "none"
 
 
 def exact_moments(

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from ..backend import to_numpy
+from ..displays import html_table
 from ..tree import flatten, paths
 
 Status: TypeAlias = Literal["passed", "failed", "unchecked"]
@@ -92,15 +93,18 @@ class Report:
     """What a check of this kit returns: a list of `Check`, to print and to ask.
 
     ``status`` is "failed" when any check failed, "unchecked" when something was judged by no oracle at all, else
-    "passed"; ``failures`` lists the failed checks.
+    "passed"; ``failures`` lists the failed checks. It shows itself in lines, in a notebook as a table.
 
     Examples
     --------
     >>> import numpy as np
     >>> from dualgrad import testing
-    >>> report = testing.check_jvp(np.sin, (np.ones(2),))
+    >>> report = testing.check_jvp(np.sin, (np.ones(2),), orders=(1,))
     >>> report.status, report.passed
     ('passed', True)
+    >>> report
+    check_jvp of sin: PASSED
+      passed     ...
     """
 
     title: str
@@ -128,6 +132,16 @@ class Report:
         return "\n".join(
             [f"{self.title}: {self.status.upper()}", *("  " + line for c in self.checks for line in c.lines(width))]
         )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for check in self.checks:
+            line, *more = check.lines(0)
+            rows.append((check.status, line[11:], " ".join(" ".join(more).split())))
+        return html_table(f"{self.title}: {self.status.upper()}", rows)
 
 
 class Elements:

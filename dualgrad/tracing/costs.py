@@ -7,7 +7,7 @@ import numpy as np
 from ..backend import is_array
 from ..rules.einsum import from_sublists, spelled_out
 
-_MOVES = frozenset(
+MOVED = frozenset(
     "append array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
     "compress concatenate copy copyto delete diag diagflat diagonal dsplit dstack empty_like expand_dims extract "
     "fft.fftshift fft.ifftshift fill_diagonal flip fliplr flipud full_like getitem hsplit hstack imag insert "
@@ -23,7 +23,7 @@ _FACTORIZATIONS = frozenset(
 def multiply_adds(operation, function, args, leaves, outputs):
     """Multiply-adds of one evaluation: the terms of products, n³ for a factorization, n log n for a transform, none
     where entries only move; for all others, the size of the largest array."""
-    if operation in _MOVES:
+    if operation in MOVED:
         return 0
     module, _, name = operation.rpartition(".")
     arrays = list(filter(is_array, leaves))

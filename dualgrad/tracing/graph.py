@@ -3,24 +3,38 @@
 import html
 import itertools
 import math
+from collections import Counter
 
-from .row import columns, cut, kind, value, where
+from .row import columns, cut, kind, where
 
 
-def as_dot(rows):
+def as_dot(rows, view):
     """Graphviz text."""
     quoted = lambda text: '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'  # noqa: E731
     lines = ["digraph trace {", '  node [shape=box, style=rounded, fontname="monospace"];']
     for row in rows:
         red = ", color=red, fontcolor=red" if row.made else ""
-        lines.append(f"  {quoted(row.step)} [label={quoted(chr(10).join(_label(row)))}{red}];")
-        lines += [f"  {quoted(step)} -> {quoted(row.step)};" for step in row.inputs]
+        lines.append(f"  {quoted(row.step)} [label={quoted(chr(10).join(box_label(row, view)))}{red}];")
+        lines += [f"  {quoted(step)} -> {quoted(row.step)};" for step in row.edges]
     return "\n".join([*lines, "}", ""])
 
 
-def _label(row):
-    values = f"{value(row.primal)} + ε {value(row.tangent)}" if row.tangent is not None else value(row.primal)
-    return [cut(str(row), 36), kind(row.primal), values, *([f"makes {row.made}"] if row.made else [])]
+def box_label(row, view):
+    view = view._replace(room=_BOX_ROOM)
+    lines = [
+        cut(f"{row.step} = {view.call(row)}", 36),
+        kind(row.primal),
+        _value_and_tangent(view, row.primal, row.tangent),
+    ]
+    lines += [f"+ {name} ({_value_and_tangent(view, x, dx)})" for name, x, dx in row.layers]
+    return [*lines, *([f"makes {row.made}"] if row.made else [])]
+
+
+def _value_and_tangent(view, x, dx):
+    return f"{view.value(x)} + ε {view.value(dx)}" if dx is not None else view.value(x)
+
+
+_BOX_ROOM = 20  # for the entries of a vector in a box
 
 
 def _layers(rows):
@@ -84,28 +98,49 @@ fill="#57606a"/></marker></defs>
 """
 
 
-def as_svg(rows, outputs, title):
+class Placement:
+    """Where everything stands: centres, tops, bottoms and widths of the nodes, and the lines between them."""
+
+    def __init__(self, rows, labels, sweeps=12):
+        self.layers, self.above = _layers(rows)
+        self.width = {n: 20 + 7.3 * max(map(columns, labels[n])) if n in labels else 8 for n in self.above}
+        x = _arrange(self.layers, self.above, self.width, sweeps=sweeps)
+        left = min((x[node] - self.width[node] / 2 for node in x), default=0) - 16
+        self.x, self.top, self.bottom, self.height = {node: centre - left for node, centre in x.items()}, {}, {}, 16
+        self.edges = {row.step: Counter(row.edges) for row in rows}
+        for layer in self.layers:
+            heights = {node: 14 + 16 * len(labels.get(node, "")) for node in layer}
+            for node in layer:
+                tall = heights[node] if node in labels else max(heights.values())
+                self.top[node], self.bottom[node] = self.height, self.height + tall
+            self.height += max(heights.values()) + 40
+        self.right = max((self.x[node] + self.width[node] / 2 + 16 for node in x), default=0)
+
+    def curve(self, parent, node, shift=0.0):
+        """From the bottom of one to the top of the other."""
+        a, b, c, d = self.x[parent] + shift, self.bottom[parent], self.x[node] + shift, self.top[node]
+        return f"M{a:.1f} {b}C{a:.1f} {(b + d) / 2} {c:.1f} {(b + d) / 2} {c:.1f} {d}"
+
+    def lines(self, node):
+        """The lines that come in from above: which node from, and how far to the side."""
+        for parent in self.above[node]:
+            name = parent if isinstance(parent, str) else parent[0]
+            count = self.edges[node][name] if isinstance(node, str) else 1
+            yield from ((parent, 12.0 * (k - (count - 1) / 2)) for k in range(count))
+
+
+def as_svg(rows, outputs, title, view):
     """An SVG image, the inputs at the top."""
-    labels = {row.step: _label(row) for row in rows}
-    layers, above = _layers(rows)
-    size = {node: 20 + 7.3 * max(map(columns, labels[node])) if node in labels else 8 for node in above}
-    x, top, bottom, y, shapes = _arrange(layers, above, size), {}, {}, 16, []
-    left = min((x[node] - size[node] / 2 for node in x), default=0) - 16
-    x = {node: centre - left for node, centre in x.items()}
-    for layer in layers:
-        heights = {node: 14 + 16 * len(labels.get(node, "")) for node in layer}
-        for node in layer:
-            top[node], bottom[node] = y, y + (heights[node] if node in labels else max(heights.values()))
-        y += max(heights.values()) + 40
-    for node, parents in above.items():
-        end = '" marker-end="url(#tip)"' if node in labels else f'V{bottom[node]}"'
-        for parent in parents:
-            a, b, c, d = x[parent], bottom[parent], x[node], top[node]
-            bend = f"{a:.1f} {(b + d) / 2} {c:.1f} {(b + d) / 2}"
-            shapes.append(f'<path fill="none" stroke="#8c959f" d="M{a:.1f} {b}C{bend} {c:.1f} {d}{end}/>')
+    labels = {row.step: box_label(row, view) for row in rows}
+    plan, shapes = Placement(rows, labels), []
+    for node in plan.above:
+        end = '" marker-end="url(#tip)"' if node in labels else f'V{plan.bottom[node]}"'
+        for parent, shift in plan.lines(node):
+            shapes.append(f'<path fill="none" stroke="#8c959f" d="{plan.curve(parent, node, shift)}{end}/>')
     for row in rows:
-        shapes += _box(row, labels[row.step], x[row.step], top[row.step], size[row.step], row.step in outputs)
-    right = max([x[node] + size[node] / 2 + 16 for node in x] + [7.3 * columns(title) + 32])
+        place = plan.x[row.step], plan.top[row.step], plan.width[row.step]
+        shapes += _box(row, labels[row.step], *place, row.step in outputs)
+    right, y = max(plan.right, 7.3 * columns(title) + 32), plan.height
     return _SVG.format(math.ceil(right), y + 4, html.escape(title), "\n".join(shapes), y - 10)
 
 
@@ -119,6 +154,7 @@ def _box(row, label, x, y, width, is_output):
     yield f"<g><title>{html.escape(where(row, row.source))}</title>"
     yield f'<rect {place} fill="{fill}" stroke="{stroke}" stroke-width="{2.5 if is_output else 1}"/>'
     for k, text in enumerate(label):
-        look = f'fill="{"#cf222e" if k == 3 else "#1f2328"}" font-weight="{"normal" if k else "bold"}"'
+        colour = "#cf222e" if row.made and k == len(label) - 1 else "#1f2328"
+        look = f'fill="{colour}" font-weight="{"normal" if k else "bold"}"'
         yield f'<text x="{x:.1f}" y="{y + 20 + 16 * k}" text-anchor="middle" {look}>{html.escape(text)}</text>'
     yield "</g>"

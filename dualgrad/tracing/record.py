@@ -2,6 +2,8 @@
 
 import inspect
 import math
+import os
+import sys
 import threading
 from contextlib import contextmanager
 
@@ -9,13 +11,15 @@ import numpy as np
 
 from ..backend import is_array, to_numpy
 from ..dual import LIVE, Dual, primal
-from ..frames import outside, place
+from ..frames import OURS, Place, outside, place
 from ..outer_product import OuterProduct
 from ..params import Params
 from ..tables import KINDS
 from ..tree import flatten, map_leaves, paths
-from .costs import multiply_adds
-from .row import Row, digits, kind, safe_norm, where
+from ..zero import ZERO
+from . import partials
+from .costs import MOVED, multiply_adds
+from .row import Row, digits, kind, safe_norm, subscript, where
 from .traced import IN_PLACE, Traced
 
 _IN_PLACE = {f"i{name}" for name in IN_PLACE}
@@ -26,6 +30,13 @@ class Recorder:
 
     def __init__(self):
         self.level, self.rows, self.steps, self.failing = 0, [], 0, ""
+        self.depths = {}  # level -> 1 for that of the trace, 2, 3, ... for those of the jvps inside it
+        self.opened = {}  # level of an inner jvp -> the place that asked for it
+        self.pending = {}  # id of a tangent of an inner level -> it, the step of which it is one, and that level
+        self.adopted_duals = {}  # id of a Dual of an inner jvp without traced arguments -> it, and what stands for it
+        self.shown = {}  # step of a derivative -> the array of which its row tells
+        self.index = {}  # step -> the number of its row
+        self.calls = {}  # step -> how it was made, where it is small: for its local derivatives
         self.constants = {}  # id -> an array without tangent, and its step; what is held keeps its id
         self.writes = {}  # id of an array -> it, and (number, view, step) of what was written into it
         self.trouble = {}  # step -> which of NaN, inf its primal holds, and which its primal or tangent
@@ -40,15 +51,58 @@ class Recorder:
             names = []
         names = names if len(names) >= len(args) else [f"x{k + 1}" for k in range(len(args))]
         self.level = max((x.level for x in flatten(args)[0]), default=self)  # without inputs, a level that no Dual has
+        self.depths[self.level] = 1
         args = map_leaves(lambda x: Traced(x, self), args)
         trees = [(name, *flatten(arg)) for name, arg in zip(names, args, strict=False)]
         found = [(name + path, x) for name, xs, tree in trees for path, x in zip(paths(tree), xs, strict=True)]
         for k, (name, x) in enumerate(found):
-            self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), ("", 0, "", ""))
+            self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), Place("", 0, "", ""))
         return args
 
     def is_traced(self, x):
-        return isinstance(x, Dual) and x.level == self.level
+        return isinstance(x, Dual) and x.level in self.depths
+
+    def raised(self, inner):
+        """The argument of an inner jvp as `Traced`, with its row."""
+        x, v, level = inner.primal, inner.tangent, inner.level
+        if level not in self.depths:
+            self.depths[level] = 1 + sum(known == self.level or known in LIVE for known in self.depths)
+            self.opened[level] = self.place()
+        y, operands = Traced(inner, self), (self.named(x), self.seed(x, v))
+        self.steps += 1
+        step = f"v{self.steps}"
+        self.add(step, "perturb", operands, self.steps_of((x, v)), y, (0, 0), self.opened[level])
+        return y
+
+    def adopted(self, x):
+        """A Dual of an inner jvp that began with plain values, as `Traced`, with a row; anything else as it is."""
+        if type(x) is not Dual or x.level <= self.level:
+            return x
+        if id(x) not in self.adopted_duals:
+            self.adopted_duals[id(x)] = x, self.raised(x)
+        return self.adopted_duals[id(x)][1]
+
+    def seed(self, x, v):
+        """The direction of an inner jvp, as it is shown: nothing for 1, I for all basis vectors."""
+        if self.step_of(v) or not is_array(v):
+            return self.named(v)
+        plain = _host_copy(v)
+        size = math.prod(np.shape(x))
+        if plain.size == 1 and size == 1 and plain.item() == 1:
+            return ""
+        if size > 1 and plain.size == size**2 and np.array_equal(plain.reshape(size, size), np.eye(size)):
+            return "I"
+        return self.named(v)
+
+    def derivative(self, x):
+        """The step of a tangent that came out of an inner jvp, with its row; None for anything else."""
+        of, level = self.pending.pop(id(x), (x, None, None))[1:]
+        if of is None:
+            return None
+        self.steps += 1
+        self.add(f"v{self.steps}", "derivative", (of,), (of,), x, (0, 0), self.opened[level])
+        self.shown[x.step] = x
+        return x.step
 
     def step_of(self, x):
         """The step that x came from, or the last that wrote into it; or None."""
@@ -62,11 +116,11 @@ class Recorder:
                 break
             if np.may_share_memory(array, view):
                 return step
-        return x.step
+        return x.step or self.derivative(x)
 
-    def inputs(self, leaves):
-        """The steps among the leaves."""
-        return tuple(dict.fromkeys(filter(None, map(self.step_of, leaves))))
+    def steps_of(self, leaves):
+        """The steps among the leaves, as often as they are there."""
+        return tuple(filter(None, map(self.step_of, leaves)))
 
     def named(self, x):
         """An operand, as it is shown."""
@@ -87,34 +141,59 @@ class Recorder:
             return digits(x) or kind(x)
         return "..." if x is Ellipsis else getattr(x, "__name__", None) or repr(x)
 
-    def run(self, call, operation, function, args, kwargs, leaves):
+    def run(self, call, operation, function, args, kwargs, leaves, how=None):
         """Do an operation and write its rows; what it does inside is its own affair. The leaves are of its operands."""
         operands = (*map(self.named, args), *(f"{k}={self.named(v)}" for k, v in kwargs.items()))
-        inputs, self.failing = self.inputs(leaves), f", then {operation}({', '.join(operands)}) failed"
+        steps = list(map(self.step_of, leaves))
+        edges, self.failing = tuple(filter(None, steps)), f", then {operation}({', '.join(operands)}) failed"
         with self.busy():
             result = call()
         self.failing = ""
+        if len(edges) == 1 and operation in MOVED and self.shown.keys() & edges and _by_transform(sys._getframe(2)):
+            return self.moved(next(filter(self.is_traced, leaves)), result)
+        if len(edges) == 1 and operation == "copy" and type(result) is Traced and _by_transform(sys._getframe(2)):
+            result.step, result.named_at = edges[0], self.steps
+            return result
         y = next(iter((*args, *kwargs.values()))) if result is None else result  # as setitem, np.copyto, np.add.at do
         written = result is None or operation in _IN_PLACE or kwargs.get("out") is not None
         outputs = flatten(y)[0]
         work = self.work(operation, function, args, kwargs, leaves, outputs)
-        self.write(operation, operands, inputs, outputs, work, written)
+        before = len(self.rows)
+        at = [self.rows[self.index[step]] if step else None for step in steps] if how else ()
+        self.write(operation, operands, edges, outputs, work, written)
+        if how:
+            self.calls.update(partials.remembered(*how, leaves, at, self.rows[before:]))
         return result
 
-    def write(self, operation, operands, inputs, outputs, work, written=False):
+    def moved(self, x, y):
+        """A derivative as the transform hands it out, with its axes where they belong: the same row."""
+        row = self.rows[self.index[x.step]]
+        if self.shown[x.step] is x:
+            self.name(y, x.step)
+            self.shown[x.step] = y
+            self.rows[self.index[x.step]] = row._replace(**_outcome(y, self.depths))
+        else:
+            self.steps += 1
+            here = Place(row.file, row.line, row.source, row.expression, row.column)
+            self.add(f"v{self.steps}", row.operation, row.operands, row.edges, y, (0, 0), here)
+            self.shown[y.step] = y
+        return y
+
+    def write(self, operation, operands, edges, outputs, work, written=False):
         """A row for each array among the results."""
         arrays = [y for y in outputs if self.is_traced(y) or is_array(y) and not isinstance(y, Dual)]
         here = self.place()
         for k, y in enumerate(arrays):
             self.steps += 1
             name = f"{operation}[{k}]" if len(arrays) > 1 else operation
-            self.add(f"v{self.steps}", name, operands, inputs, y, (0, 0) if k else work, here, written)
+            self.add(f"v{self.steps}", name, operands, edges, y, (0, 0) if k else work, here, written)
 
-    def add(self, step, operation, operands, inputs, y, work, place, written=False):
+    def add(self, step, operation, operands, edges, y, work, place, written=False):
         """A row. The step names the Dual it made, or the one it wrote into and all that share its memory."""
-        p, d = _host_copy(y), None
+        inputs, values = tuple(dict.fromkeys(edges)), _outcome(y, self.depths)
+        p, d = values["primal"], values["tangent"]
         if type(y) is Traced:
-            d, y.step, y.named_at = _host_copy(y.tangent), step, self.steps
+            self.name(y, step)
         elif not isinstance(y, np.bool_):  # of which there are only two
             self.constants[id(y)] = y, step
         if written and p.ndim:
@@ -124,14 +203,46 @@ class Recorder:
                 written.pop()
             written.append((self.steps, view, step))
         kinds = set() if operation == "empty_like" else _nonfinite(p)
-        self.trouble[step] = kinds, kinds | _nonfinite(d)
+        self.trouble[step] = (
+            kinds,
+            kinds.union(_nonfinite(d), *(_nonfinite(x) for e in values["layers"] for x in e[1:])),
+        )
         made = ""
         for k, part in ((1, "tangent"), (0, "primal")):
             before = set().union(*(self.trouble[s][k] for s in inputs))
             new = sorted(self.trouble[step][k] - before - ({"inf"} if before else set()))
             made = f"{new[0]} in {part}" if new else made
-        norms = safe_norm(p), 0.0 if d is None else safe_norm(d)
-        self.rows.append(Row(step, operation, operands, inputs, p.shape, p.dtype, p, d, *norms, work, made, *place))
+        file, line, source, expression, column = place
+        self.index[step] = len(self.rows)
+        self.rows.append(
+            Row(
+                step=step,
+                operation=operation,
+                operands=operands,
+                inputs=inputs,
+                multiply_adds=work,
+                made=made,
+                file=file,
+                line=line,
+                source=source,
+                expression=expression,
+                column=column,
+                edges=edges,
+                **values,
+            )
+        )
+
+    def name(self, y, step):
+        """What an operation made bears its step: of a Dual of an inner jvp, the value too; the derivatives have steps
+        of their own once they are used."""
+        y.step, y.named_at = step, self.steps
+        if y.level != self.level:
+            for part, of in ((y.primal, None), (y.tangent, (step, y.level))):
+                if type(part) is Traced and part.recorder is self and part.step is None:
+                    if of:
+                        self.pending[id(part)] = part, *of
+                    else:
+                        self.name(part, step)
 
     def place(self):
         """The place in the source that asks for an operation; each is looked up once."""
@@ -149,7 +260,8 @@ class Recorder:
         moving = sum(any(map(self.is_traced, flatten(a)[0])) for a in (*args, *kwargs.values()))
         moving = moving if any(map(self.is_traced, outputs)) else 0  # a constant has no tangent
         terms = min(moving, 1) if KINDS.get(function) == "linear" else moving
-        return once, once * terms * math.prod(LIVE[self.level])
+        levels = {level for y in outputs if self.is_traced(y) for level in _all_levels(y) if level in self.depths}
+        return once, once * (math.prod(1 + terms * math.prod(LIVE.get(level, ())) for level in levels) - 1)
 
     def layer(self, layer, weights, x, y):
         """The row of a layer."""
@@ -157,7 +269,7 @@ class Recorder:
         terms = any(map(self.is_traced, weights)) + self.is_traced(x)
         operands = [*weights, x]
         work = once, once * terms * math.prod(LIVE[self.level])
-        self.write(repr(layer), tuple(map(self.named, operands)), self.inputs(operands), [y], work)
+        self.write(repr(layer), tuple(map(self.named, operands)), self.steps_of(operands), [y], work)
 
     def is_busy(self):
         """Whether this thread is inside an operation that will have its row."""
@@ -192,6 +304,63 @@ def _host_copy(x):
     x = primal(x)
     x = to_numpy(x.dense() if isinstance(x, OuterProduct) else x)
     return x.copy() if x.ndim else x[()]
+
+
+def _outcome(y, depths):
+    """The fields of a row that say what it came to."""
+    if not isinstance(y, Dual) or depths.get(y.level) == 1:  # the common case
+        p, d = _host_copy(y), _host_copy(y.tangent) if isinstance(y, Dual) else None
+        return {
+            "shape": p.shape, "dtype": p.dtype, "primal": p, "tangent": d, "primal_norm": safe_norm(p),
+            "tangent_norm": 0.0 if d is None else safe_norm(d), "depth": 1, "layers": (),
+        }  # fmt: skip
+    parts = _expanded(y, depths)
+    p, d = parts.pop(()), parts.pop((1,), None)
+    inner = sorted((key for key in parts if 1 not in key), key=lambda key: (len(key), key))
+    layers = tuple(
+        ("".join(f"ε{subscript(k)}" for k in key), *_along_one(p, parts[key], parts.get((1, *key)))) for key in inner
+    )
+    depth = max((k for key in inner for k in key), default=1)
+    norms = safe_norm(p), 0.0 if d is None else safe_norm(d)
+    return {
+        "shape": p.shape, "dtype": p.dtype, "primal": p, "tangent": d, "primal_norm": norms[0],
+        "tangent_norm": norms[1], "depth": depth, "layers": layers,
+    }  # fmt: skip
+
+
+def _along_one(p, x, d):
+    """A derivative in one direction, and its tangent, without the axis of the direction."""
+    extra = x.ndim - p.ndim
+    if not extra or any(n != 1 for n in x.shape[:extra]):
+        return x, d
+    return x.reshape(p.shape)[()], None if d is None else d.reshape(d.shape[: d.ndim - x.ndim] + p.shape)[()]
+
+
+def _expanded(y, depths):
+    """A Dual of Duals as a polynomial in the ε of its levels: by their depths, copies on the host."""
+    if not isinstance(y, Dual) or not any(level in depths for level in _all_levels(y)):
+        return {(): _host_copy(y)}
+    below = _expanded(y.primal, depths)
+    if y.level not in depths:
+        return below
+    above = _expanded(y.tangent, depths) if y.tangent is not ZERO else {}
+    return below | {(*key, depths[y.level]): x for key, x in above.items()}
+
+
+def _all_levels(y):
+    while isinstance(y, Dual):
+        yield y.level
+        y = y.primal
+
+
+_MECHANISM = tuple(os.path.join(OURS[0], name) for name in ("tracing", "dual.py", "operators.py", "dispatch.py"))
+
+
+def _by_transform(frame):
+    """Whether it is a transform of dualgrad that asks, and not the function that is traced."""
+    while frame.f_back and frame.f_code.co_filename.startswith((*_MECHANISM, OURS[1])):
+        frame = frame.f_back
+    return frame.f_code.co_filename.startswith(OURS[0])
 
 
 def _nonfinite(x):

@@ -27,10 +27,29 @@ class Row(NamedTuple):
     line: int
     source: str  # the text of that line
     expression: str  # the part of it that asked for the operation
+    column: int = 0  # where that begins in the line
+    edges: tuple[str, ...] = ()  # as inputs, with a step twice that is an operand twice
+    depth: int = 1  # 2 for what is computed inside an inner jvp, 3 inside one inside that
+    layers: tuple[tuple[str, Any, Any], ...] = ()  # of the inner jvps: "ε₂", the derivative there, and its tangent
 
     def __str__(self) -> str:
-        call = self.operands[0] if self.operation == "input" else f"{self.operation}({', '.join(self.operands)})"
-        return f"{self.step} = {call}"
+        return f"{self.step} = {call(self)}"
+
+
+def subscript(k):
+    """A number below the line."""
+    return "".join("₋₀₁₂₃₄₅₆₇₈₉"["-0123456789".index(c)] for c in str(k))
+
+
+def call(row):
+    """What made a row."""
+    if row.operation == "input":
+        return row.operands[0]
+    if row.operation == "perturb":
+        return f"{row.operands[0]} + {row.operands[1]}{'·' * bool(row.operands[1])}ε{subscript(row.depth)}"
+    if row.operation == "derivative":
+        return f"∂{row.operands[0]}/∂ε{subscript(row.depth + 1)}"
+    return f"{row.operation}({', '.join(row.operands)})"
 
 
 def safe_norm(x):
@@ -54,10 +73,6 @@ def digits(x):
         return ""
     text = f"[{', '.join(map(number, x))}]" if x.ndim else number(x)
     return text if len(text) <= 12 else ""
-
-
-def value(x):
-    return "-" if x is None else digits(x) or f"‖{safe_norm(x):.4g}‖"
 
 
 def in_short(n):

@@ -56,6 +56,11 @@ class Traced(operators(_TracedRules()), Dual):
         step = self.recorder.step_of(self) if primal is self.primal else None
         return Traced(Dual(primal, tangent, self.level), self.recorder, step)
 
+    def over(self, tangent, level):
+        """The argument of an inner jvp: of the same trace, a layer above."""
+        inner = Dual(self, tangent, level, frozen=True)
+        return inner if self.recorder.is_busy() else self.recorder.raised(inner)
+
     def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
         name = _name(ufunc) if method == "__call__" else f"{_name(ufunc)}.{method}"
         call = lambda top, *args, **kw: type(top).__array_ufunc__(top, ufunc, method, *args, **kw)  # noqa: E731
@@ -95,6 +100,8 @@ class Traced(operators(_TracedRules()), Dual):
     def through_layer(self, layer, p, x, kwargs):
         """A layer that was called with this among its arguments: a row, or one for each of the layers in it."""
         recorder, values = self.recorder, {**p, None: x}
+        if any(isinstance(v, Dual) and v.level != recorder.level for v in values.values()):  # in an inner jvp
+            return self.through(layer, None, p, x, **kwargs)
         seen = {id(v.primal): (v.primal, recorder.step_of(v)) for v in values.values() if recorder.is_traced(v)}
         if not recorder.is_busy():
             layer = _Watched(layer, recorder, seen)
@@ -133,6 +140,12 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
     args, kwargs = tuple(args), kwargs or {}
     leaves, structure = flatten((args, kwargs))
     top = max((a for a in leaves if isinstance(a, Dual)), key=precedence, default=like)
+    if any(type(a) is Dual for a in leaves) and type(top) in (Dual, Traced):
+        traced = next((a for a in leaves if type(a) is Traced), None)
+        if traced is not None and not traced.recorder.is_busy():
+            leaves = [traced.recorder.adopted(a) for a in leaves]  # of an inner jvp that began with plain values
+            args, kwargs = rebuild(structure, leaves)
+            top = max((a for a in leaves if isinstance(a, Dual)), key=precedence)
     if type(top) is not Traced:
         return call(top, *args, **kwargs)
     recorder, originals = top.recorder, {}
@@ -146,15 +159,23 @@ def _apply(operation, function, call, args, kwargs=None, like=None):
         if type(y) is np.ndarray and y.dtype.hasobject:
             y = y if y.flags.writeable else y.copy()
             y.flat = [as_traced(entry) for entry in y.flat]
-        elif type(y) is Dual and y.level == recorder.level:
-            return originals[id(y)][1] if id(y) in originals else Traced(y, recorder)
+        elif type(y) is Dual and y.level in recorder.depths:
+            if id(y) in originals:
+                return originals[id(y)][1]
+            if y.level != recorder.level:
+                y = Dual(as_traced(y.primal), as_traced(y.tangent), y.level, y.frozen)
+            return Traced(y, recorder)
         return y
 
     def untraced():
         inside, named = rebuild(structure, map(stripped, leaves))
         return map_leaves(as_traced, call(stripped(top), *inside, **named))
 
-    return untraced() if recorder.is_busy() else recorder.run(untraced, operation, function, args, kwargs, leaves)
+    return (
+        untraced()
+        if recorder.is_busy()
+        else recorder.run(untraced, operation, function, args, kwargs, leaves, (call, structure))
+    )
 
 
 def untraced_dual(x, recorder):

@@ -4,7 +4,7 @@ from .claims import Claim
 from .command_line import main
 from .curves import curves, ends, final, grouped, longest, shortest, spread
 from .derived import averaged, derived, gained
-from .figures import axes, axes_beside_images, band, bands, heat, ways
+from .figures import axes, axes_beside_images, band, bands, heat, legend_below, ways
 from .learning import epochs, follow, follow_episodes, learn
 from .options import options
 from .studies import Row, Study
@@ -41,6 +41,7 @@ __all__ = [
     "in_turns",
     "known",
     "learn",
+    "legend_below",
     "longest",
     "main",
     "one_thread",

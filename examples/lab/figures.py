@@ -62,7 +62,13 @@ def bands(ax, groups, column, **settings):
     for name, runs in groups.items():
         band(ax, runs, column, name)
     ax.set(**{"xlabel": "updates"} | settings)
-    ax.legend(frameon=False, fontsize=8)
+    legend_below(ax)
+
+
+def legend_below(ax, columns=2):
+    """The names of a plot's lines under it, where they cover none."""
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5, "ncols": columns}
+    ax.legend(frameon=False, fontsize=8, **below)
 
 
 def heat(ax, x, y, values, cmap="viridis", **label):

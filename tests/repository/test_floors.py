@@ -15,7 +15,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
-    ["backend", "checks", "frames", "hints", "scratch", "tables", "torch_names"],
+    ["backend", "checks", "displays", "frames", "hints", "scratch", "tables", "torch_names"],
     ["errors", "random", "zero", "vectors", "unwritten"],
     [
         "tree",
@@ -45,6 +45,7 @@ FLOORS = [  # from the ground up: the rooms of each floor
     ["online"],
     ["testing", "typing"],
     ["dualgrad"],  # the roof: what users see
+    ["course"],  # which is about what users see
 ]
 LATER = {  # imported when they are asked for, by name
     "array_api": "the module that stands for NumPy in array_api_compat, where that asks",

@@ -465,9 +465,12 @@ def test_multiply_adds(f, shapes, primal, tangent, lead):
 # ---------------------------------------------------------------------- levels
 
 
-def test_an_inner_jvp_shows_what_its_rules_do_at_the_traced_level():
+def test_an_inner_jvp_is_a_layer():
     trace = dg.trace(dg.derivative(np.sin), (1.0,), (1.0,))
-    assert [row.operation for row in trace.rows[1:4]] == ["sin", "cos", "multiply"]
+    assert [str(row) for row in trace.rows[1:]] == ["v1 = v0 + ε₂", "v2 = sin(v1)", "v3 = ∂v2/∂ε₂"]
+    (layer,) = trace.rows[2].layers
+    assert layer == ("ε₂", np.cos(1.0), -np.sin(1.0))
+    assert [row.depth for row in trace.rows] == [1, 2, 2, 1]
     assert (trace.value, trace.tangent) == (np.cos(1.0), -np.sin(1.0))
     assert trace.rows[-1].step == trace.outputs[0]
     rows = {row.step: row for row in trace.rows}
@@ -737,7 +740,7 @@ def test_dot_is_well_formed():
         nodes = [line for line in body if re.fullmatch(rf"  {string} \[label={string}(, \w+=\w+)*\];", line)]
         edges = [line for line in body if re.fullmatch(rf"  {string} -> {string};", line)]
         assert len(nodes) == len(trace.rows)
-        assert len(edges) == sum(len(row.inputs) for row in trace.rows)
+        assert len(edges) == sum(len(row.edges) for row in trace.rows)
         assert len(nodes) + len(edges) == len(body)
     trace = dg.trace(lambda p: p['a"\\'], ({'a"\\': 1.0},), ({'a"\\': 1.0},))
     assert r"\"" in trace.to_dot()
@@ -765,7 +768,7 @@ def test_svg_has_a_line_for_every_operand_clear_of_the_nodes():
     for trace in traces():
         image = ElementTree.fromstring(trace.to_svg())
         lines = [p for p in image.iter(f"{SVG}path") if p.get("marker-end")]
-        assert len(lines) == sum(len(row.inputs) for row in trace.rows)
+        assert len(lines) == sum(len(row.edges) for row in trace.rows)
         rects = [[float(r.get(k)) for k in ("x", "y", "width", "height")] for r in image.iter(f"{SVG}rect")]
         for path in image.iter(f"{SVG}path"):
             numbers = [float(n) for n in re.findall(r"-?[\d.]+", path.get("d"))]

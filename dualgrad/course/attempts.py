@@ -1,0 +1,129 @@
+"""An answer tried on one input: whatever it does, errors and endless loops included, is an `Outcome`."""
+
+import contextlib
+import ctypes
+import io
+import linecache
+import sys
+import sysconfig
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .exercise import Case, Exercise
+
+LINES = 1_000_000  # of the student's program, on one input
+TOO_LONG = 20.0  # on all inputs, for what never comes to another line
+PLACES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+OF_OTHERS = (*PLACES, str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<frozen", "<__array")
+
+
+class EndlessError(BaseException):
+    """It went on for too long; no ``except Exception`` holds it up."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one input: a value, or an error and the line it was raised on."""
+
+    value: Any = None
+    error: BaseException | None = None
+    place: str = ""
+
+    @property
+    def endless(self) -> bool:
+        return isinstance(self.error, EndlessError)
+
+
+def attempt(exercise: Exercise, answer: Callable[..., Any], case: Case) -> Outcome:
+    """The answer on copies of the input, in silence."""
+    given = _held(case)
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with np.errstate(all="ignore"), warnings.catch_warnings(), quiet:
+        warnings.simplefilter("ignore")
+        try:
+            with _lines_counted():
+                return Outcome(_held(exercise.run(answer, *given)))
+        except (Exception, EndlessError, SystemExit) as error:
+            return Outcome(None, error, _line_of(error))
+
+
+def _held(value):
+    """Copies of the arrays in it: an answer may write to what it is given, and to what it has returned."""
+    if type(value) in (tuple, list):
+        return type(value)(map(_held, value))
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def is_library(filename: str, known: dict[str, bool] = {}) -> bool:  # noqa: B006
+    """Whether a file is Python's, of a package, or of dualgrad; a cell of a notebook is none."""
+    if filename not in known:
+        known[filename] = filename.startswith(OF_OTHERS)
+    return known[filename]
+
+
+@contextlib.contextmanager
+def _lines_counted():
+    """The lines of the student's program are counted, unless a debugger watches them."""
+    left = LINES
+
+    def line(frame, event, argument):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise EndlessError
+        return line
+
+    def call(frame, event, argument):
+        return None if is_library(frame.f_code.co_filename) else line(frame, event, argument)
+
+    if sys.gettrace() is not None:
+        yield
+        return
+    sys.settrace(call)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+
+
+@contextlib.contextmanager
+def not_for_ever() -> Iterator[None]:
+    """After some seconds an `EndlessError` is raised in this thread, by another."""
+    thread, over, raised = threading.get_ident(), threading.Event(), threading.Event()
+    one_at_a_time = threading.Lock()
+
+    def watch():
+        while not over.wait(TOO_LONG):
+            with one_at_a_time:
+                if not over.is_set():
+                    raised.set()
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(EndlessError))
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        with one_at_a_time:
+            over.set()
+        if raised.is_set():
+            with contextlib.suppress(EndlessError):  # one may still be on its way
+                for _ in range(1000):
+                    pass
+
+
+def _line_of(error):
+    """The last line of the student's program that the error came through."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        filename, line = trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        if not is_library(filename):
+            source = linecache.getline(filename, line).strip()
+            place = f"line {line} of your cell or file" + (f": {source}" if source else "")
+        trace = trace.tb_next
+    return place

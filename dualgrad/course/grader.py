@@ -1,0 +1,136 @@
+"""check: an answer on the inputs of its exercise, and what came of it."""
+
+import inspect
+from typing import Any
+
+from .comparing import in_digits, misfit, sort_of
+from .diagnosing import Tried, hint
+from .exercise import Exercise
+from .lesson_1 import LESSON_1
+from .lesson_2 import LESSON_2
+from .lesson_3 import LESSON_3
+from .lesson_4 import LESSON_4
+from .lesson_5 import LESSON_5
+from .lesson_6 import LESSON_6
+from .lesson_7 import LESSON_7
+from .lesson_8 import LESSON_8
+from .lesson_9 import LESSON_9
+from .lesson_10 import LESSON_10
+from .notebook import show
+from .result import Result
+
+LESSONS = (
+    LESSON_1, LESSON_2, LESSON_3, LESSON_4, LESSON_5, LESSON_6, LESSON_7, LESSON_8, LESSON_9, LESSON_10,
+)  # fmt: skip
+UNWRITTEN = "Nothing is written yet: put your answer in the place of raise NotImplementedError, and run the cell again."
+
+
+def exercises() -> dict[str, Exercise]:
+    """Every exercise by its number, in the order of the course."""
+    return {exercise.number: exercise for lesson in LESSONS for exercise in lesson}
+
+
+def check(number: str, answer: Any = None) -> Result:
+    """Grade the answer to an exercise of the course, on inputs that are not shown in advance.
+
+    The inputs are the same every time. What is wrong is said on the simplest input that shows it, with a hint;
+    errors, endless loops and results of another sort_of or shape are said in words, and never raised.
+
+    Parameters
+    ----------
+    number : str
+        The number of the exercise, as "2.1".
+    answer : function or class
+        Yours, as its task names it; left out, the task is shown.
+
+    Returns
+    -------
+    Result
+        It is printed as well, or shown as a card in a notebook; true where the answer passed.
+
+    Raises
+    ------
+    ValueError
+        Where there is no exercise of this number.
+    ImportError
+        Without hypothesis, which draws the inputs: ``pip install "dualgrad[course]"``.
+
+    Examples
+    --------
+    >>> from dualgrad.course import check
+    >>> def multiply(a, b):
+    ...     return a[0] * b[0], a[1] * b[1]
+    >>> result = check("2.1", multiply)         # doctest: +ELLIPSIS
+    2.1 The product rule: not yet: right on ... inputs.
+      input     a = (3, 1), b = (2, 0)
+      expected  (6, 2)
+      got       (6, 0)
+      hint      ...
+    >>> result.passed
+    False
+    """
+    known = exercises()
+    if str(number) not in known:
+        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(known)}")
+    result = _graded(known[str(number)], answer)
+    show(result)
+    return result
+
+
+def _graded(exercise, answer):
+    problem = _unfit(exercise, answer)
+    if problem:
+        return Result(exercise.number, exercise.title, False, hint=problem)
+    tried = Tried(exercise, answer)
+    if not tried.wrong:
+        return Result(exercise.number, exercise.title, True, len(tried.right), len(tried.right))
+    return _wrong(exercise, tried)
+
+
+def _unfit(exercise, answer):
+    """What is wrong with an answer before it is tried."""
+    if answer is None:
+        return f'{exercise.task} Then check("{exercise.number}", {exercise.name}).'
+    if exercise.wants == "class":
+        return (
+            "" if isinstance(answer, type) else f"The answer is a class, {exercise.name}; you gave {sort_of(answer)}."
+        )
+    if not callable(answer):
+        return (
+            f'check wants the function itself, without brackets: check("{exercise.number}", {exercise.name}); you '
+            f"gave {sort_of(answer)}."
+        )
+    try:
+        signature = inspect.signature(answer)
+    except (TypeError, ValueError):
+        return ""
+    try:
+        signature.bind(*[None] * len(exercise.arguments))
+    except TypeError:
+        return f"Your function takes {signature}, and is called as {exercise.call}: begin with def {exercise.call}."
+    return ""
+
+
+def _wrong(exercise, tried):
+    """The result of an answer that is wrong somewhere: at the simplest input, unless it stopped."""
+    k = tried.worst
+    if tried.stopped and k == 0 and not tried.outcomes[k].endless:
+        return Result(exercise.number, exercise.title, False, hint=f"{UNWRITTEN} {exercise.task}")
+    outcome, said = tried.outcomes[k], hint(tried)
+    if outcome.endless:
+        got = "no end: more than a million lines were run"
+        said = f"Does your loop ever end? It was stopped at {outcome.place}."
+    elif outcome.error is not None:
+        got = f"{type(outcome.error).__name__}: {outcome.error}" + (f", at {outcome.place}" if outcome.place else "")
+    else:
+        got = misfit(outcome.value, tried.expected[k])
+        got = f"{in_digits(outcome.value)}: {got}" if got and outcome.value is not None else got
+        got = got or in_digits(outcome.value)
+    right = sum(tried.right)
+    total = len(exercise.cases)
+    given = _input(exercise, k)
+    return Result(exercise.number, exercise.title, False, right, total, given, in_digits(tried.expected[k]), got, said)
+
+
+def _input(exercise, k):
+    return ", ".join(f"{name} = {in_digits(x)}" for name, x in zip(exercise.parts, exercise.cases[k], strict=True))

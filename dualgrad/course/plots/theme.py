@@ -1,0 +1,109 @@
+"""What all pictures share: colours that are told apart by everyone, on white and on black, and quiet axes."""
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes as Axes
+    from matplotlib.figure import Figure as Figure
+else:  # matplotlib is imported when something is drawn
+    Axes = Figure = object
+
+# After Okabe and Ito; the dark theme's are lighter. "line" is what carries no meaning: axes, grids, construction lines.
+COLOURS = {
+    "light": {
+        "primal": "#0b67a8", "tangent": "#c2500a", "mean": "#00795a", "other": "#a8447f", "line": "#8a929b",
+        "faint": "#d5dade", "text": "#24292f", "paper": "#ffffff",
+    },
+    "dark": {
+        "primal": "#63b7ee", "tangent": "#f2a03d", "mean": "#3fc79c", "other": "#e28cc0", "line": "#858d97",
+        "faint": "#3a4149", "text": "#d9dee3", "paper": "#131416",
+    },
+}  # fmt: skip
+
+
+def pyplot() -> Any:
+    """matplotlib.pyplot, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(
+            'dualgrad.course.plots needs matplotlib, which is not installed: pip install "dualgrad[examples]"'
+        ) from None
+    return plt
+
+
+def new_axes(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **more: Any) -> Any:
+    """A figure and its axes."""
+    return pyplot().subplots(rows, columns, figsize=size, layout="constrained", **more)
+
+
+def style(theme: Literal["light", "dark"] = "light") -> AbstractContextManager[None]:
+    """A block in which pictures are drawn for light or for dark paper, as those of the documentation are.
+
+    Parameters
+    ----------
+    theme : "light" or "dark"
+
+    Returns
+    -------
+    A context manager: matplotlib's settings are what they were after it. The paper itself is transparent.
+
+    Raises
+    ------
+    ImportError
+        Where matplotlib is not installed.
+    ValueError
+        For another theme.
+
+    Examples
+    --------
+    >>> import matplotlib; matplotlib.use("Agg")
+    >>> import numpy as np
+    >>> from dualgrad.course import plots
+    >>> with plots.style("dark"):
+    ...     ax = plots.tangent(np.sin, 1.0)
+    >>> ax.xaxis.label.get_color()
+    '#d9dee3'
+    """
+    if theme not in COLOURS:
+        raise ValueError(f"got theme={theme!r}; expected 'light' or 'dark'")
+    c = COLOURS[theme]
+    settings = {
+        "text.color": c["text"], "axes.labelcolor": c["text"], "axes.titlecolor": c["text"],
+        "xtick.color": c["line"], "ytick.color": c["line"], "xtick.labelcolor": c["text"],
+        "ytick.labelcolor": c["text"], "axes.edgecolor": c["line"], "axes.facecolor": "none",
+        "figure.facecolor": c["paper"], "savefig.facecolor": "none", "savefig.transparent": True,
+        "font.family": "DejaVu Sans", "font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12,
+        "mathtext.fontset": "dejavusans", "legend.frameon": False, "axes.spines.top": False,
+        "axes.spines.right": False, "svg.fonttype": "path", "path.simplify": False,
+    }  # fmt: skip
+    return pyplot().rc_context(settings)
+
+
+def colours() -> dict[str, str]:
+    """The colours for the paper that is set: light ones where it is dark."""
+    plt = pyplot()
+    from matplotlib.colors import to_rgba
+
+    red, green, blue, _ = to_rgba(plt.rcParams["text.color"])
+    return COLOURS["dark" if red + green + blue > 1.5 else "light"]
+
+
+def on_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9)) -> Axes:
+    """The axes that were given, or new ones."""
+    return new_axes(size=size)[1] if ax is None else ax
+
+
+def arrow(ax: Any, start: Any, end: Any, colour: str, width: float = 2.2, **more: Any) -> Any:
+    """An arrow from one point to another, that limits of axes take into account; where the two are one, nothing."""
+    ax.update_datalim([start, end])
+    properties = {"arrowstyle": "-|>,head_width=0.22,head_length=0.45", "shrinkA": 0, "shrinkB": 0, "color": colour}
+    return ax.annotate("", end, start, arrowprops={**properties, "lw": width, **more}, annotation_clip=False)
+
+
+def halo() -> list[Any]:
+    """An outline in the paper's colour, that keeps a label readable where it crosses a line."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=3.5, foreground=colours()["paper"])]

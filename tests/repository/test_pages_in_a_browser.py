@@ -1,0 +1,134 @@
+"""The docs as a browser shows them: no page scrolls sideways, and what is copied is the program alone.
+
+They are built first, in half a minute, where Sphinx and Chromium are.
+"""
+
+import doctest
+import html
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+needs_sphinx = pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("sphinx", "myst_nb", "sphinx_copybutton", "furo")),
+    reason="Sphinx and what docs/conf.py names are not installed",
+)
+
+# What sticks out of the window, and does not lie in something that scrolls by itself.
+MEASURE = """
+const frames = {}, pages = PAGES, width = WIDTH;
+const outside = (frame) => {
+  const style = frame.contentWindow.getComputedStyle, found = [];
+  for (const element of frame.contentDocument.querySelectorAll("article *")) {
+    const box = element.getBoundingClientRect();
+    if (!box.width || box.right <= width + 1) continue;
+    let parent = element.parentElement;
+    while (parent && !["auto", "scroll", "hidden"].includes(style(parent).overflowX)) parent = parent.parentElement;
+    if (!parent || parent.matches("html, body, .content")) found.push(element.tagName + ": " + element.textContent);
+  }
+  return found.map((text) => text.trim().slice(0, 60));
+};
+const measure = (page) => new Promise((done) => {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
+  frame.onload = () => setTimeout(() => {
+    const root = frame.contentDocument.documentElement;
+    frames[page] = [root.scrollWidth, outside(frame)];
+    frame.remove();
+    done();
+  }, 300);
+  frame.src = "SITE/" + page;
+  document.body.append(frame);
+});
+(async () => {
+  for (let k = 0; k < pages.length; k += 6) await Promise.all(pages.slice(k, k + 6).map(measure));
+  const told = document.createElement("pre");
+  told.id = "told";
+  told.textContent = JSON.stringify(frames);
+  document.body.replaceChildren(told);
+})();
+"""
+
+
+def in_a_browser(script, folder):
+    """What a script leaves in the element #told of an empty page."""
+    page = folder / "driver.html"
+    page.write_text(f"<!doctype html><body><script>{script}</script></body>", "utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += ["--disable-web-security", f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000"]
+    command += ["--virtual-time-budget=200000", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert told, done.stderr[-2000:]
+    return json.loads(html.unescape(told[1]))
+
+
+def too_wide(site, pages, width, folder):
+    script = MEASURE.replace("PAGES", json.dumps(pages)).replace("WIDTH", str(width)).replace("SITE", site.as_uri())
+    found = in_a_browser(script, folder)
+    assert set(found) == set(pages)
+    return {page: (wide, out) for page, (wide, out) in found.items() if wide > width or out}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+@needs_a_browser
+@needs_sphinx
+@pytest.mark.parametrize("width", [400, 1300, 1400])
+def test_no_page_scrolls_sideways(site, width, tmp_path):
+    pages = sorted(str(page.relative_to(site)) for page in site.rglob("*.html") if "_static" not in page.parts)
+    assert len(pages) > 60
+    assert not too_wide(site, pages, width, tmp_path)
+
+
+@needs_a_browser
+def test_a_page_that_scrolls_sideways_is_found(tmp_path):
+    scrolls = '<div style="overflow-x: auto"><p style="width: 900px">wide, in what scrolls by itself</p></div>'
+    for name, body in (("good", scrolls), ("bad", '<p style="width: 900px">wide</p>')):
+        (tmp_path / f"{name}.html").write_text(f"<!doctype html><body><article>{body}</article></body>", "utf-8")
+    assert list(too_wide(tmp_path, ["good.html", "bad.html"], 400, tmp_path)) == ["bad.html"]
+
+
+# Every copy button is clicked; what its script would put on the clipboard is kept.
+COPY = """
+const frame = document.createElement("iframe");
+frame.onload = () => setTimeout(() => {
+  const page = frame.contentDocument, texts = [];
+  page.execCommand = () => texts.push(page.querySelector("textarea[readonly]").value);
+  for (const button of page.querySelectorAll("article .copybtn")) button.click();
+  const told = document.createElement("pre");
+  told.id = "told";
+  told.textContent = JSON.stringify(texts);
+  document.body.replaceChildren(told);
+}, 500);
+frame.src = "SITE/PAGE";
+document.body.append(frame);
+"""
+
+
+@needs_a_browser
+@needs_sphinx
+@pytest.mark.parametrize("page", ["dual-numbers-in-ten-minutes", "cookbook/equations", "training", "trace"])
+def test_what_is_copied_is_the_program_without_prompts_and_outputs(site, page, tmp_path):
+    texts = in_a_browser(COPY.replace("SITE", site.as_uri()).replace("PAGE", f"{page}.html"), tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / f"{page}.md").read_text("utf-8"), re.M | re.S)
+    programs = [[e.source for e in doctest.DocTestParser().get_examples(block)] for block in blocks]
+    copied = [text.split() for text in texts]
+    assert len(programs) > 3
+    assert all("".join(program).split() in copied for program in programs)
