@@ -15,7 +15,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "dualgrad"
 FLOORS = [  # from the ground up: the rooms of each floor
-    ["backend", "checks", "frames", "hints", "scratch", "tables", "torch_names"],
+    ["backend", "checks", "displays", "frames", "hints", "scratch", "tables", "torch_names"],
     ["errors", "random", "zero", "vectors", "unwritten"],
     [
         "tree",
