@@ -72,6 +72,10 @@ def program_trace() -> None:
         print(row.operation, row.operands[0].upper(), row.file, row.line + 1)
     with open("steps.dot", "w") as file:
         file.write(trace.to_dot())
+    slopes: list[str] = [operand for operand, _ in trace.partials("v1")]
+    page: str = trace.to_html(digits=4, names="mathematical")
+    print(slopes, len(page), trace.table(columns=["step", "local"], full=True), trace.to_markdown(), trace.to_latex())
+    trace.table(names="greek")  # type: ignore[arg-type]
 
 
 def program_taylor() -> None:

@@ -532,6 +532,112 @@ def test_on_a_device():
         np.testing.assert_allclose(row.tangent, other.tangent)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: dg.grad(lambda y: np.sum(np.sin(y) * y * x))(x),
+        lambda x: dg.hessian(lambda y: np.sum(y**3 * x))(x) @ x,
+        lambda x: dg.jacfwd(lambda y: y * y[0] + x)(x),
+        lambda x: dg.hvp(lambda y: np.sum(y**3), x, x),
+        lambda x: dg.jvp(lambda y: y * x[0] * y, (3.0,), (1.0,))[1] * x,
+        lambda x: dg.jvp(lambda y, z: y * z * np.sin(x), (x, 2.0), (np.ones(2), 1.0)),
+        lambda x: dg.jvp(lambda y: (y * 2, y[0]), (x,), (x,)),
+        lambda x: dg.value_and_grad(lambda p: np.sum(p["a"] * p["b"] ** 2))({"a": x, "b": x * 2}),
+        lambda x: dg.laplacian(lambda y: np.sum(y**4))(x) * x,
+        lambda x: dg.linearize(lambda y: np.sin(y) * x, x)[1](x),
+        lambda x: dg.derivative(lambda t: np.stack([t * x, x]).sum(0))(1.0) * x,
+        lambda x: dg.jvp(lambda y: dg.nn.Tanh()({}, y * x), (x,), (x,))[1],
+    ],
+)
+@pytest.mark.parametrize("v", [np.array([1.0, -2.0]), np.eye(2)])
+def test_derivatives_inside_have_the_value_and_tangent_of_jvp(f, v):
+    x = np.array([1.0, 2.0])
+    trace, (value, tangent) = dg.trace(f, (x,), (v,)), dg.jvp(f, (x,), (v,))
+    for got, expected in zip(leaves((trace.value, trace.tangent)), leaves((value, tangent)), strict=True):
+        np.testing.assert_allclose(got, expected)
+    pages = str(trace), trace.to_svg(), trace.to_dot(), trace.to_html(), trace.to_latex(), trace.to_markdown()
+    assert all(pages)
+    assert all(set(row.inputs) <= {earlier.step for earlier in trace.rows} for row in trace.rows)
+
+
+def test_the_mechanics_of_an_inner_derivative_are_no_rows():
+    trace = dg.trace(lambda x: dg.derivative(lambda y: y * np.sin(y))(x) * 2, (2.0,), (1.0,))
+    calls = [str(row).partition(" = ")[2] for row in trace.rows]
+    assert calls == ["x", "v0 + ε₂", "sin(v1)", "multiply(v1, v2)", "∂v3/∂ε₂", "multiply(v4, 2)"]
+    hessian = dg.trace(dg.hessian(lambda y: np.sum(y * y * y)), (np.ones(2),), (np.ones(2),))
+    names = [name for name, _, _ in hessian.row("v4").layers]
+    assert (names, hessian.row("v4").depth) == (["ε₂", "ε₃", "ε₂ε₃"], 3)
+    assert not {"moveaxis", "reshape", "getitem"} & {row.operation for row in hessian.rows}
+
+
+# ---------------------------------------------------------------------- options, and local derivatives
+
+
+def test_local_derivatives():
+    trace = dg.trace(lambda x, y: np.sin(x * x) / y, (2.0, 4.0), (1.0, 0.0))
+    assert trace.partials("v1") == [("v-1", 2.0), ("v-1", 2.0)]
+    assert trace.row("v1").edges == ("v-1", "v-1")
+    assert trace.partials("v3") == [("v2", 0.25), ("v0", -np.sin(4.0) / 16)]
+    assert trace.partials("v0") == []
+    for row in trace.rows[2:]:  # the chain rule
+        slopes = [slope * trace.row(operand).tangent for operand, slope in trace.partials(row.step)]
+        assert sum(slopes) == pytest.approx(row.tangent)
+
+
+def test_local_derivatives_of_arrays_writes_and_several_results():
+    a, x = np.arange(6.0).reshape(2, 3), np.arange(3.0)
+
+    def f(a, x):
+        y = a @ x
+        y[0] = x[1] * 3
+        first, second = np.split(y, 2)
+        return first * second
+
+    trace = dg.trace(f, (a, x), (a, x))
+    found = {row.step: trace.partials(row.step) for row in trace.rows}
+    assert [slope.shape for _, slope in found["v1"]] == [(2, 2, 3), (2, 3)]
+    np.testing.assert_array_equal(found["v1"][1][1], a)
+    write = next(row for row in trace.rows if row.operation == "setitem")
+    np.testing.assert_array_equal(found[write.step][0][1], np.diag([0.0, 1.0]))
+    halves = [row.step for row in trace.rows if row.operation.startswith("split")]
+    np.testing.assert_array_equal([found[step][0][1][0] for step in halves], np.eye(2))
+    again = pickle.loads(pickle.dumps(trace))
+    np.testing.assert_array_equal(again.partials("v1")[1][1], a)
+    large = dg.trace(np.sin, (np.ones(99),), (np.ones(99),))
+    assert large.partials("v1") == [("v0", None)]
+    assert "∂v1/∂v0 : 99 by 99" in large.table(columns=("step", "local"))
+
+
+def test_mathematical_names():
+    def f(x, y):
+        u = np.log(x) * -2.0 + x / y - x**2 + y**-1.5
+        return (x @ x, x[0], np.sqrt(x), -u, np.sum(y), abs(x), u > 1, np.maximum(x, y))
+
+    x = np.array([1.0, 2.0])
+    table = dg.trace(f, (x, x), (x, x)).table(names="mathematical", columns="operation")
+    calls = (
+        "ln v-1|v1 · (-2)|v-1 / v0|v2 + v3|v-1²|v4 − v5|v0^(-1.5)|v6 + v7|v-1 @ v-1|v-1[0]|√v-1|−v8|Σ v0|"
+        "|v-1||v8 > 1|maximum(v-1, v0)"
+    )
+    assert "|".join(table.splitlines()[3:-1]) == calls
+
+
+def test_options():
+    trace = dg.trace(lambda x: np.outer(x, x) / 3, (np.array([1.0, 2.0]),), (np.ones(2),))
+    assert "[[0.33, 0.67], [0.67, 1.3]]" in trace.table(digits=2, full=True)
+    assert trace.table(columns=("tangent", "step")).splitlines()[0].split() == ["tangent", "step"]
+    assert "0.3333333" in trace.to_markdown(digits=7, full=True)
+    for wrong in ({"digits": 0}, {"digits": 2.5}, {"columns": ("steps",)}, {"columns": ()}, {"names": "greek"}):
+        with pytest.raises(ValueError, match="expected"):
+            trace.table(**wrong)
+
+
+def test_short_vectors_print_their_entries():
+    text = str(dg.trace(np.sin, (np.array([1.0, 2.0]),), (np.ones(2),)))
+    assert "[0.8415, 0.9093]" in text
+    assert "‖" not in text
+
+
 # ---------------------------------------------------------------------- the tables
 
 
