@@ -6,6 +6,7 @@ import numpy as np
 
 from ..backend import is_array
 from ..rules.einsum import from_sublists, spelled_out
+from ..zero import ZERO
 
 MOVED = frozenset(
     "append array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
@@ -26,7 +27,7 @@ def multiply_adds(operation, function, args, leaves, outputs):
     if operation in MOVED:
         return 0
     module, _, name = operation.rpartition(".")
-    arrays = list(filter(is_array, leaves))
+    arrays = [a for a in leaves if is_array(a) and a is not ZERO]
     largest = max((a.size for a in (*arrays, *outputs) if is_array(a)), default=0)
     if function is np.einsum:
         subscripts, *factors = args if isinstance(args[0], str) else from_sublists(args)

@@ -136,6 +136,8 @@ class Recorder:
         if isinstance(x, slice):
             ends = ["" if end is None else self.named(end) for end in (x.start, x.stop, x.step)]
             return ":".join(ends if ends[2] else ends[:2])
+        if x is ZERO:
+            return "0"
         if is_array(x):
             x = _host_copy(x)
             return digits(x) or kind(x)
@@ -149,6 +151,8 @@ class Recorder:
         with self.busy():
             result = call()
         self.failing = ""
+        if result is ZERO:  # of a layer without a tangent: nothing is computed
+            return result
         if len(edges) == 1 and operation in MOVED and self.shown.keys() & edges and _by_transform(sys._getframe(2)):
             return self.moved(next(filter(self.is_traced, leaves)), result)
         if len(edges) == 1 and operation == "copy" and type(result) is Traced and _by_transform(sys._getframe(2)):

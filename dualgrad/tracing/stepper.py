@@ -9,8 +9,9 @@ from importlib import resources
 from .graph import Placement
 from .row import cut, kind, where
 
-_IN_ALL = 16_000  # of all arrays together, and
-_EACH = 2_000  # of one: the page stays small
+_PAGE = 290_000  # bytes, at most; if need be with fewer
+_ROOMS = (1200, 16_000), (1200, 4_000), (600, 4_000), (200, 4_000), (50, 500)  # rows, and numbers of all arrays
+_EACH = 2_000  # numbers of one array
 _LINES_AROUND = 1  # lines of source before and after
 _APART = 12  # lines without a step in between, from which on they are left out
 _BOXES = 600  # of the graph: a larger one is not drawn
@@ -18,31 +19,41 @@ _DRAWN = 4_000  # nodes and bends, likewise
 
 
 def as_page(trace, view, title):
-    """The page, for an outcome of `dualgrad.trace`."""
-    brief = view._replace(digits=min(view.digits, 4))
-    places = {}
+    """The page, for an outcome of `dualgrad.trace`; as much of a long trace as there is room for."""
+    template = resources.files(__package__).joinpath("stepper.html").read_text("utf-8")
+    for most, numbers in _ROOMS:
+        page = template.replace("{{title}}", html.escape(title))
+        page = page.replace("{{data}}", _data(trace, view, title, most, numbers))
+        if len(page.encode()) < _PAGE:
+            break
+    return page
+
+
+def _data(trace, view, title, most, numbers):
+    """What the page shows, as JSON that may stand in HTML."""
+    rows, places, brief = trace.rows, {}, view._replace(digits=min(view.digits, 4))
+    left = max(0, len(rows) - most)
+    rows = [*rows[: most // 2], *rows[len(rows) - most // 2 :]] if left else rows
     data = {
-        "title": title,
+        "title": title + (f" (without {left} steps in the middle)" if left else ""),
         "summary": trace.summary(),
         "outputs": list(trace.outputs),
-        "source": _source(trace.rows),
-        "rows": list(_rows(trace, view, brief, places)),
+        "source": _source(rows),
+        "rows": list(_rows(rows, trace, view, brief, places, numbers)),
         "places": list(places),
-        "graph": _graph(trace, brief),
+        "graph": None if left else _graph(rows, trace, brief),
     }
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     text = text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-    text = text.encode("utf-8", "backslashreplace").decode()  # lone surrogates, of which a file cannot be made
-    page = resources.files(__package__).joinpath("stepper.html").read_text("utf-8")
-    return page.replace("{{title}}", html.escape(title)).replace("{{data}}", text)
+    return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates, of which a file cannot be made
 
 
-def _rows(trace, view, brief, places):
+def _rows(rows, trace, view, brief, places, numbers):
     """The rows with all that the page says of them; numbers are text, for JSON has no NaN. Fields that are empty are
     left out, and a place in the source is told once: pages of a thousand steps stay small."""
-    arrays = sum(2 + 2 * len(row.layers) for row in trace.rows)
-    most = max(4, min(_EACH, _IN_ALL // max(arrays, 1)))
-    for row in trace.rows:
+    arrays = sum(2 + 2 * len(row.layers) for row in rows)
+    most = max(2, min(_EACH, numbers // max(arrays, 1)))
+    for row in rows:
         parts = [("", row.primal, row.tangent), *row.layers]
         place = row.file, row.line, row.column, row.expression, where(row, row.source)
         told = {
@@ -96,17 +107,17 @@ def _of_file(file, lines):
         yield {"file": file, "name": name, "lines": [[k, line] for k, line in found if line is not None]}
 
 
-def _graph(trace, view):
+def _graph(rows, trace, view):
     """The nodes and lines of the graph, placed; None for one too large to be read."""
-    rows = trace.rows
     labels = {}
     for row in rows:
         short = [view.value(x) for x in (row.primal, row.tangent)]
         value = short[0] if row.tangent is None else f"{short[0]} + ε {short[1]}"
         labels[row.step] = [cut(f"{row.step} = {view.call(row)}", 32), value]
     number = {row.step: k for k, row in enumerate(rows)}
-    far = sum(number[row.step] - number[step] for row in rows for step in row.inputs)
-    if len(rows) > _BOXES or far > 100_000:
+    reach = {step: k for k, row in enumerate(rows) for step in row.inputs}
+    far = sum(k - number[step] for step, k in reach.items())
+    if len(rows) > _BOXES or far > 25 * _DRAWN:
         return None
     plan, lines = Placement(rows, labels, sweeps=12 if len(rows) < 300 else 4), []
     if len(plan.above) > _DRAWN:
