@@ -89,15 +89,23 @@ def claims_of(page):
     return tables.markdown(tables.table("", claims.COLUMNS, rows)).strip()
 
 
+def in_full(said):
+    """Claims with their words; what begins with "..." goes on from the last that does not."""
+    begun = ""
+    for claim in said:
+        begun = begun if claim.said.startswith("...") else claim.said
+        yield (begun if claim.said is begun else f"{begun} {claim.said}"), claim
+
+
 def of_all():
     """The first page: how many claims of every paper hold, and which do not."""
     counts, against = [], []
     for page in (page for page in SCRIPTS if not page.startswith("../")):
-        said = [claim for claim, _ in judged(page) if claim.paper]  # the others are ours
-        words = [claim.verdict.word for claim in said]
+        said = [(whole, claim) for whole, claim in in_full(claim for claim, _ in judged(page)) if claim.paper]
+        words = [claim.verdict.word for _, claim in said]  # those without a figure of the paper are ours
         title = re.search("^# (.*)$", (HERE / "papers" / f"{page}.md").read_text("utf-8"), re.MULTILINE)[1]
         counts.append([f"[{title}]({page}.md)", *(words.count(word) for word in WORDS)])
-        against += [[title, claim.said, claim.paper, claim.ours] for claim in said if claim.verdict.word == WORDS[1]]
+        against += [[title, whole, claim.paper, claim.ours] for whole, claim in said if claim.verdict.word == WORDS[1]]
     return {
         "verdicts": tables.markdown(tables.table("", ["paper", *WORDS], counts)).strip(),
         "against": tables.markdown(tables.table("", ["paper", "claim", "the paper", "here"], against)).strip(),

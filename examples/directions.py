@@ -197,7 +197,7 @@ def claims(runs):
     yield Claim(f"one direction gains more by a batch of {middle} than 3, 10, 30, 100 do", "figure 1b: especially",
                 accuracy(*gain, column=2), together(*(above(gain[0], other, 2) for other in gain[1:])))  # fmt: skip
     cut = [until(of(1, batch), updates) for batch in BATCHES]
-    yield Claim(f"after equal updates, {updates}, the largest batch is best, with one direction", "not compared",
+    yield Claim(f"after equal updates, {updates}, the largest batch is best, with one direction", "",
                 accuracy(*cut), together(*(above(cut[2], other, 3) for other in cut[:2])))  # fmt: skip
     wide = [of(1, small, width) for width in WIDTHS]
     yield Claim("one direction learns at every width: 32, 128, 512", "figure 1c", accuracy(*wide),

@@ -126,7 +126,7 @@ def claims(runs):
         where = "figure 3: most of all here" if steps == 2 else "figure 3"
         for said, at in ((f"DODGE is ahead of Reptile: {source}, {steps} inner steps at {inner:g}", None),
                          ("... at equal time", shortest(pair.values()))):  # fmt: skip
-            yield Claim(said, where if at is None else "not compared", decibels(dodge, reptile, at=at),
+            yield Claim(said, where if at is None else "", decibels(dodge, reptile, at=at),
                         above(dodge, reptile, 2, at=at))  # fmt: skip
         means = [averaged(group, 2) for group in (dodge, reptile)]
         yield Claim("... learns faster: its mean over all updates is higher", "figure 3", decibels(*means),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "docs"), str(ROOT / "examples")]
 
 import make_papers  # noqa: E402
-from lab import Claim, Row, Study, axes, over, results, table  # noqa: E402
+from lab import Claim, Row, Study, axes, known, over, results, table  # noqa: E402
 from lab.queues import accomplish  # noqa: E402
 
 
@@ -199,3 +199,8 @@ def test_a_block_or_a_study_that_nobody_makes_is_refused(place, monkeypatch):
     page.write_text(PAGE.replace("made: small", "made: large"))
     with pytest.raises(SystemExit, match="asks for 'large', which no study makes"):
         command(monkeypatch)
+
+
+def test_a_claim_that_goes_on_is_told_with_what_it_goes_on_from():
+    said = [Claim(words, "", "", known(True)) for words in ("a", "... b", "... c", "d", "... e")]
+    assert [whole for whole, _ in make_papers.in_full(said)] == ["a", "a ... b", "a ... c", "d", "d ... e"]
