@@ -5,6 +5,7 @@
 # make test      all tests and doctests
 # make lint      ruff: rules and format; mypy and pyright: a user's programs, and the share of names with types
 # make docs      the documentation, in docs/_build/html; warnings are errors
+# make test-pages  the tests of the pages that make docs has built, in Chromium; and of what the course shows in notebooks
 # make slides    the slides of the course, a deck for each lesson, in docs/_build/slides
 # make docs-live  the lessons as notebooks for a browser (JupyterLite, in docs/_build/live); what can be tried without a
 #                network is (installs jupyterlite and, by npm, Pyodide)
@@ -57,7 +58,7 @@ NEWER := 3.12 3.13 3.14 3.15
 RULES_ON ?= $(NEWER)
 
 .PHONY: demo demo-mpi data test test-fronts test-workers test-oldest test-newest $(NEWER:%=test-newest-%) newest test-gpu \
-        lint docs docs-live slides figures coverage api verification tutorial elsewhere accuracy compare torch papers dist bench \
+        test-pages lint docs docs-live slides figures coverage api verification tutorial elsewhere accuracy compare torch papers dist bench \
         bench-smoke clean
 .DELETE_ON_ERROR:
 
@@ -127,6 +128,9 @@ lint: $(call ready,lint)
 docs-live: $(call ready,live)
 	npm install --silent --no-fund --no-audit --prefix docs/_build pyodide || echo "Pyodide cannot be fetched here."
 	$(PYTHON) docs/make_live.py $(ARGS)
+
+test-pages: $(call ready,docs) $(call ready,test)
+	DUALGRAD_PAGES=docs/_build/html $(PYTHON) -m pytest -q tests/repository/test_pages_in_a_browser.py tests/course/test_grader.py $(ARGS)
 
 slides: $(call ready,docs)
 	$(PYTHON) docs/make_slides.py

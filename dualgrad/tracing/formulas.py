@@ -46,12 +46,12 @@ def formula(row):
     """What made a row, in Unicode."""
     name, operands = _IN_PLACE_OF.get(row.operation, row.operation), row.operands
     if name in _INFIX and len(operands) == 2:
-        return f" {_INFIX[name][0]} ".join(map(_factor, operands))
+        return f" {_INFIX[name][0]} ".join(map(_in_brackets, operands))
     if name in _UNARY and len(operands) == 1:
         return _UNARY[name][0].format(operands[0])
     if name == "power" and len(operands) == 2:
-        base, exponent = _factor(operands[0]), operands[1]
-        return base + superscript(exponent) if re.fullmatch(r"-?\d+", exponent) else f"{base}^{_factor(exponent)}"
+        base, exponent = _in_brackets(operands[0]), operands[1]
+        return base + superscript(exponent) if re.fullmatch(r"-?\d+", exponent) else f"{base}^{_in_brackets(exponent)}"
     if name == "getitem" and len(operands) == 2:
         return f"{operands[0]}[{_subscripted(operands[1])}]"
     if name == "setitem" and len(operands) == 3:
@@ -66,7 +66,7 @@ def superscript(k):
     return "".join("⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".index(c)] for c in str(k))
 
 
-def _factor(x):
+def _in_brackets(x):
     return f"({x})" if x.startswith("-") or _is_complex(x) else x
 
 
@@ -90,7 +90,7 @@ def latex_formula(row):
     """What made a row, for mathematics in LaTeX."""
     name, operands = _IN_PLACE_OF.get(row.operation, row.operation), row.operands
     x = [latex_operand(operand) for operand in operands]
-    factors = [rf"\left({a}\right)" if _factor(o) != o else a for a, o in zip(x, operands, strict=True)]
+    factors = [rf"\left({a}\right)" if _in_brackets(o) != o else a for a, o in zip(x, operands, strict=True)]
     if name == "input":
         return rf"\texttt{{{latex(operands[0])}}}"
     if name == "perturb":

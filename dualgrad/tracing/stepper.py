@@ -39,7 +39,7 @@ def _data(trace, view, title, most, numbers):
         "summary": trace.summary(),
         "outputs": list(trace.outputs),
         "source": _source(rows),
-        "rows": list(_rows(rows, trace, view, brief, places, numbers)),
+        "rows": list(_rows_shown(rows, trace, view, brief, places, numbers)),
         "places": list(places),
         "graph": None if left else _graph(rows, trace, brief),
     }
@@ -48,7 +48,7 @@ def _data(trace, view, title, most, numbers):
     return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates, of which a file cannot be made
 
 
-def _rows(rows, trace, view, brief, places, numbers):
+def _rows_shown(rows, trace, view, brief, places, numbers):
     """The rows with all that the page says of them; numbers are text, for JSON has no NaN. Fields that are empty are
     left out, and a place in the source is told once: pages of a thousand steps stay small."""
     arrays = sum(2 + 2 * len(row.layers) for row in rows)

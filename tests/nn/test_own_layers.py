@@ -544,6 +544,7 @@ RULES = "jvp", "step_jvp", "output_jvp"
 
 def test_every_rule_of_the_library_takes_k_directions():
     kinds = [k for k in subclasses(nn.Layer) | subclasses(nn.losses.Loss) if k.__module__.startswith("dualgrad.")]
+    kinds = [k for k in kinds if not k.__module__.startswith("dualgrad.course.")]  # answers of students, wrong ones too
     rules = [(k, name) for k in kinds for name in RULES if name in vars(k) and inspect.isfunction(vars(k)[name])]
     assert len(rules) > 30
     assert [(k, name) for k, name in rules if not vars(k).get("lead")] == []

@@ -1,16 +1,15 @@
 """The docs as a browser shows them: no page scrolls sideways, and what is copied is the program alone.
 
-They are built first, in half a minute, where Sphinx and Chromium are.
+``make test-pages`` runs this on what ``make docs`` has built, where Chromium is.
 """
 
 import doctest
 import html
-import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-needs_sphinx = pytest.mark.skipif(
-    any(importlib.util.find_spec(name) is None for name in ("sphinx", "myst_nb", "sphinx_copybutton", "furo")),
-    reason="Sphinx and what docs/conf.py names are not installed",
-)
+needs_pages = pytest.mark.skipif("DUALGRAD_PAGES" not in os.environ, reason="looked at by make docs test-pages")
 
 # What sticks out of the window, and does not lie in something that scrolls by itself.
 MEASURE = """
@@ -79,17 +75,13 @@ def too_wide(site, pages, width, folder):
     return {page: (wide, out) for page, (wide, out) in found.items() if wide > width or out}
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html", "docs", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return folder
+@pytest.fixture
+def site():
+    return Path(os.environ["DUALGRAD_PAGES"]).resolve()
 
 
 @needs_a_browser
-@needs_sphinx
+@needs_pages
 @pytest.mark.parametrize("width", [400, 1300, 1400])
 def test_no_page_scrolls_sideways(site, width, tmp_path):
     pages = sorted(str(page.relative_to(site)) for page in site.rglob("*.html") if "_static" not in page.parts)
@@ -123,7 +115,7 @@ document.body.append(frame);
 
 
 @needs_a_browser
-@needs_sphinx
+@needs_pages
 @pytest.mark.parametrize("page", ["dual-numbers-in-ten-minutes", "cookbook/equations", "training", "trace"])
 def test_what_is_copied_is_the_program_without_prompts_and_outputs(site, page, tmp_path):
     texts = in_a_browser(COPY.replace("SITE", site.as_uri()).replace("PAGE", f"{page}.html"), tmp_path)
