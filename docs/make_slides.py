@@ -35,11 +35,9 @@ def blocks(text):
     body = text.split("---\n", 2)[2]
     block, closing = [], None
     for line in [*body.splitlines(), ""]:
-        opened = re.match(r"(`{3,}|:{3,})", line) if closing is None and not block else None
-        if closing is None and line.startswith("$$") and not re.search(r"\$\$ *(\(.*\))?$", line[2:]):
-            closing = r"\$\$ *(\(.*\))?$|.*\$\$ *(\(.*\))?$"
-        if opened:
-            closing = re.escape(opened[1]) + "$"
+        opened = re.match(r"(`{3,}|:{3,}|\$\$)", line) if closing is None and not block else None
+        if opened and not re.search(r"\$\$( \(.*\))?$", line[2:]):
+            closing = r".*\$\$( \(.*\))?$" if opened[1] == "$$" else re.escape(opened[1]) + "$"
             block.append(line)
             continue
         if closing is None and not line.strip():

@@ -7,6 +7,7 @@ import linecache
 import sys
 import sysconfig
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -38,6 +39,12 @@ class Outcome:
     @property
     def endless(self) -> bool:
         return isinstance(self.error, EndlessError)
+
+    @property
+    def own(self) -> bool:
+        """Whether the error was raised by the student's program itself, not by what it calls."""
+        frames = list(traceback.walk_tb(self.error.__traceback__)) if self.error else []
+        return bool(frames) and not is_library(frames[-1][0].f_code.co_filename)
 
 
 def attempt(exercise: Exercise, answer: Callable[..., Any], case: Case) -> Outcome:

@@ -68,7 +68,12 @@ def sort_of(x: Any) -> str:
 
 
 def in_digits(x: Any) -> str:
-    """A thing with its numbers, short enough for a line."""
+    """A thing with its numbers, short enough for a few lines."""
+    text = _in_all_digits(x[:100] if isinstance(x, (tuple, list, str)) else x)
+    return text if len(text) <= 500 else f"{text[:500]} ..."
+
+
+def _in_all_digits(x):
     if isinstance(x, (tuple, list)):
         return f"({', '.join(map(in_digits, x))}{',' * (len(x) == 1)})"
     if isinstance(x, (str, type(None))) or callable(x):

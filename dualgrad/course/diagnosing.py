@@ -9,7 +9,7 @@ from .attempts import Outcome, attempt, not_for_ever
 from .comparing import agree, alike, in_digits, misfit
 from .exercise import Exercise
 
-BY_HAND = "Do this input by hand, a line at a time, and print what each line of yours gives."
+BY_HAND = "Do this input by hand, a line at a time, and call your function with it: check itself shows no prints."
 
 
 class Tried:
@@ -35,6 +35,12 @@ class Tried:
         """Whether the last input that was tried is the last that will be."""
         last = self.outcomes[-1]
         return last.endless or isinstance(last.error, NotImplementedError)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether it stopped at once, at the student's own raise NotImplementedError."""
+        first = self.outcomes[0]
+        return len(self.outcomes) == 1 and isinstance(first.error, NotImplementedError) and first.own
 
     @property
     def worst(self) -> int:
@@ -73,9 +79,10 @@ def _of_an_error(tried):
 
 def _of_numbers(tried):
     """The sign, a factor, a part of the result, or a kind of input."""
-    pairs = [(tried.outcomes[k].value, tried.expected[k]) for k in tried.wrong if tried.outcomes[k].error is None]
-    if any(misfit(*pair) for pair in pairs):
+    if misfit(tried.outcomes[tried.worst].value, tried.expected[tried.worst]):
         return _only_where(tried) or "The numbers come later: first let the result have the right kind and shape."
+    pairs = [(tried.outcomes[k].value, tried.expected[k]) for k in tried.wrong if tried.outcomes[k].error is None]
+    pairs = [pair for pair in pairs if not misfit(*pair)]
     parts = _which_part(pairs, tried.exercise.tolerance)
     factor = _factor(pairs)
     said = [parts, factor, _only_where(tried)]
@@ -88,10 +95,11 @@ def _which_part(pairs, tolerance):
         return ""
     count = len(pairs[0][1])
     right = [all(agree(found[i], expected[i], tolerance) for found, expected in pairs) for i in range(count)]
-    names = ("value", "tangent") if count == 2 else tuple(f"part {i + 1}" for i in range(count))
-    good = [name for name, ok in zip(names, right, strict=True) if ok]
-    bad = [name for name, ok in zip(names, right, strict=True) if not ok]
-    return f"The {' and '.join(good)} is right everywhere; look at the {' and '.join(bad)}." if good and bad else ""
+    if count == 2 and any(right) and not all(right):
+        good, bad = ("value", "tangent") if right[0] else ("tangent", "value")
+        return f"The {good} is right everywhere; look at the {bad}."
+    bad = [str(i + 1) for i in range(count) if not right[i]]
+    return f"Of the {count} results, counted from 1, look at {' and '.join(bad)}." if 0 < len(bad) < count else ""
 
 
 def _factor(pairs):
@@ -105,7 +113,7 @@ def _factor(pairs):
         found, expected = np.ravel(found), np.ravel(expected)
         moving = np.isfinite(found) & np.isfinite(expected) & (np.abs(expected) > 1e-12)
         ratios += list(found[moving] / expected[moving])
-    if len(ratios) < 3 or not np.allclose(ratios, ratios[0], rtol=1e-6) or ratios[0] in (0.0, 1.0):
+    if len(ratios) < 3 or not np.allclose(ratios, ratios[0], rtol=1e-6) or f"{ratios[0]:.4g}" in ("0", "1"):
         return ""
     return (
         "It has the wrong sign, always."

@@ -34,7 +34,7 @@ def check(number: str, answer: Any = None) -> Result:
     """Grade the answer to an exercise of the course, on inputs that are not shown in advance.
 
     The inputs are the same every time. What is wrong is said on the simplest input that shows it, with a hint;
-    errors, endless loops and results of another sort_of or shape are said in words, and never raised.
+    errors, endless loops and results of another kind or shape are said in words, and never raised.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def _unfit(exercise, answer):
 def _wrong(exercise, tried):
     """The result of an answer that is wrong somewhere: at the simplest input, unless it stopped."""
     k = tried.worst
-    if tried.stopped and k == 0 and not tried.outcomes[k].endless:
+    if tried.unwritten:
         return Result(exercise.number, exercise.title, False, hint=f"{UNWRITTEN} {exercise.task}")
     outcome, said = tried.outcomes[k], hint(tried)
     if outcome.endless:
