@@ -130,7 +130,8 @@ docs-live: $(call ready,live)
 	$(PYTHON) docs/make_live.py $(ARGS)
 
 test-pages: $(call ready,docs) $(call ready,test)
-	DUALGRAD_PAGES=docs/_build/html $(PYTHON) -m pytest -q tests/repository/test_pages_in_a_browser.py tests/course/test_grader.py $(ARGS)
+	DUALGRAD_PAGES=docs/_build/html $(PYTHON) -m pytest -q tests/repository/test_pages_in_a_browser.py \
+	  tests/course/test_grader.py::test_a_cell_shows_a_card_once $(ARGS)
 
 slides: $(call ready,docs)
 	$(PYTHON) docs/make_slides.py

@@ -35,6 +35,11 @@ STEP, KNOWN = 0.5, 0.45  # in log10: from one rate of the grid to the next; what
 SIGNS = "LowRank signs"
 
 
+def both_kinds(paper):
+    """The two kinds of directions, with what is said of them: normals, which are the paper's, and signs."""
+    return ("normals", "", paper), ("forward", f" ({SIGNS})", "")
+
+
 def collapse(group):
     return diverge(group, LOSS, COLLAPSED)
 
@@ -63,7 +68,7 @@ def mlp_claims(runs):
 
 def rate_claims(of):
     for rate in RATES[1:]:
-        for method, words, paper in (("normals", "", "figure 2"), ("forward", f" ({SIGNS})", "")):
+        for method, words, paper in both_kinds("figure 2"):
             pair = of(rate, method), of(rate, "backprop")
             yield Claim(f"at {rate:g} forward gradient and backprop do alike, within a tenth of what the loss of the "
                         f"latter falls by{words}", paper, ends(pair, LOSS), learned_alike(*pair))  # fmt: skip
@@ -71,14 +76,14 @@ def rate_claims(of):
     others = [of(rate, method) for rate in RATES[1:] for method in ("normals", "backprop")]
     yield Claim("backprop at 2e-3 does best", "figure 2", ends([best, *others], LOSS),
                 together(*(below(best, group, LOSS) for group in others)))  # fmt: skip
-    for method, words, paper in (("normals", "", "figure 2"), ("forward", f" ({SIGNS})", "")):
+    for method, words, paper in both_kinds("figure 2"):
         group = of(RATES[0], method)
         yield Claim(f"at 2e-3 the forward gradient collapses{words}", paper, ends([group], LOSS), collapse(group))
-    for method, words, paper in (("normals", "", "conclusion"), ("forward", f" ({SIGNS})", "")):
+    for method, words, paper in both_kinds("conclusion"):
         pair = [per_update(of(RATE, m)) for m in (method, "backprop")]
         yield Claim(f"an update by the forward gradient takes less time than by backprop{words}", paper,
                     f"{ends(pair)} ms", below(*pair, 2))  # fmt: skip
-    for method, words, paper in (("normals", "", "conclusion"), ("forward", f" ({SIGNS})", "")):
+    for method, words, paper in both_kinds("conclusion"):
         pair = [best_of([of(rate, m) for rate in RATES]) for m in ("backprop", method)]
         for at, when, source in ((None, "", paper), (common_time(*pair), " in equal time", "")):
             yield Claim(f"backprop is ahead{when}, each at the best of the three rates{words}", source,

@@ -11,6 +11,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,10 @@ def _held(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
 
-def is_library(filename: str, known: dict[str, bool] = {}) -> bool:  # noqa: B006
+@cache
+def is_library(filename: str) -> bool:
     """Whether a file is Python's, of a package, or of dualgrad; a cell of a notebook is none."""
-    if filename not in known:
-        known[filename] = filename.startswith(OF_OTHERS)
-    return known[filename]
+    return filename.startswith(OF_OTHERS)
 
 
 @contextlib.contextmanager

@@ -8,14 +8,13 @@ import html
 import json
 import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support.pages import CHROMIUM, browsed
+
 ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_a_browser = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 needs_pages = pytest.mark.skipif("DUALGRAD_PAGES" not in os.environ, reason="looked at by make docs test-pages")
 
@@ -59,10 +58,8 @@ def in_a_browser(script, folder):
     """What a script leaves in the element #told of an empty page."""
     page = folder / "driver.html"
     page.write_text(f"<!doctype html><body><script>{script}</script></body>", "utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
-    command += ["--disable-web-security", f"--user-data-dir={folder / 'profile'}", "--window-size=1500,1000"]
-    command += ["--virtual-time-budget=200000", "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    options = ["--allow-file-access-from-files", "--disable-web-security", "--window-size=1500,1000"]
+    done = browsed(page, *options, f"--user-data-dir={folder / 'profile'}", milliseconds=200_000)
     told = re.search(r'<pre id="told">(.*?)</pre>', done.stdout, re.DOTALL)
     assert told, done.stderr[-2000:]
     return json.loads(html.unescape(told[1]))

@@ -31,10 +31,23 @@ const labelled = (text) => all("label").find((l) => l.textContent.startsWith(tex
 """
 
 
-def dumped(page):
+def browsed(page, *options, milliseconds=3000):
+    """Chromium's run over a page, which prints the DOM after so many milliseconds of its scripts."""
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--virtual-time-budget={milliseconds}",
+        *options,
+    ]
+    return subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=300)
+
+
+def dumped(page, *options, milliseconds=3000):
     """The DOM of a page after its scripts."""
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
-    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    done = browsed(page, *options, milliseconds=milliseconds)
+    done.check_returncode()
     return done.stdout
 
 

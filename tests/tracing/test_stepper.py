@@ -4,16 +4,14 @@ import html
 import importlib
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import dualgrad as dg
+from tests.support.pages import CHROMIUM, dumped
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DOCS = Path(__file__).parents[2] / "docs"
 
 FIRST = '<script>window.errors = []; addEventListener("error", e => errors.push(e.message)); \
@@ -73,10 +71,8 @@ def drive(trace, path, steps, width=1300):
     )
     file = path / "page.html"
     file.write_text(page, "utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={path / 'profile'}",
-               f"--window-size={width},900", "--virtual-time-budget=20000", "--dump-dom", file.as_uri()]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = json.loads(re.search(r'<script type="application/json" id="found">(.*?)</script>', done.stdout, re.S)[1])
+    shown = dumped(file, f"--user-data-dir={path / 'profile'}", f"--window-size={width},900", milliseconds=20_000)
+    found = json.loads(re.search(r'<script type="application/json" id="found">(.*?)</script>', shown, re.S)[1])
     assert found["errors"] == []
     return found["seen"], found["wide"]
 
