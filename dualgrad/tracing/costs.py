@@ -9,7 +9,7 @@ from ..rules.einsum import from_sublists, spelled_out
 from ..zero import ZERO
 
 MOVED = frozenset(
-    "append array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
+    "append array array_split astype atleast_1d atleast_2d atleast_3d block broadcast_arrays broadcast_to column_stack "
     "compress concatenate copy copyto delete diag diagflat diagonal dsplit dstack empty_like expand_dims extract "
     "fft.fftshift fft.ifftshift fill_diagonal flip fliplr flipud full_like getitem hsplit hstack imag insert "
     "linalg.diagonal linalg.matrix_transpose matrix_transpose meshgrid moveaxis ones_like pad permute_dims place put "

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..pushforward import Arguments, jvp
-from ..tree import Function, flatten, map_leaves
+from ..tree import Function
 from .graph import as_dot, as_svg
 from .partials import Remembered
 from .record import Recorder
 from .row import Row, in_short
 from .stepper import as_page
 from .table import as_html, as_latex, as_markdown, as_text
-from .traced import untraced_dual
 from .view import Naming, View, as_view
 
 
@@ -54,8 +53,7 @@ def trace(f: Function, primals: Arguments, tangents: Arguments) -> "Trace":
         except BaseException as error:
             error.add_note(recorder.note())
             raise
-        recorder.outputs = tuple(map(recorder.named, flatten(result)[0]))
-        return map_leaves(lambda x: untraced_dual(x, recorder), result)
+        return recorder.end(result)
 
     value, tangent = jvp(recorded, primals, tangents)
     return Trace(recorder.rows, value, tangent, recorder.outputs, recorder.calls)

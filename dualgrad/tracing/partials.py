@@ -1,11 +1,15 @@
 """The local derivatives of a step: by each operand, computed when they are asked for, for what is small."""
 
+import itertools
+import operator
+
 import numpy as np
 
 from ..dispatch import precedence
 from ..dual import Dual
 from ..pushforward import jvp
 from ..tree import flatten, rebuild
+from .memory import laid_over, places_in
 
 LARGEST_REMEMBERED = 64  # entries of all operands and results together
 
@@ -22,31 +26,37 @@ class Remembered:
         """For each operand that is a step: its name, and the derivative by it of shape ``y.shape + x.shape``; None
         where there is none."""
         values = [primals[x.name] if isinstance(x, Named) else x for x in self.operands]
-        return [
-            (x.name, self._by(k, values) if values[k].dtype.kind in "fc" else None)
-            for k, x in enumerate(self.operands)
-            if isinstance(x, Named)
-        ]
+        named = [k for k, x in enumerate(self.operands) if isinstance(x, Named)]
+        moving = [k for k in named if values[k].dtype.kind in "fc" and values[k].size]
+        try:
+            with np.errstate(all="ignore"):
+                slopes = dict(zip(moving, self._by(moving, values), strict=True))
+        except Exception:  # no derivative to show is no reason to fail
+            slopes = {}
+        return [(self.operands[k].name, slopes.get(k)) for k in named]
 
-    def _by(self, k, values):
-        def f(x):
-            found = [x * 1 if j == k else v.copy() if isinstance(v, np.ndarray) else v for j, v in enumerate(values)]
+    def _by(self, moving, values):
+        """The derivatives by some of the operands, in one pass; all of them are Duals, so that each can be written."""
+
+        def f(*xs):
+            found = [v.copy() if isinstance(v, np.ndarray) else v for v in values]
+            for k, x in zip(moving, xs, strict=True):
+                found[k] = x * 1
             args, kwargs = rebuild(self.structure, found)
             top = max((a for a in found if isinstance(a, Dual)), key=precedence)
             y = self.call(top, *args, **kwargs)
             y = next(iter((*args, *kwargs.values()))) if y is None else y
             return flatten(y)[0][self.output]
 
-        x = values[k]
-        if not x.size:
-            return None
-        try:
-            with np.errstate(all="ignore"):
-                directions = np.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-                slopes = np.asarray(jvp(f, (x,), (directions,))[1])
-        except Exception:  # no derivative to show is no reason to fail
-            return None
-        return np.moveaxis(slopes, 0, -1).reshape((*slopes.shape[1:], *x.shape))
+        xs = [values[k] for k in moving]
+        ends = np.cumsum([0, *(x.size for x in xs)])
+        basis = [np.eye(ends[-1], dtype=x.dtype)[:, a:b] for x, a, b in zip(xs, ends, ends[1:], strict=False)]
+        directions = tuple(d.reshape(len(d), *x.shape) for d, x in zip(basis, xs, strict=True))
+        slopes = np.moveaxis(np.asarray(jvp(f, tuple(xs), directions)[1]), 0, -1)
+        return [
+            slopes[..., a:b].reshape((*slopes.shape[:-1], *x.shape))
+            for x, a, b in zip(xs, ends, ends[1:], strict=False)
+        ]
 
 
 class Named(str):
@@ -74,3 +84,22 @@ def remembered(call, structure, leaves, steps, rows):
     if size > LARGEST_REMEMBERED:
         return ()
     return [(row.step, Remembered(call, structure, operands, k)) for k, row in enumerate(rows)]
+
+
+def of_overwritten(name, steps, array, views):
+    """How the array of a step came to be by later writes into views of it, as for `remembered`."""
+    small = array.size + sum(view.size for view in views) <= LARGEST_REMEMBERED
+    if not small or not isinstance(array, np.ndarray) or any(view.dtype != array.dtype for view in views):
+        return ()
+    parts = [(Named(step), places_in(view, array)) for step, view in zip(steps[1:], views, strict=True)]
+    return _of_call(name, laid_over, Named(steps[0]), *itertools.chain(*parts))
+
+
+def of_entry(name, step, index, array):
+    """How an entry came out of the array of a step, as for `remembered`."""
+    return _of_call(name, operator.getitem, Named(step), index) if array.size <= LARGEST_REMEMBERED else ()
+
+
+def _of_call(name, function, *operands):
+    leaves, structure = flatten((operands, {}))
+    return [(name, Remembered(lambda top, *operands: function(*operands), structure, leaves, 0))]

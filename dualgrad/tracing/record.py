@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..backend import is_array, to_numpy
-from ..dual import LIVE, Dual, primal
+from ..dual import LIVE, Dual, lift, primal
 from ..frames import OURS, Place, outside, place
 from ..outer_product import OuterProduct
 from ..params import Params
@@ -19,17 +19,19 @@ from ..tree import flatten, map_leaves, paths
 from ..zero import ZERO
 from . import partials
 from .costs import MOVED, multiply_adds
+from .memory import overlap, owner, same_entries
 from .row import Row, digits, kind, safe_norm, subscript, where
-from .traced import IN_PLACE, Traced
+from .traced import IN_PLACE, Traced, untraced_dual
 
 _IN_PLACE = {f"i{name}" for name in IN_PLACE}
+_NOWHERE = Place("", 0, "", "")
 
 
 class Recorder:
     """The rows of a trace in progress, and which step each Dual of its level came from."""
 
     def __init__(self):
-        self.level, self.rows, self.steps, self.failing = 0, [], 0, ""
+        self.level, self.rows, self.outputs, self.steps, self.failing = 0, [], (), 0, ""
         self.depths = {}  # level -> 1 for that of the trace, 2, 3, ... for those of the jvps inside it
         self.opened = {}  # level of an inner jvp -> the place that asked for it
         self.pending = {}  # id of a tangent of an inner level -> it, the step of which it is one, and that level
@@ -38,10 +40,14 @@ class Recorder:
         self.index = {}  # step -> the number of its row
         self.calls = {}  # step -> how it was made, where it is small: for its local derivatives
         self.constants = {}  # id -> an array without tangent, and its step; what is held keeps its id
+        self.gathered = {}  # shape and entries of an object array of Duals -> a copy, and the Dual it stands for
+        self.scattered = {}  # id of an entry of such an array that an operation made -> it, the step, and its index
         self.writes = {}  # id of an array -> it, and (number, view, step) of what was written into it
         self.trouble = {}  # step -> which of NaN, inf its primal holds, and which its primal or tangent
         self.places = {}  # id of a code, and instruction -> the code, and where it stands
         self.running = set()  # the threads in which an operation runs
+        self.assigned = None  # what a setitem puts: the part of its target that an operator wrote, in y[i] *= 2
+        self.returned = False
 
     def start(self, f, args):
         """The inputs as `Traced`, with their rows, named as the parameters of f; v0 is the last of them."""
@@ -56,8 +62,15 @@ class Recorder:
         trees = [(name, *flatten(arg)) for name, arg in zip(names, args, strict=False)]
         found = [(name + path, x) for name, xs, tree in trees for path, x in zip(paths(tree), xs, strict=True)]
         for k, (name, x) in enumerate(found):
-            self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), Place("", 0, "", ""))
+            self.add(f"v{k + 1 - len(found)}", "input", (name,), (), x, (0, 0), _NOWHERE)
         return args
+
+    def end(self, result):
+        """What f returned, of plain Duals."""
+        self.returned = True
+        result = map_leaves(self.one_of, result)
+        self.outputs = tuple(map(self.named, flatten(result)[0]))
+        return map_leaves(lambda x: untraced_dual(x, self), result)
 
     def is_traced(self, x):
         return isinstance(x, Dual) and x.level in self.depths
@@ -104,19 +117,59 @@ class Recorder:
         self.shown[x.step] = x
         return x.step
 
+    def one_of(self, x):
+        """The Dual that an object array of traced ones stands for, with its row; anything else as it is."""
+        if not _holds_traced(x):
+            return x
+        found = self.gathered.get(_key_of(x))
+        if found is None:
+            found = x.copy(), lift(x)
+            self.gathered[_key_of(x)] = found  # by now the entries have steps
+        return found[1]
+
     def step_of(self, x):
-        """The step that x came from, or the last that wrote into it; or None."""
+        """The step that x came from, or that of what has since been written into its memory; or None."""
+        x = self.one_of(x)
         if type(x) is not Traced:
             return self.constants.get(id(x), (x, None))[1]
         if x.recorder is not self:
             return None
-        array = primal(x)
-        for number, view, step in reversed(self.writes.get(_owner(array), ((), ()))[1]) if array.ndim else ():
+        step, parts = self.since_named(x) if self.writes else (None, [])
+        step = step or x.step or self.derivative(x) or self.entry(x)
+        return self.overwritten(x, step, parts) if parts else step
+
+    def entry(self, x):
+        """The step of an entry of an object array that an operation made, with its row; None for anything else."""
+        _, of, index = self.scattered.pop(id(x), (x, None, None))
+        if of is None:
+            return None
+        self.steps += 1
+        step, at = f"v{self.steps}", self.named(index if len(index) > 1 else index[0])
+        self.calls.update(partials.of_entry(step, of, index, self.rows[self.index[of]].primal))
+        self.add(step, "getitem", (of, at), (of,), x, (0, 0), self.place())
+        return step
+
+    def since_named(self, x):
+        """Since x was named: the last step that wrote all of it, or None, and what wrote into parts of it later."""
+        array, parts = primal(x), []
+        for number, view, step in reversed(self.writes.get(owner(array), ((), ()))[1]) if array.ndim else ():
             if number <= x.named_at:
                 break
-            if np.may_share_memory(array, view):
-                return step
-        return x.step or self.derivative(x)
+            if same_entries(array, view):
+                return step, parts
+            if view is not primal(self.assigned) and overlap(array, view):
+                parts.insert(0, (step, view))
+        return None, parts
+
+    def overwritten(self, x, step, parts):
+        """The step of x after writes through other views of its memory, with its row."""
+        if self.is_busy():
+            return step
+        self.steps += 1
+        edges, name = tuple(filter(None, (step, *(part for part, _ in parts)))), f"v{self.steps}"
+        self.calls.update(partials.of_overwritten(name, edges, primal(x), [view for _, view in parts]) if step else ())
+        self.add(name, "overwritten", edges, edges, x, (0, 0), self.place())
+        return name
 
     def steps_of(self, leaves):
         """The steps among the leaves, as often as they are there."""
@@ -145,6 +198,7 @@ class Recorder:
 
     def run(self, call, operation, function, args, kwargs, leaves, how=None):
         """Do an operation and write its rows; what it does inside is its own affair. The leaves are of its operands."""
+        self.assigned = args[2] if operation == "setitem" else None
         operands = (*map(self.named, args), *(f"{k}={self.named(v)}" for k, v in kwargs.items()))
         steps = list(map(self.step_of, leaves))
         edges, self.failing = tuple(filter(None, steps)), f", then {operation}({', '.join(operands)}) failed"
@@ -194,6 +248,10 @@ class Recorder:
 
     def add(self, step, operation, operands, edges, y, work, place, written=False):
         """A row. The step names the Dual it made, or the one it wrote into and all that share its memory."""
+        if _holds_traced(y):
+            self.scattered.update({id(entry): (entry, step, index) for index, entry in np.ndenumerate(y)})
+            with self.busy():
+                y = self.one_of(y)
         inputs, values = tuple(dict.fromkeys(edges)), _outcome(y, self.depths)
         p, d = values["primal"], values["tangent"]
         if type(y) is Traced:
@@ -202,7 +260,7 @@ class Recorder:
             self.constants[id(y)] = y, step
         if written and p.ndim:
             view = primal(y)
-            written = self.writes.setdefault(_owner(view), (view, []))[1]
+            written = self.writes.setdefault(owner(view), (view, []))[1]
             if written and written[-1][1] is view:  # which this write replaces
                 written.pop()
             written.append((self.steps, view, step))
@@ -250,6 +308,8 @@ class Recorder:
 
     def place(self):
         """The place in the source that asks for an operation; each is looked up once."""
+        if self.returned:
+            return _NOWHERE
         frame = outside()
         key = id(frame.f_code), frame.f_lasti
         if key not in self.places:
@@ -296,11 +356,12 @@ class Recorder:
         return f"dg.trace: the last step was {last}{self.failing}"
 
 
-def _owner(array):
-    """The id of the array whose memory it is; on a device, one for all."""
-    while isinstance(array, np.ndarray) and array.base is not None:
-        array = array.base
-    return id(array) if isinstance(array, np.ndarray) else None
+def _holds_traced(x):
+    return type(x) is np.ndarray and x.dtype.hasobject and any(type(entry) is Traced for entry in x.flat)
+
+
+def _key_of(objects):
+    return objects.shape, tuple((id(entry), getattr(entry, "step", None)) for entry in objects.flat)
 
 
 def _host_copy(x):

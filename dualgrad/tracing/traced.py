@@ -91,7 +91,7 @@ class Traced(operators(_TracedRules()), Dual):
 
     def joined(self, leaves, shape):
         """Numbers and Duals as one array."""
-        return _apply("ndarray", np.ndarray, lambda top, tree: np.reshape(RULES[np.ndarray](tree), shape), (leaves,))
+        return _apply("array", np.ndarray, lambda top, tree: np.reshape(RULES[np.ndarray](tree), shape), (leaves,))
 
     def through(self, thing, by_engine, *args, **kwargs):
         """A loss or cell that was called with this among its arguments: a row."""
