@@ -122,6 +122,9 @@ class Trace:
         >>> dg.trace(np.sin, (0.0,), (1.0,)).row("v1").operation
         'sin'
         """
+        if step not in self._numbers:
+            there = f"the steps are {self.rows[0].step} to {self.rows[-1].step}" if self.rows else "there are none"
+            raise KeyError(f"got step {step!r}: {there}")
         return self.rows[self._numbers[step]]
 
     def partials(self, step: str) -> list[tuple[str, Any]]:
@@ -232,8 +235,15 @@ class Trace:
         """
         return as_markdown(self, as_view(digits, full, columns, names))
 
-    def to_latex(self, *, digits: int = 4, full: bool = False, columns: Sequence[str] | None = None) -> str:
-        r"""The table in LaTeX, for sheets: a tabular with mathematical names; the options are those of `table`.
+    def to_latex(
+        self,
+        *,
+        digits: int = 4,
+        full: bool = False,
+        columns: Sequence[str] | None = None,
+        names: Naming = "mathematical",
+    ) -> str:
+        r"""The table in LaTeX, for sheets: a tabular; the options are those of `table`.
 
         It needs no package, and ``\usepackage{textcomp}`` where your LaTeX is older than 2020.
 
@@ -253,7 +263,7 @@ class Trace:
         \end{tabular}
         <BLANKLINE>
         """
-        return as_latex(self, as_view(digits, full, columns, "mathematical"))
+        return as_latex(self, as_view(digits, full, columns, names))
 
     def to_dot(self, *, digits: int = 4, names: Naming = "numpy") -> str:
         """The graph of the steps as Graphviz text.

@@ -35,9 +35,17 @@ _PREFIX = {name: (f"{name} {{}}", rf"\{name} {{}}") for name in "sin cos tan sin
 _UNARY |= _PREFIX
 _ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "…": r"\ldots{}", "‖": r"\textbardbl{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\symbol{34}", "…": r"\ldots{}", "‖": r"\textbardbl{}",
     "`": r"\textasciigrave{}", "-": "{-}", "'": r"\textquotesingle{}",
 }  # fmt: skip
+_GREEK = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi o pi rho varsigma sigma tau upsilon "
+    "varphi chi psi omega A B Gamma Delta E Z H Theta I K Lambda M N Xi O Pi P Sigma T Upsilon Phi X Psi Omega"
+).split()
+_ESCAPES |= {
+    c: rf"\ensuremath{{\{name}}}" if len(name) > 1 else name
+    for c, name in zip("αβγδεζηθικλμνξοπρςστυφχψωΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ", _GREEK, strict=True)
+}
 _STEP = re.compile(r"v-?\d+")
 _NUMBER = re.compile(r"(-?[\d.]+)(?:e([+-]?\d+))?")
 
@@ -91,12 +99,6 @@ def latex_formula(row):
     name, operands = _IN_PLACE_OF.get(row.operation, row.operation), row.operands
     x = [latex_operand(operand) for operand in operands]
     factors = [rf"\left({a}\right)" if _in_brackets(o) != o else a for a, o in zip(x, operands, strict=True)]
-    if name == "input":
-        return rf"\texttt{{{latex(operands[0])}}}"
-    if name == "perturb":
-        return rf"{x[0]} + {latex_operand(operands[1]) if operands[1] else ''}\varepsilon_{{{row.depth}}}"
-    if name == "derivative":
-        return rf"\partial {x[0]} / \partial \varepsilon_{{{row.depth + 1}}}"
     if name in ("divide", "true_divide") and len(x) == 2:
         return rf"\frac{{{x[0]}}}{{{x[1]}}}"
     if name in _INFIX and len(x) == 2:
@@ -111,6 +113,18 @@ def latex_formula(row):
         return rf"{x[0]}[\texttt{{{latex(_subscripted(operands[1]))}}}] \leftarrow {x[2]}"
     if name == "linalg.solve" and len(x) == 2:
         return f"{x[0]}^{{-1}} {x[1]}"
+    return latex_call(row)
+
+
+def latex_call(row):
+    """What made a row, by the names that NumPy uses, for mathematics in LaTeX."""
+    x = [latex_operand(operand) for operand in row.operands]
+    if row.operation == "input":
+        return rf"\texttt{{{latex(row.operands[0])}}}"
+    if row.operation == "perturb":
+        return rf"{x[0]} + {x[1] if row.operands[1] else ''}\varepsilon_{{{row.depth}}}"
+    if row.operation == "derivative":
+        return rf"\partial {x[0]} / \partial \varepsilon_{{{row.depth + 1}}}"
     return rf"\texttt{{{latex(row.operation)}}}({', '.join(x)})"
 
 
@@ -139,4 +153,14 @@ def epsilon(name):
     return re.sub("ε([₀-₉]+)", lambda m: rf"\varepsilon_{{{''.join(str('₀₁₂₃₄₅₆₇₈₉'.index(c)) for c in m[1])}}}", name)
 
 
-__all__ = ["epsilon", "formula", "latex", "latex_formula", "latex_number", "latex_operand", "subscript", "superscript"]
+__all__ = [
+    "epsilon",
+    "formula",
+    "latex",
+    "latex_call",
+    "latex_formula",
+    "latex_number",
+    "latex_operand",
+    "subscript",
+    "superscript",
+]

@@ -27,7 +27,7 @@ def box_label(row, view):
         _value_and_tangent(view, row.primal, row.tangent),
     ]
     lines += [f"+ {name} ({_value_and_tangent(view, x, dx)})" for name, x, dx in row.layers]
-    return [*lines, *([f"makes {row.made}"] if row.made else [])]
+    return [*lines, *([row.trouble] if row.made else [])]
 
 
 def _value_and_tangent(view, x, dx):

@@ -20,7 +20,7 @@ from ..zero import ZERO
 from . import partials
 from .costs import MOVED, multiply_adds
 from .memory import overlap, owner, same_entries
-from .row import Row, digits, kind, safe_norm, subscript, where
+from .row import Row, constant, digits, kind, safe_norm, subscript, where
 from .traced import IN_PLACE, Traced, untraced_dual
 
 _IN_PLACE = {f"i{name}" for name in IN_PLACE}
@@ -180,7 +180,7 @@ class Recorder:
         if step := self.step_of(x):
             return step
         if isinstance(x, (float, complex)):
-            return format(x, ".4g")
+            return constant(x)
         if isinstance(x, (list, tuple)):
             text = ", ".join(map(self.named, x))
             return f"[{text}]" if isinstance(x, list) else f"({text}{',' * (len(x) == 1)})"

@@ -35,6 +35,11 @@ class Row(NamedTuple):
     def __str__(self) -> str:
         return f"{self.step} = {call(self)}"
 
+    @property
+    def trouble(self) -> str:
+        """What came into being here, as a phrase: "makes NaN in primal"; of an input, "has NaN in primal"; else ""."""
+        return f"{'has' if self.operation == 'input' else 'makes'} {self.made}" if self.made else ""
+
 
 def subscript(k):
     """A number below the line."""
@@ -66,9 +71,24 @@ def kind(x):
     return f"{x.dtype}[{', '.join(map(str, x.shape))}]"
 
 
+def constant(a):
+    """A number in four digits, or in as many as it takes for none of them to be a zero that is not there."""
+    if isinstance(a, (complex, np.complexfloating)):
+        imaginary = constant(a.imag)
+        return f"{constant(a.real)}{'' if imaginary[0] == '-' else '+'}{imaginary}j"
+    if not isinstance(a, (float, np.floating)) or not np.isfinite(a):
+        return str(a)
+    texts = (format(a, f".{n}g") for n in range(4, 18))
+    return next((t for n, t in enumerate(texts, 4) if type(a)(t) == a or _significant(t) == n), repr(float(a)))
+
+
+def _significant(text):
+    return len(text.partition("e")[0].replace(".", "").lstrip("-0"))
+
+
 def digits(x):
     """A number, or up to three of them; nothing for more, or where they take much room."""
-    number = lambda a: str(a) if x.dtype.kind not in "fc" else format(a, ".4g")  # noqa: E731
+    number = constant
     if x.ndim > 1 or x.size > 3:
         return ""
     text = f"[{', '.join(map(number, x))}]" if x.ndim else number(x)

@@ -62,7 +62,7 @@ def _rows_shown(rows, trace, view, brief, places, numbers):
             "kind": kind(row.primal),
             "edges": row.edges,
             "depth": row.depth if row.depth > 1 else 0,
-            "made": row.made,
+            "made": row.trouble,
             "place": 1 + places.setdefault(place, len(places)) if row.line else 0,
             "input": row.operation == "input",
             "parts": [[name, _as_data(x, view, most), _as_data(dx, view, most)] for name, x, dx in parts],

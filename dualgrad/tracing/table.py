@@ -3,7 +3,7 @@
 import html
 import shutil
 
-from .formulas import epsilon, latex, latex_formula, latex_number, latex_operand
+from .formulas import epsilon, latex, latex_call, latex_formula, latex_number, latex_operand
 from .row import columns, cut, where
 
 _GIVE_WAY = {
@@ -88,7 +88,7 @@ def _latex_cells(row, entry, trace, view):
         elif column == "step":
             yield f"${latex_operand(cell)}$" if cell else ""
         elif column == "operation":
-            yield f"${latex_formula(row)}$"
+            yield f"${latex_call(row) if view.names == 'numpy' else latex_formula(row)}$"
         elif column == "local":
             yield ", ".join(_latex_local(row, view, trace))
         elif column == "source":
@@ -120,7 +120,7 @@ def _entries(trace, view, as_rows=False):
         for entry in row.layers:
             yield (row, entry) if as_rows else view.layer(entry)
         if row.made:
-            yield f"^ {row.step} makes {row.made}: {where(row, row.source)}"
+            yield ": ".join(filter(None, (f"^ {row.step} {row.trouble}", where(row, row.source))))
     yield trace.summary()
 
 

@@ -70,6 +70,8 @@ class View(NamedTuple):
     def local(self, row, trace):
         """The local derivatives of a row, as text: ``= 5``, or the shapes where they are large."""
         for step, found in trace.partials(row.step):
+            if trace.row(step).dtype.kind not in "fc":
+                continue
             small = "" if found is None else self.slope(found)
             yield step, f"= {small}" if small else f": {_shapes(row, trace.row(step))}"
 

@@ -7,7 +7,7 @@ import dualgrad as dg
 
 STEPS = {
     "arithmetic": lambda a, b: a * b - 2,
-    "list": lambda a, b: [b[2], 1.0, np.sin(a[1])] + a,
+    "list": lambda a, b: np.add([b[2], 1.0, np.sin(a[1])], a),
     "objects": lambda a, b: a + 0.5 * np.array([b[0], -np.sin(a[2]), 3.0]),
     "objects of objects": lambda a, b: np.array([[a[0], b[1]], [1.0, a[2]]]) @ b[:2] @ b[1:] * a,
     "objects twice": lambda a, b: (c := np.array([a[0], b[1], a[0]])) * c,
@@ -166,3 +166,44 @@ def test_a_write_through_a_view_gives_what_it_is_a_view_of_a_name_of_its_own():
     row = dg.trace(f, (np.arange(3.0),), (np.ones(3),)).rows[-1]
     assert str(row) == "v4 = overwritten(v1, v3)"
     assert list(row.tangent) == [3, 1, 3]
+
+
+def test_constants_show_the_digits_that_they_have():
+    constants = (
+        1.0001,
+        2.0000001,
+        np.pi,
+        0.1,
+        1e-7,
+        -1234567.5,
+        np.float32(0.1),
+        np.float64(1 / 3),
+        1.0001 - 2j,
+        5,
+        np.inf,
+    )
+    found = [dg.trace(lambda x, c=c: x * c, (2.0,), (1.0,)).rows[-1].operands[1] for c in constants]
+    assert found == "1.0001 2.0000001 3.142 0.1 1e-07 -1.235e+06 0.1 0.3333 1.0001-2j 5 inf".split()
+
+
+def test_an_unknown_step_is_named():
+    trace = dg.trace(np.sin, (1.0,), (1.0,))
+    for ask in (trace.row, trace.partials):
+        with pytest.raises(KeyError, match=r"got step 'v9': the steps are v0 to v1"):
+            ask("v9")
+
+
+def test_what_has_no_derivative_shows_none():
+    table = dg.trace(lambda x: np.where(x > 1, x, 0), (np.arange(3.0),), (np.ones(3),)).table(columns=("step", "local"))
+    assert "v1" in table
+    assert "∂v2/∂v0" in table
+    assert "∂v2/∂v1" not in table
+
+
+def test_sheets_take_greek_letters_quotes_and_names():
+    trace = dg.trace(lambda α: {"a": α * 2}["a"], (1.0,), (1.0,))
+    sheet = trace.to_latex(names="numpy")
+    assert r"\texttt{\ensuremath{\alpha}}" in sheet
+    assert r"\texttt{multiply}(v_{0}, 2)" in sheet
+    assert r"\cdot" in trace.to_latex()
+    assert not {"α", '"'} & set(sheet)
