@@ -245,7 +245,8 @@ class Trace:
     ) -> str:
         r"""The table in LaTeX, for sheets: a tabular; the options are those of `table`.
 
-        It needs no package, and ``\usepackage{textcomp}`` where your LaTeX is older than 2020.
+        It needs no package, and ``\usepackage{textcomp}`` where your LaTeX is older than 2020; names and strings in
+        other scripts than the Latin and Greek ones need XeLaTeX or LuaLaTeX.
 
         Examples
         --------

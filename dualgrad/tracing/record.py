@@ -19,7 +19,7 @@ from ..tree import flatten, map_leaves, paths
 from ..zero import ZERO
 from . import partials
 from .costs import MOVED, multiply_adds
-from .memory import overlap, owner, same_entries
+from .overlaps import overlap, owner, same_entries
 from .row import Row, constant, digits, kind, safe_norm, subscript, where
 from .traced import IN_PLACE, Traced, untraced_dual
 

@@ -4,6 +4,8 @@ import html
 import importlib
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -214,6 +216,20 @@ def test_hostile_traces_have_a_page_and_sheets(tmp_path):
         assert all(c.isascii() or c in "ε₂₃∂×·←αéΣ値漢" for c in sheet), (name, sheet)
         table = [line for line in trace.to_markdown().splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table}) == 1, name
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_hostile_sheets_compile(tmp_path):
+    columns = ("step", "operation", "shape", "primal", "tangent", "local", "cost", "source")
+    sheets = [t.to_latex(columns=columns, names=k) for _, t in hostile() for k in ("numpy", "mathematical")]
+    text = "\n\n".join(sheets).replace("値", "").replace("漢", "")  # which pdflatex cannot set
+    document = rf"\documentclass{{article}}\begin{{document}}\tiny {text}\end{{document}}"
+    (tmp_path / "sheet.tex").write_text(document, "utf-8")
+    call = ["pdflatex", "-interaction=nonstopmode", "sheet.tex"]
+    log = subprocess.run(
+        call, cwd=tmp_path, capture_output=True, encoding="utf-8", errors="replace", check=False
+    ).stdout
+    assert not re.findall("^!.*", log, re.M)
 
 
 def test_hostile_pages_run(tmp_path):
