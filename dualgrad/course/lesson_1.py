@@ -66,6 +66,10 @@ LESSON_1 = (
             "This is h², from the equation before the last: one operation is left to do.": (
                 lambda value, bend, eps: 4 * eps * abs(value / bend)
             ),
+            "** binds more tightly than /: x ** 1/2 is half of x, and x ** 0.5 its root.": (
+                lambda value, bend, eps: (4 * eps * abs(value / bend)) ** 1 / 2,
+                lambda value, bend, eps: 2 * (eps * abs(value / bend)) ** 1 / 2,
+            ),
             "√eps is the rule of thumb; here the sizes of value and bend count too.": (
                 lambda value, bend, eps: np.sqrt(eps)
             ),

@@ -142,7 +142,10 @@ LOSS = Exercise(
         "Right for small logits. exp(1000) is infinite: subtract the largest logit of a row before you take exp.": (
             lambda z, c: (np.exp(z) / np.exp(z).sum(1, keepdims=True) - _one_hot(z, c)) / len(z)
         ),
-        "Those are the probabilities; the right class's has something subtracted.": lambda z, c: _softmax(z) / len(z),
+        "Those are the probabilities; the right class's has something subtracted.": (
+            lambda z, c: _softmax(z) / len(z),
+            lambda z, c: _softmax(z),
+        ),
         "The softmax of a row sums to 1; yours is taken over the examples.": (
             lambda z, c: (_softmax(z, 0) - _one_hot(z, c)) / len(z)
         ),
@@ -230,6 +233,9 @@ SCALE = Exercise(
         "vjp: the scale serves every row, so every row gives something back: sum over all axes but the last.": (
             _scale_layer(vjp=lambda s, x, dy, over: (x * dy, dy, s * dy))
         ),
+        "vjp: the scale serves every row, of whatever axes: sum over all but the last, not over the first alone.": (
+            _scale_layer(vjp=lambda s, x, dy, over: (np.sum(x * dy, 0), np.sum(dy, 0), s * dy))
+        ),
         "vjp: the scale's part lacks x.": _scale_layer(vjp=lambda s, x, dy, over: (over(dy), over(dy), s * dy)),
         "vjp: what goes on to x has passed the scale.": (
             _scale_layer(vjp=lambda s, x, dy, over: (over(x * dy), over(dy), dy))
@@ -239,7 +245,10 @@ SCALE = Exercise(
                    vjp=lambda s, x, dy, over: (over(x * dy), 0 * over(dy), s * dy))
         ),
     },
-    facets={"x has more than one row": lambda s, t, x, *more: x.size > len(s)},
+    facets={
+        "x has more than one row": lambda s, t, x, *more: x.size > len(s),
+        "x has more than two axes": lambda s, t, x, *more: x.ndim > 2,
+    },
 )  # fmt: skip
 
 LESSON_7 = (PUSH, PULL, LOSS, SCALE)

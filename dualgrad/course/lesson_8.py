@@ -4,12 +4,12 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, any_of, one_from, tables
+from .exercise import Exercise, Formula, any_of, once, one_from, tables
 
 VALLEYS = (
-    Formula("sum(w²)", lambda w: np.sum(w**2)),
-    Formula("w₀ w₁ + 3 w₁", lambda w: np.ravel(w)[0] * np.ravel(w)[1] + 3 * np.ravel(w)[1]),
-    Formula("sum(sin(w))", lambda w: np.sum(np.sin(w))),
+    Formula("the sum of wₖ²", lambda w: np.sum(w**2)),
+    Formula("w₀ w₁ + 3 w₁, of the first two entries", lambda w: np.ravel(w)[0] * np.ravel(w)[1] + 3 * np.ravel(w)[1]),
+    Formula("the sum of sin wₖ", lambda w: np.sum(np.sin(w))),
 )
 
 
@@ -20,12 +20,14 @@ def _slope_along(f, w, v):
 ESTIMATE = Exercise(
     number="8.1",
     title="The forward gradient",
-    task="Write forward_gradient(f, w, v): the estimate of the gradient of f at w along v, with one call of dg.jvp.",
+    task="Write forward_gradient(f, w, v), which calls f once: the estimate of the gradient of f at w along v.",
     call="forward_gradient(f, w, v)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([1.0, -1.0])),),
     inputs=lambda st: any_of(st, *(
         st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
     )),
+    calls=once,
+    excess="One call of dg.jvp gives value and slope, and calls f once; yours calls it more often.",
     expected=lambda f, w, v: _slope_along(f, w, v) * v,
     mistakes={
         "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope_along(f, w, v),
@@ -93,13 +95,15 @@ def _mean_estimate(f, w, V):
 MEAN = Exercise(
     number="8.3",
     title="The mean over several directions",
-    task="Write mean_of_directions(f, w, V): the mean of the estimates along V[0], V[1], ..., with one call of dg.jvp.",
+    task="Write mean_of_directions(f, w, V), which calls f once: the mean of the estimates along V[0], V[1], ...",
     call="mean_of_directions(f, w, V)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([[1.0, 1.0], [1.0, -1.0]])),),
     inputs=lambda st: any_of(st, *(
         st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, n, *shape))
         for shape in ((2,), (3,), (2, 3)) for n in (1, 2, 4)
     )),
+    calls=once,
+    excess="One call of dg.jvp pushes all directions: V is an array of tangents as it is, and f is called once.",
     expected=_mean_estimate,
     mistakes={
         "The estimates are summed; the mean divides by how many there are.": (
@@ -129,7 +133,7 @@ MEAN = Exercise(
 RANK_ONE = Exercise(
     number="8.4",
     title="A direction of rank one",
-    task="Write pushed(x, W, a, b): y = x W and its tangent along the matrix a bᵀ, without making that matrix.",
+    task="Write pushed(x, W, a, b): y = x W and its tangent where W moves along the matrix a bᵀ.",
     call="pushed(x, W, a, b)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0, -1.0]), np.array([1.0])),),
     inputs=lambda st: any_of(st, *(

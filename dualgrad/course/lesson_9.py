@@ -80,6 +80,9 @@ TRICK = Exercise(
         "The terms are not rescaled: ρᵢ makes both sides of a term equally long.": (
             lambda v, w, signs: _rank_one(v, w, signs, lambda v, w: (np.ones(len(v)), _scales(v, w)[1]))
         ),
+        "The terms are not rescaled by ρᵢ, and a term of which one side is zero is still in the sums.": (
+            lambda v, w, signs: (signs @ v, signs @ w)
+        ),
         "ρᵢ is turned over: where v is short it must be made longer.": (
             lambda v, w, signs: _rank_one(v, w, signs, lambda v, w: (1 / _scales(v, w)[0], _scales(v, w)[1]))
         ),
@@ -134,6 +137,13 @@ PERSISTENT = Exercise(
         ),
         "Divided by σ, where the variance of the noise belongs, σ².": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: n * sigma)
+        ),
+        "N counts the particles, and yours the windows, or both.": (
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: len(losses) * sigma**2),
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: losses.size * sigma**2),
+        ),
+        "A mean over particles divides by how many there are, not by one less.": (
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: (n - 1) * sigma**2)
         ),
         "A mean over particles divides by how many there are.": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: sigma**2)
