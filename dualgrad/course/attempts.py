@@ -21,7 +21,7 @@ from .exercise import Case, Counted, Exercise
 
 LINES = 1_000_000  # of the student's program, on one input
 TOO_LONG = 5.0  # seconds on one input, for what never comes to another line; the slowest solution needs a tenth of it
-COPIED = 50  # things in a list of which copies are made; no exercise has as many
+COPIED = 20  # things in a list of which copies are made; no exercise has as many
 PLACES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 OF_OTHERS = (*PLACES, str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<frozen", "<__array")
 

@@ -51,10 +51,10 @@ def _as_expected(value):
     return things(value) if found is None else found
 
 
-def things(x: Any) -> list[Any] | None:
-    """What several things are, whatever holds them together; None where it is one thing."""
+def things(x: Any) -> Any:
+    """Several things, whatever holds them together, one after the other; None where it is one thing."""
     if isinstance(x, (tuple, list)) or (isinstance(x, np.ndarray) and x.ndim):
-        return list(x)
+        return x
     return [x.primal, x.tangent] if hasattr(x, "primal") and hasattr(x, "tangent") else None
 
 

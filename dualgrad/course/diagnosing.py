@@ -58,34 +58,54 @@ class Tried:
 
 def diagnosis(tried: Tried) -> tuple[int, str]:
     """The wrong input to show, and what a teacher would say of it."""
-    k = tried.simplest[0]
-    return _of_a_mistake(tried) or (k, _of_calls(tried, k) or _of_an_error(tried, k) or _of_numbers(tried, k))
+    k, everywhere = tried.simplest[0], set(range(len(tried.outcomes)))
+    if tried.agreed[k]:
+        return k, tried.exercise.excess
+    whole = _of_a_mistake(tried, everywhere)
+    if whole:
+        return whole
+    made = _made_of_the_right(tried) or _among_others(tried)
+    return (made and (k, made)) or _of_a_mistake_elsewhere(tried, everywhere) or (k, _of_the_rest(tried, k))
 
 
-def _of_a_mistake(tried):
-    """The hint of the mistake with the same outcomes everywhere, and the input that tells it from the others best."""
-    usual, tolerance = tried.exercise.usual, tried.exercise.tolerance
+def _of_a_mistake(tried, inputs, alone=False):
+    """The hint of the mistake with the same outcomes on some inputs, and the input that tells it from the others best;
+    ``alone`` where no other mistake may do the same there, and none raise an error."""
+    exercise, wrong = tried.exercise, [k for k in tried.simplest if k in inputs]
+    order = [*wrong, *(inputs - set(wrong))]
+    if alone and any(tried.outcomes[k].error for k in wrong):
+        return None
+    usual = range(len(exercise.usual))
+    matching = [one for one in usual if all(_does_as(tried, one, k) for k in order)]
+    hints = {exercise.usual[one][0] for one in matching}
+    if not hints or (alone and len(hints) > 1):
+        return None
+    said = str(tried.outcomes[wrong[0]].error)
+    best = max(matching, key=lambda one: str(_usual(exercise, one, wrong[0]).error) == said)
+    hint = exercise.usual[best][0]
+    others = [one for one in usual if exercise.usual[one][0] != hint]
+    shown, fewest = wrong[0], len(others) + 1
+    for k in wrong:
+        count = sum(_does_as(tried, other, k) for other in others)
+        if count < fewest:
+            shown, fewest = k, count
+        if not count:
+            break
+    return shown, hint
 
-    def same(hint, k, outcomes=tried.outcomes):
-        return any(
-            alike(outcomes[k], _usual(tried.exercise, one, k), tolerance)
-            for one, (said, _) in enumerate(usual)
-            if said == hint
-        )
 
-    order = [*tried.simplest, *(k for k, agreed in enumerate(tried.agreed) if agreed)]
-    for one, (hint, _) in enumerate(usual):
-        if all(alike(tried.outcomes[k], _usual(tried.exercise, one, k), tolerance) for k in order):
-            others = {said for said, _ in usual} - {hint}
-            shown, fewest = tried.simplest[0], len(others)
-            for k in tried.simplest:
-                count = sum(same(other, k) for other in others)
-                if count < fewest:
-                    shown, fewest = k, count
-                if not count:
-                    break
-            return shown, hint
+def _of_a_mistake_elsewhere(tried, everywhere):
+    """The same on inputs of which a facet is not true, if many are wrong: where it is, there may be two mistakes."""
+    for is_so in tried.exercise.facets.values():
+        some = {k for k in everywhere if not is_so(*tried.exercise.cases[k])}
+        found = len(some & set(tried.wrong)) > 4 and _of_a_mistake(tried, some, alone=True)
+        if found:
+            return found
     return None
+
+
+def _does_as(tried, one, k):
+    return alike(tried.outcomes[k], _usual(tried.exercise, one, k), tried.exercise.tolerance)
 
 
 @cache
@@ -94,40 +114,20 @@ def _usual(exercise, one, k):
     return attempt(exercise, exercise.usual[one][1], exercise.cases[k])
 
 
-def _of_calls(tried, k):
-    """What is said of a function that is called too often; where the result is wrong as well, what is wrong there."""
-    outcome = tried.outcomes[k]
-    if not outcome.too_often:
-        return ""
-    more = "" if tried.agreed[k] or misfit(outcome.value, tried.expected[k]) else _seen_in_numbers(tried)
-    return f"{tried.exercise.excess} {more}".strip()
-
-
-def _of_an_error(tried, k):
-    if tried.outcomes[k].error is None:
-        return ""
-    look = "Call your function yourself with this input and read the last line of the error."
-    return f"{_only_where(tried)} {look}".strip()
-
-
-def _of_numbers(tried, k):
-    """What is seen in the numbers, unless they are of the wrong kind, or others every time."""
-    seen = _seen_in_numbers(tried)
-    if misfit(tried.outcomes[k].value, tried.expected[k]):
-        return seen or "The numbers come later: first let the result have the right kind and shape."
-    again = attempt(tried.exercise, tried.answer, tried.exercise.cases[k])
-    return seen or DRAWN * (not alike(again, tried.outcomes[k], 0.0)) or tried.exercise.otherwise or BY_HAND
-
-
-def _seen_in_numbers(tried):
-    """What the results are made of, which part of them is wrong, a sign, a factor, or the kind of input."""
-    made = _made_of_the_right(tried)
-    if made or misfit(tried.outcomes[tried.simplest[0]].value, tried.expected[tried.simplest[0]]):
-        return made or _only_where(tried)
-    pairs = [(tried.outcomes[k].value, tried.expected[k]) for k in tried.wrong if tried.outcomes[k].error is None]
+def _of_the_rest(tried, k):
+    """What is said of an answer that is none of the usual ones."""
+    outcome, where = tried.outcomes[k], _only_where(tried)
+    if outcome.error is not None:
+        return f"{where} Call your function yourself with this input and read the last line of the error.".strip()
+    if misfit(outcome.value, tried.expected[k]):
+        return where or "The numbers come later: first let the result have the right kind and shape."
+    pairs = [(tried.outcomes[i].value, tried.expected[i]) for i in tried.wrong if tried.outcomes[i].error is None]
     pairs = [(_of_parts(found, expected), expected) for found, expected in pairs if not misfit(found, expected)]
-    said = [_which_part(pairs, tried.exercise.tolerance), _factor(pairs), _only_where(tried)]
-    return " ".join(filter(None, said))
+    excess = tried.exercise.excess if outcome.too_often else ""
+    said = [excess, _which_part(pairs, tried.exercise.tolerance), _factor(pairs), where]
+    again = attempt(tried.exercise, tried.answer, tried.exercise.cases[k])
+    drawn = "" if alike(again, outcome, 0.0) else DRAWN
+    return " ".join(filter(None, said)) or drawn or tried.exercise.otherwise or BY_HAND
 
 
 def _of_parts(found, expected):
@@ -143,9 +143,11 @@ def _made_of_the_right(tried):
     for outcome, expected in zip(tried.outcomes, tried.expected, strict=False):
         several = isinstance(expected, tuple)
         found, expected = (things(outcome.value), expected) if several else ([outcome.value], (expected,))
-        if outcome.error is not None or found is None or len(found) != len(expected):
+        if outcome.error is not None or found is None:
             return ""
         pairs.append((found, expected))
+    if any(len(found) != len(expected) for found, expected in pairs):
+        return ""
     count = len(pairs[0][1])
     for order in list(itertools.permutations(range(count)))[1:] if count <= 3 else ():
         if all(agree([found[i] for i in order], expected, tolerance) for found, expected in pairs):
@@ -154,6 +156,28 @@ def _made_of_the_right(tried):
     for text, change in CHANGES.items():
         if all(_is_changed(found[i], expected[i], change, tolerance) for found, expected in pairs for i in bad):
             return text
+    if all(_is_reshaped(found[i], expected[i], tolerance) for found, expected in pairs for i in bad):
+        return "The numbers are right, and in another shape than they should have."
+    return ""
+
+
+def _is_reshaped(found, expected, tolerance):
+    array = numbers(found)
+    if isinstance(expected, (str, tuple)) or array is None or array.size != np.size(expected):
+        return False
+    return agree(np.reshape(array, np.shape(expected)), expected, tolerance)
+
+
+def _among_others(tried):
+    """Whether what is asked is there, with more beside it; or is there in part."""
+    pairs = [(things(o.value), e, o.value) for o, e in zip(tried.outcomes, tried.expected, strict=False)]
+    tolerance = tried.exercise.tolerance
+    for i in range(min(0 if found is None else len(found) for found, _, _ in pairs)):
+        if all(agree(found[i], expected, tolerance) for found, expected, _ in pairs):
+            return f"What is asked is number {i + 1} of the things that you return: return it alone."
+    for i in range(min(len(e) if isinstance(e, tuple) else 0 for e in tried.expected)):
+        if all(agree(value, expected[i], tolerance) for _, expected, value in pairs):
+            return f"That is number {i + 1} of the {len(tried.expected[0])} things that are asked for."
     return ""
 
 
@@ -170,6 +194,7 @@ CHANGES = {  # what is often done to a result that was right
     "It is the root of what is expected.": np.sqrt,
     "It is upside down: 1 over what is expected.": np.reciprocal,
     "It is transposed: rows and columns are exchanged.": np.transpose,
+    "Its first axis has come last.": lambda right: np.moveaxis(right, 0, -1) if right.ndim else right,
 }
 
 
@@ -221,15 +246,14 @@ def _only_where(tried):
 
 
 def _numbers_in(case):
-    for x in case:
-        if isinstance(x, (tuple, list)):
-            yield from _numbers_in(x)
-        elif isinstance(x, (int, float, complex, np.ndarray, np.generic)):
-            yield np.asarray(x)
+    """The numbers of an input, or none where it has arrays: the larger one is, the likelier it has a zero in it."""
+    if any(isinstance(x, np.ndarray) for x in case):
+        return []
+    flat = [one for x in case for one in (x if isinstance(x, tuple) else (x,))]
+    return [x for x in flat if isinstance(x, (int, float))]
 
 
 GENERAL = {
-    "an input is an array": lambda *case: any(x.ndim for x in _numbers_in(case)),
-    "a number is negative": lambda *case: any(np.any(x < 0) for x in _numbers_in(case)),
-    "a number is zero": lambda *case: any(np.any(x == 0) for x in _numbers_in(case)),
+    "a number is negative": lambda *case: any(x < 0 for x in _numbers_in(case)),
+    "a number is zero": lambda *case: any(x == 0 for x in _numbers_in(case)),
 }

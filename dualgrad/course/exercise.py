@@ -5,6 +5,8 @@ has a heading "### Exercise N.M: title", a cell with an empty answer and ``check
 lists the lessons. tests/course holds all of this to each other: solutions pass, mistakes get their own hints.
 """
 
+import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,7 +33,7 @@ class Exercise:
     call : how the answer is called, as one writes it: "multiply(a, b)"
     shown : what the parts of an input are called in reports, by default as the arguments: "program, x"
     expected : what is right, as a function of an input; never the text of a solution
-    inputs : strategies of hypothesis -> strategy of inputs, each a tuple
+    inputs : strategies of hypothesis -> strategy of inputs, each a tuple; or several in a list, which get equal shares
     mistakes : {hint: a wrong answer, or several}; the hint of the one that does as the student's does is given
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
@@ -83,22 +85,24 @@ class Exercise:
     def cases(self) -> list[Case]:
         """The inputs, the same ones every time."""
         hypothesis = _hypothesis()
-        found = list(self.first)
+        found, strategies = [], self.inputs(hypothesis.strategies)
+        strategies = strategies if isinstance(strategies, list) else [strategies]
 
         @hypothesis.settings(
-            max_examples=self.draws,
+            max_examples=1 + math.ceil(self.draws / len(strategies)),
             derandomize=True,
             database=None,
             deadline=None,
             phases=[hypothesis.Phase.generate],
             suppress_health_check=list(hypothesis.HealthCheck),
         )
-        @hypothesis.given(self.inputs(hypothesis.strategies))
-        def collect(case):
-            found.append(case)
+        @hypothesis.given(hypothesis.strategies.tuples(*strategies))
+        def collect(cases):
+            found.append(cases)
 
         collect()
-        return found
+        drawn = found[1:]  # the first is of zero bits alone, and all its arrays are the same
+        return [*self.first, *itertools.chain.from_iterable(drawn)]
 
 
 def _hypothesis() -> Any:

@@ -40,6 +40,14 @@ OUTCOMES = Exercise(
             lambda estimate, p: 2**p * _mean_over(estimate, _signs(p))
         ),
         "Divided by p, where there are 2ᵖ outcomes.": lambda estimate, p: 2**p * _mean_over(estimate, _signs(p)) / p,
+        "(1, -1) and (-1, 1) are two outcomes, and in yours they are one.": (
+            lambda estimate, p: _mean_over(
+                estimate, [np.array(v) for v in itertools.combinations_with_replacement((1.0, -1.0), p)]
+            )
+        ),
+        "An estimate wants an array of signs: make one of each tuple.": (
+            lambda estimate, p: _mean_over(estimate, itertools.product((1.0, -1.0), repeat=p))
+        ),
         "Zeros and ones are no signs.": (
             lambda estimate, p: _mean_over(estimate, [np.array(v, float) for v in itertools.product((0, 1), repeat=p)])
         ),
@@ -74,6 +82,11 @@ def _normal_mean(h, nodes, weight=2.5066282746310002, stretch=1.0):
     return float(np.sum(w * np.array([h(x) for x in stretch * z])) / weight)
 
 
+def _physicists(h, degree, weight):
+    z, w = np.polynomial.hermite.hermgauss(_enough(degree))
+    return float(np.sum(w * np.array([h(x) for x in z])) / weight)
+
+
 def _enough(degree):
     return degree // 2 + 1
 
@@ -98,6 +111,10 @@ QUADRATURE = Exercise(
         ),
         "The nodes of hermegauss belong to a normal as they are; yours are stretched by √2.": (
             lambda h, degree: _normal_mean(h, _enough(degree), stretch=np.sqrt(2))
+        ),
+        "hermgauss belongs to exp(-z²); that of a normal, exp(-z²/2), has its nodes in hermegauss.": (
+            lambda h, degree: _physicists(h, degree, np.sqrt(np.pi)),
+            lambda h, degree: _physicists(h, degree, np.sqrt(2 * np.pi)),
         ),
         "The nodes are there, and all weigh the same: outcomes near 0 are likelier.": (
             lambda h, degree: float(np.mean([h(x) for x in np.polynomial.hermite_e.hermegauss(_enough(degree))[0]]))
@@ -132,6 +149,10 @@ def _biased(f, w, c, gradient=lambda f, w: dg.grad(f)(w), close=1e-9, names="ABC
     return {name for name, mean in _means(f, w, c).items() if name in names and np.max(np.abs(mean - exact)) > close}
 
 
+def _above(f, w, c):
+    return {name for name, mean in _means(f, w, c).items() if np.max(mean - dg.grad(f)(w)) > 1e-9}
+
+
 FAULT = Exercise(
     number="10.3",
     title="Find the fault",
@@ -146,7 +167,8 @@ FAULT = Exercise(
             lambda f, w, c: _letters(_biased(f, w, c) | {"B"})
         ),
         "C is always wrong, you say: where the gradient is 0, its mean is right.": (
-            lambda f, w, c: _letters(_biased(f, w, c) | {"C"})
+            lambda f, w, c: _letters(_biased(f, w, c) | {"C"}),
+            lambda f, w, c: "C",
         ),
         "A is right for quadratics; on a cubic it has a bias of c², which is above 10⁻⁹.": (
             lambda f, w, c: _letters(_biased(f, w, c) - {"A"})
@@ -160,6 +182,10 @@ FAULT = Exercise(
             lambda f, w, c: ",".join(sorted(_biased(f, w, c))) or "none",
             lambda f, w, c: " ".join(sorted(_biased(f, w, c))) or "none",
             lambda f, w, c: "".join(sorted(_biased(f, w, c), reverse=True)) or "none",
+            lambda f, w, c: sorted(_biased(f, w, c)),
+        ),
+        "A mean below the gradient is biased, too: compare the size of the difference.": (
+            lambda f, w, c: _letters(_above(f, w, c))
         ),
         "Those are the letters whose mean is right.": (lambda f, w, c: _letters(set("ABC") - _biased(f, w, c))),
         "Single outcomes are compared with the gradient; the mean over all of them is.": lambda f, w, c: "ABC",

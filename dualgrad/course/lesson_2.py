@@ -63,6 +63,9 @@ LESSON_2 = (
             "Numerator in the wrong order: with b at rest the slope must be that of a, divided by b.": (
                 lambda a, b: (a[0] / b[0], (a[0] * b[1] - a[1] * b[0]) / b[0] ** 2)
             ),
+            "The second equation has the quotient c in it, where yours has a: c b' + c' b = a'.": (
+                lambda a, b: (a[0] / b[0], (a[1] - a[0] * b[1]) / b[0])
+            ),
             "By what is the numerator divided? Solve c b = a for the tangent of c and look again.": (
                 lambda a, b: (a[0] / b[0], (a[1] * b[0] - a[0] * b[1]) / b[0])
             ),
@@ -95,6 +98,7 @@ LESSON_2 = (
             "That is the slope of the sine at a; how fast does a itself move?": (
                 lambda a: (np.sin(a[0]), np.cos(a[0]) + 0 * a[1])
             ),
+            "Slope and tangent are multiplied, and yours are added.": lambda a: (np.sin(a[0]), np.cos(a[0]) + a[1]),
             "The sine rises at 0. Which of sine and cosine has the minus in its derivative?": (
                 lambda a: (np.sin(a[0]), -np.cos(a[0]) * a[1])
             ),

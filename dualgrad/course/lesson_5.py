@@ -41,6 +41,11 @@ ABSOLUTE = Exercise(
         "At 0 that is how |x| really changes along dx; but it is not linear in dx, as a tangent must be.": (
             lambda x, dx: (np.abs(x), np.where(x == 0, np.abs(dx), np.where(x > 0, dx, -dx)))
         ),
+        "An if asks one question of a whole array; np.where and np.sign ask every entry.": (
+            lambda x, dx: (np.abs(x), dx if x > 0 else -dx),
+            lambda x, dx: (np.abs(x), dx if x > 0 else -dx if x < 0 else 0 * dx),
+            lambda x, dx: (np.abs(x), dx if x >= 0 else -dx),
+        ),
         "The absolute value is taken of the tangent: a tangent may well be negative.": (
             lambda x, dx: (np.abs(x), np.abs(dx))
         ),

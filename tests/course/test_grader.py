@@ -284,6 +284,61 @@ def test_a_mistake_in_part_is_that_mistake():
     assert "slope on the right" in hint_of("5.1", answer)
 
 
+def test_one_mistake_is_seen_beside_another():
+    """Of two mistakes one is made in K directions alone."""
+    assert "which term" not in hint_of("7.1", lambda x, W, b, dx, dW, db: (x @ W + b, dx @ W + db))
+    assert "movement of x" in hint_of("7.1", lambda x, W, b, dx, dW, db: (x @ W + b, dx @ W + (db.ndim > 1)))
+
+
+def test_what_is_right_in_part_is_said():
+    right = ALL["2.1"].expected
+    assert "number 2 of the 2 things" in hint_of("2.1", lambda a, b: right(a, b)[1])
+    assert "number 1 of the things" in hint_of("1.3", lambda value, slope, a, x: (value + slope * (x - a), 1.0))
+    assert "another order" in hint_of("2.1", lambda a, b: right(a, b)[::-1])
+    assert "another shape" in hint_of("7.2", lambda x, W, b, dy: (dy @ W.T, x.T @ dy, dy.sum(0, keepdims=True)))
+
+
+def test_what_is_drawn_is_said():
+    draws = np.random.default_rng(0)
+    assert "gives another result" in hint_of("8.2", lambda g, kappa: draws.normal(size=g.shape))
+
+
+@pytest.mark.parametrize("number", [number for number, exercise in ALL.items() if exercise.calls])
+def test_calls_are_counted(number, capsys):
+    exercise = ALL[number]
+
+    def answer(f, *more):
+        given = {"6.3": 1.0, "10.1": np.ones(4), "10.2": 1.0}
+        for _ in range(exercise.calls(f, *more)):
+            f(given.get(number, more[0]))
+        return exercise.expected(f, *more)
+
+    result = check(number, answer)
+    assert result.hint == exercise.excess
+    assert re.search(r", by \d+ calls? of \w+$", result.expected)
+    assert re.search(r", by \d+ calls of \w+$", result.got)
+
+
+def test_long_results_are_cut_and_soon(capsys):
+    start = time.perf_counter()
+    circle = [1.0]
+    circle.append(circle)
+    for result in ([0.0] * 10**5, [[[0.0] * 50] * 50] * 50, "a" * 10**5, np.zeros(10**5), circle, 10**5000):
+        assert len(str(check("2.1", lambda a, b, result=result: result))) < 1500
+    assert time.perf_counter() - start < 30
+
+
+def test_an_error_that_is_long_or_cannot_speak(capsys):
+    class SilentError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def answer(a, b):
+        raise ValueError("a" * 10**5) if a[0] == 3 else SilentError
+
+    assert len(str(check("2.1", answer))) < 1500
+
+
 def test_without_hypothesis_the_cure_is_named():
     program = "import sys; sys.modules['hypothesis'] = None; from dualgrad.course import check; check('2.1', max)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
