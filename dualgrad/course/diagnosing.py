@@ -82,6 +82,8 @@ def _of_a_mistake(tried, inputs, alone=False):
         return None
     said = str(tried.outcomes[wrong[0]].error)
     best = max(matching, key=lambda one: str(_usual(exercise, one, wrong[0]).error) == said)
+    if all(outcome.error for outcome in tried.outcomes) and str(_usual(exercise, best, wrong[0]).error) != said:
+        return None  # errors of one type everywhere may have nothing else in common
     hint = exercise.usual[best][0]
     others = [one for one in usual if exercise.usual[one][0] != hint]
     shown, fewest = wrong[0], len(others) + 1
@@ -119,15 +121,19 @@ def _of_the_rest(tried, k):
     outcome, where = tried.outcomes[k], _only_where(tried)
     if outcome.error is not None:
         return f"{where} Call your function yourself with this input and read the last line of the error.".strip()
+    if outcome.value is None:
+        return f"{where} A result is returned, by return; what a function prints is not looked at.".strip()
     if misfit(outcome.value, tried.expected[k]):
         return where or "The numbers come later: first let the result have the right kind and shape."
+    again = attempt(tried.exercise, tried.answer, tried.exercise.cases[k])
+    excess = tried.exercise.excess if outcome.too_often else ""
+    if not alike(again, outcome, 0.0):
+        return excess or DRAWN
     pairs = [(tried.outcomes[i].value, tried.expected[i]) for i in tried.wrong if tried.outcomes[i].error is None]
     pairs = [(_of_parts(found, expected), expected) for found, expected in pairs if not misfit(found, expected)]
-    excess = tried.exercise.excess if outcome.too_often else ""
-    said = [excess, _which_part(pairs, tried.exercise.tolerance), _factor(pairs), where]
-    again = attempt(tried.exercise, tried.answer, tried.exercise.cases[k])
-    drawn = "" if alike(again, outcome, 0.0) else DRAWN
-    return " ".join(filter(None, said)) or drawn or tried.exercise.otherwise or BY_HAND
+    tolerance = tried.exercise.tolerance
+    said = [excess, _which_part(pairs, tolerance), _factor(pairs, tolerance), where]
+    return " ".join(filter(None, said)) or tried.exercise.otherwise or BY_HAND
 
 
 def _of_parts(found, expected):
@@ -198,37 +204,40 @@ CHANGES = {  # what is often done to a result that was right
 }
 
 
+def _wrong_parts(pairs, tolerance):
+    """Of results of several parts those that are wrong somewhere, counted from 0; of a result of one part that one."""
+    if not all(isinstance(expected, tuple) for _, expected in pairs) or len({len(e) for _, e in pairs}) != 1:
+        return []
+    return [i for i in range(len(pairs[0][1])) if not all(agree(f[i], e[i], tolerance) for f, e in pairs)]
+
+
 def _which_part(pairs, tolerance):
     """Which part of results of several parts is right everywhere."""
-    if not all(isinstance(expected, tuple) for _, expected in pairs) or len({len(e) for _, e in pairs}) != 1:
+    bad, count = _wrong_parts(pairs, tolerance), len(pairs[0][1]) if isinstance(pairs[0][1], tuple) else 1
+    if not 0 < len(bad) < count:
         return ""
-    count = len(pairs[0][1])
-    right = [all(agree(found[i], expected[i], tolerance) for found, expected in pairs) for i in range(count)]
-    if count == 2 and any(right) and not all(right):
-        good, bad = ("value", "tangent") if right[0] else ("tangent", "value")
-        return f"The {good} is right everywhere; look at the {bad}."
-    bad = [str(i + 1) for i in range(count) if not right[i]]
-    return f"Of the {count} results, counted from 1, look at {' and '.join(bad)}." if 0 < len(bad) < count else ""
+    if count == 2:
+        good, other = ("tangent", "value") if bad == [0] else ("value", "tangent")
+        return f"The {good} is right everywhere; look at the {other}."
+    return f"Of the {count} results, counted from 1, look at {' and '.join(str(i + 1) for i in bad)}."
 
 
-def _factor(pairs):
-    """The number that all entries are too large by."""
+def _factor(pairs, tolerance):
+    """The number that all entries of what is wrong are too large by."""
+    bad = _wrong_parts(pairs, tolerance)
+    pairs = [(f[i], e[i]) for f, e in pairs for i in bad] if bad else pairs
+    if any(isinstance(expected, (tuple, str)) for _, expected in pairs):
+        return ""
     ratios = []
     for found, expected in pairs:
-        if isinstance(expected, (tuple, str)):
-            found, expected = (found[-1], expected[-1]) if isinstance(expected, tuple) else (0, 0)
-        if isinstance(expected, (tuple, str)):
-            return ""
         found, expected = np.ravel(found), np.ravel(expected)
         moving = np.isfinite(found) & np.isfinite(expected) & (np.abs(expected) > 1e-12)
         ratios += list(found[moving] / expected[moving])
-    if len(ratios) < 3 or not np.allclose(ratios, ratios[0], rtol=1e-6) or f"{ratios[0]:.4g}" in ("0", "1"):
+    if len(ratios) < 3 or not np.allclose(ratios, ratios[0], rtol=1e-6) or f"{abs(ratios[0]):.4g}" == "0":
         return ""
-    return (
-        "It has the wrong sign, always."
-        if np.isclose(ratios[0], -1)
-        else f"It is always {ratios[0]:.4g} times what is expected."
-    )
+    if np.isclose(ratios[0], -1):
+        return "It has the wrong sign, always."
+    return "" if np.isclose(ratios[0], 1) else f"It is always {ratios[0]:.4g} times what is expected."
 
 
 def _only_where(tried):

@@ -164,7 +164,8 @@ FAULT = Exercise(
     expected=lambda f, w, c: _letters(_biased(f, w, c)),
     mistakes={
         "B looks one-sided, and its even part has the mean 0: compare exact means, not looks.": (
-            lambda f, w, c: _letters(_biased(f, w, c) | {"B"})
+            lambda f, w, c: _letters(_biased(f, w, c) | {"B"}),
+            lambda f, w, c: "B",
         ),
         "C is always wrong, you say: where the gradient is 0, its mean is right.": (
             lambda f, w, c: _letters(_biased(f, w, c) | {"C"}),

@@ -115,9 +115,6 @@ ENGINE = Exercise(
     inputs=lambda st: one_from(st, [(program, x * 1.25) for program, (_, x) in PROGRAMS.items()]),
     draws=6,
     mistakes={
-        "That is dualgrad's engine, which passes. Write a class of your own, and push it through f.": (
-            lambda f, primals, tangents: dg.jvp(f, primals, tangents)
-        ),
         "The value comes first: jvp returns (value, tangent).": _swapped,
         "Your tangents do not depend on the direction: seed with the tangent that was given.": _of_ones,
         "Several directions at once: do tangents with a row for each of K get through every rule?": _of_one_direction,
@@ -125,6 +122,9 @@ ENGINE = Exercise(
         "One jvp works; inside another the primals are Duals already: do your rules work on those?": _not_nesting,
         "Perturbation confusion: at its own level an operation treats Duals of lower levels as constants.": (
             _of_one_epsilon
+        ),
+        "That is dualgrad's engine, which passes. Write a class of your own, and push it through f.": (
+            lambda f, primals, tangents: dg.jvp(f, primals, tangents)
         ),
     },
     otherwise=(

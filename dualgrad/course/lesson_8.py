@@ -31,6 +31,9 @@ ESTIMATE = Exercise(
     expected=lambda f, w, v: _slope_along(f, w, v) * v,
     mistakes={
         "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope_along(f, w, v),
+        "Each entry of v has an entry of the gradient beside it; the slope is one number, their sum.": (
+            lambda f, w, v: dg.grad(f)(w) * v
+        ),
         "That is the gradient itself; it takes one pass for each weight, and you have one pass.": (
             lambda f, w, v: dg.grad(f)(w)
         ),

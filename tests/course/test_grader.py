@@ -267,6 +267,7 @@ def test_where_a_wrong_answer_is_wrong():
     assert "The value is right everywhere; look at the tangent." in hint_of(
         "2.1", lambda a, b: (a[0] * b[0], 17.5 + 0 * a[1])
     )
+    assert "times" not in hint_of("5.3", lambda a: 1.5 + 0 * a)
     assert "wrong sign" in hint_of("2.1", lambda a, b: (a[0] * b[0], -right(a, b)[1]))
     assert "It is always 3 times what is expected." in hint_of("2.1", lambda a, b: (a[0] * b[0], 3 * right(a, b)[1]))
     assert "where a number is negative" in hint_of(
@@ -300,6 +301,7 @@ def test_what_is_right_in_part_is_said():
 
 def test_what_is_drawn_is_said():
     draws = np.random.default_rng(0)
+    assert "by return" in hint_of("8.2", lambda g, kappa: None)
     assert "gives another result" in hint_of("8.2", lambda g, kappa: draws.normal(size=g.shape))
 
 

@@ -69,7 +69,7 @@ def test_a_solution_passes_whatever_holds_its_numbers(number, kind, capsys):
 @pytest.mark.parametrize("number", ALL)
 def test_no_solution_of_another_exercise_gets_a_hint_that_is_meant_for_a_mistake(number, capsys):
     for other, answer in ANSWERS.items():
-        if other != number:
+        if other != number and (other, number) != ("8.1", "8.3"):  # which gives all the estimates, and is told so
             assert check(number, answer).hint not in ALL[number].mistakes, other
 
 
