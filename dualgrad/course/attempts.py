@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from .exercise import Case, Exercise
+from .exercise import Case, Counted, Exercise
 
 LINES = 1_000_000  # of the student's program, on one input
-TOO_LONG = 20.0  # on all inputs, for what never comes to another line
+TOO_LONG = 5.0  # seconds on one input, for what never comes to another line; the slowest solution needs a tenth of it
+COPIED = 20  # things in a list of which copies are made; no exercise has as many
 PLACES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 OF_OTHERS = (*PLACES, str(Path(__file__).parents[1]), str(Path(np.__file__).parent), "<frozen", "<__array")
 
@@ -31,11 +32,13 @@ class EndlessError(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one input: a value, or an error and the line it was raised on."""
+    """What came of one input: a value, and how often a function was called for it; or an error, and its line."""
 
     value: Any = None
     error: BaseException | None = None
     place: str = ""
+    calls: int = 0
+    too_often: bool = False
 
     @property
     def endless(self) -> bool:
@@ -51,20 +54,24 @@ class Outcome:
 def attempt(exercise: Exercise, answer: Callable[..., Any], case: Case) -> Outcome:
     """The answer on copies of the input, in silence."""
     given = _held(case)
+    if exercise.calls:
+        given = (Counted(given[0]), *given[1:])
     quiet = contextlib.redirect_stdout(io.StringIO())
     with np.errstate(all="ignore"), warnings.catch_warnings(), quiet:
         warnings.simplefilter("ignore")
         try:
-            with _lines_counted():
-                return Outcome(_held(exercise.run(answer, *given)))
+            with not_for_ever(), _lines_counted():
+                value = _held(exercise.run(answer, *given))
+            calls = given[0].calls if exercise.calls else 0
+            return Outcome(value, calls=calls, too_often=bool(exercise.calls) and calls > exercise.calls(*case))
         except (Exception, EndlessError, SystemExit) as error:
             return Outcome(None, error, _line_of(error))
 
 
-def _held(value):
+def _held(value, depth=4):
     """Copies of the arrays in it: an answer may write to what it is given, and to what it has returned."""
-    if type(value) in (tuple, list):
-        return type(value)(map(_held, value))
+    if type(value) in (tuple, list) and len(value) <= COPIED and depth:
+        return type(value)(_held(one, depth - 1) for one in value)
     return value.copy() if isinstance(value, np.ndarray) else value
 
 

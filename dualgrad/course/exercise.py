@@ -5,6 +5,8 @@ has a heading "### Exercise N.M: title", a cell with an empty answer and ``check
 lists the lessons. tests/course holds all of this to each other: solutions pass, mistakes get their own hints.
 """
 
+import itertools
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ def applied(answer: Callable[..., Any], *case: Any) -> Any:
     return answer(*case)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """A task whose answer is a function or a class.
 
@@ -31,12 +33,14 @@ class Exercise:
     call : how the answer is called, as one writes it: "multiply(a, b)"
     shown : what the parts of an input are called in reports, by default as the arguments: "program, x"
     expected : what is right, as a function of an input; never the text of a solution
-    inputs : strategies of hypothesis -> strategy of inputs, each a tuple
-    mistakes : {hint: a wrong answer}; the hint of the one that behaves as the student's does is given
+    inputs : strategies of hypothesis -> strategy of inputs, each a tuple; or several in a list, which get equal shares
+    mistakes : {hint: a wrong answer, or several}; the hint of the one that does as the student's does is given
     first : inputs that come before those that are drawn, with numbers for pencil and paper
     run : what is looked at, as a function of the answer and an input; by default what the answer returns
     facets : {what an input may be like: whether it is}, to say where an answer fails
     otherwise : the hint where no other is found
+    calls, excess : how often an answer may call the function that is its first argument, as a function of an input, and
+        the hint where it calls more often
     draws, tolerance : how many inputs are drawn, and how far from the right numbers is right
     wants : "function" or "class"
     """
@@ -47,12 +51,14 @@ class Exercise:
     call: str
     expected: Callable[..., Any]
     inputs: Callable[[Any], Any]
-    mistakes: Mapping[str, Callable[..., Any]]
+    mistakes: Mapping[str, Callable[..., Any] | tuple[Callable[..., Any], ...]]
     shown: str = ""
     first: tuple[Case, ...] = ()
     run: Callable[..., Any] = applied
     facets: Mapping[str, Callable[..., bool]] = field(default_factory=dict)
     otherwise: str = ""
+    calls: Callable[..., int] | None = None
+    excess: str = ""
     draws: int = 30
     tolerance: float = 1e-9
     wants: str = "function"
@@ -66,6 +72,12 @@ class Exercise:
         return re.findall(r"\w+", self.call.partition("(")[2])
 
     @property
+    def usual(self) -> list[tuple[str, Callable[..., Any]]]:
+        """Every wrong answer that is known, after its hint."""
+        several = ((hint, made if isinstance(made, tuple) else (made,)) for hint, made in self.mistakes.items())
+        return [(hint, answer) for hint, answers in several for answer in answers]
+
+    @property
     def parts(self) -> list[str]:
         return self.shown.split(", ") if self.shown else self.arguments
 
@@ -73,22 +85,24 @@ class Exercise:
     def cases(self) -> list[Case]:
         """The inputs, the same ones every time."""
         hypothesis = _hypothesis()
-        found = list(self.first)
+        found, strategies = [], self.inputs(hypothesis.strategies)
+        strategies = strategies if isinstance(strategies, list) else [strategies]
 
         @hypothesis.settings(
-            max_examples=self.draws,
+            max_examples=1 + math.ceil(self.draws / len(strategies)),
             derandomize=True,
             database=None,
             deadline=None,
             phases=[hypothesis.Phase.generate],
             suppress_health_check=list(hypothesis.HealthCheck),
         )
-        @hypothesis.given(self.inputs(hypothesis.strategies))
-        def collect(case):
-            found.append(case)
+        @hypothesis.given(hypothesis.strategies.tuples(*strategies))
+        def collect(cases):
+            found.append(cases)
 
         collect()
-        return found
+        drawn = found[1:]  # the first is of zero bits alone, and all its arrays are the same
+        return [*self.first, *itertools.chain.from_iterable(drawn)]
 
 
 def _hypothesis() -> Any:
@@ -105,17 +119,34 @@ def _hypothesis() -> Any:
 # ---------------------------------------------------------------------- what inputs are made of
 
 
-class Formula:
-    """A function that is printed as its formula."""
+def once(*args: Any) -> int:
+    """A call counts as one, whatever is given."""
+    return 1
 
-    def __init__(self, text: str, f: Callable[..., Any]):
-        self.text, self.f = text, f
+
+class Formula:
+    """A function that is printed as its formula; ``counts`` says for how many a call of it counts."""
+
+    def __init__(self, text: str, f: Callable[..., Any], counts: Callable[..., int] = once):
+        self.text, self.f, self.counts = text, f, counts
 
     def __call__(self, *args: Any) -> Any:
         return self.f(*args)
 
     def __repr__(self) -> str:
         return self.text
+
+
+class Counted(Formula):
+    """A formula that counts its calls."""
+
+    def __init__(self, formula: Formula):
+        super().__init__(formula.text, formula.f, formula.counts)
+        self.calls = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls += self.counts(*args)
+        return self.f(*args)
 
 
 def whole(st: Any, count: int) -> Any:

@@ -1,10 +1,11 @@
 """check: an answer on the inputs of its exercise, and what came of it."""
 
 import inspect
+import re
 from typing import Any
 
-from .comparing import in_digits, misfit, sort_of
-from .diagnosing import Tried, hint
+from .comparing import in_digits, misfit, shortened, sort_of
+from .diagnosing import Tried, diagnosis
 from .exercise import Exercise
 from .lesson_1 import LESSON_1
 from .lesson_2 import LESSON_2
@@ -62,19 +63,29 @@ def check(number: str, answer: Any = None) -> Result:
     ...     return a[0] * b[0], a[1] * b[1]
     >>> result = check("2.1", multiply)         # doctest: +ELLIPSIS
     2.1 The product rule: not yet: right on ... inputs.
-      input     a = (3, 1), b = (2, 0)
-      expected  (6, 2)
-      got       (6, 0)
+      input     a = (3, 1), b = (3, 1)
+      expected  (9, 6)
+      got       (9, 1)
       hint      ...
     >>> result.passed
     False
     """
-    known = exercises()
-    if str(number) not in known:
-        raise ValueError(f"there is no exercise {number!r}; there are {', '.join(known)}")
-    result = _graded(known[str(number)], answer)
+    result = _graded(_exercise(number), answer)
     show(result)
     return result
+
+
+def _exercise(number):
+    """The exercise of this number, whether a text or not, and with blanks or without."""
+    known, name = exercises(), str(number).strip()
+    if name in known:
+        return known[name]
+    if callable(number):
+        meant = next((e for e in known.values() if e.name == getattr(number, "__name__", "")), known["2.1"])
+        raise ValueError(f'the number comes first, and then your answer: check("{meant.number}", {meant.name})')
+    lesson = re.match(r"\d*", name)[0].lstrip("0")
+    near = [k for k in known if k.partition(".")[0] == lesson] or [f"{k[0].number} to {k[-1].number}" for k in LESSONS]
+    raise ValueError(f"there is no exercise {number!r}; there are {', '.join(near)}")
 
 
 def _graded(exercise, answer):
@@ -113,23 +124,44 @@ def _unfit(exercise, answer):
 
 def _wrong(exercise, tried):
     """The result of an answer that is wrong somewhere: at the simplest input, unless it stopped."""
-    k = tried.worst
     if tried.unwritten:
         return Result(exercise.number, exercise.title, False, hint=f"{UNWRITTEN} {exercise.task}")
-    outcome, said = tried.outcomes[k], hint(tried)
+    k, said = diagnosis(tried)
+    outcome, expected = tried.outcomes[k], in_digits(tried.expected[k])
     if outcome.endless:
-        got = "no end: more than a million lines were run"
-        said = f"Does your loop ever end? It was stopped at {outcome.place}."
+        got = "no end: it was stopped after a million lines, or some seconds"
+        said = f"Does your loop ever end? It was stopped at {_stands(outcome)}."
     elif outcome.error is not None:
-        got = f"{type(outcome.error).__name__}: {outcome.error}" + (f", at {outcome.place}" if outcome.place else "")
+        got = f"{type(outcome.error).__name__}: {_said_by(outcome.error)}"
+        got += f", at {_stands(outcome)}" if outcome.place else ""
     else:
         got = misfit(outcome.value, tried.expected[k])
         got = f"{in_digits(outcome.value)}: {got}" if got and outcome.value is not None else got
         got = got or in_digits(outcome.value)
-    right = sum(tried.right)
-    total = len(exercise.cases)
-    given = _input(exercise, k)
-    return Result(exercise.number, exercise.title, False, right, total, given, in_digits(tried.expected[k]), got, said)
+        if got == expected and not tried.agreed[k]:
+            got, expected = in_digits(outcome.value, 17), in_digits(tried.expected[k], 17)
+    if outcome.too_often:
+        called = exercise.parts[0]
+        expected += f", by {_calls(exercise.calls(*exercise.cases[k]), called)}"
+        got += f", by {_calls(outcome.calls, called)}"
+    right, total = sum(tried.right), len(exercise.cases)
+    return Result(exercise.number, exercise.title, False, right, total, _input(exercise, k), expected, got, said)
+
+
+def _calls(count, called):
+    return f"{count} call{'s' * (count != 1)} of {called}"
+
+
+def _stands(outcome):
+    return shortened(outcome.place, 150)
+
+
+def _said_by(error):
+    """What an error says; there are some that cannot."""
+    try:
+        return shortened(str(error))
+    except Exception:
+        return "an error that cannot say what it is"
 
 
 def _input(exercise, k):

@@ -1,5 +1,7 @@
 """Exercises of lesson 1: difference quotients, the best step, and the line that touches a curve."""
 
+import math
+
 import numpy as np
 
 from .exercise import Exercise, Formula, half_steps, nonzero, one_from
@@ -25,8 +27,9 @@ LESSON_1 = (
             "You look to the left of x, at x - h; the second point here lies at x + h.": (
                 lambda f, x, h: (f(x) - f(x - h)) / h
             ),
-            "That is the central quotient: more accurate, but the line here begins at x itself.": (
-                lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)
+            "You look on both sides of x, as the central quotient does; the line here begins at x itself.": (
+                lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h),
+                lambda f, x, h: (f(x + h) - f(x - h)) / h,
             ),
             "You have the rise; a slope is the rise divided by something.": lambda f, x, h: f(x + h) - f(x),
             "Rise over run: how far apart are x and x + h?": lambda f, x, h: (f(x + h) - f(x)) / (x + h),
@@ -55,7 +58,12 @@ LESSON_1 = (
         expected=lambda value, bend, eps: 2 * np.sqrt(eps * abs(value / bend)),
         mistakes={
             "value and bend may be negative, and the bounds are of their sizes.": (
-                lambda value, bend, eps: 2 * np.sqrt(eps * value / bend)
+                lambda value, bend, eps: 2 * np.sqrt(eps * value / bend),
+                lambda value, bend, eps: 2 * np.sqrt(eps * abs(value) / bend),
+                lambda value, bend, eps: 2 * np.sqrt(eps * value / abs(bend)),
+                lambda value, bend, eps: 2 * math.sqrt(eps * value / bend),
+                lambda value, bend, eps: 2 * math.sqrt(eps * abs(value) / bend),
+                lambda value, bend, eps: 2 * math.sqrt(eps * value / abs(bend)),
             ),
             "Only proportional to the best step. Set the derivative with respect to h to zero and keep the factors.": (
                 lambda value, bend, eps: np.sqrt(eps * abs(value / bend))
@@ -65,6 +73,10 @@ LESSON_1 = (
             ),
             "This is h², from the equation before the last: one operation is left to do.": (
                 lambda value, bend, eps: 4 * eps * abs(value / bend)
+            ),
+            "** binds more tightly than /: x ** 1/2 is half of x, and x ** 0.5 its root.": (
+                lambda value, bend, eps: (4 * eps * abs(value / bend)) ** 1 / 2,
+                lambda value, bend, eps: 2 * (eps * abs(value / bend)) ** 1 / 2,
             ),
             "√eps is the rule of thumb; here the sizes of value and bend count too.": (
                 lambda value, bend, eps: np.sqrt(eps)
@@ -96,7 +108,10 @@ LESSON_1 = (
             "That is how much the line has risen since a; where did it begin?": (
                 lambda value, slope, a, x: slope * (x - a)
             ),
-            "From a to x: the later place minus the earlier one.": (lambda value, slope, a, x: value + slope * (a - x)),
+            "From a to x: the later place minus the earlier one.": (
+                lambda value, slope, a, x: value + slope * (a - x),
+                lambda value, slope, a, x: value + slope * (a + x),
+            ),
             "The height at a alone: where does the slope come in?": lambda value, slope, a, x: value,
             "Multiplication binds first: which two numbers are to be subtracted before?": (
                 lambda value, slope, a, x: value + slope * x - a

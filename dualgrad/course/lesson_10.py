@@ -9,9 +9,9 @@ import dualgrad as dg
 from .exercise import Exercise, Formula, one_from, tables
 
 ESTIMATES = (
-    Formula("v ↦ (g·v) v, g = (3, 4, ...)", lambda v: (np.arange(3.0, 3.0 + len(v)) @ v) * v),
+    Formula("v ↦ (g·v) v with g = (3, 4, 5, 6), cut to p entries", lambda v: (np.arange(3.0, 3.0 + len(v)) @ v) * v),
     Formula("v ↦ v₀ v + 2", lambda v: v[0] * v + 2),
-    Formula("v ↦ (sum of v)³", lambda v: np.sum(v) ** 3 + np.sum(v) ** 2),
+    Formula("v ↦ (sum of v)² v + 1", lambda v: np.sum(v) ** 2 * v + 1),
     Formula("v ↦ where(v > 0, 1, 3)", lambda v: np.where(v > 0, 1.0, 3.0)),
 )
 
@@ -27,20 +27,27 @@ def _mean_over(estimate, draws):
 OUTCOMES = Exercise(
     number="10.1",
     title="Every outcome",
-    task="Write exact_mean(estimate, p): the mean of estimate(v) over all vectors v of p signs.",
+    task="Write exact_mean(estimate, p): the mean of estimate(v) over all 2ᵖ vectors v of p signs, each tried once.",
     call="exact_mean(estimate, p)",
     first=((ESTIMATES[0], 2), (ESTIMATES[1], 1)),
     inputs=lambda st: st.tuples(one_from(st, ESTIMATES), one_from(st, range(1, 5))),
     draws=16,
+    calls=lambda estimate, p: 2**p,
+    excess="A sample is near the mean and is not it: take every vector of signs, and each once.",
     expected=lambda estimate, p: _mean_over(estimate, _signs(p)),
     mistakes={
-        "A sample is near the mean and is not it: take every vector of signs once.": (
-            lambda estimate, p: _mean_over(estimate, np.random.default_rng(0).choice([1.0, -1.0], (50, p)))
-        ),
         "The outcomes are summed; each has the probability 2⁻ᵖ.": (
             lambda estimate, p: 2**p * _mean_over(estimate, _signs(p))
         ),
         "Divided by p, where there are 2ᵖ outcomes.": lambda estimate, p: 2**p * _mean_over(estimate, _signs(p)) / p,
+        "(1, -1) and (-1, 1) are two outcomes, and in yours they are one.": (
+            lambda estimate, p: _mean_over(
+                estimate, [np.array(v) for v in itertools.combinations_with_replacement((1.0, -1.0), p)]
+            )
+        ),
+        "An estimate wants an array of signs: make one of each tuple.": (
+            lambda estimate, p: _mean_over(estimate, itertools.product((1.0, -1.0), repeat=p))
+        ),
         "Zeros and ones are no signs.": (
             lambda estimate, p: _mean_over(estimate, [np.array(v, float) for v in itertools.product((0, 1), repeat=p)])
         ),
@@ -55,10 +62,13 @@ OUTCOMES = Exercise(
         ),
     },
     facets={"p is above 1": lambda estimate, p: p > 1},
+    otherwise=(
+        "Print the vectors that your function tries for p = 2: are they (1, 1), (1, -1), (-1, 1), (-1, -1), each once?"
+    ),
 )
 
 DEGREES = tuple(
-    (Formula(f"z ↦ {text}", h), degree)
+    (Formula(f"z ↦ {text}", h, counts=np.size), degree)
     for text, degree, h in (
         ("5", 0, lambda z: 5.0 + 0 * z), ("z + 1", 1, lambda z: z + 1), ("z²", 2, lambda z: z**2),
         ("z⁴ - z", 4, lambda z: z**4 - z), ("(z + 1)³", 3, lambda z: (z + 1) ** 3), ("z⁶", 6, lambda z: z**6),
@@ -72,24 +82,13 @@ def _normal_mean(h, nodes, weight=2.5066282746310002, stretch=1.0):
     return float(np.sum(w * np.array([h(x) for x in stretch * z])) / weight)
 
 
+def _physicists(h, degree, weight):
+    z, w = np.polynomial.hermite.hermgauss(_enough(degree))
+    return float(np.sum(w * np.array([h(x) for x in z])) / weight)
+
+
 def _enough(degree):
     return degree // 2 + 1
-
-
-class Counted:
-    """A function that counts its calls."""
-
-    def __init__(self, f):
-        self.f, self.calls = f, 0
-
-    def __call__(self, z):
-        self.calls += np.size(z)
-        return self.f(z)
-
-
-def _with_calls(answer, h, degree):
-    counted = Counted(h)
-    return answer(counted, degree), counted.calls
 
 
 QUADRATURE = Exercise(
@@ -97,16 +96,13 @@ QUADRATURE = Exercise(
     title="Quadrature",
     task="Write normal_mean(h, degree): E h(z) of a normal z, exact up to this degree, with as few nodes as do.",
     call="normal_mean(h, degree)",
-    run=_with_calls,
+    calls=lambda h, degree: _enough(degree),
+    excess="More nodes than needed: m of them are exact up to degree 2 m - 1.",
     first=tuple((h, degree) for h, degree in DEGREES),
     inputs=lambda st: one_from(st, DEGREES),
     draws=4,
-    expected=lambda h, degree: (_normal_mean(h, _enough(degree)), _enough(degree)),
+    expected=lambda h, degree: _normal_mean(h, _enough(degree)),
     mistakes={
-        "Right, with more nodes than needed (their number comes second): m nodes are exact up to degree 2 m - 1.": (
-            lambda h, degree: _normal_mean(h, degree + 1)
-        ),
-        "Right, and always with a great many nodes: as few as do are asked.": lambda h, degree: _normal_mean(h, 20),
         "The weights of hermegauss sum to √(2π), those of a probability to 1.": (
             lambda h, degree: _normal_mean(h, _enough(degree), weight=1.0)
         ),
@@ -115,6 +111,10 @@ QUADRATURE = Exercise(
         ),
         "The nodes of hermegauss belong to a normal as they are; yours are stretched by √2.": (
             lambda h, degree: _normal_mean(h, _enough(degree), stretch=np.sqrt(2))
+        ),
+        "hermgauss belongs to exp(-z²); that of a normal, exp(-z²/2), has its nodes in hermegauss.": (
+            lambda h, degree: _physicists(h, degree, np.sqrt(np.pi)),
+            lambda h, degree: _physicists(h, degree, np.sqrt(2 * np.pi)),
         ),
         "The nodes are there, and all weigh the same: outcomes near 0 are likelier.": (
             lambda h, degree: float(np.mean([h(x) for x in np.polynomial.hermite_e.hermegauss(_enough(degree))[0]]))
@@ -149,6 +149,10 @@ def _biased(f, w, c, gradient=lambda f, w: dg.grad(f)(w), close=1e-9, names="ABC
     return {name for name, mean in _means(f, w, c).items() if name in names and np.max(np.abs(mean - exact)) > close}
 
 
+def _above(f, w, c):
+    return {name for name, mean in _means(f, w, c).items() if np.max(mean - dg.grad(f)(w)) > 1e-9}
+
+
 FAULT = Exercise(
     number="10.3",
     title="Find the fault",
@@ -160,13 +164,29 @@ FAULT = Exercise(
     expected=lambda f, w, c: _letters(_biased(f, w, c)),
     mistakes={
         "B looks one-sided, and its even part has the mean 0: compare exact means, not looks.": (
-            lambda f, w, c: _letters(_biased(f, w, c) | {"B"})
+            lambda f, w, c: _letters(_biased(f, w, c) | {"B"}),
+            lambda f, w, c: "B",
         ),
         "C is always wrong, you say: where the gradient is 0, its mean is right.": (
-            lambda f, w, c: _letters(_biased(f, w, c) | {"C"})
+            lambda f, w, c: _letters(_biased(f, w, c) | {"C"}),
+            lambda f, w, c: "C",
         ),
         "A is right for quadratics; on a cubic it has a bias of c², which is above 10⁻⁹.": (
             lambda f, w, c: _letters(_biased(f, w, c) - {"A"})
+        ),
+        'Where no letter is found the text is "none", and not empty.': (
+            lambda f, w, c: "".join(sorted(_biased(f, w, c)))
+        ),
+        'The letters are right. They are written as "AC": capitals, in order, with nothing between.': (
+            lambda f, w, c: _letters(_biased(f, w, c)).lower(),
+            lambda f, w, c: ", ".join(sorted(_biased(f, w, c))) or "none",
+            lambda f, w, c: ",".join(sorted(_biased(f, w, c))) or "none",
+            lambda f, w, c: " ".join(sorted(_biased(f, w, c))) or "none",
+            lambda f, w, c: "".join(sorted(_biased(f, w, c), reverse=True)) or "none",
+            lambda f, w, c: sorted(_biased(f, w, c)),
+        ),
+        "A mean below the gradient is biased, too: compare the size of the difference.": (
+            lambda f, w, c: _letters(_above(f, w, c))
         ),
         "Those are the letters whose mean is right.": (lambda f, w, c: _letters(set("ABC") - _biased(f, w, c))),
         "Single outcomes are compared with the gradient; the mean over all of them is.": lambda f, w, c: "ABC",

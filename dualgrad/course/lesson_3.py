@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables
+from .exercise import Exercise, Formula, half_steps, once, one_from, tables
 
 SQUARE = Formula("square", lambda x: x * x), Formula("2x", lambda x: 2 * x)
 TRIPLE = Formula("triple", lambda x: 3 * x), Formula("3", lambda x: 3.0)
@@ -35,9 +35,7 @@ LESSON_3 = (
         task="Write walk(steps, x, v): push x and its tangent v through a list of pairs (f, df).",
         call="walk(steps, x, v)",
         first=(([SQUARE, TRIPLE], 2.0, 1.0), ([TRIPLE, SQUARE], 2.0, 1.0), ([], 2.0, 1.0)),
-        inputs=lambda st: st.tuples(
-            st.lists(one_from(st, KNOWN), max_size=3), half_steps(st), any_of(st, half_steps(st), tables(st, 3))
-        ),
+        inputs=lambda st: st.tuples(st.lists(one_from(st, KNOWN), max_size=3), half_steps(st), half_steps(st)),
         expected=_walk,
         mistakes={
             "You take the slope after the value is replaced: it belongs to the place where the step starts.": (
@@ -51,6 +49,15 @@ LESSON_3 = (
                     _walk(steps, x, v)[0],
                     sum((df(_walk(steps[:k], x, v)[0]) for k, (_, df) in enumerate(steps)), v),
                 )
+            ),
+            "The tangent so far is multiplied by the slope; in yours the slope takes its place.": (
+                lambda steps, x, v: (_walk(steps, x, v)[0], steps[-1][1](_walk(steps[:-1], x, v)[0]) if steps else v)
+            ),
+            "A step f is for the value. The tangent is multiplied by the slope of the step, df(x).": (
+                lambda steps, x, v: (_walk(steps, x, v)[0], _walk(steps, v, v)[0])
+            ),
+            "Your loop returns in its first step; the return belongs behind the loop.": (
+                lambda steps, x, v: _walk(steps[:1], x, v) if steps else None
             ),
             "The walk starts with the tangent v, and yours starts with 1.": (
                 lambda steps, x, v: (_walk(steps, x, 1.0)[0], _walk(steps, x, 1.0 + 0 * v)[1])
@@ -68,7 +75,6 @@ LESSON_3 = (
         facets={
             "there are several steps": lambda steps, x, v: len(steps) > 1,
             "the list is empty": lambda steps, x, v: not steps,
-            "v is a row of several tangents": lambda steps, x, v: np.ndim(v) > 0,
         },
     ),
     Exercise(
@@ -77,9 +83,9 @@ LESSON_3 = (
         task="Write meet(partials, tangents): the tangent of y, given the ∂y/∂xᵢ and the ẋᵢ, (n,) or (K, n).",
         call="meet(partials, tangents)",
         first=((np.array([2.0, 3.0]), np.array([1.0, 0.0])), (np.array([2.0, 3.0]), np.array([1.0, 10.0]))),
-        inputs=lambda st: any_of(
-            st, *(st.tuples(tables(st, n), tables(st, *lead, n)) for n in (1, 2, 3) for lead in ((), (3,), (2,)))
-        ),
+        inputs=lambda st: [
+            st.tuples(tables(st, n), tables(st, *lead, n)) for n in (1, 2, 3) for lead in ((), (3,), (2,))
+        ],
         expected=lambda partials, tangents: np.einsum("i,...i", partials, tangents),
         mistakes={
             "Right for one direction. For K the tangents are (K, n): which axis is to be summed, and which one kept?": (
@@ -110,13 +116,13 @@ LESSON_3 = (
     Exercise(
         number="3.3",
         title="A Jacobian in one pass",
-        task="Write jacobian(f, x) with one call of dg.jvp: J[i, j] = ∂yᵢ/∂xⱼ for y = f(x), x and y vectors.",
+        task="Write jacobian(f, x), which calls f once: J[i, j] = ∂yᵢ/∂xⱼ for y = f(x), x and y vectors.",
         call="jacobian(f, x)",
         first=((PLANE_MAPS[0], np.array([2.0, 5.0])),),
-        inputs=lambda st: any_of(
-            st, *(st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True))
-        ),
+        inputs=lambda st: [st.tuples(st.just(f), tables(st, n)) for f, n in zip(PLANE_MAPS, (2, 3, 3), strict=True)],
         draws=12,
+        calls=once,
+        excess="One pass is enough, and f is called once in it: push all directions at once, the rows of an array.",
         expected=lambda f, x: dg.jacfwd(f)(x),
         mistakes={
             "Transposed: row k of what jvp gives belongs to direction k, so which axis is that of the inputs?": (
@@ -126,7 +132,12 @@ LESSON_3 = (
                 lambda f, x: dg.jvp(f, (x,), (np.ones(len(x)),))[1]
             ),
             "jvp gives the value and the tangents; return the tangents alone.": (
-                lambda f, x: (dg.jvp(f, (x,), (np.eye(len(x)),))[0], dg.jvp(f, (x,), (np.eye(len(x)),))[1].T)
+                lambda f, x: (dg.jvp(f, (x,), (np.eye(len(x)),))[0], dg.jvp(f, (x,), (np.eye(len(x)),))[1].T),
+                lambda f, x: dg.jvp(f, (x,), (np.eye(len(x)),)),
+            ),
+            "There is a direction for each input, and yours are as many as the outputs.": (
+                lambda f, x: dg.jvp(f, (x,), (np.eye(len(f(x))),))[1].T,
+                lambda f, x: dg.jvp(f, (x,), (np.eye(2),))[1].T,
             ),
             "The rows of your directions come in reverse order, and so do the columns.": (
                 lambda f, x: dg.jvp(f, (x,), (np.eye(len(x))[::-1],))[1].T

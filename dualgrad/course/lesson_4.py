@@ -4,7 +4,7 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables
+from .exercise import Exercise, Formula, half_steps, one_from, tables
 from .lesson_4_engine import ENGINE
 
 # ---------------------------------------------------------------------- 4.1: operators, with constants on both sides
@@ -12,7 +12,7 @@ from .lesson_4_engine import ENGINE
 POLYNOMIALS = tuple(
     Formula(text, eval(f"lambda x: {text}"))
     for text in ("x + x", "x * x", "x * 2", "2 * x", "x + 5", "5 + x", "x - 3", "3 - x", "-x", "x - x * x",
-                 "(1 - x) * (2 + x)")
+                 "(1 - x) * (2 + x)", "(x + 1) * x")
 )  # fmt: skip
 
 
@@ -67,6 +67,12 @@ def _strict_product(a, b):
     return type(a)(a.primal * b.primal, a.primal * b.tangent + a.tangent * b.primal)
 
 
+def _added_in_place(self, other):
+    self.tangent = self.tangent + (other.tangent if isinstance(other, type(self)) else 0.0)
+    self.primal = self.primal + (other.primal if isinstance(other, type(self)) else other)
+    return self
+
+
 OPERATORS = Exercise(
     number="4.1",
     title="Operators, with constants on either side",
@@ -91,6 +97,13 @@ OPERATORS = Exercise(
         ),
         "Python turns 2 * x into x.__rmul__(2) when the left side is a plain number: those methods are missing.": (
             _number_class(radd=None, rmul=None, rsub=None)
+        ),
+        "The minus in front of -x calls x.__neg__(), which is missing.": _number_class(neg=None),
+        "The minus in front of -x calls x.__neg__(), and x - y calls x.__sub__(y): both are missing.": (
+            _number_class(neg=None, sub=None, rsub=None)
+        ),
+        "A sum changes the Number on its left, which is used again later: make a new one.": (
+            _number_class(add=_added_in_place)
         ),
         "Subtraction is not the same from both sides: x.__rsub__(3) means 3 - x.": (
             _number_class(rsub=lambda self, other: self - other)
@@ -146,7 +159,7 @@ MULTIPLY = Exercise(
         (np.array(3.0), np.array(2.0), np.array([1.0, 0.0]), np.array([0.0, 1.0])),
         (np.arange(3.0), np.ones((2, 3)), np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.ones((2, 2, 3))),
     ),
-    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, one, other, k) for one, other in SHAPES for k in (2, 3, 4))),
+    inputs=lambda st: [_pair_of_arrays(st, one, other, k) for one, other in SHAPES for k in (2, 3, 4)],
     draws=40,
     expected=_row_by_row(lambda x, y: x * y, lambda x, y, u, v: u * y + x * v),
     facets=BROADCAST,
@@ -188,7 +201,7 @@ MATMUL = Exercise(
     call="my_matmul(A, B, dA, dB)",
     first=((np.array([[1.0, 2.0], [0.0, 1.0]]), np.array([[1.0, 0.0], [3.0, 1.0]]),
             np.array([[[1.0, 0.0], [0.0, 0.0]]]), np.array([[[0.0, 1.0], [0.0, 0.0]]])),),
-    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, one, other, k) for one, other in PRODUCTS for k in (2, 3, 4))),
+    inputs=lambda st: [_pair_of_arrays(st, one, other, k) for one, other in PRODUCTS for k in (2, 3, 4)],
     draws=40,
     expected=_row_by_row(lambda A, B: A @ B, lambda A, B, U, V: U @ B + A @ V),
     facets={"B is a vector": lambda A, B, *_: B.ndim == 1, "A is not square": lambda A, *_: len(set(A.shape)) > 1},
@@ -229,7 +242,7 @@ SOLVE = Exercise(
     call="my_solve(A, b, dA, db)",
     first=((2.0 * np.eye(2), np.array([2.0, 4.0]), np.array([np.zeros((2, 2)), np.eye(2)]),
             np.array([[2.0, 0.0], [0.0, 0.0]])),),
-    inputs=lambda st: any_of(st, *(_pair_of_arrays(st, *shapes, k, away=7) for shapes in SYSTEMS for k in (2, 3, 4))),
+    inputs=lambda st: [_pair_of_arrays(st, *shapes, k, away=7) for shapes in SYSTEMS for k in (2, 3, 4)],
     expected=_system_with(lambda A, b, U, v, x: v - U @ x),
     facets={"A moves": lambda A, b, dA, db: bool(np.any(dA)), "K is not n": lambda A, b, dA, db: len(db) != len(b)},
     mistakes={

@@ -41,6 +41,11 @@ ABSOLUTE = Exercise(
         "At 0 that is how |x| really changes along dx; but it is not linear in dx, as a tangent must be.": (
             lambda x, dx: (np.abs(x), np.where(x == 0, np.abs(dx), np.where(x > 0, dx, -dx)))
         ),
+        "An if asks one question of a whole array; np.where and np.sign ask every entry.": (
+            lambda x, dx: (np.abs(x), dx if x > 0 else -dx),
+            lambda x, dx: (np.abs(x), dx if x > 0 else -dx if x < 0 else 0 * dx),
+            lambda x, dx: (np.abs(x), dx if x >= 0 else -dx),
+        ),
         "The absolute value is taken of the tangent: a tangent may well be negative.": (
             lambda x, dx: (np.abs(x), np.abs(dx))
         ),
@@ -84,6 +89,10 @@ ROOT = Exercise(
         "The slope of √x has the root below: dx over twice the root.": (
             lambda x, dx: (np.sqrt(x), np.where(dx == 0, 0.0, dx * np.sqrt(x) / 2))
         ),
+        "** binds more tightly than /: x ** 1/2 is half of x, and x ** 0.5 its root.": (
+            lambda x, dx: (x**1 / 2, np.where(dx == 0, 0.0, dx / (2 * x**1 / 2))),
+            lambda x, dx: (x**1 / 2, _root_tangent(x, dx)),
+        ),
         "A factor is missing: the square of 1 + t/2 is 1 + t, nearly.": (
             lambda x, dx: (np.sqrt(x), 2 * _root_tangent(x, dx))
         ),
@@ -114,7 +123,7 @@ def _pushed_root(answer, a, v):
 ITERATION = Exercise(
     number="5.3",
     title="An iteration whose tangent is right too",
-    task="Write newton_root(a): √a for a > 0 by x ← (x + a/x)/2 from x = a on, so that dg.jvp twice is right as well.",
+    task="Write newton_root(a): a loop that finds √a for a > 0, and which dg.jvp twice is right for as well.",
     call="newton_root(a)",
     shown="a, v",
     run=_pushed_root,
@@ -174,7 +183,11 @@ FIXED_TANGENT = Exercise(
         "One step of the iteration for the tangent; solve the equation, or take infinitely many.": (
             lambda gx, ga, da: (1 + gx) * ga * da
         ),
-        "The roles of gx and ga are exchanged.": lambda gx, ga, da: np.divide(gx * da, 1 - ga),
+        "The roles of gx and ga are exchanged.": (
+            lambda gx, ga, da: gx * da / (1 - ga),
+            lambda gx, ga, da: np.divide(gx * da, 1 - ga),
+        ),
+        "ga is missing: by how much does g move when a alone does?": lambda gx, ga, da: da / (1 - gx),
         "1 - gx belongs below: the nearer gx is to 1, the more x moves.": lambda gx, ga, da: (1 - gx) * ga * da,
         "That is the slope dx/da; how fast does a move?": lambda gx, ga, da: ga / (1 - gx) + 0 * da,
     },

@@ -7,7 +7,7 @@ from numpy.polynomial.polynomial import polyval
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, any_of, half_steps, one_from, tables, whole
+from .exercise import Exercise, Formula, half_steps, once, one_from, tables, whole
 
 
 def _cauchy(x, y, terms=lambda k: range(k + 1)):
@@ -25,8 +25,8 @@ PRODUCT = Exercise(
     task="Write product(x, y): the coefficients of x(t) y(t), as many as x has; the first axis counts the powers.",
     call="product(x, y)",
     first=((np.array([3.0, 1.0, 0.0]), np.array([3.0, 1.0, 0.0])), (np.array([2.0]), np.array([5.0]))),
-    inputs=lambda st: any_of(st, *(st.tuples(_series(st, n, *one), _series(st, n, *other)) for n in (1, 2, 3, 5)
-          for one, other in (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), ())))),
+    inputs=lambda st: [st.tuples(_series(st, n, *one), _series(st, n, *other)) for n in (1, 2, 3, 5)
+          for one, other in (((), ()), ((3,), (3,)), ((2, 3), (3,)), ((3,), ()))],
     expected=_cauchy,
     mistakes={
         "Coefficient by coefficient: that is what a sum does. Which pairs of powers give tᵏ in a product?": (
@@ -113,10 +113,12 @@ def _by_factorials(f, x, order, scale=math.factorial, v=1.0):
 DERIVATIVES = Exercise(
     number="6.3",
     title="From coefficients to derivatives",
-    task="Write derivatives(f, x, order): the list f(x), f'(x), ... up to the order, with one call of dg.taylor.",
+    task="Write derivatives(f, x, order), which calls f once: the list f(x), f'(x), ... up to the order, by dg.taylor.",
     call="derivatives(f, x, order)",
     first=((ANALYTIC[1], 2.0, 4), (ANALYTIC[0], 0.0, 3)),
     inputs=lambda st: st.tuples(one_from(st, ANALYTIC), half_steps(st, -2, 2), one_from(st, range(1, 6))),
+    calls=once,
+    excess="One series has them all: with one call of dg.taylor f is called once.",
     expected=lambda f, x, order: [float(c) for c in _by_factorials(f, x, order)],
     mistakes={
         "Those are the coefficients; a derivative is larger by a factorial, from the second on.": (

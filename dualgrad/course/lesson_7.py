@@ -4,7 +4,7 @@ import numpy as np
 
 from ..nn.layer import Layer
 from ..testing import check_vjp
-from .exercise import Exercise, any_of, one_from, tables, whole
+from .exercise import Exercise, one_from, tables, whole
 
 # ---------------------------------------------------------------------- 7.1 and 7.2: y = x W + b
 
@@ -38,11 +38,11 @@ PUSH = Exercise(
         (np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0]),
          np.array([[1.0, 0.0]]), np.zeros((2, 1)), np.array([10.0])),
     ),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
             st.tuples(*_layer_inputs(st, *size), *_tangents(st, *size, *lead))
             for size in SIZES
             for lead in ((), (2,), (4,))
-        )),
+        ],
     expected=_linear_push,
     mistakes={
         "Only the movement of x is in the tangent: W and b may move, too.": (
@@ -52,7 +52,8 @@ PUSH = Exercise(
             lambda x, W, b, dx, dW, db: (_value(x, W, b), _linear_push(x, W, b, 0 * dx, dW, db)[1])
         ),
         "The tangents are multiplied with each other; in a product each factor moves while the other stands.": (
-            lambda x, W, b, dx, dW, db: (_value(x, W, b), _linear_push(x, W, b, 0 * dx, 0 * dW, db)[1] + dx @ dW)
+            lambda x, W, b, dx, dW, db: (_value(x, W, b), _linear_push(x, W, b, 0 * dx, 0 * dW, db)[1] + dx @ dW),
+            lambda x, W, b, dx, dW, db: (_value(x, W, b), dx @ dW + db),
         ),
         "The tangent has b itself in it. If nothing moves, the tangent must be zero.": (
             lambda x, W, b, dx, dW, db: (_value(x, W, b), dx @ W + x @ dW + b)
@@ -84,9 +85,7 @@ PULL = Exercise(
     task="Write linear_vjp(x, W, b, dy): what dy, a weighting of y = x W + b, gives back to x, to W and to b.",
     call="linear_vjp(x, W, b, dy)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0]), np.array([[1.0]])),),
-    inputs=lambda st: any_of(
-        st, *(st.tuples(*_layer_inputs(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4)))
-    ),
+    inputs=lambda st: [st.tuples(*_layer_inputs(st, b, n, m), tables(st, b, m)) for b, n, m in (*SIZES, (3, 2, 4))],
     expected=_pulled,
     mistakes={
         "x's part goes through W the other way round: transpose it.": (
@@ -128,11 +127,11 @@ LOSS = Exercise(
     task="Write cross_entropy_vjp(z, c): the derivative of the mean cross-entropy of logits z, with classes c, by z.",
     call="cross_entropy_vjp(z, c)",
     first=((np.array([[0.0, 0.0]]), np.array([0])), (np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([1, 0]))),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(st.tuples(tables(st, b, m), one_from(st, (1.0, 300.0))).map(lambda p: p[0] * p[1]),
                   whole(st, 100).map(lambda seed, b=b, m=m: np.random.default_rng(seed).integers(0, m, b)))
         for b, m in ((1, 2), (3, 3), (4, 2))
-    )),
+    ],
     expected=lambda z, c: (_softmax(z) - _one_hot(z, c)) / len(z),
     mistakes={
         "The loss is a mean over examples: where is the 1/B?": lambda z, c: _softmax(z) - _one_hot(z, c),
@@ -142,9 +141,19 @@ LOSS = Exercise(
         "Right for small logits. exp(1000) is infinite: subtract the largest logit of a row before you take exp.": (
             lambda z, c: (np.exp(z) / np.exp(z).sum(1, keepdims=True) - _one_hot(z, c)) / len(z)
         ),
-        "Those are the probabilities; the right class's has something subtracted.": lambda z, c: _softmax(z) / len(z),
-        "The softmax of a row sums to 1; yours is taken over the examples.": (
-            lambda z, c: (_softmax(z, 0) - _one_hot(z, c)) / len(z)
+        "Those are the probabilities; the right class's has something subtracted.": (
+            lambda z, c: _softmax(z) / len(z),
+            lambda z, c: _softmax(z),
+        ),
+        "The softmax of a row sums to 1; yours is taken over the examples, or over all there is.": (
+            lambda z, c: (_softmax(z, 0) - _one_hot(z, c)) / len(z),
+            lambda z, c: (_softmax(z, None) - _one_hot(z, c)) / len(z),
+        ),
+        "z[:, c] are whole columns; of example i you want the entry c[i] alone.": (
+            lambda z, c: (_softmax(z) - np.isin(np.arange(z.shape[1]), c)) / len(z)
+        ),
+        "That is the loss. Asked is its derivative by z, an array like z.": (
+            lambda z, c: -np.mean(np.log(_softmax(z)[np.arange(len(z)), c]))
         ),
         "Divided by the number of classes, where the mean is over examples.": (
             lambda z, c: (_softmax(z) - _one_hot(z, c)) / z.shape[1]
@@ -177,7 +186,8 @@ def _right(s, t, x, ds, dt, dx, dy):
     return s * x + t, ds * x + s * dx + dt, np.sum(x * dy, rows), np.sum(dy, rows), s * dy, "check_vjp passes"
 
 
-def _scale_layer(forward=lambda s, t, x: s * x + t, jvp=lambda s, x, ds, dt, dx: ds * x + s * dx + dt,
+def _scale_layer(both=lambda y, second: (y, second), forward=lambda s, t, x: s * x + t,
+           jvp=lambda s, x, ds, dt, dx: ds * x + s * dx + dt,
            vjp=lambda s, x, dy, over: (over(x * dy), over(dy), s * dy)):  # fmt: skip
     """The class, with a rule or two of another kind."""
 
@@ -192,14 +202,14 @@ def _scale_layer(forward=lambda s, t, x: s * x + t, jvp=lambda s, x, ds, dt, dx:
             return forward(p["scale"], p["shift"], x)
 
         def jvp(self, p, x, dp, dx):
-            return self.forward(p, x), jvp(p["scale"], x, dp["scale"], dp["shift"], dx)
+            return both(self.forward(p, x), jvp(p["scale"], x, dp["scale"], dp["shift"], dx))
 
         def vjp(self, p, x):
             def pull(dy):
                 scale, shift, back = vjp(p["scale"], x, dy, lambda a: np.sum(a, tuple(range(x.ndim - 1))))
                 return {"scale": scale, "shift": shift}, back
 
-            return self.forward(p, x), pull
+            return both(self.forward(p, x), pull)
 
     return Scale
 
@@ -212,11 +222,11 @@ SCALE = Exercise(
     shown="scale, shift, x, d scale, d shift, dx, dy",
     wants="class",
     run=_rules_at_work,
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(*(tables(st, n) for _ in "st"), tables(st, *rows, n), *(tables(st, n) for _ in "st"),
                   *(tables(st, *rows, n) for _ in "xy"))
         for rows, n in (((1,), 1), ((2,), 3), ((2, 2), 2))
-    )),
+    ],
     draws=6,
     expected=_right,
     mistakes={
@@ -230,6 +240,15 @@ SCALE = Exercise(
         "vjp: the scale serves every row, so every row gives something back: sum over all axes but the last.": (
             _scale_layer(vjp=lambda s, x, dy, over: (x * dy, dy, s * dy))
         ),
+        "vjp: the scale serves every row, of whatever axes: sum over all but the last, not over the first alone.": (
+            _scale_layer(vjp=lambda s, x, dy, over: (np.sum(x * dy, 0), np.sum(dy, 0), s * dy))
+        ),
+        "vjp: every feature has a scale and a shift of its own; yours sums over the features, too.": (
+            _scale_layer(vjp=lambda s, x, dy, over: (np.sum(x * dy), np.sum(dy), s * dy))
+        ),
+        "jvp returns two things, the value and the tangent; and vjp the value and the function that pulls back.": (
+            _scale_layer(both=lambda y, second: second)
+        ),
         "vjp: the scale's part lacks x.": _scale_layer(vjp=lambda s, x, dy, over: (over(dy), over(dy), s * dy)),
         "vjp: what goes on to x has passed the scale.": (
             _scale_layer(vjp=lambda s, x, dy, over: (over(x * dy), over(dy), dy))
@@ -239,7 +258,10 @@ SCALE = Exercise(
                    vjp=lambda s, x, dy, over: (over(x * dy), 0 * over(dy), s * dy))
         ),
     },
-    facets={"x has more than one row": lambda s, t, x, *more: x.size > len(s)},
+    facets={
+        "x has more than one row": lambda s, t, x, *more: x.size > len(s),
+        "x has more than two axes": lambda s, t, x, *more: x.ndim > 2,
+    },
 )  # fmt: skip
 
 LESSON_7 = (PUSH, PULL, LOSS, SCALE)

@@ -4,12 +4,12 @@ import numpy as np
 
 import dualgrad as dg
 
-from .exercise import Exercise, Formula, any_of, one_from, tables
+from .exercise import Exercise, Formula, once, one_from, tables
 
 VALLEYS = (
-    Formula("sum(w²)", lambda w: np.sum(w**2)),
-    Formula("w₀ w₁ + 3 w₁", lambda w: np.ravel(w)[0] * np.ravel(w)[1] + 3 * np.ravel(w)[1]),
-    Formula("sum(sin(w))", lambda w: np.sum(np.sin(w))),
+    Formula("the sum of wₖ²", lambda w: np.sum(w**2)),
+    Formula("w₀ w₁ + 3 w₁, of the first two entries", lambda w: np.ravel(w)[0] * np.ravel(w)[1] + 3 * np.ravel(w)[1]),
+    Formula("the sum of sin wₖ", lambda w: np.sum(np.sin(w))),
 )
 
 
@@ -20,15 +20,20 @@ def _slope_along(f, w, v):
 ESTIMATE = Exercise(
     number="8.1",
     title="The forward gradient",
-    task="Write forward_gradient(f, w, v): the estimate of the gradient of f at w along v, with one call of dg.jvp.",
+    task="Write forward_gradient(f, w, v), which calls f once: the estimate of the gradient of f at w along v.",
     call="forward_gradient(f, w, v)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([1.0, -1.0])),),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, *shape)) for shape in ((2,), (4,), (2, 3))
-    )),
+    ],
+    calls=once,
+    excess="One call of dg.jvp gives value and slope, and calls f once; yours calls it more often.",
     expected=lambda f, w, v: _slope_along(f, w, v) * v,
     mistakes={
         "That is the slope along v, one number. What is it multiplied by?": lambda f, w, v: _slope_along(f, w, v),
+        "Each entry of v has an entry of the gradient beside it; the slope is one number, their sum.": (
+            lambda f, w, v: dg.grad(f)(w) * v
+        ),
         "That is the gradient itself; it takes one pass for each weight, and you have one pass.": (
             lambda f, w, v: dg.grad(f)(w)
         ),
@@ -37,6 +42,9 @@ ESTIMATE = Exercise(
         ),
         "The slope is multiplied by the weights; it was measured along v.": lambda f, w, v: _slope_along(f, w, v) * w,
         "The first result of dg.jvp is the value of f; the slope is the second.": lambda f, w, v: f(w) * v,
+        "That is all that dg.jvp gives, value and slope: which is it, and by what is it multiplied?": (
+            lambda f, w, v: dg.jvp(f, (w,), (v,))
+        ),
         "The sign of the slope is lost: where the loss falls along v, the estimate points the other way.": (
             lambda f, w, v: abs(_slope_along(f, w, v)) * v
         ),
@@ -58,9 +66,9 @@ VARIANCE = Exercise(
     task="Write variance(g, kappa): the variance of every entry of the estimate, for directions with E v⁴ = kappa.",
     call="variance(g, kappa)",
     first=((np.array([3.0, 4.0]), 1.0), (np.array([3.0, 4.0]), 3.0)),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(tables(st, *shape), one_from(st, (1.0, 1.8, 3.0, 9.0))) for shape in ((1,), (3,), (2, 3))
-    )),
+    ],
     expected=_variance,
     mistakes={
         "That is E ĝₖ². A variance is smaller by the square of the mean, gₖ².": (
@@ -78,8 +86,10 @@ VARIANCE = Exercise(
         "The sum is over rows; every entry of g makes noise in every other.": (
             lambda g, kappa: np.sum(g**2, axis=-1, keepdims=True) + (kappa - 2) * g**2
         ),
-        "Without the squares: it is the sum of g's entries that stands there.": (
-            lambda g, kappa: np.sum(g) + (kappa - 2) * g
+        "A square is missing: the norm is squared, and so is the entry.": (
+            lambda g, kappa: np.sum(g) + (kappa - 2) * g,
+            lambda g, kappa: np.sum(g**2) + (kappa - 2) * g,
+            lambda g, kappa: np.linalg.norm(g) + (kappa - 2) * g**2,
         ),
     },
     facets={"there is more than one entry": lambda g, kappa: g.size > 1, "g has two axes": lambda g, kappa: g.ndim > 1},
@@ -93,13 +103,15 @@ def _mean_estimate(f, w, V):
 MEAN = Exercise(
     number="8.3",
     title="The mean over several directions",
-    task="Write mean_of_directions(f, w, V): the mean of the estimates along V[0], V[1], ..., with one call of dg.jvp.",
+    task="Write mean_of_directions(f, w, V), which calls f once: the mean of the estimates along V[0], V[1], ...",
     call="mean_of_directions(f, w, V)",
     first=((VALLEYS[1], np.array([4.0, 0.0]), np.array([[1.0, 1.0], [1.0, -1.0]])),),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(one_from(st, VALLEYS), tables(st, *shape), tables(st, n, *shape))
         for shape in ((2,), (3,), (2, 3)) for n in (1, 2, 4)
-    )),
+    ],
+    calls=once,
+    excess="One call of dg.jvp pushes all directions: V is an array of tangents as it is, and f is called once.",
     expected=_mean_estimate,
     mistakes={
         "The estimates are summed; the mean divides by how many there are.": (
@@ -129,13 +141,13 @@ MEAN = Exercise(
 RANK_ONE = Exercise(
     number="8.4",
     title="A direction of rank one",
-    task="Write pushed(x, W, a, b): y = x W and its tangent along the matrix a bᵀ, without making that matrix.",
+    task="Write pushed(x, W, a, b): y = x W and its tangent where W moves along the matrix a bᵀ.",
     call="pushed(x, W, a, b)",
     first=((np.array([[2.0, 3.0]]), np.array([[5.0], [7.0]]), np.array([1.0, -1.0]), np.array([1.0])),),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(tables(st, rows, n), tables(st, n, m), tables(st, n), tables(st, m))
         for rows, n, m in ((1, 2, 2), (3, 2, 4), (4, 3, 3))
-    )),
+    ],
     expected=lambda x, W, a, b: (x @ W, x @ np.outer(a, b)),
     mistakes={
         "The tangent is one number for each example: the row b is still to be multiplied.": (

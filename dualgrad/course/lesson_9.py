@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from .exercise import Exercise, any_of, one_from, tables, whole
+from .exercise import Exercise, one_from, tables, whole
 
 RTRL_STEP = Exercise(
     number="9.1",
@@ -12,10 +12,10 @@ RTRL_STEP = Exercise(
     task="Write rtrl(G, J, D, H): the influence after the step, and the gradient of its loss, with H = ∂ℓ/∂s.",
     call="rtrl(G, J, D, H)",
     first=((np.array([[0.0, 4.0]]), np.array([[0.5]]), np.array([[4.0, 2.0]]), np.array([1.0])),),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(tables(st, n, p), tables(st, n, n), tables(st, n, p), tables(st, n))
         for n, p in ((1, 2), (2, 3), (3, 3))
-    )),
+    ],
     expected=lambda G, J, D, H: (J @ G + D, H @ (J @ G + D)),
     mistakes={
         "The new influence lacks D, what the parameters do in this very step.": (
@@ -29,7 +29,8 @@ RTRL_STEP = Exercise(
         ),
         "The gradient has this step alone in it; the past counts, too.": lambda G, J, D, H: (J @ G + D, H @ D),
         "J and G in the wrong order: J acts on the state, the rows of G.": (
-            lambda G, J, D, H: (J.T @ G + D, H @ (J.T @ G + D))
+            lambda G, J, D, H: (J.T @ G + D, H @ (J.T @ G + D)),
+            lambda G, J, D, H: (G @ J + D, H @ (G @ J + D)),
         ),
         "D is pushed by J as well; it enters after the push.": (
             lambda G, J, D, H: (J @ (G + D), H @ (J @ (G + D)))
@@ -70,21 +71,28 @@ TRICK = Exercise(
     task="Write rank_one(v, w, signs): two vectors whose outer product is Σ vᵢ wᵢᵀ on average; terms rescaled by ρᵢ.",
     call="rank_one(v, w, signs)",
     first=((np.array([[3.0, 4.0]]), np.array([[20.0, 0.0]]), np.array([1.0])),),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(_with_zeros(st, k, n), _with_zeros(st, k, m), whole(st, 2**k).map(
             lambda bits, k=k: 1.0 - 2 * np.array([bits >> i & 1 for i in range(k)])))
         for k, n, m in ((1, 2, 2), (2, 2, 3), (3, 3, 2))
-    )),
+    ],
     expected=_rank_one,
     mistakes={
         "The terms are not rescaled: ρᵢ makes both sides of a term equally long.": (
             lambda v, w, signs: _rank_one(v, w, signs, lambda v, w: (np.ones(len(v)), _scales(v, w)[1]))
+        ),
+        "The terms are not rescaled by ρᵢ, and a term of which one side is zero is still in the sums.": (
+            lambda v, w, signs: (signs @ v, signs @ w)
         ),
         "ρᵢ is turned over: where v is short it must be made longer.": (
             lambda v, w, signs: _rank_one(v, w, signs, lambda v, w: (1 / _scales(v, w)[0], _scales(v, w)[1]))
         ),
         "Without the root in ρᵢ: it then makes one side as long as the other was, and the other way round.": (
             lambda v, w, signs: _rank_one(v, w, signs, lambda v, w: (_scales(v, w)[0] ** 2, _scales(v, w)[1]))
+        ),
+        "The signs are missing in both sums: without them what does not belong has no mean of 0.": (
+            lambda v, w, signs: _rank_one(v, w, np.ones_like(signs)),
+            lambda v, w, signs: (v.sum(0), w.sum(0)),
         ),
         "The signs are in one sum alone: then the outer product has the mean 0.": (
             lambda v, w, signs: _rank_one(v, w, signs, second=np.ones_like)
@@ -120,20 +128,33 @@ PERSISTENT = Exercise(
         (np.array([[2.0, 1.0]]), np.array([[[0.5], [-0.5]]]), 0.5),
         (np.array([[2.0, 1.0], [3.0, 1.0]]), np.array([[[0.5], [-0.5]], [[1.0], [-1.0]]]), 0.5),
     ),
-    inputs=lambda st: any_of(st, *(
+    inputs=lambda st: [
         st.tuples(tables(st, k, n), tables(st, k, n, p), one_from(st, (0.5, 1.0, 2.0)))
         for k, n, p in itertools.product((1, 2, 3), (2, 4), (1, 2))
-    )),
+    ],
     expected=_pes,
     mistakes={
         "The noise of this window alone: a loss feels the noise of all windows before it, too.": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, lambda noise: noise)
+        ),
+        "The noise is summed over the windows, its first axis; yours over the particles.": (
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, lambda noise: np.cumsum(noise, axis=1))
+        ),
+        "It is the noise that adds up from window to window; a loss is that of its own window.": (
+            lambda losses, noise, sigma: _pes(np.cumsum(losses, axis=0), noise, sigma, lambda noise: noise)
         ),
         "The sum stops before this window; its own noise belongs to it.": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, lambda noise: np.cumsum(noise, axis=0) - noise)
         ),
         "Divided by σ, where the variance of the noise belongs, σ².": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: n * sigma)
+        ),
+        "N counts the particles, and yours the windows, or both.": (
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: len(losses) * sigma**2),
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: losses.size * sigma**2),
+        ),
+        "A mean over particles divides by how many there are, not by one less.": (
+            lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: (n - 1) * sigma**2)
         ),
         "A mean over particles divides by how many there are.": (
             lambda losses, noise, sigma: _pes(losses, noise, sigma, over=lambda n, sigma: sigma**2)

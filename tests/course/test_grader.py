@@ -1,7 +1,6 @@
 """dualgrad.course.check: wrong answers get the hint that is theirs, and whatever an answer does is told in words."""
 
 import contextlib
-import itertools
 import os
 import re
 import subprocess
@@ -18,17 +17,18 @@ from dualgrad.course.exercise import applied
 from dualgrad.course.grader import exercises
 
 ALL = exercises()
-MISTAKES = [(number, hint) for number, exercise in ALL.items() for hint in exercise.mistakes]
+MISTAKES = [(number, hint, answer) for number, exercise in ALL.items() for hint, answer in exercise.usual]
 
 
-@pytest.mark.parametrize(("number", "hint"), MISTAKES, ids=[f"{n}-{k}" for k, (n, _) in enumerate(MISTAKES)])
-def test_a_usual_mistake_fails_with_its_own_hint(number, hint, capsys):
-    result = check(number, ALL[number].mistakes[hint])
+@pytest.mark.parametrize(("number", "hint", "answer"), MISTAKES, ids=[f"{m[0]}-{k}" for k, m in enumerate(MISTAKES)])
+def test_a_usual_mistake_fails_with_its_own_hint(number, hint, answer, capsys):
+    result = check(number, answer)
     assert not result.passed
     assert result.hint == hint
     assert result.input
     assert result.expected
     assert result.got
+    assert result.got != result.expected
     assert result.right < result.total
 
 
@@ -37,7 +37,7 @@ def test_there_are_enough_mistakes_and_the_answers_are_quick_and_the_same_every_
     exercise = ALL[number]
     assert len(exercise.mistakes) >= 5
     start = time.perf_counter()
-    for wrong in itertools.islice(exercise.mistakes.values(), 2):
+    for _, wrong in exercise.usual[:2]:
         assert check(number, wrong) == check(number, wrong)
     assert time.perf_counter() - start < 8
 
@@ -83,10 +83,10 @@ def test_an_answer_that_passes(capsys):
 
 def test_an_answer_that_fails_is_told_on_the_first_input_for_a_pencil(capsys):
     result = check("2.1", lambda a, b: (a[0] * b[0], a[1] * b[1]))
-    assert (result.input, result.expected, result.got) == ("a = (3, 1), b = (2, 0)", "(6, 2)", "(6, 0)")
+    assert (result.input, result.expected, result.got) == ("a = (3, 1), b = (3, 1)", "(9, 6)", "(9, 1)")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("2.1 The product rule: not yet: right on ")
-    assert lines[1:4] == ["  input     a = (3, 1), b = (2, 0)", "  expected  (6, 2)", "  got       (6, 0)"]
+    assert lines[1:4] == ["  input     a = (3, 1), b = (3, 1)", "  expected  (9, 6)", "  got       (9, 1)"]
     assert repr(result) == "<2.1 not passed>"
 
 
@@ -139,8 +139,24 @@ def empty(a, b):
 
 
 def test_an_exercise_that_is_not_there():
-    with pytest.raises(ValueError, match=r"no exercise '9\.9'; there are 1\.1, 1\.2"):
+    with pytest.raises(ValueError, match=r"no exercise '9\.9'; there are 9\.1, 9\.2, 9\.3$"):
         check("9.9", product)
+    with pytest.raises(ValueError, match=r"no exercise '2\.1\.'; there are 2\.1, 2\.2, 2\.3, 2\.4$"):
+        check("2.1.", product)
+    with pytest.raises(
+        ValueError, match=r"no exercise '12'; there are 1\.1 to 1\.3, 2\.1 to 2\.4, .*, 10\.1 to 10\.3$"
+    ):
+        check("12", product)
+
+
+def multiply(a, b):
+    return product(a, b)
+
+
+def test_the_number_of_an_exercise_may_have_blanks_and_comes_first():
+    assert check(" 2.1 ", product) == check(2.1, product) == check("2.1", product)
+    with pytest.raises(ValueError, match=r'the number comes first, and then your answer: check\("2.1", multiply\)'):
+        check(multiply, "2.1")
 
 
 def of_a_typing_error(a, b):
@@ -170,10 +186,12 @@ def test_an_error_inside_numpy_is_told_with_the_line_that_called_it():
         (None, "nothing (None): does your function end with a return?"),
         (6.0, "6: a number, where 2 things belong: (a number, a number)"),
         ((1.0, 2.0, 3.0), "3 things, where 2 belong"),
-        (("a", 1.0), "a str, where a number belongs"),
+        (("a", 1.0), "a text, where a number belongs"),
         ((1.0, np.ones(2)), "an array of shape (2,), where a number belongs"),
         ((1.0, {}), "a dict, where a number belongs"),
-        ((1.0, [[1.0], [1.0, 2.0]]), "a list of 2, where numbers belong"),
+        ((1.0, [[1.0], [1.0, 2.0]]), "a list of 2, where a number belongs"),
+        ((1.0, None), "nothing (None), where a number belongs"),
+        ((1.0, [2.0, 3.0]), "a list of 2 of shape (2,), where a number belongs"),
     ],
 )
 def test_results_of_another_kind_are_told_in_words(result, says):
@@ -218,7 +236,7 @@ def test_loops_that_never_come_to_another_line_end_too(monkeypatch):
 def test_what_has_no_number_in_it_is_told_by_its_kind():
     kept = []
     dg.derivative(lambda x: kept.append(x) or x)(1.0)
-    assert "a Dual, where numbers belong" in check("2.1", lambda a, b: (kept[0], 1.0)).got
+    assert "a Dual, where a number belongs" in check("2.1", lambda a, b: (kept[0], 1.0)).got
     assert "a generator, where 2 things belong" in check("2.1", lambda a, b: (k for k in "ab")).got
 
 
@@ -249,13 +267,13 @@ def test_where_a_wrong_answer_is_wrong():
     assert "The value is right everywhere; look at the tangent." in hint_of(
         "2.1", lambda a, b: (a[0] * b[0], 17.5 + 0 * a[1])
     )
+    assert "times" not in hint_of("5.3", lambda a: 1.5 + 0 * a)
     assert "wrong sign" in hint_of("2.1", lambda a, b: (a[0] * b[0], -right(a, b)[1]))
     assert "It is always 3 times what is expected." in hint_of("2.1", lambda a, b: (a[0] * b[0], 3 * right(a, b)[1]))
     assert "where a number is negative" in hint_of(
         "1.3", lambda value, slope, a, x: value + slope * (x - a) if min(value, slope, a, x) >= 0 else 0.0
     )
     assert "exactly where n is 0" in hint_of("2.4", lambda a, n: ALL["2.4"].expected(a, n) if n else (5.0, 5.0 * a[1]))
-    assert "where a tangent is a row" in hint_of("2.3", lambda a: (np.sin(a[0]), np.cos(a[0]) * float(a[1])))
 
 
 def test_a_mistake_in_part_is_that_mistake():
@@ -265,6 +283,62 @@ def test_a_mistake_in_part_is_that_mistake():
         return np.abs(x), np.where(x == 0, 1.0, np.sign(x)) * dx
 
     assert "slope on the right" in hint_of("5.1", answer)
+
+
+def test_one_mistake_is_seen_beside_another():
+    """Of two mistakes one is made in K directions alone."""
+    assert "which term" not in hint_of("7.1", lambda x, W, b, dx, dW, db: (x @ W + b, dx @ W + db))
+    assert "movement of x" in hint_of("7.1", lambda x, W, b, dx, dW, db: (x @ W + b, dx @ W + (db.ndim > 1)))
+
+
+def test_what_is_right_in_part_is_said():
+    right = ALL["2.1"].expected
+    assert "number 2 of the 2 things" in hint_of("2.1", lambda a, b: right(a, b)[1])
+    assert "number 1 of the things" in hint_of("1.3", lambda value, slope, a, x: (value + slope * (x - a), 1.0))
+    assert "another order" in hint_of("2.1", lambda a, b: right(a, b)[::-1])
+    assert "another shape" in hint_of("7.2", lambda x, W, b, dy: (dy @ W.T, x.T @ dy, dy.sum(0, keepdims=True)))
+
+
+def test_what_is_drawn_is_said():
+    draws = np.random.default_rng(0)
+    assert "by return" in hint_of("8.2", lambda g, kappa: None)
+    assert "gives another result" in hint_of("8.2", lambda g, kappa: draws.normal(size=g.shape))
+
+
+@pytest.mark.parametrize("number", [number for number, exercise in ALL.items() if exercise.calls])
+def test_calls_are_counted(number, capsys):
+    exercise = ALL[number]
+
+    def answer(f, *more):
+        given = {"6.3": 1.0, "10.1": np.ones(4), "10.2": 1.0}
+        for _ in range(exercise.calls(f, *more)):
+            f(given.get(number, more[0]))
+        return exercise.expected(f, *more)
+
+    result = check(number, answer)
+    assert result.hint == exercise.excess
+    assert re.search(r", by \d+ calls? of \w+$", result.expected)
+    assert re.search(r", by \d+ calls of \w+$", result.got)
+
+
+def test_long_results_are_cut_and_soon(capsys):
+    start = time.perf_counter()
+    circle = [1.0]
+    circle.append(circle)
+    for result in ([0.0] * 10**5, [[[0.0] * 50] * 50] * 50, "a" * 10**5, np.zeros(10**5), circle, 10**5000):
+        assert len(str(check("2.1", lambda a, b, result=result: result))) < 1500
+    assert time.perf_counter() - start < 30
+
+
+def test_an_error_that_is_long_or_cannot_speak(capsys):
+    class SilentError(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def answer(a, b):
+        raise ValueError("a" * 10**5) if a[0] == 3 else SilentError
+
+    assert len(str(check("2.1", answer))) < 1500
 
 
 def test_without_hypothesis_the_cure_is_named():
