@@ -92,14 +92,14 @@ def of_overwritten(name, steps, array, views):
     if not small or not isinstance(array, np.ndarray) or any(view.dtype != array.dtype for view in views):
         return ()
     parts = [(Named(step), places_in(view, array)) for step, view in zip(steps[1:], views, strict=True)]
-    return _of_function(name, laid_over, Named(steps[0]), *itertools.chain(*parts))
+    return _called(name, laid_over, Named(steps[0]), *itertools.chain(*parts))
 
 
 def of_entry(name, step, index, array):
     """How an entry came out of the array of a step, as for `remembered`."""
-    return _of_function(name, operator.getitem, Named(step), index) if array.size <= LARGEST_REMEMBERED else ()
+    return _called(name, operator.getitem, Named(step), index) if array.size <= LARGEST_REMEMBERED else ()
 
 
-def _of_function(name, function, *operands):
+def _called(name, function, *operands):
     leaves, structure = flatten((operands, {}))
     return [(name, Remembered(lambda top, *operands: function(*operands), structure, leaves, 0))]
