@@ -3,6 +3,8 @@
 import sys
 from typing import Any
 
+from .plots.theme import appearance, pyplot
+
 _last: list[Any] = [None, None]  # what was shown, and in which cell
 
 
@@ -32,11 +34,9 @@ def show_again(result: Any) -> None:
 
 def pictures() -> None:
     """matplotlib for the lessons: vector graphics in the theme for both papers."""
-    from .plots.theme import pyplot, settings
-
     if hasattr(_shell(), "kernel"):
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("svg")
     in_lessons = {"figure.figsize": (6.4, 3.2), "lines.linewidth": 2, "figure.constrained_layout.use": True}
-    pyplot().rcParams.update(settings("both") | in_lessons)
+    pyplot().rcParams.update(appearance("both") | in_lessons)

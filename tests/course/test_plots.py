@@ -243,7 +243,7 @@ def test_the_lessons_have_the_theme_for_both_papers():
     with plt.rc_context():
         pictures()
         assert theme.colours() is theme.COLOURS["both"]
-        assert {name: plt.rcParams[name] for name in theme.settings("both")} == theme.settings("both")
+        assert {name: plt.rcParams[name] for name in theme.appearance("both")} == theme.appearance("both")
         (line,) = plots.tangent(np.sin, 0.7).lines[:1]
         assert line.get_color() == theme.COLOURS["both"]["primal"]
 

@@ -72,10 +72,10 @@ def style(theme: Theme = "light") -> AbstractContextManager[None]:
     >>> ax.xaxis.label.get_color()
     '#d9dee3'
     """
-    return pyplot().rc_context(settings(theme))
+    return pyplot().rc_context(appearance(theme))
 
 
-def settings(theme: Theme) -> dict[str, Any]:
+def appearance(theme: Theme) -> dict[str, Any]:
     """matplotlib's settings of a theme; C0 to C4 are its colours."""
     if theme not in COLOURS:
         raise ValueError(f"got theme={theme!r}; expected 'light', 'dark' or 'both'")
