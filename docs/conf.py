@@ -35,6 +35,7 @@ copybutton_only_copy_prompt_lines = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True  # np.float32, and not <class 'numpy.float32'>
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False

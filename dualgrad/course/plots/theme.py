@@ -15,16 +15,20 @@ COLOURS = {
     "light": {
         "primal": "#0b67a8", "tangent": "#c2500a", "mean": "#00795a", "other": "#a8447f", "line": "#8a929b",
         "faint": "#d5dade", "text": "#24292f", "paper": "#ffffff",
+        "violet": "#7a4fc4", "red": "#c81e3a", "ochre": "#8f6b00", "cyan": "#0e8398", "brown": "#6b3a1e",
     },
     "dark": {
         "primal": "#63b7ee", "tangent": "#f2a03d", "mean": "#3fc79c", "other": "#e28cc0", "line": "#858d97",
         "faint": "#3a4149", "text": "#d9dee3", "paper": "#131416",
+        "violet": "#b39af0", "red": "#f07080", "ochre": "#d8b844", "cyan": "#5fd0e0", "brown": "#c09878",
     },
     "both": {
         "primal": "#3b8fd4", "tangent": "#cc7320", "mean": "#2a9a63", "other": "#c45f98", "line": "#737d88",
         "faint": "#737d8855", "text": "#737d88", "paper": "none",
+        "violet": "#8e6fd6", "red": "#d9506a", "ochre": "#a47c18", "cyan": "#1a90a8", "brown": "#9a6b4d",
     },
 }  # fmt: skip
+CYCLE = ("primal", "tangent", "mean", "other", "line", "violet", "red", "ochre", "cyan", "brown")  # C0 to C9
 Theme = Literal["light", "dark", "both"]
 
 
@@ -76,7 +80,7 @@ def style(theme: Theme = "light") -> AbstractContextManager[None]:
 
 
 def appearance(theme: Theme) -> dict[str, Any]:
-    """matplotlib's settings of a theme; C0 to C4 are its colours."""
+    """matplotlib's settings of a theme."""
     if theme not in COLOURS:
         raise ValueError(f"got theme={theme!r}; expected 'light', 'dark' or 'both'")
     cycler, c = pyplot().cycler, COLOURS[theme]
@@ -84,10 +88,11 @@ def appearance(theme: Theme) -> dict[str, Any]:
         "text.color": c["text"], "axes.labelcolor": c["text"], "axes.titlecolor": c["text"],
         "xtick.color": c["line"], "ytick.color": c["line"], "xtick.labelcolor": c["text"],
         "ytick.labelcolor": c["text"], "axes.edgecolor": c["line"], "axes.facecolor": "none",
-        "axes.prop_cycle": cycler(color=[c[name] for name in ("primal", "tangent", "mean", "other", "line")]),
+        "axes.prop_cycle": cycler(color=[c[name] for name in CYCLE]),
         "figure.facecolor": c["paper"], "savefig.facecolor": "none", "savefig.transparent": True,
         "font.family": ["DejaVu Sans"], "font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12,
-        "mathtext.fontset": "dejavusans", "legend.frameon": False, "axes.spines.top": False,
+        "mathtext.fontset": "dejavusans", "legend.frameon": False, "legend.fontsize": "medium",
+        "axes.spines.top": False,
         "axes.spines.right": False, "svg.fonttype": "path", "path.simplify": False,
     }  # fmt: skip
 
