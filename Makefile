@@ -131,7 +131,7 @@ docs-live: $(call ready,live)
 
 test-pages: $(call ready,docs) $(call ready,test)
 	DUALGRAD_PAGES=docs/_build/html $(PYTHON) -m pytest -q tests/repository/test_pages_in_a_browser.py \
-	  tests/course/test_grader.py::test_a_cell_shows_a_card_once $(ARGS)
+	  tests/repository/test_plain_notebooks.py tests/course/test_grader.py::test_a_cell_shows_a_card_once $(ARGS)
 
 slides: $(call ready,docs)
 	$(PYTHON) docs/make_slides.py

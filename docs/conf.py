@@ -16,7 +16,8 @@ copyright = "2026, dualgrad developers"
 version = release = dualgrad.__version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.mathjax", "sphinx-mathjax-offline",
-              "sphinx_copybutton", "sphinx_design", "picture"]  # fmt: skip
+              "sphinx_copybutton", "sphinx_design", "picture", "plain_notebooks",
+              "attributes"]  # fmt: skip
 exclude_patterns = ["_build", "**/jupyter_execute"]
 default_role = "py:obj"
 
@@ -34,6 +35,7 @@ copybutton_only_copy_prompt_lines = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+autodoc_preserve_defaults = True  # np.float32, and not <class 'numpy.float32'>
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False

@@ -37,10 +37,11 @@ def notebooks(folder):
     """The lessons, as files that JupyterLite opens; a first cell fetches what the kernel has not got."""
     import jupytext
     import nbformat
+    from plain_notebooks import rewrite
 
     folder.mkdir(parents=True)
     for lesson in sorted((HERE / "course").glob("[0-9][0-9]-*.md")):
-        book = jupytext.read(lesson, fmt="md:myst")
+        book = rewrite(jupytext.read(lesson, fmt="md:myst"), lesson.parent)
         book.cells.insert(0, nbformat.v4.new_code_cell('%pip install -q "dualgrad[course]" matplotlib'))
         jupytext.write(book, folder / f"{lesson.stem}.ipynb")
 

@@ -144,7 +144,7 @@ def draw(runs):
     for k, angle in enumerate(angles):
         swing.plot([0, np.sin(angle)], [0, np.cos(angle)], color=f"{0.9 - 0.9 * k / len(angles):.2f}", linewidth=1.5)
     swing.set(aspect="equal", xlim=(-1.1, 1.1), ylim=(-1.1, 1.1))
-    swing.set_title(f"{best}, windows of {window or HORIZON}: light to dark")
+    swing.set_title(f"{best}, light to dark")
     return figure
 
 

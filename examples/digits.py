@@ -85,7 +85,7 @@ def draw(curves, said, x, y, folder):
     for name, curve in curves.items():
         plot.plot(curve["updates"], 100 * np.array(curve["accuracy"]), label=f"{name} ({sum(curve['seconds']):.1f} s)")
     plot.set(xlabel="updates", ylabel="test accuracy (%)", ylim=(0, 101), title="Digits by forward gradients")
-    plot.legend(loc="lower right", frameon=False)
+    plot.legend(loc="lower right")
     wrong = np.flatnonzero(said != y)[:4]
     for cell, k in zip(cells, [*np.flatnonzero(said == y)[: 16 - len(wrong)], *wrong], strict=False):
         cell.imshow(x[k, ..., 0], cmap="gray_r")

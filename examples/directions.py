@@ -223,7 +223,7 @@ def draw(runs):
     right.set(xlabel="width", title="Width, one direction")
     figure.suptitle(title(runs[0]["data"]))
     for ax in (left, middle, right):
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend()
     return figure
 
 

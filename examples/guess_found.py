@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from lab import Claim, axes, band, table
+from lab import Claim, axes, band, legend_below, table
 from lab.curves import curves, ends, final, grouped, spread
 from lab.derived import derived, made
 from lab.verdicts import above, below, over, together, under
@@ -76,7 +76,7 @@ def cosine_figure(runs):
             band(below_it, found, column_of(method, AT_BEST), None, color=f"C{k}", linestyle="--")
         above_it.set(ylabel="mean |cosine|", yscale="log", title="{}x{} (fig. 1)".format(*shape))
         below_it.set(xlabel="updates of backprop", ylabel="one-step effectiveness", yscale="log")
-    plots[0].legend(frameon=False, fontsize=7)
+    legend_below(plots[0])
     plots[len(groups)].set_title("solid: at the paper's rates, dashed: at the best length", fontsize=8)
     return figure
 
@@ -114,7 +114,7 @@ def bias_figure(runs):
         for method, of in found.items():
             band(ax, of, 2, method)
         ax.set(xscale="log", xlabel="guesses averaged", ylabel="cosine", title=f"Bias at {name} (fig. 4)")
-    plots[0].legend(frameon=False, fontsize=8)
+    legend_below(plots[0])
     return figure
 
 
@@ -148,7 +148,7 @@ def jacobian_figure(runs):
         ax.plot(np.arange(1, len(spectrum) + 1), spectrum, label=f"{k} layers")
     ax.set(xscale="log", yscale="log", ylim=(1e-6, 2), xlabel="index", ylabel="singular value over the largest",
            title="Jacobians (fig. 7)")  # fmt: skip
-    ax.legend(frameon=False, fontsize=8)
+    legend_below(ax)
     return figure
 
 
@@ -199,5 +199,5 @@ def subspace_figure(runs):
             ax.plot(random, "--", color=line.get_color(), linewidth=0.8)
         ax.set(xscale="log", xlabel="components", ylabel="cosine of the projection",
                title=f"Depth {depth}, {found[0]['updates']:,} updates (fig. 10)")  # fmt: skip
-        ax.legend(frameon=False, fontsize=7)
+        legend_below(ax)
     return figure

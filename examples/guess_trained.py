@@ -2,7 +2,7 @@
 
 import numpy as np
 from guess_found import GUESSES, shapes
-from lab import Claim, axes, band, table
+from lab import Claim, axes, band, legend_below, table
 from lab.curves import ends, final, grouped, longest, shortest, spread
 from lab.derived import derived, gained
 from lab.verdicts import above, alike, below, contrary, over, together
@@ -35,7 +35,7 @@ def panels(groups, column, titles, ylabel):
             if at == key:
                 band(ax, found, column, name)
         ax.set(xlabel="updates", ylabel=ylabel, title=title)
-        ax.legend(frameon=False, fontsize=7)
+        legend_below(ax)
     return figure
 
 
@@ -187,7 +187,7 @@ def sharpening_figure(runs):
         for method, found in grouped(runs, "method").items():
             band(ax, found, column, method)
         ax.set(xlabel="updates", ylabel=label, title="Sharpening (fig. 5)")
-    plots[0].legend(frameon=False, fontsize=8)
+    legend_below(plots[0])
     return figure
 
 

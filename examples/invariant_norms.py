@@ -6,7 +6,7 @@ With the networks of `text_prediction` and its filter, at every character.
 """
 
 import numpy as np
-from lab import Claim, Row, Study, alike, axes, band, derived, final, grouped, main, spread, table
+from lab import Claim, Row, Study, alike, axes, band, derived, final, grouped, legend_below, main, spread, table
 from lab.learning import Curve
 from text_prediction import InBits, network, optimizer_of, source
 
@@ -112,7 +112,7 @@ def claims(runs):
 
 
 def draw(runs):
-    figure, plots = axes(2 * len(TEXTS), height=3.2, columns=4)
+    figure, plots = axes(2 * len(TEXTS), height=3.2, columns=2)
     groups = grouped(runs, "text", "norms")
     for k, (text, name) in enumerate(TEXTS.items()):
         for ax, column, what in zip(plots[2 * k :], (2, 4), ("largest entry of v̄", "‖v̄‖ ‖w̄‖"), strict=False):
@@ -120,7 +120,7 @@ def draw(runs):
                 if group := groups.get((text, norms)):
                     band(ax, group, column, norms)
             ax.set(xlabel="characters", ylabel="power of ten", title=f"{name}: {what}")
-        plots[2 * k].legend(fontsize=7)
+        legend_below(plots[2 * k], columns=1)
     return figure
 
 

@@ -151,7 +151,7 @@ def draw(runs):
             ax.plot(every, known_to_be, color=points[0].get_color(), label=f"{kind}, theory")
     title = "example 28: variance of v̄ w̄ᵀ"
     ax.set(xscale="log", yscale="log", ylim=(5, 1e6), xlabel="t", ylabel="variance", title=title)
-    ax.legend(fontsize=7)
+    ax.legend()
     return figure
 
 
@@ -161,12 +161,12 @@ def draw_limit(runs):
     for kind, group in grouped(runs, "kind").items():
         line, point = {"rescaled": ("-", "o"), "not rescaled": ("--", "s")}[kind]
         sizes = np.array([euler_size(kind, k) for k in every])
-        for k, (name, color) in enumerate((("v̄", "tab:blue"), ("w̄", "tab:orange"))):
+        for k, (name, color) in enumerate((("v̄", "C0"), ("w̄", "C1"))):
             ax.plot(1 / every, sizes[:, k], line, color=color, label=f"{name}, {kind}")
             ax.plot([1 / run["steps"] for run in group], 10 ** final(group, 2 + k), point, color=color, markersize=4)
-    title = "dh/dt = θ - h, by Euler: theory, and points measured"
+    title = "dh/dt = θ - h by Euler: theory and points"
     ax.set(xscale="log", yscale="log", xlabel="dt", ylabel="E v̄², E w̄² at T = 1", title=title)
-    ax.legend(fontsize=7)
+    ax.legend()
     return figure
 
 

@@ -18,6 +18,7 @@ from lab import (
     follow_episodes,
     grouped,
     heat,
+    legend_below,
     main,
     over,
     shortest,
@@ -208,7 +209,7 @@ def draw(runs):
         for k, name in enumerate(LEARNERS):
             ways(ax, groups.get((data, objective, runs[0].get("window", 10), name), []), 4, 5, name, f"C{k + 1}")
         ax.set(xlabel="log a", ylabel="log b", title=f"{objective}, {data}")
-    panels[0].legend(fontsize=7, loc="lower left")
+    legend_below(panels[0])
     if found := surfaces.get((data, ERROR)):
         draw_cut(panels[2], np.array(found["a"]), np.array(found["b"]), np.array(found["surface"], dtype=float))
     return figure
@@ -221,8 +222,8 @@ def draw_cut(ax, a, b, values):
     for sigma in (0.1, 0.5):
         kernel = np.exp(-(((a[:, None] - a) / sigma) ** 2) / 2)
         ax.plot(a, kernel / kernel.sum(1, keepdims=True) @ cut, label=f"smoothed, σ = {sigma:g}", linewidth=1.6)
-    ax.set(xlabel="log a", yscale="log", title="what ES and PES descend, b = 3")
-    ax.legend(fontsize=7)
+    ax.set(xlabel="log a", yscale="log", title="error at b = 3, smoothed")
+    legend_below(ax, columns=1)
 
 
 STUDIES = [

@@ -1,7 +1,7 @@
 """What the runs of forward_gradient_limits.py say: tables and figures. Its claims are in limits_claims.py."""
 
 import numpy as np
-from lab import axes, band, final, grouped, longest, shortest, spread, table
+from lab import axes, band, final, grouped, legend_below, longest, shortest, spread, table
 
 LOSS, ACCURACY, BY_BATCH, LOG_RATE = 2, 3, 4, 5  # columns of curves; the last, of the highest stable rates alone
 RATES, RATE, DEEP_RATE = [2e-3, 2e-4, 2e-5], 2e-4, 2e-3
@@ -98,7 +98,7 @@ KEY = "Solid: one direction of LowRank signs. Dotted: of normals. Dashed: backpr
 def draw(runs):
     """For every network and optimizer accuracies, and beside them losses; colours for rates."""
     panels = grouped(longest(runs, *KEYS), "network", "optimizer")
-    figure, plots = axes(2 * len(panels), height=2.6, columns=min(4, 2 * len(panels)))
+    figure, plots = axes(2 * len(panels), height=2.6, columns=2)
     figure.suptitle(KEY, fontsize=10)
     for k, ((network, way), shown) in enumerate(panels.items()):
         colours = {rate: f"C{i}" for i, rate in enumerate(grouped(shown, "rate"))}
@@ -110,7 +110,7 @@ def draw(runs):
             ax.set(title=f"{network}, {way}", xlabel="updates")
         pair[0].set(ylim=(0, 1), ylabel="test accuracy")
         pair[1].set(ylim=(0, 4), ylabel="training loss")
-        pair[0].legend(fontsize=7, title="rate", title_fontsize=7)
+        legend_below(pair[0], columns=4, title="rate")
     return figure
 
 
@@ -125,5 +125,5 @@ def draw_stable(runs):
             ax.semilogy(at, 10.0 ** final(found, LOG_RATE), "o", label=method, markersize=5, alpha=0.6)
         ax.set(title=f"Highest stable rate over {runs[0]['updates']:,} updates, {way}", xticks=range(len(names)))
         ax.set_xticklabels(names, rotation=30, ha="right", fontsize=8)
-    plots[0].legend(fontsize=7)
+    legend_below(plots[0])
     return figure

@@ -166,7 +166,7 @@ def draw(runs):
             lines = [size + 1 if one else expected(at[0], n, size) for n in every]
             ax.plot(every, lines, color=f"C{k}", label=f"{name}, {regime}: theory", linewidth=1.2)
         ax.set(xscale="log", yscale="log", xlabel="unrolls in an episode", ylabel="variance / ‖g‖²")
-        ax.legend(fontsize=7)
+        ax.legend()
     left.set_title("gradients alike")
     right.set_title("gradients that differ")
     return figure

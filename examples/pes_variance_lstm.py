@@ -125,7 +125,7 @@ def draw(runs):
         unrolls, measured, error = np.array(points).T
         ax.errorbar(unrolls, measured, 2 * error, fmt="o-", markersize=4, capsize=2, label=text)
     ax.set(xscale="log", yscale="log", xlabel="unrolls in a sequence", ylabel="variance / ‖g‖²")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend()
     return figure
 
 

@@ -160,7 +160,7 @@ def claims(runs):
 def draw(runs):
     groups = grouped(runs, "problem", "method")
     problems = [problem for problem in BOTH if any(r["problem"] == problem for r in runs)]
-    figure, plots = axes(4 * len(problems), height=3.2, columns=4)
+    figure, plots = axes(4 * len(problems), height=3.2, columns=2)
     for k, problem in enumerate(problems):
         X, expected = (a[THIRD] for a in PROBLEMS[problem].grid())
         solved, wrong, noisy, curve = plots[4 * k : 4 * k + 4]

@@ -8,7 +8,7 @@ import argparse
 import pathlib
 
 import numpy as np
-from lab import axes
+from lab import axes, legend_below
 from scipy import optimize
 
 import dualgrad as dg
@@ -67,7 +67,7 @@ def draw(times, seen, rates, covariance):
     left.set(xlabel="t", title="counts, seen and fitted")
     right.set(xlabel="t", title="prey, along the logarithm of each rate")
     for ax in (left, right):
-        ax.legend(fontsize=8)
+        legend_below(ax)
     return figure
 
 

@@ -14,6 +14,7 @@ from lab import (
     either,
     final,
     grouped,
+    legend_below,
     over,
     shortest,
     spread,
@@ -272,7 +273,7 @@ def draw(runs):
     found, panels = Found(runs), {}
     for (cell, arm, learner), group in found.groups.items():
         panels.setdefault((cell, arm), {})[learner] = group
-    figure, plots = axes(2 * len(panels), height=3.0, columns=4)
+    figure, plots = axes(2 * len(panels), height=3.0, columns=2)
     figure.suptitle(found.title)
     for k, ((cell, arm), learners) in enumerate(panels.items()):
         for ax, column in zip(plots[2 * k : 2 * k + 2], (0, 1), strict=True):
@@ -284,5 +285,5 @@ def draw(runs):
             title = arm if cell == "paper" else f"{arm}, {cell} cell"
             ax.set(ylim=(0, top), xlabel=("characters", "seconds")[column], title=title)
         plots[2 * k].set_ylabel("bits a character")
-        plots[2 * k].legend(fontsize=6)
+        legend_below(plots[2 * k], columns=3)
     return figure

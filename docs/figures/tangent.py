@@ -7,7 +7,7 @@ from dualgrad.course import plots
 from dualgrad.course.plots.theme import colours, new_axes
 
 FRAMES, SECONDS = 49, 9.0
-SPAN = -3.6, 3.6
+SPAN = -3.6, 4.8
 
 
 def f(x):

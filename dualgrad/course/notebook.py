@@ -1,9 +1,10 @@
-"""Where a result is seen: a card in a notebook, text elsewhere; and how the pictures of the lessons look."""
+"""Where a result is seen: a card in a notebook, text elsewhere; and pictures of the lessons."""
 
 import sys
 from typing import Any
 
-INK, PALETTE = "#77818c", ("#3b8fd4", "#e08a2c", "#2fa36b", "#c9679f", "#77818c")
+from .plots.theme import appearance, pyplot
+
 _last: list[Any] = [None, None]  # what was shown, and in which cell
 
 
@@ -32,20 +33,10 @@ def show_again(result: Any) -> None:
 
 
 def pictures() -> None:
-    """matplotlib for the lessons: vector graphics, with lines and letters that can be read on white and on black."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        raise ImportError('the pictures of the course need matplotlib: pip install "dualgrad[course]"') from None
+    """matplotlib for the lessons: vector graphics in the theme for both papers."""
     if hasattr(_shell(), "kernel"):
         from matplotlib_inline.backend_inline import set_matplotlib_formats
 
         set_matplotlib_formats("svg")
-    inked = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
-    mpl.rcParams.update(dict.fromkeys(inked, INK))
-    clear = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
-    mpl.rcParams.update(dict.fromkeys(clear, "none"))
-    mpl.rcParams.update({"figure.figsize": (6.4, 3.2), "font.size": 11, "axes.titlesize": 11, "lines.linewidth": 2})
-    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False})
-    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=PALETTE)
-    mpl.rcParams["figure.constrained_layout.use"] = True
+    in_lessons = {"figure.figsize": (6.4, 3.2), "lines.linewidth": 2, "figure.constrained_layout.use": True}
+    pyplot().rcParams.update(appearance("both") | in_lessons)

@@ -16,7 +16,7 @@ class        fourth      norm     variance of (g·v) v_k              take it fo
 `Blocks`     of its base √(p/n)   that of its base, in k's block     n parts, none disturbs another
 `Orthogonal` 3p/(p + 2)  √p       in total ‖g‖² (p/n - 1), n of them n directions of a small problem
 `Hadamard`   1           √p       in total ‖g‖² (p/n - 1), n of them n directions; LowRank too
-`Along`      -           1        0, and the mean is (g·u) u         DODGE: a candidate for g
+`Along`      –           1        0, and the mean is (g·u) u         DODGE: a candidate for g
 `Scaled`     of its base √(p c)   c_k times its base's, at √c g      a preconditioner inside
 ============ =========== ======== ================================== =====================================
 

@@ -2,26 +2,34 @@
 
 import numpy as np
 
+from dualgrad.course.plots.theme import COLOURS, CYCLE, appearance
+
 from .curves import curves
+
+WIDEST = 10.5  # inches: a page shows a picture that is wider with letters too small to read
+SMALL = {"font.size": 10, "axes.titlesize": 10, "axes.labelsize": 10, "legend.fontsize": 8}
+OPAQUE = {"savefig.transparent": False, "savefig.facecolor": "auto"}
 
 
 def pyplot():
-    """Matplotlib, without a screen."""
+    """Matplotlib, without a screen, in the theme for light paper; what gray lines are for has no colour of its own."""
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot
+    import matplotlib.pyplot as plt
 
-    return matplotlib.pyplot
+    colours = [COLOURS["light"][name] for name in sorted(CYCLE, key=lambda name: name == "line")]
+    cycle = {"axes.prop_cycle": plt.cycler(color=colours), "path.simplify": True}
+    plt.rcParams.update(appearance("light") | SMALL | OPAQUE | cycle)
+    return plt
 
 
 def axes(count, height=3.4, columns=None):
-    """A figure of ``count`` plots."""
-    columns = columns or count
+    """A figure of ``count`` plots, at most three in a row."""
+    columns = columns or (count if count < 4 else 2)
     rows = -(-count // columns)
-    figure, grid = pyplot().subplots(
-        rows, columns, figsize=(4.4 * columns, height * rows), layout="constrained", squeeze=False
-    )
+    size = min(4.4, WIDEST / columns) * columns, height * rows
+    figure, grid = pyplot().subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
     for ax in grid.flat[count:]:
         ax.set_axis_off()
     for ax in grid.flat[:count]:
@@ -65,10 +73,9 @@ def bands(ax, groups, column, **settings):
     legend_below(ax)
 
 
-def legend_below(ax, columns=2):
+def legend_below(ax, columns=2, **more):
     """The names of a plot's lines under it, where they cover none."""
-    below = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "borderaxespad": 4.5, "ncols": columns}
-    ax.legend(frameon=False, fontsize=8, **below)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), borderaxespad=4.5, ncols=columns, **more)
 
 
 def heat(ax, x, y, values, cmap="viridis", **label):

@@ -8,6 +8,7 @@ import pytest
 from dualgrad.course import check
 from dualgrad.course.grader import exercises
 from tests.support.lessons import COURSE, PAGES, cells, run, set_on, solutions
+from tests.support.pictures import faults
 
 plt = pytest.importorskip("matplotlib.pyplot")
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -27,6 +28,9 @@ def test_the_cells_run_the_stubs_are_empty_and_the_solutions_pass(page, capsys):
     start = time.perf_counter()
     names, said = run(page)
     assert said.count("Nothing is written yet") == len(set_on(page))
+    drawn = [plt.figure(number) for number in plt.get_fignums()]
+    assert len(drawn) >= 2
+    assert not [fault for figure in drawn for fault in faults(figure, "light", "dark")]
     found = solutions(page)
     assert list(found) == list(set_on(page)), "an exercise has a heading, a cell that checks it, and one solution"
     for number, name in set_on(page).items():

@@ -14,7 +14,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 from dualgrad.course import plots  # noqa: E402
+from dualgrad.course.notebook import pictures  # noqa: E402
 from dualgrad.course.plots import theme  # noqa: E402
+from tests.support.pictures import PAPERS, contrast, faults  # noqa: E402
 
 SIGNS = dg.estimators.ForwardGradient(dg.directions.Rademacher())
 LEAK = dg.online.System(
@@ -224,19 +226,45 @@ def test_frames_of_other_parts_are_refused():
 # ---------------------------------------------------------------------- themes
 
 
-def luminance(colour):
-    """As WCAG has it."""
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
-    return np.dot([0.2126, 0.7152, 0.0722], linear)
-
-
 @pytest.mark.parametrize("name", ["light", "dark"])
 def test_colours_are_seen_on_their_paper(name):
     c = theme.COLOURS[name]
-    paper = luminance(c["paper"])
-    for kind, least in {"primal": 4.5, "tangent": 4.5, "mean": 4.5, "other": 4.5, "text": 7, "line": 3}.items():
-        ratio = (max(paper, luminance(c[kind])) + 0.05) / (min(paper, luminance(c[kind])) + 0.05)
-        assert ratio >= least, (kind, ratio)
+    for kind in {*theme.CYCLE, "text"}:
+        assert contrast(c["paper"], c[kind]) >= {"text": 7, "line": 3}.get(kind, 4.4), kind
+
+
+def test_colours_for_both_papers_are_seen_on_either():
+    c = theme.COLOURS["both"]
+    for kind in {*theme.CYCLE, "text"}:
+        assert min(contrast(PAPERS[paper], c[kind]) for paper in PAPERS) >= (4 if kind == "text" else 3), kind
+
+
+def test_the_lessons_have_the_theme_for_both_papers():
+    with plt.rc_context():
+        pictures()
+        assert theme.colours() is theme.COLOURS["both"]
+        assert {name: plt.rcParams[name] for name in theme.appearance("both")} == theme.appearance("both")
+        (line,) = plots.tangent(np.sin, 0.7).lines[:1]
+        assert line.get_color() == theme.COLOURS["both"]["primal"]
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda ax: ax.plot([0, 1], color="black"), "is black on dark paper"),
+        (lambda ax: ax.set_title("x", color="yellow"), "is yellow on light paper"),
+        (lambda ax: ax.text(0, 0, "x", fontsize=7), "has 7.0 points"),
+        (lambda ax: (ax.plot([0, 1], label="y"), ax.legend(loc="center")), "a legend of '' covers"),
+        (lambda ax: ax.set_title("far too long for this little picture"), "is cut"),
+        (lambda ax: None, None),
+    ],
+)
+def test_what_cannot_be_read_is_found(draw, said):
+    with plots.style("both"):
+        figure, ax = theme.new_axes(size=(2, 2))
+        draw(ax)
+        found = faults(figure, "light", "dark")
+    assert [said in fault for fault in found] == [True] * (said is not None)
 
 
 def test_a_theme_ends_with_its_block():
@@ -253,5 +281,5 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r'pip install "dualgrad\[examples\]"'):
         plots.tangent(np.sin, 0.0)
-    with pytest.raises(ImportError, match="needs matplotlib"):
+    with pytest.raises(ImportError, match="need matplotlib"):
         plots.style()

@@ -53,7 +53,8 @@ class Page(NamedTuple):
 def read(path):
     """A page, taken apart."""
     steps, faults, checks = [], [], []
-    for _, kind, title, shell, text in BLOCK.findall(path.read_text("utf-8")):
+    for _, kind, said, shell, text in BLOCK.findall(path.read_text("utf-8")):
+        title = said.replace("`", "")
         if shell:
             checks += map(command, text.splitlines())
         elif title.endswith(BROKEN):

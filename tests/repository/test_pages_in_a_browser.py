@@ -1,4 +1,5 @@
-"""The docs as a browser shows them: no page scrolls sideways, and what is copied is the program alone.
+"""The docs as a browser shows them: no page scrolls sideways, no program does where there is room, and what is copied
+is the program alone.
 
 ``make test-pages`` runs this on what ``make docs`` has built, where Chromium is.
 """
@@ -32,12 +33,15 @@ const outside = (frame) => {
   }
   return found.map((text) => text.trim().slice(0, 60));
 };
+const programs = (frame) =>
+  [...frame.contentDocument.querySelectorAll("article pre")].filter((e) => e.scrollWidth > e.clientWidth + 1)
+    .map((e) => "PROGRAM: " + e.textContent.split("\\n").sort((a, b) => b.length - a.length)[0].trim().slice(0, 60));
 const measure = (page) => new Promise((done) => {
   const frame = document.createElement("iframe");
   frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
   frame.onload = () => setTimeout(() => {
     const root = frame.contentDocument.documentElement;
-    frames[page] = [root.scrollWidth, outside(frame)];
+    frames[page] = [root.scrollWidth, [...outside(frame), ...(width > 1200 ? programs(frame) : [])]];
     frame.remove();
     done();
   }, 300);
@@ -80,7 +84,7 @@ def site():
 @needs_a_browser
 @needs_pages
 @pytest.mark.parametrize("width", [400, 1300])
-def test_no_page_scrolls_sideways(site, width, tmp_path):
+def test_no_page_scrolls_sideways_and_no_program_where_there_is_room(site, width, tmp_path):
     pages = sorted(str(page.relative_to(site)) for page in site.rglob("*.html") if "_static" not in page.parts)
     assert len(pages) > 60
     assert not too_wide(site, pages, width, tmp_path)
@@ -92,6 +96,14 @@ def test_a_page_that_scrolls_sideways_is_found(tmp_path):
     for name, body in (("good", scrolls), ("bad", '<p style="width: 900px">wide</p>')):
         (tmp_path / f"{name}.html").write_text(f"<!doctype html><body><article>{body}</article></body>", "utf-8")
     assert list(too_wide(tmp_path, ["good.html", "bad.html"], 400, tmp_path)) == ["bad.html"]
+
+
+@needs_a_browser
+def test_a_program_that_scrolls_where_there_is_room_is_found(tmp_path):
+    program = '<pre style="overflow-x: auto; width: 300px">' + "x = 1; " * 60 + "</pre>"
+    (tmp_path / "page.html").write_text(f"<!doctype html><body><article>{program}</article></body>", "utf-8")
+    assert not too_wide(tmp_path, ["page.html"], 400, tmp_path)
+    assert too_wide(tmp_path, ["page.html"], 1300, tmp_path)["page.html"][1] == ["PROGRAM: " + ("x = 1; " * 60)[:60]]
 
 
 # Every copy button is clicked; what its script would put on the clipboard is kept.

@@ -15,6 +15,8 @@ import make_papers  # noqa: E402
 from lab import Claim, Row, Study, axes, known, over, results, table  # noqa: E402
 from lab.queues import accomplish  # noqa: E402
 
+from tests.support.pictures import faults  # noqa: E402
+
 
 def training(updates, rate, seed):
     return [[0, 0.0, 1.0], [updates, 0.1, 3.0 + rate + seed / 1000]]
@@ -30,6 +32,16 @@ STUDY = Study(
     lambda runs: [Claim("it ends above 2", "2.5", "3.3", over(runs, 2, 2.0))],
 )  # fmt: skip
 PAGE = "# A paper\n\nText.\n\n<!-- made: small -->\n<!-- end -->\n\n## Claims\n\n<!-- made: claims -->\n<!-- end -->\n"
+
+
+def test_figures_of_all_runs_can_be_read():
+    found = {}
+    for study, runs in make_papers.drawn():
+        if runs:
+            found[study.name] = faults(study.draw(runs))
+            make_papers.pyplot().close("all")
+    assert len(found) > 10
+    assert not {name: said for name, said in found.items() if said}
 
 
 @pytest.fixture

@@ -9,17 +9,27 @@ if TYPE_CHECKING:
 else:  # matplotlib is imported when something is drawn
     Axes = Figure = object
 
-# After Okabe and Ito; the dark theme's are lighter. "line" is what carries no meaning: axes, grids, construction lines.
+# After Okabe and Ito; the dark theme's are lighter, and those for both papers lie between. "line" is what carries no
+# meaning: axes, grids, construction lines.
 COLOURS = {
     "light": {
         "primal": "#0b67a8", "tangent": "#c2500a", "mean": "#00795a", "other": "#a8447f", "line": "#8a929b",
         "faint": "#d5dade", "text": "#24292f", "paper": "#ffffff",
+        "violet": "#7a4fc4", "red": "#c81e3a", "ochre": "#8f6b00", "cyan": "#0e8398", "brown": "#6b3a1e",
     },
     "dark": {
         "primal": "#63b7ee", "tangent": "#f2a03d", "mean": "#3fc79c", "other": "#e28cc0", "line": "#858d97",
         "faint": "#3a4149", "text": "#d9dee3", "paper": "#131416",
+        "violet": "#b39af0", "red": "#f07080", "ochre": "#d8b844", "cyan": "#5fd0e0", "brown": "#c09878",
+    },
+    "both": {
+        "primal": "#3b8fd4", "tangent": "#cc7320", "mean": "#2a9a63", "other": "#c45f98", "line": "#737d88",
+        "faint": "#737d8855", "text": "#737d88", "paper": "none",
+        "violet": "#8e6fd6", "red": "#d9506a", "ochre": "#a47c18", "cyan": "#1a90a8", "brown": "#9a6b4d",
     },
 }  # fmt: skip
+CYCLE = ("primal", "tangent", "mean", "other", "line", "violet", "red", "ochre", "cyan", "brown")  # C0 to C9
+Theme = Literal["light", "dark", "both"]
 
 
 def pyplot() -> Any:
@@ -28,7 +38,7 @@ def pyplot() -> Any:
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError(
-            'dualgrad.course.plots needs matplotlib, which is not installed: pip install "dualgrad[examples]"'
+            'the pictures need matplotlib, which is not installed: pip install "dualgrad[examples]"'
         ) from None
     return plt
 
@@ -38,12 +48,12 @@ def new_axes(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **mo
     return pyplot().subplots(rows, columns, figsize=size, layout="constrained", **more)
 
 
-def style(theme: Literal["light", "dark"] = "light") -> AbstractContextManager[None]:
-    """A block in which pictures are drawn for light or for dark paper, as those of the documentation are.
+def style(theme: Theme = "light") -> AbstractContextManager[None]:
+    """A block in which pictures are drawn for light paper, for dark or for both, as those of the documentation are.
 
     Parameters
     ----------
-    theme : "light" or "dark"
+    theme : "light", "dark" or "both"
 
     Returns
     -------
@@ -66,28 +76,35 @@ def style(theme: Literal["light", "dark"] = "light") -> AbstractContextManager[N
     >>> ax.xaxis.label.get_color()
     '#d9dee3'
     """
+    return pyplot().rc_context(appearance(theme))
+
+
+def appearance(theme: Theme) -> dict[str, Any]:
+    """matplotlib's settings of a theme."""
     if theme not in COLOURS:
-        raise ValueError(f"got theme={theme!r}; expected 'light' or 'dark'")
-    c = COLOURS[theme]
-    settings = {
+        raise ValueError(f"got theme={theme!r}; expected 'light', 'dark' or 'both'")
+    cycler, c = pyplot().cycler, COLOURS[theme]
+    return {
         "text.color": c["text"], "axes.labelcolor": c["text"], "axes.titlecolor": c["text"],
         "xtick.color": c["line"], "ytick.color": c["line"], "xtick.labelcolor": c["text"],
         "ytick.labelcolor": c["text"], "axes.edgecolor": c["line"], "axes.facecolor": "none",
+        "axes.prop_cycle": cycler(color=[c[name] for name in CYCLE]),
         "figure.facecolor": c["paper"], "savefig.facecolor": "none", "savefig.transparent": True,
-        "font.family": "DejaVu Sans", "font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12,
-        "mathtext.fontset": "dejavusans", "legend.frameon": False, "axes.spines.top": False,
+        "font.family": ["DejaVu Sans"], "font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12,
+        "mathtext.fontset": "dejavusans", "legend.frameon": False, "legend.fontsize": "medium",
+        "axes.spines.top": False,
         "axes.spines.right": False, "svg.fonttype": "path", "path.simplify": False,
     }  # fmt: skip
-    return pyplot().rc_context(settings)
 
 
 def colours() -> dict[str, str]:
     """The colours for the paper that is set: light ones where it is dark."""
-    plt = pyplot()
-    from matplotlib.colors import to_rgba
+    from matplotlib.colors import to_hex, to_rgb
 
-    red, green, blue, _ = to_rgba(plt.rcParams["text.color"])
-    return COLOURS["dark" if red + green + blue > 1.5 else "light"]
+    ink = pyplot().rcParams["text.color"]
+    if to_hex(ink) == COLOURS["both"]["text"]:
+        return COLOURS["both"]
+    return COLOURS["dark" if sum(to_rgb(ink)) > 1.5 else "light"]
 
 
 def on_axes(ax: Axes | None, size: tuple[float, float] = (5.2, 3.9)) -> Axes:

@@ -9,7 +9,7 @@ behind the layer shapes the guess, so that it falls where δ may fall:
 class                    guess y                   E ĝ at the layer's output
 ======================== ========================= ===========================================
 `ActivationPerturbation` ξ                         δ: unbiased
-`ActivationMixing`       D A x′, normalised        -
+`ActivationMixing`       D A x′, normalised        –
 `TransposedWeight`       D W ξ                     M δ, M = D W Wᵀ D
 `Downstream`             Jᵀ ξ                      M δ, M = Jᵀ J
 `SelfSharpening`         Jᵀ ξ, ξ uniform on [0, 1) Jᵀ J δ/12 + μ Σ δ·μ over layers, μ = Jᵀ 1/2
