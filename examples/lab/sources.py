@@ -28,7 +28,8 @@ def _follow(path, name, seen):
     if name in definitions:
         node = definitions[name]
         seen[path.name, name] = ast.unparse(node)
-        for inner in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)}):
+        arguments = {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+        for inner in sorted({n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - arguments):
             _follow(path, inner, seen)
         for inner in (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)):
             if source := imported.get(inner.value.id):

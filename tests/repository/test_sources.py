@@ -23,8 +23,12 @@ def training(x, seed):
     return [power(x) * RATE, BY_NAME["plus"](x), shared.loss(x), Made().value]
 
 
-def step(x):
-    return x
+def step(x, draw=0):
+    return x + draw
+
+
+def draw(runs):
+    return 7
 
 
 class Made:
@@ -81,7 +85,7 @@ def script(tmp_path, monkeypatch):
     ("name", "old", "new"),
     [
         ("script.py", "power(x) * RATE", "power(x) + RATE"), ("script.py", "RATE, OTHER = 0.1", "RATE, OTHER = 0.2"),
-        ("script.py", "x + step(1)", "x - step(1)"), ("script.py", "    return x\n", "    return -x\n"),
+        ("script.py", "x + step(1)", "x - step(1)"), ("script.py", "    return x + draw\n", "    return draw\n"),
         ("script.py", "value = 2", "value = 3"), ("shared.py", "FACTOR * x", "FACTOR + x"),
         ("shared.py", "FACTOR = 2", "FACTOR = 3"), ("package/inner.py", "x * x", "x**2"),
     ],
@@ -96,6 +100,7 @@ def test_what_a_run_is_made_by(name, old, new, script):
         ("script.py", "A run.", "One run."), ("script.py", "Of a constant.", "Of 2."), ("script.py", "  # a rate", ""),
         ("script.py", "return [power(x) * RATE, ", "return [\n        power(x) * RATE,\n        "),
         ("script.py", "def tables(runs):\n    return OTHER", "def tables(runs):\n    return 0"),
+        ("script.py", "return 7", "return 8"),
         ("shared.py", "    return x\n", "    return -x\n"),
     ],
 )  # fmt: skip
