@@ -141,3 +141,16 @@ def test_an_index_of_the_reference_that_is_out_of_date_is_refused(monkeypatch, t
     monkeypatch.setattr(sys, "argv", ["make_api.py", "--check"])
     with pytest.raises(SystemExit, match=r"out of date: run `make api`"):
         make_api.main()
+
+
+MADE = {"accuracy", "benchmarks", "estimators-elsewhere", "verification", "verify-your-estimator", "api/index"}
+WRITTEN = [page for page in PAGES if page not in {ROOT / "docs" / f"{name}.md" for name in MADE}]
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_subscripts_are_typeset(page):
+    """No ``w_k`` in prose: it stands between dollars, or it is code."""
+    text = re.sub(
+        r"```.*?```|\$\$.*?\$\$|`[^`]*`|\$[^$]*\$|\]\([^)]*\)|\{[^}]*\}", "", page.read_text("utf-8"), flags=re.S
+    )
+    assert not re.findall(r"(?<![\w/.])[^\W\d_]_\{?[^\W_]+", text)
