@@ -3,6 +3,7 @@
 import numpy as np
 
 from .backend import is_array, is_host
+from .cures import require_arrays
 from .dual import LIVE, Dual, lift, primal
 from .errors import LevelError, ShapeError
 from .rules.declare import nested_as
@@ -24,8 +25,8 @@ def as_primal(x, structure, k, what="primals"):
     if x.__class__ is np.ndarray and x.dtype.kind in "fc":
         return x
     x = lift(x)
-    if isinstance(x, (np.ma.MaskedArray, np.matrix)):
-        raise TypeError(f"{what}{paths(structure)[k]} is a {type(x).__name__}; expected a plain array: np.asarray(x)")
+    if isinstance(x, np.ndarray):
+        require_arrays([type(x)], what + paths(structure)[k])
     if isinstance(x, Dual) and x.level not in LIVE:
         raise LevelError("a primal is a Dual whose jvp has ended: return it from the differentiated function instead")
     if isinstance(x, float):
@@ -68,6 +69,8 @@ def _lead_axes(xs, vs, structure):
 def _checked_tangent(v, x, lead, structure, k):
     if v.__class__ is x.__class__ is np.ndarray and v.dtype is x.dtype:
         return v
+    if isinstance(v, np.ndarray):
+        require_arrays([type(v)], "tangents" + paths(structure)[k])
     v = lift(v)
     if v is None or is_array(v) and not hasattr(v, "dtype"):  # as ZERO
         raise TypeError(f"tangents{paths(structure)[k]} is {v}; expected an array: np.zeros_like(x) for no motion")

@@ -79,19 +79,19 @@ class Dual(Operators):
     # ------------------------------------------------------------------ NumPy's protocols
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        rule = RULES.get(ufunc)
-        if rule is None:
+        if (rule := RULES.get(ufunc)) is None:
             return without_rule(ufunc, method, inputs, kwargs)
         if method == "__call__" and not kwargs:
             return rule(*inputs)
+        cures.require_arrays(map(type, inputs))
         return METHODS[method](ufunc, *map(as_array, inputs), **kwargs)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        rule = RULES.get(func)
-        if rule is None:
+        if (rule := RULES.get(func)) is None:
             return make(self, func, args, kwargs)
         if len(args) == 1 and not kwargs and args[0].__class__ is Dual:
             return rule(args[0])
+        cures.require_arrays(types)
         if not as_they_are(func, args) or kwargs and not as_they_are(None, kwargs.values()):
             args, kwargs = as_arrays(func, args), {name: as_array(a) for name, a in kwargs.items()}
         return rule(*args, **kwargs)
@@ -228,8 +228,7 @@ def lead_of(x):
     LevelError
         When that jvp has ended.
     """
-    lead = LIVE.get(x.level)
-    if lead is None:
+    if (lead := LIVE.get(x.level)) is None:
         raise ended()
     return lead
 
@@ -253,8 +252,7 @@ def match_level(buffer, value):
             f"the buffer belongs to an outer jvp (level {buffer.level}) and cannot hold a Dual of an inner one (level "
             f"{value.level}): make the buffer inside the inner function, np.zeros_like(x) of its own argument x"
         )
-    same = value.level == buffer.level
-    primal, tangent = (value.primal, value.tangent) if same else (value, None)
+    primal, tangent = (value.primal, value.tangent) if value.level == buffer.level else (value, None)
     for part, into in ((primal, buffer.primal), (tangent, buffer.tangent)):
         if isinstance(part, Dual) and (not isinstance(into, Dual) or into.level < part.level):
             raise LevelError(
@@ -384,8 +382,7 @@ def without_rule(ufunc, method, inputs, kwargs):
 
 def make(like, function, args, kwargs):
     """A function called with ``like=`` a Dual, which makes an array that can hold Duals."""
-    maker = MAKERS.get(function)
-    if maker is None:
+    if (maker := MAKERS.get(function)) is None:
         raise NotImplementedError(cures.no_rule(function))
     return maker(like, *args, **kwargs)
 
@@ -399,13 +396,13 @@ def before_lead(index):
     return (*index, slice(None)) if any(i is Ellipsis for i in index) else index
 
 
+_BASIC = slice, int, np.integer, type(None), type(Ellipsis)
+
+
 def is_basic(index):
     """Whether every entry is a slice, an integer or None, so that NumPy returns a view."""
     entries = index if isinstance(index, tuple) else (index,)
-    return all(
-        isinstance(i, (slice, int, np.integer)) and not isinstance(i, bool) or i is None or i is Ellipsis
-        for i in entries
-    )
+    return all(isinstance(i, _BASIC) and not isinstance(i, bool) for i in entries)
 
 
 def require_writable(x):

@@ -21,7 +21,7 @@ from itertools import zip_longest
 import numpy as np
 
 from ..backend import is_host
-from ..cures import COMPLEX, qualified_name, sparse_operand
+from ..cures import COMPLEX, qualified_name, require_arrays, sparse_operand
 from ..dual import ASKED, LIVE, OBJECT, Dual, as_arrays, ended, lead_of, lift, pad_lead, primal, store
 from ..errors import ShapeError, TangentLossError
 from ..tables import KINDS, RULES, SEQUENCES
@@ -42,16 +42,13 @@ def duals_in(args):
 
 
 def _holds_dual(a):
-    kind = a.__class__
-    return kind is Dual or kind is not int and is_container(a) and any(map(_holds_dual, leaves(a)))
+    return a.__class__ is Dual or a.__class__ is not int and is_container(a) and any(map(_holds_dual, leaves(a)))
 
 
 def top_level(args):
     """The highest level among the arguments and its lead axes; an ended jvp raises."""
-    level = max(d.level for d in duals_in(args))
-    if level not in LIVE:
-        raise ended()
-    return level, LIVE[level]
+    top = max(duals_in(args), key=lambda d: d.level)
+    return top.level, lead_of(top)
 
 
 _EVERYDAY = {int, float, bool, *np.sctypeDict.values()}  # the usual constants
@@ -60,9 +57,7 @@ _EVERYDAY = {int, float, bool, *np.sctypeDict.values()}  # the usual constants
 def is_unusual(constant):
     """Whether a constant operand needs `_constant_operand`."""
     kind = constant.__class__
-    if kind is np.ndarray:
-        return constant.dtype is OBJECT
-    return kind not in _EVERYDAY and (kind in (list, tuple, complex) or kind.__module__.startswith("scipy.sparse"))
+    return constant.dtype is OBJECT if kind is np.ndarray else kind not in _EVERYDAY
 
 
 def _constant_operand(dual, constant):
@@ -70,6 +65,7 @@ def _constant_operand(dual, constant):
     ``.imag`` is 0 without asking."""
     if constant.__class__ is complex and dual.ndim == 0 and dual.level in ASKED and dual.dtype.kind != "c":
         raise TangentLossError(COMPLEX)
+    require_arrays([constant.__class__])
     constant = RULES[np.ndarray](constant) if constant.__class__ in (list, tuple) else lift(constant)
     if constant.__class__.__module__.startswith("scipy.sparse"):
         return sparse_operand(constant)
@@ -87,8 +83,7 @@ def operands(x, y):
     if yl == 0 and y.__class__ is not float and is_unusual(y) and (lifted := _constant_operand(x, y)) is not y:
         return operands(x, lifted)
     level = xl if xl > yl else yl
-    lead = LIVE.get(level)
-    if lead is None:
+    if (lead := LIVE.get(level)) is None:
         raise ended()
     dx = dy = None
     if xl == level:
@@ -602,6 +597,7 @@ def _push_constant(function):
     def push(*args, **kwargs):
         for d in duals_in((*args, *kwargs.values())):
             lead_of(d)
+        require_arrays(map(type, args))
         out = kwargs.pop("out") if isinstance(kwargs.get("out"), Dual) else None
         y = function(*map(primal, args), **{k: primal(v) for k, v in kwargs.items()})
         return y if out is None else store(out, y)
