@@ -129,7 +129,8 @@ def _of_call(text, expression, frame, direct):
         return named and _of_math(f"{named[0]} would drop the tangent of a Dual: ", named[1], named[2])
     function, lost = _resolve(call.func, frame), f"{_short(expression)} would drop the tangent of a Dual: "
     module, name = getattr(function, "__module__", None), getattr(function, "__name__", "")
-    for f in (function, *(_resolve(a, frame) for a in call.args)):
+    called = {id(node.func) for node in ast.walk(call) if isinstance(node, ast.Call) and node is not call}
+    for f in (_resolve(node, frame) for node in ast.walk(call) if id(node) not in called):
         if getattr(f, "__module__", None) in ("math", "cmath"):
             return _of_math(lost, f.__module__, f.__name__)
     if not direct:

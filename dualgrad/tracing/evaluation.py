@@ -134,7 +134,8 @@ class Trace:
         -------
         list of pairs
             ``(operand, array)`` of shape ``y.shape + x.shape``; an operand that occurs twice is there twice. None in
-            the place of the array where there is no derivative, and where there are more than 64 entries in all.
+            the place of the array where there is no derivative, where it is not one number (of np.real, np.abs and
+            the like of complex operands), and where there are more than 64 entries in all.
 
         Notes
         -----

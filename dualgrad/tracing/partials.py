@@ -50,13 +50,26 @@ class Remembered:
 
         xs = [values[k] for k in moving]
         ends = np.cumsum([0, *(x.size for x in xs)])
-        basis = [np.eye(ends[-1], dtype=x.dtype)[:, a:b] for x, a, b in zip(xs, ends, ends[1:], strict=False)]
-        directions = tuple(d.reshape(len(d), *x.shape) for d, x in zip(basis, xs, strict=True))
+        turned = np.repeat(
+            [x.dtype.kind == "c" for x in xs], [x.size for x in xs]
+        )  # the entries that have a way along i
+        basis = np.vstack([np.eye(ends[-1]), *([1j * np.eye(ends[-1])[turned]] if any(turned) else [])])
+        parts = [(x, slice(*ab)) for x, ab in zip(xs, itertools.pairwise(ends), strict=True)]
+        directions = tuple(_directions_in(basis[:, ab], x.dtype).reshape(-1, *x.shape) for x, ab in parts)
         slopes = np.moveaxis(np.asarray(jvp(f, tuple(xs), directions)[1]), 0, -1)
+        slopes, along_i = slopes[..., : ends[-1]], slopes[..., ends[-1] :]
+        one = np.zeros(
+            ends[-1], bool
+        )  # whether one number is the derivative both ways, as of np.exp, and not of np.abs
+        one[turned] = np.isclose(along_i, 1j * slopes[..., turned]).all(axis=tuple(range(slopes.ndim - 1)))
         return [
-            slopes[..., a:b].reshape((*slopes.shape[:-1], *x.shape))
-            for x, a, b in zip(xs, ends, ends[1:], strict=False)
+            slopes[..., ab].reshape((*slopes.shape[:-1], *x.shape)) if np.all(one[ab] | ~turned[ab]) else None
+            for x, ab in parts
         ]
+
+
+def _directions_in(x, dtype):
+    return x.astype(dtype) if dtype.kind == "c" else np.real(x).astype(dtype)
 
 
 class Named(str):

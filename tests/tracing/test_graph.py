@@ -207,3 +207,12 @@ def test_sheets_take_greek_letters_quotes_and_names():
     assert r"\texttt{multiply}(v_{0}, 2)" in sheet
     assert r"\cdot" in trace.to_latex()
     assert not {"α", '"'} & set(sheet)
+
+
+@pytest.mark.parametrize("f", [np.real, np.imag, np.conjugate, np.absolute, np.angle, np.fft.irfft])
+def test_what_is_no_complex_derivative_is_not_shown_as_one(f):
+    trace = dg.trace(lambda x: f(np.exp(1j * x)) * 2.0, (np.arange(1.0, 4.0),), (np.ones(3),))
+    check_chain_rule(trace, dense=False)
+    (row,) = [row for row in trace.rows if row.inputs == ("v2",)]
+    assert trace.partials(row.step) == [("v2", None)]
+    assert trace.partials("v2")[0][1].dtype.kind == "c"
