@@ -64,7 +64,9 @@ def attempt(exercise: Exercise, answer: Callable[..., Any], case: Case) -> Outco
                 value = _held(exercise.run(answer, *given))
             calls = given[0].calls if exercise.calls else 0
             return Outcome(value, calls=calls, too_often=bool(exercise.calls) and calls > exercise.calls(*case))
-        except (Exception, EndlessError, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an endless loop, sys.exit, and a student's own
             return Outcome(None, error, _line_of(error))
 
 

@@ -111,6 +111,9 @@ def _unfit(exercise, answer):
             f'check wants the function itself, without brackets: check("{exercise.number}", {exercise.name}); you '
             f"gave {sort_of(answer)}."
         )
+    if isinstance(answer, type) or inspect.iscoroutinefunction(answer):
+        given = "a class" if isinstance(answer, type) else "an async function"
+        return f"The answer is a function, def {exercise.call}; you gave {given}."
     try:
         signature = inspect.signature(answer)
     except (TypeError, ValueError):
@@ -119,6 +122,11 @@ def _unfit(exercise, answer):
         signature.bind(*[None] * len(exercise.arguments))
     except TypeError:
         return f"Your function takes {signature}, and is called as {exercise.call}: begin with def {exercise.call}."
+    names = list(signature.parameters)
+    if names != exercise.arguments and sorted(names) == sorted(exercise.arguments):
+        return (
+            f"Your function takes {signature}, in another order than {exercise.call}: begin with def {exercise.call}."
+        )
     return ""
 
 

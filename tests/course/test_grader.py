@@ -269,7 +269,7 @@ def test_where_a_wrong_answer_is_wrong():
     )
     assert "times" not in hint_of("5.3", lambda a: 1.5 + 0 * a)
     assert "wrong sign" in hint_of("2.1", lambda a, b: (a[0] * b[0], -right(a, b)[1]))
-    assert "It is always 3 times what is expected." in hint_of("2.1", lambda a, b: (a[0] * b[0], 3 * right(a, b)[1]))
+    assert "It is 3 times what is expected." in hint_of("2.1", lambda a, b: (a[0] * b[0], 3 * right(a, b)[1]))
     assert "where a number is negative" in hint_of(
         "1.3", lambda value, slope, a, x: value + slope * (x - a) if min(value, slope, a, x) >= 0 else 0.0
     )
@@ -356,3 +356,40 @@ def test_a_debugger_that_watches_is_left_alone(capsys):
     finally:
         sys.settrace(None)
     assert seen
+
+
+class OwnError(BaseException):
+    """Not an Exception."""
+
+
+def raising(a, b):
+    raise OwnError("mine")
+
+
+async def waiting(a, b):
+    return a, b
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda b, a: (0.0, 0.0), r"takes \(b, a\), in another order than multiply\(a, b\)"),
+        (dict, r"The answer is a function, def multiply\(a, b\); you gave a class"),
+        (waiting, "you gave an async function"),
+        (raising, "OwnError: mine"),
+        (lambda a, b: np.zeros(3_000_000), "3000000 things, where 2 belong"),
+    ],
+)
+def test_odd_answers_are_told_what_they_are_and_soon(answer, said, capsys):
+    started = time.perf_counter()
+    check("2.1", answer)
+    assert re.search(said, capsys.readouterr().out)
+    assert time.perf_counter() - started < 5
+
+
+def test_ctrl_c_is_heard():
+    def answer(a, b):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check("2.1", answer)

@@ -283,3 +283,38 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
         plots.tangent(np.sin, 0.0)
     with pytest.raises(ImportError, match="need matplotlib"):
         plots.style()
+
+
+SIGNS = dg.estimators.ForwardGradient(dg.directions.Rademacher())
+
+
+@pytest.mark.parametrize(
+    ("draw", "said"),
+    [
+        (lambda: plots.ellipse(np.sin, np.ones(3)), r"x has shape \(3,\); expected two numbers"),
+        (lambda: plots.ellipse(np.sum, np.ones(2)), r"f\(x\) has shape \(\); expected two numbers"),
+        (lambda: plots.ellipse(np.sin, np.ones(2), K=0), "got K=0; expected 1 or more"),
+        (lambda: plots.pushed_grid(lambda x: [x[0]] * 3), r"f\(x\) has shape \(3,\); expected two numbers"),
+        (lambda: plots.pushed_grid(np.sin, at=1.0), r"at has shape \(\); expected two numbers"),
+        (lambda: plots.descent(np.sum, np.ones(3), SIGNS), r"start has shape \(3,\); expected two numbers"),
+        (lambda: plots.descent(np.sum, np.ones(2), SIGNS, steps=0), "got steps=0; expected 1 or more"),
+        (lambda: plots.cloud(np.sum, np.ones(2), SIGNS, samples=0), "got samples=0; expected 1 or more"),
+        (lambda: plots.animate(lambda k: None, 1), "got frames=1; expected 2 or more"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(draw, said):
+    with pytest.raises(ValueError, match=said):
+        draw()
+
+
+def test_lists_are_arrays_and_axes_are_of_a_figure():
+    functions = (lambda z: [z[1], z[0] ** 2]), (lambda z: np.array([z[1], z[0] ** 2]))
+    lists, arrays = (plots.ellipse(f, [0.5, 1.0]).axes[1].get_title() for f in functions)
+    assert lists == arrays
+
+    def frame(k):
+        ax = plots.tangent(np.sin, 0.1 * k, span=(-1, 3))
+        ax.set(title="", ylim=(-1, 2))
+        return ax
+
+    assert "<animate" in plots.animate(frame, 3)

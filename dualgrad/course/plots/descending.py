@@ -8,6 +8,7 @@ from ...backend import ArrayLike
 from ...random import Rng, RngLike
 from ...transforms import grad
 from ...tree import Function
+from .planes import at_least, in_plane
 from .theme import Axes, colours, on_axes
 
 
@@ -55,8 +56,9 @@ def descent(
     >>> print(bool(bowl(exact[-1]) < 0.01), bool(bowl(guessed[-1]) < 0.1), len(guessed))
     True True 61
     """
+    at_least(1, steps=steps)
+    exact, guessed = [in_plane(start, "start")], [in_plane(start, "start")]
     ax, c, rng = on_axes(ax, (5.2, 4.0)), colours(), Rng(rng)
-    exact, guessed = [np.array(start, dtype=float)], [np.array(start, dtype=float)]
     for _ in range(steps):
         exact.append(exact[-1] - lr * np.asarray(grad(f)(exact[-1])))
         guessed.append(guessed[-1] - lr * np.asarray(estimator.estimate(f, guessed[-1], rng=rng).gradient))

@@ -7,6 +7,7 @@ import numpy as np
 from ...backend import ArrayLike
 from ...pushforward import jvp
 from ...tree import Function
+from .planes import at_least, in_plane, onto_plane
 from .theme import Figure, arrow, colours, new_axes
 
 
@@ -34,10 +35,11 @@ def ellipse(f: Function, x: ArrayLike, K: int = 16) -> Figure:
     >>> from dualgrad.course import plots
     >>> figure = plots.ellipse(lambda x: np.array([x[0] * x[1], np.sin(x[1])]), np.array([1.0, 0.5]))
     >>> print(*(ax.get_title() for ax in figure.axes), sep="; ")
-    16 directions v; J v: σ = 1.39, 0.32
+    16 directions v; J v: σ = 1.39, 0.317
     """
     c = colours()
-    x = np.array(x, dtype=float)
+    at_least(1, K=K)
+    f, x = onto_plane(f), in_plane(x, "x")
     around, one = (2 * np.pi * np.arange(k) / k for k in (K, 120))
     V, circle = (np.stack([np.cos(a), np.sin(a)], 1) for a in (around, one))
     y, pushed = jvp(f, (x,), (np.concatenate([V, circle]),))
@@ -55,8 +57,8 @@ def ellipse(f: Function, x: ArrayLike, K: int = 16) -> Figure:
     for column, length in zip(U.T, sigma, strict=True):
         ends = y[:, None] + np.outer(column, [-length, length])
         axes[1].plot(*ends, ls=(0, (3, 2)), lw=1.3, color=c["text"])
-    axes[0].set_title(f"{K} directions v")
-    axes[1].set_title(f"J v: σ = {sigma[0]:.2f}, {sigma[1]:.2f}")
+    axes[0].set_title(f"{K} direction{'s' * (K != 1)} v")
+    axes[1].set_title(f"J v: σ = {sigma[0]:.3g}, {sigma[1]:.3g}")
     return figure
 
 

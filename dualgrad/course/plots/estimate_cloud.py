@@ -8,6 +8,7 @@ from ...layout import ravel
 from ...random import Rng, RngLike
 from ...transforms import grad
 from ...tree import Function, Tree
+from .planes import at_least
 from .theme import Axes, colours, on_axes
 
 
@@ -65,6 +66,7 @@ def cloud(
     >>> print(ax.get_title())
     variance 15 ‖g‖²
     """
+    at_least(1, samples=samples)
     ax, c, rng = on_axes(ax, (4.4, 4.0)), colours(), Rng(rng)
     gradient = grad(f)(w)
     g, variance = _one_vector(gradient), _one_vector(estimator.variance(gradient))

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...pushforward import jvp
 from ...tree import Function
+from .planes import at_least, in_plane, onto_plane
 from .theme import Axes, arrow, colours, on_axes
 
 
@@ -53,13 +54,14 @@ def pushed_grid(
     >>> len(ax.lines)  # nine each way, and the mark of the point
     19
     """
+    at_least(2, lines=lines)
+    f, x = onto_plane(f), in_plane(at, "at")
     ax, c = on_axes(ax, (4.4, 4.2)), colours()
     fine = np.linspace(*span, 4 * (lines - 1) + 1)
     for fixed in np.linspace(*span, lines):
         ends = np.full_like(fine, fixed)
         for path, colour in ((np.stack([fine, ends], 1), c["primal"]), (np.stack([ends, fine], 1), c["line"])):
             ax.plot(*_on_the_way(f, path, t).T, color=colour, lw=1.1)
-    x = np.array(at, dtype=float)
     y, columns = jvp(f, (x,), (np.eye(2),))
     centre = (1 - t) * x + t * np.array(y, dtype=float)
     for k, name in enumerate(("tangent", "mean")):

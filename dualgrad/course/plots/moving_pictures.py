@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
 
-from .theme import Figure, pyplot
+from .planes import at_least
+from .theme import Axes, Figure, pyplot
 
 _SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 _LONG = re.compile(r"scale\([^)]*\)|-?\d+\.\d{3,}")  # and what scales letters, which is left as it is
@@ -14,7 +15,7 @@ _SHIFT = re.compile(r"translate\(([^)]*)\)\s*(.*)$")
 _SHOWN_FROM = re.compile(r"shown-(\d+)(?:-(\d+))?(?:_.*)?$")
 
 
-def animate(draw: Callable[[int], Figure], frames: int, *, seconds: float = 6.0) -> str:
+def animate(draw: Callable[[int], Figure | Axes], frames: int, *, seconds: float = 6.0) -> str:
     """An SVG that goes through frames of a figure, over and over, by itself: in a page, from a file, in a slide.
 
     The frames are drawn, and what differs between them is made to move, from each straight to the next; what is the
@@ -23,7 +24,7 @@ def animate(draw: Callable[[int], Figure], frames: int, *, seconds: float = 6.0)
 
     Parameters
     ----------
-    draw : function of the number of a frame, from 0, to a figure
+    draw : function of the number of a frame, from 0, to a figure, or axes of one
     frames : int
     seconds : float
         How long one round takes.
@@ -50,12 +51,11 @@ def animate(draw: Callable[[int], Figure], frames: int, *, seconds: float = 6.0)
     >>> text[:4], "<animate" in text, len(text) < 100_000
     ('<svg', True, True)
     """
-    if frames < 2:
-        raise ValueError(f"got frames={frames!r}; what moves has two or more")
+    at_least(2, frames=frames)
     plt = pyplot()
     roots = []
     for k in range(frames):
-        figure = draw(k)
+        figure = draw(k).figure
         roots.append(ElementTree.fromstring(svg(figure)))
         plt.close(figure)
     parts = [list(root.iter()) for root in roots]

@@ -42,7 +42,7 @@ def nesting(f: Function, x: float, order: int = 2, *, ax: Axes | None = None) ->
     """
     if order not in (1, 2, 3):
         raise ValueError(f"got order={order!r}; expected 1, 2 or 3: more boxes cannot be read")
-    ax, c = on_axes(ax, (5.6, 3.4)), colours()
+    ax, c = on_axes(ax, (5.6, 3.4) if order < 3 else (9.6, 4.4)), colours()
     values = [float(value) for value in _leaves(f, order)(float(x))]
     _nested_box(ax, c, values, (0.0, 0.0, 1.0, 1.0), order, 0, "")
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
