@@ -40,7 +40,7 @@ def require_match(estimator: Any, optimizer: Any) -> None:
     """Raise unless these are an estimator and an optimizer that fit each other."""
     if isinstance(estimator, type) or not (hasattr(estimator, "estimate") or hasattr(estimator, "step")):
         raise TypeError(
-            f"got estimator={estimator!r:.80}; expected one of dg.estimators, as ForwardGradient(), or an object with "
+            f"got estimator={estimator!r:.80}; expected one of dg.estimators, as Backprop(), or an object with "
             "estimate(objective, params, rng=)"
         )
     if hasattr(estimator, "start"):

@@ -34,8 +34,7 @@
       else if (value === "pi") kind = "name";
       else if (text.startsWith("**", at)) { value = "^"; end = at + 2; }
       else if (!"+-*/^()".includes(value)) {
-        const hint = letter === "," ? ": write 0.5 for 0,5" : letter === "=" ? ": write the right-hand side alone" : "";
-        throw new FormulaError(`“${letter}” is no part of a formula${hint}`, at, end);
+        throw new FormulaError(`“${letter}” is no part of a formula${INSTEAD[letter] || ""}`, at, end);
       }
       found.push({ kind, value, start: at, end });
       at = end;
@@ -43,8 +42,17 @@
     return found;
   }
 
+  const LONGEST = 2000; // characters: a formula is taken apart and drawn by functions that call themselves
+  const INSTEAD = {
+    ",": ": write 0.5 for 0,5; functions take one argument here", "=": ": write the right-hand side alone",
+    "²": ": write ^2", "³": ": write ^3", "√": ": write sqrt(…)", "|": ": write abs(…)",
+  };
+
   /* The tree of a formula: {op, args, start, end}, with op "number", "variable", a sign, "neg" or a function. */
   function parse(text) {
+    if (text.length > LONGEST) {
+      throw new FormulaError(`the formula has ${text.length} characters; expected at most ${LONGEST}`, LONGEST, text.length);
+    }
     const list = tokens(text);
     let k = 0;
     const next = () => list[k];
@@ -104,8 +112,9 @@
         return node(name, [inner], token.start, inner.end);
       }
       if (called) {
-        const known = CONSTANTS.has(name) ? "" : ` Functions: ${FUNCTIONS.join(", ")}`;
-        throw new FormulaError(`“${name}” is no function; write ${name}*(…) for a product.${known}`, token.start, token.end);
+        const known = CONSTANTS.has(name) ? "" : ` Functions: ${FUNCTIONS.join(", ")}`, small = name.toLowerCase();
+        const cure = FUNCTIONS.includes(small) ? `${small}(…)` : `${name}*(…) for a product`;
+        throw new FormulaError(`“${name}” is no function; write ${cure}.${known}`, token.start, token.end);
       }
       if (CONSTANTS.has(name)) {
         const shown = name === "pi" ? "π" : name;
