@@ -27,7 +27,7 @@ from dualgrad.estimators import (
     TruncatedBPTT,
 )
 
-RATES = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
+RATES = (3e-1, 1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4)
 LONG_RATES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4)  # the upper part of the paper's grid, and one above it
 PAPER = 200_000  # updates with critics, figure 4c; of its other runs the paper does not say
 BATCH, BITS = 32, 2
@@ -229,7 +229,7 @@ STUDIES = [
     Study(name, training, "updates", ("nats per bit",), full, rows(5, 8, 10, (3e-3,), 1, quick), tables, draw,
           claims, best=(2, min))
     for name, full, quick in (
-        ("copy-task", rows(5, 32, 2000, RATES, 3), QUICK),
+        ("copy-task", rows(5, 32, 2000, RATES, 10), QUICK),
         ("copy-task-25", rows(12, 128, PAPER, LONG_RATES, 5, later=True), QUICK[:1]),
     )
 ]  # fmt: skip

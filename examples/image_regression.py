@@ -17,7 +17,7 @@ import dualgrad as dg
 from dualgrad import nn, optim
 from dualgrad.estimators import Dodge, Reptile
 
-RATES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5)
+RATES = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 INNER_RATES, STEPS = (1e-2, 1e-1), (1, 2, 4)  # that of Tancik et al., and one at which this network adapts
 TASKS, OMEGA = 3, 30.0
 TESTED = 16  # images
@@ -160,7 +160,7 @@ def draw(runs):
 STUDIES = [
     Study(name, training, "updates", ("PSNR in dB",), full, quick, tables, draw, claims)
     for name, full, quick in (
-        ("image-regression", rows(SOURCES, INNER_RATES, STEPS, RATES, 3, 2000),
+        ("image-regression", rows(SOURCES, INNER_RATES, STEPS, RATES, 10, 2000),
          rows(["drawn"], [1e-2], [2], (1e-3,), 1, 10)),
         ("image-regression-64", rows(["photographs"], [1e-2], STEPS, RATES, 3, 15_000, 64, 128, 3, 100.0, later=True),
          rows(["drawn"], [1e-2], [1], (1e-3,), 1, 2, size=64)),
