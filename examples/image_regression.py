@@ -124,7 +124,8 @@ def claims(runs):
     for (source, inner, steps), pair in pairs(runs).items():
         reptile, dodge = pair.values()
         where = "figure 3: most of all here" if steps == 2 else "figure 3"
-        for said, at in ((f"DODGE is ahead of Reptile: {source}, {steps} inner steps at {inner:g}", None),
+        setting = f"{source}, {steps} inner step{'s' * (steps > 1)} at {inner:g}"
+        for said, at in ((f"DODGE is ahead of Reptile: {setting}", None),
                          ("... at equal time", shortest(pair.values()))):  # fmt: skip
             yield Claim(said, where if at is None else "", decibels(dodge, reptile, at=at),
                         above(dodge, reptile, 2, at=at))  # fmt: skip
@@ -153,7 +154,7 @@ def draw(runs):
     figure, plots = axes(len(found), height=2.6, columns=len({setting[2] for setting in found}))
     for ax, ((source, inner, steps), pair) in zip(plots, found.items(), strict=True):
         shown = {method: group for method, group in pair.items() if group}
-        bands(ax, shown, 2, ylabel="PSNR (dB)", title=f"{source}, {steps} inner steps at {inner:g}")
+        bands(ax, shown, 2, ylabel="PSNR (dB)", title=f"{source}, {steps} inner step{'s' * (steps > 1)} at {inner:g}")
     return figure
 
 
