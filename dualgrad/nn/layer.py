@@ -117,7 +117,8 @@ class Layer:
         """The first value of one parameter, of its shape and dtype."""
         found = np.asarray(self.initial(name, shape, rng, dtype))
         if found.shape != shape:
-            raise ShapeError(f"{self!r} starts {name!r} with shape {found.shape}; its shapes() says {shape!r}")
+            told = f"its shapes() says {shape!r}" + _unless_a_tuple(shape)
+            raise ShapeError(f"{self!r} starts {name!r} with shape {found.shape}; {told}")
         return found if found.dtype.kind == "c" else found.astype(dtype, copy=False)
 
     def summary(self, x: Input) -> Summary:
@@ -280,7 +281,15 @@ class Layer:
             if found is None:
                 raise LayoutError(f"{self!r} got a {type(p[name]).__name__} as {name}; expected an array")
             if found != shape:
-                raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}: is it of another model?")
+                cure = _unless_a_tuple(shape) or ": is it of another model?"
+                raise LayoutError(f"{self!r} got {name} of shape {found}; expected {shape}{cure}")
+
+
+def _unless_a_tuple(shape):
+    """What to write for a shape that is a number or a list."""
+    if isinstance(shape, tuple):
+        return ""
+    return f": shapes() is to give tuples, as {tuple(shape) if isinstance(shape, list) else (shape,)}"
 
 
 def _by_forward(kwargs):

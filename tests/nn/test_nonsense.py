@@ -802,3 +802,20 @@ def test_what_stands_beside_the_input_is_of_any_library_and_precision(name):
     for nothing in ("abc", Growing(array)):
         with pytest.raises((TypeError, ValueError), match=r"abc|grad|is a str|<U3"):
             call(nothing)
+
+
+@pytest.mark.parametrize("given", [3, [3]], ids=str)
+def test_shapes_that_are_no_tuples_are_told_so(given):
+    class Scale(nn.Layer):
+        def shapes(self):
+            return {"scale": given}
+
+        def initial(self, name, shape, rng, dtype):
+            return np.ones(3, dtype)
+
+        def forward(self, p, x):
+            return p["scale"] * x
+
+    for call in (lambda: Scale().init(rng=0), lambda: Scale()({"scale": np.ones(3)}, np.ones(3))):
+        with pytest.raises(dg.DualgradError, match=r"shapes\(\) is to give tuples, as \(.*3.*,\)"):
+            call()
