@@ -14,7 +14,7 @@ from .exercise import Exercise
 
 BY_HAND = "Do this input by hand, a line at a time, and call your function with it: check itself shows no prints."
 DRAWN = "Called again with this input it gives another result: is something drawn in it, or kept from the last call?"
-MOST = 20  # things of a result among which what is asked is looked for
+MOST_THINGS = 20  # things of a result among which what is asked is looked for
 
 
 class Tried:
@@ -179,7 +179,7 @@ def _among_others(tried):
     """Whether what is asked is there, with more beside it; or is there in part."""
     pairs = [(things(o.value), e, o.value) for o, e in zip(tried.outcomes, tried.expected, strict=False)]
     tolerance = tried.exercise.tolerance
-    for i in range(min(MOST, *(0 if found is None else len(found) for found, _, _ in pairs))):
+    for i in range(min(MOST_THINGS, *(0 if found is None else len(found) for found, _, _ in pairs))):
         if all(agree(found[i], expected, tolerance) for found, expected, _ in pairs):
             return f"What is asked is number {i + 1} of the things that you return: return it alone."
     for i in range(min(len(e) if isinstance(e, tuple) else 0 for e in tried.expected)):
