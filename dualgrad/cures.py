@@ -103,13 +103,13 @@ def counterparts():
     return importlib.import_module("dualgrad.counterparts")
 
 
-_ARITHMETIC = np.ndarray.__mul__, np.ndarray.__array_ufunc__
+_USUAL = np.ndarray.__mul__, np.ndarray.__array_ufunc__
 
 
 def require_arrays(kinds, what="an operand beside a Dual"):
     """Refuse arrays with an arithmetic of their own (masked ones, np.matrix, units), which the rules do not know."""
     for kind in kinds:
-        if issubclass(kind, np.ndarray) and (kind.__mul__, kind.__array_ufunc__) != _ARITHMETIC:
+        if kind is not np.ndarray and issubclass(kind, np.ndarray) and (kind.__mul__, kind.__array_ufunc__) != _USUAL:
             raise TypeError(f"{what} is a {kind.__name__}; expected a plain array: np.asarray(x), or x.filled(0)")
 
 

@@ -62,10 +62,8 @@ def numbers(x: Any) -> Any:
     """An array of the numbers in it, or None where something else is in it."""
     try:
         array = np.asarray(x)
-        if array.dtype.kind == "O" and all(
-            isinstance(one, Number) for one in array.flat
-        ):  # fractions, decimals, integers of many digits
-            array = array.astype(float)
+        if array.dtype.kind == "O" and all(isinstance(one, Number) for one in array.flat):
+            array = array.astype(float)  # of fractions, decimals, integers of many digits
     except Exception:
         return None
     return array if array.dtype.kind in "biufc" else None

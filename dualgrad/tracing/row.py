@@ -88,10 +88,9 @@ def _significant(text):
 
 def digits(x):
     """A number, or up to three of them; nothing for more, or where they take much room."""
-    number = constant
     if x.ndim > 1 or x.size > 3:
         return ""
-    text = f"[{', '.join(map(number, x))}]" if x.ndim else number(x)
+    text = f"[{', '.join(map(constant, x))}]" if x.ndim else constant(x)
     return text if len(text) <= 12 else ""
 
 
