@@ -143,7 +143,9 @@ ITERATION = Exercise(
         "One step after the value has settled makes the first derivative right. The second needs another.": (
             lambda a: _newton(a, 1)
         ),
-        "A fixed number of steps, and too few of them for a that are far from 1.": lambda a: _newton(a, steps=3),
+        "A fixed number of steps, and too few of them for a that are far from 1.": (
+            *(lambda a, n=n: _newton(a, steps=n) for n in range(3, 7)),
+        ),
         "dg.primal drops the tangent of a, and from then on a is a constant.": lambda a: (
             _newton(dg.primal(a), 2) + 0 * a
         ),

@@ -125,7 +125,8 @@ DERIVATIVES = Exercise(
             lambda f, x, order: list(dg.taylor(f, x, 1.0, order))
         ),
         "The k-th is multiplied by k; by what must the coefficient of tᵏ be multiplied, after k derivatives of tᵏ?": (
-            lambda f, x, order: _by_factorials(f, x, order, lambda k: max(k, 1))
+            lambda f, x, order: _by_factorials(f, x, order, lambda k: max(k, 1)),
+            lambda f, x, order: _by_factorials(f, x, order, lambda k: k),
         ),
         "The factorial is divided by, and the coefficient has been divided by it already.": (
             lambda f, x, order: _by_factorials(f, x, order, lambda k: 1 / math.factorial(k))
@@ -155,6 +156,14 @@ def _grown(y0, order, over=lambda k: k + 1, square=_cauchy):
     return np.array(y)
 
 
+def _grown_in_integers(y0, order):
+    y = np.zeros(order + 1, int)
+    y[0] = y0
+    for k in range(order):
+        y[k + 1] = (y - _cauchy(y, y))[k] / (k + 1)
+    return y
+
+
 GROWTH = Exercise(
     number="6.4",
     title="A differential equation, power by power",
@@ -182,6 +191,12 @@ GROWTH = Exercise(
         ),
         "Those are derivatives; the coefficients are smaller by a factorial.": (
             lambda y0, order: _grown(y0, order) * [math.factorial(k) for k in range(order + 1)]
+        ),
+        "The last coefficient is still 0: the loop ends one short.": (
+            lambda y0, order: np.r_[_grown(y0, order)[:-1], 0.0]
+        ),
+        "An array of whole numbers drops what comes behind the point: begin with floats.": (
+            lambda y0, order: _grown_in_integers(y0, order)
         ),
         "In y² you multiply by y₀ alone: all pairs whose powers add up to k belong to it.": (
             lambda y0, order: _grown(y0, order, square=lambda a, b: a[0] * b)

@@ -159,6 +159,9 @@ RANK_ONE = Exercise(
         "Every example has a dot product of its own, x·a; yours are summed.": (
             lambda x, W, a, b: (x @ W, np.outer(np.full(len(x), np.sum(x @ a)), b))
         ),
+        "x @ a has a number for each example, b one for each output: every pair has a product, as in np.outer.": (
+            lambda x, W, a, b: (x @ W, (x @ a) * b)
+        ),
         "The tangent comes transposed: examples are rows.": lambda x, W, a, b: (x @ W, np.outer(b, x @ a)),
         "The value is right, and the tangent is that of the direction of ones.": (
             lambda x, W, a, b: (x @ W, np.outer(x.sum(1), np.ones(len(b))))

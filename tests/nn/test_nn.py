@@ -350,8 +350,9 @@ def test_errors_say_what_was_given_and_expected():
         nn.cross_entropy(np.zeros((1, 5)), np.array([-1]))
     with pytest.raises(dg.ShapeError, match="targets of shape"):
         nn.cross_entropy(np.zeros((2, 5)), np.array([1]))
-    with pytest.raises(TypeError, match="integer classes"):
-        nn.cross_entropy(np.zeros((2, 5)), np.array([1.0, 2.0]))
+    for labels in (np.array([1.0, 2.0]), np.array([True, False])):
+        with pytest.raises(TypeError, match=rf"integer classes of shape \(2,\); got {labels.dtype}: labels.astype"):
+            nn.cross_entropy(np.zeros((2, 5)), labels)
     with pytest.raises(ValueError, match="'mean', 'sum' or 'none'"):
         nn.mse(np.zeros((2, 5)), np.zeros((2, 5)), "average")
     with pytest.raises(dg.ShapeError, match="mse got"):

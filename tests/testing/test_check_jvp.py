@@ -236,6 +236,18 @@ def test_what_cannot_be_checked_is_named():
         check_jvp(np.sin, (X,), (np.ones((2, 3)),))
 
 
+def test_a_rule_of_first_derivatives_alone_is_told_how_it_is_checked():
+    def foreign(x):
+        return float(x)  # a table, say: it stands for all code that Duals cannot go through
+
+    cube = dg.custom_jvp(lambda x: foreign(x) ** 3)
+    cube.defjvp(lambda primals, tangents: (foreign(primals[0]) ** 3, 3 * foreign(primals[0]) ** 2 * tangents[0]))
+    with pytest.raises(dg.TangentLossError) as refused:
+        check_jvp(cube, (0.7,))
+    assert refused.value.__notes__[-1].endswith("is checked by orders=(1,)")
+    assert check_jvp(cube, (0.7,), orders=(1,)).passed
+
+
 def test_side_effects_on_the_input():
     def f(x):
         x[0] = 0

@@ -200,7 +200,8 @@ nll: NLL = NLL()
 def _check_classes(loss, z, target):
     """Integer classes, in range or ignored."""
     if target.dtype.kind not in "iu":
-        raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {target.dtype}")
+        cast = f"{target.dtype}: labels.astype(int)"
+        raise TypeError(f"{loss!r} takes integer classes of shape {z.shape[:-1]}; got {cast}")
     if target.__class__ is np.ndarray and target.size and _largest_or_negative(target) >= z.shape[-1]:
         ignored = loss.given.get("ignore_index", loss.settings["ignore_index"])
         seen = target[target != ignored]

@@ -9,7 +9,7 @@ import numpy as np
 from ... import pushforward
 from ...arguments import match_tangents
 from ...backend import to_numpy
-from ...errors import ShapeError
+from ...errors import DualgradError, ShapeError
 from ...random import RngLike, as_rng
 from ...tree import flatten, unflatten
 from ..report import Check, Report, verdict
@@ -151,7 +151,12 @@ def _checks(f, xs, v, w, orders, directions, rng):
     if found[0].oracle == RUNS:
         return found
     for order in orders:
-        found += _tried(f"order {order}", lambda k=order: at.order(chain[:k]), f.own)
+        try:
+            found += _tried(f"order {order}", lambda k=order: at.order(chain[:k]), f.own)
+        except DualgradError as error:
+            if order > 1:
+                error.add_note(f"at order {order}; a rule of first derivatives alone is checked by orders=(1,)")
+            raise
     found += _tried("linear in the tangent", lambda: at.linear(v, w))
     if directions:
         meets = {n for shape in [*map(np.shape, xs), *at.elements.shapes] for n in shape if n <= MEETS}
