@@ -1,5 +1,5 @@
-"""The docs as a browser shows them: no page scrolls sideways, no program does where there is room, and what is copied
-is the program alone.
+"""The docs as a browser shows them: no page scrolls sideways, no program does where there is room, no cell of a table
+runs into the next, and what is copied is the program alone.
 
 ``make test-pages`` runs this on what ``make docs`` has built, where Chromium is.
 """
@@ -36,12 +36,17 @@ const outside = (frame) => {
 const programs = (frame) =>
   [...frame.contentDocument.querySelectorAll("article pre")].filter((e) => e.scrollWidth > e.clientWidth + 1)
     .map((e) => "PROGRAM: " + e.textContent.split("\\n").sort((a, b) => b.length - a.length)[0].trim().slice(0, 60));
+const spilling = (frame) => {
+  for (const spoken of frame.contentDocument.querySelectorAll("mjx-assistive-mml")) spoken.remove();  // never drawn
+  return [...frame.contentDocument.querySelectorAll("article :is(td, th)")]
+    .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => "CELL: " + e.textContent.trim().slice(0, 60));
+};
 const measure = (page) => new Promise((done) => {
   const frame = document.createElement("iframe");
   frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
   frame.onload = () => setTimeout(() => {
     const root = frame.contentDocument.documentElement;
-    frames[page] = [root.scrollWidth, [...outside(frame), ...(width > 1200 ? programs(frame) : [])]];
+    frames[page] = [root.scrollWidth, [...outside(frame), ...spilling(frame), ...(width > 1200 ? programs(frame) : [])]];
     frame.remove();
     done();
   }, 300);
@@ -104,6 +109,13 @@ def test_a_program_that_scrolls_where_there_is_room_is_found(tmp_path):
     (tmp_path / "page.html").write_text(f"<!doctype html><body><article>{program}</article></body>", "utf-8")
     assert not too_wide(tmp_path, ["page.html"], 400, tmp_path)
     assert too_wide(tmp_path, ["page.html"], 1300, tmp_path)["page.html"][1] == ["PROGRAM: " + ("x = 1; " * 60)[:60]]
+
+
+@needs_a_browser
+def test_a_cell_that_runs_into_the_next_is_found(tmp_path):
+    cells = '<td style="max-width: 5em; white-space: nowrap">a long name that is on one line</td><td>next</td>'
+    (tmp_path / "page.html").write_text(f"<!doctype html><body><article><table><tr>{cells}</tr></table></article>")
+    assert too_wide(tmp_path, ["page.html"], 400, tmp_path)["page.html"][1] == ["CELL: a long name that is on one line"]
 
 
 # Every copy button is clicked; what its script would put on the clipboard is kept.
