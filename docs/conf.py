@@ -34,6 +34,7 @@ copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # what a class has from another stands there once
 autodoc_typehints = "none"
 autodoc_preserve_defaults = True  # np.float32, and not <class 'numpy.float32'>
 napoleon_google_docstring = False
