@@ -46,7 +46,8 @@ const measure = (page) => new Promise((done) => {
   frame.style.cssText = `width: ${width}px; height: 900px; border: 0`;
   frame.onload = () => setTimeout(() => {
     const root = frame.contentDocument.documentElement;
-    frames[page] = [root.scrollWidth, [...outside(frame), ...spilling(frame), ...(width > 1200 ? programs(frame) : [])]];
+    const found = [...outside(frame), ...spilling(frame), ...(width > 1200 ? programs(frame) : [])];
+    frames[page] = [root.scrollWidth, found];
     frame.remove();
     done();
   }, 300);

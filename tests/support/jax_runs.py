@@ -175,6 +175,30 @@ def uniforms_in_a_loop(jax, key):
     return jax.lax.scan(count, 0.0, jax.random.uniform(key, (3,)))[0]
 
 
+@claim([0.8, 5 / 6, 0.96, -0.7, 0.045, 0.7])
+def pathwise_through_bounds(jax, key):
+    """Gradients at bounds, where a draw is a number: of clip, maximum and minimum, at three parameters."""
+    jnp, u = jax.numpy, jax.random.uniform(key)
+    losses = (
+        (0.2, lambda p: jnp.clip(u + p, 0, 1)),
+        (0.0, lambda p: jax.lax.clamp(0.0, 1.2 * u - 0.1 + p, 1.0)),
+        (0.2, lambda p: jnp.clip(u + p, 0, 1) ** 2),
+        (0.3, lambda p: jnp.maximum(u - p, 0)),
+        (1.0, lambda p: jnp.minimum(p * u, 0.3)),
+        (0.3, lambda p: jnp.minimum(u, p)),
+    )
+    return jnp.stack([jax.grad(loss)(p) for p, loss in losses])
+
+
+@claim([0.4, 0.3, 0.7, 0.7, 1.0], [0.24, 0.21, 0.21, 0.21, 2 / 3])
+def at_its_bounds(jax, key):
+    """What is cut is equal to the bound."""
+    jnp, u = jax.numpy, jax.random.uniform(key)
+    within, rest = jnp.clip(u, 0.3, 0.6), jnp.maximum(u - 0.3, 0)
+    whole = jnp.floor(jnp.clip(3 * u, 0, 2))
+    return jnp.stack([1.0 * (within == 0.6), 1.0 * (within <= 0.3), jnp.sign(rest), 1.0 * (0 < rest), whole])
+
+
 @claim([0.25, 0.25, -0.75, 0.5], [3 / 16, 3 / 16, 3 / 16, 1 / 12])
 def turned_uniforms(jax, key):
     u = 1 - jax.random.uniform(key, (4,))
@@ -241,6 +265,17 @@ def dropped_where_both_are_large(jax, key):
 @claim(None, kind=NOT_CERTIFIED)
 def compared_after_arithmetic(jax, key):
     return 1.0 * (jax.random.uniform(key) ** 2 < 0.3)
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def the_largest(jax, key):
+    u = jax.random.uniform(key, (3,))
+    return jax.numpy.where(u == u.max(), 1.0, 0.0)
+
+
+@claim(None, kind=NOT_CERTIFIED)
+def nothing_is_zero(jax, key):
+    return jax.numpy.where(jax.random.normal(key) == 0, 5.0, 1.0)
 
 
 @claim(None, kind=NOT_CERTIFIED)

@@ -20,7 +20,9 @@ VIEWS = {
     "fancy": lambda u: u[[0, -1]], "stack": lambda u: np.concatenate([u, u]), "rows": lambda u: u + np.zeros((2, 1, 1)),
     "tile": lambda u: np.tile(u, 2), "squeeze": lambda u: np.squeeze(u), "plus": lambda u: u + 0.25,
     "times": lambda u: -3 * u, "from": lambda u: 1 - u, "over": lambda u: u / np.float64(4), "minus": lambda u: -u,
-    "clip": lambda u: np.clip(u, 0.2, 0.7), "least": lambda u: np.minimum(u, 0.6), "abs": lambda u: abs(u - 0.4),
+    "clip": lambda u: np.clip(u, 0.2, 0.7), "least": lambda u: np.minimum(u, 0.6),
+    "rest": lambda u: np.maximum(u - 0.4, 0),
+    "within": lambda u: (1.4 * u - 0.2).clip(0, 1), "abs": lambda u: abs(u - 0.4),
     "modulo": lambda u: u % 0.3, "list": lambda u: u.reshape(-1)[:2], "copy": lambda u: copy.deepcopy(u),
     "same": lambda u: u.astype(np.float64),
 }  # fmt: skip
@@ -37,6 +39,16 @@ CUTS = {
     "right": lambda u: np.searchsorted([0.11, 0.41], u, "right"), "digitize": lambda u: np.digitize(u, [0.21, 0.51]),
     "falling": lambda u: np.digitize(u, [0.51, 0.21]), "divmod": lambda u: np.divmod(u, 0.41)[0],
     "into": lambda u: np.less(u, 0.51, out=np.zeros(u.shape, bool)), "nan": lambda u: u < np.nan,
+    "is a bound": lambda u: (u == 0.2) + 2 * (u == 0.6) + 4 * (0.0 == u),
+    "is no bound": lambda u: (u != 0.7) & (u != 1.0),
+    "to a bound": lambda u: (u <= 0.2) + 2 * (u <= 0.6) + 4 * (0.0 >= u),
+    "beyond": lambda u: (u > 0.2) + 2 * (u >= 0.6),
+    "before": lambda u: (u < 0.6) + 2 * (0.0 < u), "sign of the rest": lambda u: np.sign(np.maximum(u - 0.4, 0)),
+    "is there": lambda u: np.maximum(u - 0.4, 0).astype(bool),
+    "at bounds": lambda u: np.searchsorted([0.2, 0.6, 0.7], u),
+    "from bounds": lambda u: np.searchsorted([0.2, 0.6, 0.7], u, side="right"),
+    "bins to the right": lambda u: np.digitize(u, [0.2, 0.6], right=True),
+    "no more": lambda u: np.digitize(u, [0.6, 0.2]),
     "in": lambda u: 2.0 in u, "masked": lambda u: (u[u < 0.51] < 0.26).sum(),
 }  # fmt: skip
 

@@ -258,6 +258,7 @@ def test_probabilities_may_depend_on_continuous_draws(draw):
     [
         (lambda r: r.signs(21), r"21 signs have 2,097,152 outcomes; max_outcomes is 1,048,576"),
         (lambda r: r.signs(2) * np.sum(r.normal(30)), "2 signs, 30 normal have"),
+        (lambda r: np.sum(r.signs(200)), "200 signs have some 1e60 outcomes"),
         (lambda r: dg.Rng(int(r.integers(0, 2**62))).signs(1), r"1 integers\(0, 4611686018427387904"),
         (lambda r: sum(r.signs(1)[0] for _ in range(20 if r.signs(1)[0] < 0 else 1)), "outcomes there are more"),
     ],
@@ -456,13 +457,54 @@ def kept(rng):
         lambda r: [1e9 * r.normal(), abs(r.normal())],
         lambda r: np.sqrt(np.float64(float(r.uniform()))),
         lambda r: (lambda z: float(z[0] > 1.5 and z[1] > 1.5))(r.normal(2)),
+        lambda r: (lambda z: z + 100 * (abs(z - 0.5) < 0.2))(r.normal()),
+        lambda r: (lambda z: z[0] * z[1] + (abs(z[2] - 1.2345) < 0.15))(r.normal(3)),
+        lambda r: (lambda u: u + (abs(u - 0.37) < 0.02))(float(r.uniform())),
+        lambda r: (lambda z: z if z else 5.0)(r.normal()),
+        lambda r: (lambda v: 2 * v[0] * np.divide(v, v @ v, where=v @ v > 0, out=np.full(2, np.nan)))(r.normal(2)),
     ],
     ids=["a kink in a rare branch", "a kink in one of eight", "a kink that averages out", "a rare and large result",
-         "two rare draws", "aliases on a circle", "entries of unlike size", "a square root at 0", "two large draws"],
+         "two rare draws", "aliases on a circle", "entries of unlike size", "a square root at 0", "two large draws",
+         "a band", "a band of one of three", "a band of a uniform draw", "what no draw is", "no direction at 0"],
 )  # fmt: skip
 def test_is_not_certified(run):
     with pytest.warns(InexactWarning):
         assert not exact_moments(run).certified
+
+
+@pytest.mark.parametrize("law", [lambda r: r.normal(), lambda r: float(r.uniform())], ids=["normal", "uniform"])
+@pytest.mark.parametrize("part", np.linspace(0.0, 0.95, 8).round(3))
+def test_a_band_of_a_twentieth_of_a_draw_is_seen_wherever_it_lies(law, part):
+    """Of the quadrature's three nodes and of the line's points none may be in it."""
+    low, high = np.quantile([law(dg.Rng(k)) for k in range(4000)], [part, part + 0.05])
+    with pytest.warns(InexactWarning, match="abruptly|jumps"):
+        assert not exact_moments(lambda r: (lambda z: z + (low < z < high))(law(r))).certified
+
+
+@pytest.mark.parametrize("p", [0.3, 0.5, 0.7])
+def test_a_stopping_time_ends_however_long_its_first_path_is(p):
+    def waited(rng):
+        n = 0
+        while rng.uniform() < p:
+            n += 1
+        return float(n)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = exact_moments(waited)
+    close(found.mean, p / (1 - p), 1e-10)
+    close(found.variance, p / (1 - p) ** 2, 1e-9)
+
+
+def test_a_drift_below_the_digits_that_are_shown_is_told():
+    calls = [5.0]
+
+    def drifting(rng):
+        calls[0] += 1e-7
+        return calls[0] * rng.signs(1) ** 2
+
+    with pytest.raises(ReplayError, match=r"and then 1\.0e-07 more"):
+        exact_moments(drifting)
 
 
 def test_what_is_kept_from_the_first_run_is_detected():

@@ -110,6 +110,17 @@ def test_foreign_libraries_are_watched_where_they_are_loaded(library):
             assert not exact_moments(run, draws="numpy").certified
 
 
+def test_draws_of_two_libraries_are_not_sent_from_one_to_the_other():
+    torch = pytest.importorskip("torch")
+
+    def mezo():
+        torch.manual_seed(int(np.random.randint(0, 1000)))
+        return torch.randn(2)
+
+    with pytest.warns(ForeignDrawsWarning, match="draw all of it from one library"):
+        assert not exact_moments(mezo, draws="torch").certified
+
+
 def test_generators_that_are_reached_and_not_drawn_from_are_no_foreign_draws():
     def reached(r):
         assert GENERATOR is not BITS

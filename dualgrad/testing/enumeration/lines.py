@@ -3,7 +3,9 @@
 A line goes out to 7.5 standard deviations, or to probabilities of 1e-13, so that clipping and truncation far beyond the
 nodes of a quadrature are seen; along it the result is expanded in Chebyshev polynomials, around a circle of a sphere in
 a Fourier series. Where that does not end, the roughest place is zoomed in on: across a jump the second difference stays
-as the step shrinks, at a kink it falls with the step, and where the result is smooth with its square.
+as the step shrinks, at a kink it falls with the step, and where the result is smooth with its square. Where it ends,
+the polynomial is looked for at values that the draw mostly has as well, close together, while others are as they mostly
+are.
 """
 
 from typing import NamedTuple
@@ -15,7 +17,10 @@ from .chance import GivenPath, Numbers, given, played
 DRAWS = 24  # continuous draws that are looked at; more are sampled
 TWO_LINES = 4  # continuous draws, along each of which two lines are looked at
 ON_LINE = 33  # points on a line, and 12 more that must agree with them
-LINE_RUNS = ON_LINE + 13
+MOSTLY = 48  # values as a draw mostly has, each the middle of a part of the same probability
+PART = 15  # samples, of which the middle one is that value
+LOWEST = 5  # degree of the nodes at which a run is played at first
+LINE_RUNS = ON_LINE + 13 + MOSTLY
 PATTERNS = 64  # discrete outcomes under which a line is looked at
 PLAYS = 4096  # runs, beyond which there are fewer of them, though no less than 4
 NOISE = 1e-9  # of the largest coefficient, or 1e3 times the precision of the result
@@ -29,22 +34,23 @@ BETWEEN = np.array([-0.7071, -0.2357, 0.1414, 0.5812])  # and points that no rul
 
 
 class FarNumbers(Numbers):
-    """Continuous draws, far apart, of which one moves along its line: the k-th of a law, at t."""
+    """Continuous draws, far apart, of which one moves: the k-th of a law. With a sign of 0 they are as mostly."""
 
-    def __init__(self, seed, moving=None, t=None, sign=1):
+    def __init__(self, seed, moving=None, move=None, sign=1):
         super().__init__(seed)
-        self.moving, self.t, self.sign, self.order = moving, t, sign, []  # order: each draw, its law and which of it
+        self.moving, self.move, self.sign = moving, move, sign
+        self.order = []  # each draw, its law and which of it
 
     def of(self, law, start, count):
         first = len(self.drawn.get(law.name, ()))
         drawn = super().of(law, start, count)
-        if law.spread:
+        if law.spread and self.sign:
             drawn = self.sign * (drawn + np.copysign(law.spread, drawn))
         self.order += [(law, k) for k in range(first, start + count)]
         if self.moving is not None:
             moving, k = self.moving
             if moving is law and start <= k < start + count:
-                drawn[k - start] = law.along(drawn[k - start], self.t)
+                drawn[k - start] = self.move(drawn[k - start])
         return drawn
 
 
@@ -119,11 +125,15 @@ class DrawLine:
     def at(self, t):
         """A row for every choice, one after the other; None where a run fails, far out."""
         try:
-            paths = self._paths(FarNumbers(self.seed, (self.law, self.k), t, self.sign))
+            return self.moved(lambda x: self.law.along(x, t))
         except Exception:
             if abs(t) <= NEAR:
                 raise
             return None
+
+    def moved(self, move):
+        """A row for every choice, where the draw is moved by a function."""
+        paths = self._paths(FarNumbers(self.seed, (self.law, self.k), move, self.sign))
         weights = self._weights(paths)
         rows = [y for _, y in paths if y is not None]
         if not rows:
@@ -162,7 +172,8 @@ def _look_along(line):
     degree = int(there[-1]) if len(there) else 0
     if degree > HIGHEST:
         return Finding(None, _roughness(line.at, ts, ys, noise, what), runs=runs)
-    if not _holds_elsewhere(line, ts, ys, degree, 100 * noise):
+    holds = _holds_elsewhere(line, ts, ys, degree, 100 * noise)
+    if not holds or (line.sign > 0 and not _holds_mostly(line, degree, 100 * noise)):
         return Finding(None, f"the result changes abruptly along {what}", runs=runs)
     rest = np.max(size[degree + 1 :], axis=0, initial=0)
     return Finding(degree, "", float(np.max(np.where(rest > EXACT * largest, rest, 0), initial=0)), runs)
@@ -187,6 +198,25 @@ def _holds_elsewhere(line, ts, ys, degree, allowed):
         if found is None or found.shape != y.shape or not np.all(np.abs(found - y) <= allowed):
             return False
     return True
+
+
+def _holds_mostly(line, degree, allowed):
+    """Whether it is a polynomial, of the same degree, at values as the draw mostly has, and at nodes."""
+    law = line.law
+    if law.on_circle:
+        ts = 2 * (np.arange(MOSTLY) + 0.5) / MOSTLY - 1
+        moves = [lambda x, t=t: law.along(x, t) for t in ts]
+    else:
+        values = np.sort(law.sample(np.random.default_rng(line.seed), PART * MOSTLY))[PART // 2 :: PART]
+        values = np.concatenate([values, law.nodes(max(LOWEST, 2 * degree))[0]])
+        ts = values / np.max(np.abs(values))
+        moves = [lambda x, value=value: value for value in values]
+    line = DrawLine(line.once, line.seed, 0, law, line.k, line.patterns)
+    ys = [line.moved(move) for move in moves]
+    if any(y.shape != allowed.shape for y in ys):
+        return False
+    waves = _waves(ts, degree, law.on_circle)
+    return bool(np.all(np.abs(ys - waves @ np.linalg.lstsq(waves, np.array(ys), rcond=None)[0]) <= allowed))
 
 
 def _waves(ts, degree, on_circle):

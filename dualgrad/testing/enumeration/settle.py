@@ -52,19 +52,25 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     _require_same_draws(once)
     first = Path([], degree)
     played(once, first)
-    if first.outcomes() > HOPELESS:
+    if first.outcomes() > HOPELESS and not first.is_cut:
         raise too_many(first, max_outcomes, f"{first.words()} have more outcomes than can be played")
     finding = look(once)
     if finding.rough:
         return _sampled(once, samples, finding.rough, rough=True)
-    if finding.degree is None:
-        path = Path([], degree + 4)
-        played(once, path)
-        if path.outcomes() > min(max_outcomes, AFFORDABLE):
-            return _sampled(once, samples, f"no polynomial of its draws, and {path.words()} are too many to add nodes")
-        walk, error, why = _converge(once, degree, max_outcomes, powers)
-    else:
-        walk, error, why = once.walk(max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
+    try:
+        if finding.degree is None:
+            path = Path([], degree + 4)
+            played(once, path)
+            if path.outcomes() > min(max_outcomes, AFFORDABLE):
+                why = f"no polynomial of its draws, and {path.words()} are too many to add nodes"
+                return _sampled(once, samples, why)
+            walk, error, why = _converge(once, degree, max_outcomes, powers)
+        else:
+            walk, error, why = once.walk(max(degree, powers * finding.degree), max_outcomes), finding.rest, ""
+    except NonFiniteError as infinite:
+        if not finding.runs:
+            raise
+        return _sampled(once, samples, f"at nodes of its continuous draws, such as 0, {infinite}")
     require_repeatable(once, walk)
     if walk.doubts:
         return _sampled(once, samples, "; ".join(walk.doubts), rough=True)
@@ -191,6 +197,8 @@ def require_reproducible(y, again):
             return
         k = int(np.argmax(off))
         differ = f"entry {k} is {y[k]:.6g} and then {again[k]:.6g}"
+        if f"{y[k]:.6g}" == f"{again[k]:.6g}":
+            differ = f"entry {k} is {y[k]!r} and then {again[k] - y[k]:.1e} more"
     else:
         differ = f"they have {y.size} and then {again.size} entries"
     raise ReplayError(

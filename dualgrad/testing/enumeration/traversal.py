@@ -105,7 +105,7 @@ class Traversal:
 def require_few(once, first, max_outcomes):
     """Refuse where random descents say that all branches are as many as those of the first path."""
     rng, fewest = np.random.default_rng(0), first.outcomes()
-    for _ in range(DESCENTS if fewest < HOPELESS else 0):
+    for _ in range(DESCENTS if fewest < HOPELESS or first.is_cut else 0):
         path = RandomPath(rng, first.degree)
         played(once, path)
         fewest = min(fewest, path.outcomes())

@@ -3,8 +3,8 @@
 import numpy as np
 from jax import numpy as jnp
 
-JUMPING = {"lt", "le", "gt", "ge", "lt_to", "le_to", "sign", "floor", "ceil", "round", "rem", "argmax", "argmin",
-         "sort", "top_k", "approx_top_k", "nextafter"}  # fmt: skip
+JUMPING = {"eq", "ne", "lt", "le", "gt", "ge", "lt_to", "le_to", "sign", "floor", "ceil", "round", "rem", "argmax",
+           "argmin", "sort", "top_k", "approx_top_k", "nextafter"}  # fmt: skip
 DRAWN_BY = {"random_bits", "random_seed", "threefry2x32", "rng_bit_generator", "rng_uniform"}
 
 

@@ -1,11 +1,13 @@
 """A traced program, rewritten for a batch of outcomes.
 
 Under vmap a ``cond`` runs both branches, and a ``while`` its body for outcomes that have left it: there the keys that
-go in are made nobody's, so that what is not drawn takes no branches. A uniform draw stays lazy through shapes and
-affine maps: where it is compared with a number, or rounded, the interval it lies in is cut, which is exact; anything
-else makes it a number. Each draw waits for the one before it, so that the order is that of the program.
+go in are made nobody's, so that what is not drawn takes no branches. A uniform draw stays lazy through shapes, affine
+maps and ``where``: where it is compared with a number, rounded, or bounded by ``max``, ``min`` and ``clamp``, the
+interval it lies in is cut, which is exact; anything else makes it a number. Each draw waits for the one before it, so
+that the order is that of the program.
 """
 
+import jax
 import numpy as np
 from jax import lax
 from jax import numpy as jnp
@@ -18,14 +20,7 @@ INLINED = {"jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkp
            "custom_vjp_call", "custom_vjp_call_jaxpr"}  # fmt: skip
 SHAPED = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "slice", "transpose", "rev", "dynamic_slice",
           "gather", "copy", "copy_p"}  # fmt: skip
-COMPARISONS = {
-    "lt": False,
-    "le": False,
-    "lt_to": False,
-    "le_to": False,
-    "gt": True,
-    "ge": True,
-}  # true above the number
+COMPARISONS = {"lt": False, "le": False, "gt": True, "ge": True}  # true above the number
 
 
 def rewritten(closed):
@@ -86,7 +81,7 @@ class Rewriter:
             found = _of_lazy(name, equation, given)
             if found is not None:
                 return [found]
-        return bound(equation, [_as_number(x) for x in given])
+        return computed(equation, [_as_number(x) for x in given])
 
     def _lazy(self, keys, places, *, law, shape, dtype):
         spread = jnp.broadcast_to(lax.expand_dims(keys, range(keys.ndim, keys.ndim + len(shape))), places.shape)
@@ -139,6 +134,14 @@ class Rewriter:
         return [*carry, *ys]
 
 
+def computed(equation, given):
+    """The results of an equation; those that depend on no draw at once, so that they are told from others."""
+    if any(isinstance(x, jax.core.Tracer) for x in given):
+        return bound(equation, given)
+    with jax.ensure_compile_time_eval():
+        return bound(equation, given)
+
+
 def bound(equation, given):
     with equation.ctx.manager:
         found = equation.primitive.bind(*given, **equation.params)
@@ -153,7 +156,10 @@ def _as_number(x):
 
 
 class Lazy:
-    """A uniform u in each entry, as ``shift + scale * u``: the key and the place it is drawn at, entry by entry."""
+    """A uniform u in each entry, as ``shift + scale * u``: the key and the place it is drawn at, entry by entry.
+
+    Where the scale is 0, as beyond a bound, an entry is a number, equal to some.
+    """
 
     def __init__(self, rewriter, uniforms, keys, places, shift, scale):
         self.rewriter, self.uniforms, self.keys, self.places = rewriter, uniforms, keys, places
@@ -184,9 +190,30 @@ class Lazy:
         return self.rewriter.draw((what, self.uniforms), (), dtype, self.keys, self.places, *parameters)
 
     def below(self, threshold):
-        """Whether ``shift + scale * u`` is below a threshold, but for a null set."""
-        under = self._draw("below", bool, (threshold - self.shift) / self.scale)
+        """Whether ``shift + scale * u`` is below a threshold, but for a null set; anything where it is a number."""
+        at = (threshold - self.shift) / jnp.where(self.scale == 0, 1, self.scale)
+        under = self._draw("below", bool, jnp.where(self.scale == 0, 0, at))
         return jnp.where(self.scale >= 0, under, ~under)
+
+    def compared(self, name, other, left):
+        """Whether it is on one side of a number, as a primitive asks."""
+        still = getattr(lax, name)(*((self.shift, other) if left else (other, self.shift)))
+        return jnp.where(self.scale == 0, still, self.below(other) if left != COMPARISONS[name] else ~self.below(other))
+
+    def is_equal(self, other):
+        """Whether it is equal to a number, or to what the same uniforms are elsewhere, by its own parts."""
+        if isinstance(other, Lazy):
+            words, others = map(jax.random.key_data, (self.keys, other.keys))
+            same = jnp.all(words == others, -1) & (self.places == other.places) & (self.scale == other.scale)
+            return (same | ((self.scale == 0) & (other.scale == 0))) & (self.shift == other.shift)
+        if isinstance(other, jax.core.Tracer):  # which depends on a draw, perhaps on the same
+            return lax.eq(self.number(), other)
+        return (self.scale == 0) & (self.shift == other)
+
+    def bounded(self, name, bound):
+        """The larger or the smaller of it and a number."""
+        is_bound = self.compared("lt" if name == "max" else "gt", bound, True)
+        return self.affine(jnp.where(is_bound, bound, self.shift), jnp.where(is_bound, 0, self.scale))
 
     def floor(self):
         return self._draw("floor", self.dtype, self.shift, self.scale)
@@ -207,28 +234,47 @@ def _of_lazy(name, equation, given):
     if name in ("floor", "ceil", "round"):
         return _rounded(name, first)
     if name == "sign":
-        return jnp.where(first.below(jnp.zeros_like(first.shift)), -1, 1).astype(first.dtype)
-    if name == "select_n" and isinstance(first, np.ndarray) and not np.any(first):
-        return others[0]
+        moving = jnp.where(first.below(jnp.zeros_like(first.shift)), -1, 1).astype(first.dtype)
+        return jnp.where(first.scale == 0, jnp.sign(first.shift), moving)
+    if name == "clamp" and not any(isinstance(bound, Lazy) for bound in (given[0], given[2])):
+        low, lazy, high = given
+        return lazy.bounded("max", jnp.broadcast_to(low, lazy.shift.shape)).bounded(
+            "min", jnp.broadcast_to(high, lazy.shift.shape)
+        )
+    if name == "select_n":
+        return _selected(*given)
     return _of_two(name, given, equation.outvars[0].aval.shape) if len(given) == 2 else None
+
+
+def _selected(which, *cases):
+    """Entry by entry one of several: lazy where they are numbers and uniforms of one draw."""
+    first, *others = [case for case in cases if isinstance(case, Lazy)]
+    if any(other.keys is not first.keys or other.places is not first.places for other in others):
+        return None
+    parts = [(x.shift, x.scale) if isinstance(x, Lazy) else (x, jnp.zeros_like(x)) for x in cases]
+    return first.affine(*(lax.select_n(jnp.asarray(which), *part) for part in zip(*parts, strict=True)))
 
 
 MAPS = "add", "add_any", "sub", "mul", "div"
 
 
 def _of_two(name, given, shape):
-    if name in ("eq", "ne"):  # equal to itself alone
-        return np.full(shape, (given[0] is given[1]) == (name == "eq"))
-    if name not in COMPARISONS and name not in MAPS:
+    name = name.removesuffix("_to")
+    if name not in COMPARISONS and name not in MAPS and name not in ("eq", "ne", "max", "min"):
         return None
-    if all(isinstance(x, Lazy) for x in given):
-        given = [given[0], given[1].number()]
     left = isinstance(given[0], Lazy)
-    lazy, other = given if left else given[::-1]
-    lazy, other = lazy.moved(lambda part: jnp.broadcast_to(part, shape)), jnp.broadcast_to(other, shape)
+    lazy, other = (_spread(x, shape) for x in (given if left else given[::-1]))
+    if name in ("eq", "ne"):
+        is_equal = np.ones(shape, bool) if given[0] is given[1] else lazy.is_equal(other)
+        return is_equal if name == "eq" else ~is_equal
+    if isinstance(other, Lazy):
+        if name in ("max", "min"):
+            return None
+        other = other.number()
     if name in COMPARISONS:
-        under = lazy.below(other)
-        return under if left != COMPARISONS[name] else ~under
+        return lazy.compared(name, other, left)
+    if name in ("max", "min"):
+        return lazy.bounded(name, other)
     if name in ("add", "add_any"):
         return lazy.affine(lazy.shift + other, lazy.scale)
     if name == "sub":
@@ -238,6 +284,15 @@ def _of_two(name, given, shape):
     if name == "div" and left:
         return lazy.affine(lazy.shift / other, lazy.scale / other)
     return None
+
+
+def _spread(x, shape):
+    """Broadcast to a shape; what depends on no draw stays a plain array."""
+    if isinstance(x, Lazy):
+        return x.moved(lambda part: _spread(part, shape))
+    if jnp.shape(x) == shape:
+        return x
+    return jnp.broadcast_to(x, shape) if isinstance(x, jax.core.Tracer) or x.dtype == KEY else np.broadcast_to(x, shape)
 
 
 def _retyped(lazy, dtype):

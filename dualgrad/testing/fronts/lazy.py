@@ -33,6 +33,8 @@ JOINS = (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack)
 class LazyUniform(NDArrayOperatorsMixin):
     """An array of uniform draws ``shift + scale u``, each u an `Interval` until its number is needed.
 
+    Where the scale is 0, as beyond the bounds of ``clip``, an entry is a number, equal to some.
+
     ==================================================  ================================================================
     asked by                                            what it costs
     ==================================================  ================================================================
@@ -99,7 +101,7 @@ class LazyUniform(NDArrayOperatorsMixin):
 
     def __bool__(self):
         if self.size == 1:
-            return True  # the draw is 0 with probability 0
+            return bool(self.astype(bool).item())
         raise ValueError("the truth value of an array with more than one element is ambiguous: use any() or all()")
 
     def __len__(self):
@@ -185,8 +187,16 @@ class LazyUniform(NDArrayOperatorsMixin):
 
     # ------------------------------------------------------------------ cuts
 
-    def reached(self, edges):
-        """How many of ascending edges each draw has reached; ``edges(k)`` are those of the draw at index k."""
+    @property
+    def still(self):
+        """The numbers of entries whose scale is 0."""
+        return self.shift.astype(self.dtype)
+
+    def reached(self, edges, side="right"):
+        """How many of ascending edges each draw has reached; ``edges(k)`` are those of the draw at index k.
+
+        A number has reached one that it is equal to, unless the side is "left".
+        """
         found = np.empty(self.shape, np.intp)
         for k in np.ndindex(self.shape):
             shift, scale, ends = self.shift[k], self.scale[k], np.asarray(edges(k), np.float64)
@@ -195,17 +205,21 @@ class LazyUniform(NDArrayOperatorsMixin):
             elif scale < 0:
                 found[k] = len(ends) - self.cells[k].part((ends[::-1] - shift) / scale)
             else:
-                found[k] = np.searchsorted(ends, shift, side="right")
+                found[k] = np.searchsorted(ends, shift, side=side)
         return found
 
     def _compared(self, ufunc, t):
         opposite, is_ordered = COMPARED[ufunc]
-        shape = np.broadcast_shapes(self.shape, np.shape(t))
-        t = np.broadcast_to(np.asarray(t, np.float64), shape)
-        if not is_ordered:
-            return np.full(shape, bool(opposite))[()]
-        u = LazyUniform(*(np.broadcast_to(a, shape) for a in (self.cells, self.shift, self.scale)))
-        return (((u.reached(lambda k: [t[k]]) == 0) ^ bool(opposite)) & ~np.isnan(t))[()]
+        found = np.full(np.broadcast_shapes(self.shape, np.shape(t)), bool(opposite))
+        u = LazyUniform(*(np.broadcast_to(a, found.shape) for a in (self.cells, self.shift, self.scale)))
+        if is_ordered:
+            ts = np.broadcast_to(np.asarray(t, np.float64), found.shape)
+            found = ((u.reached(lambda k: [ts[k]]) == 0) ^ found) & ~np.isnan(ts)
+        return np.where(u.scale == 0, ufunc(self.still, t), found)[()]
+
+    def _sign(self):
+        moving = np.where(self.reached(lambda k: [0.0]) == 0, -1.0, 1.0)
+        return np.where(self.scale == 0, np.sign(self.shift), moving).astype(self.dtype)[()]
 
     def _rounded(self, rounding):
         """Each draw rounded to a whole number, by cuts between them."""
@@ -237,7 +251,9 @@ class LazyUniform(NDArrayOperatorsMixin):
             return self._rounded(np.trunc).astype(dtype)
         if dtype.kind == "f":
             return LazyUniform(self.cells, self.shift, self.scale, dtype)
-        return np.ones(self.shape, bool) if dtype.kind == "b" else np.asarray(self).astype(dtype)
+        if dtype.kind == "b":  # a draw is 0 with probability 0
+            return (self.scale != 0) | (self.still != 0)
+        return np.asarray(self).astype(dtype)
 
     # ------------------------------------------------------------------ NumPy
 
@@ -267,7 +283,7 @@ class LazyUniform(NDArrayOperatorsMixin):
             if ufunc in ROUNDED:
                 return self._rounded(ufunc)[()]
             if ufunc is np.sign:
-                return np.where(self.reached(lambda k: [0.0]) == 0, -1.0, 1.0).astype(self.dtype)[()]
+                return self._sign()
             if ufunc is np.negative:
                 return LazyUniform(self.cells, -self.shift, -self.scale, self.dtype)
             return abs(self) if ufunc in (np.absolute, np.fabs) else NotImplemented
@@ -282,7 +298,7 @@ class LazyUniform(NDArrayOperatorsMixin):
         if c.dtype.kind not in "biuf" or ufunc not in (*COMPARED, *AFFINE):
             return NotImplemented
         if ufunc in COMPARED:
-            return self._compared(ufunc if a is self else MIRRORED.get(ufunc, ufunc), c)
+            return self._compared(*((ufunc, b) if a is self else (MIRRORED.get(ufunc, ufunc), a)))
         return self._affine(ufunc, c, a is self)
 
     def _affine(self, ufunc, c, is_first):
@@ -311,11 +327,12 @@ class LazyUniform(NDArrayOperatorsMixin):
     def __array_function__(self, function, types, args, kwargs):
         if function is np.searchsorted and not kwargs.keys() - {"side"} and len(args) < 4 and _is_table(args[0]):
             edges = np.asarray(args[0], np.float64)
-            return args[1].reached(lambda k: edges)[()]
+            side = args[2] if len(args) > 2 else kwargs.get("side", "left")
+            return args[1].reached(lambda k: edges, side)[()]
         if function is np.digitize and args[0] is self and _is_table(args[1]):
             edges = np.asarray(args[1], np.float64)
-            rises = edges[0] <= edges[-1]
-            found = self.reached(lambda k: np.sort(edges))
+            rises, to_right = edges[0] <= edges[-1], kwargs.get("right", args[2] if len(args) > 2 else False)
+            found = self.reached(lambda k: np.sort(edges), "left" if to_right else "right")
             return (found if rises else len(edges) - found)[()]
         if function in (np.round, np.around) and args[0] is self:
             return self.round(*args[1:], **kwargs)

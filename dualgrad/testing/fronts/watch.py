@@ -73,16 +73,18 @@ class Watch:
         if Watch.playing is self:
             self._found[what] = draws
 
-    def words(self):
-        """What was noticed up to now, and what to do; "" if nothing was."""
+    def words(self, beside=False):
+        """What was noticed up to now, and what to do; "" if nothing was. ``beside`` draws that are replayed?"""
         moved = {stream.what: stream.draws for stream, state in self._states.items() if stream.state() != state}
         found = self._found | moved
         if not found:
             return ""
-        advice = dict.fromkeys(self._advice(draws) for draws in found.values())
+        advice = dict.fromkeys(self._advice(draws, beside) for draws in found.values())
         return f"the run draws from {' and '.join(found)}, which is not replayed: {', '.join(advice)}; {OUTSIDE}"
 
-    def _advice(self, draws):
+    def _advice(self, draws, beside):
+        if beside and draws and {draws.split("-")[0], self.own.split("-")[0]} & {"torch", "jax"} and draws != self.own:
+            return "draw all of it from one library, since one is replayed at a time"
         if draws == self.own:
             return "name it np.random.… in the run, since where it was bound before it could not be replaced"
         return f"pass draws={draws!r}" if draws else "draw from what the run is given"
