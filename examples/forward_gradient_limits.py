@@ -17,7 +17,7 @@ import limits_claims as claims
 import limits_found as found
 import numpy as np
 from lab import Row, Study, epochs, learn, main
-from limits_found import ACCURACY, BY_BATCH, DEEP, DEEP_RATE, LOSS, METHODS, NETWORKS, NORMED, RATE, RATES, TWO, WIDTHS
+from limits_found import ACCURACY, BY_BATCH, DEEP, DEEP_RATE, FLAT, LOSS, METHODS, NORMED, RATE, RATES, TWO, WIDTHS
 
 import dualgrad as dg
 from dualgrad import directions, estimators, nn, optim
@@ -45,11 +45,26 @@ def network_of(name, shape):
     return mlp(shape, int(name.split(",")[0].removeprefix("MLP ")), norm="norm" in name)
 
 
+def started(model, seed):
+    """As Haiku starts, in which the paper was written: normals of deviation 1/√fan-in, none beyond two deviations; no
+    biases."""
+    params, rng = model.init(rng=seed), dg.Rng(seed).named("start")
+    for name, leaf in params.items():
+        if leaf.ndim > 1:
+            drawn = rng.normal(leaf.shape)
+            while np.any(beyond := np.abs(drawn) > 2):
+                drawn[beyond] = rng.normal(int(np.sum(beyond)))
+            leaf[...] = drawn / math.sqrt(math.prod(leaf.shape[:-1]))
+        elif name.endswith("bias"):
+            leaf[...] = 0.0
+    return params
+
+
 def training(network, method, optimizer, rate, batch, updates, seed, data=None, size=None, points=20):
     """Its curve: updates, seconds, training loss, test accuracy by running statistics and by those of batches."""
     train, test = datasets.images(data, size)
     model = network_of(network, train[0].shape[1:])
-    objective, params = nn.Objective(model, nn.cross_entropy), model.init(rng=seed)
+    objective, params = nn.Objective(model, nn.cross_entropy), started(model, seed)
     source, rng = dg.Rng(seed).spawn(2)
     by_batch = {"train": True} if params.buffers else {}
     seen, tested = ((x[:n], y[:n]) for (x, y), n in ((train, SEEN), (test, 500 if network in DEEP else 2000)))
@@ -139,16 +154,14 @@ def large_rows(updates, seeds=3):
     return tuple(row("MLP 1024", method, *case, updates, seeds, {"size": 32}) for case in cases for method in TWO)
 
 
-def stable_rows(networks, updates, seeds=3, **keywords):
+def stable_rows(networks, updates, seeds=3, ways=found.OPTIMIZERS, methods=TWO, **keywords):
     """Sections 4.1 and 4.4."""
-    cases = [(network, method, way) for network in networks for way in found.OPTIMIZERS for method in TWO]
-    cases += [(WIDTHS[0], "normals", way) for way in found.OPTIMIZERS if WIDTHS[0] in networks]
-    return tuple(row(network, method, way, None, updates, seeds, **keywords) for network, method, way in cases)
+    return tuple(row(network, method, way, None, updates, seeds, **keywords)
+                 for network in networks for way in ways for method in methods)  # fmt: skip
 
 
 METRIC = ("training loss", "test accuracy", "test accuracy by batch statistics")
 SMALL = {"source": {"data": "digits"}}
-FLAT = NETWORKS[: -len(DEEP)]
 STUDIES = [
     Study("limits-mlp", training, "updates", METRIC, mlp_rows(3000) + mlp_rows(50_000, later=True),
           mlp_rows(10, 1, **SMALL)[:3], found.mlp_tables, found.draw, claims.mlp_claims),
@@ -157,7 +170,8 @@ STUDIES = [
     Study("limits-large", training, "updates", METRIC, large_rows(1000), large_rows(5, 1)[:1],
           found.large_tables, found.draw, claims.large_claims),
     Study("limits-stable", highest, "updates", (*METRIC, "logarithm of the rate"),
-          stable_rows(FLAT, 1000) + stable_rows(FLAT, 200) + stable_rows(DEEP, 200, 2)
+          stable_rows(FLAT, 1000) + stable_rows(WIDTHS[:1], 1000, methods=("normals",))
+          + stable_rows(FLAT, 200, ways=("SGD",), methods=("forward",)) + stable_rows(DEEP, 200, 2)
           + stable_rows(DEEP, 1000, later=True),
           stable_rows(FLAT, 5, **SMALL)[:1], found.stable_tables, found.draw_stable, claims.stable_claims),
 ]  # fmt: skip

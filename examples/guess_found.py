@@ -27,9 +27,13 @@ def column_of(method, measure=COSINE):
     return 2 + COLUMNS.index(f"{measure}, {method}")
 
 
+def along_the_way(curve, method, measure=COSINE):
+    """A method's cosine, or its effectiveness, on average over the points behind the start, as the paper's epochs."""
+    return curve[1:, column_of(method, measure)].mean()
+
+
 def of_method(runs, method, measure=COSINE):
-    """Its cosine, or its effectiveness, on average over the way."""
-    return derived(runs, lambda curve: curve[:, column_of(method, measure)].mean())
+    return derived(runs, lambda curve: along_the_way(curve, method, measure))
 
 
 def cosine_tables(runs):
@@ -60,10 +64,22 @@ def cosine_claims(runs):
         (AT_RATES, 1000, "in one step, at the best of the paper's rates, W^T is more than 1,000 times as effective"),
         (AT_BEST, 1000, "... also where each step is as long as its guess bears"),
     ):
-        high, low = (column_of(method, measure) for method in ("W^T", "directional"))
-        more = derived(own, lambda c, a=high, b=low, n=times: c[:, a].mean() - n * c[:, b].mean())
-        ratio = derived(own, lambda c, a=high, b=low: c[:, a].mean() / c[:, b].mean())
-        yield Claim(said, paper.get(measure, ""), f"{ends([ratio])} times", over(more, 2, 0.0))
+        yield times_as_much(said, paper.get(measure, ""), own, measure, times)
+    paper = ", ".join(f"{effect:g}" for _, effect in FIGURE1.values())
+    effects = [of_method(own, method, AT_RATES) for method in GUESSES]
+    yield Claim("every guess is more effective in one step than directional descent, at the best of the paper's rates",
+                paper, ends(effects), together(*(above(g, effects[0], 2) for g in effects[1:])))  # fmt: skip
+    part = derived(own, lambda c: np.ptp(c[1:, column_of("directional")]) / along_the_way(c, "directional"))
+    yield Claim("directional descent's cosine is nearly constant: within half its mean over the way", "figure 1",
+                ends([part]), under(part, 2, 0.5))  # fmt: skip
+
+
+def times_as_much(said, paper, runs, measure, times):
+    """So many times as much by W^T as by directional descent, seed by seed."""
+    of = lambda c: [along_the_way(c, method, measure) for method in ("W^T", "directional")]  # noqa: E731
+    more = derived(runs, lambda c: of(c)[0] - times * of(c)[1])
+    ratio = derived(runs, lambda c: of(c)[0] / of(c)[1])
+    return Claim(said, paper, f"{ends([ratio])} times", over(more, 2, 0.0))
 
 
 def cosine_figure(runs):
@@ -103,6 +119,10 @@ def bias_claims(runs):
     biased = [growth(groups.get(method, [])) for method in GUESSES[2:] for groups in networks]
     yield Claim("biased guesses saturate: the last three doublings bring under a tenth", "saturate after some 1,000",
                 ends(biased), together(*(under(g, 2, 0.1) for g in biased)))  # fmt: skip
+    slower = [below(growth(groups.get(method, [])), free, 2)
+              for method in GUESSES[2:] for groups, free in zip(networks, unbiased, strict=True)]  # fmt: skip
+    yield Claim("... and rise less by them than activation perturbation", "figure 4", ends([*biased, *unbiased]),
+                together(*slower))  # fmt: skip
     yield Claim("activation perturbation goes on rising, by more than a tenth", "improves consistently",
                 ends(unbiased), together(*(over(g, 2, 0.1) for g in unbiased)))  # fmt: skip
 
@@ -186,7 +206,7 @@ def subspace_claims(runs):
     yield Claim("... in some layer, at some point, a cosine of 0.5", "as high as 0.5", ends(highest),
                 together(*(over(g, 2, 0.5) for g in highest)))  # fmt: skip
     random = [highest_of(g, TEN_RANDOM) for g in groups]
-    yield Claim("random ones stay under 0.2, in every layer", "0.1", ends(random),
+    yield Claim("random ones stay under 0.2, in every layer (ten of 1,024 hold some 0.1)", "0.1", ends(random),
                 together(*(under(g, 2, 0.2) for g in random)))  # fmt: skip
 
 

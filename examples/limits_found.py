@@ -8,7 +8,8 @@ RATES, RATE, DEEP_RATE = [2e-3, 2e-4, 2e-5], 2e-4, 2e-3
 METHODS, TWO, OPTIMIZERS = ("forward", "normals", "backprop"), ("forward", "backprop"), ("SGD", "Adam")
 NORMED, WIDTHS = "MLP 512, batch norm", ("MLP 512", "MLP 1024", "MLP 2048")
 DEEP = ("conv net", "ResNet", "ResNet, batch norm")
-NETWORKS = (*WIDTHS, NORMED, *DEEP)
+FLAT = (*WIDTHS, NORMED)
+NETWORKS = (*FLAT, *DEEP)
 KEYS = ("network", "optimizer", "rate", "method")
 
 

@@ -121,9 +121,21 @@ def test_rates_of_200_updates_are_no_evidence_of_the_paper_s():
     study = STUDIES["limits-stable"]
     runs = [run | {"paper": limits.PAPER} for run in planted(study, as_in_the_paper)]
     found = {claim.said: claim.verdict.word for claim in study.claims(runs)}
-    of_flat = [said for said in found if said.startswith(("wider", "the wider"))]
+    of_flat = [said for said in found if said.startswith(("wider", "the wider")) or "multilayer" in said]
     assert {found.pop(said) for said in of_flat} == {HOLDS}
     assert set(found.values()) == {OPEN}
+
+
+def test_networks_start_as_haiku_s():
+    """The deviation of a normal that is cut off at two deviations is 0.8796 of its own."""
+    model = limits.network_of(NORMED, (28, 28))
+    params = limits.started(model, 0)
+    weight = params["1.weight"] * math.sqrt(784)
+    assert abs(np.std(weight) - 0.8796) < 0.01
+    assert np.max(np.abs(weight)) <= 2
+    assert not np.any(params["1.bias"])
+    assert np.all(params["2.weight"] == 1)
+    assert np.array_equal(params.vector, limits.started(model, 0).vector)
 
 
 def test_losses_that_have_hardly_fallen_are_not_alike_yet():
