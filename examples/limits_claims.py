@@ -1,7 +1,7 @@
 """What Forward Gradients Are Not All You Need claims, beside the runs of forward_gradient_limits.py.
 
-The paper's forward gradient has normals for its directions. Figure 2 is made with both; LowRank signs, of nearly the same
-variance, stand in for them in the rest.
+The paper's forward gradient has normals for its directions. Figure 2 is made with both; LowRank signs, whose variance
+is nearly the same, stand in for them in the rest.
 """
 
 import math

@@ -60,6 +60,9 @@ def changed(change):
 for limit in (2.6, 3.5, 5.0, 6.0):
     far_out(f"normals rejected beyond {limit}", normal, changed(lambda v, t=limit: np.where(np.abs(v) > t, 0, v)))
     far_out(f"normals clipped at {limit}", normal, changed(lambda v, t=limit: np.clip(v, -t, t)))
+for centre in (0.5, 1.2345):  # between the nodes, and between the points of a line
+    far_out(f"normals near {centre} dropped", normal,
+            changed(lambda v, c=centre: np.where(np.abs(v - c) < 0.1, 0, v)))  # fmt: skip
 far_out("normals enlarged beyond 3", normal, changed(lambda v: np.where(np.abs(v) > 3, 2 * v, v)))
 far_out("a product beyond 6 dropped", normal, changed(lambda v: v if v[0] * v[1] < 6 else 0 * v))
 
@@ -112,6 +115,9 @@ fault("cut", "inverse transform with edges off by one", lambda w: testing.assert
     lambda rng: np.array([5.0, 7.0, 9.0, 0.0])[
         np.searchsorted([0.2, 0.5, 1.0], rng.uniform(), side="right") + (1 if w else 0)],
     mean=7.6))  # fmt: skip
+fault("cut", "a draw at its bound counted with those beyond", lambda w: testing.assert_moments(
+    lambda rng: 1.0 * (np.greater_equal if w else np.greater)(np.maximum(rng.uniform() - 0.3, 0), 0),
+    mean=0.7))  # fmt: skip
 
 
 # ---------------------------------------------------------------------- a second step
