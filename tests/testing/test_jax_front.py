@@ -258,3 +258,48 @@ def test_single_precision_is_checked_as_such(jax):
     assert report.passed
     with pytest.raises(AssertionError):
         testing.assert_moments(run, mean=1.001, draws="jax")
+
+
+# ---------------------------------------------------------------------- random programs of one uniform draw
+
+AT = [-0.5, -0.3, 0.0, 0.2, 0.3, 0.45, 0.6, 0.7, 1.0, 1.3]
+
+
+def random_program(jax, rng):
+    """A function of a draw and a parameter, of bounds, comparisons with them, and arithmetic."""
+    jnp = jax.numpy
+
+    def step():
+        low, high = sorted(rng.choice(AT, 2, replace=False))
+        return (
+            lambda x, p: jnp.maximum(x, low), lambda x, p: jnp.minimum(x, high), lambda x, p: jnp.clip(x, low, high),
+            lambda x, p: jax.lax.clamp(low, x, high), lambda x, p: 2 * x - low, lambda x, p: high - x,
+            lambda x, p: x * p, lambda x, p: x + p, lambda x, p: jnp.abs(x - low), lambda x, p: jnp.maximum(x, p),
+            lambda x, p: jnp.where(x < low + 0.35, x, high), lambda x, p: jnp.where(x >= low, 2 * x, -x),
+            lambda x, p: jnp.where(x == low, p, x), lambda x, p: jnp.where(x != high, x, 3.0), lambda x, p: x * x,
+            lambda x, p: jax.nn.relu(x - low), lambda x, p: jax.nn.hard_tanh(3 * x - p),
+        )[rng.integers(17)]  # fmt: skip
+
+    steps = [step() for _ in range(rng.integers(1, 5))]
+    at_last = [lambda x: x, lambda x: 1.0 * (x > 0.3), lambda x: 1.0 * (x <= 0.3), lambda x: 1.0 * (x == 1), jnp.sign,
+               jnp.floor, lambda x: 1.0 * x.astype(int)][rng.integers(7) if rng.random() < 0.5 else 0]  # fmt: skip
+
+    def program(u, p):
+        for act in steps:
+            u = act(u, p)
+        return at_last(u)
+
+    return jax.grad(program, 1) if rng.random() < 0.5 else program
+
+
+@pytest.mark.filterwarnings("ignore:not certified")
+@pytest.mark.parametrize("seed", range(30))
+def test_what_is_certified_of_a_random_program_is_its_mean_over_a_fine_grid(jax, monkeypatch, seed):
+    monkeypatch.setitem(settle.settle.__kwdefaults__, "samples", 50)
+    program = random_program(jax, np.random.default_rng(seed))
+    found = testing.exact_moments(lambda key: program(jax.random.uniform(key), 0.2718), draws="jax")
+    grid = (np.arange(20_000) + 0.5) / 20_000
+    values = np.asarray(jax.vmap(lambda u: program(u, 0.2718))(jax.numpy.asarray(grid)))
+    if found.certified:
+        np.testing.assert_allclose(found.mean, values.mean(), atol=2e-3)
+        np.testing.assert_allclose(found.variance, values.var(), atol=6e-3)
