@@ -76,9 +76,12 @@ def cosine_claims(runs):
 
 def times_as_much(said, paper, runs, measure, times):
     """So many times as much by W^T as by directional descent, seed by seed."""
-    of = lambda c: [along_the_way(c, method, measure) for method in ("W^T", "directional")]  # noqa: E731
-    more = derived(runs, lambda c: of(c)[0] - times * of(c)[1])
-    ratio = derived(runs, lambda c: of(c)[0] / of(c)[1])
+
+    def both(curve):
+        return [along_the_way(curve, method, measure) for method in ("W^T", "directional")]
+
+    more = derived(runs, lambda curve: both(curve)[0] - times * both(curve)[1])
+    ratio = derived(runs, lambda curve: both(curve)[0] / both(curve)[1])
     return Claim(said, paper, f"{ends([ratio])} times", over(more, 2, 0.0))
 
 

@@ -195,9 +195,7 @@ GROWTH = Exercise(
         "The last coefficient is still 0: the loop ends one short.": (
             lambda y0, order: np.r_[_grown(y0, order)[:-1], 0.0]
         ),
-        "An array of whole numbers drops what comes behind the point: begin with floats.": (
-            lambda y0, order: _grown_in_integers(y0, order)
-        ),
+        "An array of whole numbers drops what comes behind the point: begin with floats.": _grown_in_integers,
         "In y² you multiply by y₀ alone: all pairs whose powers add up to k belong to it.": (
             lambda y0, order: _grown(y0, order, square=lambda a, b: a[0] * b)
         ),

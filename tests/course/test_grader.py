@@ -384,7 +384,7 @@ def test_odd_answers_are_told_what_they_are_and_soon(answer, said, capsys):
     started = time.perf_counter()
     check("2.1", answer)
     assert re.search(said, capsys.readouterr().out)
-    assert time.perf_counter() - started < 20
+    assert time.perf_counter() - started < 20  # a bound for slow machines; grading that answer without a limit takes 40
 
 
 def test_ctrl_c_is_heard():

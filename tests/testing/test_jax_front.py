@@ -292,7 +292,7 @@ def random_program(jax, rng):
     return jax.grad(program, 1) if rng.random() < 0.5 else program
 
 
-@pytest.mark.filterwarnings("ignore:not certified")
+@pytest.mark.filterwarnings("ignore:not certified")  # some are not, of which nothing is claimed here
 @pytest.mark.parametrize("seed", range(30))
 def test_what_is_certified_of_a_random_program_is_its_mean_over_a_fine_grid(jax, monkeypatch, seed):
     monkeypatch.setitem(settle.settle.__kwdefaults__, "samples", 50)

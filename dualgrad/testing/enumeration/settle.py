@@ -57,13 +57,13 @@ def settle(once, degree, max_outcomes, *, powers=2, samples=SAMPLES):
     finding = look(once)
     if finding.rough:
         return _sampled(once, samples, finding.rough, rough=True)
+    if finding.degree is None:
+        path = Path([], degree + 4)
+        played(once, path)
+        if path.outcomes() > min(max_outcomes, AFFORDABLE):
+            return _sampled(once, samples, f"no polynomial of its draws, and {path.words()} are too many to add nodes")
     try:
         if finding.degree is None:
-            path = Path([], degree + 4)
-            played(once, path)
-            if path.outcomes() > min(max_outcomes, AFFORDABLE):
-                why = f"no polynomial of its draws, and {path.words()} are too many to add nodes"
-                return _sampled(once, samples, why)
             walk, error, why = _converge(once, degree, max_outcomes, powers)
         else:
             walk, error, why = once.walk(max(degree, powers * finding.degree), max_outcomes), finding.rest, ""

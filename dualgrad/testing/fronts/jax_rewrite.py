@@ -237,10 +237,8 @@ def _of_lazy(name, equation, given):
         moving = jnp.where(first.below(jnp.zeros_like(first.shift)), -1, 1).astype(first.dtype)
         return jnp.where(first.scale == 0, jnp.sign(first.shift), moving)
     if name == "clamp" and not any(isinstance(bound, Lazy) for bound in (given[0], given[2])):
-        low, lazy, high = given
-        return lazy.bounded("max", jnp.broadcast_to(low, lazy.shift.shape)).bounded(
-            "min", jnp.broadcast_to(high, lazy.shift.shape)
-        )
+        low, lazy, high = (_spread(x, equation.outvars[0].aval.shape) for x in given)
+        return lazy.bounded("max", low).bounded("min", high)
     if name == "select_n":
         return _selected(*given)
     return _of_two(name, given, equation.outvars[0].aval.shape) if len(given) == 2 else None
